@@ -1,0 +1,75 @@
+// The broker service: what the plugin does, without knowing Mosquitto or which store it has. The same code runs inside the plugin
+// and in the simulator. One thread (the broker's) calls everything; nothing in here waits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/base/hash.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "core/trust/keys.hpp"
+#include "core/wire/topics.hpp"
+#include "storage/store.hpp"
+
+namespace instar::broker {
+
+// Where messages go out. Called on the broker's thread only.
+class BrokerPort {
+ public:
+  virtual ~BrokerPort() = default;
+  virtual void publish(const std::string& topic, ByteView payload, int qos, bool retain) = 0;
+  virtual void log(int level, const std::string& line) = 0;  // syslog numbers
+};
+
+// Who sent a message. Views are valid during the call.
+struct Sender {
+  std::string_view client_id;
+  std::string_view username;
+  bool identity_known = true;  // false behind a bridge
+};
+
+enum class Verdict : std::uint8_t {
+  route,    // hand on as usual
+  consume,  // taken; do not route or retain
+  refuse,   // not allowed or not valid; do not route or retain
+};
+
+struct ServiceOptions {
+  wire::Topics topics;
+  trust::SecretKey gate_key;
+  Bytes pinned_root;                   // envelope of the root document the broker starts with
+  std::vector<std::string> operators;  // usernames that may use $CONTROL and publish manifests; empty = left to the ACLs
+  std::string transfer_log;            // path for one line per chunk sent; empty = none (written by the plugin's shell)
+  std::uint32_t window_bytes_max = 0;  // 0 = limits.hpp
+};
+
+class Service {
+ public:
+  virtual ~Service() = default;
+  // Reads the store and publishes retained gates, root, status again. Before anything else.
+  [[nodiscard]] virtual Status start(Now now) = 0;
+  [[nodiscard]] virtual Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain,
+                                           Now now) = 0;
+  // A $CONTROL payload (docs/formats/control.md); the answer is published on the response topic, now or when durable.
+  virtual void on_control(const Sender& sender, std::string_view payload, Now now) = 0;
+  virtual void on_disconnect(std::string_view client_id, Now now) = 0;
+  // Often (each broker loop pass) and O(1) when there is nothing to do. Runs store.poll().
+  virtual void on_tick(Now now) = 0;
+  // ACL of our own prefix: true = allowed or not ours (defer), false = denied.
+  [[nodiscard]] virtual bool may_write(const Sender& sender, std::string_view topic) const = 0;
+  [[nodiscard]] virtual bool may_read(const Sender& sender, std::string_view topic) const = 0;
+};
+
+// One line per chunk sent, for accounting and for tests: device, pack, ordinal, offset, bytes.
+using TransferLog =
+    std::function<void(const DeviceId& device, const Hash256& pack, std::uint32_t ordinal, std::uint32_t offset, std::uint32_t bytes)>;
+
+[[nodiscard]] std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker,
+                                                    TransferLog transfer_log);
+
+}  // namespace instar::broker

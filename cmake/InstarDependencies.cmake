@@ -1,0 +1,13 @@
+# Debian 12 packages, installed by deploy/install-deps.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(GTest REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(RocksDB REQUIRED)
+find_package(PahoMqttCpp REQUIRED)
+find_program(FLATC flatc REQUIRED)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(LXC REQUIRED IMPORTED_TARGET lxc)

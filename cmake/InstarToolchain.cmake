@@ -1,0 +1,21 @@
+# Warnings, sanitizers, ccache: everything that holds for each target of ours and for none of the libraries'.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(instar_flags INTERFACE)
+target_compile_options(instar_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-align
+  -Woverloaded-virtual -Wconversion -Wno-sign-conversion -Wnull-dereference -Wformat=2)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 reports these two inside its own library when optimizing.
+  target_compile_options(instar_flags INTERFACE -Wno-null-dereference -Wno-restrict)
+endif()
+target_include_directories(instar_flags INTERFACE ${CMAKE_SOURCE_DIR})
+
+if(INSTAR_SANITIZE)
+  add_compile_options(-fsanitize=${INSTAR_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${INSTAR_SANITIZE})
+endif()

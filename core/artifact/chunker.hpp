@@ -1,0 +1,34 @@
+// Content-defined chunking (FastCDC: gear hash with normalized cut masks, Xia et al., USENIX ATC 2016).
+// Same bytes, same cuts, on any machine and for any way the input is fed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/bytes.hpp"
+
+namespace instar::artifact {
+
+struct ChunkerParameters {
+  std::uint32_t bytes_min;
+  std::uint32_t bytes_average;  // a power of two
+  std::uint32_t bytes_max;
+};
+
+// `dedupe`: small, to find what moved. `full`: large, to compress well. Frozen with pack format 1.
+inline constexpr ChunkerParameters kDedupeChunks{8 * 1024, 32 * 1024, 128 * 1024};
+inline constexpr ChunkerParameters kFullChunks{128 * 1024, 256 * 1024, 256 * 1024};
+
+// Finds the cuts of one stream. Usage: call next_cut() with all bytes buffered since the last cut.
+class Chunker {
+ public:
+  explicit Chunker(ChunkerParameters parameters) : parameters_(parameters) {}
+  // Length of the first chunk of `buffer`, or 0 when more bytes are needed to know (only if `last` is false).
+  // Stateless between calls but for the parameters: pass the same start again with more bytes.
+  [[nodiscard]] std::size_t next_cut(ByteView buffer, bool last) const noexcept;
+
+ private:
+  ChunkerParameters parameters_;
+};
+
+}  // namespace instar::artifact

@@ -1,0 +1,36 @@
+// Chunk compression. Decoding is bounded by the size that was promised: a bomb is an error, not memory.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/bytes.hpp"
+#include "core/base/hash.hpp"
+#include "core/base/result.hpp"
+
+namespace instar::artifact {
+
+// Frozen numbers, the same as instar.fb.Codec.
+enum class Codec : std::uint8_t { raw = 0, zstd = 1 };
+
+struct EncodedChunk {
+  Codec codec = Codec::raw;
+  Bytes bytes;
+};
+
+// zstd at `level`, or raw when that is not smaller.
+[[nodiscard]] EncodedChunk encode_chunk(ByteView decoded, int level = 19);
+
+// One piece of transfer, as manifests and pack tables name it.
+struct ChunkRef {
+  Hash256 hash;  // of the decoded bytes
+  std::uint32_t encoded_bytes = 0;
+  std::uint32_t decoded_bytes = 0;
+  Codec codec = Codec::raw;
+  friend bool operator==(const ChunkRef&, const ChunkRef&) = default;
+};
+
+// Decodes into exactly ref.decoded_bytes and checks the hash. Errors: corrupt (size, frame or hash differ; the message says
+// which), too_large (a size over limits.hpp), unsupported (codec).
+[[nodiscard]] Result<Bytes> decode_chunk(const ChunkRef& ref, ByteView encoded);
+
+}  // namespace instar::artifact

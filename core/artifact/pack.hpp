@@ -1,0 +1,116 @@
+// Packs: ways to get an artifact, cut into wire chunks (docs/formats/pack.md).
+//
+// A tree's *content stream* is the concatenation of its distinct regular file contents (by content hash), in the order in
+// which the index first names them. A `full` or `dedupe` pack is
+//
+//   head   the canonical index, then the body table, as one byte stream cut into wire chunks
+//   body   the content stream, cut by content (kFullChunks or kDedupeChunks) into wire chunks
+//
+// Ordinals number wire chunks: head first, then body. The *directory* of a pack lists all of them; its hash is the pack's id.
+// A broker serves (pack, ordinal) from the directory without knowing what is inside. `delta` packs keep this frame and give head
+// and body other meanings; PackKind says which.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/artifact/codec.hpp"
+#include "core/artifact/index.hpp"
+#include "core/base/hash.hpp"
+#include "core/base/result.hpp"
+
+namespace instar::artifact {
+
+// Frozen numbers, the same as instar.fb.PackKind.
+enum class PackKind : std::uint8_t { full = 0, dedupe = 1, delta = 2 };
+[[nodiscard]] std::string_view pack_kind_name(PackKind kind) noexcept;
+
+inline constexpr std::uint8_t kPackFormat = 1;
+
+// --- directory: what the broker and the pack file hold --------------------------------------------
+// "INPD", version 1, kind, zero u16, head count u32, body count u32, artifact id 32, base id 32 (zero if none),
+// then per chunk: hash 32, encoded u32, decoded u32, codec u8. All little-endian. docs/formats/pack.md
+struct PackDirectory {
+  PackKind kind = PackKind::full;
+  Hash256 artifact;
+  Hash256 base;  // zero if none
+  std::uint32_t head_count = 0;
+  std::vector<ChunkRef> chunks;  // head, then body
+
+  [[nodiscard]] std::uint64_t head_bytes() const noexcept;
+  [[nodiscard]] std::uint64_t body_bytes() const noexcept;
+};
+[[nodiscard]] Bytes encode_directory(const PackDirectory& directory);
+[[nodiscard]] Result<PackDirectory> decode_directory(ByteView bytes);
+
+// --- body table: what the device reads out of the head --------------------------------------------
+// Chunk i of the body covers [offset, offset + decoded_bytes) of the content stream, offsets running on from 0.
+// Form: varint count, then per chunk: hash 32, varint decoded_bytes, varint encoded_bytes * 2 + (codec == zstd).
+// Read as a stream: see PackHeadReader.
+struct BodyChunk {
+  ChunkRef ref;
+  std::uint64_t offset = 0;
+};
+
+// Splits a decoded head stream into index entries and body chunks, piece by piece.
+class PackHeadReader {
+ public:
+  using EntryVisitor = std::function<Status(const Entry&)>;
+  using ChunkVisitor = std::function<Status(const BodyChunk&)>;
+  PackHeadReader(std::uint64_t index_bytes, EntryVisitor on_entry, ChunkVisitor on_chunk, IndexRules rules = {});
+  [[nodiscard]] Status feed(ByteView piece);
+  // Returns the artifact id that the index hashes to; the caller compares it with the signed one.
+  [[nodiscard]] Result<Hash256> finish();
+
+ private:
+  std::uint64_t index_bytes_left_;
+  IndexReader index_;
+  ChunkVisitor on_chunk_;
+  Bytes pending_;
+  std::uint64_t chunks_left_ = 0;
+  bool count_seen_ = false;
+  std::uint64_t offset_ = 0;
+};
+
+// --- making -----------------------------------------------------------------------------------------
+// Where a packer reads from and writes to; the publisher implements both over files.
+class ContentSource {
+ public:
+  virtual ~ContentSource() = default;
+  // Reads up to `out.size()` bytes of `entry`'s content at `offset`; fewer only at the end.
+  [[nodiscard]] virtual Result<std::size_t> read(const Entry& entry, std::uint64_t offset, std::span<std::uint8_t> out) = 0;
+};
+class PackSink {
+ public:
+  virtual ~PackSink() = default;
+  // Called once per wire chunk. For a head chunk `ordinal` counts from 0, for a body chunk from 0 too: head comes last,
+  // since it describes the body.
+  [[nodiscard]] virtual Status put(bool head, std::uint32_t ordinal, const ChunkRef& ref, ByteView encoded) = 0;
+};
+
+struct PackOptions {
+  PackKind kind = PackKind::full;
+  int level = 19;
+  // Called now and then with bytes done of bytes in all.
+  std::function<void(std::uint64_t done, std::uint64_t all)> progress;
+};
+
+// Cuts, compresses and hands over every chunk; returns the directory. Same index and contents, same bytes out.
+// `index_bytes` is the canonical index, `entries` its entries. Memory: one chunk, plus the directory.
+[[nodiscard]] Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& entries, ContentSource& source,
+                                              PackSink& sink, const PackOptions& options);
+
+// --- content stream ---------------------------------------------------------------------------------
+// Which file ranges a range of the content stream falls on.
+struct StreamFile {
+  std::uint64_t offset = 0;  // in the content stream
+  std::uint64_t size = 0;
+  Hash256 content;
+  std::string path;  // the first entry with this content
+};
+// The distinct contents of an index in stream order.
+[[nodiscard]] std::vector<StreamFile> stream_files(const std::vector<Entry>& entries);
+
+}  // namespace instar::artifact

@@ -1,0 +1,78 @@
+// Every bound of the system, each with its unit, its reason, and what breaks past it.
+// docs/limits.md is the page for operators; keep the two in step.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace instar::limits {
+
+// --- chunks and pieces ---------------------------------------------------------------------------
+// Bytes of a chunk once decoded. Bounds a device's decode buffer; past it a chunk is refused.
+inline constexpr std::size_t kChunkDecodedBytesMax = 256 * 1024;
+// Bytes of a chunk as sent: incompressible data grows a little under zstd, raw never does.
+inline constexpr std::size_t kChunkEncodedBytesMax = kChunkDecodedBytesMax + 1024;
+// Bytes of data in one chunk message. 16–32 KiB is the knee of CPU a MB; larger pieces hold up telemetry.
+inline constexpr std::uint32_t kPieceBytesDefault = 32 * 1024;
+inline constexpr std::uint32_t kPieceBytesMin = 512;
+// AWS IoT, EMQX and NATS bound a packet at 128 KB: a larger piece would not pass a bridge to them.
+inline constexpr std::uint32_t kPieceBytesMax = 96 * 1024;
+// Bytes the broker may be ahead of a device. A client that stalls holds this much in the broker, no more.
+inline constexpr std::uint32_t kWindowBytesMax = 512 * 1024;
+// Pieces in flight a device: Mosquitto's own queue holds 1000 packets and drops PINGRESP past it.
+inline constexpr std::uint32_t kWindowPiecesMax = 16;
+// Bytes in flight to all devices together: bounds the broker's memory.
+inline constexpr std::size_t kInFlightBytesMax = 64 * 1024 * 1024;
+// Ranges in one fetch message.
+inline constexpr std::size_t kFetchRangesMax = 64;
+// Bytes of an upload piece.
+inline constexpr std::uint32_t kPutPieceBytesMax = 64 * 1024;
+
+// --- messages ------------------------------------------------------------------------------------
+// Bytes of any one message of ours: the 128 KB of the brokers named above.
+inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
+inline constexpr std::size_t kSignaturesMax = 16;
+inline constexpr std::size_t kRootKeysMax = 32;
+inline constexpr std::size_t kTextBytesMax = 1024;  // a reason, a note
+inline constexpr std::size_t kNameBytesMax = 64;    // device id, product, release, container, volume
+inline constexpr std::size_t kGroupBytesMax = 128;
+// MQTT brokers of the clouds allow 7 slashes in a topic; prefix (1) + g (1) + manifest (1) leave 4 for the group.
+inline constexpr std::size_t kTopicSlashesMax = 7;
+inline constexpr std::size_t kGroupsMax = 16;  // a manifest's, a device's
+inline constexpr std::size_t kArtifactsMax = 16;
+inline constexpr std::size_t kPacksMax = 32;  // of one artifact
+inline constexpr std::size_t kContainersMax = 16;
+inline constexpr std::size_t kSettingsMax = 64;
+inline constexpr std::size_t kVolumesMax = 16;
+inline constexpr std::size_t kArgumentsMax = 64;  // of an init or probe command
+inline constexpr std::size_t kWavesMax = 32;
+inline constexpr std::size_t kNamedDevicesMax = 256;  // of one wave
+inline constexpr std::size_t kWindowsMax = 16;
+inline constexpr std::size_t kHeadChunksMax = 256;
+inline constexpr std::size_t kSettingValueBytesMax = 1024;
+
+// --- artifacts -----------------------------------------------------------------------------------
+inline constexpr std::size_t kPathBytesMax = 1024;
+inline constexpr std::size_t kPathComponentBytesMax = 255;  // NAME_MAX of ext4
+inline constexpr std::size_t kEntriesMax = 200'000;
+inline constexpr std::size_t kIndexBytesMax = 32 * 1024 * 1024;
+inline constexpr std::size_t kXattrsMax = 16;
+inline constexpr std::size_t kXattrBytesMax = 4096;
+inline constexpr std::uint64_t kContentBytesMax = std::uint64_t{4} << 30;
+inline constexpr std::uint32_t kPackChunksMax = 400'000;
+
+// --- broker --------------------------------------------------------------------------------------
+inline constexpr std::size_t kDevicesMax = 200'000;
+inline constexpr std::size_t kRolloutsMax = 1'000;
+// Store writes not yet durable. Past it the service answers `unavailable` and devices send again.
+inline constexpr std::size_t kStoreQueueMax = 65'536;
+inline constexpr std::int64_t kStatusIntervalMs = 1'000;
+inline constexpr std::int64_t kGateRefreshMs = 6 * 3'600 * 1'000;
+
+// --- device --------------------------------------------------------------------------------------
+inline constexpr std::size_t kPendingReportsMax = 256;
+inline constexpr std::size_t kFailedReleasesMax = 32;
+// Starts of an uncommitted revision (boots and client restarts) before the device goes back.
+inline constexpr std::uint32_t kTryStartsMax = 3;
+
+}  // namespace instar::limits

@@ -1,0 +1,74 @@
+// The root document: keys, roles, thresholds, and how one document hands over to the next.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/hash.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "core/trust/envelope.hpp"
+
+namespace instar::trust {
+
+enum class RoleName : std::uint8_t { root = 0, release = 1, gate = 2 };
+
+struct RootKey {
+  PublicKey key;
+  std::string group_filter;  // release keys only; empty = all groups
+  std::string label;
+};
+
+struct Role {
+  RoleName name = RoleName::root;
+  std::uint32_t threshold = 1;
+  std::vector<KeyId> key_ids;
+};
+
+struct RootDocument {
+  std::uint32_t version = 1;
+  WallMs issued;
+  WallMs expires;  // 0 = never by itself
+  std::vector<RootKey> keys;
+  std::vector<Role> roles;
+  std::optional<Hash256> previous;  // payload hash of version-1's document
+
+  [[nodiscard]] const Role* role(RoleName name) const noexcept;
+  // Keys of a role; for release, only those whose filter allows `group` when one is given.
+  [[nodiscard]] std::vector<AuthorizedKey> authorized(RoleName name, const GroupPath* group = nullptr) const;
+};
+
+// FlatBuffers payload of a document; same document, same bytes.
+[[nodiscard]] Bytes encode_root(const RootDocument& document);
+// Checks limits, unique key ids, thresholds within the number of keys, all three roles present.
+[[nodiscard]] Result<RootDocument> decode_root(ByteView payload);
+
+// What a verifier holds: the newest root document it has a chain to.
+class TrustStore {
+ public:
+  // Root 1, pinned at provisioning: self-signed by its own root threshold. Later versions are taken as pinned too
+  // (a device reloads what it persisted).
+  [[nodiscard]] static Result<TrustStore> from_pinned(ByteView envelope);
+
+  // Takes root N+1: signed by the root thresholds of N and of N+1. The same version with the same bytes is ok and changes
+  // nothing. Errors: stale (older), malformed (a version skipped: fetch the ones between), bad_signature, untrusted_key.
+  [[nodiscard]] Status advance(ByteView envelope);
+
+  [[nodiscard]] const RootDocument& root() const noexcept { return root_; }
+  // The envelope of root(), to persist.
+  [[nodiscard]] const Bytes& envelope() const noexcept { return envelope_; }
+
+  // Verifies and returns the payload with its hash. `group`: the topic that it was heard on.
+  [[nodiscard]] Result<Envelope> open_manifest(ByteView envelope, const GroupPath& group) const;
+  [[nodiscard]] Result<Envelope> open_gate(ByteView envelope) const;
+
+ private:
+  RootDocument root_;
+  Bytes envelope_;
+  Hash256 payload_hash_;
+};
+
+}  // namespace instar::trust

@@ -1,0 +1,145 @@
+// The manifest as a value. decode_manifest() is entered only with a payload whose signatures have been checked.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/artifact/pack.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+
+namespace instar::wire {
+
+enum class ArtifactKind : std::uint8_t { tree = 0, image = 1 };
+enum class BudgetAction : std::uint8_t { pause = 0, abort = 1, revert = 2 };
+
+struct Pack {
+  artifact::PackKind kind = artifact::PackKind::full;
+  Hash256 id;
+  Hash256 base;  // zero if none
+  std::vector<artifact::ChunkRef> head;
+  std::uint32_t body_count = 0;
+  std::uint64_t head_bytes = 0;
+  std::uint64_t body_bytes = 0;
+  std::uint32_t memory_bytes = 0;
+  std::uint8_t format = artifact::kPackFormat;
+  std::uint32_t framing_bytes = 0;
+};
+
+struct Artifact {
+  Hash256 id;
+  ArtifactKind kind = ArtifactKind::tree;
+  std::uint64_t content_bytes = 0;
+  std::uint32_t entry_count = 0;
+  std::uint32_t index_bytes = 0;
+  std::vector<Pack> packs;
+};
+
+struct Setting {
+  std::string key;
+  std::string value;
+};
+
+struct Volume {
+  std::string name;
+  std::string path;
+  std::uint16_t mode = 0755;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+struct Probe {
+  std::vector<std::string> command;
+  std::uint32_t timeout_ms = 10'000;
+  std::uint32_t interval_ms = 1'000;
+  std::uint32_t failures_max = 3;
+};
+
+struct Health {
+  std::uint32_t settle_ms = 10'000;
+  std::optional<Probe> probe;
+  std::uint32_t ready_timeout_ms = 0;
+};
+
+struct Container {
+  std::string name;
+  Hash256 artifact;
+  std::vector<std::string> init;  // empty = /sbin/init of the tree
+  std::vector<Setting> settings;
+  std::vector<Volume> volumes;
+  Health health;
+  std::uint32_t start_order = 0;
+  std::string handler;
+};
+
+struct Requirements {
+  std::vector<std::string> architectures;  // uname -m; empty = any
+  std::string kernel_min;
+  std::string client_min;
+  std::uint64_t memory_bytes_min = 0;
+  std::uint64_t free_bytes_min = 0;
+};
+
+struct Wave {
+  std::uint16_t share_bp = 0;
+  std::uint32_t device_count = 0;
+  std::vector<std::string> devices;
+  std::uint16_t success_bp = 10'000;
+  std::uint32_t soak_s = 0;
+  bool approval = false;
+};
+
+struct MaintenanceWindow {
+  std::uint8_t days = 127;
+  std::uint16_t start_minute = 0;
+  std::uint16_t duration_minutes = 0;
+};
+
+struct Policy {
+  std::vector<Wave> waves;         // empty = one wave of all
+  std::uint32_t failures_max = 0;  // error budget; 0 and 0 = none
+  std::uint16_t failures_bp = 0;
+  BudgetAction budget_action = BudgetAction::pause;
+  std::uint32_t in_flight_max = 0;
+  std::uint32_t starts_per_minute_max = 0;
+  std::uint32_t attempts_max = 1;
+  std::uint32_t backoff_s = 60;
+  WallMs deadline;  // 0 = none
+  std::vector<MaintenanceWindow> windows;
+  std::uint64_t device_bytes_max = 0;
+  std::uint64_t rollout_bytes_max = 0;
+  std::uint32_t rate_bytes_per_s_max = 0;
+  bool metered_fallback = false;
+  bool consent = false;
+  bool revert_allowed = false;
+  Bytes salt;
+};
+
+struct Manifest {
+  std::string product;
+  std::string release;
+  std::uint64_t sequence = 0;
+  WallMs issued;
+  WallMs expires;  // 0 = never
+  std::vector<GroupPath> groups;
+  std::vector<Artifact> artifacts;
+  std::vector<Container> containers;
+  Requirements requirements;
+  Policy policy;
+  std::string notes;
+
+  [[nodiscard]] const Artifact* artifact(const Hash256& id) const noexcept;
+  [[nodiscard]] bool is_for(const GroupPath& group) const noexcept;  // one of `groups` covers it
+};
+
+// Same manifest, same bytes.
+[[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
+// Errors: malformed, too_large, unsupported (a format or an enum value of a later version; the message says which).
+// Checks what one manifest can be checked for: bounds, names, every container's artifact present, every artifact with a
+// `full` pack, head sizes adding up, container names unique, paths of volumes absolute and clean.
+[[nodiscard]] Result<Manifest> decode_manifest(ByteView payload);
+
+}  // namespace instar::wire

@@ -1,0 +1,187 @@
+// All other messages as values, with their codecs. decode_* run the FlatBuffers Verifier under limits.hpp, check the file
+// identifier, and bound every string and vector. Errors: malformed, too_large, unsupported.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/artifact/pack.hpp"
+#include "core/base/error.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "core/trust/keys.hpp"
+
+namespace instar::wire {
+
+// Where an attempt is; the numbers of instar.fb.Step.
+enum class Step : std::uint8_t {
+  idle = 0,
+  waiting = 1,
+  fetching = 2,
+  staging = 3,
+  trying = 4,
+  committed = 5,
+  rolled_back = 6,
+  refused = 7,
+  failed = 8
+};
+[[nodiscard]] std::string_view step_name(Step step) noexcept;
+// committed, rolled_back, refused, failed: the attempt is over.
+[[nodiscard]] constexpr bool is_final(Step step) noexcept {
+  return step >= Step::committed;
+}
+
+struct RevisionInfo {
+  std::string product;
+  std::string release;
+  std::uint64_t sequence = 0;
+  Hash256 manifest;
+  std::vector<Hash256> artifacts;
+  friend bool operator==(const RevisionInfo&, const RevisionInfo&) = default;
+};
+
+enum class GateState : std::uint8_t { open = 0, paused = 1, aborted = 2 };
+
+struct Gate {
+  GroupPath group;
+  std::string product;
+  Hash256 manifest;
+  std::uint64_t sequence = 0;
+  GateState state = GateState::open;
+  std::uint16_t admitted_bp = 0;
+  std::uint32_t wave = 0;
+  WallMs fresh;
+  std::vector<WallMs> wave_opened;
+  std::uint64_t issue = 0;
+  std::uint32_t retry_epoch = 0;
+};
+
+struct Hello {
+  DeviceId device;
+  trust::PublicKey key;
+  std::string product;
+  std::vector<GroupPath> groups;
+  std::string architecture;
+  std::string kernel;
+  std::string client_version;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t free_bytes = 0;
+  bool metered = false;
+  std::optional<RevisionInfo> running;
+  std::optional<RevisionInfo> previous;
+  Hash256 rollout;  // zero if none yet
+  Step step = Step::idle;
+  std::uint32_t attempt = 0;
+  std::uint64_t last_sequence = 0;
+  std::uint64_t acked_sequence = 0;
+  std::uint32_t boot = 0;
+  std::uint32_t connect = 0;
+  std::vector<std::uint8_t> pack_formats;
+  std::uint32_t root_version = 0;
+  std::vector<std::string> degraded;
+};
+
+struct Report {
+  DeviceId device;
+  std::uint64_t sequence = 0;
+  Hash256 rollout;  // payload hash of the manifest; zero in a report about a manifest that did not verify
+  std::uint32_t attempt = 0;
+  Step step = Step::idle;
+  Code code = Code::ok;
+  std::string reason;
+  std::uint64_t bytes_planned = 0;
+  std::uint64_t bytes_fetched = 0;
+  std::uint64_t bytes_full = 0;
+  artifact::PackKind pack_kind = artifact::PackKind::full;
+  std::uint32_t downtime_ms = 0;
+  std::uint32_t switch_ms = 0;
+  WallMs device_time;
+  std::optional<RevisionInfo> running;
+};
+
+struct ChunkRange {
+  std::uint32_t first = 0;
+  std::uint32_t count = 1;
+  std::uint32_t offset = 0;  // bytes of the first chunk that are held already
+};
+
+struct Fetch {
+  std::uint32_t session = 0;
+  std::optional<Hash256> pack;  // absent: only returns credit
+  std::vector<ChunkRange> ranges;
+  std::uint64_t received_bytes = 0;
+  std::uint32_t window_bytes = 0;
+  std::uint32_t piece_bytes_max = 0;
+  std::uint64_t rollout = 0;
+};
+
+enum class ChunkFault : std::uint8_t { none = 0, unknown_pack = 1, out_of_range = 2, over_budget = 3, busy = 4 };
+
+struct ChunkPiece {
+  std::uint32_t session = 0;
+  std::uint32_t ordinal = 0;
+  std::uint32_t offset = 0;
+  Bytes data;
+  ChunkFault fault = ChunkFault::none;
+};
+
+struct Ack {
+  std::uint64_t sequence = 0;
+  Code code = Code::ok;
+  std::string reason;
+};
+
+enum class PutKind : std::uint8_t { directory = 0, chunk = 1 };
+
+struct Put {
+  PutKind kind = PutKind::directory;
+  Hash256 pack;
+  std::uint32_t ordinal = 0;
+  std::uint32_t total_bytes = 0;
+  std::uint32_t offset = 0;
+  Bytes data;
+};
+
+struct OrdinalRange {
+  std::uint32_t first = 0;
+  std::uint32_t count = 1;
+};
+
+struct Stored {
+  Hash256 pack;
+  std::vector<OrdinalRange> missing;
+  std::vector<OrdinalRange> durable;
+  bool complete = false;
+  bool directory = false;
+  Code code = Code::ok;
+  std::string reason;
+};
+
+// Payloads of envelopes: verify first, then decode.
+[[nodiscard]] Bytes encode(const Gate& gate);
+[[nodiscard]] Result<Gate> decode_gate(ByteView payload);
+[[nodiscard]] Bytes encode(const Hello& hello);
+[[nodiscard]] Result<Hello> decode_hello(ByteView payload);
+[[nodiscard]] Bytes encode(const Report& report);
+[[nodiscard]] Result<Report> decode_report(ByteView payload);
+
+// Bare messages.
+[[nodiscard]] Bytes encode(const Fetch& fetch);
+[[nodiscard]] Result<Fetch> decode_fetch(ByteView bytes);
+[[nodiscard]] Bytes encode(const ChunkPiece& piece);
+[[nodiscard]] Result<ChunkPiece> decode_chunk_piece(ByteView bytes);
+[[nodiscard]] Bytes encode(const Ack& ack);
+[[nodiscard]] Result<Ack> decode_ack(ByteView bytes);
+[[nodiscard]] Bytes encode(const Put& put);
+[[nodiscard]] Result<Put> decode_put(ByteView bytes);
+[[nodiscard]] Bytes encode(const Stored& stored);
+[[nodiscard]] Result<Stored> decode_stored(ByteView bytes);
+
+// Where a device stands in a rollout, 0 … 9999: BLAKE2b-256(salt ‖ device id), first 8 bytes little-endian, mod 10000.
+// It may go when this is below the gate's admitted_bp.
+[[nodiscard]] std::uint16_t placement_bp(ByteView salt, const DeviceId& device) noexcept;
+
+}  // namespace instar::wire

@@ -1,0 +1,67 @@
+// The only builder and parser of topics. docs/formats/topics.md
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+
+namespace instar::wire {
+
+enum class TopicKind : std::uint8_t {
+  root,
+  group_manifest,
+  group_gate,
+  device_fetch,
+  device_chunk,
+  device_report,
+  device_ack,
+  device_hello,
+  device_presence,
+  rollout_status,
+  operator_put,
+  operator_stored,
+  control,
+  control_response,
+};
+
+// A topic of ours, taken apart. Only the fields of its kind are set.
+struct Topic {
+  TopicKind kind = TopicKind::root;
+  GroupPath group;
+  DeviceId device;      // device_*
+  std::string rollout;  // rollout_status: 16 hex digits
+  DeviceId client;      // operator_*: the operator's client id
+};
+
+// `prefix`: levels of the device alphabet joined by '/', default "instar/v1".
+class Topics {
+ public:
+  [[nodiscard]] static Result<Topics> with_prefix(std::string_view prefix);
+  Topics() : prefix_("instar/v1") {}
+
+  [[nodiscard]] const std::string& prefix() const noexcept { return prefix_; }
+  // True for anything under "<prefix>/", well-formed or not: what the plugin guards.
+  [[nodiscard]] bool owns(std::string_view topic) const noexcept;
+  // nullopt: not ours, or not one of the forms.
+  [[nodiscard]] std::optional<Topic> parse(std::string_view topic) const;
+
+  [[nodiscard]] std::string root() const;
+  [[nodiscard]] std::string manifest(const GroupPath& group) const;
+  [[nodiscard]] std::string gate(const GroupPath& group) const;
+  // kind: one of device_*.
+  [[nodiscard]] std::string device(const DeviceId& device, TopicKind kind) const;
+  [[nodiscard]] std::string status(std::string_view rollout) const;
+  [[nodiscard]] std::string put(const DeviceId& client) const;
+  [[nodiscard]] std::string stored(const DeviceId& client) const;
+  // "$CONTROL/<prefix>" and its "/response".
+  [[nodiscard]] std::string control() const;
+  [[nodiscard]] std::string control_response() const;
+
+ private:
+  std::string prefix_;
+};
+
+}  // namespace instar::wire

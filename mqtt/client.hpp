@@ -1,0 +1,77 @@
+// MQTT as a device or an operator uses it: a narrow port with Paho behind it (paho_client.cpp is the only file that includes it).
+//
+// Threads: events come from Paho's own thread into a bounded queue; take() and all else belong to one owner thread.
+// MQTT 3.1.1. The connection is kept up by itself with exponential backoff and jitter; subscriptions are made anew at each connect.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.hpp"
+#include "core/base/result.hpp"
+
+namespace instar::mqtt {
+
+struct Message {
+  std::string topic;
+  Bytes payload;
+  int qos = 0;
+  bool retained = false;
+};
+
+enum class EventKind : std::uint8_t { connected, disconnected, message };
+struct Event {
+  EventKind kind = EventKind::message;
+  Message message;     // kind == message
+  std::string reason;  // kind == disconnected
+};
+
+struct Subscription {
+  std::string filter;
+  int qos = 1;
+};
+
+struct Options {
+  std::string server_uri;  // tcp://host:1883, ssl://host:8883
+  std::string client_id;
+  std::string username;
+  std::string password;
+  std::string ca_file;           // PEM; with ssl:// only
+  std::string certificate_file;  // client certificate, optional
+  std::string key_file;
+  bool clean_session = false;
+  std::uint32_t keepalive_s = 60;
+  std::uint32_t reconnect_ms_min = 500;
+  std::uint32_t reconnect_ms_max = 120'000;
+  std::uint32_t connect_timeout_s = 30;
+  std::optional<Message> will;
+  std::vector<Subscription> subscriptions;
+  // Events kept while the owner is busy; past it incoming QoS 0 messages are dropped (and counted), the rest makes Paho's
+  // thread wait.
+  std::size_t queue_events_max = 256;
+};
+
+class Client {
+ public:
+  virtual ~Client() = default;
+  // Starts connecting in the background. Errors: invalid_argument (options), unavailable.
+  [[nodiscard]] virtual Status start() = 0;
+  // Hands the message to the connection; `unavailable` when not connected or its buffer is full: nothing is queued then.
+  [[nodiscard]] virtual Status publish(Message message) = 0;
+  // Next event, waiting at most `timeout_ms`.
+  [[nodiscard]] virtual std::optional<Event> take(std::uint32_t timeout_ms) = 0;
+  [[nodiscard]] virtual bool is_connected() const noexcept = 0;
+  // Adds a subscription now and at each later connect.
+  [[nodiscard]] virtual Status subscribe(Subscription subscription) = 0;
+  // A file descriptor that becomes readable when take() has something; -1 if none.
+  [[nodiscard]] virtual int event_fd() const noexcept = 0;
+  // Disconnects politely (the will is not sent), waiting at most `timeout_ms`.
+  virtual void stop(std::uint32_t timeout_ms) = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Client> make_paho_client(Options options);
+
+}  // namespace instar::mqtt

@@ -1,0 +1,41 @@
+# One command each. `make demo` and `make test` need nothing first but Debian 12: they install the packages, build, and run.
+#
+#   make demo      three devices, a real broker, real containers, three releases: see it work
+#   make test      every test there is; ends with ctest's summary
+#   make check     format, the house rules, unit tests: quick, before each commit
+#   make clean     remove what was built
+
+PRESET  ?= release
+BUILD   := build/$(PRESET)
+JOBS    ?= $(shell nproc)
+CTEST   := ctest --test-dir $(BUILD) --output-on-failure
+# Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
+ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
+
+.PHONY: help deps build demo test check clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '3,6s/^# *//p' Makefile
+
+deps:
+	@deploy/install-deps
+
+build: deps
+	@[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET)
+	@ninja -C $(BUILD) -j$(JOBS)
+
+demo: build
+	@[ -z "$(ROOT)" ] || echo "demo: LXC starts containers as root, so sudo may ask for your password"
+	@$(ROOT) demo/run --build $(BUILD) --report build/report/demo.json
+
+test: build
+	@[ -z "$(ROOT)" ] || echo "test: LXC starts containers as root, so sudo may ask for your password"
+	@$(ROOT) $(CTEST) -j$(JOBS)
+
+check: build
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run -Werror
+	@$(CTEST) -j$(JOBS) -L 'unit|house'
+
+clean:
+	@$(ROOT) rm -rf build

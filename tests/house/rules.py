@@ -1,0 +1,201 @@
+"""The rules of the house. Each function looks at a checkout and returns its violations as readable lines."""
+
+import fnmatch
+import json
+import re
+import subprocess
+from pathlib import Path
+
+SOURCE_FOLDERS = ["core", "storage", "files", "mqtt", "broker-plugin", "publisher", "device-client"]
+
+# folder → folders whose headers it may include, besides its own.
+CORE = ["core/base", "core/trust", "core/artifact", "core/wire", "core/rollout", "core/revision"]
+MAY_INCLUDE = {
+    "core/base": [],
+    "core/trust": ["core/base", "schemas"],
+    "core/artifact": ["core/base", "core/trust", "schemas"],
+    "core/wire": ["core/base", "core/trust", "core/artifact", "schemas"],
+    "core/rollout": ["core/base", "core/trust", "core/artifact", "core/wire", "schemas"],
+    "core/revision": ["core/base", "core/trust", "core/artifact", "core/wire", "schemas"],
+    "storage": CORE + ["schemas"],
+    "files": CORE,
+    "mqtt": CORE,
+    "broker-plugin": CORE + ["schemas", "storage", "files"],
+    "publisher": CORE + ["schemas", "files", "mqtt"],
+    "device-client": CORE + ["schemas", "files", "mqtt"],
+}
+
+# Headers by which core would do what only shells may do.
+IMPURE_HEADERS = [
+    "fstream", "iostream", "filesystem", "random", "thread", "mutex", "shared_mutex", "condition_variable", "future", "stop_token",
+    "semaphore", "latch", "barrier", "chrono", "ctime", "time.h", "csignal", "signal.h", "pthread.h", "unistd.h", "fcntl.h", "poll.h",
+    "dirent.h", "netdb.h", "sys/*", "linux/*", "arpa/*", "net/*", "netinet/*", "spawn.h", "syslog.h",
+]
+IMPURE_CALLS = re.compile(r"\b(system_clock|steady_clock|random_device|getenv|randombytes_\w+|std::rand|syslog|fopen)\b")
+
+# Third-party headers, and the only files that may include them.
+ADAPTERS = {
+    "rocksdb/*": ["storage/rocks_store*.cpp"],
+    "mosquitto*.h": ["broker-plugin/plugin*.cpp", "broker-plugin/plugin*.hpp"],
+    "mqtt/*.h": ["mqtt/paho_client.cpp"],
+    "MQTT*.h": ["mqtt/paho_client.cpp"],
+    "lxc/*": ["device-client/lxc_helper*.cpp"],
+    "sodium*": ["core/trust/*.cpp", "core/trust/*.hpp"],
+    "zstd*": ["core/artifact/codec*.cpp"],
+    "CLI/*": ["publisher/*.cpp", "publisher/*.hpp", "device-client/*.cpp"],
+    "nlohmann/*": ["broker-plugin/*", "publisher/*", "device-client/*"],
+    "flatbuffers/*": ["core/wire/*.cpp", "core/trust/*.cpp", "core/revision/*.cpp", "core/rollout/*.cpp", "storage/*.cpp",
+                      "broker-plugin/*.cpp"],
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+FILE_LINES_MAX = 800
+
+
+def tracked(root: Path, *patterns: str) -> list[Path]:
+    """Files of the checkout, built ones left out."""
+    found = []
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        if relative.parts[0] in ("build", ".git") or "__pycache__" in relative.parts or ".pytest_cache" in relative.parts:
+            continue
+        if path.is_file() and not path.is_symlink() and (not patterns or any(path.match(p) for p in patterns)):
+            found.append(relative)
+    return found
+
+
+def cpp_files(root: Path) -> list[Path]:
+    return [p for p in tracked(root, "*.cpp", "*.hpp") if p.parts[0] in SOURCE_FOLDERS]
+
+
+def folder_of(path: str) -> str:
+    parts = Path(path).parts
+    return "/".join(parts[:2]) if parts[0] == "core" else parts[0]
+
+
+def includes(root: Path, path: Path) -> list[tuple[bool, str]]:
+    """(is our own, name) of each include."""
+    found = []
+    for mark, name in INCLUDE.findall((root / path).read_text()):
+        ours = name.split("/")[0] in SOURCE_FOLDERS + ["schemas", "tests", "bench"] and not (mark == "<" and name.startswith("mqtt/"))
+        found.append((ours, name))
+    return found
+
+
+def include_direction(root: Path) -> list[str]:
+    bad = []
+    for path in cpp_files(root):
+        own = folder_of(str(path))
+        for ours, name in includes(root, path):
+            if not ours:
+                continue
+            target = folder_of(name)
+            if target != own and target not in MAY_INCLUDE.get(own, []):
+                bad.append(f"{path} includes {name}: {own} may not know {target}")
+    return bad
+
+
+def core_purity(root: Path) -> list[str]:
+    bad = []
+    for path in cpp_files(root):
+        if path.parts[0] != "core" or path.name.endswith("_test.cpp"):
+            continue
+        for ours, name in includes(root, path):
+            if not ours and any(fnmatch.fnmatch(name, pattern) for pattern in IMPURE_HEADERS):
+                bad.append(f"{path} includes <{name}>: core reads no clock, draws no randomness, does no input or output")
+        for number, line in enumerate((root / path).read_text().splitlines(), 1):
+            call = IMPURE_CALLS.search(line.split("//")[0])
+            if call:
+                bad.append(f"{path}:{number} names {call.group(0)}: that belongs in a shell")
+    return bad
+
+
+def third_party(root: Path) -> list[str]:
+    bad = []
+    for path in cpp_files(root):
+        for ours, name in includes(root, path):
+            if ours:
+                continue
+            for pattern, adapters in ADAPTERS.items():
+                if fnmatch.fnmatch(name, pattern) and not any(fnmatch.fnmatch(str(path), a) for a in adapters):
+                    bad.append(f"{path} includes <{name}>: only {', '.join(adapters)} may")
+    return bad
+
+
+def tests_compiled(root: Path, compile_commands: Path) -> list[str]:
+    compiled = {str(Path(entry["directory"], entry["file"]).resolve()) for entry in json.loads(compile_commands.read_text())}
+    return [f"{path} is not compiled: no target names it" for path in tracked(root, "*_test.cpp")
+            if str((root / path).resolve()) not in compiled]
+
+
+def linked_libraries(binary: Path, forbidden: list[str]) -> list[str]:
+    out = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=True).stdout
+    return [f"{binary.name} links {line.split()[0]}" for line in out.splitlines() for name in forbidden if name in line.split()[0]]
+
+
+# Split so that this file does not find itself.
+UNFINISHED = re.compile("|".join([r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bX" + r"XX\b", "not " + "implemented", "GTEST_" + "SKIP",
+                                  r"\bDIS" + "ABLED_", r"pytest\.mark\." + "skip", r"pytest\." + r"skip\("]), re.I)
+TEXT = ["*.cpp", "*.hpp", "*.h", "*.py", "*.md", "*.fbs", "*.txt", "*.cmake", "*.json", "*.sh", "*.conf", "*.service", "Makefile"]
+
+
+def hygiene(root: Path) -> list[str]:
+    bad = []
+    for path in tracked(root):
+        raw = (root / path).read_bytes()
+        if len(raw) > 1_000_000:
+            bad.append(f"{path}: {len(raw)} bytes are too many for a source tree")
+            continue
+        if not any(path.match(pattern) for pattern in TEXT):
+            continue
+        text = raw.decode("utf-8", errors="replace")
+        if "\ufffd" in text:
+            bad.append(f"{path}: not UTF-8")
+        if text and not text.endswith("\n"):
+            bad.append(f"{path}: no newline at the end")
+        if "\r" in text:
+            bad.append(f"{path}: carriage return")
+        for number, line in enumerate(text.splitlines(), 1):
+            if line != line.rstrip() and not path.match("*.md"):
+                bad.append(f"{path}:{number}: space at the end of the line")
+            if UNFINISHED.search(line):
+                bad.append(f"{path}:{number}: unfinished or skipped: {line.strip()}")
+            if re.search(r"(?<![\w.])/(work|root|home)/\w", line):
+                bad.append(f"{path}:{number}: a path of somebody's machine: {line.strip()}")
+        if path.suffix in (".cpp", ".hpp", ".py") and text.count("\n") > FILE_LINES_MAX:
+            bad.append(f"{path}: {text.count(chr(10))} lines, split it before {FILE_LINES_MAX}")
+    return bad
+
+
+def links(root: Path) -> list[str]:
+    """Relative links of the Markdown pages lead somewhere."""
+    bad = []
+    for path in tracked(root, "*.md"):
+        text = re.sub(r"```.*?```", "", (root / path).read_text(), flags=re.S)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if re.match(r"[a-z]+:", target) or target.startswith("#"):
+                continue
+            if not (root / path.parent / target.split("#")[0]).exists():
+                bad.append(f"{path}: link to {target}, which is not there")
+    return bad
+
+
+def limits_page(root: Path) -> list[str]:
+    """docs/limits.md names every bound of limits.hpp with its value, and no other."""
+    header = (root / "core/base/limits.hpp").read_text()
+    values: dict[str, int] = {}
+    for name, expression in re.findall(r"inline constexpr [\w:]+ (k\w+) =\s*([^;]+);", header):
+        expression = re.sub(r"std::uint64_t\{(\d+)\}", r"\1", expression.replace("'", ""))
+        values[name] = eval(expression, {"__builtins__": {}}, dict(values))  # constants of our own header
+    rows = {name: int(value.replace(" ", "").replace(",", ""))
+            for name, value in re.findall(r"^\| `(k\w+)` \| ([\d, ]+)", (root / "docs/limits.md").read_text(), re.M)}
+    bad = [f"docs/limits.md: {name} = {value} is missing" for name, value in values.items() if name not in rows]
+    bad += [f"docs/limits.md: {name} is {rows[name]}, but the code says {values[name]}"
+            for name in rows if name in values and rows[name] != values[name]]
+    bad += [f"docs/limits.md: {name} is no bound of limits.hpp" for name in rows if name not in values]
+    return bad
+
+
+def command_blocks(page: Path) -> list[str]:
+    """The ```sh run blocks of a page: commands that are run by a test just as they stand there."""
+    return re.findall(r"^```sh run\n(.*?)^```", page.read_text(), flags=re.S | re.M)

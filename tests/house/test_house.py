@@ -1,0 +1,163 @@
+"""Holds the checkout to the rules, and shows for each rule that it finds a planted violation."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import rules
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("INSTAR_BUILD", ROOT / "build/release"))
+
+
+def plant(folder: Path, path: str, text: str) -> Path:
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    return folder
+
+
+# --- include direction ---------------------------------------------------------------------------
+def test_includes_point_one_way():
+    assert rules.include_direction(ROOT) == []
+
+
+@pytest.mark.parametrize("path,include", [
+    ("core/base/x.hpp", "core/wire/topics.hpp"),
+    ("core/rollout/x.cpp", "core/revision/machine.hpp"),
+    ("core/revision/x.cpp", "core/rollout/machine.hpp"),
+    ("core/wire/x_test.cpp", "storage/store.hpp"),
+    ("storage/x.cpp", "broker-plugin/service.hpp"),
+    ("publisher/x.cpp", "device-client/daemon.hpp"),
+    ("device-client/x.cpp", "publisher/pack.hpp"),
+    ("device-client/x.cpp", "storage/store.hpp"),
+    ("broker-plugin/x.cpp", "mqtt/client.hpp"),
+    ("files/x.cpp", "tests/sim/link.hpp"),
+])
+def test_include_that_points_back_is_found(tmp_path, path, include):
+    assert len(rules.include_direction(plant(tmp_path, path, f'#include "{include}"\n'))) == 1
+
+
+def test_include_that_points_down_is_fine(tmp_path):
+    assert rules.include_direction(plant(tmp_path, "publisher/x.cpp", '#include "files/tree.hpp"\n#include <mqtt/x.h>\n')) == []
+
+
+# --- purity --------------------------------------------------------------------------------------
+def test_core_is_pure():
+    assert rules.core_purity(ROOT) == []
+
+
+@pytest.mark.parametrize("line", [
+    "#include <fstream>", "#include <unistd.h>", "#include <sys/stat.h>", "#include <chrono>", "#include <random>",
+    "#include <thread>", "#include <mutex>", "#include <iostream>", "auto t = std::chrono::system_clock::now();",
+    "randombytes_buf(a, 3);", 'getenv("X");',
+])
+def test_impurity_is_found(tmp_path, line):
+    assert rules.core_purity(plant(tmp_path, "core/wire/x.cpp", line + "\n"))
+
+
+def test_tests_of_core_may_read_fixtures(tmp_path):
+    assert rules.core_purity(plant(tmp_path, "core/wire/x_test.cpp", "#include <fstream>\n")) == []
+
+
+# --- adapters ------------------------------------------------------------------------------------
+def test_third_party_headers_stay_in_their_adapter():
+    assert rules.third_party(ROOT) == []
+
+
+@pytest.mark.parametrize("path,header", [
+    ("storage/memory_store.cpp", "rocksdb/db.h"), ("broker-plugin/service.cpp", "mosquitto_broker.h"), ("core/wire/x.cpp", "mosquitto.h"),
+    ("publisher/main.cpp", "mqtt/async_client.h"), ("device-client/daemon.cpp", "lxc/lxccontainer.h"), ("core/wire/x.hpp", "sodium.h"),
+    ("files/tree.cpp", "zstd.h"), ("core/wire/x.cpp", "nlohmann/json.hpp"), ("mqtt/client.hpp", "MQTTAsync.h"),
+    ("files/x.cpp", "CLI/CLI.hpp"),
+])
+def test_third_party_header_elsewhere_is_found(tmp_path, path, header):
+    assert len(rules.third_party(plant(tmp_path, path, f"#include <{header}>\n"))) == 1
+
+
+# --- what is built -------------------------------------------------------------------------------
+def test_every_test_is_compiled():
+    assert rules.tests_compiled(ROOT, BUILD / "compile_commands.json") == []
+
+
+def test_test_left_out_of_the_build_is_found(tmp_path):
+    plant(tmp_path, "core/a_test.cpp", "")
+    plant(tmp_path, "core/b_test.cpp", "")
+    commands = tmp_path / "build/compile_commands.json"
+    commands.parent.mkdir()
+    commands.write_text(json.dumps([{"directory": str(tmp_path), "file": "core/a_test.cpp"}]))
+    assert rules.tests_compiled(tmp_path, commands) == ["core/b_test.cpp is not compiled: no target names it"]
+
+
+def test_device_client_is_light():
+    assert rules.linked_libraries(BUILD / "device-client/instar-device", ["librocksdb", "liblxc", "libmosquitto"]) == []
+
+
+def test_publisher_needs_no_broker_parts():
+    assert rules.linked_libraries(BUILD / "publisher/instar", ["librocksdb", "liblxc", "libmosquitto"]) == []
+
+
+def test_forbidden_library_is_found():
+    assert rules.linked_libraries(Path(shutil.which("mosquitto") or "/usr/sbin/mosquitto"), ["libssl"])
+
+
+# --- text ----------------------------------------------------------------------------------------
+def test_text_is_clean():
+    assert rules.hygiene(ROOT) == []
+
+
+@pytest.mark.parametrize("text", [
+    "int a; // TO" + "DO\n", "GTEST_" + "SKIP();\n", "int a; \n", "int a;", "int a;\r\n", "// see /ho" + "me/me/x\n", "int a;\n" * 801,
+])
+def test_unclean_text_is_found(tmp_path, text):
+    target = tmp_path / "core/x.cpp"
+    target.parent.mkdir()
+    target.write_bytes(text.encode())
+    assert rules.hygiene(tmp_path)
+
+
+def test_large_file_is_found(tmp_path):
+    assert rules.hygiene(plant(tmp_path, "docs/picture.bin", "x" * 1_000_001))
+
+
+def test_links_lead_somewhere():
+    assert rules.links(ROOT) == []
+
+
+def test_dead_link_is_found(tmp_path):
+    assert len(rules.links(plant(tmp_path, "docs/a.md", "[x](b.md) [y](https://e.org) [z](a.md#here)\n"))) == 1
+
+
+def test_limits_page_agrees_with_the_code():
+    assert rules.limits_page(ROOT) == []
+
+
+@pytest.mark.parametrize("page", ["", "| `kA` | 1 |\n", "| `kA` | 2048 |\n| `kB` | 1 |\n"])
+def test_limits_page_that_disagrees_is_found(tmp_path, page):
+    plant(tmp_path, "core/base/limits.hpp", "inline constexpr std::size_t kA = 2 * 1'024;\n")
+    assert rules.limits_page(plant(tmp_path, "docs/limits.md", page))
+
+
+# --- commands in pages ---------------------------------------------------------------------------
+PAGES = [p for p in rules.tracked(ROOT, "*.md") if rules.command_blocks(ROOT / p)]
+
+
+def run_blocks(page: Path, folder: Path) -> subprocess.CompletedProcess:
+    """All blocks of a page, one after the other, in one shell and one folder."""
+    environment = dict(os.environ, PATH=f"{BUILD}/publisher:{BUILD}/device-client:{os.environ['PATH']}")
+    script = "set -euo pipefail\n" + "\n".join(rules.command_blocks(page))
+    return subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_of_the_pages_work(tmp_path, page):
+    done = run_blocks(ROOT / page, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_command_that_fails_is_found(tmp_path):
+    plant(tmp_path, "a.md", "```sh\nfalse\n```\n\n```sh run\ntrue\n```\ntext\n```sh run\nfalse\ntrue\n```\n")
+    assert run_blocks(tmp_path / "a.md", tmp_path).returncode != 0

@@ -2,7 +2,8 @@
 // effects come out. One thread.
 //
 // The shell carries the effects of one call out in order, under one rule: Persist is always first, and nothing after it
-// happens before the state is durable. If the write fails the process stops, and starts again from the file.
+// happens before the state is durable. If the write fails the process stops, and starts again from the file. Effects may come
+// again after a restart: each must be harmless when it is done already. Presence, with its last will, is the shell's own.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +38,8 @@ struct DeviceFacts {
   bool devices_allowed = false;               // device nodes in trees
   std::uint32_t window_bytes_max = 256 * 1024;
   std::uint32_t piece_bytes_max = 32 * 1024;
+  // How long the broker may stay away after a settled try before that counts against the release (docs/health.md).
+  std::uint32_t broker_grace_ms = 180'000;
 };
 
 // --- events -------------------------------------------------------------------------------------------
@@ -51,14 +54,16 @@ struct FreeSpace {
   std::uint64_t bytes = 0;
 };  // told at start and after each change
 
-// What the stager still wants of one pack, told after OpenStaging and again whenever it changes as a whole (head read, chunk
-// refused). Nothing wanted in any pack and staging verified → StagingDone.
+// What the stager still wants of one pack: told once per choice after OpenStaging (with no ranges when nothing is wanted of it)
+// and again whenever it changes as a whole (head read). A chunk that was handed over and is not yet durable may be named
+// or left out. When nothing is wanted of any pack the machine asks FinishStaging, and StagingDone follows.
 struct StagingWants {
   std::uint32_t revision = 0;
   Hash256 pack;
-  std::vector<wire::ChunkRange> ranges;
-  std::uint64_t bytes_wanted = 0;  // encoded bytes of `ranges`
-  bool exact = false;              // false while a dedupe head is unread: more may be wanted after it
+  std::vector<wire::ChunkRange> ranges;    // ascending; `offset` is 0 unless half a chunk survived
+  std::vector<std::uint32_t> chunk_bytes;  // encoded size of each chunk of `ranges`, in that order
+  std::uint64_t bytes_wanted = 0;          // encoded bytes of `ranges`
+  bool exact = false;                      // false while a dedupe head is unread: more may be wanted after it
 };
 // A chunk is verified and durable.
 struct ChunkDurable {
@@ -67,7 +72,7 @@ struct ChunkDurable {
   std::uint32_t ordinal = 0;
   std::uint32_t encoded_bytes = 0;
 };
-// A chunk arrived and does not match. The stager wants it again (or gives up by StagingFailed).
+// A chunk arrived and does not match. The machine fetches it again once; no StagingWants is needed.
 struct ChunkRefused {
   std::uint32_t revision = 0;
   Hash256 pack;
@@ -134,6 +139,8 @@ struct OpenStaging {
   std::vector<PackChoice> choices;
   std::vector<std::uint32_t> bases;  // revisions whose trees may be used
 };
+// Pieces of one chunk come in order, without holes, from offset 0 (or from the offset that StagingWants named). A piece at
+// offset 0 starts its chunk anew. While a chunk is half there no piece of another one comes, unless the half is given up.
 struct StagePiece {
   std::uint32_t revision = 0;
   Hash256 pack;
@@ -149,7 +156,8 @@ struct FinishStaging {
 struct RemoveRevision {
   std::uint32_t revision = 0;
 };
-// Stop what changed of `from` (0 = nothing runs), start `to`'s containers.
+// Stop what changed of `from` (0 = nothing runs), start `to`'s containers. After a restart it may come again while some of `to`
+// run: they stay, and TryStarted follows all the same.
 struct StartTry {
   std::uint32_t from = 0;
   std::uint32_t to = 0;

@@ -1,0 +1,99 @@
+"""A real Mosquitto on a free loopback port, with or without the plugin."""
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import mqtt
+from .process import PLUGIN, Process, free_port, wait_for
+
+MOSQUITTO = "/usr/sbin/mosquitto"
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One line of the transfer log: a piece of a chunk that was sent to a device."""
+
+    device: str
+    pack: str
+    ordinal: int
+    offset: int
+    bytes: int
+
+
+class Broker:
+    """options: plugin_opt_ keys and values. lines: further lines of mosquitto.conf, after those of the plugin."""
+
+    def __init__(self, folder: Path, *, plugin: bool = True, options: dict[str, str] | None = None, lines: list[str] | None = None,
+                 anonymous: bool = True, port: int | None = None):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.plugin = plugin
+        self.options = {"store": str(folder / "store"), "transfer_log": str(folder / "transfers"), "acl_fallthrough": "allow"}
+        self.options.update(options or {})
+        self.lines = lines or []
+        self.anonymous = anonymous
+        self.process = Process(folder / "mosquitto.log")
+
+    def __enter__(self) -> "Broker":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def configuration(self) -> str:
+        lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {'true' if self.anonymous else 'false'}", "user root",
+                 "log_dest stderr", "log_type all", "connection_messages true", "set_tcp_nodelay true", "sys_interval 1",
+                 "persistence true", f"persistence_location {self.folder}/"]
+        if self.plugin:
+            lines.append(f"plugin {PLUGIN}")
+            lines += [f"plugin_opt_{key} {value}" for key, value in self.options.items() if value]
+        return "\n".join(lines + self.lines) + "\n"
+
+    def start(self) -> "Broker":
+        config = self.folder / "mosquitto.conf"
+        config.write_text(self.configuration())
+        self.process.spawn([MOSQUITTO, "-c", str(config)])
+        wait_for(f"the broker answers on port {self.port}; its log is {self.process.log}", self._answers, 20, 0.02)
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process.is_running(), "mosquitto ended: " + self.process.log_text()[-2000:]
+        try:
+            mqtt.Mqtt(self.port, "harness-probe").disconnect()
+            return True
+        except (OSError, mqtt.Closed):
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def stop(self) -> int | None:
+        return self.process.end(signal.SIGTERM)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def client(self, client_id: str, **options) -> mqtt.Mqtt:
+        return mqtt.Mqtt(self.port, client_id, **options)
+
+    def memory_kb(self) -> int:
+        return self.process.memory_kb()
+
+    def log_text(self) -> str:
+        return self.process.log_text()
+
+    def transfers(self) -> list[Transfer]:
+        """What the plugin has sent, in order; lines are `device pack ordinal offset bytes`."""
+        log = Path(self.options["transfer_log"])
+        found = []
+        for line in log.read_text().splitlines() if log.exists() else []:
+            fields = line.split()
+            if len(fields) == 5:  # a line cut off by kill -9 has fewer
+                found.append(Transfer(fields[0], fields[1], int(fields[2]), int(fields[3]), int(fields[4])))
+        return found
+
+    def bytes_sent(self, device: str) -> int:
+        return sum(t.bytes for t in self.transfers() if t.device == device)

@@ -1,0 +1,182 @@
+"""A small MQTT 3.1.1 client on a bare socket, for tests that must see and send each packet themselves."""
+
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+
+@dataclass
+class Packet:
+    kind: int  # 2 CONNACK, 3 PUBLISH, 4 PUBACK, 9 SUBACK, 13 PINGRESP …
+    flags: int
+    body: bytes
+
+    @property
+    def topic(self) -> str:
+        return self.body[2:2 + struct.unpack(">H", self.body[:2])[0]].decode()
+
+    @property
+    def qos(self) -> int:
+        return self.flags >> 1 & 3
+
+    @property
+    def retained(self) -> bool:
+        return bool(self.flags & 1)
+
+    @property
+    def packet_id(self) -> int:
+        at = 2 + len(self.topic.encode()) if self.kind == 3 else 0
+        return struct.unpack(">H", self.body[at:at + 2])[0]
+
+    @property
+    def payload(self) -> bytes:
+        return self.body[2 + len(self.topic.encode()) + (2 if self.qos else 0):]
+
+
+def text(value: str | bytes) -> bytes:
+    raw = value.encode() if isinstance(value, str) else value
+    return struct.pack(">H", len(raw)) + raw
+
+
+def length(value: int) -> bytes:
+    out = b""
+    while True:
+        value, digit = value >> 7, value & 127
+        out += bytes([digit | (128 if value else 0)])
+        if not value:
+            return out
+
+
+class Closed(Exception):
+    """The broker closed the connection."""
+
+
+class Mqtt:
+    def __init__(self, port: int, client_id: str, *, username: str | None = None, password: str | None = None, clean: bool = True,
+                 keepalive_s: int = 0, will: tuple[str, bytes] | None = None, receive_buffer: int | None = None, host: str = "127.0.0.1"):
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(10)
+        self.socket.connect((host, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        self.next_id = 1
+        self.messages: list[Packet] = []
+        flags = (2 if clean else 0) | (4 if will else 0) | (128 if username is not None else 0) | (64 if password is not None else 0)
+        body = text("MQTT") + bytes([4, flags]) + struct.pack(">H", keepalive_s) + text(client_id)
+        if will:
+            body += text(will[0]) + text(will[1])
+        body += (text(username) if username is not None else b"") + (text(password) if password is not None else b"")
+        self.send(0x10, body)
+        answer = self.receive(10)
+        if answer is None or answer.kind != 2:
+            raise Closed("no CONNACK")
+        self.session_present, self.connect_code = bool(answer.body[0] & 1), answer.body[1]
+
+    def __enter__(self) -> "Mqtt":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, head: int, body: bytes) -> None:
+        try:
+            self.socket.sendall(bytes([head]) + length(len(body)) + body)
+        except OSError as error:
+            raise Closed(str(error)) from error
+
+    def receive(self, timeout_s: float) -> Packet | None:
+        """The next packet, or None when none came in time."""
+        until = time.monotonic() + timeout_s
+        while True:
+            packet = self._take()
+            if packet:
+                return packet
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            self.socket.settimeout(left)
+            try:
+                data = self.socket.recv(65536)
+            except TimeoutError:
+                return None
+            except OSError as error:
+                raise Closed(str(error)) from error
+            if not data:
+                raise Closed("end of stream")
+            self.buffer += data
+
+    def _take(self) -> Packet | None:
+        size, shift, at = 0, 0, 1
+        while True:
+            if at >= len(self.buffer):
+                return None
+            digit = self.buffer[at]
+            size |= (digit & 127) << shift
+            shift, at = shift + 7, at + 1
+            if not digit & 128:
+                break
+        if len(self.buffer) < at + size:
+            return None
+        packet = Packet(self.buffer[0] >> 4, self.buffer[0] & 15, self.buffer[at:at + size])
+        self.buffer = self.buffer[at + size:]
+        if packet.kind == 3 and packet.qos == 1:
+            self.send(0x40, struct.pack(">H", packet.packet_id))
+        return packet
+
+    def await_kind(self, kind: int, timeout_s: float = 10) -> Packet | None:
+        """The next packet of this kind; publications that come before it are kept in `messages`."""
+        until = time.monotonic() + timeout_s
+        while (left := until - time.monotonic()) > 0:
+            packet = self.receive(left)
+            if packet and packet.kind == kind:
+                return packet
+            if packet and packet.kind == 3:
+                self.messages.append(packet)
+        return None
+
+    def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
+        """Return codes of the SUBACK: the granted QoS, or 128."""
+        self.next_id += 1
+        self.send(0x82, struct.pack(">H", self.next_id) + b"".join(text(f) + bytes([qos]) for f in filters))
+        answer = self.await_kind(9)
+        if answer is None:
+            raise Closed("no SUBACK")
+        return list(answer.body[2:])
+
+    def publish(self, topic: str, payload: bytes | str, *, qos: int = 0, retain: bool = False, await_ack: bool = True) -> bool:
+        """True when QoS 0, or when the PUBACK came."""
+        raw = payload.encode() if isinstance(payload, str) else payload
+        body = text(topic)
+        if qos:
+            self.next_id = self.next_id % 65535 + 1
+            body += struct.pack(">H", self.next_id)
+        self.send(0x30 | qos << 1 | (1 if retain else 0), body + raw)
+        return not qos or not await_ack or self.await_kind(4) is not None
+
+    def ping(self, timeout_s: float = 10) -> bool:
+        self.send(0xC0, b"")
+        return self.await_kind(13, timeout_s) is not None
+
+    def next_message(self, timeout_s: float = 10) -> Packet | None:
+        return self.messages.pop(0) if self.messages else self.await_kind(3, timeout_s)
+
+    def drain(self, quiet_s: float = 0.3) -> list[Packet]:
+        """All publications until none has come for `quiet_s`."""
+        found, self.messages = self.messages, []
+        while packet := self.await_kind(3, quiet_s):
+            found += [*self.messages, packet]
+            self.messages = []
+        return found
+
+    def disconnect(self) -> None:
+        try:
+            self.send(0xE0, b"")
+        except Closed:
+            pass
+        self.close()
+
+    def close(self) -> None:
+        self.socket.close()

@@ -1,0 +1,205 @@
+"""A TCP proxy in user space that makes a loopback connection as slow, late and unreliable as the link it stands for."""
+
+import collections
+import random
+import socket
+import struct
+import threading
+import time
+
+
+class Shaper:
+    """Listens on `port` and hands each connection on to (host, target port). All settings may change while it runs.
+
+    rate_down, rate_up   bytes a second towards and from the client, None = as fast as it goes
+    delay_s, jitter_s    one way, each way; order is kept
+    cut_every_bytes      resets a connection each time so many bytes have gone towards the client
+    stalled              True: reads nothing more from the broker, as a client that stops reading its socket
+    refusing             True: no new connections (a dead link)
+    """
+
+    def __init__(self, target_port: int, host: str = "127.0.0.1"):
+        self.target = (host, target_port)
+        self.rate_down: float | None = None
+        self.rate_up: float | None = None
+        self.delay_s = 0.0
+        self.jitter_s = 0.0
+        self.cut_every_bytes: int | None = None
+        self.stalled = False
+        self.refusing = False
+        self.bytes_down = 0
+        self.bytes_up = 0
+        self.connections = 0
+        self.cuts = 0
+        self._open: set[_Connection] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._listener = socket.create_server((host, 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> "Shaper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def cut(self) -> None:
+        """Resets all connections, now."""
+        with self._lock:
+            open_now = list(self._open)
+        for connection in open_now:
+            self.cuts += 1
+            connection.reset()
+
+    def close(self) -> None:
+        self._closed = True
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.refusing:
+                _reset(client)
+                continue
+            try:
+                broker = socket.socket()
+                # Small, so that a stall reaches the broker at once instead of filling the kernel's buffers first.
+                broker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+                broker.connect(self.target)
+            except OSError:
+                _reset(client)
+                continue
+            for side in (client, broker):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.connections += 1
+            connection = _Connection(self, client, broker)
+            with self._lock:
+                self._open.add(connection)
+            connection.start()
+
+    def _forget(self, connection: "_Connection") -> None:
+        with self._lock:
+            self._open.discard(connection)
+
+
+class _Connection:
+    def __init__(self, shaper: Shaper, client: socket.socket, broker: socket.socket):
+        self.shaper = shaper
+        self.client = client
+        self.broker = broker
+        self.down_since_cut = 0
+        self.dead = threading.Event()
+
+    def start(self) -> None:
+        _Pump(self, self.broker, self.client, down=True).start()
+        _Pump(self, self.client, self.broker, down=False).start()
+
+    def reset(self) -> None:
+        if not self.dead.is_set():
+            self.dead.set()
+            _reset(self.client)
+            _reset(self.broker)
+            self.shaper._forget(self)
+
+
+class _Pump:
+    """One direction: a thread reads and stamps what it read with the moment at which it may leave, another one writes."""
+
+    QUEUE_BYTES_MAX = 32 * 1024
+
+    def __init__(self, connection: _Connection, source: socket.socket, sink: socket.socket, down: bool):
+        self.connection = connection
+        self.source = source
+        self.sink = sink
+        self.down = down
+        self.queue: collections.deque[tuple[float, bytes]] = collections.deque()
+        self.queued = 0
+        self.condition = threading.Condition()
+        self.free_at = 0.0
+        self.ended = False
+
+    def start(self) -> None:
+        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._write, daemon=True).start()
+
+    def _read(self) -> None:
+        shaper, connection = self.connection.shaper, self.connection
+        try:
+            while not connection.dead.is_set():
+                while self.down and shaper.stalled and not connection.dead.is_set():
+                    time.sleep(0.02)
+                rate = shaper.rate_down if self.down else shaper.rate_up
+                data = self.source.recv(16384 if rate is None else max(256, min(16384, int(rate / 20))))
+                if not data:
+                    break
+                now = time.monotonic()
+                self.free_at = max(now, self.free_at) + (len(data) / rate if rate else 0)
+                due = self.free_at + shaper.delay_s + random.random() * shaper.jitter_s
+                in_flight = self.QUEUE_BYTES_MAX + (int(rate * shaper.delay_s) if rate else 4_000_000)
+                with self.condition:
+                    while self.queued > in_flight and not connection.dead.is_set():
+                        self.condition.wait(0.1)
+                    if self.queue:
+                        due = max(due, self.queue[-1][0])
+                    self.queue.append((due, data))
+                    self.queued += len(data)
+                    self.condition.notify_all()
+        except OSError:
+            connection.reset()
+        with self.condition:
+            self.ended = True
+            self.condition.notify_all()
+
+    def _write(self) -> None:
+        shaper, connection = self.connection.shaper, self.connection
+        try:
+            while not connection.dead.is_set():
+                with self.condition:
+                    while not self.queue and not self.ended and not connection.dead.is_set():
+                        self.condition.wait(0.2)
+                    if not self.queue:
+                        break
+                    due, data = self.queue[0]
+                wait = due - time.monotonic()
+                if wait > 0 and connection.dead.wait(wait):
+                    return
+                self.sink.sendall(data)
+                with self.condition:
+                    self.queue.popleft()
+                    self.queued -= len(data)
+                    self.condition.notify_all()
+                self._count(len(data))
+        except OSError:
+            pass
+        # One side has ended: so does the other. What MQTT has to say after a DISCONNECT is nothing.
+        connection.reset()
+
+    def _count(self, count: int) -> None:
+        shaper, connection = self.connection.shaper, self.connection
+        if not self.down:
+            shaper.bytes_up += count
+            return
+        shaper.bytes_down += count
+        connection.down_since_cut += count
+        if shaper.cut_every_bytes and connection.down_since_cut >= shaper.cut_every_bytes:
+            shaper.cuts += 1
+            connection.reset()
+
+
+def _reset(side: socket.socket) -> None:
+    """Closes with a RST, as a link that is gone."""
+    try:
+        side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        side.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    side.close()

@@ -41,7 +41,8 @@ struct Envelope {
   Hash256 payload_hash;
 };
 
-// Checks the frame only (sizes, magic, reserved bits, order of key ids). Errors: malformed, too_large.
+// Checks the frame only (sizes, magic, reserved bits, order of key ids). Errors: malformed, too_large, unsupported (a version
+// or kind of a later program).
 [[nodiscard]] Result<Envelope> parse_envelope(ByteView bytes);
 
 // Signs `payload` with every key, orders the signatures by key id. At least one key, all different.

@@ -1,0 +1,74 @@
+// FlatBuffers under limits.hpp. Include it from .cpp files only: its headers stay out of ours.
+#pragma once
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/bytes.hpp"
+#include "core/base/limits.hpp"
+#include "core/base/result.hpp"
+
+namespace instar::flat {
+
+// Tables in one message. The smallest takes 8 bytes with the offset to it, but a hostile buffer may name one table many
+// times: this bounds the work of looking at it.
+inline constexpr flatbuffers::uoffset_t kTablesMax = limits::kMessageBytesMax / 8;
+// Tables inside tables: a manifest's chunk is the deepest, at 4.
+inline constexpr flatbuffers::uoffset_t kDepthMax = 8;
+
+// A verified message. FlatBuffers reads integers in place, so the bytes are copied to where they are aligned.
+template <typename Table>
+class Message {
+ public:
+  explicit Message(ByteView bytes) : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
+    if (!bytes.empty()) std::memcpy(words_.data(), bytes.data(), bytes.size());
+  }
+  [[nodiscard]] const std::uint8_t* data() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_.data()); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] const Table* operator->() const noexcept { return flatbuffers::GetRoot<Table>(data()); }
+  [[nodiscard]] const Table& operator*() const noexcept { return *flatbuffers::GetRoot<Table>(data()); }
+
+ private:
+  std::vector<std::uint64_t> words_;
+  std::size_t size_;
+};
+
+// Checks size, file identifier and, by the Verifier, that every offset stays inside. `what` begins each error: "gate".
+template <typename Table>
+[[nodiscard]] Result<Message<Table>> open(ByteView bytes, std::string_view what, const char* identifier,
+                                          std::size_t bytes_max = limits::kMessageBytesMax) {
+  const std::string name(what);
+  if (bytes.size() > bytes_max) {
+    return fail(Code::too_large, name + ": " + std::to_string(bytes.size()) + " bytes, the most is " + std::to_string(bytes_max));
+  }
+  if (bytes.size() < 8 || std::memcmp(bytes.data() + 4, identifier, 4) != 0) {
+    return fail(Code::malformed, name + ": the file identifier " + identifier + " is missing");
+  }
+  Message<Table> message(bytes);
+  flatbuffers::Verifier verifier(message.data(), message.size(), kDepthMax, kTablesMax);
+  if (!verifier.VerifyBuffer<Table>(identifier)) {
+    return fail(Code::malformed, name + ": damaged or cut off (an offset points outside of it)");
+  }
+  return message;
+}
+
+[[nodiscard]] inline std::string_view view(const flatbuffers::String* text) noexcept {
+  return text == nullptr ? std::string_view{} : std::string_view(text->c_str(), text->size());
+}
+
+// The finished bytes.
+[[nodiscard]] inline Bytes take(const flatbuffers::FlatBufferBuilder& builder) {
+  return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
+}
+
+// The error for a number that a later version may have given a meaning.
+[[nodiscard]] inline tl::unexpected<Error> newer(std::string_view field, std::uint64_t value) {
+  return fail(Code::unsupported, std::string(field) + " is " + std::to_string(value) +
+                                     ": made by a newer version; update this program (or the device's client) to read it");
+}
+
+}  // namespace instar::flat

@@ -1,7 +1,9 @@
 // MQTT as a device or an operator uses it: a narrow port with Paho behind it (paho_client.cpp is the only file that includes it).
 //
 // Threads: events come from Paho's own thread into a bounded queue; take() and all else belong to one owner thread.
-// MQTT 3.1.1. The connection is kept up by itself with exponential backoff and jitter; subscriptions are made anew at each connect.
+// MQTT 3.1.1. The connection is kept up with exponential backoff and jitter, from inside take(): an owner that waits on
+// event_fd() is woken for it too, and take() may then return nothing. Subscriptions are made anew at each connect, before the
+// owner hears `connected`, so that what it publishes then comes after them on the wire.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +24,7 @@ struct Message {
   bool retained = false;
 };
 
+// disconnected: the connection was lost, or an attempt to connect failed, or the broker refused a subscription.
 enum class EventKind : std::uint8_t { connected, disconnected, message };
 struct Event {
   EventKind kind = EventKind::message;
@@ -61,14 +64,16 @@ class Client {
   [[nodiscard]] virtual Status start() = 0;
   // Hands the message to the connection; `unavailable` when not connected or its buffer is full: nothing is queued then.
   [[nodiscard]] virtual Status publish(Message message) = 0;
-  // Next event, waiting at most `timeout_ms`.
+  // Next event, waiting at most `timeout_ms`. Also makes the next attempt to connect when its time has come.
   [[nodiscard]] virtual std::optional<Event> take(std::uint32_t timeout_ms) = 0;
   [[nodiscard]] virtual bool is_connected() const noexcept = 0;
   // Adds a subscription now and at each later connect.
   [[nodiscard]] virtual Status subscribe(Subscription subscription) = 0;
   // A file descriptor that becomes readable when take() has something; -1 if none.
   [[nodiscard]] virtual int event_fd() const noexcept = 0;
-  // Disconnects politely (the will is not sent), waiting at most `timeout_ms`.
+  // QoS 0 messages dropped because the owner was too slow.
+  [[nodiscard]] virtual std::uint64_t dropped_messages() const noexcept = 0;
+  // Disconnects politely (what was published is sent first, the will is not), waiting at most `timeout_ms`. No events after it.
   virtual void stop(std::uint32_t timeout_ms) = 0;
 };
 

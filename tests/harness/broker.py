@@ -14,6 +14,7 @@ MOSQUITTO = "/usr/sbin/mosquitto"
 class Transfer:
     """One line of the transfer log: a piece of a chunk that was sent to a device."""
 
+    unix_ms: int
     device: str
     pack: str
     ordinal: int
@@ -30,7 +31,7 @@ class Broker:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.plugin = plugin
-        self.options = {"store": str(folder / "store"), "transfer_log": str(folder / "transfers"), "acl_fallthrough": "allow"}
+        self.options = {"store_dir": str(folder / "store"), "transfer_log": str(folder / "transfers"), "acl_fallthrough": "allow"}
         self.options.update(options or {})
         self.lines = lines or []
         self.anonymous = anonymous
@@ -86,13 +87,13 @@ class Broker:
         return self.process.log_text()
 
     def transfers(self) -> list[Transfer]:
-        """What the plugin has sent, in order; lines are `device pack ordinal offset bytes`."""
+        """What the plugin has sent, in order; lines are `unix_ms device pack ordinal offset bytes`."""
         log = Path(self.options["transfer_log"])
         found = []
         for line in log.read_text().splitlines() if log.exists() else []:
             fields = line.split()
-            if len(fields) == 5:  # a line cut off by kill -9 has fewer
-                found.append(Transfer(fields[0], fields[1], int(fields[2]), int(fields[3]), int(fields[4])))
+            if len(fields) == 6:  # a line cut off by kill -9 has fewer
+                found.append(Transfer(int(fields[0]), fields[1], fields[2], *map(int, fields[3:])))
         return found
 
     def bytes_sent(self, device: str) -> int:

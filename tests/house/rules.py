@@ -36,7 +36,7 @@ IMPURE_CALLS = re.compile(r"\b(system_clock|steady_clock|random_device|getenv|ra
 # Third-party headers, and the only files that may include them.
 ADAPTERS = {
     "rocksdb/*": ["storage/rocks_store*.cpp"],
-    "mosquitto*.h": ["broker-plugin/plugin*.cpp", "broker-plugin/plugin*.hpp"],
+    "mosquitto*.h": ["broker-plugin/mosquitto/*.cpp", "broker-plugin/mosquitto/*.hpp"],
     "mqtt/*.h": ["mqtt/paho_client.cpp"],
     "MQTT*.h": ["mqtt/paho_client.cpp"],
     "lxc/*": ["device-client/lxc_helper*.cpp"],

@@ -1,0 +1,121 @@
+#include "storage/key_layout.hpp"
+
+namespace instar::storage {
+namespace {
+
+constexpr std::size_t kHashBytes = 32;
+constexpr std::string_view kDirectoryPrefix = "d";
+
+void append_u32_be(std::string& out, std::uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xff));
+}
+
+std::uint32_t read_u32_be(ByteView bytes) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | bytes[i];
+  return value;
+}
+
+std::string prefixed(std::string_view prefix, const Hash256& hash) {
+  std::string key(prefix);
+  key.append(as_text(hash.bytes));
+  return key;
+}
+
+std::optional<Hash256> parse_prefixed(std::string_view prefix, ByteView key) {
+  if (key.size() != prefix.size() + kHashBytes || !as_text(key).starts_with(prefix)) return std::nullopt;
+  return Hash256::from_bytes(key.subspan(prefix.size()));
+}
+
+}  // namespace
+
+Bytes schema_value(std::uint32_t version) {
+  Bytes value;
+  for (int shift = 0; shift < 32; shift += 8) value.push_back(static_cast<std::uint8_t>(version >> shift & 0xff));
+  return value;
+}
+
+std::optional<std::uint32_t> parse_schema_value(ByteView value) {
+  if (value.size() != 4) return std::nullopt;
+  std::uint32_t version = 0;
+  for (std::size_t i = 4; i-- > 0;) version = version << 8 | value[i];
+  return version;
+}
+
+std::string root_key(std::uint32_t version) {
+  std::string key(kRootPrefix);
+  append_u32_be(key, version);
+  return key;
+}
+
+std::optional<std::uint32_t> parse_root_key(ByteView key) {
+  if (key.size() != kRootPrefix.size() + 4 || !as_text(key).starts_with(kRootPrefix)) return std::nullopt;
+  return read_u32_be(key.subspan(kRootPrefix.size()));
+}
+
+std::string device_key(const DeviceId& device) {
+  return device.str();
+}
+
+std::optional<DeviceId> parse_device_key(ByteView key) {
+  auto device = DeviceId::parse(as_text(key));
+  if (!device.has_value()) return std::nullopt;
+  return std::move(*device);
+}
+
+std::string rollout_key(const Hash256& rollout) {
+  return prefixed(kRolloutPrefix, rollout);
+}
+
+std::string manifest_key(const Hash256& rollout) {
+  return prefixed(kManifestPrefix, rollout);
+}
+
+std::optional<Hash256> parse_rollout_key(ByteView key) {
+  return parse_prefixed(kRolloutPrefix, key);
+}
+
+std::optional<Hash256> parse_manifest_key(ByteView key) {
+  return parse_prefixed(kManifestPrefix, key);
+}
+
+std::string member_key(const Hash256& rollout, const DeviceId& device) {
+  std::string key(as_text(rollout.bytes));
+  key.append(device.str());
+  return key;
+}
+
+std::optional<std::pair<Hash256, DeviceId>> parse_member_key(ByteView key) {
+  if (key.size() <= kHashBytes) return std::nullopt;
+  const auto rollout = Hash256::from_bytes(key.first(kHashBytes));
+  auto device = parse_device_key(key.subspan(kHashBytes));
+  if (!rollout.has_value() || !device.has_value()) return std::nullopt;
+  return std::pair{*rollout, std::move(*device)};
+}
+
+std::string directory_key(const Hash256& pack) {
+  return prefixed(kDirectoryPrefix, pack);
+}
+
+std::string complete_key(const Hash256& pack) {
+  return prefixed(kCompletePrefix, pack);
+}
+
+std::optional<Hash256> parse_complete_key(ByteView key) {
+  return parse_prefixed(kCompletePrefix, key);
+}
+
+std::string chunk_key(const Hash256& chunk, std::uint32_t encoded_bytes) {
+  std::string key(as_text(chunk.bytes));
+  append_u32_be(key, encoded_bytes);
+  return key;
+}
+
+std::optional<std::pair<Hash256, std::uint32_t>> parse_chunk_key(ByteView key) {
+  if (key.size() != kHashBytes + 4) return std::nullopt;
+  const auto chunk = Hash256::from_bytes(key.first(kHashBytes));
+  if (!chunk.has_value()) return std::nullopt;
+  return std::pair{*chunk, read_u32_be(key.subspan(kHashBytes))};
+}
+
+}  // namespace instar::storage

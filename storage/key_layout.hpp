@@ -1,0 +1,63 @@
+// Builders and parsers of the keys of each column: the only place that knows their bytes. docs/formats/store.md
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/base/hash.hpp"
+#include "core/base/ids.hpp"
+#include "storage/store.hpp"
+
+namespace instar::storage {
+
+// Rises with a change that an older program could not read.
+inline constexpr std::uint32_t kSchemaVersion = 1;
+
+// Names on disk, by Column. Frozen.
+inline constexpr std::array<std::string_view, kColumnCount> kColumnNames = {"meta",  "devices", "rollouts", "members",
+                                                                            "packs", "chunks",  "history"};
+[[nodiscard]] constexpr std::string_view column_name(Column column) noexcept {
+  return kColumnNames[static_cast<std::size_t>(column)];
+}
+
+// meta: "schema" → u32, little-endian.
+inline constexpr std::string_view kSchemaKey = "schema";
+[[nodiscard]] Bytes schema_value(std::uint32_t version);
+[[nodiscard]] std::optional<std::uint32_t> parse_schema_value(ByteView value);
+
+// meta: "root/" ‖ version u32 big-endian → envelope of that root document.
+inline constexpr std::string_view kRootPrefix = "root/";
+[[nodiscard]] std::string root_key(std::uint32_t version);
+[[nodiscard]] std::optional<std::uint32_t> parse_root_key(ByteView key);
+
+// devices: the device id.
+[[nodiscard]] std::string device_key(const DeviceId& device);
+[[nodiscard]] std::optional<DeviceId> parse_device_key(ByteView key);
+
+// rollouts: "r" ‖ hash → record, "m" ‖ hash → envelope of the manifest.
+inline constexpr std::string_view kRolloutPrefix = "r";
+inline constexpr std::string_view kManifestPrefix = "m";
+[[nodiscard]] std::string rollout_key(const Hash256& rollout);
+[[nodiscard]] std::string manifest_key(const Hash256& rollout);
+[[nodiscard]] std::optional<Hash256> parse_rollout_key(ByteView key);
+[[nodiscard]] std::optional<Hash256> parse_manifest_key(ByteView key);
+
+// members: rollout hash ‖ device id. The prefix of a rollout's members is its 32 bytes.
+[[nodiscard]] std::string member_key(const Hash256& rollout, const DeviceId& device);
+[[nodiscard]] std::optional<std::pair<Hash256, DeviceId>> parse_member_key(ByteView key);
+
+// packs: "d" ‖ pack id → directory, "c" ‖ pack id → nothing; there once every chunk of the pack is durable.
+inline constexpr std::string_view kCompletePrefix = "c";
+[[nodiscard]] std::string directory_key(const Hash256& pack);
+[[nodiscard]] std::string complete_key(const Hash256& pack);
+[[nodiscard]] std::optional<Hash256> parse_complete_key(ByteView key);
+
+// chunks: hash of the decoded bytes ‖ encoded size u32 big-endian.
+[[nodiscard]] std::string chunk_key(const Hash256& chunk, std::uint32_t encoded_bytes);
+[[nodiscard]] std::optional<std::pair<Hash256, std::uint32_t>> parse_chunk_key(ByteView key);
+
+}  // namespace instar::storage

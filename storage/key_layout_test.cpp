@@ -1,0 +1,62 @@
+#include "storage/key_layout.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace instar::storage {
+namespace {
+
+Hash256 hash(std::uint8_t first) {
+  Hash256 out;
+  out.bytes[0] = first;
+  out.bytes[31] = 0xee;
+  return out;
+}
+
+TEST(KeyLayout, EveryKeyGoesBothWays) {
+  const auto device = *DeviceId::parse("dev-1");
+  EXPECT_EQ(parse_device_key(as_bytes(device_key(device))), device);
+  EXPECT_EQ(parse_rollout_key(as_bytes(rollout_key(hash(7)))), hash(7));
+  EXPECT_EQ(parse_manifest_key(as_bytes(manifest_key(hash(7)))), hash(7));
+  EXPECT_EQ(parse_complete_key(as_bytes(complete_key(hash(7)))), hash(7));
+  EXPECT_EQ(parse_root_key(as_bytes(root_key(258))), 258U);
+  const auto member = parse_member_key(as_bytes(member_key(hash(9), device)));
+  ASSERT_TRUE(member.has_value());
+  EXPECT_EQ(member->first, hash(9));
+  EXPECT_EQ(member->second, device);
+  const auto chunk = parse_chunk_key(as_bytes(chunk_key(hash(3), 70'000)));
+  ASSERT_TRUE(chunk.has_value());
+  EXPECT_EQ(chunk->first, hash(3));
+  EXPECT_EQ(chunk->second, 70'000U);
+}
+
+TEST(KeyLayout, HasTheBytesOfItsPage) {
+  EXPECT_EQ(to_hex(as_bytes(root_key(2))), "726f6f742f00000002");
+  EXPECT_EQ(to_hex(as_bytes(rollout_key(hash(0xab)))), "72" + hash(0xab).hex());
+  EXPECT_EQ(to_hex(as_bytes(manifest_key(hash(0xab)))), "6d" + hash(0xab).hex());
+  EXPECT_EQ(to_hex(as_bytes(directory_key(hash(0xab)))), "64" + hash(0xab).hex());
+  EXPECT_EQ(to_hex(as_bytes(complete_key(hash(0xab)))), "63" + hash(0xab).hex());
+  EXPECT_EQ(to_hex(as_bytes(chunk_key(hash(0xab), 0x01020304))), hash(0xab).hex() + "01020304");
+  EXPECT_EQ(to_hex(schema_value(1)), "01000000");
+}
+
+TEST(KeyLayout, RefusesForeignKeys) {
+  EXPECT_FALSE(parse_device_key(as_bytes("a/b")).has_value());
+  EXPECT_FALSE(parse_device_key({}).has_value());
+  EXPECT_FALSE(parse_rollout_key(as_bytes(manifest_key(hash(1)))).has_value());
+  EXPECT_FALSE(parse_rollout_key(as_bytes(rollout_key(hash(1)) + "x")).has_value());
+  EXPECT_FALSE(parse_member_key(hash(1).bytes).has_value());
+  EXPECT_FALSE(parse_chunk_key(hash(1).bytes).has_value());
+  EXPECT_FALSE(parse_root_key(as_bytes("root/12")).has_value());
+  EXPECT_FALSE(parse_schema_value(as_bytes("1")).has_value());
+}
+
+TEST(KeyLayout, OrdersRootsByVersion) {
+  std::set<std::string> keys{root_key(256), root_key(2), root_key(1)};
+  EXPECT_EQ(*keys.begin(), root_key(1));
+  EXPECT_EQ(*keys.rbegin(), root_key(256));
+}
+
+}  // namespace
+}  // namespace instar::storage

@@ -1,0 +1,73 @@
+// A Store in memory whose disk can be slow, fail and lose power: for the simulator and for tests.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "storage/store.hpp"
+
+namespace instar::storage {
+
+class MemoryStore final : public Store {
+ public:
+  struct Faults {
+    // The commit with this number (the first is 1) and all after it fail, until reopen().
+    std::optional<std::uint64_t> fail_commit = std::nullopt;
+    // reopen() fails as often as this.
+    std::uint32_t fail_reopens = 0;
+    // A commit or read completes in the (1 + delay_polls)-th poll after it was asked for.
+    std::uint32_t delay_polls = 0;
+  };
+
+  MemoryStore() = default;
+
+  void set_faults(Faults faults) { faults_ = faults; }
+  // Power is cut: what was not durable is gone, no callback of before will run.
+  void crash();
+  // Commits asked for since the start: the numbers that fail_commit speaks of.
+  [[nodiscard]] std::uint64_t commit_count() const noexcept { return commit_count_; }
+  [[nodiscard]] std::size_t size(Column column) const { return durable_[static_cast<std::size_t>(column)].size(); }
+
+  void commit(Batch batch, CommitDone done) override;
+  void read(Column column, std::string key, ReadDone done) override;
+  void contains(Column column, std::vector<std::string> keys, ContainsDone done) override;
+  [[nodiscard]] Status scan(Column column, std::string_view prefix, const Visitor& visit) override;
+  std::size_t poll() override;
+  [[nodiscard]] std::size_t pending_commits() const noexcept override { return commits_.size(); }
+  void on_ready(std::function<void()> wake) override { wake_ = std::move(wake); }
+  [[nodiscard]] Status reopen() override;
+
+ private:
+  using Table = std::map<std::string, Bytes, std::less<>>;
+  struct PendingCommit {
+    Batch batch;
+    CommitDone done;
+    std::uint64_t number = 0;
+    std::uint64_t due_poll = 0;
+  };
+  struct PendingRead {
+    Column column = Column::meta;
+    std::vector<std::string> keys;
+    ReadDone read_done;
+    ContainsDone contains_done;
+    std::uint64_t due_poll = 0;
+  };
+  static void apply(std::array<Table, kColumnCount>& tables, const Batch& batch);
+  void answer(PendingRead& pending);
+  std::size_t poll_commits();
+  std::size_t poll_reads();
+
+  std::array<Table, kColumnCount> durable_;
+  std::deque<PendingCommit> commits_;
+  std::deque<PendingRead> reads_;
+  Faults faults_;
+  std::function<void()> wake_;
+  std::uint64_t commit_count_ = 0;
+  std::uint64_t poll_count_ = 0;
+  std::uint64_t crash_count_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace instar::storage

@@ -1,0 +1,487 @@
+#include "storage/rocks_store.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <cstdarg>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "storage/key_layout.hpp"
+
+namespace instar::storage {
+namespace {
+
+// Keys of `chunks` again, without values: contains() must not read blobs. Written in the same batch as the chunks.
+constexpr const char* kChunkKeysName = "chunk_keys";
+// Bytes of one group commit: bounds the copy that RocksDB makes of it.
+constexpr std::size_t kGroupBytesMax = 4 * 1024 * 1024;
+
+rocksdb::Slice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+rocksdb::Slice slice(ByteView bytes) {
+  return slice(as_text(bytes));
+}
+
+ByteView view(const rocksdb::Slice& bytes) {
+  return as_bytes(std::string_view(bytes.data(), bytes.size()));
+}
+
+Error to_error(const rocksdb::Status& status, std::string_view doing) {
+  const auto code = status.IsCorruption() ? Code::corrupt : status.IsNoSpace() ? Code::no_space : Code::io;
+  return with_context(Error{code, status.ToString()}, doing);
+}
+
+// RocksDB's own LOG file is not wanted: what matters comes back as a Status, a small flash is spared, and in Debian's build (asserts
+// on) the writer of that file aborts the process at its second write to a full disk.
+class SilentLogger final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
+
+// An open RocksDB with its columns; closed by the destructor.
+struct Database {
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;  // by Column, then chunk_keys, then RocksDB's default one
+
+  [[nodiscard]] static Result<std::unique_ptr<Database>> open(const std::string& path, const RocksOptions& options);
+  Database() = default;
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database() {
+    if (db == nullptr) return;
+    for (auto* handle : handles) static_cast<void>(db->DestroyColumnFamilyHandle(handle));
+    static_cast<void>(db->Close());
+  }
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* at(Column column) const { return handles[static_cast<std::size_t>(column)]; }
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* chunk_keys() const { return handles[kColumnCount]; }
+};
+
+rocksdb::DBOptions db_options(const RocksOptions& options) {
+  rocksdb::DBOptions db;
+  db.create_if_missing = true;
+  db.create_missing_column_families = true;
+  db.db_write_buffer_size = options.write_buffer_bytes;
+  db.max_total_wal_size = options.log_bytes_max;
+  db.max_open_files = options.open_files_max;
+  db.max_background_jobs = 2;
+  db.info_log = std::make_shared<SilentLogger>();
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.bytes_per_sync = 1024 * 1024;
+  return db;
+}
+
+rocksdb::ColumnFamilyOptions column_options(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache, bool blobs) {
+  rocksdb::ColumnFamilyOptions column;
+  column.write_buffer_size = blobs ? options.write_buffer_bytes / 2 : options.write_buffer_bytes / 8;
+  column.max_write_buffer_number = 2;
+  column.compression = rocksdb::kNoCompression;
+  column.target_file_size_base = 4 * 1024 * 1024;
+  column.max_bytes_for_level_base = 16 * 1024 * 1024;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.cache_index_and_filter_blocks = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  column.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  if (blobs) {
+    column.enable_blob_files = true;
+    column.min_blob_size = options.blob_bytes_min;
+    column.blob_file_size = options.blob_file_bytes;
+    column.enable_blob_garbage_collection = true;
+    column.blob_cache = cache;
+  }
+  return column;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(const RocksOptions& options) {
+  const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> out;
+  for (std::size_t i = 0; i < kColumnCount; ++i) {
+    const bool blobs = static_cast<Column>(i) == Column::chunks;
+    out.emplace_back(std::string(kColumnNames[i]), column_options(options, cache, blobs));
+  }
+  out.emplace_back(kChunkKeysName, column_options(options, cache, false));
+  out.emplace_back(rocksdb::kDefaultColumnFamilyName, column_options(options, cache, false));
+  return out;
+}
+
+Status check_schema(const std::optional<std::uint32_t>& version, const std::string& path) {
+  if (!version.has_value()) return fail(Code::corrupt, "the store at " + path + " has an unreadable schema version");
+  if (*version > kSchemaVersion) {
+    return fail(Code::unsupported, "the store at " + path + " was written by a newer version (schema " + std::to_string(*version) +
+                                       ", this one knows up to " + std::to_string(kSchemaVersion) +
+                                       "): install that version again, or start with an empty folder");
+  }
+  return {};
+}
+
+// Before anything is written: the schema version of what lies there. nullopt: nothing does.
+Result<std::optional<std::uint32_t>> peek_schema(const std::string& path) {
+  std::vector<std::string> names;
+  // Fails when there is no database; a broken one shows itself when it is opened.
+  if (!rocksdb::DB::ListColumnFamilies({}, path, &names).ok()) return std::optional<std::uint32_t>();
+  const std::string meta(column_name(Column::meta));
+  if (std::find(names.begin(), names.end(), meta) == names.end()) return std::optional<std::uint32_t>();
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* raw = nullptr;
+  rocksdb::Options quiet;
+  quiet.info_log = std::make_shared<SilentLogger>();
+  const auto opened = rocksdb::DB::OpenForReadOnly(quiet, path, {{rocksdb::kDefaultColumnFamilyName, {}}, {meta, {}}}, &handles, &raw);
+  if (!opened.ok()) return fail(to_error(opened, "opening the store at " + path));
+  const std::unique_ptr<rocksdb::DB> db(raw);
+  std::string value;
+  const auto status = db->Get({}, handles[1], slice(kSchemaKey), &value);
+  for (auto* handle : handles) static_cast<void>(db->DestroyColumnFamilyHandle(handle));
+  if (status.IsNotFound()) return std::optional<std::uint32_t>();
+  if (!status.ok()) return fail(to_error(status, "reading the schema version of " + path));
+  const auto version = parse_schema_value(as_bytes(value));
+  INSTAR_CHECK(check_schema(version, path));
+  return version;
+}
+
+Error open_error(const rocksdb::Status& status, const std::string& path) {
+  const auto text = status.ToString();
+  const bool locked = status.IsIOError() && text.find("lock") != std::string::npos && text.find("LOCK") != std::string::npos;
+  if (locked) {
+    return {Code::unavailable,
+            "the store at " + path + " is open already, here or in another process: one broker, one store (" + text + ")"};
+  }
+  return to_error(status, "opening the store at " + path);
+}
+
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, const RocksOptions& options) {
+  INSTAR_TRY(const auto version, peek_schema(path));
+  auto out = std::make_unique<Database>();
+  rocksdb::DB* raw = nullptr;
+  const auto opened = rocksdb::DB::Open(db_options(options), path, descriptors(options), &out->handles, &raw);
+  if (!opened.ok()) return fail(open_error(opened, path));
+  out->db.reset(raw);
+  INSTAR_ASSERT(out->handles.size() == kColumnCount + 2);
+  if (!version.has_value()) {
+    rocksdb::WriteOptions sync;
+    sync.sync = true;
+    const auto written = out->db->Put(sync, out->at(Column::meta), slice(kSchemaKey), slice(schema_value(kSchemaVersion)));
+    if (!written.ok()) return fail(to_error(written, "writing the schema version of " + path));
+  }
+  return out;
+}
+
+// --- the store ----------------------------------------------------------------------------------------
+
+Error closed_error() {
+  return {Code::unavailable, "the store could not be opened again after a failed write"};
+}
+
+struct PendingCommit {
+  Batch batch;
+  Store::CommitDone done;
+};
+
+struct PendingRead {
+  Column column = Column::meta;
+  std::vector<std::string> keys;
+  Store::ReadDone read_done;  // one of the two
+  Store::ContainsDone contains_done;
+};
+
+struct DoneRead {
+  PendingRead asked;
+  Result<std::optional<Bytes>> value;
+  Result<std::vector<bool>> found;
+};
+
+class OpenRocksStore final : public Store {
+ public:
+  OpenRocksStore(std::string path, std::unique_ptr<Database> database, RocksOptions options)
+      : path_(std::move(path)), options_(options), database_(std::move(database)) {
+    writer_ = std::thread([this] { write_loop(); });
+    reader_ = std::thread([this] { read_loop(); });
+  }
+  ~OpenRocksStore() override;
+  OpenRocksStore(const OpenRocksStore&) = delete;
+  OpenRocksStore& operator=(const OpenRocksStore&) = delete;
+
+  void commit(Batch batch, CommitDone done) override;
+  void read(Column column, std::string key, ReadDone done) override;
+  void contains(Column column, std::vector<std::string> keys, ContainsDone done) override;
+  [[nodiscard]] Status scan(Column column, std::string_view prefix, const Visitor& visit) override;
+  std::size_t poll() override;
+  [[nodiscard]] std::size_t pending_commits() const noexcept override { return outstanding_commits_; }
+  void on_ready(std::function<void()> wake) override {
+    const std::lock_guard lock(mutex_);
+    wake_ = std::move(wake);
+  }
+  [[nodiscard]] Status reopen() override;
+
+ private:
+  void write_loop();
+  void read_loop();
+  [[nodiscard]] Status write_group(const std::vector<PendingCommit>& group);
+  void add_to(rocksdb::WriteBatch& out, const Batch& batch) const;
+  void enqueue(PendingRead pending);
+  [[nodiscard]] Result<std::optional<Bytes>> get(Column column, const std::string& key);
+  [[nodiscard]] Result<std::vector<bool>> find(Column column, const std::vector<std::string>& keys);
+
+  const std::string path_;
+  const RocksOptions options_;
+  // Null only after a reopen() that failed. Changed by reopen() alone, on the owner's thread, while nothing is being written and
+  // under reading_, which the reader holds while it reads.
+  std::unique_ptr<Database> database_;
+  std::mutex reading_;
+
+  // The owner's alone.
+  std::size_t outstanding_commits_ = 0;
+  std::size_t outstanding_reads_ = 0;
+  std::deque<DoneRead> refused_reads_;
+
+  std::mutex mutex_;
+  std::condition_variable write_asked_;
+  std::condition_variable write_idle_;
+  std::condition_variable read_asked_;
+  std::function<void()> wake_;
+  bool stopping_ = false;
+  bool writing_ = false;
+  bool failed_ = false;
+  std::deque<PendingCommit> commits_;
+  std::deque<std::pair<CommitDone, Status>> commits_done_;
+  std::deque<PendingRead> reads_;
+  std::deque<DoneRead> reads_done_;
+
+  std::thread writer_;
+  std::thread reader_;
+};
+
+OpenRocksStore::~OpenRocksStore() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    reads_.clear();
+  }
+  write_asked_.notify_all();
+  read_asked_.notify_all();
+  writer_.join();
+  reader_.join();
+}
+
+void OpenRocksStore::commit(Batch batch, CommitDone done) {
+  ++outstanding_commits_;
+  {
+    const std::lock_guard lock(mutex_);
+    // The service stops long before this; past it memory itself is in danger, and commits fail as on a broken disk.
+    if (commits_.size() >= 2 * limits::kStoreQueueMax) failed_ = true;
+    commits_.push_back({std::move(batch), std::move(done)});
+  }
+  write_asked_.notify_one();
+}
+
+void OpenRocksStore::read(Column column, std::string key, ReadDone done) {
+  PendingRead pending;
+  pending.column = column;
+  pending.keys.push_back(std::move(key));
+  pending.read_done = std::move(done);
+  enqueue(std::move(pending));
+}
+
+void OpenRocksStore::contains(Column column, std::vector<std::string> keys, ContainsDone done) {
+  PendingRead pending;
+  pending.column = column;
+  pending.keys = std::move(keys);
+  pending.contains_done = std::move(done);
+  enqueue(std::move(pending));
+}
+
+void OpenRocksStore::enqueue(PendingRead pending) {
+  if (outstanding_reads_ >= options_.reads_max) {
+    const Error error{Code::unavailable, "too many reads are waiting for the store: ask again later"};
+    refused_reads_.push_back({std::move(pending), fail(error), fail(error)});
+    return;
+  }
+  ++outstanding_reads_;
+  {
+    const std::lock_guard lock(mutex_);
+    reads_.push_back(std::move(pending));
+  }
+  read_asked_.notify_one();
+}
+
+Status OpenRocksStore::scan(Column column, std::string_view prefix, const Visitor& visit) {
+  {
+    std::unique_lock lock(mutex_);
+    write_idle_.wait(lock, [this] { return commits_.empty() && !writing_; });
+  }
+  if (database_ == nullptr) return fail(closed_error());
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(database_->db->NewIterator(options, database_->at(column)));
+  for (it->Seek(slice(prefix)); it->Valid() && it->key().starts_with(slice(prefix)); it->Next()) {
+    if (!visit(view(it->key()), view(it->value()))) break;
+  }
+  if (!it->status().ok()) return fail(to_error(it->status(), "reading column " + std::string(column_name(column))));
+  return {};
+}
+
+std::size_t OpenRocksStore::poll() {
+  std::deque<std::pair<CommitDone, Status>> commits;
+  std::deque<DoneRead> reads;
+  {
+    const std::lock_guard lock(mutex_);
+    commits.swap(commits_done_);
+    reads.swap(reads_done_);
+  }
+  const auto ran = commits.size() + reads.size() + refused_reads_.size();
+  for (auto& [done, status] : commits) {
+    INSTAR_ASSERT(outstanding_commits_ > 0);
+    --outstanding_commits_;
+    if (done) done(std::move(status));
+  }
+  INSTAR_ASSERT(outstanding_reads_ >= reads.size());
+  outstanding_reads_ -= reads.size();
+  while (!refused_reads_.empty()) {
+    reads.push_back(std::move(refused_reads_.front()));
+    refused_reads_.pop_front();
+  }
+  for (auto& read : reads) {
+    if (read.asked.read_done) {
+      read.asked.read_done(std::move(read.value));
+    } else if (read.asked.contains_done) {
+      read.asked.contains_done(std::move(read.found));
+    }
+  }
+  return ran;
+}
+
+Status OpenRocksStore::reopen() {
+  if (outstanding_commits_ > 0) return fail(Code::unavailable, "commits are outstanding: poll() until their callbacks have run");
+  // Opened anew as a whole: RocksDB's own way to go on after an error (Resume) does not take a log that could not be written.
+  const std::lock_guard reading(reading_);
+  database_.reset();
+  auto database = Database::open(path_, options_);
+  if (!database.has_value()) return fail(std::move(database.error()));
+  database_ = std::move(*database);
+  const std::lock_guard lock(mutex_);
+  failed_ = false;
+  return {};
+}
+
+void OpenRocksStore::add_to(rocksdb::WriteBatch& out, const Batch& batch) const {
+  for (const auto& write : batch) {
+    auto* column = database_->at(write.column);
+    const auto key = slice(write.key);
+    // These fail only for a batch with a size bound, which ours have not.
+    if (write.value.has_value()) {
+      static_cast<void>(out.Put(column, key, slice(*write.value)));
+      if (write.column == Column::chunks) static_cast<void>(out.Put(database_->chunk_keys(), key, rocksdb::Slice()));
+    } else {
+      static_cast<void>(out.Delete(column, key));
+      if (write.column == Column::chunks) static_cast<void>(out.Delete(database_->chunk_keys(), key));
+    }
+  }
+}
+
+Status OpenRocksStore::write_group(const std::vector<PendingCommit>& group) {
+  rocksdb::WriteBatch batch;
+  for (const auto& pending : group) add_to(batch, pending.batch);
+  if (batch.Count() == 0) return {};
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const auto status = database_->db->Write(options, &batch);
+  if (!status.ok()) return fail(to_error(status, "writing to the store"));
+  return {};
+}
+
+void OpenRocksStore::write_loop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    write_asked_.wait(lock, [this] { return stopping_ || !commits_.empty(); });
+    if (commits_.empty()) return;
+    std::vector<PendingCommit> group;
+    std::size_t group_bytes = 0;
+    while (!commits_.empty() && group_bytes < kGroupBytesMax) {
+      for (const auto& write : commits_.front().batch) group_bytes += write.key.size() + (write.value ? write.value->size() : 0);
+      group.push_back(std::move(commits_.front()));
+      commits_.pop_front();
+    }
+    writing_ = true;
+    const bool failed = failed_;
+    lock.unlock();
+    INSTAR_ASSERT(failed || database_ != nullptr);
+    const Status status =
+        failed ? fail(Code::io, "an earlier write failed; the store takes no more until it is reopened") : write_group(group);
+    lock.lock();
+    writing_ = false;
+    if (!status.has_value()) failed_ = true;
+    for (auto& pending : group) commits_done_.emplace_back(std::move(pending.done), status);
+    if (commits_.empty()) write_idle_.notify_all();
+    if (wake_) wake_();
+  }
+}
+
+void OpenRocksStore::read_loop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    read_asked_.wait(lock, [this] { return stopping_ || !reads_.empty(); });
+    if (stopping_) return;
+    DoneRead done{std::move(reads_.front()), std::optional<Bytes>(), std::vector<bool>()};
+    reads_.pop_front();
+    lock.unlock();
+    std::unique_lock reading(reading_);
+    if (done.asked.read_done) {
+      done.value = get(done.asked.column, done.asked.keys.front());
+    } else {
+      done.found = find(done.asked.column, done.asked.keys);
+    }
+    reading.unlock();
+    lock.lock();
+    reads_done_.push_back(std::move(done));
+    if (wake_) wake_();
+  }
+}
+
+Result<std::optional<Bytes>> OpenRocksStore::get(Column column, const std::string& key) {
+  if (database_ == nullptr) return fail(closed_error());
+  rocksdb::PinnableSlice value;
+  const auto status = database_->db->Get({}, database_->at(column), slice(key), &value);
+  if (status.IsNotFound()) return std::optional<Bytes>();
+  if (!status.ok()) return fail(to_error(status, "reading from column " + std::string(column_name(column))));
+  return std::optional<Bytes>(to_bytes(view(value)));
+}
+
+Result<std::vector<bool>> OpenRocksStore::find(Column column, const std::vector<std::string>& keys) {
+  if (database_ == nullptr) return fail(closed_error());
+  auto* handle = column == Column::chunks ? database_->chunk_keys() : database_->at(column);
+  std::vector<bool> found;
+  found.reserve(keys.size());
+  rocksdb::PinnableSlice value;
+  for (const auto& key : keys) {
+    value.Reset();
+    const auto status = database_->db->Get({}, handle, slice(key), &value);
+    if (!status.ok() && !status.IsNotFound()) {
+      return fail(to_error(status, "looking into column " + std::string(column_name(column))));
+    }
+    found.push_back(status.ok());
+  }
+  return found;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> RocksStore::open(const std::string& path, RocksOptions options) {
+  INSTAR_TRY(auto database, Database::open(path, options));
+  return std::unique_ptr<Store>(std::make_unique<OpenRocksStore>(path, std::move(database), options));
+}
+
+}  // namespace instar::storage

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/bytes.hpp"
@@ -28,10 +29,11 @@ struct Entry {
   // which every index has as its first entry.
   std::string path;
   EntryType type = EntryType::file;
-  std::uint16_t mode = 0644;  // permission bits with setuid, setgid, sticky
+  // Permission bits with setuid, setgid, sticky. Symlinks have none (0); a hardlink has no mode, owner or xattrs of its own (0).
+  std::uint16_t mode = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::vector<Xattr> xattrs;  // by name, ascending
+  std::vector<Xattr> xattrs;  // files and folders: by name, ascending; `security.capability` and `user.*` only
   std::uint64_t size = 0;     // files
   Hash256 content;            // files: BLAKE2b-256 of the content
   std::string target;         // symlinks: as stored; hardlinks: path of an earlier file entry
@@ -45,24 +47,44 @@ struct IndexRules {
   bool devices_allowed = false;
 };
 
-// Checks one entry by itself, then against the one before it: order (bytewise by path, components compared one by one, so
-// that a folder comes right before what it holds), parents that exist and are folders, symlinks that stay inside the tree
-// (absolute targets are taken as inside the container and allowed; a relative one that climbs above the root is refused),
-// hardlinks to earlier files, bounds. Errors: malformed, too_large, refused.
+// Order of paths in an index: bytewise, component by component, so that a folder comes right before what it holds
+// ("a" < "a/b" < "a.c").
+[[nodiscard]] bool path_before(std::string_view left, std::string_view right) noexcept;
+
+// Checks one entry by itself, then against those before it: order, parents that exist and are folders, symlinks that stay
+// inside the tree (absolute targets are taken as inside the container and allowed; a relative one that climbs above the root
+// is refused), hardlinks to earlier files, bounds. Errors: malformed, too_large, refused.
+// Memory: 16 bytes a file, for the hardlinks.
 class IndexChecker {
  public:
   explicit IndexChecker(IndexRules rules = {}) : rules_(rules) {}
+  // After an error the checker is of no further use.
   [[nodiscard]] Status check(const Entry& entry);
   [[nodiscard]] std::uint32_t entry_count() const noexcept { return entry_count_; }
 
  private:
+  // Digests of the paths of files seen, as an open-addressing table: 0 = free.
+  class PathSet {
+   public:
+    void add(std::string_view path);
+    [[nodiscard]] bool holds(std::string_view path) const noexcept;
+
+   private:
+    std::vector<std::uint64_t> slots_;
+    std::size_t count_ = 0;
+  };
+
+  [[nodiscard]] Status check_place(const Entry& entry);
+  [[nodiscard]] Status check_kind(const Entry& entry) const;
+
   IndexRules rules_;
   std::uint32_t entry_count_ = 0;
   std::string previous_path_;
-  std::vector<std::string> open_folders_;  // the chain of folders above the last entry
+  std::vector<std::size_t> open_folders_;  // lengths of the prefixes of previous_path_ that are folders
+  PathSet files_;
 };
 
-// Appends entries to canonical bytes, in order.
+// Appends entries to canonical bytes, in order. Entries are checked as a reader would.
 class IndexWriter {
  public:
   // Starts with the index header in `out`, which outlives the writer.
@@ -73,6 +95,7 @@ class IndexWriter {
 
  private:
   Bytes& out_;
+  std::size_t start_;
   IndexChecker checker_;
   std::string previous_path_;
 };
@@ -93,8 +116,12 @@ class IndexReader {
   trust::Hasher hasher_;
   Bytes pending_;
   std::string previous_path_;
+  std::uint64_t byte_count_ = 0;
   bool header_seen_ = false;
   bool trailer_seen_ = false;
+
+  // Consumes one header, entry or trailer at the start of `bytes`; 0 when more bytes are needed.
+  [[nodiscard]] Result<std::size_t> read_one(ByteView bytes);
 };
 
 // Whole index in memory, for small tools and tests.

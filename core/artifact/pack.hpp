@@ -13,9 +13,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/artifact/chunker.hpp"
 #include "core/artifact/codec.hpp"
 #include "core/artifact/index.hpp"
 #include "core/base/hash.hpp"
@@ -48,6 +51,7 @@ struct PackDirectory {
 // --- body table: what the device reads out of the head --------------------------------------------
 // Chunk i of the body covers [offset, offset + decoded_bytes) of the content stream, offsets running on from 0.
 // Form: varint count, then per chunk: hash 32, varint decoded_bytes, varint encoded_bytes * 2 + (codec == zstd).
+// An encoded chunk of codec raw has encoded_bytes == decoded_bytes.
 // Read as a stream: see PackHeadReader.
 struct BodyChunk {
   ChunkRef ref;
@@ -72,7 +76,12 @@ class PackHeadReader {
   std::uint64_t chunks_left_ = 0;
   bool count_seen_ = false;
   std::uint64_t offset_ = 0;
+
+  // Consumes the count or one chunk at the start of `bytes`; 0 when more bytes are needed.
+  [[nodiscard]] Result<std::size_t> read_one(ByteView bytes);
 };
+// The body table, as PackHeadReader reads it.
+[[nodiscard]] Bytes encode_body_table(const std::vector<ChunkRef>& body);
 
 // --- making -----------------------------------------------------------------------------------------
 // Where a packer reads from and writes to; the publisher implements both over files.
@@ -97,8 +106,12 @@ struct PackOptions {
   std::function<void(std::uint64_t done, std::uint64_t all)> progress;
 };
 
-// Cuts, compresses and hands over every chunk; returns the directory. Same index and contents, same bytes out.
-// `index_bytes` is the canonical index, `entries` its entries. Memory: one chunk, plus the directory.
+// The chunks that a kind's body is cut into. The head's are always kFullChunks.
+[[nodiscard]] ChunkerParameters body_chunks(PackKind kind) noexcept;
+
+// Cuts, compresses and hands over every chunk; returns the directory. Same index and contents, same bytes out (with the same
+// release of zstd). `index_bytes` is the canonical index, `entries` its entries. Memory: one chunk, plus the directory.
+// Errors: corrupt (a file's content is not what the index says), too_large, unsupported (delta), whatever source and sink say.
 [[nodiscard]] Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& entries, ContentSource& source,
                                               PackSink& sink, const PackOptions& options);
 
@@ -110,7 +123,8 @@ struct StreamFile {
   Hash256 content;
   std::string path;  // the first entry with this content
 };
-// The distinct contents of an index in stream order.
+// The distinct contents of an index in stream order; empty ones take no part. The same content under two sizes is an error
+// of whoever made the index and shows when the content is read.
 [[nodiscard]] std::vector<StreamFile> stream_files(const std::vector<Entry>& entries);
 
 }  // namespace instar::artifact

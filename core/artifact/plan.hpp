@@ -24,6 +24,7 @@ struct PackOffer {
 struct Holdings {
   std::vector<Hash256> artifacts;  // whole artifacts held: bases
   std::uint64_t memory_bytes = 0;  // that decoding may use; 0 = no bound
+  bool delta_decoder = false;      // this client can apply delta packs
 };
 
 // A pack that can be used, cheapest first. `bytes_max`: exact for full and delta; for dedupe the upper bound (nothing
@@ -34,7 +35,7 @@ struct Candidate {
   std::uint64_t bytes_min = 0;  // dedupe: the head alone
 };
 
-// Drops what this device cannot use (format, memory, base not held) and orders the rest. A device that holds some tree
+// Drops what this device cannot use (format, kind, memory, base not held) and orders the rest. A device that holds some tree
 // tries dedupe's head first when head_bytes + the body could beat the cheapest exact one.
 [[nodiscard]] std::vector<Candidate> usable_packs(const std::vector<PackOffer>& offers, const Holdings& holdings);
 

@@ -1,0 +1,230 @@
+"""Signed statements, indexes and packs made by hand, right and wrong ones: a second implementation of the formats, for tests.
+
+Ed25519 by the same libsodium, FlatBuffers by flatc from JSON; all else is written here from docs/formats.
+"""
+
+import ctypes
+import ctypes.util
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .process import SOURCE
+
+sodium = ctypes.CDLL("libsodium.so.23")
+zstd = ctypes.CDLL("libzstd.so.1")
+zstd.ZSTD_compress.restype = ctypes.c_size_t
+zstd.ZSTD_compressBound.restype = ctypes.c_size_t
+
+ROOT, MANIFEST, GATE, HELLO, REPORT = 1, 2, 3, 4, 5
+RAW, ZSTD = 0, 1
+CHUNK_BYTES = 256 * 1024
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=32).digest()
+
+
+# --- keys and envelopes --------------------------------------------------------------------------
+class Key:
+    def __init__(self, seed: bytes):
+        public, secret = ctypes.create_string_buffer(32), ctypes.create_string_buffer(64)
+        assert sodium.crypto_sign_seed_keypair(public, secret, seed) == 0
+        self.seed, self.public, self.secret = seed, public.raw, secret.raw
+        self.id = digest(self.public)[:8]
+
+    @staticmethod
+    def load(path: Path) -> "Key":
+        return Key(bytes.fromhex(path.read_text().split()[1]))
+
+    @staticmethod
+    def random() -> "Key":
+        return Key(os.urandom(32))
+
+    def sign(self, message: bytes) -> bytes:
+        out = ctypes.create_string_buffer(64)
+        assert sodium.crypto_sign_detached(out, None, message, ctypes.c_ulonglong(len(message)), self.secret) == 0
+        return out.raw
+
+
+def seal(kind: int, payload: bytes, *keys: Key) -> bytes:
+    message = b"instar-envelope-v1\0" + bytes([kind]) + digest(payload)
+    ordered = sorted(keys, key=lambda key: int.from_bytes(key.id, "little"))
+    frame = b"INSE" + bytes([1, kind, len(keys), 0]) + struct.pack("<I", len(payload))
+    return frame + b"".join(key.id + key.sign(message) for key in ordered) + payload
+
+
+def payload_of(envelope: bytes) -> bytes:
+    assert envelope[:4] == b"INSE"
+    return envelope[12 + 72 * envelope[6]:]
+
+
+# --- FlatBuffers ---------------------------------------------------------------------------------
+def flat(schema: str, value: dict) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "x.json")
+        source.write_text(json.dumps(value))
+        subprocess.run(["flatc", "--binary", "-I", str(SOURCE / "schemas"), "-o", folder, str(SOURCE / f"schemas/{schema}.fbs"), str(source)],
+                       check=True, capture_output=True)
+        return Path(folder, "x.bin").read_bytes()
+
+
+def unflat(schema: str, data: bytes) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "x.bin")
+        source.write_bytes(data)
+        subprocess.run(["flatc", "--json", "--strict-json", "--raw-binary", "--defaults-json", "-I", str(SOURCE / "schemas"), "-o", folder,
+                        str(SOURCE / f"schemas/{schema}.fbs"), "--", str(source)], check=True, capture_output=True)
+        return json.loads(Path(folder, "x.json").read_text())
+
+
+def hash_value(raw: bytes) -> dict:
+    return {"bytes": list(raw)}
+
+
+# --- indexes -------------------------------------------------------------------------------------
+def varint(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def text(raw: bytes) -> bytes:
+    return varint(len(raw)) + raw
+
+
+@dataclass
+class Entry:
+    path: str
+    type: int  # 0 directory, 1 file, 2 symlink, 3 hardlink, 4 character device
+    mode: int = 0o755
+    content: bytes = b""
+    target: str = ""
+
+    def encode(self, previous: bytes) -> bytes:
+        raw = self.path.encode()
+        shared = len(os.path.commonprefix([previous, raw]))
+        out = bytes([self.type]) + varint(shared) + text(raw[shared:])
+        owner = varint(0) + varint(0)
+        if self.type == 3:
+            return out + text(self.target.encode())
+        if self.type == 2:
+            return out + owner + text(self.target.encode())
+        out += varint(self.mode) + owner
+        if self.type == 0:
+            return out + varint(0)
+        if self.type == 1:
+            return out + varint(0) + varint(len(self.content)) + digest(self.content)
+        return out + varint(1) + varint(3)
+
+
+def read_folder(folder: Path) -> list[Entry]:
+    """The entries of a tree in index order. Owners and xattrs are not looked at: everything belongs to root."""
+    entries = [Entry("", 0)]
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        mode = path.lstat().st_mode & 0o7777
+        if path.is_symlink():
+            entries.append(Entry(name, 2, target=os.readlink(path)))
+        elif path.is_dir():
+            entries.append(Entry(name, 0, mode))
+        else:
+            entries.append(Entry(name, 1, mode, path.read_bytes()))
+    return sorted(entries, key=lambda entry: entry.path.encode().replace(b"/", b"\0"))
+
+
+def encode_index(entries: list[Entry]) -> bytes:
+    out, previous = b"INSI\x01", b""
+    for entry in entries:
+        out += entry.encode(previous)
+        previous = entry.path.encode()
+    return out + b"\xff" + varint(len(entries))
+
+
+# --- packs ---------------------------------------------------------------------------------------
+@dataclass
+class Chunk:
+    """As the pack names it. `sent` is what goes over the wire: what encodes to it, unless a test says otherwise."""
+
+    hash: bytes
+    decoded_bytes: int
+    codec: int
+    sent: bytes
+    encoded_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.encoded_bytes = self.encoded_bytes or len(self.sent)
+
+
+def compress(data: bytes, level: int = 3) -> bytes:
+    out = ctypes.create_string_buffer(zstd.ZSTD_compressBound(ctypes.c_size_t(len(data))))
+    size = zstd.ZSTD_compress(out, ctypes.c_size_t(len(out)), data, ctypes.c_size_t(len(data)), level)
+    return out.raw[:size]
+
+
+def chunk(data: bytes) -> Chunk:
+    small = compress(data)
+    return Chunk(digest(data), len(data), ZSTD, small) if len(small) < len(data) else Chunk(digest(data), len(data), RAW, data)
+
+
+def cut(data: bytes) -> list[Chunk]:
+    return [chunk(data[at:at + CHUNK_BYTES]) for at in range(0, len(data), CHUNK_BYTES)]
+
+
+@dataclass
+class Pack:
+    """A full pack. Tests may change its chunks; `seal_up` then works out the ids again."""
+
+    entries: list[Entry]
+    index: bytes = b""
+    head: list[Chunk] = field(default_factory=list)
+    body: list[Chunk] = field(default_factory=list)
+    artifact: bytes = b""
+    id: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.index = self.index or encode_index(self.entries)
+        if not self.body:
+            seen, stream = set(), b""
+            for entry in self.entries:
+                if entry.type == 1 and entry.content and digest(entry.content) not in seen:
+                    seen.add(digest(entry.content))
+                    stream += entry.content
+            self.body = cut(stream)
+        self.seal_up()
+
+    def seal_up(self) -> None:
+        table = varint(len(self.body))
+        for each in self.body:
+            table += each.hash + varint(each.decoded_bytes) + varint(each.encoded_bytes * 2 + each.codec)
+        self.head = cut(self.index + table)
+        self.artifact = digest(self.index)
+        directory = b"INPD" + struct.pack("<BBHII", 1, 0, 0, len(self.head), len(self.body)) + self.artifact + bytes(32)
+        for each in self.chunks:
+            directory += each.hash + struct.pack("<IIB", each.encoded_bytes, each.decoded_bytes, each.codec)
+        self.id = digest(directory)
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        return self.head + self.body
+
+    def value(self) -> dict:
+        """As the manifest's JSON has it."""
+        return {
+            "id": hash_value(self.artifact), "kind": 0, "entry_count": len(self.entries), "index_bytes": len(self.index),
+            "content_bytes": sum(each.decoded_bytes for each in self.body),
+            "packs": [{
+                "kind": 0, "id": hash_value(self.id), "format": 1, "memory_bytes": 1_000_000, "body_count": len(self.body),
+                "head_bytes": sum(each.encoded_bytes for each in self.head),
+                "body_bytes": sum(each.encoded_bytes for each in self.body),
+                "head": [{"hash": hash_value(each.hash), "encoded_bytes": each.encoded_bytes, "decoded_bytes": each.decoded_bytes,
+                          "codec": each.codec} for each in self.head],
+            }],
+        }

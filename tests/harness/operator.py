@@ -1,0 +1,80 @@
+"""The operator: `instar` with --json, and releases made from trees."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from .process import INSTAR
+
+
+class Refused(Exception):
+    """`instar` ended with an exit code other than 0."""
+
+    def __init__(self, command: list[str], code: int, out: str, err: str):
+        super().__init__(f"instar {' '.join(command)} ended with {code}: {err or out}")
+        self.code, self.out, self.err = code, out, err
+
+
+class Keys:
+    """A fresh set of keys and the root document that names them."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        run(["keygen", "--out", str(folder)])
+        self.root = folder / "root.instar"
+        self.release = next(folder.glob("release*.key"))
+        self.gate = next(folder.glob("gate*.key"))
+
+    def plugin_options(self) -> dict[str, str]:
+        return {"root": str(self.root), "gate_key": str(self.gate)}
+
+
+def run(arguments: list[str], *, timeout_s: float = 120) -> dict:
+    """The JSON document that a command prints."""
+    command = ["--json", *arguments]
+    done = subprocess.run([str(INSTAR), *command], capture_output=True, text=True, timeout=timeout_s)
+    if done.returncode != 0:
+        raise Refused(arguments, done.returncode, done.stdout, done.stderr)
+    return json.loads(done.stdout) if done.stdout.strip() else {}
+
+
+class Operator:
+    def __init__(self, folder: Path, port: int, keys: Keys, *, product: str = "test-box", group: str = "test/line"):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port, self.keys, self.product, self.group = port, keys, product, group
+
+    def ask(self, *arguments: str, timeout_s: float = 120) -> dict:
+        return run(["--broker", f"mqtt://127.0.0.1:{self.port}", *arguments], timeout_s=timeout_s)
+
+    def pack(self, tree: Path, level: int = 3) -> Path:
+        out = self.folder / f"{tree.name}.artifact"
+        if not out.exists():
+            run(["pack", str(tree), "--out", str(out), "--level", str(level)])
+        return out
+
+    def describe(self, release: str, artifact: Path, **changes: object) -> Path:
+        """The release file: one container named `app`, whose probe asks the service."""
+        spec: dict = {
+            "product": self.product, "release": release, "groups": [self.group],
+            "containers": [{
+                "name": "app", "artifact": str(artifact), "init": ["/sbin/service"],
+                "health": {"settle": "1s", "probe": {"command": ["/sbin/probe"], "interval": "200ms", "timeout": "5s", "failures_max": 3}},
+            }],
+        } | changes
+        path = self.folder / f"{release}.release.json"
+        path.write_text(json.dumps(spec, indent=2))
+        return path
+
+    def publish(self, release: str, tree: Path, *, key: Path | None = None, timeout_s: float = 120, **changes: object) -> dict:
+        path = self.describe(release, self.pack(tree), **changes)
+        return self.ask("publish", str(path), "--key", str(key or self.keys.release), "--root", str(self.keys.root), timeout_s=timeout_s)
+
+    def rollout(self, rollout: str) -> dict:
+        return self.ask("rollout", "show", rollout)
+
+    def rollouts(self) -> dict:
+        return self.ask("rollout", "list")
+
+    def device(self, device: str) -> dict:
+        return self.ask("devices", "show", device)

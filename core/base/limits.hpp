@@ -27,6 +27,11 @@ inline constexpr std::size_t kInFlightBytesMax = 64 * 1024 * 1024;
 inline constexpr std::size_t kFetchRangesMax = 64;
 // Bytes of an upload piece.
 inline constexpr std::uint32_t kPutPieceBytesMax = 64 * 1024;
+// Bytes of a pack's directory: 80, and 41 for each of kPackChunksMax chunks.
+inline constexpr std::uint32_t kDirectoryBytesMax = 16 * 1024 * 1024;
+// Ranges in each list of a stored message: about half of kMessageBytesMax. Past it the broker names the first ones only, and the
+// publisher asks again with the directory.
+inline constexpr std::size_t kStoredRangesMax = 4096;
 
 // --- messages ------------------------------------------------------------------------------------
 // Bytes of any one message of ours: the 128 KB of the brokers named above.
@@ -50,6 +55,14 @@ inline constexpr std::size_t kNamedDevicesMax = 256;  // of one wave
 inline constexpr std::size_t kWindowsMax = 16;
 inline constexpr std::size_t kHeadChunksMax = 256;
 inline constexpr std::size_t kSettingValueBytesMax = 1024;
+inline constexpr std::size_t kArchitecturesMax = 16;
+inline constexpr std::size_t kSaltBytesMax = 64;
+inline constexpr std::size_t kPackFormatsMax = 16;  // of a hello
+inline constexpr std::size_t kDegradedMax = 16;     // of a hello
+// Milliseconds of any one health time (settle, probe, ready). Past it a bad release would hold a device for over a day.
+inline constexpr std::uint32_t kHealthMsMax = 24 * 3'600 * 1'000;
+// The end of the year 9999, milliseconds since 1970: arithmetic on times below it cannot overflow.
+inline constexpr std::int64_t kWallMsMax = 253'402'300'799'999;
 
 // --- artifacts -----------------------------------------------------------------------------------
 inline constexpr std::size_t kPathBytesMax = 1024;

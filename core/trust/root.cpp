@@ -11,8 +11,7 @@
 namespace instar::trust {
 namespace {
 
-// The end of the year 9999: arithmetic on times below it cannot overflow.
-constexpr std::uint64_t kWallMsMax = 253'402'300'799'999;
+constexpr auto kWallMsMax = static_cast<std::uint64_t>(limits::kWallMsMax);
 constexpr auto kRoleNameMax = static_cast<std::uint8_t>(RoleName::gate);
 
 tl::unexpected<Error> malformed(const std::string& what) {

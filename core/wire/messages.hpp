@@ -1,5 +1,10 @@
 // All other messages as values, with their codecs. decode_* run the FlatBuffers Verifier under limits.hpp, check the file
-// identifier, and bound every string and vector. Errors: malformed, too_large, unsupported.
+// identifier, and bound every string, vector, ordinal and time. Errors: malformed, too_large, unsupported (a format or an enum
+// value of a later version); the message names the field. Error codes are an open list: an unknown one comes through as its number.
+//
+// encode() writes the same bytes for the same value. It cuts and cleans the free text of reasons, `degraded` and versions (a probe's
+// output may hold anything, and the report of it must still be taken), and brings times into 1970 … 9999; all else is the caller's
+// to keep within limits.hpp.
 #pragma once
 
 #include <cstdint>
@@ -170,6 +175,7 @@ struct Stored {
 
 // Bare messages.
 [[nodiscard]] Bytes encode(const Fetch& fetch);
+// window_bytes and piece_bytes_max come back clamped to what limits.hpp allows: a later client may ask for more.
 [[nodiscard]] Result<Fetch> decode_fetch(ByteView bytes);
 [[nodiscard]] Bytes encode(const ChunkPiece& piece);
 [[nodiscard]] Result<ChunkPiece> decode_chunk_piece(ByteView bytes);

@@ -1,0 +1,60 @@
+#include "core/base/limits.hpp"
+#include "core/trust/digest.hpp"
+#include "core/wire/fields.hpp"
+#include "core/wire/messages.hpp"
+#include "schemas/gate_generated.h"
+
+namespace instar::wire {
+namespace {
+
+Result<Gate> read_gate(const fb::Gate& from) {
+  INSTAR_CHECK(check_format(from.format()));
+  Gate gate;
+  auto group = GroupPath::parse(flat::view(from.group()));
+  if (!group) return bad_field("group", "must be 1 to 4 levels of A-Z a-z 0-9 _ - joined by '/'");
+  gate.group = std::move(*group);
+  INSTAR_TRY(gate.product, read_name(from.product(), "product"));
+  INSTAR_TRY(gate.manifest, read_nonzero_hash(from.manifest(), "manifest"));
+  gate.sequence = from.sequence();
+  INSTAR_TRY(gate.state, read_enum(from.state(), GateState::aborted, "state"));
+  INSTAR_CHECK(check_range(from.admitted_bp(), 0, 10'000, "admitted_bp"));
+  gate.admitted_bp = from.admitted_bp();
+  INSTAR_CHECK(check_range(from.wave(), 0, limits::kWavesMax - 1, "wave"));
+  gate.wave = from.wave();
+  INSTAR_TRY(gate.fresh, read_time(from.fresh_ms(), "fresh_ms"));
+  const auto read_opened = [](std::uint64_t value) { return read_time(value, "time"); };
+  INSTAR_TRY(gate.wave_opened, read_each<WallMs>(from.wave_opened_ms(), "wave_opened_ms", 0, limits::kWavesMax, read_opened));
+  gate.issue = from.issue();
+  gate.retry_epoch = from.retry_epoch();
+  return gate;
+}
+
+}  // namespace
+
+Bytes encode(const Gate& gate) {
+  FlatBuilder builder(256);
+  const auto group = builder.CreateString(gate.group.str());
+  const auto product = builder.CreateString(gate.product);
+  std::vector<std::uint64_t> opened;
+  for (const WallMs time : gate.wave_opened) opened.push_back(flat_time(time));
+  const auto wave_opened = opened.empty() ? 0 : builder.CreateVector(opened);
+  const auto manifest = flat_hash(gate.manifest);
+  const auto table = fb::CreateGate(builder, 1, group, product, &manifest, gate.sequence, static_cast<fb::GateState>(gate.state),
+                                    gate.admitted_bp, gate.wave, flat_time(gate.fresh), wave_opened, gate.issue, gate.retry_epoch);
+  builder.Finish(table, fb::GateIdentifier());
+  return flat::take(builder);
+}
+
+Result<Gate> decode_gate(ByteView payload) {
+  INSTAR_TRY(const auto from, flat::open<fb::Gate>(payload, "gate", fb::GateIdentifier()));
+  return read_in("gate", read_gate(*from));
+}
+
+std::uint16_t placement_bp(ByteView salt, const DeviceId& device) noexcept {
+  trust::Hasher hasher;
+  hasher.update(salt);
+  hasher.update(as_bytes(device.str()));
+  return static_cast<std::uint16_t>(hasher.finish().prefix64() % 10'000);
+}
+
+}  // namespace instar::wire

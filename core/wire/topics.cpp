@@ -1,0 +1,161 @@
+#include "core/wire/topics.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::wire {
+namespace {
+
+// One slash of a prefix and four of a group are what the slash limit leaves room for.
+constexpr std::size_t kPrefixLevelsMax = 2;
+constexpr std::string_view kControl = "$CONTROL/";
+constexpr std::string_view kResponse = "/response";
+
+constexpr std::array<std::pair<std::string_view, TopicKind>, 6> kDeviceTopics{{{"fetch", TopicKind::device_fetch},
+                                                                               {"chunk", TopicKind::device_chunk},
+                                                                               {"report", TopicKind::device_report},
+                                                                               {"ack", TopicKind::device_ack},
+                                                                               {"hello", TopicKind::device_hello},
+                                                                               {"presence", TopicKind::device_presence}}};
+
+// Takes the first level off `rest`, and the slash behind it.
+std::string_view take_first(std::string_view& rest) noexcept {
+  const auto slash = rest.find('/');
+  const auto level = rest.substr(0, slash);
+  rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
+  return level;
+}
+
+// Takes the last level off `rest`, and the slash before it.
+std::string_view take_last(std::string_view& rest) noexcept {
+  const auto slash = rest.rfind('/');
+  const auto level = slash == std::string_view::npos ? rest : rest.substr(slash + 1);
+  rest = slash == std::string_view::npos ? std::string_view{} : rest.substr(0, slash);
+  return level;
+}
+
+bool is_rollout(std::string_view text) noexcept {
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.size() == 16 && std::ranges::all_of(text, is_digit);
+}
+
+std::optional<Topic> of_group(std::string_view rest) {
+  const auto name = take_last(rest);
+  if (name != "manifest" && name != "gate") return std::nullopt;
+  auto group = GroupPath::parse(rest);
+  if (!group) return std::nullopt;
+  Topic topic;
+  topic.kind = name == "gate" ? TopicKind::group_gate : TopicKind::group_manifest;
+  topic.group = std::move(*group);
+  return topic;
+}
+
+std::optional<Topic> of_device(std::string_view rest) {
+  auto device = DeviceId::parse(take_first(rest));
+  const auto found = std::ranges::find(kDeviceTopics, rest, &std::pair<std::string_view, TopicKind>::first);
+  if (!device || found == kDeviceTopics.end()) return std::nullopt;
+  Topic topic;
+  topic.kind = found->second;
+  topic.device = std::move(*device);
+  return topic;
+}
+
+std::optional<Topic> of_rollout(std::string_view rest) {
+  const auto rollout = take_first(rest);
+  if (!is_rollout(rollout) || rest != "status") return std::nullopt;
+  Topic topic;
+  topic.kind = TopicKind::rollout_status;
+  topic.rollout = rollout;
+  return topic;
+}
+
+std::optional<Topic> of_operator(std::string_view rest) {
+  auto client = DeviceId::parse(take_first(rest));
+  if (!client || (rest != "put" && rest != "stored")) return std::nullopt;
+  Topic topic;
+  topic.kind = rest == "put" ? TopicKind::operator_put : TopicKind::operator_stored;
+  topic.client = std::move(*client);
+  return topic;
+}
+
+}  // namespace
+
+Result<Topics> Topics::with_prefix(std::string_view prefix) {
+  // A group path has the grammar that a prefix needs, but may be longer.
+  const bool fits = GroupPath::parse(prefix).has_value();
+  if (!fits || static_cast<std::size_t>(std::ranges::count(prefix, '/')) >= kPrefixLevelsMax) {
+    return fail(Code::invalid_argument, "topic prefix '" + std::string(prefix.substr(0, 160)) +
+                                            "' must be 1 or 2 levels of A-Z a-z 0-9 _ - joined by '/', like instar/v1");
+  }
+  Topics topics;
+  topics.prefix_ = prefix;
+  return topics;
+}
+
+bool Topics::owns(std::string_view topic) const noexcept {
+  return topic.size() > prefix_.size() && topic.starts_with(prefix_) && topic[prefix_.size()] == '/';
+}
+
+std::optional<Topic> Topics::parse(std::string_view topic) const {
+  Topic simple;
+  if (topic.starts_with(kControl)) {
+    topic.remove_prefix(kControl.size());
+    simple.kind = topic == prefix_ ? TopicKind::control : TopicKind::control_response;
+    const bool is_response = topic.starts_with(prefix_) && topic.substr(prefix_.size()) == kResponse;
+    return topic == prefix_ || is_response ? std::optional(simple) : std::nullopt;
+  }
+  if (!owns(topic)) return std::nullopt;
+  auto rest = topic.substr(prefix_.size() + 1);
+  if (rest == "root") return simple;
+  // Every form below bounds its levels, so that none has more than kTopicSlashesMax slashes.
+  const auto branch = take_first(rest);
+  if (branch == "g") return of_group(rest);
+  if (branch == "d") return of_device(rest);
+  if (branch == "r") return of_rollout(rest);
+  if (branch == "o") return of_operator(rest);
+  return std::nullopt;
+}
+
+std::string Topics::root() const {
+  return prefix_ + "/root";
+}
+
+std::string Topics::manifest(const GroupPath& group) const {
+  return prefix_ + "/g/" + group.str() + "/manifest";
+}
+
+std::string Topics::gate(const GroupPath& group) const {
+  return prefix_ + "/g/" + group.str() + "/gate";
+}
+
+std::string Topics::device(const DeviceId& device, TopicKind kind) const {
+  const auto found = std::ranges::find(kDeviceTopics, kind, &std::pair<std::string_view, TopicKind>::second);
+  INSTAR_ASSERT(found != kDeviceTopics.end());
+  return prefix_ + "/d/" + device.str() + "/" + std::string(found->first);
+}
+
+std::string Topics::status(std::string_view rollout) const {
+  return prefix_ + "/r/" + std::string(rollout) + "/status";
+}
+
+std::string Topics::put(const DeviceId& client) const {
+  return prefix_ + "/o/" + client.str() + "/put";
+}
+
+std::string Topics::stored(const DeviceId& client) const {
+  return prefix_ + "/o/" + client.str() + "/stored";
+}
+
+std::string Topics::control() const {
+  return std::string(kControl) + prefix_;
+}
+
+std::string Topics::control_response() const {
+  return control() + std::string(kResponse);
+}
+
+}  // namespace instar::wire

@@ -1,0 +1,182 @@
+#include "files/files.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files/posix.hpp"
+#include "files/temporary_folder.hpp"
+
+namespace instar::files {
+namespace {
+
+bool exists(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
+TEST(Files, ReadsBackWhatItWrote) {
+  const TemporaryFolder folder;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'536}, std::size_t{200'000}}) {
+    const Bytes content(size, 7);
+    ASSERT_TRUE(write_file_atomic(folder / "a", content, 0640));
+    EXPECT_EQ(*read_file(folder / "a", size), content);
+  }
+  struct stat status {};
+  ASSERT_EQ(::stat((folder / "a").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0640U);
+  EXPECT_FALSE(exists(folder / "a.new"));
+}
+
+TEST(Files, NamesWhatIsMissing) {
+  const TemporaryFolder folder;
+  const auto content = read_file(folder / "absent", 10);
+  ASSERT_FALSE(content);
+  EXPECT_EQ(content.error().code, Code::not_found);
+  EXPECT_EQ(content.error().message, "opening " + folder / "absent" + ": No such file or directory");
+}
+
+TEST(Files, RefusesAFileOverTheBound) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(write_file_atomic(folder / "a", Bytes(11)));
+  EXPECT_EQ(read_file(folder / "a", 10).error().code, Code::too_large);
+  EXPECT_TRUE(read_file(folder / "a", 11));
+}
+
+TEST(Files, KeepsTheOldContentWhenTheNewCannotBeWritten) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(write_file_atomic(folder / "a", as_bytes("old")));
+  ASSERT_EQ(::mkdir((folder / "a.new").c_str(), 0755), 0);
+  EXPECT_EQ(write_file_atomic(folder / "a", as_bytes("new")).error().code, Code::io);
+  EXPECT_EQ(*read_file(folder / "a", 10), to_bytes("old"));
+}
+
+TEST(Files, WritesOverWhatACrashLeftBehind) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(write_file_atomic(folder / "a.new", Bytes(1000)));
+  ASSERT_TRUE(write_file_atomic(folder / "a", as_bytes("new")));
+  EXPECT_EQ(*read_file(folder / "a", 10), to_bytes("new"));
+}
+
+TEST(Files, DoesNotWriteThroughALinkInPlaceOfTheTemporaryFile) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(write_file_atomic(folder / "precious", as_bytes("old")));
+  ASSERT_EQ(::symlink("precious", (folder / "a.new").c_str()), 0);
+  EXPECT_FALSE(write_file_atomic(folder / "a", as_bytes("new")));
+  EXPECT_EQ(*read_file(folder / "precious", 10), to_bytes("old"));
+}
+
+TEST(Files, MakesFoldersDeepAndAgain) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(make_folders(folder / "x/y//z/", 0700));
+  EXPECT_TRUE(make_folders(folder / "x/y/z"));
+  struct stat status {};
+  ASSERT_EQ(::stat((folder / "x/y/z").c_str(), &status), 0);
+  EXPECT_TRUE(S_ISDIR(status.st_mode));
+  ASSERT_TRUE(write_file_atomic(folder / "f", {}));
+  EXPECT_EQ(make_folders(folder / "f/g").error().code, Code::io);
+  EXPECT_EQ(make_folders(folder / "f").error().code, Code::io);
+}
+
+TEST(Files, RemovesATreeWithoutFollowingLinks) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(make_folders(folder / "outside"));
+  ASSERT_TRUE(write_file_atomic(folder / "outside/precious", {}));
+  ASSERT_TRUE(make_folders(folder / "tree/deep/er"));
+  ASSERT_TRUE(write_file_atomic(folder / "tree/deep/file", {}));
+  ASSERT_EQ(::symlink("../outside", (folder / "tree/link").c_str()), 0);
+  ASSERT_EQ(::chmod((folder / "tree/deep").c_str(), 0), 0);
+  EXPECT_TRUE(remove_tree(folder / "tree"));
+  EXPECT_FALSE(exists(folder / "tree"));
+  EXPECT_TRUE(exists(folder / "outside/precious"));
+  EXPECT_TRUE(remove_tree(folder / "tree"));
+  ASSERT_EQ(::symlink("outside", (folder / "link").c_str()), 0);
+  EXPECT_TRUE(remove_tree(folder / "link"));
+  EXPECT_TRUE(exists(folder / "outside/precious"));
+}
+
+TEST(Files, DoesNotRemoveWhatIsMountedInATree) {
+  if (::geteuid() != 0) return;  // only root may mount
+  const TemporaryFolder folder;
+  ASSERT_TRUE(make_folders(folder / "tree/mnt"));
+  ASSERT_EQ(::mount("none", (folder / "tree/mnt").c_str(), "tmpfs", 0, "size=64k"), 0);
+  EXPECT_TRUE(write_file_atomic(folder / "tree/mnt/precious", {}));
+  EXPECT_EQ(remove_tree(folder / "tree").error().code, Code::io);
+  EXPECT_TRUE(exists(folder / "tree/mnt/precious"));
+  ASSERT_EQ(::umount((folder / "tree/mnt").c_str()), 0);
+}
+
+TEST(Files, SaysThatTheDiskIsFull) {
+  if (::geteuid() != 0) return;  // only root may mount
+  const TemporaryFolder folder;
+  ASSERT_TRUE(make_folders(folder / "small"));
+  ASSERT_EQ(::mount("none", (folder / "small").c_str(), "tmpfs", 0, "size=64k"), 0);
+  const auto space = free_space(folder / "small");
+  EXPECT_TRUE(space && space->bytes_free == 64 * 1024 && space->inodes_free > 0);
+  const auto status = write_file_atomic(folder / "small/a", Bytes(100'000));
+  EXPECT_FALSE(status);
+  if (!status) {
+    EXPECT_EQ(status.error().code, Code::no_space);
+  }
+  EXPECT_FALSE(exists(folder / "small/a.new"));
+  ASSERT_EQ(::umount((folder / "small").c_str()), 0);
+}
+
+TEST(Files, SyncsFoldersAndFileSystems) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(sync_folder(folder.path()));
+  EXPECT_TRUE(sync_file_system(folder.path()));
+  EXPECT_EQ(sync_folder(folder / "absent").error().code, Code::not_found);
+  EXPECT_EQ(free_space(folder / "absent").error().code, Code::not_found);
+}
+
+TEST(Files, DrawsDifferentRandomBytes) {
+  const auto one = random_bytes(32);
+  const auto two = random_bytes(32);
+  ASSERT_TRUE(one && two);
+  EXPECT_EQ(one->size(), 32U);
+  EXPECT_NE(*one, *two);
+}
+
+class OpenBelow : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(make_folders(folder_ / "root/sub"));
+    ASSERT_TRUE(write_file_atomic(folder_ / "secret", as_bytes("x")));
+    ASSERT_TRUE(write_file_atomic(folder_ / "root/sub/file", as_bytes("y")));
+    auto opened = open_file(folder_ / "root", O_PATH | O_DIRECTORY);
+    ASSERT_TRUE(opened);
+    root_ = std::move(*opened);
+  }
+  bool opens(const std::string& path) { return open_below(root_.get(), path, O_RDONLY, "root").has_value(); }
+
+  TemporaryFolder folder_;
+  Fd root_;
+};
+
+TEST_F(OpenBelow, OpensWhatIsThere) {
+  EXPECT_TRUE(opens("sub/file"));
+  EXPECT_TRUE(opens("sub"));
+  EXPECT_TRUE(opens(""));
+  EXPECT_FALSE(opens("sub/absent"));
+}
+
+TEST_F(OpenBelow, FollowsNoLinkAnywhere) {
+  ASSERT_EQ(::symlink("..", (folder_ / "root/up").c_str()), 0);
+  ASSERT_EQ(::symlink("sub", (folder_ / "root/beside").c_str()), 0);
+  ASSERT_EQ(::symlink("/etc/passwd", (folder_ / "root/away").c_str()), 0);
+  EXPECT_FALSE(opens("up/secret"));
+  EXPECT_FALSE(opens("beside/file"));
+  EXPECT_FALSE(opens("away"));
+}
+
+TEST_F(OpenBelow, NamesThePathInItsErrors) {
+  const auto file = open_below(root_.get(), "sub/absent", O_RDONLY, "/shown");
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().message, "opening /shown/sub/absent: No such file or directory");
+}
+
+}  // namespace
+}  // namespace instar::files

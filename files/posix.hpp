@@ -1,0 +1,52 @@
+// What the code that works on file descriptors shares: owning one, naming what went wrong, and opening below a folder
+// without ever following a link.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/base/bytes.hpp"
+#include "core/base/result.hpp"
+
+namespace instar::files {
+
+// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) noexcept : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd();
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] int release() noexcept;
+  void close() noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+// "opening /x/y: Permission denied; …what to do": not_found for ENOENT, no_space for a full disk, otherwise io.
+[[nodiscard]] tl::unexpected<Error> os_error(std::string_view doing, std::string_view path, int error_number);
+
+// open(2) of a path as given. O_CLOEXEC is added.
+[[nodiscard]] Result<Fd> open_file(const std::string& path, int flags, std::uint32_t mode = 0);
+// Opens `path` below the folder `root`, component by component with O_NOFOLLOW: a symlink anywhere on the way, or at the end, is
+// an error (io), and the result is always inside the folder. `path` is relative, "" is the folder itself, without "." and "..".
+// `shown_root` names the folder in errors.
+[[nodiscard]] Result<Fd> open_below(int root, std::string_view path, int flags, std::string_view shown_root, std::uint32_t mode = 0);
+// The folder that holds `path`, as open_below() would open it; the last component is what follows the last slash.
+[[nodiscard]] Result<Fd> open_parent_below(int root, std::string_view path, std::string_view shown_root);
+[[nodiscard]] std::string last_component(std::string_view path);
+
+[[nodiscard]] Status write_all(int fd, ByteView bytes, std::string_view path);
+[[nodiscard]] Status write_all_at(int fd, ByteView bytes, std::uint64_t offset, std::string_view path);
+// Fewer bytes than asked for only at the end of the file.
+[[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::uint8_t> out, std::uint64_t offset, std::string_view path);
+[[nodiscard]] Status sync_fd(int fd, std::string_view path);
+
+}  // namespace instar::files

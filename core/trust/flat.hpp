@@ -1,4 +1,4 @@
-// FlatBuffers under limits.hpp. Include it from .cpp files only: its headers stay out of ours.
+// FlatBuffers under limits.hpp. For .cpp files, and headers marked as internal, only: its headers stay out of ours.
 #pragma once
 
 #include <flatbuffers/flatbuffers.h>

@@ -44,7 +44,7 @@ ADAPTERS = {
     "zstd*": ["core/artifact/codec*.cpp"],
     "CLI/*": ["publisher/*.cpp", "publisher/*.hpp", "device-client/*.cpp"],
     "nlohmann/*": ["broker-plugin/*", "publisher/*", "device-client/*"],
-    "flatbuffers/*": ["core/wire/*.cpp", "core/trust/*.cpp", "core/revision/*.cpp", "core/rollout/*.cpp", "storage/*.cpp",
+    "flatbuffers/*": ["core/trust/flat.hpp", "core/wire/*.cpp", "core/trust/*.cpp", "core/revision/*.cpp", "core/rollout/*.cpp", "storage/*.cpp",
                       "broker-plugin/*.cpp"],
 }
 

@@ -1,0 +1,243 @@
+// One release on this device, from the decision to go for it to the end of its last attempt.
+#include <algorithm>
+
+#include "core/artifact/plan.hpp"
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/revision/engine.hpp"
+#include "core/revision/requirements.hpp"
+
+namespace instar::revision {
+namespace {
+
+std::uint64_t full_bytes(const wire::Artifact& artifact) noexcept {
+  const auto full = std::ranges::find(artifact.packs, artifact::PackKind::full, &wire::Pack::kind);
+  return full == artifact.packs.end() ? 0 : full->head_bytes + full->body_bytes;
+}
+
+const wire::Pack* find_pack(const wire::Artifact& artifact, const Hash256& id) noexcept {
+  const auto found = std::ranges::find(artifact.packs, id, &wire::Pack::id);
+  return found == artifact.packs.end() ? nullptr : &*found;
+}
+
+RevisionRecord record_of(std::uint32_t number, const HeardManifest& heard) {
+  RevisionRecord record{number, {heard.manifest.product, heard.manifest.release, heard.manifest.sequence, heard.hash, {}}};
+  std::ranges::transform(heard.manifest.artifacts, std::back_inserter(record.info.artifacts), &wire::Artifact::id);
+  return record;
+}
+
+// The same bytes would fail in the same way: another attempt is of no use.
+bool is_permanent(Code code) noexcept {
+  return code == Code::malformed || code == Code::too_large || code == Code::unsupported || code == Code::refused || code == Code::no_space;
+}
+
+}  // namespace
+
+Result<std::vector<PackChoice>> Engine::choose_packs(const wire::Manifest& manifest) const {
+  artifact::Holdings holdings;
+  holdings.memory_bytes = facts_.memory_bytes / 2;
+  for (const auto* record : {&state_.current, &state_.previous}) {
+    if (*record) holdings.artifacts.insert(holdings.artifacts.end(), (*record)->info.artifacts.begin(), (*record)->info.artifacts.end());
+  }
+  std::vector<PackChoice> choices;
+  for (const auto& artifact : manifest.artifacts) {
+    std::vector<artifact::PackOffer> offers;
+    for (const auto& pack : artifact.packs) {
+      offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes});
+    }
+    const auto usable = artifact::usable_packs(offers, holdings);
+    if (usable.empty()) {
+      return fail(Code::unsupported, "none of the " + std::to_string(offers.size()) + " packs of artifact " + artifact.id.short_hex() +
+                                         " can be used here (format or memory); publish one that can");
+    }
+    choices.push_back({artifact.id, offers[usable.front().offer].id});
+  }
+  return choices;
+}
+
+void Engine::begin(const HeardManifest& heard) {
+  const auto epoch = gates_.at(heard.hash).retry_epoch;
+  const auto possible = check_requirements(heard.manifest, facts_, free_bytes_, clock());
+  if (!possible) return refuse_release(heard, epoch, possible.error());
+  const auto choices = choose_packs(heard.manifest);
+  if (!choices) return refuse_release(heard, epoch, choices.error());
+  if (state_.phase == Phase::idle) return take_candidate(heard, *choices, Trigger::admitted);
+  const std::string reason = "superseded by release " + heard.manifest.release + " before this device had switched";
+  log(5, "release " + state_.candidate->info.release + " is " + reason);
+  record_candidate_outcome(wire::Step::failed, Code::stale);
+  report(about_candidate(wire::Step::failed, Code::stale, reason));
+  take_candidate(heard, *choices, Trigger::superseded);
+}
+
+void Engine::use_new_revision() {
+  state_.candidate->number = state_.next_revision++;
+  state_.revisions.push_back(state_.candidate->number);
+}
+
+void Engine::take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger) {
+  const auto* before = outcome_of(heard.hash);
+  state_.candidate = record_of(0, heard);
+  use_new_revision();
+  state_.candidate_manifest = heard.envelope;
+  candidate_ = heard.manifest;
+  state_.attempt = before == nullptr ? 1 : before->attempt + 1;
+  state_.attempt_first = state_.attempt;
+  state_.retry_epoch = gates_.at(heard.hash).retry_epoch;
+  state_.highest_sequence = std::max(state_.highest_sequence, heard.manifest.sequence);
+  state_.packs.clear();
+  state_.bytes_full = 0;
+  std::uint64_t largest = 0;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    const auto& artifact = heard.manifest.artifacts[i];
+    state_.packs.push_back(choices[i].pack);
+    const auto bytes = full_bytes(artifact);
+    state_.bytes_full += bytes;
+    const auto* pack = find_pack(artifact, choices[i].pack);
+    INSTAR_ASSERT(pack != nullptr);
+    if (i == 0 || bytes > largest) state_.pack_kind = static_cast<std::uint8_t>(pack->kind);
+    largest = std::max(largest, bytes);
+  }
+  state_.bytes_planned = state_.bytes_fetched = 0;
+  state_.planned_exact = false;
+  state_.starts = 0;
+  enter(trigger);
+  log(5, "going for release " + heard.manifest.release + " (sequence " + std::to_string(heard.manifest.sequence) + ", attempt " +
+             std::to_string(state_.attempt) + ") as revision " + std::to_string(state_.candidate->number));
+  open_staging();
+}
+
+void Engine::open_staging() {
+  close_session();
+  packs_.clear();
+  refusals_.clear();
+  fetch_after_.reset();
+  retry_at_.reset();
+  retry_due_ = false;
+  progress_ = now_.monotonic;
+  OpenStaging open;
+  open.revision = state_.candidate->number;
+  open.manifest = *candidate_;
+  for (std::size_t i = 0; i < candidate_->artifacts.size(); ++i) {
+    const auto& artifact = candidate_->artifacts[i];
+    const auto* pack = i < state_.packs.size() ? find_pack(artifact, state_.packs[i]) : nullptr;
+    if (pack == nullptr) return end_attempt(Error{Code::internal, "the remembered pack is not in the manifest"}, wire::Step::failed, true);
+    open.choices.push_back({artifact.id, pack->id});
+    PackFetch fetch;
+    fetch.pack = pack->id;
+    fetch.head_count = static_cast<std::uint32_t>(pack->head.size());
+    fetch.head_bytes = pack->head_bytes;
+    packs_.push_back(std::move(fetch));
+  }
+  if (state_.current) open.bases.push_back(state_.current->number);
+  if (state_.previous) open.bases.push_back(state_.previous->number);
+  for (const auto number : disposable_revisions()) open.bases.push_back(number);
+  emit(std::move(open));
+}
+
+void Engine::retry() {
+  ++state_.attempt;
+  state_.bytes_planned = state_.bytes_fetched = 0;
+  state_.planned_exact = false;
+  state_.starts = 0;
+  enter(Trigger::retry_due);
+  log(5, "attempt " + std::to_string(state_.attempt) + " at release " + state_.candidate->info.release);
+  open_staging();
+}
+
+bool Engine::attempts_left() const noexcept {
+  return state_.attempt - state_.attempt_first + 1 < std::max<std::uint32_t>(candidate_->policy.attempts_max, 1);
+}
+
+void Engine::record_candidate_outcome(wire::Step step, Code code) {
+  HeardManifest heard;
+  heard.hash = state_.candidate->info.manifest;
+  heard.manifest.sequence = state_.candidate->info.sequence;
+  record_outcome(heard, state_.attempt, state_.retry_epoch, step, code);
+}
+
+// The attempt is over, the running revision is what it was before.
+void Engine::end_attempt(const Error& error, wire::Step step, bool fresh_revision) {
+  const bool rolled_back = state_.phase == Phase::rolling_back;
+  const bool again = attempts_left() && (rolled_back || !is_permanent(error.code));
+  auto ending = about_candidate(step, error.code, error.message);
+  if (rolled_back) {
+    ending.downtime_ms = downtime_ms_;
+    ending.switch_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(now_.monotonic - switch_started_, 0));
+  }
+  log(4, "release " + state_.candidate->info.release + ", attempt " + std::to_string(state_.attempt) + ": " +
+             std::string(wire::step_name(step)) + " (" + std::string(code_name(error.code)) + "): " + error.message);
+  record_candidate_outcome(step, error.code);
+  report(std::move(ending));
+  close_session();
+  if (!again) {
+    drop_candidate();
+    return enter(rolled_back ? Trigger::back_for_good : Trigger::attempts_spent);
+  }
+  if (fresh_revision) use_new_revision();
+  retry_at_ = now_.monotonic + std::int64_t{candidate_->policy.backoff_s} * 1'000;
+  retry_due_ = false;
+  enter(rolled_back ? Trigger::back_and_waits : Trigger::attempt_failed);
+}
+
+void Engine::drop_candidate() {
+  close_session();
+  packs_.clear();
+  retry_at_.reset();
+  retry_due_ = false;
+  state_.candidate.reset();
+  state_.candidate_manifest.clear();
+  state_.packs.clear();
+  candidate_.reset();
+  for (const auto number : disposable_revisions()) remove_revision(number);
+}
+
+// The number stays in the list until the next call: a crash before the folder is gone must not forget it.
+void Engine::remove_revision(std::uint32_t number) {
+  emit(RemoveRevision{number});
+  removing_.push_back(number);
+  dirty_ = true;
+}
+
+std::vector<std::uint32_t> Engine::disposable_revisions() const {
+  const auto is = [](const std::optional<RevisionRecord>& record, std::uint32_t number) { return record && record->number == number; };
+  std::vector<std::uint32_t> numbers;
+  for (const auto number : state_.revisions) {
+    if (is(state_.current, number) || is(state_.previous, number) || is(state_.candidate, number)) continue;
+    if (std::ranges::find(removing_, number) == removing_.end()) numbers.push_back(number);
+  }
+  return numbers;
+}
+
+// What is kept for convenience alone goes first: abandoned stagings, then the previous revision.
+bool Engine::make_room() {
+  auto numbers = disposable_revisions();
+  if (numbers.empty() && state_.previous) {
+    numbers.push_back(state_.previous->number);
+    state_.previous.reset();
+    state_.previous_manifest.clear();
+    if (state_.current) emit(PointCurrent{state_.current->number, 0});
+  }
+  for (const auto number : numbers) remove_revision(number);
+  return !numbers.empty();
+}
+
+void Engine::on(const StagingDone& event) {
+  if (!is_candidate(event.revision)) return;
+  if (state_.phase != Phase::fetching && state_.phase != Phase::staging) return;
+  close_session();
+  start_try(false);
+}
+
+void Engine::on(const StagingFailed& event) {
+  if (!is_candidate(event.revision)) return;
+  if (state_.phase != Phase::fetching && state_.phase != Phase::staging) return;
+  if (event.error.code == Code::no_space && make_room()) {
+    log(5, "making room for revision " + std::to_string(event.revision) + ": " + event.error.message);
+    return open_staging();
+  }
+  const bool untouched = state_.bytes_fetched == 0 && (event.error.code == Code::no_space || event.error.code == Code::refused);
+  const bool fresh = event.error.code == Code::corrupt || event.error.code == Code::malformed;
+  end_attempt(event.error, untouched ? wire::Step::refused : wire::Step::failed, fresh);
+}
+
+}  // namespace instar::revision

@@ -1,0 +1,322 @@
+#include "core/revision/engine.hpp"
+
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+#include "core/trust/envelope.hpp"
+
+namespace instar::revision {
+namespace {
+
+// Between two tries to start what should run, or to switch back: doubled up to this.
+constexpr std::int64_t kPauseMsMax = 300'000;
+
+wire::Step step_of(Phase phase) noexcept {
+  switch (phase) {
+    case Phase::idle: return wire::Step::idle;
+    case Phase::waiting: return wire::Step::waiting;
+    case Phase::fetching: return wire::Step::fetching;
+    case Phase::staging: return wire::Step::staging;
+    case Phase::trying:
+    case Phase::rolling_back: return wire::Step::trying;
+    case Phase::committing: return wire::Step::committed;
+  }
+  return wire::Step::idle;
+}
+
+// The device's own file vouches for what is in it: no signature is checked again.
+std::optional<wire::Manifest> manifest_in(const Bytes& envelope_bytes) {
+  if (envelope_bytes.empty()) return std::nullopt;
+  const auto envelope = trust::parse_envelope(envelope_bytes);
+  if (!envelope) return std::nullopt;
+  auto manifest = wire::decode_manifest(envelope->payload);
+  if (!manifest) return std::nullopt;
+  return std::move(*manifest);
+}
+
+}  // namespace
+
+Engine::Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state)
+    : facts_(std::move(facts)),
+      key_(std::move(key)),
+      topics_(std::move(topics)),
+      trust_(std::move(trust)),
+      state_(std::move(state)),
+      reporter_(state_, key_, facts_.device),
+      session_(facts_.window_bytes_max, facts_.piece_bytes_max) {}
+
+void Engine::start(Now now, Effects& effects) {
+  now_ = now;
+  dirty_ = true;
+  ++state_.boot;
+  bytes_persisted_ = state_.bytes_fetched;
+  candidate_ = manifest_in(state_.candidate_manifest);
+  current_ = manifest_in(state_.current_manifest);
+  note_time(trust_.root().issued);
+  if (state_.current) emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
+  switch (restart_action(state_.phase)) {
+    case RestartAction::run_current: emit_ensure_running(); break;
+    case RestartAction::wait_again:
+      emit_ensure_running();
+      retry_at_ = now_.monotonic + std::int64_t{candidate_->policy.backoff_s} * 1'000;
+      break;
+    case RestartAction::reopen_staging:
+      emit_ensure_running();
+      open_staging();
+      break;
+    case RestartAction::try_again: start_try(true); break;
+    case RestartAction::finish_commit:
+      emit_ensure_running();
+      finish_commit();
+      break;
+    case RestartAction::switch_back: emit_switch_back(); break;
+  }
+  for (const auto number : disposable_revisions()) {
+    if (state_.phase == Phase::idle) remove_revision(number);
+  }
+  finish(effects);
+}
+
+void Engine::handle(const Event& event, Now now, Effects& effects) {
+  now_ = now;
+  // What the last call asked for has been carried out by now: effects are done in order before the next event comes.
+  for (const auto number : std::exchange(removing_, {})) std::erase(state_.revisions, number);
+  if (state_.phase == Phase::committing) finish_commit();
+  std::visit([this](const auto& one) { on(one); }, event);
+  finish(effects);
+}
+
+// Persist goes first, whatever was decided in which order.
+void Engine::finish(Effects& effects) {
+  if (dirty_) {
+    dirty_ = false;
+    ++state_.generation;
+    bytes_persisted_ = state_.bytes_fetched;
+    effects.emplace_back(Persist{encode_state(state_)});
+  }
+  std::ranges::move(out_, std::back_inserter(effects));
+  out_.clear();
+}
+
+void Engine::on(const Connected& event) {
+  static_cast<void>(event);
+  connected_ = true;
+  ++connect_count_;
+  say_hello();
+  reporter_.connected(now_.monotonic);
+  for (auto& envelope : reporter_.take_due(now_.monotonic)) {
+    emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_report), std::move(envelope), 1, false});
+  }
+  close_session();
+  fetch_after_.reset();
+  advance();
+  judge();
+}
+
+void Engine::on(const Disconnected& event) {
+  static_cast<void>(event);
+  connected_ = false;
+  reporter_.disconnected();
+  close_session();
+  if (state_.bytes_fetched != bytes_persisted_) dirty_ = true;
+}
+
+void Engine::on(const MessageArrived& event) {
+  const auto topic = topics_.parse(event.topic);
+  if (!topic) return;
+  const bool mine = topic->device == facts_.device;
+  switch (topic->kind) {
+    case wire::TopicKind::root: return on_root(event.payload);
+    case wire::TopicKind::group_manifest:
+      if (hears(topic->group)) on_manifest(event.topic, topic->group, event.payload);
+      return;
+    case wire::TopicKind::group_gate:
+      if (hears(topic->group)) on_gate(event.topic, topic->group, event.payload);
+      return;
+    case wire::TopicKind::device_chunk:
+      if (mine) on_piece(event.payload);
+      return;
+    case wire::TopicKind::device_ack:
+      if (mine) on_ack(event.payload);
+      return;
+    default: return;
+  }
+}
+
+void Engine::on(const Ticked& event) {
+  static_cast<void>(event);
+  for (auto& envelope : reporter_.take_due(now_.monotonic)) {
+    emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_report), std::move(envelope), 1, false});
+  }
+  if (retry_at_ && now_.monotonic >= *retry_at_) {
+    retry_at_.reset();
+    retry_due_ = true;
+    consider();
+  }
+  if (ensure_at_ && now_.monotonic >= *ensure_at_) emit_ensure_running();
+  if (switch_back_at_ && now_.monotonic >= *switch_back_at_) emit_switch_back();
+  check_stall();
+  advance();
+  judge();
+}
+
+void Engine::on(const FreeSpace& event) {
+  free_bytes_ = event.bytes;
+}
+
+void Engine::on_ack(ByteView payload) {
+  const auto ack = wire::decode_ack(payload);
+  if (!ack) return log(4, "an ack cannot be read: " + ack.error().message);
+  if (ack->code != Code::ok) {
+    log(3, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) + "): " + clean_text(ack->reason));
+  }
+  switch (reporter_.acked(*ack, now_.monotonic)) {
+    case Reporter::Acked::nothing: return;
+    case Reporter::Acked::progress: dirty_ = true; break;
+    case Reporter::Acked::lost:
+      dirty_ = true;
+      log(4, "the broker and this device disagree on the last report (" + std::to_string(ack->sequence) + " and " +
+                 std::to_string(state_.acked_report) + "): saying hello again");
+      say_hello();
+      break;
+  }
+}
+
+void Engine::say_hello() {
+  wire::Hello hello;
+  hello.device = facts_.device;
+  hello.key = key_.public_key();
+  hello.product = facts_.product;
+  hello.groups = facts_.groups;
+  hello.architecture = facts_.architecture;
+  hello.kernel = facts_.kernel;
+  hello.client_version = facts_.client_version;
+  hello.memory_bytes = facts_.memory_bytes;
+  hello.free_bytes = free_bytes_;
+  hello.metered = facts_.metered;
+  if (state_.current) hello.running = state_.current->info;
+  if (state_.previous) hello.previous = state_.previous->info;
+  if (state_.candidate) {
+    hello.rollout = state_.candidate->info.manifest;
+    hello.step = step_of(state_.phase);
+    hello.attempt = state_.attempt;
+  } else if (!state_.outcomes.empty()) {
+    hello.rollout = state_.outcomes.back().manifest;
+    hello.step = state_.outcomes.back().step;
+    hello.attempt = state_.outcomes.back().attempt;
+  }
+  hello.last_sequence = state_.last_report;
+  hello.acked_sequence = state_.acked_report;
+  hello.boot = state_.boot;
+  hello.connect = connect_count_;
+  hello.pack_formats = {artifact::kPackFormat};
+  hello.root_version = trust_.root().version;
+  emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_hello), trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1,
+               false});
+}
+
+wire::Report Engine::about_candidate(wire::Step step, Code code, std::string reason) const {
+  INSTAR_ASSERT(state_.candidate.has_value());
+  wire::Report report;
+  report.rollout = state_.candidate->info.manifest;
+  report.attempt = state_.attempt;
+  report.step = step;
+  report.code = code;
+  report.reason = std::move(reason);
+  report.bytes_planned = state_.bytes_planned;
+  report.bytes_fetched = state_.bytes_fetched;
+  report.bytes_full = state_.bytes_full;
+  report.pack_kind = static_cast<artifact::PackKind>(state_.pack_kind);
+  return report;
+}
+
+void Engine::report(wire::Report report) {
+  report.device_time = now_.wall;
+  if (state_.current) report.running = state_.current->info;
+  const auto& envelope = reporter_.add(std::move(report), now_.monotonic);
+  dirty_ = true;
+  if (connected_) emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_report), envelope, 1, false});
+}
+
+void Engine::log(int level, std::string message) {
+  emit(Log{level, std::move(message)});
+}
+
+void Engine::enter(Trigger trigger) {
+  const auto next = next_phase(state_.phase, trigger);
+  INSTAR_ASSERT(next.has_value());
+  state_.phase = *next;
+  dirty_ = true;
+}
+
+// No single clock of a device is to be believed; none of these can be ahead of the truth without a signature.
+WallMs Engine::clock() const noexcept {
+  return std::max(now_.wall, state_.verified);
+}
+
+void Engine::note_time(WallMs time) {
+  if (time <= state_.verified) return;
+  state_.verified = time;
+  dirty_ = true;
+}
+
+void Engine::emit_ensure_running() {
+  ensure_at_.reset();
+  if (!state_.current || !current_) return;
+  if (state_.phase == Phase::trying || state_.phase == Phase::rolling_back) return;
+  if (ensured_ && now_.monotonic - *ensured_ > kPauseMsMax) ensure_pause_ms_ = 0;
+  ensured_ = now_.monotonic;
+  ensure_pause_ms_ = std::min(std::max<std::int64_t>(ensure_pause_ms_ * 2, 1'000), kPauseMsMax);
+  emit(EnsureRunning{state_.current->number, *current_});
+}
+
+std::optional<MonotonicMs> Engine::next_deadline() const {
+  std::optional<MonotonicMs> earliest;
+  const auto take = [&](const std::optional<MonotonicMs>& time) {
+    if (time && (!earliest || *time < *earliest)) earliest = time;
+  };
+  if (state_.phase == Phase::committing) take(MonotonicMs{0});
+  take(reporter_.next_deadline());
+  take(retry_at_);
+  take(fetch_after_);
+  take(session_.stall_deadline());
+  take(ensure_at_);
+  take(switch_back_at_);
+  if (judge_) take(judge_->next_deadline());
+  return earliest;
+}
+
+std::vector<std::pair<std::string, int>> Engine::subscriptions() const {
+  std::vector<std::pair<std::string, int>> filters;
+  const auto add = [&](std::string filter, int qos) {
+    if (std::ranges::find(filters, filter, &std::pair<std::string, int>::first) == filters.end())
+      filters.emplace_back(std::move(filter), qos);
+  };
+  add(topics_.root(), 1);
+  for (const auto& own : facts_.groups) {
+    for (const auto& group : own.with_parents()) {
+      add(topics_.manifest(group), 1);
+      add(topics_.gate(group), 1);
+    }
+  }
+  add(topics_.device(facts_.device, wire::TopicKind::device_chunk), 0);
+  add(topics_.device(facts_.device, wire::TopicKind::device_ack), 1);
+  return filters;
+}
+
+Machine::View Engine::view() const {
+  Machine::View view;
+  view.phase = phase_name(state_.phase);
+  if (state_.current) {
+    view.running = state_.current->info;
+    view.current_revision = state_.current->number;
+  }
+  if (state_.previous) view.previous_revision = state_.previous->number;
+  if (state_.candidate) view.candidate_revision = state_.candidate->number;
+  view.bytes_fetched = state_.bytes_fetched;
+  view.pending_reports = state_.pending.size();
+  view.last_report = state_.last_report;
+  return view;
+}
+
+}  // namespace instar::revision

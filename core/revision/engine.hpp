@@ -1,0 +1,207 @@
+// The inside of Machine, split over files by what is being decided: engine.cpp (dispatch, restart, effects), offers.cpp
+// (manifests and gates), attempt.cpp (one release from its first byte to its end), transfer.cpp (chunks), trial.cpp (try,
+// commit, roll back).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/revision/fetch_session.hpp"
+#include "core/revision/health.hpp"
+#include "core/revision/machine.hpp"
+#include "core/revision/reporter.hpp"
+#include "core/revision/state_codec.hpp"
+#include "core/revision/transitions.hpp"
+#include "core/trust/root.hpp"
+
+namespace instar::revision {
+
+// A manifest whose signatures have been checked.
+struct HeardManifest {
+  Hash256 message;  // digest of the whole envelope
+  Hash256 hash;     // of the payload: the rollout
+  Bytes envelope;
+  wire::Manifest manifest;
+};
+
+// What is still wanted of one pack of the candidate.
+struct PackFetch {
+  enum class ChunkState : std::uint8_t { wanted, asked, handed, durable };
+  struct Chunk {
+    std::uint32_t ordinal = 0;
+    std::uint32_t bytes = 0;
+    std::uint32_t offset = 0;
+    ChunkState state = ChunkState::wanted;
+  };
+  Hash256 pack;
+  std::uint32_t head_count = 0;
+  std::uint64_t head_bytes = 0;
+  bool told = false;
+  bool exact = false;
+  bool was_inexact = false;
+  std::vector<Chunk> chunks;  // ascending; durable ones fall out at the next telling
+
+  // Encoded bytes that are not durable; `body_only` leaves out the head.
+  [[nodiscard]] std::uint64_t bytes_left(bool body_only) const noexcept;
+
+  [[nodiscard]] Chunk* find(std::uint32_t ordinal) noexcept;
+  [[nodiscard]] bool has(ChunkState state) const noexcept;
+  [[nodiscard]] bool all_durable() const noexcept;
+};
+
+class Engine {
+ public:
+  Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // The restart action of the persisted phase.
+  void start(Now now, Effects& effects);
+  void handle(const Event& event, Now now, Effects& effects);
+  [[nodiscard]] std::optional<MonotonicMs> next_deadline() const;
+  [[nodiscard]] std::vector<std::pair<std::string, int>> subscriptions() const;
+  [[nodiscard]] Machine::View view() const;
+
+ private:
+  // --- engine.cpp
+  void finish(Effects& effects);
+  void on(const Connected& event);
+  void on(const Disconnected& event);
+  void on(const MessageArrived& event);
+  void on(const Ticked& event);
+  void on(const FreeSpace& event);
+  void on_ack(ByteView payload);
+  void say_hello();
+  void report(wire::Report report);
+  // A report about the candidate, with its counts.
+  [[nodiscard]] wire::Report about_candidate(wire::Step step, Code code, std::string reason) const;
+  void log(int level, std::string message);
+  void emit(Effect effect) { out_.push_back(std::move(effect)); }
+  void enter(Trigger trigger);
+  [[nodiscard]] WallMs clock() const noexcept;
+  void note_time(WallMs time);
+
+  // --- offers.cpp
+  void on_root(ByteView payload);
+  void on_manifest(const std::string& topic, const GroupPath& group, Bytes payload);
+  void on_gate(const std::string& topic, const GroupPath& group, Bytes payload);
+  // Errors: why this manifest is not for us. nullopt: quietly ignored.
+  [[nodiscard]] Result<std::optional<HeardManifest>> open_manifest(ByteView payload, const Hash256& message, const GroupPath& group);
+  void refuse_message(const Hash256& message, ByteView payload, const Error& error);
+  void refuse_release(const HeardManifest& heard, std::uint32_t retry_epoch, const Error& error);
+  void record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step, Code code);
+  [[nodiscard]] const Outcome* outcome_of(const Hash256& manifest) const noexcept;
+  [[nodiscard]] bool is_known(const Hash256& manifest) const noexcept;
+  [[nodiscard]] bool hears(const GroupPath& group) const noexcept;
+  // The gate lets this device start `heard` now.
+  [[nodiscard]] bool is_admitted(const wire::Manifest& manifest, const Hash256& hash) const noexcept;
+  [[nodiscard]] std::shared_ptr<const HeardManifest> best_offer() const;
+  void consider();
+  void stop_if_aborted();
+
+  // --- attempt.cpp
+  // From idle, or in place of an older candidate. Refuses what is not possible here.
+  void begin(const HeardManifest& heard);
+  void retry();
+  [[nodiscard]] Result<std::vector<PackChoice>> choose_packs(const wire::Manifest& manifest) const;
+  // Makes `heard` the candidate in a new revision and opens its staging.
+  void take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger);
+  void open_staging();
+  void end_attempt(const Error& error, wire::Step step, bool fresh_revision);
+  void record_candidate_outcome(wire::Step step, Code code);
+  [[nodiscard]] bool attempts_left() const noexcept;
+  // Gives the candidate up; its folder goes.
+  void drop_candidate();
+  void use_new_revision();
+  void remove_revision(std::uint32_t number);
+  [[nodiscard]] std::vector<std::uint32_t> disposable_revisions() const;
+  [[nodiscard]] bool make_room();
+  void on(const StagingDone& event);
+  void on(const StagingFailed& event);
+
+  // --- transfer.cpp
+  void on(const StagingWants& event);
+  void on(const ChunkDurable& event);
+  void on(const ChunkRefused& event);
+  void on_piece(ByteView payload);
+  void on_fault(const wire::ChunkPiece& piece);
+  void plan();
+  void advance();
+  void feed(PackFetch& pack);
+  void close_session();
+  void send(const std::vector<wire::Fetch>& fetches);
+  void check_stall();
+  [[nodiscard]] PackFetch* pack_of(const Hash256& pack) noexcept;
+  [[nodiscard]] PackFetch* next_pack() noexcept;
+  [[nodiscard]] std::uint32_t next_session();
+  [[nodiscard]] bool is_candidate(std::uint32_t revision) const noexcept;
+
+  // --- trial.cpp
+  void start_try(bool again);
+  void emit_try();
+  void on(const TryStarted& event);
+  void on(const TryFailed& event);
+  void on(const ContainerStopped& event);
+  void on(const ProbeEnded& event);
+  void on(const SwitchedBack& event);
+  void on(const SwitchBackFailed& event);
+  void judge();
+  void commit();
+  void roll_back(Trigger trigger, Code code, std::string reason);
+  void emit_switch_back();
+  void emit_ensure_running();
+  void finish_commit();
+  [[nodiscard]] bool release_differs() const;
+
+  DeviceFacts facts_;
+  trust::SecretKey key_;
+  wire::Topics topics_;
+  trust::TrustStore trust_;
+  DeviceState state_;
+  Reporter reporter_;
+
+  // Of one call.
+  Now now_;
+  Effects out_;
+  bool dirty_ = false;
+
+  // What is not persisted: heard again, or learnt again, after a start.
+  bool connected_ = false;
+  std::uint32_t connect_count_ = 0;
+  std::uint64_t free_bytes_ = 0;
+  std::map<std::string, std::shared_ptr<const HeardManifest>> heard_;  // by topic
+  std::map<std::string, Bytes> unverified_;                            // by topic: tried again with the next root document
+  std::map<Hash256, wire::Gate> gates_;                                // by manifest
+  std::optional<wire::Manifest> candidate_;
+  std::optional<wire::Manifest> current_;
+
+  // Fetching.
+  std::vector<PackFetch> packs_;
+  std::map<std::pair<Hash256, std::uint32_t>, std::uint32_t> refusals_;
+  FetchSession session_;
+  std::uint16_t session_count_ = 0;
+  std::optional<MonotonicMs> fetch_after_;  // the broker could not serve: not before
+  std::int64_t fault_pause_ms_ = 0;
+  MonotonicMs progress_;  // of the stager
+  std::uint64_t bytes_persisted_ = 0;
+  std::optional<MonotonicMs> gap_at_;  // when the last one was seen
+  std::optional<MonotonicMs> retry_at_;
+  bool retry_due_ = false;
+  std::vector<std::uint32_t> removing_;  // asked for in the last call: done before the next
+
+  // Trying.
+  std::optional<HealthJudge> judge_;
+  MonotonicMs switch_started_;
+  std::uint32_t downtime_ms_ = 0;
+  std::optional<MonotonicMs> switch_back_at_;
+  std::int64_t switch_back_pause_ms_ = 0;
+  std::optional<MonotonicMs> ensure_at_;
+  std::optional<MonotonicMs> ensured_;
+  std::int64_t ensure_pause_ms_ = 0;
+};
+
+}  // namespace instar::revision

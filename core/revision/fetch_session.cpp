@@ -1,0 +1,160 @@
+#include "core/revision/fetch_session.hpp"
+
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::revision {
+namespace {
+
+constexpr std::int64_t kStallMsMin = 5'000;
+// A rate that is a tenth higher is a gain, less is noise.
+constexpr std::uint64_t kGainPercent = 110;
+
+// `chunk` right after `last` can stand in the same range: only a range's first chunk may start inside.
+bool joins(const WantedChunk& last, const WantedChunk& chunk) noexcept {
+  return chunk.offset == 0 && last.ordinal + 1 == chunk.ordinal;
+}
+
+}  // namespace
+
+WindowControl::WindowControl(std::uint32_t bytes_max)
+    : bytes_max_(std::clamp<std::uint32_t>(bytes_max, kMinBytes, limits::kWindowBytesMax)), bytes_(std::min(kStartBytes, bytes_max_)) {}
+
+void WindowControl::measured(std::uint64_t bytes, std::int64_t ms) noexcept {
+  const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 1));
+  const std::uint64_t rate = bytes * 1'000 / span;
+  window_ms_ = static_cast<std::int64_t>(bytes_ * span / std::max<std::uint64_t>(bytes, 1));
+  if (window_ms_ > kWindowMsMax) {
+    bytes_ = std::max(kMinBytes, bytes_ / 2);
+    best_rate_ = rate;
+  } else if (rate * 100 >= best_rate_ * kGainPercent && window_ms_ * 2 <= kWindowMsMax) {
+    bytes_ = std::min(bytes_max_, bytes_ * 2);
+    best_rate_ = rate;
+  }
+}
+
+void WindowControl::stalled() noexcept {
+  bytes_ = std::max(kMinBytes, bytes_ / 2);
+  best_rate_ = 0;
+}
+
+FetchSession::FetchSession(std::uint32_t window_bytes_max, std::uint32_t piece_bytes_max)
+    : window_(window_bytes_max), piece_bytes_max_(std::clamp(piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax)) {}
+
+std::uint32_t FetchSession::piece_bytes() const noexcept {
+  return std::max(limits::kPieceBytesMin, std::min(piece_bytes_max_, window_.bytes() / 4));
+}
+
+wire::Fetch FetchSession::credit() const {
+  wire::Fetch fetch;
+  fetch.session = id_;
+  fetch.received_bytes = received_;
+  fetch.window_bytes = window_.bytes();
+  fetch.piece_bytes_max = piece_bytes();
+  fetch.rollout = rollout_;
+  return fetch;
+}
+
+void FetchSession::open(std::uint32_t id, const Hash256& pack, std::uint64_t rollout, const std::vector<WantedChunk>& chunks,
+                        MonotonicMs now, std::vector<wire::Fetch>& out) {
+  INSTAR_ASSERT(!chunks.empty());
+  open_ = true;
+  id_ = id;
+  pack_ = pack;
+  rollout_ = rollout;
+  queue_.clear();
+  later_.assign(chunks.begin(), chunks.end());
+  ranges_asked_ = 0;
+  received_ = credited_ = mark_bytes_ = 0;
+  mark_time_ = progress_ = now;
+  request(now, out);
+}
+
+void FetchSession::add(const std::vector<WantedChunk>& chunks, MonotonicMs now, std::vector<wire::Fetch>& out) {
+  INSTAR_ASSERT(open_);
+  if (is_complete()) {  // the pause was ours, not the link's
+    mark_time_ = progress_ = now;
+    mark_bytes_ = received_;
+  }
+  later_.insert(later_.end(), chunks.begin(), chunks.end());
+  if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
+}
+
+void FetchSession::close() noexcept {
+  open_ = false;
+  queue_.clear();
+  later_.clear();
+}
+
+void FetchSession::request(MonotonicMs now, std::vector<wire::Fetch>& out) {
+  std::vector<wire::ChunkRange> ranges;
+  const bool was_empty = queue_.empty();
+  while (!later_.empty()) {
+    const auto& chunk = later_.front();
+    if (!ranges.empty() && joins(queue_.back().chunk, chunk)) {
+      queue_.back().ends_range = false;
+      ++ranges.back().count;
+    } else {
+      if (ranges_asked_ == limits::kFetchRangesMax) break;
+      ranges.push_back({chunk.ordinal, 1, chunk.offset});
+      ++ranges_asked_;
+    }
+    queue_.push_back({chunk, true});
+    later_.pop_front();
+  }
+  if (ranges.empty()) return;
+  if (was_empty) progress_ = now;
+  auto fetch = credit();
+  fetch.pack = pack_;
+  fetch.ranges = std::move(ranges);
+  credited_ = received_;
+  out.push_back(std::move(fetch));
+}
+
+FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicMs now, std::vector<wire::Fetch>& out) {
+  if (!open_ || piece.session != id_) return Taken::foreign;
+  if (piece.fault != wire::ChunkFault::none) return Taken::fault;
+  received_ += piece.data.size();
+  if (queue_.empty()) return Taken::gap;
+  auto& front = queue_.front().chunk;
+  const bool fits = !piece.data.empty() && piece.data.size() <= front.bytes - front.offset;
+  if (piece.ordinal != front.ordinal || piece.offset != front.offset || !fits) return Taken::gap;
+  progress_ = now;
+  front.offset += static_cast<std::uint32_t>(piece.data.size());
+  if (front.offset == front.bytes) {
+    if (queue_.front().ends_range) --ranges_asked_;
+    queue_.pop_front();
+  }
+  if (received_ - mark_bytes_ >= window_.bytes()) measure(now);
+  if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
+  if (!queue_.empty() && received_ - credited_ >= window_.bytes() / 2) {
+    credited_ = received_;
+    out.push_back(credit());
+  }
+  return Taken::next;
+}
+
+void FetchSession::measure(MonotonicMs now) noexcept {
+  window_.measured(received_ - mark_bytes_, now - mark_time_);
+  mark_bytes_ = received_;
+  mark_time_ = now;
+}
+
+std::optional<WantedChunk> FetchSession::half() const {
+  if (!open_ || queue_.empty() || queue_.front().chunk.offset == 0) return std::nullopt;
+  return queue_.front().chunk;
+}
+
+std::optional<MonotonicMs> FetchSession::stall_deadline() const noexcept {
+  if (!open_ || queue_.empty()) return std::nullopt;
+  return progress_ + std::max(kStallMsMin, 4 * window_.window_ms());
+}
+
+bool FetchSession::is_stalled(MonotonicMs now) const noexcept {
+  const auto deadline = stall_deadline();
+  return deadline && now >= *deadline;
+}
+
+}  // namespace instar::revision

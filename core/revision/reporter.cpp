@@ -1,0 +1,146 @@
+#include "core/revision/reporter.hpp"
+
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/trust/digest.hpp"
+#include "core/trust/envelope.hpp"
+
+namespace instar::revision {
+namespace {
+
+// After an ack that brought nothing new, what is missing at the broker goes out this soon.
+constexpr std::int64_t kGapMs = 1'000;
+// Up to a quarter longer, the same for one device each time: a fleet does not resend in step.
+constexpr std::int64_t kJitterPermilleMax = 250;
+// An ack beyond this was not made by any broker of ours: numbers would run out.
+constexpr std::uint64_t kSequenceMax = std::uint64_t{1} << 62;
+
+// Length of the UTF-8 sequence that starts `text`, 0 if there is none.
+std::size_t sequence_length(std::string_view text) noexcept {
+  const auto first = static_cast<unsigned char>(text.front());
+  const std::size_t length = first < 0x80                    ? 1
+                             : first >= 0xc2 && first < 0xe0 ? 2
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first >= 0xf0 && first < 0xf5 ? 4
+                                                             : 0;
+  if (length > text.size()) return 0;
+  const auto is_tail = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
+  const bool second_fits =
+      length < 3 ||
+      !((first == 0xe0 && static_cast<unsigned char>(text[1]) < 0xa0) || (first == 0xed && static_cast<unsigned char>(text[1]) > 0x9f) ||
+        (first == 0xf0 && static_cast<unsigned char>(text[1]) < 0x90) || (first == 0xf4 && static_cast<unsigned char>(text[1]) > 0x8f));
+  return length != 0 && second_fits && std::ranges::all_of(text.substr(1, length - 1), is_tail) ? length : 0;
+}
+
+}  // namespace
+
+Reporter::Reporter(DeviceState& state, const trust::SecretKey& key, const DeviceId& device)
+    : state_(state),
+      key_(key),
+      device_(device),
+      jitter_permille_(static_cast<std::int64_t>(trust::digest(as_bytes(device.str())).prefix64() % kJitterPermilleMax)) {}
+
+std::int64_t Reporter::with_jitter(std::int64_t ms) const noexcept {
+  return ms + ms * jitter_permille_ / 1'000;
+}
+
+Bytes Reporter::sealed(const wire::Report& report) const {
+  return trust::seal(trust::Kind::report, wire::encode(report), key_);
+}
+
+const Bytes& Reporter::add(wire::Report report, MonotonicMs now) {
+  if (state_.pending.size() >= limits::kPendingReportsMax) {
+    state_.acked_report = state_.pending.front().sequence;
+    state_.pending.erase(state_.pending.begin());
+  }
+  report.device = device_;
+  report.sequence = ++state_.last_report;
+  report.reason = clean_text(report.reason);
+  if (online_ && (state_.pending.empty() || !due_)) due_ = now + with_jitter(pause_ms_);
+  state_.pending.push_back({report.sequence, sealed(report)});
+  if (online_ && sent_through_ + 1 == report.sequence) sent_through_ = report.sequence;
+  return state_.pending.back().envelope;
+}
+
+// The broker has reports under numbers that this device does not remember giving (its state was lost): go on after them.
+void Reporter::renumber(std::uint64_t first) {
+  auto next = first;
+  for (auto& pending : state_.pending) {
+    pending.sequence = next++;
+    const auto envelope = trust::parse_envelope(pending.envelope);
+    INSTAR_ASSERT(envelope.has_value());
+    auto report = wire::decode_report(envelope->payload);
+    INSTAR_ASSERT(report.has_value());
+    report->sequence = pending.sequence;
+    pending.envelope = sealed(*report);
+  }
+  state_.last_report = next - 1;
+}
+
+Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
+  if (ack.code != Code::ok) {
+    pause_ms_ = kResendMsMax;
+    due_ = now + with_jitter(pause_ms_);
+    return Acked::nothing;
+  }
+  if (ack.sequence > kSequenceMax) return Acked::nothing;
+  if (ack.sequence > state_.last_report) {
+    renumber(ack.sequence + 1);
+    state_.acked_report = ack.sequence;
+    due_ = now;
+    return Acked::lost;
+  }
+  if (ack.sequence < state_.acked_report) return Acked::lost;
+  if (ack.sequence == state_.acked_report) {
+    if (!state_.pending.empty() && due_) due_ = std::min(*due_, now + kGapMs);
+    return Acked::nothing;
+  }
+  state_.acked_report = ack.sequence;
+  std::erase_if(state_.pending, [&](const PendingReport& pending) { return pending.sequence <= ack.sequence; });
+  pause_ms_ = kResendMsMin;
+  due_.reset();
+  if (!state_.pending.empty()) due_ = state_.pending.back().sequence > sent_through_ ? now : now + with_jitter(pause_ms_);
+  return Acked::progress;
+}
+
+void Reporter::connected(MonotonicMs now) {
+  online_ = true;
+  pause_ms_ = kResendMsMin;
+  sent_through_ = state_.acked_report;
+  due_ = now;
+}
+
+std::vector<Bytes> Reporter::take_due(MonotonicMs now) {
+  std::vector<Bytes> out;
+  if (!due_ || now < *due_ || state_.pending.empty()) return out;
+  for (const auto& pending : state_.pending) {
+    if (out.size() == kResendCount) break;
+    out.push_back(pending.envelope);
+    sent_through_ = std::max(sent_through_, pending.sequence);
+  }
+  due_ = now + with_jitter(pause_ms_);
+  pause_ms_ = std::min(pause_ms_ * 2, kResendMsMax);
+  return out;
+}
+
+std::string clean_text(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const auto length = sequence_length(text);
+    if (out.size() + std::max<std::size_t>(length, 1) > limits::kTextBytesMax) break;
+    const auto first = static_cast<unsigned char>(text.front());
+    if (length == 0) {
+      out += '?';
+    } else if (first < 0x20 || first == 0x7f) {
+      out += ' ';
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
+
+}  // namespace instar::revision

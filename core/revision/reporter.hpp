@@ -1,0 +1,68 @@
+// The device's reports: numbered without a hole, signed, kept until an ack says that they are durable, sent again with growing
+// pauses. Works on the pending list of a DeviceState that it does not own. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/base/time.hpp"
+#include "core/revision/state_codec.hpp"
+#include "core/trust/keys.hpp"
+#include "core/wire/messages.hpp"
+
+namespace instar::revision {
+
+class Reporter {
+ public:
+  static constexpr std::int64_t kResendMsMin = 10'000;
+  static constexpr std::int64_t kResendMsMax = 300'000;
+  // Sent in one go, at most: the rest follows when these are acked.
+  static constexpr std::size_t kResendCount = 16;
+
+  // `state` and `key` outlive the reporter.
+  Reporter(DeviceState& state, const trust::SecretKey& key, const DeviceId& device);
+
+  // Gives `report` its number and signature and keeps it. Returns the envelope to send now.
+  // With kPendingReportsMax kept already, the oldest is given up: the next hello says so.
+  const Bytes& add(wire::Report report, MonotonicMs now);
+
+  enum class Acked {
+    nothing,   // nothing new
+    progress,  // reports were dropped from the list: persist
+    lost,      // the broker knows less than was acked before, or more than was ever sent: say hello again (and persist)
+  };
+  [[nodiscard]] Acked acked(const wire::Ack& ack, MonotonicMs now);
+
+  // The connection is there: everything pending is due, right after the hello.
+  void connected(MonotonicMs now);
+  void disconnected() noexcept {
+    online_ = false;
+    due_.reset();
+  }
+
+  // Envelopes to send (again) now, in order; empty when nothing is due.
+  [[nodiscard]] std::vector<Bytes> take_due(MonotonicMs now);
+  [[nodiscard]] std::optional<MonotonicMs> next_deadline() const { return state_.pending.empty() ? std::nullopt : due_; }
+
+ private:
+  [[nodiscard]] std::int64_t with_jitter(std::int64_t ms) const noexcept;
+  [[nodiscard]] Bytes sealed(const wire::Report& report) const;
+  void renumber(std::uint64_t first);
+
+  DeviceState& state_;
+  const trust::SecretKey& key_;
+  DeviceId device_;
+  std::int64_t jitter_permille_;
+  std::int64_t pause_ms_ = kResendMsMin;
+  std::optional<MonotonicMs> due_;  // nullopt while disconnected
+  bool online_ = false;
+  std::uint64_t sent_through_ = 0;  // highest number sent on this connection
+};
+
+// `text` as it may stand in a report: valid UTF-8 without control characters, at most kTextBytesMax bytes.
+[[nodiscard]] std::string clean_text(std::string_view text);
+
+}  // namespace instar::revision

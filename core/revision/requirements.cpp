@@ -1,0 +1,86 @@
+#include "core/revision/requirements.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string>
+
+#include "core/revision/settings.hpp"
+
+namespace instar::revision {
+namespace {
+
+constexpr std::size_t kVersionNumbers = 4;
+
+std::array<std::uint64_t, kVersionNumbers> numbers_of(std::string_view version) noexcept {
+  std::array<std::uint64_t, kVersionNumbers> numbers{};
+  for (auto& number : numbers) {
+    const auto* end = version.data() + version.size();
+    const auto [rest, error] = std::from_chars(version.data(), end, number);
+    if (error != std::errc{}) break;
+    version = std::string_view(rest, static_cast<std::size_t>(end - rest));
+    if (!version.starts_with('.')) break;
+    version.remove_prefix(1);
+  }
+  return numbers;
+}
+
+Status check_machine(const wire::Requirements& needs, const DeviceFacts& facts, std::uint64_t free_bytes) {
+  if (!needs.architectures.empty() && std::ranges::find(needs.architectures, facts.architecture) == needs.architectures.end()) {
+    std::string all;
+    for (const auto& name : needs.architectures) all += (all.empty() ? "" : ", ") + name;
+    return fail(Code::unsupported, "the release is for " + all + ", this device is " + facts.architecture);
+  }
+  if (!needs.kernel_min.empty() && !version_at_least(facts.kernel, needs.kernel_min)) {
+    return fail(Code::unsupported, "the release needs kernel " + needs.kernel_min + " or later, this device runs " + facts.kernel);
+  }
+  if (!needs.client_min.empty() && !version_at_least(facts.client_version, needs.client_min)) {
+    return fail(Code::unsupported, "the release needs client " + needs.client_min + " or later, this is " + facts.client_version);
+  }
+  if (needs.memory_bytes_min > facts.memory_bytes) {
+    return fail(Code::unsupported, "the release needs " + std::to_string(needs.memory_bytes_min) + " bytes of memory, this device has " +
+                                       std::to_string(facts.memory_bytes));
+  }
+  if (free_bytes != 0 && needs.free_bytes_min > free_bytes) {
+    return fail(Code::no_space, "the release needs " + std::to_string(needs.free_bytes_min) + " bytes free on the device, " +
+                                    std::to_string(free_bytes) + " are");
+  }
+  return {};
+}
+
+// Well-formed wishes that this version would have to ignore: refused, since a wave or a window is a promise.
+Status check_supported(const wire::Manifest& manifest) {
+  const auto cannot = [](std::string what) {
+    return fail(Code::unsupported, std::move(what) + ": this client version cannot keep that; update the client or change the release");
+  };
+  if (manifest.policy.waves.size() > 1) return cannot("the release asks for several waves");
+  if (!manifest.policy.windows.empty()) return cannot("the release asks for maintenance windows");
+  if (manifest.policy.consent) return cannot("the release asks for consent on the device");
+  for (const auto& container : manifest.containers) {
+    if (!container.handler.empty()) return cannot("container '" + container.name + "' asks for the handler '" + container.handler + "'");
+    if (container.health.ready_timeout_ms != 0) return cannot("container '" + container.name + "' is to say itself that it is ready");
+  }
+  for (const auto& artifact : manifest.artifacts) {
+    if (artifact.kind != wire::ArtifactKind::tree) return cannot("artifact " + artifact.id.short_hex() + " is an image");
+  }
+  return {};
+}
+
+}  // namespace
+
+bool version_at_least(std::string_view version, std::string_view minimum) noexcept {
+  return numbers_of(version) >= numbers_of(minimum);
+}
+
+Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& facts, std::uint64_t free_bytes, WallMs clock) {
+  if (manifest.policy.deadline.value != 0 && clock >= manifest.policy.deadline) {
+    return fail(Code::expired, "the release was to start before " + std::to_string(manifest.policy.deadline.value) +
+                                   " ms since 1970, it is " + std::to_string(clock.value));
+  }
+  INSTAR_CHECK(check_supported(manifest));
+  INSTAR_CHECK(check_machine(manifest.requirements, facts, free_bytes));
+  for (const auto& container : manifest.containers) INSTAR_CHECK(check_settings(container, facts.lxc_keys_allowed));
+  return {};
+}
+
+}  // namespace instar::revision

@@ -1,0 +1,228 @@
+#include "core/revision/state_codec.hpp"
+
+#include <algorithm>
+
+#include "core/base/limits.hpp"
+#include "core/trust/digest.hpp"
+#include "schemas/device_state_generated.h"
+
+namespace instar::revision {
+namespace {
+
+constexpr std::uint8_t kFormat = 1;
+constexpr std::size_t kChecksumBytes = 32;
+// Over the largest state that the bounds of limits.hpp allow: 256 reports, three manifests, a root document.
+constexpr std::size_t kStateBytesMax = 4 * 1024 * 1024;
+
+fb::Hash256 to_fb(const Hash256& hash) {
+  return fb::Hash256(flatbuffers::span<const std::uint8_t, 32>(hash.bytes));
+}
+
+Hash256 from_fb(const fb::Hash256* hash) {
+  Hash256 out;
+  if (hash != nullptr) std::copy_n(hash->bytes()->Data(), out.bytes.size(), out.bytes.begin());
+  return out;
+}
+
+Bytes from_fb(const flatbuffers::Vector<std::uint8_t>* bytes) {
+  return bytes == nullptr ? Bytes{} : Bytes{bytes->begin(), bytes->end()};
+}
+
+std::string from_fb(const flatbuffers::String* text) {
+  return text == nullptr ? std::string{} : text->str();
+}
+
+flatbuffers::Offset<flatbuffers::Vector<const fb::Hash256*>> pack_hashes(flatbuffers::FlatBufferBuilder& builder,
+                                                                         const std::vector<Hash256>& hashes) {
+  std::vector<fb::Hash256> structs;
+  std::ranges::transform(hashes, std::back_inserter(structs), [](const Hash256& hash) { return to_fb(hash); });
+  return builder.CreateVectorOfStructs(structs);
+}
+
+std::vector<Hash256> unpack_hashes(const flatbuffers::Vector<const fb::Hash256*>* hashes) {
+  std::vector<Hash256> out;
+  if (hashes == nullptr) return out;
+  for (const auto* hash : *hashes) out.push_back(from_fb(hash));
+  return out;
+}
+
+flatbuffers::Offset<fb::RevisionRecord> pack_record(flatbuffers::FlatBufferBuilder& builder, const std::optional<RevisionRecord>& record) {
+  if (!record) return 0;
+  const auto hash = to_fb(record->info.manifest);
+  const auto product = builder.CreateString(record->info.product);
+  const auto release = builder.CreateString(record->info.release);
+  const auto ids = pack_hashes(builder, record->info.artifacts);
+  const auto info = fb::CreateRevisionInfo(builder, product, release, record->info.sequence, &hash, ids);
+  return fb::CreateRevisionRecord(builder, record->number, info);
+}
+
+std::optional<RevisionRecord> unpack_record(const fb::RevisionRecord* record) {
+  if (record == nullptr) return std::nullopt;
+  const auto* info = record->info();
+  return RevisionRecord{
+      record->number(),
+      {from_fb(info->product()), from_fb(info->release()), info->sequence(), from_fb(info->manifest()), unpack_hashes(info->artifacts())}};
+}
+
+flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> pack_bytes(flatbuffers::FlatBufferBuilder& builder, const Bytes& bytes) {
+  if (bytes.empty()) return 0;
+  return builder.CreateVector(bytes);
+}
+
+auto pack_outcomes(flatbuffers::FlatBufferBuilder& builder, const std::vector<Outcome>& outcomes) {
+  std::vector<flatbuffers::Offset<fb::Outcome>> out;
+  for (const auto& outcome : outcomes) {
+    const auto hash = to_fb(outcome.manifest);
+    out.push_back(fb::CreateOutcome(builder, &hash, outcome.sequence, outcome.attempt, outcome.retry_epoch,
+                                    static_cast<fb::Step>(outcome.step), static_cast<std::uint16_t>(outcome.code)));
+  }
+  return builder.CreateVector(out);
+}
+
+auto pack_gates(flatbuffers::FlatBufferBuilder& builder, const std::vector<GateMark>& gates) {
+  std::vector<flatbuffers::Offset<fb::GateMark>> out;
+  for (const auto& gate : gates) {
+    const auto hash = to_fb(gate.manifest);
+    out.push_back(fb::CreateGateMark(builder, &hash, gate.issue));
+  }
+  return builder.CreateVector(out);
+}
+
+auto pack_pending(flatbuffers::FlatBufferBuilder& builder, const std::vector<PendingReport>& pending) {
+  std::vector<flatbuffers::Offset<fb::PendingReport>> out;
+  for (const auto& report : pending) {
+    out.push_back(fb::CreatePendingReport(builder, report.sequence, builder.CreateVector(report.envelope)));
+  }
+  return builder.CreateVector(out);
+}
+
+void unpack_lists(const fb::DeviceState& in, DeviceState& out) {
+  if (in.outcomes() != nullptr) {
+    for (const auto* item : *in.outcomes()) {
+      out.outcomes.push_back({from_fb(item->manifest()), item->sequence(), item->attempt(), item->retry_epoch(),
+                              static_cast<wire::Step>(item->step()), static_cast<Code>(item->code())});
+    }
+  }
+  if (in.gates() != nullptr) {
+    for (const auto* item : *in.gates()) out.gates.push_back({from_fb(item->manifest()), item->issue()});
+  }
+  out.refused = unpack_hashes(in.refused());
+  out.packs = unpack_hashes(in.packs());
+  if (in.pending() != nullptr) {
+    for (const auto* item : *in.pending()) out.pending.push_back({item->sequence(), from_fb(item->envelope())});
+  }
+  if (in.revisions() != nullptr) out.revisions.assign(in.revisions()->begin(), in.revisions()->end());
+}
+
+void unpack_attempt(const fb::DeviceState& in, DeviceState& out) {
+  out.attempt = in.attempt();
+  out.attempt_first = in.attempt_first();
+  out.retry_epoch = in.retry_epoch();
+  out.starts = in.starts();
+  out.reachable_before = in.reachable_before();
+  out.verdict_code = static_cast<Code>(in.verdict_code());
+  out.verdict_reason = from_fb(in.verdict_reason());
+  out.bytes_planned = in.bytes_planned();
+  out.planned_exact = in.planned_exact();
+  out.bytes_fetched = in.bytes_fetched();
+  out.bytes_full = in.bytes_full();
+  out.pack_kind = in.pack_kind();
+}
+
+// What the machine relies on: a phase that works on a candidate has one, and its manifest.
+Status check_consistent(const DeviceState& state) {
+  const bool needs_candidate = state.phase == Phase::waiting || state.phase == Phase::fetching || state.phase == Phase::staging ||
+                               state.phase == Phase::trying || state.phase == Phase::rolling_back;
+  if (needs_candidate && (!state.candidate || state.candidate_manifest.empty())) {
+    return fail(Code::malformed, "device state is in phase " + std::string(phase_name(state.phase)) + " without a candidate revision");
+  }
+  if (state.current && state.current_manifest.empty()) {
+    return fail(Code::malformed, "device state has a current revision without its manifest");
+  }
+  if (state.root.empty()) return fail(Code::malformed, "device state has no root document");
+  return {};
+}
+
+}  // namespace
+
+std::string_view phase_name(Phase phase) noexcept {
+  switch (phase) {
+    case Phase::idle: return "idle";
+    case Phase::waiting: return "waiting";
+    case Phase::fetching: return "fetching";
+    case Phase::staging: return "staging";
+    case Phase::trying: return "trying";
+    case Phase::committing: return "committing";
+    case Phase::rolling_back: return "rolling_back";
+  }
+  return "unknown";
+}
+
+Bytes encode_state(const DeviceState& state) {
+  flatbuffers::FlatBufferBuilder builder(4096);
+  const auto current = pack_record(builder, state.current);
+  const auto previous = pack_record(builder, state.previous);
+  const auto candidate = pack_record(builder, state.candidate);
+  const auto current_manifest = pack_bytes(builder, state.current_manifest);
+  const auto previous_manifest = pack_bytes(builder, state.previous_manifest);
+  const auto candidate_manifest = pack_bytes(builder, state.candidate_manifest);
+  const auto reason = builder.CreateString(state.verdict_reason);
+  const auto root = pack_bytes(builder, state.root);
+  const auto outcomes = pack_outcomes(builder, state.outcomes);
+  const auto gates = pack_gates(builder, state.gates);
+  const auto refused = pack_hashes(builder, state.refused);
+  const auto pending = pack_pending(builder, state.pending);
+  const auto revisions = builder.CreateVector(state.revisions);
+  const auto packs = pack_hashes(builder, state.packs);
+  const auto table = fb::CreateDeviceState(
+      builder, kFormat, state.generation, static_cast<fb::Phase>(state.phase), current, previous, candidate, current_manifest,
+      previous_manifest, candidate_manifest, state.attempt, state.attempt_first, state.retry_epoch, state.starts, state.reachable_before,
+      static_cast<std::uint16_t>(state.verdict_code), reason, state.bytes_planned, state.planned_exact, state.bytes_fetched,
+      state.bytes_full, state.pack_kind, state.highest_sequence, static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates,
+      refused, pending, state.last_report, state.acked_report, state.boot, state.next_revision, revisions, packs);
+  fb::FinishDeviceStateBuffer(builder, table);
+  Bytes out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
+  const auto checksum = trust::digest(out);
+  out.insert(out.end(), checksum.bytes.begin(), checksum.bytes.end());
+  return out;
+}
+
+Result<DeviceState> decode_state(ByteView bytes) {
+  if (bytes.size() <= kChecksumBytes) {
+    return fail(Code::corrupt, "device state of " + std::to_string(bytes.size()) + " bytes is cut off");
+  }
+  if (bytes.size() > kStateBytesMax) return fail(Code::too_large, "device state is over " + std::to_string(kStateBytesMax) + " bytes");
+  const auto body = bytes.first(bytes.size() - kChecksumBytes);
+  if (!std::ranges::equal(trust::digest(body).bytes, bytes.last(kChecksumBytes))) {
+    return fail(Code::corrupt, "device state does not match its checksum");
+  }
+  flatbuffers::Verifier verifier(body.data(), body.size());
+  if (!fb::VerifyDeviceStateBuffer(verifier)) return fail(Code::malformed, "device state is not a DeviceState buffer");
+  const auto& in = *fb::GetDeviceState(body.data());
+  if (in.format() != kFormat) {
+    return fail(Code::unsupported, "device state has format " + std::to_string(in.format()) + "; this client knows 1");
+  }
+  if (static_cast<std::size_t>(in.phase()) >= kPhaseCount) return fail(Code::malformed, "device state has an unknown phase");
+  DeviceState out;
+  out.generation = in.generation();
+  out.phase = static_cast<Phase>(in.phase());
+  out.current = unpack_record(in.current());
+  out.previous = unpack_record(in.previous());
+  out.candidate = unpack_record(in.candidate());
+  out.current_manifest = from_fb(in.current_manifest());
+  out.previous_manifest = from_fb(in.previous_manifest());
+  out.candidate_manifest = from_fb(in.candidate_manifest());
+  unpack_attempt(in, out);
+  out.highest_sequence = in.highest_sequence();
+  out.verified = WallMs{static_cast<std::int64_t>(in.verified_ms())};
+  out.root = from_fb(in.root());
+  unpack_lists(in, out);
+  out.last_report = in.last_report();
+  out.acked_report = in.acked_report();
+  out.boot = in.boot();
+  out.next_revision = in.next_revision();
+  INSTAR_CHECK(check_consistent(out));
+  return out;
+}
+
+}  // namespace instar::revision

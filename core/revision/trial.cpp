@@ -1,0 +1,154 @@
+// The new revision runs on trial: judged, then committed or taken back.
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/revision/engine.hpp"
+
+namespace instar::revision {
+namespace {
+
+constexpr std::int64_t kSwitchBackPauseMsMin = 5'000;
+constexpr std::int64_t kSwitchBackPauseMsMax = 300'000;
+
+bool is_same(const wire::Container& a, const wire::Container& b) {
+  const auto same_setting = [](const wire::Setting& x, const wire::Setting& y) { return x.key == y.key && x.value == y.value; };
+  const auto same_volume = [](const wire::Volume& x, const wire::Volume& y) {
+    return x.name == y.name && x.path == y.path && x.mode == y.mode && x.uid == y.uid && x.gid == y.gid;
+  };
+  return a.name == b.name && a.artifact == b.artifact && a.init == b.init && a.start_order == b.start_order &&
+         std::ranges::equal(a.settings, b.settings, same_setting) && std::ranges::equal(a.volumes, b.volumes, same_volume);
+}
+
+}  // namespace
+
+// Something that runs on this device is not what ran before.
+bool Engine::release_differs() const {
+  return !current_ || !std::ranges::equal(candidate_->containers, current_->containers, is_same);
+}
+
+void Engine::start_try(bool again) {
+  if (!again) {
+    enter(Trigger::staged);
+    state_.starts = 0;
+    state_.reachable_before = connected_;
+  } else if (state_.starts >= limits::kTryStartsMax) {
+    return roll_back(Trigger::starts_spent, Code::unhealthy,
+                     "the device client or the device was started " + std::to_string(state_.starts) + " times before a verdict");
+  }
+  ++state_.starts;
+  dirty_ = true;
+  judge_.reset();
+  if (!again) report(about_candidate(wire::Step::trying, Code::ok, ""));
+  switch_started_ = now_.monotonic;
+  downtime_ms_ = 0;
+  emit(StartTry{state_.current ? state_.current->number : 0, state_.candidate->number, *candidate_});
+}
+
+void Engine::on(const TryStarted& event) {
+  if (state_.phase != Phase::trying || !is_candidate(event.revision)) return;
+  downtime_ms_ = event.downtime_ms;
+  judge_.emplace(*candidate_, LinkBefore{state_.reachable_before, release_differs(), facts_.broker_grace_ms}, now_.monotonic);
+  judge();
+}
+
+void Engine::on(const TryFailed& event) {
+  if (state_.phase != Phase::trying || !is_candidate(event.revision)) return;
+  roll_back(Trigger::verdict_failed, event.error.code == Code::ok ? Code::unhealthy : event.error.code,
+            "could not start: " + event.error.message);
+}
+
+void Engine::on(const ContainerStopped& event) {
+  if (state_.phase == Phase::trying && is_candidate(event.revision)) {
+    if (!judge_) judge_.emplace(*candidate_, LinkBefore{}, now_.monotonic);
+    judge_->container_stopped(event.container, event.detail);
+    return judge();
+  }
+  if (state_.phase == Phase::trying || state_.phase == Phase::rolling_back) return;
+  if (!state_.current || state_.current->number != event.revision) return;
+  log(4, "container '" + event.container + "' of the current revision stopped: " + clean_text(event.detail) + "; starting it again");
+  if (!ensure_at_) ensure_at_ = now_.monotonic + ensure_pause_ms_;
+  if (now_.monotonic >= *ensure_at_) emit_ensure_running();
+}
+
+void Engine::on(const ProbeEnded& event) {
+  if (!judge_ || !is_candidate(event.revision)) return;
+  if (!event.passed) log(5, "probe of container '" + event.container + "' failed: " + clean_text(event.detail));
+  judge_->probe_ended(event.container, event.passed, event.detail, now_.monotonic);
+  judge();
+}
+
+void Engine::judge() {
+  if (!judge_ || state_.phase != Phase::trying) return;
+  for (const auto& name : judge_->probes_due(now_.monotonic)) {
+    const auto container = std::ranges::find(candidate_->containers, name, &wire::Container::name);
+    INSTAR_ASSERT(container != candidate_->containers.end() && container->health.probe.has_value());
+    emit(RunProbe{state_.candidate->number, name, *container->health.probe});
+  }
+  const auto verdict = judge_->verdict(connected_, now_.monotonic);
+  if (!verdict) return;
+  if (!verdict->passed) return roll_back(Trigger::verdict_failed, Code::unhealthy, verdict->reason);
+  if (!verdict->reason.empty()) log(5, verdict->reason);
+  commit();
+}
+
+// The switch: once this state is durable, the new revision is the one that a boot starts.
+void Engine::commit() {
+  enter(Trigger::verdict_passed);
+  record_candidate_outcome(wire::Step::committed, Code::ok);
+  auto ending = about_candidate(wire::Step::committed, Code::ok, "");
+  ending.downtime_ms = downtime_ms_;
+  ending.switch_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(now_.monotonic - switch_started_, 0));
+  judge_.reset();
+  state_.previous = std::exchange(state_.current, std::exchange(state_.candidate, std::nullopt));
+  state_.previous_manifest = std::exchange(state_.current_manifest, std::exchange(state_.candidate_manifest, {}));
+  current_ = std::exchange(candidate_, std::nullopt);
+  state_.packs.clear();
+  packs_.clear();
+  ensure_pause_ms_ = 0;
+  emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
+  log(5, "release " + state_.current->info.release + " is committed as revision " + std::to_string(state_.current->number));
+  report(std::move(ending));
+  for (const auto number : disposable_revisions()) remove_revision(number);
+}
+
+void Engine::finish_commit() {
+  enter(Trigger::cleaned);
+  consider();
+}
+
+void Engine::roll_back(Trigger trigger, Code code, std::string reason) {
+  enter(trigger);
+  judge_.reset();
+  state_.verdict_code = code;
+  state_.verdict_reason = clean_text(reason);
+  log(4, "release " + state_.candidate->info.release + " is taken back: " + state_.verdict_reason);
+  switch_back_pause_ms_ = 0;
+  emit_switch_back();
+}
+
+void Engine::emit_switch_back() {
+  switch_back_at_.reset();
+  emit(SwitchBack{state_.candidate->number, state_.current ? state_.current->number : 0, current_});
+}
+
+void Engine::on(const SwitchedBack& event) {
+  if (state_.phase != Phase::rolling_back) return;
+  if (event.revision != (state_.current ? state_.current->number : 0)) return;
+  downtime_ms_ = event.downtime_ms;
+  switch_back_at_.reset();
+  end_attempt(Error{state_.verdict_code, state_.verdict_reason}, wire::Step::rolled_back, true);
+  state_.verdict_code = Code::ok;
+  state_.verdict_reason.clear();
+  consider();
+}
+
+void Engine::on(const SwitchBackFailed& event) {
+  if (state_.phase != Phase::rolling_back) return;
+  switch_back_pause_ms_ = std::min(std::max(switch_back_pause_ms_ * 2, kSwitchBackPauseMsMin), kSwitchBackPauseMsMax);
+  switch_back_at_ = now_.monotonic + switch_back_pause_ms_;
+  log(3, "the revision before could not be started (" + event.error.message + "); trying again in " +
+             std::to_string(switch_back_pause_ms_ / 1000) + " s");
+}
+
+}  // namespace instar::revision

@@ -1,0 +1,113 @@
+"""kill -9 at random moments of a fetch and switch: all ends on the new release, nothing durable is fetched again, the counts agree."""
+
+import random
+import threading
+import time
+
+import pytest
+from harness.process import wait_for
+from harness.site import Site, sent_twice
+
+WINDOW = 64 * 1024
+RATE = 600_000  # bytes a second, so that a fetch takes some seconds on any machine
+CHANGED = 2_500_000
+KILLS_WHILE_TRYING_MAX = 1  # starts of a try are counted, and the third goes back: as it should
+
+
+@pytest.fixture
+def site(tmp_path, keys):
+    with Site(tmp_path, keys) as made:
+        yield made
+
+
+def install(site, count):
+    """Devices that run 1.0, each behind a slow link."""
+    for number in range(count):
+        site.add_device(f"d{number}", shaped=True, settings={"window_bytes_max": WINDOW})
+    site.wait_for_counts(site.publish("1.0"), {"committed": count})
+    for shaper in site.shapers:
+        shaper.rate_down = RATE
+    return len(site.broker.transfers())
+
+
+def check_end(site, rollout, count):
+    """All on 2.0, and the broker's picture is the devices' own."""
+    shown = site.wait_for_counts(rollout, {"committed": count}, 120)
+    for device in site.devices:
+        status = device.status()
+        assert status["running"]["release"] == "2.0"
+        assert device.ask("app", "/bin/cat", "/www/version") == "2.0\n"
+        seen = site.operator.device(device.id)
+        assert seen["running"]["release"] == "2.0"
+        assert seen["running"]["manifest"] == status["running"]["manifest"]
+        assert seen["running"]["sequence"] == status["running"]["sequence"]
+    assert sum(shown["counts"].values()) == count
+
+
+def test_device_killed_twenty_times(site):
+    before = install(site, 4)
+    dice = random.Random()
+    rollout = site.publish("2.0", changed_bytes=CHANGED)
+    kills = {device.id: 0 for device in site.devices}
+
+    def torment(device):
+        trying = 0
+        while kills[device.id] < 5:
+            time.sleep(dice.uniform(0.05, 1.6))
+            status = device.status()
+            if (status.get("running") or {}).get("release") == "2.0":
+                break
+            if status.get("phase") in ("trying", "committing"):
+                trying += 1
+                if trying > KILLS_WHILE_TRYING_MAX:
+                    break
+            device.kill()
+            kills[device.id] += 1
+            device.start()
+
+    threads = [threading.Thread(target=torment, args=(device,)) for device in site.devices]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check_end(site, rollout, 4)
+    assert sum(kills.values()) >= 12
+    for device, again in sent_twice(site.broker.transfers()[before:]).items():
+        assert again <= kills[device] * WINDOW, f"{device}: {again} bytes again after {kills[device]} kills"
+
+
+def test_broker_killed_ten_times(site):
+    before = install(site, 3)
+    dice = random.Random()
+    rollout = site.publish("2.0", changed_bytes=CHANGED)
+    for _ in range(10):
+        time.sleep(dice.uniform(0.1, 0.8))
+        site.broker.kill()
+        time.sleep(dice.uniform(0, 0.2))
+        site.broker.start()
+    check_end(site, rollout, 3)
+    for device, again in sent_twice(site.broker.transfers()[before:]).items():
+        assert again <= 10 * WINDOW, f"{device}: {again} bytes again after 10 kills of the broker"
+
+
+def test_link_cut_every_few_hundred_kilobytes(site):
+    before = install(site, 1)
+    site.shapers[0].cut_every_bytes = 300_000
+    site.shapers[0].delay_s = 0.03
+    rollout = site.publish("2.0", changed_bytes=CHANGED)
+    check_end(site, rollout, 1)
+    cuts = site.shapers[0].cuts
+    assert cuts >= 5
+    for again in sent_twice(site.broker.transfers()[before:]).values():
+        assert again <= cuts * WINDOW
+
+
+def test_newer_release_takes_over_what_was_fetched_of_an_older_one(site):
+    """2.0 is half fetched when 3.0 comes, which has the same new content and a little more."""
+    before = install(site, 1)
+    site.publish("2.0", noise_bytes=CHANGED)
+    wait_for("half of it is there", lambda: len(site.broker.transfers()) - before > CHANGED // 2 // 32768, 60)
+    rollout = site.publish("3.0", noise_bytes=CHANGED, changed_bytes=10_000)
+    site.wait_for_counts(rollout, {"committed": 1}, 120)
+    sent = sum(t.bytes for t in site.broker.transfers()[before:])
+    assert sent < CHANGED * 1.35, f"{sent} bytes for {CHANGED} of new content"

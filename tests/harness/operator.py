@@ -20,19 +20,18 @@ class Keys:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        run(["keygen", "--out", str(folder)])
-        self.root = folder / "root.instar"
-        self.release = next(folder.glob("release*.key"))
-        self.gate = next(folder.glob("gate*.key"))
+        run(["keygen", str(folder)])
+        self.root, self.release, self.gate = folder / "root.instar", folder / "release.key", folder / "gate.key"
 
     def plugin_options(self) -> dict[str, str]:
         return {"root": str(self.root), "gate_key": str(self.gate)}
 
 
-def run(arguments: list[str], *, timeout_s: float = 120) -> dict:
+def run(arguments: list[str], *, broker: str = "", timeout_s: float = 120) -> dict:
     """The JSON document that a command prints."""
-    command = ["--json", *arguments]
-    done = subprocess.run([str(INSTAR), *command], capture_output=True, text=True, timeout=timeout_s)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "INSTAR_BROKER": broker}
+    done = subprocess.run([str(INSTAR), *arguments, "--json"], capture_output=True, text=True, timeout=timeout_s,
+                          env={key: value for key, value in environment.items() if value})
     if done.returncode != 0:
         raise Refused(arguments, done.returncode, done.stdout, done.stderr)
     return json.loads(done.stdout) if done.stdout.strip() else {}
@@ -45,7 +44,7 @@ class Operator:
         self.port, self.keys, self.product, self.group = port, keys, product, group
 
     def ask(self, *arguments: str, timeout_s: float = 120) -> dict:
-        return run(["--broker", f"mqtt://127.0.0.1:{self.port}", *arguments], timeout_s=timeout_s)
+        return run([*arguments], broker=f"mqtt://127.0.0.1:{self.port}", timeout_s=timeout_s)
 
     def pack(self, tree: Path, level: int = 3) -> Path:
         out = self.folder / f"{tree.name}.artifact"

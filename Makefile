@@ -3,6 +3,7 @@
 #   make demo      three devices, a real broker, real containers, three releases: see it work
 #   make test      every test there is; ends with ctest's summary
 #   make check     format, the house rules, unit tests: quick, before each commit
+#   make packages  Debian packages of the programs, in build/packages
 #   make clean     remove what was built
 
 PRESET  ?= release
@@ -12,11 +13,11 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps build demo test check clean
+.PHONY: help deps build demo test check packages clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,6s/^# *//p' Makefile
+	@sed -n '3,7s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -36,6 +37,9 @@ test: build
 check: build
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run -Werror
 	@$(CTEST) -j$(JOBS) -L 'unit|house'
+
+packages: build
+	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages
 
 clean:
 	@$(ROOT) rm -rf build

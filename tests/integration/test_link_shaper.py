@@ -1,0 +1,85 @@
+"""The link shaper does what its settings say: other tests rest on it."""
+
+import time
+
+import pytest
+from harness.broker import Broker
+from harness.mqtt import Closed
+from harness.shaper import Shaper
+
+
+@pytest.fixture
+def link(tmp_path):
+    with Broker(tmp_path, plugin=False) as broker, Shaper(broker.port) as shaper:
+        yield broker, shaper
+
+
+def client(shaper, name):
+    from harness.mqtt import Mqtt
+    return Mqtt(shaper.port, name)
+
+
+def test_delay_holds_each_way(link):
+    _, shaper = link
+    listener = client(shaper, "a")
+    shaper.delay_s = 0.1
+    began = time.monotonic()
+    assert listener.ping()
+    assert time.monotonic() - began >= 0.2
+
+
+def test_rate_holds_and_order_is_kept(link):
+    broker, shaper = link
+    listener = client(shaper, "a")
+    listener.subscribe("x")
+    shaper.rate_down, shaper.jitter_s = 200_000, 0.05
+    began = time.monotonic()
+    with broker.client("b") as sender:
+        for number in range(20):
+            sender.publish("x", bytes([number]) * 10_000)
+        received = [listener.next_message(10).payload[0] for _ in range(20)]
+    assert received == list(range(20))
+    assert time.monotonic() - began >= 0.8  # 200 kB at 200 kB/s, less what was on its way
+
+
+def test_cut_is_seen_at_both_ends(link):
+    broker, shaper = link
+    listener = client(shaper, "a")
+    listener.subscribe("x")
+    shaper.cut()
+    with pytest.raises(Closed):
+        listener.ping()
+    shaper.cut_every_bytes = 5_000
+    listener = client(shaper, "a")
+    listener.subscribe("x")
+    with broker.client("b") as sender, pytest.raises(Closed):
+        for _ in range(10):
+            sender.publish("x", b"y" * 1_000, qos=1)
+        for _ in range(10):
+            assert listener.next_message(5)
+    assert shaper.cuts == 2
+
+
+def test_refused_connections(link):
+    _, shaper = link
+    shaper.refusing = True
+    with pytest.raises((Closed, OSError)):
+        client(shaper, "a")
+    shaper.refusing = False
+    assert client(shaper, "a").ping()
+
+
+def test_stall_holds_what_the_broker_sends(link):
+    broker, shaper = link
+    listener = client(shaper, "a")
+    listener.subscribe("x")
+    shaper.stalled = True
+    time.sleep(0.1)
+    with broker.client("b") as sender:
+        for _ in range(40):
+            sender.publish("x", b"y" * 50_000, qos=1)
+    before = shaper.bytes_down
+    time.sleep(0.3)
+    assert shaper.bytes_down - before < 100_000
+    shaper.stalled = False
+    assert len(listener.drain(1)) == 40

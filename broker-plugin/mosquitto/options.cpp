@@ -1,0 +1,123 @@
+#include "broker-plugin/mosquitto/options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+#include "core/base/limits.hpp"
+#include "core/wire/topics.hpp"
+
+namespace instar::broker {
+namespace {
+
+// Mosquitto takes no $CONTROL topic shorter than "$CONTROL/A/v1".
+constexpr std::size_t kPrefixBytesMin = 4;
+
+[[nodiscard]] tl::unexpected<Error> bad(const OptionLine& line, std::string_view allowed) {
+  return fail(Code::invalid_argument,
+              "plugin_opt_" + std::string(line.name) + " is \"" + std::string(line.value) + "\"; allowed: " + std::string(allowed));
+}
+
+[[nodiscard]] Status set_path(std::string& out, const OptionLine& line) {
+  if (line.value.empty() || line.value.front() != '/') return bad(line, "an absolute path");
+  out = line.value;
+  return {};
+}
+
+[[nodiscard]] Status set_names(std::vector<std::string>& out, const OptionLine& line) {
+  std::string_view rest = line.value;
+  while (true) {
+    const auto comma = rest.find(',');
+    std::string_view name = rest.substr(0, comma);
+    while (!name.empty() && name.front() == ' ') name.remove_prefix(1);
+    while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
+    if (name.empty()) return bad(line, "names separated by commas, none of them empty");
+    out.emplace_back(name);
+    if (comma == std::string_view::npos) return {};
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+[[nodiscard]] Status set_prefix(PluginOptions& out, const OptionLine& line) {
+  const auto topics = wire::Topics::with_prefix(line.value);
+  if (!topics.has_value() || line.value.size() < kPrefixBytesMin) {
+    return bad(line, "topic levels of A-Z a-z 0-9 _ - joined by /, at least 4 characters, such as instar/v1");
+  }
+  out.prefix = topics->prefix();
+  return {};
+}
+
+[[nodiscard]] Status set_window(PluginOptions& out, const OptionLine& line) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(line.value.data(), line.value.data() + line.value.size(), value);
+  if (error != std::errc{} || end != line.value.data() + line.value.size() || value < limits::kPieceBytesMin ||
+      value > limits::kWindowBytesMax) {
+    return bad(line, "a number of bytes from " + std::to_string(limits::kPieceBytesMin) + " to " + std::to_string(limits::kWindowBytesMax));
+  }
+  out.window_bytes = value;
+  return {};
+}
+
+[[nodiscard]] Status set_fallthrough(PluginOptions& out, const OptionLine& line) {
+  if (line.value == "defer") {
+    out.acl_fallthrough = AclFallthrough::defer;
+  } else if (line.value == "allow") {
+    out.acl_fallthrough = AclFallthrough::allow;
+  } else {
+    return bad(line, "defer (an acl_file or another plugin decides), allow (the broker has neither)");
+  }
+  return {};
+}
+
+struct Option {
+  std::string_view name;
+  Status (*set)(PluginOptions& out, const OptionLine& line);
+};
+
+constexpr std::array<Option, 9> kOptions{{
+    {"store_dir", [](PluginOptions& out, const OptionLine& line) { return set_path(out.store_dir, line); }},
+    {"gate_key", [](PluginOptions& out, const OptionLine& line) { return set_path(out.gate_key, line); }},
+    {"root", [](PluginOptions& out, const OptionLine& line) { return set_path(out.root, line); }},
+    {"prefix", set_prefix},
+    {"acl_fallthrough", set_fallthrough},
+    {"operators", [](PluginOptions& out, const OptionLine& line) { return set_names(out.operators, line); }},
+    {"bridges", [](PluginOptions& out, const OptionLine& line) { return set_names(out.bridges, line); }},
+    {"transfer_log", [](PluginOptions& out, const OptionLine& line) { return set_path(out.transfer_log, line); }},
+    {"window_bytes", set_window},
+}};
+
+[[nodiscard]] std::string known_names() {
+  std::string names;
+  for (const auto& option : kOptions) names += (names.empty() ? "" : ", ") + std::string(option.name);
+  return names;
+}
+
+[[nodiscard]] Status require(const std::string& value, std::string_view name, std::string_view what) {
+  if (!value.empty()) return {};
+  return fail(Code::invalid_argument, "plugin_opt_" + std::string(name) + " is missing: give " + std::string(what));
+}
+
+}  // namespace
+
+Result<PluginOptions> parse_options(std::span<const OptionLine> lines) {
+  PluginOptions out;
+  std::set<std::string_view> seen;
+  for (const auto& line : lines) {
+    const auto option = std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& o) { return o.name == line.name; });
+    if (option == kOptions.end()) {
+      return fail(Code::invalid_argument, "plugin_opt_" + std::string(line.name) + " \"" + std::string(line.value) +
+                                              "\" is not an option of this plugin; its options: " + known_names());
+    }
+    if (!seen.insert(line.name).second) {
+      return fail(Code::invalid_argument, "plugin_opt_" + std::string(line.name) + " is given twice; keep one of them");
+    }
+    INSTAR_CHECK(option->set(out, line));
+  }
+  INSTAR_CHECK(require(out.store_dir, "store_dir", "the folder of the plugin's database"));
+  INSTAR_CHECK(require(out.gate_key, "gate_key", "the file of the secret key of the role `gate`"));
+  INSTAR_CHECK(require(out.root, "root", "the file of the signed root document"));
+  return out;
+}
+
+}  // namespace instar::broker

@@ -1,0 +1,42 @@
+// The plugin_opt_ lines of mosquitto.conf (docs/broker.md), taken apart and checked before anything is opened.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+
+namespace instar::broker {
+
+// What an ACL check is answered with when our own rules have nothing against it.
+enum class AclFallthrough : std::uint8_t {
+  defer,  // the deployment's acl_file or ACL plugin decides
+  allow,  // yes: for a broker that has neither
+};
+
+struct PluginOptions {
+  std::string store_dir;
+  std::string gate_key;
+  std::string root;
+  std::string prefix = "instar/v1";
+  AclFallthrough acl_fallthrough = AclFallthrough::defer;
+  std::vector<std::string> operators;  // usernames
+  std::vector<std::string> bridges;    // client ids that speak for many devices
+  std::string transfer_log;            // empty = none
+  std::uint32_t window_bytes = 0;      // 0 = limits.hpp
+  friend bool operator==(const PluginOptions&, const PluginOptions&) = default;
+};
+
+// One line of mosquitto.conf without its "plugin_opt_".
+struct OptionLine {
+  std::string_view name;
+  std::string_view value;
+};
+
+// Errors: invalid_argument; the message names the option, the value given and the values allowed.
+[[nodiscard]] Result<PluginOptions> parse_options(std::span<const OptionLine> lines);
+
+}  // namespace instar::broker

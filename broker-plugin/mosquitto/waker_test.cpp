@@ -1,0 +1,71 @@
+#include "broker-plugin/mosquitto/waker.hpp"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+namespace instar::broker {
+namespace {
+
+// A poll that would wait for a minute ends because of the signal. The sender repeats until told, so that a signal that came
+// before poll was entered costs a repetition and not the test.
+TEST(Waker, EndsAWaitOfTheThreadThatInstalledIt) {
+  auto waker = Waker::install();
+  ASSERT_TRUE(waker.has_value());
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    while (!done) {
+      (*waker)->awake();
+      (*waker)->wake();
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+  const int rc = ::poll(nullptr, 0, 60'000);
+  const int error = errno;
+  done = true;
+  other.join();
+  EXPECT_EQ(rc, -1);
+  EXPECT_EQ(error, EINTR);
+}
+
+volatile sig_atomic_t foreign_count = 0;
+void foreign(int) {
+  foreign_count = foreign_count + 1;
+}
+
+TEST(Waker, LeavesASignalOfSomebodyElseAlone) {
+  struct sigaction before {};
+  struct sigaction theirs {};
+  theirs.sa_handler = foreign;
+  ASSERT_EQ(::sigaction(SIGRTMIN + 5, &theirs, &before), 0);
+  {
+    auto waker = Waker::install();
+    ASSERT_TRUE(waker.has_value());
+    (*waker)->wake();
+    EXPECT_EQ(foreign_count, 0);
+  }
+  ::raise(SIGRTMIN + 5);
+  EXPECT_EQ(foreign_count, 1);
+  ::sigaction(SIGRTMIN + 5, &before, nullptr);
+}
+
+TEST(Waker, SignalAfterTheEndIsHarmless) {
+  int number = 0;
+  {
+    auto waker = Waker::install();
+    ASSERT_TRUE(waker.has_value());
+    for (int i = SIGRTMIN + 5; i <= SIGRTMAX && number == 0; ++i) {
+      struct sigaction now {};
+      ::sigaction(i, nullptr, &now);
+      if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) number = i;
+    }
+  }
+  ASSERT_NE(number, 0);
+  EXPECT_EQ(::raise(number), 0);
+}
+
+}  // namespace
+}  // namespace instar::broker

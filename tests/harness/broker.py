@@ -26,11 +26,12 @@ class Broker:
     """options: plugin_opt_ keys and values. lines: further lines of mosquitto.conf, after those of the plugin."""
 
     def __init__(self, folder: Path, *, plugin: bool = True, options: dict[str, str] | None = None, lines: list[str] | None = None,
-                 anonymous: bool = True, port: int | None = None):
+                 anonymous: bool = True, port: int | None = None, plugin_file: Path = PLUGIN):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.plugin = plugin
+        self.plugin_file = plugin_file
         self.options = {"store_dir": str(folder / "store"), "transfer_log": str(folder / "transfers"), "acl_fallthrough": "allow"}
         self.options.update(options or {})
         self.lines = lines or []
@@ -48,7 +49,7 @@ class Broker:
                  "log_dest stderr", "log_type all", "connection_messages true", "set_tcp_nodelay true", "sys_interval 1",
                  "persistence true", f"persistence_location {self.folder}/"]
         if self.plugin:
-            lines.append(f"plugin {PLUGIN}")
+            lines.append(f"plugin {self.plugin_file}")
             lines += [f"plugin_opt_{key} {value}" for key, value in self.options.items() if value]
         return "\n".join(lines + self.lines) + "\n"
 

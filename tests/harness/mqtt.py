@@ -1,4 +1,4 @@
-"""A small MQTT 3.1.1 client on a bare socket, for tests that must see and send each packet themselves."""
+"""A small MQTT 3.1.1 (and, where asked for, 5) client on a bare socket, for tests that must see and send each packet themselves."""
 
 import socket
 import struct
@@ -11,6 +11,7 @@ class Packet:
     kind: int  # 2 CONNACK, 3 PUBLISH, 4 PUBACK, 9 SUBACK, 13 PINGRESP …
     flags: int
     body: bytes
+    version: int = 4
 
     @property
     def topic(self) -> str:
@@ -31,7 +32,20 @@ class Packet:
 
     @property
     def payload(self) -> bytes:
-        return self.body[2 + len(self.topic.encode()) + (2 if self.qos else 0):]
+        at = 2 + len(self.topic.encode()) + (2 if self.qos else 0)
+        if self.version == 5:
+            size, shift = 0, 0
+            while True:
+                size, shift, at = size | (self.body[at] & 127) << shift, shift + 7, at + 1
+                if not self.body[at - 1] & 128:
+                    break
+            at += size
+        return self.body[at:]
+
+    @property
+    def reason(self) -> int:
+        """Of a PUBACK, PUBREC or PUBCOMP: what MQTT 5 says; 0 in 3.1.1."""
+        return self.body[2] if len(self.body) > 2 else 0
 
 
 def text(value: str | bytes) -> bytes:
@@ -54,7 +68,10 @@ class Closed(Exception):
 
 class Mqtt:
     def __init__(self, port: int, client_id: str, *, username: str | None = None, password: str | None = None, clean: bool = True,
-                 keepalive_s: int = 0, will: tuple[str, bytes] | None = None, receive_buffer: int | None = None, host: str = "127.0.0.1"):
+                 keepalive_s: int = 0, will: tuple[str, bytes] | None = None, receive_buffer: int | None = None, host: str = "127.0.0.1",
+                 version: int = 4, will_retain: bool = False):
+        self.version = version
+        self.properties = b"\x00" if version == 5 else b""
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -64,10 +81,11 @@ class Mqtt:
         self.buffer = b""
         self.next_id = 1
         self.messages: list[Packet] = []
-        flags = (2 if clean else 0) | (4 if will else 0) | (128 if username is not None else 0) | (64 if password is not None else 0)
-        body = text("MQTT") + bytes([4, flags]) + struct.pack(">H", keepalive_s) + text(client_id)
+        flags = (2 if clean else 0) | (4 if will else 0) | (32 if will and will_retain else 0)
+        flags |= (128 if username is not None else 0) | (64 if password is not None else 0)
+        body = text("MQTT") + bytes([version, flags]) + struct.pack(">H", keepalive_s) + self.properties + text(client_id)
         if will:
-            body += text(will[0]) + text(will[1])
+            body += self.properties + text(will[0]) + text(will[1])
         body += (text(username) if username is not None else b"") + (text(password) if password is not None else b"")
         self.send(0x10, body)
         answer = self.receive(10)
@@ -120,7 +138,7 @@ class Mqtt:
                 break
         if len(self.buffer) < at + size:
             return None
-        packet = Packet(self.buffer[0] >> 4, self.buffer[0] & 15, self.buffer[at:at + size])
+        packet = Packet(self.buffer[0] >> 4, self.buffer[0] & 15, self.buffer[at:at + size], self.version)
         self.buffer = self.buffer[at + size:]
         if packet.kind == 3 and packet.qos == 1:
             self.send(0x40, struct.pack(">H", packet.packet_id))
@@ -140,11 +158,21 @@ class Mqtt:
     def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
         """Return codes of the SUBACK: the granted QoS, or 128."""
         self.next_id += 1
-        self.send(0x82, struct.pack(">H", self.next_id) + b"".join(text(f) + bytes([qos]) for f in filters))
+        self.send(0x82, struct.pack(">H", self.next_id) + self.properties + b"".join(text(f) + bytes([qos]) for f in filters))
         answer = self.await_kind(9)
         if answer is None:
             raise Closed("no SUBACK")
-        return list(answer.body[2:])
+        return list(answer.body[2 + len(self.properties):])
+
+    def publish_for_reason(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> int | None:
+        """The reason in the PUBACK or PUBREC (then with the rest of the QoS 2 dance), or None when there was no answer."""
+        self.publish(topic, payload, qos=qos, retain=retain, await_ack=False)
+        answer = self.await_kind(4 if qos == 1 else 5)
+        if answer and qos == 2 and answer.reason < 0x80:
+            self.send(0x62, struct.pack(">H", answer.packet_id))
+            if self.await_kind(7) is None:
+                return None
+        return answer and answer.reason
 
     def publish(self, topic: str, payload: bytes | str, *, qos: int = 0, retain: bool = False, await_ack: bool = True) -> bool:
         """True when QoS 0, or when the PUBACK came."""
@@ -153,6 +181,7 @@ class Mqtt:
         if qos:
             self.next_id = self.next_id % 65535 + 1
             body += struct.pack(">H", self.next_id)
+        body += self.properties
         self.send(0x30 | qos << 1 | (1 if retain else 0), body + raw)
         return not qos or not await_ack or self.await_kind(4) is not None
 

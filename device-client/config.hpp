@@ -1,0 +1,54 @@
+// The device's configuration file: `key = value` lines, `#` comments (docs/device.md).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/base/limits.hpp"
+#include "core/base/result.hpp"
+#include "core/wire/topics.hpp"
+
+namespace instar::device {
+
+// What a container gets when its release does not ask for another network.
+enum class Network : std::uint8_t { loopback, host, bridge };
+
+struct Config {
+  DeviceId device_id;
+  std::string product;
+  std::vector<GroupPath> groups;
+
+  std::string server;  // tcp://host:1883 or ssl://host:8883
+  std::string username;
+  std::string password_file;
+  std::string ca_file;
+  std::string certificate_file;
+  std::string key_file;
+  wire::Topics topics;
+  std::uint32_t keepalive_s = 60;
+  std::uint32_t reconnect_s_max = 120;
+  bool metered = false;
+  std::uint32_t window_bytes_max = 256 * 1024;
+  std::uint32_t piece_bytes_max = limits::kPieceBytesDefault;
+
+  std::string root_file = "/etc/instar/root";
+  std::string state_dir = "/var/lib/instar";
+
+  std::vector<std::string> lxc_keys_allowed;
+  bool devices_allowed = false;
+  Network network = Network::loopback;
+  std::string bridge;
+  std::uint32_t stop_timeout_s = 10;
+  std::uint32_t broker_grace_s = 180;
+  std::string lxc_helper;  // empty: beside the daemon, then /usr/libexec/instar/instar-lxc
+  int log_level = 6;       // syslog numbers
+};
+
+// `name` stands in messages: "device.conf:12: …". Every mistake in the file is told, one a line. Errors: invalid_argument.
+[[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
+[[nodiscard]] Result<Config> load_config(const std::string& path);
+
+}  // namespace instar::device

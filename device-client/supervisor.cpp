@@ -1,0 +1,361 @@
+#include "device-client/supervisor.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "core/base/assert.hpp"
+#include "device-client/run_record.hpp"
+#include "files/files.hpp"
+
+namespace instar::device {
+namespace {
+
+namespace fs = std::filesystem;
+
+// How long a helper may take before it is killed: far more than LXC needs on a slow device.
+constexpr std::uint32_t kLookMs = 20'000;
+constexpr std::uint32_t kStartMs = 120'000;
+constexpr std::uint32_t kStopExtraMs = 60'000;
+constexpr std::uint32_t kProbeExtraMs = 15'000;
+// Between looks at containers on kernels that cannot tell of a process's end.
+constexpr std::int64_t kPollMs = 500;
+
+Status write_plain(const std::string& path, std::string_view content) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const bool ok = fd >= 0 && ::write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size());
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (!ok) return fail(Code::io, "cannot write " + path + ": " + std::strerror(error));
+  return {};
+}
+
+std::uint32_t clamp_ms(std::int64_t ms) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, 0xffff'ffff));
+}
+
+}  // namespace
+
+Supervisor::Supervisor(SupervisorOptions options) : options_(std::move(options)) {
+  INSTAR_ASSERT(options_.log != nullptr);
+}
+
+Supervisor::~Supervisor() = default;
+
+void Supervisor::begin(Goal goal, std::uint32_t revision, const wire::Manifest* manifest) {
+  Job job;
+  job.goal = goal;
+  job.revision = revision;
+  if (manifest != nullptr) {
+    if (auto plans = plan_containers(options_.config, options_.host, revision, *manifest))
+      job.plans = std::move(*plans);
+    else
+      job.error = plans.error();
+    job.given_up = job.error.has_value();
+  }
+  wanted_revision_ = revision;
+  wanted_ = job.plans;
+  helper_is_stale_ = helper_.has_value();
+  job_ = std::move(job);
+}
+
+void Supervisor::start_try(const revision::StartTry& effect) {
+  begin(Goal::try_new, effect.to, &effect.manifest);
+}
+void Supervisor::switch_back(const revision::SwitchBack& effect) {
+  begin(Goal::back, effect.to, effect.manifest.has_value() && effect.to != 0 ? &*effect.manifest : nullptr);
+}
+void Supervisor::ensure_running(const revision::EnsureRunning& effect) {
+  begin(Goal::ensure, effect.revision, &effect.manifest);
+}
+
+void Supervisor::run_probe(const revision::RunProbe& effect, MonotonicMs now) {
+  std::vector<std::string> arguments = {"probe",
+                                        "--lxcpath",
+                                        options_.config.state_dir + "/lxc",
+                                        "--name",
+                                        lxc_name(options_.config.device_id, effect.container),
+                                        "--timeout-ms",
+                                        std::to_string(effect.probe.timeout_ms),
+                                        "--"};
+  arguments.insert(arguments.end(), effect.probe.command.begin(), effect.probe.command.end());
+  const auto allowed_ms = clamp_ms(std::int64_t{effect.probe.timeout_ms} + kProbeExtraMs);
+  auto process = HelperProcess::spawn(options_.helper, arguments, allowed_ms, now);
+  if (process)
+    probes_.push_back({effect.revision, effect.container, effect.probe.timeout_ms, std::move(*process)});
+  else
+    pending_.push_back(revision::ProbeEnded{effect.revision, effect.container, false, process.error().message});
+}
+
+void Supervisor::poll(MonotonicMs now, std::vector<revision::Event>& out) {
+  std::ranges::move(pending_, std::back_inserter(out));
+  pending_.clear();
+  check_probes(now, out);
+  check_running(now, out);
+  step(now, out);
+}
+
+void Supervisor::step(MonotonicMs now, std::vector<revision::Event>& out) {
+  while (true) {
+    if (helper_) {
+      if (!helper_->poll(now)) return;
+      auto reply = helper_->result();
+      helper_.reset();
+      if (!std::exchange(helper_is_stale_, false)) answered(std::move(reply), now);
+    }
+    if (!job_) return;
+    next_command(now, out);
+  }
+}
+
+// Starts the next helper, or ends the job.
+void Supervisor::next_command(MonotonicMs now, std::vector<revision::Event>& out) {
+  Job& job = *job_;
+  if (job.given_up) return finish(now, out);
+  const std::string path = options_.config.state_dir + "/lxc";
+  switch (job.stage) {
+    case Stage::look: return look(now);
+    case Stage::stop:
+      if (!job.to_stop.empty()) {
+        const std::string name = job.to_stop.back();
+        if (running_.contains(name) && !job.down_since) job.down_since = now;
+        const std::uint32_t timeout_ms = options_.config.stop_timeout_s * 1000;
+        return spawn({"stop", "--lxcpath", path, "--name", name, "--timeout-ms", std::to_string(timeout_ms)}, timeout_ms + kStopExtraMs,
+                     now);
+      }
+      job.stage = Stage::start;
+      [[fallthrough]];
+    case Stage::start:
+      if (job.to_start.empty()) return finish(now, out);
+      const ContainerPlan& plan = job.to_start.back();
+      if (const auto ready = prepare(plan); !ready) return command_failed(ready.error());
+      std::vector<std::string> arguments = {"start", "--lxcpath", path, "--name", plan.lxc_name, "--"};
+      arguments.insert(arguments.end(), plan.init.begin(), plan.init.end());
+      return spawn(std::move(arguments), kStartMs, now);
+  }
+}
+
+void Supervisor::spawn(const std::vector<std::string>& arguments, std::uint32_t timeout_ms, MonotonicMs now) {
+  auto process = HelperProcess::spawn(options_.helper, arguments, timeout_ms, now);
+  if (process)
+    helper_ = std::move(*process);
+  else
+    command_failed(process.error());
+}
+
+std::vector<std::string> Supervisor::known_names() const {
+  const std::string prefix = options_.config.device_id.str() + ".";
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(options_.config.state_dir + "/lxc", error), end; !error && it != end; it.increment(error))
+    if (const auto name = it->path().filename().string(); name.starts_with(prefix) && fs::exists(it->path() / "config", error))
+      names.push_back(name);
+  std::ranges::sort(names);
+  return names;
+}
+
+void Supervisor::look(MonotonicMs now) {
+  const auto names = known_names();
+  if (names.empty()) return take_states({}, now);
+  std::vector<std::string> arguments = {"state", "--lxcpath", options_.config.state_dir + "/lxc"};
+  for (const auto& name : names) {
+    arguments.emplace_back("--name");
+    arguments.push_back(name);
+  }
+  spawn(arguments, kLookMs, now);
+}
+
+void Supervisor::take_states(const std::vector<JsonFields>& lines, MonotonicMs now) {
+  Job& job = *job_;
+  std::map<std::string, Running> running;
+  std::vector<std::pair<std::uint32_t, std::string>> stops;  // by start order
+  std::set<std::string> kept;
+  for (const auto& line : lines) {
+    const std::string name = line.text("name").value_or("");
+    const std::string state = line.text("state").value_or("");
+    const auto record = read_run_record(options_.config.state_dir + "/lxc/" + name);
+    const auto plan = std::ranges::find(job.plans, name, &ContainerPlan::lxc_name);
+    const bool wanted = plan != job.plans.end() && record && record->fingerprint == plan->fingerprint;
+    if (state == "RUNNING") {
+      auto found = running_.find(name);
+      const pid_t pid = static_cast<pid_t>(line.integer("pid").value_or(-1));
+      const bool same = found != running_.end() && found->second.watch.pid() == pid;
+      running.emplace(name, Running{record ? record->revision : 0, ProcessWatch(pid), same ? found->second.since : now, !wanted});
+    }
+    if (state == "RUNNING" && wanted)
+      kept.insert(name);
+    else if (state != "STOPPED" || plan == job.plans.end())
+      stops.emplace_back(record ? record->start_order : 0, name);
+  }
+  running_ = std::move(running);
+  std::ranges::stable_sort(stops);
+  for (auto& [order, name] : stops) job.to_stop.push_back(std::move(name));  // the last to start is the first to stop
+  for (auto plan = job.plans.rbegin(); plan != job.plans.rend(); ++plan)
+    if (!kept.contains(plan->lxc_name)) job.to_start.push_back(*plan);
+  job.stage = Stage::stop;
+}
+
+void Supervisor::answered(Result<std::vector<JsonFields>> reply, MonotonicMs now) {
+  INSTAR_ASSERT(job_.has_value());
+  Job& job = *job_;
+  if (!reply) return command_failed(reply.error());
+  switch (job.stage) {
+    case Stage::look: return take_states(*reply, now);
+    case Stage::stop:
+      running_.erase(job.to_stop.back());
+      job.to_stop.pop_back();
+      return;
+    case Stage::start: {
+      const ContainerPlan plan = std::move(job.to_start.back());
+      job.to_start.pop_back();
+      const auto pid = static_cast<pid_t>(reply->front().integer("pid").value_or(-1));
+      running_.insert_or_assign(plan.lxc_name, Running{plan.revision, ProcessWatch(pid), now, false});
+      if (const auto orphans = reply->front().integer("orphans").value_or(0); orphans > 0)
+        options_.log->warning("ended " + std::to_string(orphans) + " processes of an earlier " + plan.container +
+                              " whose LXC monitor had died");
+      options_.log->info("container " + plan.container + " of revision " + std::to_string(plan.revision) + " runs");
+      return;
+    }
+  }
+}
+
+// A try ends at the first failure. Otherwise what can run is started all the same.
+void Supervisor::command_failed(Error error) {
+  Job& job = *job_;
+  if (job.stage == Stage::start) {
+    job.failed_container = job.to_start.back().container;
+    error = with_context(std::move(error), "starting container " + job.failed_container);
+    job.to_start.pop_back();
+  } else if (job.stage == Stage::stop) {
+    error = with_context(std::move(error), "stopping container " + job.to_stop.back());
+    job.to_stop.clear();
+    job.to_start.clear();
+  }
+  options_.log->warning(error.message);
+  if (!job.error) job.error = std::move(error);
+  if (job.goal == Goal::try_new || job.stage == Stage::look) job.given_up = true;
+}
+
+void Supervisor::finish(MonotonicMs now, std::vector<revision::Event>& out) {
+  const Job job = std::move(*job_);
+  job_.reset();
+  const std::uint32_t down_ms = job.down_since ? clamp_ms(now - *job.down_since) : 0;
+  if (job.error) {
+    switch (job.goal) {
+      case Goal::try_new: out.emplace_back(revision::TryFailed{job.revision, *job.error}); break;
+      case Goal::back: out.emplace_back(revision::SwitchBackFailed{*job.error}); break;
+      case Goal::ensure: out.emplace_back(revision::ContainerStopped{job.revision, job.failed_container, job.error->message}); break;
+    }
+    return;
+  }
+  if (job.goal == Goal::try_new) out.emplace_back(revision::TryStarted{job.revision, down_ms});
+  if (job.goal == Goal::back) out.emplace_back(revision::SwitchedBack{job.revision, down_ms});
+  remove_leftovers();
+}
+
+Status Supervisor::prepare(const ContainerPlan& plan) const {
+  std::error_code error;
+  if (!fs::is_directory(plan.tree, error))
+    return fail(Code::not_found, "its tree " + plan.tree + " is missing; the revision must be fetched again");
+  INSTAR_CHECK(files::make_folders(plan.writable + "/upper"));
+  // The root of the container is the upper folder: it looks as the tree's root does.
+  struct stat root {};
+  if (::stat(plan.tree.c_str(), &root) != 0 || ::chmod((plan.writable + "/upper").c_str(), root.st_mode & 07777U) != 0 ||
+      ::chown((plan.writable + "/upper").c_str(), root.st_uid, root.st_gid) != 0)
+    return fail(Code::io, "cannot prepare " + plan.writable + "/upper: " + std::strerror(errno));
+  INSTAR_CHECK(files::make_folders(plan.lxc_folder));
+  for (const auto& volume : plan.volumes) {
+    const std::string path = options_.config.state_dir + "/volumes/" + volume.name;
+    if (fs::exists(path, error)) continue;
+    INSTAR_CHECK(files::make_folders(path));
+    if (::chown(path.c_str(), volume.uid, volume.gid) != 0 || ::chmod(path.c_str(), volume.mode) != 0)
+      return fail(Code::io, "cannot make volume " + path + ": " + std::strerror(errno));
+  }
+  INSTAR_CHECK(write_plain(plan.lxc_folder + "/config", plan.config));
+  const RunRecord record{plan.revision, plan.start_order, plan.container, plan.fingerprint};
+  return write_plain(run_record_path(plan.lxc_folder), format_run_record(record));
+}
+
+// Folders of containers that no longer are: they are stopped, nothing is lost.
+void Supervisor::remove_leftovers() {
+  for (const auto& name : known_names()) {
+    if (running_.contains(name) || std::ranges::find(wanted_, name, &ContainerPlan::lxc_name) != wanted_.end()) continue;
+    if (const auto removed = files::remove_tree(options_.config.state_dir + "/lxc/" + name); !removed)
+      options_.log->warning(removed.error().message);
+  }
+}
+
+void Supervisor::check_running(MonotonicMs now, std::vector<revision::Event>& out) {
+  for (auto it = running_.begin(); it != running_.end();) {
+    if (it->second.stopping || !it->second.watch.ended()) {
+      ++it;
+      continue;
+    }
+    const auto plan = std::ranges::find(wanted_, it->first, &ContainerPlan::lxc_name);
+    const std::string container = plan == wanted_.end() ? it->first : plan->container;
+    const std::int64_t lived_ms = now - it->second.since;
+    it = running_.erase(it);
+    const std::string detail = "it stopped or restarted by itself after " + std::to_string(lived_ms) + " ms";
+    options_.log->warning("container " + container + " of revision " + std::to_string(wanted_revision_) + ": " + detail);
+    out.emplace_back(revision::ContainerStopped{wanted_revision_, container, detail});
+  }
+}
+
+void Supervisor::check_probes(MonotonicMs now, std::vector<revision::Event>& out) {
+  for (auto it = probes_.begin(); it != probes_.end();) {
+    if (!it->process.poll(now)) {
+      ++it;
+      continue;
+    }
+    revision::ProbeEnded ended{it->revision, it->container, false, {}};
+    if (const auto reply = it->process.result(); !reply) {
+      ended.detail = reply.error().message;
+    } else {
+      const JsonFields& fields = reply->front();
+      const auto code = fields.integer("exit");
+      ended.passed = code == 0;
+      if (fields.flag("timed_out"))
+        ended.detail = "timed out after " + std::to_string(it->timeout_ms) + " ms";
+      else if (code)
+        ended.detail = "exit code " + std::to_string(*code);
+      else
+        ended.detail = "killed by signal " + std::to_string(fields.integer("signal").value_or(0));
+      if (const auto line = fields.text("line").value_or(""); !line.empty()) ended.detail += ": " + line;
+    }
+    out.emplace_back(std::move(ended));
+    it = probes_.erase(it);
+  }
+}
+
+std::vector<int> Supervisor::fds() const {
+  std::vector<int> fds;
+  if (helper_) fds.push_back(helper_->fd());
+  for (const auto& probe : probes_) fds.push_back(probe.process.fd());
+  for (const auto& [name, running] : running_)
+    if (!running.stopping && running.watch.fd() >= 0) fds.push_back(running.watch.fd());
+  return fds;
+}
+
+std::optional<MonotonicMs> Supervisor::next_deadline(MonotonicMs now) const {
+  std::optional<MonotonicMs> deadline;
+  const auto at = [&](MonotonicMs when) { deadline = deadline ? std::min(*deadline, when) : when; };
+  if (!pending_.empty() || (job_ && !helper_)) at(now);
+  if (helper_) at(helper_->deadline());
+  for (const auto& probe : probes_) at(probe.process.deadline());
+  for (const auto& [name, running] : running_)
+    if (running.watch.fd() < 0) at(now + kPollMs);
+  return deadline;
+}
+
+std::set<std::uint32_t> Supervisor::revisions_in_use() const {
+  std::set<std::uint32_t> revisions;
+  for (const auto& [name, running] : running_) revisions.insert(running.revision);
+  return revisions;
+}
+
+}  // namespace instar::device

@@ -1,0 +1,111 @@
+// Makes the containers that run be those of one revision: carries out StartTry, SwitchBack, EnsureRunning and RunProbe through
+// `instar-lxc`, one helper process at a time (probes beside it), and tells how it went as events. A container that stops by itself,
+// or that EnsureRunning could not start, is told as ContainerStopped; whether and when to try again is the machine's to say.
+//
+// A container whose fingerprint is that of the wanted one is left running, whichever revision it was started for. What runs is
+// asked of LXC and of the record beside each container's configuration, never remembered: so a daemon that was killed finds it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/revision/machine.hpp"
+#include "device-client/container_config.hpp"
+#include "device-client/helper_process.hpp"
+#include "device-client/log.hpp"
+#include "device-client/process_watch.hpp"
+
+namespace instar::device {
+
+struct SupervisorOptions {
+  Config config;
+  HostFacts host;
+  std::string helper;  // path of instar-lxc
+  Log* log = nullptr;
+};
+
+class Supervisor {
+ public:
+  explicit Supervisor(SupervisorOptions options);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // Each of these three replaces what is under way: its helper finishes, the rest of it is dropped without an event.
+  void start_try(const revision::StartTry& effect);
+  void switch_back(const revision::SwitchBack& effect);
+  void ensure_running(const revision::EnsureRunning& effect);
+  void run_probe(const revision::RunProbe& effect, MonotonicMs now);
+
+  // Does what can be done without waiting. Call when a descriptor of fds() is readable and at next_deadline().
+  void poll(MonotonicMs now, std::vector<revision::Event>& out);
+  [[nodiscard]] std::vector<int> fds() const;
+  [[nodiscard]] std::optional<MonotonicMs> next_deadline(MonotonicMs now) const;
+
+  // No switch is under way: revisions_in_use() is the whole truth.
+  [[nodiscard]] bool is_settled() const noexcept { return !job_ && !helper_; }
+  // Revisions whose trees are under running containers: their folders must stay.
+  [[nodiscard]] std::set<std::uint32_t> revisions_in_use() const;
+
+ private:
+  enum class Goal : std::uint8_t { try_new, back, ensure };
+  enum class Stage : std::uint8_t { look, stop, start };
+  // What is to be run; plans in start order.
+  struct Job {
+    Goal goal = Goal::ensure;
+    std::uint32_t revision = 0;
+    std::vector<ContainerPlan> plans;
+    std::optional<Error> error;
+    Stage stage = Stage::look;
+    std::vector<std::string> to_stop;     // LXC names, next one last
+    std::vector<ContainerPlan> to_start;  // next one last
+    std::optional<MonotonicMs> down_since;
+    bool given_up = false;
+    std::string failed_container;
+  };
+  struct Running {
+    std::uint32_t revision = 0;  // whose tree is under it; 0 = unknown
+    ProcessWatch watch;
+    MonotonicMs since;
+    bool stopping = false;  // on our word
+  };
+  struct RunningProbe {
+    std::uint32_t revision = 0;
+    std::string container;
+    std::uint32_t timeout_ms = 0;
+    HelperProcess process;
+  };
+
+  void begin(Goal goal, std::uint32_t revision, const wire::Manifest* manifest);
+  void step(MonotonicMs now, std::vector<revision::Event>& out);
+  void spawn(const std::vector<std::string>& arguments, std::uint32_t timeout_ms, MonotonicMs now);
+  void next_command(MonotonicMs now, std::vector<revision::Event>& out);
+  void look(MonotonicMs now);
+  void take_states(const std::vector<JsonFields>& lines, MonotonicMs now);
+  void answered(Result<std::vector<JsonFields>> reply, MonotonicMs now);
+  void command_failed(Error error);
+  void finish(MonotonicMs now, std::vector<revision::Event>& out);
+  void check_running(MonotonicMs now, std::vector<revision::Event>& out);
+  void check_probes(MonotonicMs now, std::vector<revision::Event>& out);
+  // LXC names of this device's containers that have a configuration.
+  [[nodiscard]] std::vector<std::string> known_names() const;
+  // Folders, volumes, configuration and record of a container that is stopped.
+  [[nodiscard]] Status prepare(const ContainerPlan& plan) const;
+  void remove_leftovers();
+
+  SupervisorOptions options_;
+  std::optional<Job> job_;
+  std::optional<HelperProcess> helper_;
+  bool helper_is_stale_ = false;            // it belongs to a job that was replaced
+  std::map<std::string, Running> running_;  // by LXC name
+  std::vector<RunningProbe> probes_;
+  std::vector<revision::Event> pending_;
+  // What should run.
+  std::uint32_t wanted_revision_ = 0;
+  std::vector<ContainerPlan> wanted_;
+};
+
+}  // namespace instar::device

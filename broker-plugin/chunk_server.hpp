@@ -1,0 +1,122 @@
+// Serves pieces of chunks to devices: each within the credit it gave, all within one budget, one piece a device in turn.
+// What a device has not asked for or not taken is never in memory: a session is a few numbers, chunks are read when they can be sent.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker-plugin/lru_cache.hpp"
+#include "core/artifact/pack.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/time.hpp"
+#include "core/wire/messages.hpp"
+#include "storage/store.hpp"
+
+namespace instar::broker {
+
+struct ChunkServerOptions {
+  std::uint32_t window_bytes_max = 0;                  // 0 = limits.hpp
+  std::size_t cache_bytes_max = 16 * 1024 * 1024;      // encoded chunks, shared by all devices
+  std::size_t directory_bytes_max = 16 * 1024 * 1024;  // decoded directories
+  std::size_t in_flight_bytes_max = 0;                 // 0 = limits.hpp
+  std::int64_t stall_ms = 120'000;                     // a session without a sign of life for so long is dropped
+  std::size_t pump_bytes_max = 4 * 1024 * 1024;        // sent in one go before other work has its turn
+};
+
+// What has been handed over, for accounting.
+struct SentPiece {
+  const DeviceId& device;
+  const Hash256& pack;
+  std::uint64_t rollout = 0;
+  std::uint32_t ordinal = 0;
+  std::uint32_t offset = 0;
+  std::uint32_t bytes = 0;
+};
+
+class ChunkServer {
+ public:
+  using Send = std::function<void(const DeviceId&, const wire::ChunkPiece&)>;
+  using OnSent = std::function<void(const SentPiece&)>;
+
+  ChunkServer(storage::Store& store, Send send, OnSent on_sent, ChunkServerOptions options = {});
+
+  // A fetch message of a device that may speak as itself. A higher session replaces the one before; a lower one is ignored.
+  void fetch(const DeviceId& device, const wire::Fetch& fetch, MonotonicMs now);
+  // The device is gone.
+  void drop(const DeviceId& device);
+  // Sends what credit allows; O(1) when there is nothing to send.
+  void pump();
+  // Drops sessions that have stalled. Now and then.
+  void drop_stalled(MonotonicMs now);
+
+  [[nodiscard]] std::size_t in_flight_bytes() const noexcept { return in_flight_bytes_; }
+  [[nodiscard]] std::size_t session_count() const noexcept { return sessions_.size(); }
+  [[nodiscard]] std::size_t cached_bytes() const noexcept { return chunks_.bytes(); }
+
+ private:
+  struct Wanted {
+    Hash256 pack;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint32_t offset = 0;
+  };
+  struct Session {
+    std::uint32_t number = 0;
+    std::uint64_t rollout = 0;
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+    std::uint32_t window = 0;
+    std::uint32_t piece_bytes_max = 0;
+    std::deque<std::uint64_t> piece_ends;  // `sent` after each piece that is still out
+    std::deque<Wanted> wanted;
+    bool in_ring = false;
+    MonotonicMs heard;
+  };
+  enum class Step : std::uint8_t {
+    sent,     // a piece: again, after the others
+    waits,    // for credit, for a read, or has nothing to do: something else puts it back into the ring
+    blocked,  // by what all share: stays in the ring
+  };
+  using Chunk = std::shared_ptr<const Bytes>;
+  using Directory = std::shared_ptr<const artifact::PackDirectory>;
+
+  [[nodiscard]] std::uint64_t in_flight(const Session& session) const { return session.sent - session.received; }
+  Step step(const DeviceId& device, Session& session);
+  Step send_piece(const DeviceId& device, Session& session, const artifact::ChunkRef& ref);
+  void take_credit(Session& session, std::uint64_t received);
+  void begin(Session& session, const wire::Fetch& fetch);
+  void add_ranges(const DeviceId& device, Session& session, const wire::Fetch& fetch);
+  void fault(const DeviceId& device, const Session& session, std::uint32_t ordinal, wire::ChunkFault fault);
+  void fail_pack(const DeviceId& device, Session& session, wire::ChunkFault fault);
+  void advance(Session& session, std::uint32_t chunk_bytes, std::uint32_t sent);
+  void wake(const DeviceId& device);
+  // Key of the chunk that the session wants next, if its directory is at hand.
+  [[nodiscard]] std::optional<std::string> next_chunk(const Session& session);
+  void load_directory(const DeviceId& device, const Hash256& pack);
+  [[nodiscard]] bool load_chunk(const DeviceId& device, const std::string& key);
+  void directory_loaded(const Hash256& pack, Result<std::optional<Bytes>> value);
+  void chunk_loaded(const std::string& key, Result<std::optional<Bytes>> value);
+
+  storage::Store& store_;
+  Send send_;
+  OnSent on_sent_;
+  ChunkServerOptions options_;
+  std::unordered_map<DeviceId, Session> sessions_;
+  std::deque<DeviceId> ring_;
+  std::size_t in_flight_bytes_ = 0;
+  LruCache<std::string, Chunk> chunks_;
+  LruCache<Hash256, Directory> directories_;
+  std::map<std::string, std::set<DeviceId>> chunk_loads_;  // who waits for it
+  std::map<Hash256, std::set<DeviceId>> directory_loads_;
+  std::shared_ptr<ChunkServer*> self_;  // store callbacks hold it weakly
+};
+
+}  // namespace instar::broker

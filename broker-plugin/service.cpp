@@ -1,0 +1,153 @@
+// The frame of the service: what comes in, and whose turn it is.
+#include "broker-plugin/service.hpp"
+
+#include "broker-plugin/service_impl.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::broker {
+namespace {
+
+// Byte counts of transfers become durable at least so often.
+constexpr std::int64_t kSaveBytesMs = 5'000;
+constexpr std::int64_t kCheckSessionsMs = 10'000;
+
+ChunkServerOptions chunk_options(const ServiceOptions& options) {
+  ChunkServerOptions out;
+  out.window_bytes_max = options.window_bytes_max;
+  return out;
+}
+
+}  // namespace
+
+ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log)
+    : options_(std::move(options)),
+      store_(store),
+      broker_(broker),
+      transfer_log_(std::move(transfer_log)),
+      chunks_(
+          store,
+          [this](const DeviceId& device, const wire::ChunkPiece& piece) {
+            broker_.publish(options_.topics.device(device, wire::TopicKind::device_chunk), wire::encode(piece), 0, false);
+          },
+          [this](const SentPiece& sent) {
+            tracker_.sent(sent.device, sent.rollout, sent.bytes);
+            if (transfer_log_) transfer_log_(sent.device, sent.pack, sent.ordinal, sent.offset, sent.bytes);
+          },
+          chunk_options(options_)),
+      upload_(
+          store, complete_packs_,
+          [this](storage::Batch batch, std::function<void()> act) { when_durable(std::move(batch), std::move(act)); },
+          [this](const DeviceId& client, const wire::Stored& stored) {
+            broker_.publish(options_.topics.stored(client), wire::encode(stored), 1, false);
+          }),
+      complaints_([this](int level, const std::string& line) { broker_.log(level, line); }),
+      self_(std::make_shared<ServiceImpl*>(this)) {}
+
+Status ServiceImpl::start(Now now) {
+  now_ = now;
+  INSTAR_CHECK(load());
+  check_gate_key();
+  publish_retained();
+  gates_refreshed_ = now.monotonic;
+  return {};
+}
+
+Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, int /*qos*/, bool retain, Now now) {
+  now_ = now;
+  const auto parsed = options_.topics.parse(topic);
+  if (!parsed.has_value() && !options_.topics.owns(topic)) return Verdict::route;
+  if (auto status = check_message(sender, parsed, payload); !status.has_value()) return refuse(topic, status.error());
+  if (parsed->kind == wire::TopicKind::device_presence) return Verdict::route;
+  if (parsed->kind == wire::TopicKind::root) return take_root(payload);
+  if (parsed->kind == wire::TopicKind::group_manifest) return take_manifest(parsed->group, topic, payload, retain);
+
+  Status status;
+  switch (parsed->kind) {
+    case wire::TopicKind::device_hello: status = take_hello(sender, parsed->device, payload); break;
+    case wire::TopicKind::device_report: status = take_report(parsed->device, payload); break;
+    case wire::TopicKind::device_fetch: status = take_fetch(parsed->device, payload); break;
+    case wire::TopicKind::operator_put: status = take_put(parsed->client, payload); break;
+    default: status = fail(Code::refused, "only the broker publishes here"); break;
+  }
+  if (!status.has_value()) return refuse(topic, status.error());
+  return Verdict::consume;
+}
+
+// What can be said without looking into the payload.
+Status ServiceImpl::check_message(const Sender& sender, const std::optional<wire::Topic>& topic, ByteView payload) const {
+  if (!topic.has_value()) return fail(Code::malformed, "no such topic is known");
+  if (payload.size() > limits::kMessageBytesMax) {
+    return fail(Code::too_large,
+                std::to_string(payload.size()) + " bytes; a message has at most " + std::to_string(limits::kMessageBytesMax));
+  }
+  switch (topic->kind) {
+    case wire::TopicKind::device_hello:
+    case wire::TopicKind::device_report:
+    case wire::TopicKind::device_fetch:
+    case wire::TopicKind::device_presence:
+      if (sender.identity_known && sender.client_id != topic->device.str()) {
+        return fail(Code::refused, "client '" + std::string(sender.client_id) + "' is not that device");
+      }
+      return {};
+    case wire::TopicKind::operator_put:
+      if (sender.identity_known && sender.client_id != topic->client.str()) {
+        return fail(Code::refused, "client '" + std::string(sender.client_id) + "' is not that client");
+      }
+      [[fallthrough]];
+    case wire::TopicKind::root:
+    case wire::TopicKind::group_manifest:
+      if (!is_operator(sender)) return fail(Code::refused, "user '" + std::string(sender.username) + "' is not among the operators");
+      return {};
+    default: return fail(Code::refused, "only the broker publishes here");
+  }
+}
+
+Verdict ServiceImpl::refuse(std::string_view topic, const Error& error) {
+  complaints_.add("a message on " + std::string(topic.substr(0, 200)), error, now_.monotonic);
+  return Verdict::refuse;
+}
+
+void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {
+  now_ = now;
+  const auto client = DeviceId::parse(client_id);
+  if (!client.has_value()) return;
+  online_.erase(*client);
+  chunks_.drop(*client);
+  upload_.drop(*client);
+}
+
+void ServiceImpl::on_tick(Now now) {
+  now_ = now;
+  store_.poll();
+  if (store_is_down_) try_recovery();
+  upload_.send_answers();
+  chunks_.pump();
+  if (!store_is_down_) do_chores();
+}
+
+void ServiceImpl::do_chores() {
+  const auto now = now_.monotonic;
+  if (!status_due_.empty()) publish_due_statuses();
+  if (now - bytes_saved_ >= kSaveBytesMs) {
+    bytes_saved_ = now;
+    rollout::Effects effects;
+    tracker_.save_bytes(effects);
+    if (!effects.empty()) carry_out(std::move(effects));
+  }
+  if (now - sessions_checked_ >= kCheckSessionsMs) {
+    sessions_checked_ = now;
+    chunks_.drop_stalled(now);
+  }
+  if (now - gates_refreshed_ >= limits::kGateRefreshMs) {
+    gates_refreshed_ = now;
+    rollout::Effects effects;
+    tracker_.refresh_gates(now_, effects);
+    carry_out(std::move(effects));
+  }
+}
+
+std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log) {
+  return std::make_unique<ServiceImpl>(std::move(options), store, broker, std::move(transfer_log));
+}
+
+}  // namespace instar::broker

@@ -1,0 +1,362 @@
+// A service over a store in memory and a broker that writes down what it is told, with operators and devices to speak to it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "broker-plugin/service.hpp"
+#include "core/artifact/pack.hpp"
+#include "core/trust/digest.hpp"
+#include "core/trust/envelope.hpp"
+#include "core/trust/root.hpp"
+#include "core/wire/manifest.hpp"
+#include "core/wire/messages.hpp"
+#include "storage/memory_store.hpp"
+
+namespace instar::broker {
+
+struct Published {
+  std::string topic;
+  Bytes payload;
+  int qos = 0;
+  bool retain = false;
+};
+
+class FakeBroker final : public BrokerPort {
+ public:
+  void publish(const std::string& topic, ByteView payload, int qos, bool retain) override {
+    published.push_back({topic, to_bytes(payload), qos, retain});
+    if (retain) retained[topic] = to_bytes(payload);
+  }
+  void log(int level, const std::string& line) override { lines.push_back(std::to_string(level) + " " + line); }
+
+  [[nodiscard]] std::vector<Published> on(const std::string& topic) const {
+    std::vector<Published> out;
+    std::copy_if(published.begin(), published.end(), std::back_inserter(out), [&](const Published& p) { return p.topic == topic; });
+    return out;
+  }
+  [[nodiscard]] bool logged(const std::string& text) const {
+    return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) { return line.find(text) != std::string::npos; });
+  }
+
+  std::vector<Published> published;
+  std::map<std::string, Bytes> retained;
+  std::vector<std::string> lines;
+};
+
+inline trust::SecretKey test_key(int fill) {
+  return *trust::SecretKey::from_seed(Bytes(32, static_cast<std::uint8_t>(fill)));
+}
+inline DeviceId device_id(std::string_view text) {
+  return *DeviceId::parse(text);
+}
+inline GroupPath group_path(std::string_view text) {
+  return *GroupPath::parse(text);
+}
+
+inline constexpr int kRootKey = 1;
+inline constexpr int kReleaseKey = 2;
+inline constexpr int kGateKey = 3;
+inline constexpr int kPlant7Key = 4;  // release, limited to plant-7/#
+inline constexpr int kStrangerKey = 9;
+
+inline trust::RootDocument test_root(std::uint32_t version = 1, std::optional<Hash256> previous = std::nullopt) {
+  trust::RootDocument root;
+  root.version = version;
+  root.issued = {1'760'000'000'000};
+  root.previous = previous;
+  root.keys = {{test_key(kRootKey).public_key(), "", "root"},
+               {test_key(kReleaseKey).public_key(), "", "release"},
+               {test_key(kPlant7Key).public_key(), "plant-7/#", "plant 7"},
+               {test_key(kGateKey).public_key(), "", "gate"}};
+  root.roles = {{trust::RoleName::root, 1, {test_key(kRootKey).public_key().id()}},
+                {trust::RoleName::release, 1, {test_key(kReleaseKey).public_key().id(), test_key(kPlant7Key).public_key().id()}},
+                {trust::RoleName::gate, 1, {test_key(kGateKey).public_key().id()}}};
+  return root;
+}
+
+inline Bytes seal_root(const trust::RootDocument& root, int key = kRootKey) {
+  return trust::seal(trust::Kind::root, trust::encode_root(root), test_key(key));
+}
+
+// Bytes that do not compress, the same for the same seed.
+inline Bytes noise(std::size_t size, std::uint64_t seed) {
+  Bytes out(size);
+  std::uint64_t state = seed * 2'654'435'761U + 88'172'645'463'325'252U;
+  for (auto& byte : out) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    byte = static_cast<std::uint8_t>(state);
+  }
+  return out;
+}
+
+struct TestPack {
+  artifact::PackDirectory directory;
+  std::vector<Bytes> encoded;
+  Bytes bytes;  // of the directory
+  Hash256 id;
+};
+
+// One head chunk of 500 bytes and `body` chunks of `chunk_bytes`.
+inline TestPack make_test_pack(std::uint64_t seed, std::size_t body = 4, std::size_t chunk_bytes = 100'000) {
+  TestPack pack;
+  pack.directory.artifact = trust::digest(noise(16, seed));
+  pack.directory.head_count = 1;
+  for (std::size_t i = 0; i <= body; ++i) {
+    const auto decoded = noise(i == 0 ? 500 : chunk_bytes, seed * 1'000 + i);
+    const auto encoded = artifact::encode_chunk(decoded, 1);
+    pack.directory.chunks.push_back({trust::digest(decoded), static_cast<std::uint32_t>(encoded.bytes.size()),
+                                     static_cast<std::uint32_t>(decoded.size()), encoded.codec});
+    pack.encoded.push_back(encoded.bytes);
+  }
+  pack.bytes = artifact::encode_directory(pack.directory);
+  pack.id = trust::digest(pack.bytes);
+  return pack;
+}
+
+inline wire::Manifest make_manifest(const TestPack& pack, std::uint64_t sequence, std::vector<GroupPath> groups = {group_path("plant-7")}) {
+  wire::Pack offer;
+  offer.id = pack.id;
+  offer.head = {pack.directory.chunks[0]};
+  offer.body_count = static_cast<std::uint32_t>(pack.directory.chunks.size() - 1);
+  offer.head_bytes = pack.directory.head_bytes();
+  offer.body_bytes = pack.directory.body_bytes();
+  wire::Artifact artifact;
+  artifact.id = pack.directory.artifact;
+  artifact.content_bytes = 400'000;
+  artifact.entry_count = 3;
+  artifact.index_bytes = 300;
+  artifact.packs = {offer};
+  wire::Container container;
+  container.name = "web";
+  container.artifact = artifact.id;
+  wire::Manifest manifest;
+  manifest.product = "gateway-2";
+  manifest.release = "1." + std::to_string(sequence);
+  manifest.sequence = sequence;
+  manifest.issued = {1'760'000'000'000};
+  manifest.groups = std::move(groups);
+  manifest.artifacts = {artifact};
+  manifest.containers = {container};
+  return manifest;
+}
+
+inline Bytes seal_manifest(const wire::Manifest& manifest, int key = kReleaseKey) {
+  return trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), test_key(key));
+}
+inline Hash256 rollout_of(const wire::Manifest& manifest) {
+  return trust::digest(wire::encode_manifest(manifest));
+}
+
+// The device's side of the protocol, as far as the broker can see it.
+struct TestDevice {
+  explicit TestDevice(std::string_view name, int key_fill = 100) : id(device_id(name)), key(test_key(key_fill)) {}
+  DeviceId id;
+  trust::SecretKey key;
+  std::uint64_t last_sequence = 0;
+  std::uint64_t acked = 0;
+  std::uint32_t connect = 0;
+  std::vector<GroupPath> groups{group_path("plant-7/line-a")};
+  std::optional<wire::RevisionInfo> running;
+  Hash256 rollout;
+  wire::Step step = wire::Step::idle;
+
+  [[nodiscard]] wire::Hello hello_message() const {
+    wire::Hello hello;
+    hello.device = id;
+    hello.key = key.public_key();
+    hello.product = "gateway-2";
+    hello.groups = groups;
+    hello.architecture = "x86_64";
+    hello.client_version = "0.1.0";
+    hello.running = running;
+    hello.rollout = rollout;
+    hello.step = step;
+    hello.attempt = step == wire::Step::idle ? 0 : 1;
+    hello.last_sequence = last_sequence;
+    hello.acked_sequence = acked;
+    hello.boot = 1;
+    hello.connect = connect;
+    hello.root_version = 1;
+    return hello;
+  }
+  [[nodiscard]] Bytes hello() {
+    ++connect;
+    return trust::seal(trust::Kind::hello, wire::encode(hello_message()), key);
+  }
+  [[nodiscard]] wire::Report report_message(const Hash256& of, wire::Step to, std::uint64_t sequence) const {
+    wire::Report report;
+    report.device = id;
+    report.sequence = sequence;
+    report.rollout = of;
+    report.attempt = 1;
+    report.step = to;
+    report.bytes_full = 400'500;
+    return report;
+  }
+  [[nodiscard]] Bytes seal_report(const wire::Report& report) const { return trust::seal(trust::Kind::report, wire::encode(report), key); }
+  [[nodiscard]] Bytes report(const Hash256& of, wire::Step to) {
+    rollout = of;
+    step = to;
+    return seal_report(report_message(of, to, ++last_sequence));
+  }
+};
+
+class ServiceRig {
+ public:
+  ServiceRig() { options_.pinned_root = seal_root(test_root()); }
+
+  ServiceOptions& options() { return options_; }
+  storage::MemoryStore& store() { return store_; }
+  FakeBroker& broker() { return *broker_; }
+  Service& service() { return *service_; }
+  const wire::Topics& topics() const { return options_.topics; }
+  Now now() const { return now_; }
+  std::uint64_t transferred_bytes = 0;
+
+  Status start() {
+    service_ = make_service(
+        options_, store_, *broker_,
+        [this](const DeviceId&, const Hash256&, std::uint32_t, std::uint32_t, std::uint32_t bytes) { transferred_bytes += bytes; });
+    return service_->start(now_);
+  }
+  // Power is cut, and comes back: the broker too has lost what it retained.
+  Status restart() {
+    service_.reset();
+    store_.crash();
+    broker_ = std::make_unique<FakeBroker>();
+    return start();
+  }
+  void tick(std::int64_t ms = 0) {
+    now_.wall = now_.wall + ms;
+    now_.monotonic = now_.monotonic + ms;
+    service_->on_tick(now_);
+  }
+  void settle() {
+    for (int i = 0; i < 20; ++i) tick();
+  }
+  Verdict send(std::string_view client, const std::string& topic, ByteView payload, bool retain = false) {
+    return service_->on_message({client, "", true}, topic, payload, 1, retain, now_);
+  }
+
+  // --- operators ---
+  Verdict put(const wire::Put& put, std::string_view client = "op-1") {
+    return send(client, topics().put(device_id(client)), wire::encode(put));
+  }
+  void put_directory(const TestPack& pack, std::string_view client = "op-1") {
+    put({wire::PutKind::directory, pack.id, 0, static_cast<std::uint32_t>(pack.bytes.size()), 0, pack.bytes}, client);
+  }
+  void put_chunk(const TestPack& pack, std::uint32_t ordinal, std::string_view client = "op-1") {
+    put_object(pack.id, ordinal, pack.encoded[ordinal], client);
+  }
+  void put_object(const Hash256& pack, std::uint32_t ordinal, const Bytes& bytes, std::string_view client = "op-1") {
+    for (std::size_t at = 0; at < bytes.size(); at += limits_piece_) {
+      const auto size = std::min(limits_piece_, bytes.size() - at);
+      put({wire::PutKind::chunk, pack, ordinal, static_cast<std::uint32_t>(bytes.size()), static_cast<std::uint32_t>(at),
+           to_bytes(ByteView(bytes).subspan(at, size))},
+          client);
+    }
+  }
+  void upload(const TestPack& pack, std::string_view client = "op-1") {
+    put_directory(pack, client);
+    settle();
+    for (std::uint32_t i = 0; i < pack.encoded.size(); ++i) put_chunk(pack, i, client);
+    settle();
+  }
+  std::vector<wire::Stored> stored(std::string_view client = "op-1") const {
+    std::vector<wire::Stored> out;
+    for (const auto& published : broker_->on(topics().stored(device_id(client)))) {
+      auto decoded = wire::decode_stored(published.payload);
+      EXPECT_TRUE(decoded.has_value());
+      if (decoded.has_value()) out.push_back(*decoded);
+    }
+    return out;
+  }
+  Verdict publish(const Bytes& envelope, std::string_view group = "plant-7", bool retain = true) {
+    return send("op-1", topics().manifest(group_path(group)), envelope, retain);
+  }
+  Verdict publish(const wire::Manifest& manifest) { return publish(seal_manifest(manifest), manifest.groups[0].str()); }
+  // The pack uploaded, the manifest taken.
+  Hash256 release(std::uint64_t sequence, const TestPack& pack) {
+    upload(pack);
+    const auto manifest = make_manifest(pack, sequence);
+    EXPECT_EQ(publish(manifest), Verdict::route);
+    settle();
+    return rollout_of(manifest);
+  }
+  nlohmann::json control(const std::string& request, const Sender& sender = {"op-1", "", true}) {
+    const auto before = broker_->on(topics().control_response()).size();
+    service_->on_control(sender, request, now_);
+    settle();
+    const auto responses = broker_->on(topics().control_response());
+    EXPECT_EQ(responses.size(), before + 1);
+    if (responses.size() <= before) return {};
+    return nlohmann::json::parse(as_text(responses.back().payload), nullptr, false);
+  }
+  // One command; its response.
+  nlohmann::json command(nlohmann::json command) {
+    const auto answer = control(nlohmann::json{{"commands", {std::move(command)}}}.dump());
+    return answer.contains("responses") ? answer["responses"][0] : nlohmann::json{};
+  }
+  nlohmann::json status(const Hash256& rollout) const {
+    const auto found = broker_->retained.find(topics().status(rollout.short_hex()));
+    if (found == broker_->retained.end()) return {};
+    return nlohmann::json::parse(as_text(found->second), nullptr, false);
+  }
+  std::optional<wire::Gate> gate(std::string_view group) const {
+    const auto found = broker_->retained.find(topics().gate(group_path(group)));
+    if (found == broker_->retained.end()) return std::nullopt;
+    const auto trust = trust::TrustStore::from_pinned(options_.pinned_root);
+    const auto envelope = trust->open_gate(found->second);
+    EXPECT_TRUE(envelope.has_value()) << envelope.error().message;
+    return *wire::decode_gate(envelope->payload);
+  }
+
+  // --- devices ---
+  Verdict hello(TestDevice& device) { return from(device, wire::TopicKind::device_hello, device.hello()); }
+  Verdict report(TestDevice& device, const Hash256& rollout, wire::Step step) {
+    return from(device, wire::TopicKind::device_report, device.report(rollout, step));
+  }
+  Verdict from(const TestDevice& device, wire::TopicKind kind, const Bytes& payload) {
+    return send(device.id.str(), topics().device(device.id, kind), payload);
+  }
+  Verdict fetch(const TestDevice& device, const wire::Fetch& fetch) {
+    return from(device, wire::TopicKind::device_fetch, wire::encode(fetch));
+  }
+  std::vector<wire::Ack> acks(const TestDevice& device) const {
+    std::vector<wire::Ack> out;
+    for (const auto& published : broker_->on(topics().device(device.id, wire::TopicKind::device_ack))) {
+      out.push_back(*wire::decode_ack(published.payload));
+    }
+    return out;
+  }
+  std::vector<wire::ChunkPiece> pieces(const TestDevice& device) const {
+    std::vector<wire::ChunkPiece> out;
+    for (const auto& published : broker_->on(topics().device(device.id, wire::TopicKind::device_chunk))) {
+      EXPECT_EQ(published.qos, 0);
+      EXPECT_FALSE(published.retain);
+      out.push_back(*wire::decode_chunk_piece(published.payload));
+    }
+    return out;
+  }
+  void forget_published() { broker_->published.clear(); }
+
+ private:
+  static constexpr std::size_t limits_piece_ = 64 * 1024;
+  ServiceOptions options_{
+      .topics = {}, .gate_key = test_key(kGateKey), .pinned_root = {}, .operators = {}, .transfer_log = {}, .window_bytes_max = 0};
+  storage::MemoryStore store_;
+  std::unique_ptr<FakeBroker> broker_ = std::make_unique<FakeBroker>();
+  std::unique_ptr<Service> service_;
+  Now now_{{1'760'000'100'000}, {1'000'000}};
+};
+
+}  // namespace instar::broker

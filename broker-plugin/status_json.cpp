@@ -1,0 +1,142 @@
+#include "broker-plugin/status_json.hpp"
+
+#include <algorithm>
+
+namespace instar::broker {
+namespace {
+
+// Distinct reasons in a status: the most frequent ones.
+constexpr std::size_t kReasonsMax = 16;
+
+Json groups_json(const std::vector<GroupPath>& groups) {
+  Json out = Json::array();
+  for (const auto& group : groups) out.push_back(group.str());
+  return out;
+}
+
+Json reasons_json(const rollout::Counts& counts) {
+  std::vector<std::pair<rollout::ReasonKey, std::uint64_t>> reasons(counts.reasons.begin(), counts.reasons.end());
+  std::stable_sort(reasons.begin(), reasons.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  if (reasons.size() > kReasonsMax) reasons.resize(kReasonsMax);
+  Json out = Json::array();
+  for (const auto& [key, count] : reasons) {
+    out.push_back({{"code", code_name(key.first)}, {"reason", key.second}, {"count", count}});
+  }
+  return out;
+}
+
+Json revision_json(const std::optional<wire::RevisionInfo>& revision) {
+  if (!revision.has_value()) return nullptr;
+  return {{"product", revision->product},
+          {"release", revision->release},
+          {"sequence", revision->sequence},
+          {"rollout", revision->manifest.short_hex()}};
+}
+
+Json report_json(const rollout::ReportSummary& report) {
+  return {{"sequence", report.sequence},
+          {"rollout", report.rollout.is_zero() ? Json() : Json(report.rollout.short_hex())},
+          {"attempt", report.attempt},
+          {"step", wire::step_name(report.step)},
+          {"code", code_name(report.code)},
+          {"reason", report.reason},
+          {"bytes_fetched", report.bytes_fetched},
+          {"received_ms", report.received.value}};
+}
+
+}  // namespace
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json counts_json(const rollout::Counts& counts) {
+  Json out = Json::object();
+  // `idle` is no state of a member.
+  for (std::size_t step = 1; step < rollout::kStepCount; ++step) {
+    out[std::string(wire::step_name(static_cast<wire::Step>(step)))] = counts.by_step[step];
+  }
+  return out;
+}
+
+Json status_json(const Hash256& hash, const rollout::Rollout& rollout) {
+  const auto& record = rollout.record;
+  Json out;
+  out["format"] = 1;
+  out["rollout"] = hash.short_hex();
+  out["product"] = record.product;
+  out["release"] = record.release;
+  out["sequence"] = record.sequence;
+  out["groups"] = groups_json(record.groups);
+  out["state"] = rollout.state_name();
+  out["wave"] = record.wave;
+  out["devices"] = rollout.counts.devices;
+  out["counts"] = counts_json(rollout.counts);
+  out["bytes_sent"] = rollout.counts.bytes_sent;
+  out["bytes_full"] = rollout.counts.bytes_full;
+  out["started_ms"] = record.started.value;
+  out["updated_ms"] = rollout.updated.value;
+  out["reasons"] = reasons_json(rollout.counts);
+  return out;
+}
+
+Json refused_json(const Hash256& hash, const Error& error, WallMs now) {
+  Json out;
+  out["format"] = 1;
+  out["rollout"] = hash.short_hex();
+  out["state"] = "refused";
+  out["code"] = code_name(error.code);
+  out["reason"] = error.message;
+  out["updated_ms"] = now.value;
+  return out;
+}
+
+Json member_json(const rollout::MemberRecord& member) {
+  Json out;
+  out["step"] = wire::step_name(member.step);
+  out["attempt"] = member.attempt;
+  out["code"] = code_name(member.code);
+  out["reason"] = member.reason;
+  out["pack_kind"] = artifact::pack_kind_name(member.pack_kind);
+  out["bytes_planned"] = member.bytes_planned;
+  out["bytes_fetched"] = member.bytes_fetched;
+  out["bytes_full"] = member.bytes_full;
+  out["bytes_sent"] = member.bytes_sent;
+  out["downtime_ms"] = member.downtime_ms;
+  out["switch_ms"] = member.switch_ms;
+  out["updated_ms"] = member.updated.value;
+  return out;
+}
+
+Json device_json(const DeviceId& id, const rollout::Device& device, bool online, bool verbose) {
+  const auto& record = device.record;
+  Json out;
+  out["device"] = id.str();
+  out["online"] = online;
+  out["last_seen_ms"] = record.last_seen.value;
+  out["product"] = record.product;
+  out["groups"] = groups_json(record.groups);
+  out["running"] = revision_json(record.running);
+  out["target"] = device.target.has_value() ? Json(device.target->short_hex()) : Json();
+  if (!verbose) return out;
+  out["previous"] = revision_json(record.previous);
+  out["public_key"] = to_hex(record.key.bytes);
+  out["architecture"] = record.architecture;
+  out["kernel"] = record.kernel;
+  out["client_version"] = record.client_version;
+  out["memory_bytes"] = record.memory_bytes;
+  out["free_bytes"] = record.free_bytes;
+  out["metered"] = record.metered;
+  out["root_version"] = record.root_version;
+  out["boot"] = record.boot;
+  out["connect"] = record.connect;
+  out["degraded"] = record.degraded;
+  out["applied_sequence"] = record.applied_sequence;
+  out["bytes_sent"] = record.bytes_sent;
+  out["first_seen_ms"] = record.first_seen.value;
+  out["last_reports"] = Json::array();
+  for (const auto& report : record.last_reports) out["last_reports"].push_back(report_json(report));
+  return out;
+}
+
+}  // namespace instar::broker

@@ -1,0 +1,28 @@
+// Rollouts and devices as JSON, for operators. docs/formats/status.md, docs/formats/control.md
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/base/error.hpp"
+#include "core/rollout/tracker.hpp"
+
+namespace instar::broker {
+
+// Keys in the order in which they are set, for people's sake.
+using Json = nlohmann::ordered_json;
+
+// Never throws: bytes that are not UTF-8 are replaced.
+[[nodiscard]] std::string dump(const Json& json);
+
+// The retained `r/<rollout>/status`.
+[[nodiscard]] Json status_json(const Hash256& hash, const rollout::Rollout& rollout);
+// The same topic's word on a manifest that was not taken; not retained.
+[[nodiscard]] Json refused_json(const Hash256& hash, const Error& error, WallMs now);
+
+[[nodiscard]] Json counts_json(const rollout::Counts& counts);
+[[nodiscard]] Json member_json(const rollout::MemberRecord& member);
+// `verbose`: everything; otherwise what a list needs.
+[[nodiscard]] Json device_json(const DeviceId& id, const rollout::Device& device, bool online, bool verbose);
+
+}  // namespace instar::broker

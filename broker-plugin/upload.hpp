@@ -1,0 +1,102 @@
+// Takes packs from operators, piece by piece: what is whole is verified, what is verified is committed, what is durable is
+// answered. Memory is bounded: one object a client, and a bound over all of them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "core/artifact/pack.hpp"
+#include "core/base/ids.hpp"
+#include "core/wire/messages.hpp"
+#include "storage/store.hpp"
+
+namespace instar::broker {
+
+struct UploadOptions {
+  std::size_t assembly_bytes_max = 48 * 1024 * 1024;  // unfinished objects of all clients
+  std::size_t writing_bytes_max = 16 * 1024 * 1024;   // chunks handed to the store and not yet durable
+  std::size_t clients_max = 64;
+  std::size_t packs_max = 16;  // uploads under way
+};
+
+class Upload {
+ public:
+  using Send = std::function<void(const DeviceId& client, const wire::Stored&)>;
+  // Commits, and calls back when durable; not at all on failure (then reset() follows).
+  using Commit = std::function<void(storage::Batch, std::function<void()>)>;
+
+  Upload(storage::Store& store, std::unordered_set<Hash256>& complete_packs, Commit commit, Send send, UploadOptions options = {});
+
+  // A piece from a client that may upload. Errors are answered and returned (for the log).
+  [[nodiscard]] Status put(const DeviceId& client, const wire::Put& put);
+  void drop(const DeviceId& client);
+  // Sends the answers that have gathered. Once a tick; O(1) when there are none.
+  void send_answers();
+  // The store was loaded again: what was under way starts anew, when clients send their directories again.
+  void reset();
+  [[nodiscard]] std::size_t assembly_bytes() const noexcept { return assembly_bytes_; }
+
+ private:
+  struct Assembly {
+    wire::PutKind kind = wire::PutKind::directory;
+    Hash256 pack;
+    std::uint32_t ordinal = 0;
+    std::uint32_t total_bytes = 0;
+    Bytes data;
+    bool failed = false;  // answered with an error: what is still coming of the same object is passed over
+  };
+  struct Pack {
+    artifact::PackDirectory directory;
+    std::vector<std::pair<Hash256, std::uint32_t>> by_hash;  // chunk → ordinal, sorted
+    std::vector<bool> have;
+    std::uint32_t missing = 0;
+    std::uint32_t looked_up = 0;  // ordinals of which the store has been asked
+    bool ready = false;           // all of them answered, and the directory is durable
+    bool completing = false;      // its completeness is being written
+    std::set<DeviceId> asked;     // clients whose directory is to be answered
+    std::set<DeviceId> clients;   // to tell of completeness
+    std::uint64_t used = 0;       // for dropping the one used longest ago
+  };
+  struct Answer {
+    std::vector<std::uint32_t> durable;
+    bool complete = false;
+  };
+
+  [[nodiscard]] Status assemble(const DeviceId& client, const wire::Put& put, bool& whole);
+  [[nodiscard]] Status take_directory(const DeviceId& client, const Hash256& pack, const Bytes& bytes);
+  [[nodiscard]] Status take_chunk(const DeviceId& client, const Hash256& pack, std::uint32_t ordinal, Bytes bytes);
+  void look_up(const Hash256& id);
+  void looked_up(const Hash256& id, std::uint32_t first, const Result<std::vector<bool>>& found);
+  void answer_directory(const Hash256& id, Pack& pack);
+  static void mark(Pack& pack, std::uint32_t ordinal);
+  void complete_if_whole(const Hash256& id, Pack& pack);
+  void make_room();
+  void answer_error(const DeviceId& client, const Hash256& pack, const Error& error);
+  void forget_assembly(const DeviceId& client);
+
+  storage::Store& store_;
+  std::unordered_set<Hash256>& complete_packs_;
+  Commit commit_;
+  Send send_;
+  UploadOptions options_;
+  std::map<DeviceId, Assembly> assemblies_;
+  std::map<Hash256, Pack> packs_;
+  std::map<std::pair<DeviceId, Hash256>, Answer> answers_;
+  std::size_t assembly_bytes_ = 0;
+  std::size_t writing_bytes_ = 0;
+  std::uint64_t uses_ = 0;
+  std::shared_ptr<Upload*> self_;
+};
+
+// Ascending ordinals as ranges.
+[[nodiscard]] std::vector<wire::OrdinalRange> to_ranges(const std::vector<std::uint32_t>& ordinals);
+// At most `ranges_max`, by taking in what lies between the nearest ones: for lists where naming too much does no harm.
+[[nodiscard]] std::vector<wire::OrdinalRange> coarsen(std::vector<wire::OrdinalRange> ranges, std::size_t ranges_max);
+
+}  // namespace instar::broker

@@ -1,0 +1,296 @@
+#include "core/rollout/record.hpp"
+
+#include "core/base/assert.hpp"
+
+namespace instar::rollout {
+namespace {
+
+constexpr std::uint8_t kRecordVersion = 1;
+// Elements of any list in a record: far above what limits.hpp lets in, far below what would hurt.
+constexpr std::uint32_t kListMax = 4096;
+
+class Writer {
+ public:
+  Writer() { u8(kRecordVersion); }
+  void u8(std::uint8_t value) { out_.push_back(value); }
+  void u32(std::uint32_t value) { integer(value, 4); }
+  void u64(std::uint64_t value) { integer(value, 8); }
+  void time(WallMs value) { u64(static_cast<std::uint64_t>(value.value)); }
+  void text(std::string_view value) {
+    u32(static_cast<std::uint32_t>(value.size()));
+    raw(as_bytes(value));
+  }
+  void raw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
+  template <typename List, typename Each>
+  void list(const List& values, Each each) {
+    INSTAR_ASSERT(values.size() <= kListMax);
+    u32(static_cast<std::uint32_t>(values.size()));
+    for (const auto& value : values) each(value);
+  }
+  [[nodiscard]] Bytes take() { return std::move(out_); }
+
+ private:
+  void integer(std::uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) out_.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+  }
+  Bytes out_;
+};
+
+// Past the end, or past a bound, everything reads as zero and ok() turns false.
+class Reader {
+ public:
+  explicit Reader(ByteView bytes) : left_(bytes), version_(u8()) {}
+  [[nodiscard]] std::uint8_t version() const { return version_; }
+  [[nodiscard]] bool ok() const { return ok_; }
+  [[nodiscard]] bool ended() const { return ok_ && left_.empty(); }
+  void spoil() { ok_ = false; }
+
+  std::uint8_t u8() { return static_cast<std::uint8_t>(integer(1)); }
+  std::uint32_t u32() { return static_cast<std::uint32_t>(integer(4)); }
+  std::uint64_t u64() { return integer(8); }
+  WallMs time() { return {static_cast<std::int64_t>(u64())}; }
+  std::string text() { return std::string(as_text(raw(u32()))); }
+  ByteView raw(std::size_t size) {
+    if (size > left_.size()) {
+      ok_ = false;
+      left_ = {};
+      return {};
+    }
+    const auto out = left_.first(size);
+    left_ = left_.subspan(size);
+    return out;
+  }
+  template <typename Enum>
+  Enum enumeration(Enum last) {
+    const auto value = u8();
+    if (value > static_cast<std::uint8_t>(last)) ok_ = false;
+    return ok_ ? static_cast<Enum>(value) : Enum{};
+  }
+  Hash256 hash() {
+    const auto bytes = Hash256::from_bytes(raw(32));
+    return bytes.value_or(Hash256{});
+  }
+  template <typename Each>
+  void list(Each each) {
+    const auto count = u32();
+    if (count > kListMax) ok_ = false;
+    for (std::uint32_t i = 0; ok_ && i < count; ++i) each();
+  }
+
+ private:
+  std::uint64_t integer(std::size_t size) {
+    const auto bytes = raw(size);
+    std::uint64_t value = 0;
+    for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | bytes[i];
+    return value;
+  }
+  ByteView left_;
+  bool ok_ = true;
+  std::uint8_t version_;
+};
+
+template <typename Record>
+Result<Record> finish(const Reader& reader, Record record, std::string_view what) {
+  if (reader.ended()) return record;
+  return fail(Code::corrupt, "the " + std::string(what) + " record in the store is damaged");
+}
+
+Status check_version(const Reader& reader, std::string_view what) {
+  if (reader.version() == kRecordVersion) return {};
+  const auto number = std::to_string(reader.version());
+  if (reader.version() == 0) return fail(Code::corrupt, "the " + std::string(what) + " record in the store is damaged");
+  return fail(Code::unsupported, "the " + std::string(what) + " record in the store is of version " + number + ", later than this program");
+}
+
+void write_groups(Writer& out, const std::vector<GroupPath>& groups) {
+  out.list(groups, [&](const GroupPath& group) { out.text(group.str()); });
+}
+
+std::vector<GroupPath> read_groups(Reader& in) {
+  std::vector<GroupPath> groups;
+  in.list([&] {
+    auto group = GroupPath::parse(in.text());
+    if (!group.has_value()) return in.spoil();
+    groups.push_back(std::move(*group));
+  });
+  return groups;
+}
+
+void write_revision(Writer& out, const std::optional<wire::RevisionInfo>& revision) {
+  out.u8(revision.has_value() ? 1 : 0);
+  if (!revision.has_value()) return;
+  out.text(revision->product);
+  out.text(revision->release);
+  out.u64(revision->sequence);
+  out.raw(revision->manifest.bytes);
+  out.list(revision->artifacts, [&](const Hash256& artifact) { out.raw(artifact.bytes); });
+}
+
+std::optional<wire::RevisionInfo> read_revision(Reader& in) {
+  if (in.u8() == 0) return std::nullopt;
+  wire::RevisionInfo revision;
+  revision.product = in.text();
+  revision.release = in.text();
+  revision.sequence = in.u64();
+  revision.manifest = in.hash();
+  in.list([&] { revision.artifacts.push_back(in.hash()); });
+  return revision;
+}
+
+void write_summary(Writer& out, const ReportSummary& report) {
+  out.u64(report.sequence);
+  out.raw(report.rollout.bytes);
+  out.u32(report.attempt);
+  out.u8(static_cast<std::uint8_t>(report.step));
+  out.u32(static_cast<std::uint32_t>(report.code));
+  out.text(report.reason);
+  out.u64(report.bytes_fetched);
+  out.time(report.received);
+}
+
+Code read_code(Reader& in) {
+  return static_cast<Code>(in.u32() & 0xffff);
+}
+
+ReportSummary read_summary(Reader& in) {
+  ReportSummary report;
+  report.sequence = in.u64();
+  report.rollout = in.hash();
+  report.attempt = in.u32();
+  report.step = in.enumeration(wire::Step::failed);
+  report.code = read_code(in);
+  report.reason = in.text();
+  report.bytes_fetched = in.u64();
+  report.received = in.time();
+  return report;
+}
+
+}  // namespace
+
+Bytes encode(const RolloutRecord& record) {
+  Writer out;
+  out.text(record.product);
+  out.text(record.release);
+  out.u64(record.sequence);
+  write_groups(out, record.groups);
+  out.u8(static_cast<std::uint8_t>(record.state));
+  out.u64(record.issue);
+  out.u32(record.wave);
+  out.list(record.wave_opened, [&](WallMs opened) { out.time(opened); });
+  out.u32(record.retry_epoch);
+  out.u64(record.order);
+  out.time(record.started);
+  out.time(record.updated);
+  return out.take();
+}
+
+Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
+  Reader in(bytes);
+  INSTAR_CHECK(check_version(in, "rollout"));
+  RolloutRecord record;
+  record.product = in.text();
+  record.release = in.text();
+  record.sequence = in.u64();
+  record.groups = read_groups(in);
+  record.state = in.enumeration(RolloutState::aborted);
+  record.issue = in.u64();
+  record.wave = in.u32();
+  in.list([&] { record.wave_opened.push_back(in.time()); });
+  record.retry_epoch = in.u32();
+  record.order = in.u64();
+  record.started = in.time();
+  record.updated = in.time();
+  return finish(in, std::move(record), "rollout");
+}
+
+Bytes encode(const MemberRecord& record) {
+  Writer out;
+  out.u8(static_cast<std::uint8_t>(record.step));
+  out.u32(record.attempt);
+  out.u32(static_cast<std::uint32_t>(record.code));
+  out.text(record.reason);
+  out.u64(record.bytes_planned);
+  out.u64(record.bytes_fetched);
+  out.u64(record.bytes_full);
+  out.u64(record.bytes_sent);
+  out.u8(static_cast<std::uint8_t>(record.pack_kind));
+  out.u32(record.downtime_ms);
+  out.u32(record.switch_ms);
+  out.u64(record.report_sequence);
+  out.time(record.updated);
+  return out.take();
+}
+
+Result<MemberRecord> decode_member_record(ByteView bytes) {
+  Reader in(bytes);
+  INSTAR_CHECK(check_version(in, "member"));
+  MemberRecord record;
+  record.step = in.enumeration(wire::Step::failed);
+  record.attempt = in.u32();
+  record.code = read_code(in);
+  record.reason = in.text();
+  record.bytes_planned = in.u64();
+  record.bytes_fetched = in.u64();
+  record.bytes_full = in.u64();
+  record.bytes_sent = in.u64();
+  record.pack_kind = in.enumeration(artifact::PackKind::delta);
+  record.downtime_ms = in.u32();
+  record.switch_ms = in.u32();
+  record.report_sequence = in.u64();
+  record.updated = in.time();
+  return finish(in, std::move(record), "member");
+}
+
+Bytes encode(const DeviceRecord& record) {
+  Writer out;
+  out.raw(record.key.bytes);
+  out.text(record.product);
+  write_groups(out, record.groups);
+  out.text(record.architecture);
+  out.text(record.kernel);
+  out.text(record.client_version);
+  out.u64(record.memory_bytes);
+  out.u64(record.free_bytes);
+  out.u8(record.metered ? 1 : 0);
+  write_revision(out, record.running);
+  write_revision(out, record.previous);
+  out.u64(record.applied_sequence);
+  out.u32(record.boot);
+  out.u32(record.connect);
+  out.u32(record.root_version);
+  out.list(record.degraded, [&](const std::string& text) { out.text(text); });
+  out.u64(record.bytes_sent);
+  out.time(record.first_seen);
+  out.time(record.last_seen);
+  out.list(record.last_reports, [&](const ReportSummary& report) { write_summary(out, report); });
+  return out.take();
+}
+
+Result<DeviceRecord> decode_device_record(ByteView bytes) {
+  Reader in(bytes);
+  INSTAR_CHECK(check_version(in, "device"));
+  DeviceRecord record;
+  record.key.bytes = in.hash().bytes;
+  record.product = in.text();
+  record.groups = read_groups(in);
+  record.architecture = in.text();
+  record.kernel = in.text();
+  record.client_version = in.text();
+  record.memory_bytes = in.u64();
+  record.free_bytes = in.u64();
+  record.metered = in.u8() != 0;
+  record.running = read_revision(in);
+  record.previous = read_revision(in);
+  record.applied_sequence = in.u64();
+  record.boot = in.u32();
+  record.connect = in.u32();
+  record.root_version = in.u32();
+  in.list([&] { record.degraded.push_back(in.text()); });
+  record.bytes_sent = in.u64();
+  record.first_seen = in.time();
+  record.last_seen = in.time();
+  in.list([&] { record.last_reports.push_back(read_summary(in)); });
+  return finish(in, std::move(record), "device");
+}
+
+}  // namespace instar::rollout

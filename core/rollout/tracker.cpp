@@ -1,0 +1,183 @@
+// Events from devices.
+#include "core/rollout/tracker.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::rollout {
+
+Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effects) {
+  const auto found = devices_.find(hello.device);
+  if (found == devices_.end() && devices_.size() >= limits::kDevicesMax) {
+    return fail(Code::unavailable, "the broker keeps at most " + std::to_string(limits::kDevicesMax) +
+                                       " devices: forget those that are gone (instar devices forget)");
+  }
+  if (found != devices_.end() && found->second.record.key != hello.key) {
+    return fail(Code::untrusted_key, "device " + hello.device.str() +
+                                         " is known here by another key; if it was made anew on purpose, an operator must forget it first "
+                                         "(control command forgetDevice)");
+  }
+  if (found != devices_.end() && via == Via::bridge) {
+    const auto& known = found->second.record;
+    if (std::tie(hello.boot, hello.connect) < std::tie(known.boot, known.connect)) {
+      return fail(Code::stale, "device " + hello.device.str() + ": an older hello than one heard already");
+    }
+  }
+  auto& device = devices_[hello.device];
+  auto& record = device.record;
+  if (found == devices_.end()) {
+    record.key = hello.key;
+    record.first_seen = now.wall;
+    effects.emplace_back(Note{5, "device " + hello.device.str() + " is new; its key is pinned"});
+  }
+  record.product = hello.product;
+  record.groups = hello.groups;
+  record.architecture = hello.architecture;
+  record.kernel = hello.kernel;
+  record.client_version = hello.client_version;
+  record.memory_bytes = hello.memory_bytes;
+  record.free_bytes = hello.free_bytes;
+  record.metered = hello.metered;
+  record.running = hello.running;
+  record.previous = hello.previous;
+  record.boot = hello.boot;
+  record.connect = hello.connect;
+  record.root_version = hello.root_version;
+  record.degraded = hello.degraded;
+  record.last_seen = now.wall;
+  // Higher than ours only when this store has lost what an earlier one had acked.
+  record.applied_sequence = std::max(record.applied_sequence, hello.acked_sequence);
+  place(hello.device, device, &effects);
+  // With a report still to come, that report says it better.
+  if (hello.last_sequence <= record.applied_sequence) adopt_hello(hello, device, now, effects);
+  effects.emplace_back(SaveDevice{hello.device, encode(record)});
+  effects.emplace_back(SendAck{hello.device, {record.applied_sequence, Code::ok, ""}});
+  return {};
+}
+
+// Takes over where the device is in a rollout that it has told nothing about here.
+void Tracker::adopt_hello(const wire::Hello& hello, Device& device, Now now, Effects& effects) {
+  if (hello.step == wire::Step::idle) return;
+  const auto rollout = rollouts_.find(hello.rollout);
+  if (rollout == rollouts_.end()) return;
+  MemberRecord member;
+  if (const auto known = rollout->second.members.find(hello.device); known != rollout->second.members.end()) member = known->second.record;
+  if (member.step == hello.step && member.attempt == hello.attempt) return;
+  if (!may_follow(member.step, member.attempt, hello.step, hello.attempt)) return;
+  member.step = hello.step;
+  member.attempt = hello.attempt;
+  member.code = Code::ok;
+  member.reason.clear();
+  member.report_sequence = device.record.applied_sequence;
+  member.updated = now.wall;
+  save_member(hello.rollout, hello.device, std::move(member), effects);
+}
+
+Status Tracker::report(const wire::Report& report, Now now, Effects& effects) {
+  const auto found = devices_.find(report.device);
+  if (found == devices_.end()) {
+    return fail(Code::not_found, "device " + report.device.str() + " is not known here: it must say hello first");
+  }
+  auto& device = found->second;
+  if (report.sequence == device.record.applied_sequence + 1) {
+    apply(report, device, now, effects);
+  }
+  effects.emplace_back(SendAck{report.device, {device.record.applied_sequence, Code::ok, ""}});
+  return {};
+}
+
+void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects& effects) {
+  auto& record = device.record;
+  record.applied_sequence = report.sequence;
+  record.last_seen = now.wall;
+  if (report.running.has_value()) record.running = report.running;
+  record.last_reports.push_back(
+      {report.sequence, report.rollout, report.attempt, report.step, report.code, report.reason, report.bytes_fetched, now.wall});
+  if (record.last_reports.size() > kLastReportsMax) record.last_reports.erase(record.last_reports.begin());
+
+  if (const auto rollout = rollouts_.find(report.rollout); rollout != rollouts_.end()) {
+    MemberRecord member;
+    const auto known = rollout->second.members.find(report.device);
+    if (known != rollout->second.members.end()) member = known->second.record;
+    if (may_follow(member.step, member.attempt, report.step, report.attempt)) {
+      member.step = report.step;
+      member.attempt = report.attempt;
+      member.code = report.code;
+      member.reason = report.reason;
+      member.bytes_planned = report.bytes_planned;
+      member.bytes_fetched = report.bytes_fetched;
+      member.bytes_full = report.bytes_full;
+      member.pack_kind = report.pack_kind;
+      if (report.downtime_ms > 0) member.downtime_ms = report.downtime_ms;
+      if (report.switch_ms > 0) member.switch_ms = report.switch_ms;
+      member.report_sequence = report.sequence;
+      member.updated = now.wall;
+      save_member(report.rollout, report.device, std::move(member), effects);
+    } else {
+      effects.emplace_back(Note{4, "device " + report.device.str() + " reports " + std::string(wire::step_name(report.step)) + " after " +
+                                       std::string(wire::step_name(member.step)) + " in attempt " + std::to_string(report.attempt) +
+                                       ": not counted"});
+    }
+  } else if (report.code != Code::ok) {
+    effects.emplace_back(
+        Note{4, "device " + report.device.str() + " reports " + std::string(code_name(report.code)) + ": " + report.reason});
+  }
+  place(report.device, device, &effects);
+  effects.emplace_back(SaveDevice{report.device, encode(record)});
+}
+
+void Tracker::sent(const DeviceId& id, std::uint64_t rollout, std::uint64_t bytes) {
+  const auto device = devices_.find(id);
+  if (device == devices_.end()) return;
+  device->second.record.bytes_sent += bytes;
+  devices_with_new_bytes_.insert(id);
+  const auto hash = by_prefix(rollout);
+  if (!hash.has_value()) return;
+  auto& entry = rollouts_.at(*hash);
+  const auto member = entry.members.find(id);
+  if (member == entry.members.end()) return;
+  member->second.record.bytes_sent += bytes;
+  entry.counts.bytes_sent += bytes;
+  members_with_new_bytes_.emplace(*hash, id);
+}
+
+void Tracker::save_bytes(Effects& effects) {
+  for (const auto& id : devices_with_new_bytes_) {
+    const auto device = devices_.find(id);
+    if (device != devices_.end()) effects.emplace_back(SaveDevice{id, encode(device->second.record)});
+  }
+  std::set<Hash256> changed;
+  for (const auto& [hash, id] : members_with_new_bytes_) {
+    const auto rollout = rollouts_.find(hash);
+    if (rollout == rollouts_.end()) continue;
+    const auto member = rollout->second.members.find(id);
+    if (member == rollout->second.members.end()) continue;
+    member->second.stored = true;
+    effects.emplace_back(SaveMember{hash, id, encode(member->second.record)});
+    changed.insert(hash);
+  }
+  for (const auto& hash : changed) effects.emplace_back(ShowStatus{hash});
+  devices_with_new_bytes_.clear();
+  members_with_new_bytes_.clear();
+}
+
+Status Tracker::forget(const DeviceId& id, Effects& effects) {
+  const auto device = devices_.find(id);
+  if (device == devices_.end()) return fail(Code::not_found, "no device " + id.str() + " is known here");
+  for (auto& [hash, rollout] : rollouts_) drop_member(hash, id, &effects);
+  devices_.erase(device);
+  devices_with_new_bytes_.erase(id);
+  effects.emplace_back(RemoveDevice{id});
+  effects.emplace_back(Note{5, "device " + id.str() + " is forgotten; the next hello under this name pins a new key"});
+  return {};
+}
+
+const Device* Tracker::device(const DeviceId& id) const noexcept {
+  const auto found = devices_.find(id);
+  return found == devices_.end() ? nullptr : &found->second;
+}
+
+}  // namespace instar::rollout

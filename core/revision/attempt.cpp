@@ -110,6 +110,7 @@ void Engine::open_staging() {
   close_session();
   packs_.clear();
   refusals_.clear();
+  finish_asked_ = false;
   fetch_after_.reset();
   retry_at_.reset();
   retry_due_ = false;

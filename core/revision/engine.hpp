@@ -131,6 +131,8 @@ class Engine {
   void on_fault(const wire::ChunkPiece& piece);
   void plan();
   void advance();
+  void finish_staging();
+  void want_more();
   void feed(PackFetch& pack);
   void close_session();
   void send(const std::vector<wire::Fetch>& fetches);
@@ -186,6 +188,7 @@ class Engine {
   std::uint16_t session_count_ = 0;
   std::optional<MonotonicMs> fetch_after_;  // the broker could not serve: not before
   std::int64_t fault_pause_ms_ = 0;
+  bool finish_asked_ = false;
   MonotonicMs progress_;  // of the stager
   std::uint64_t bytes_persisted_ = 0;
   std::optional<MonotonicMs> gap_at_;  // when the last one was seen

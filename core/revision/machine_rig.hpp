@@ -219,8 +219,10 @@ class Rig {
   }
 
   void connect() {
+    if (!machine) return;
     connected = true;
     give(Connected{});
+    if (!machine) return;
     for (const auto& filter : machine->subscriptions()) {
       const auto found = retained.find(filter.first);
       if (found != retained.end()) hear(found->first, found->second);

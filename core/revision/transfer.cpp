@@ -91,7 +91,7 @@ void Engine::on(const StagingWants& event) {
   pack->told = true;
   pack->exact = event.exact;
   pack->was_inexact = pack->was_inexact || !event.exact;
-  if (state_.phase == Phase::staging && !pack->all_durable()) enter(Trigger::more_wanted);
+  if (state_.phase == Phase::staging && !pack->all_durable()) want_more();
   plan();
   advance();
 }
@@ -121,6 +121,18 @@ void Engine::plan() {
   report(about_candidate(wire::Step::fetching, Code::ok, exact ? "" : "the head of the pack says how much more is wanted"));
 }
 
+// Nothing is wanted any more. After a restart in this very phase the stager is asked again, and the report is out already.
+void Engine::finish_staging() {
+  if (finish_asked_) return;
+  finish_asked_ = true;
+  close_session();
+  if (state_.phase == Phase::fetching) {
+    enter(Trigger::all_durable);
+    report(about_candidate(wire::Step::staging, Code::ok, ""));
+  }
+  emit(FinishStaging{state_.candidate->number});
+}
+
 PackFetch* Engine::next_pack() noexcept {
   const bool exact = std::ranges::all_of(packs_, &PackFetch::exact);
   for (auto& pack : packs_) {
@@ -130,13 +142,9 @@ PackFetch* Engine::next_pack() noexcept {
 }
 
 void Engine::advance() {
-  if (state_.phase != Phase::fetching || packs_.empty() || !std::ranges::all_of(packs_, &PackFetch::told)) return;
-  if (std::ranges::all_of(packs_, [](const PackFetch& pack) { return pack.exact && pack.all_durable(); })) {
-    close_session();
-    enter(Trigger::all_durable);
-    report(about_candidate(wire::Step::staging, Code::ok, ""));
-    return emit(FinishStaging{state_.candidate->number});
-  }
+  if (state_.phase != Phase::fetching && state_.phase != Phase::staging) return;
+  if (packs_.empty() || !std::ranges::all_of(packs_, &PackFetch::told)) return;
+  if (std::ranges::all_of(packs_, [](const PackFetch& pack) { return pack.exact && pack.all_durable(); })) return finish_staging();
   if (!connected_) return;
   if (fetch_after_ && now_.monotonic < *fetch_after_) return;
   fetch_after_.reset();
@@ -148,6 +156,11 @@ void Engine::advance() {
     close_session();
   }
   if (auto* pack = next_pack()) feed(*pack);
+}
+
+void Engine::want_more() {
+  finish_asked_ = false;
+  enter(Trigger::more_wanted);
 }
 
 // Gives the session more to ask for, or opens one.
@@ -275,7 +288,7 @@ void Engine::on(const ChunkRefused& event) {
   if (chunk->state == PackFetch::ChunkState::asked) close_session();
   chunk->state = PackFetch::ChunkState::wanted;
   chunk->offset = 0;
-  if (state_.phase == Phase::staging) enter(Trigger::more_wanted);
+  if (state_.phase == Phase::staging) want_more();
   advance();
 }
 

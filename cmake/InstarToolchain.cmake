@@ -10,8 +10,10 @@ target_compile_options(instar_flags INTERFACE
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-align
   -Woverloaded-virtual -Wconversion -Wno-sign-conversion -Wnull-dereference -Wformat=2)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 reports these two inside its own library when optimizing.
-  target_compile_options(instar_flags INTERFACE -Wno-null-dereference -Wno-restrict)
+  # g++ 12 reports these inside its own library when optimizing.
+  target_compile_options(instar_flags INTERFACE -Wno-null-dereference -Wno-restrict
+    $<$<CONFIG:RelWithDebInfo>:-Wno-array-bounds> $<$<CONFIG:RelWithDebInfo>:-Wno-stringop-overflow>
+    $<$<CONFIG:RelWithDebInfo>:-Wno-stringop-overread>)
 endif()
 target_include_directories(instar_flags INTERFACE ${CMAKE_SOURCE_DIR})
 

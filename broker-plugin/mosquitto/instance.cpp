@@ -108,11 +108,15 @@ bool Instance::write_was_checked(const Client& client, std::string_view topic) c
   return checked_connection_ == client.connection && checked_topic_ == topic.data();
 }
 
-MessageAnswer Instance::on_message(const Client& client, std::string_view topic, ByteView payload, int qos, bool retain, Now now) {
+void Instance::forget_last_event() noexcept {
   swallowed_topic_.clear();
   ended_connection_ = nullptr;
-  const bool checked = write_was_checked(client, topic);
   checked_connection_ = nullptr;
+}
+
+MessageAnswer Instance::on_message(const Client& client, std::string_view topic, ByteView payload, int qos, bool retain, Now now) {
+  const bool checked = write_was_checked(client, topic);
+  forget_last_event();
   if (!topics_.owns(topic)) return MessageAnswer::route;
   now_ = now;
   if (payload.size() > limits::kMessageBytesMax) return MessageAnswer::deny;
@@ -138,9 +142,7 @@ MessageAnswer Instance::on_message(const Client& client, std::string_view topic,
 
 void Instance::on_control(const Client& client, ByteView payload, Now now) {
   now_ = now;
-  swallowed_topic_.clear();
-  checked_connection_ = nullptr;
-  ended_connection_ = nullptr;
+  forget_last_event();
   // Also here, not only in the ACL check: another plugin may have answered that before us.
   if (!may_write(client, control_prefix_, payload.size())) {
     port_.log(LOG_NOTICE, "refused a command of " + std::string(client.id) + ": too large, or not one of plugin_opt_operators");
@@ -151,8 +153,7 @@ void Instance::on_control(const Client& client, ByteView payload, Now now) {
 
 void Instance::on_disconnect(const Client& client, Now now) {
   now_ = now;
-  swallowed_topic_.clear();
-  checked_connection_ = nullptr;
+  forget_last_event();
   ended_connection_ = client.connection;
   if (const auto gone = connections_.gone(client.connection)) backend_.service->on_disconnect(*gone, now);
 }
@@ -160,9 +161,7 @@ void Instance::on_disconnect(const Client& client, Now now) {
 void Instance::on_tick(Now now) {
   now_ = now;
   ticked_ = true;
-  swallowed_topic_.clear();
-  checked_connection_ = nullptr;
-  ended_connection_ = nullptr;
+  forget_last_event();
   waker_->awake();
   backend_.service->on_tick(now);
   if (transfer_file_.has_value()) flush_transfers(now);

@@ -46,6 +46,8 @@ class Instance {
   [[nodiscard]] std::string control_topic() const { return topics_.control(); }
 
   [[nodiscard]] AclAnswer on_acl(const Client& client, Access access, std::string_view topic, std::size_t payload_bytes);
+  // A message on a topic that guards() does not name: not worth looking at the clock for.
+  void on_foreign_message() noexcept { forget_last_event(); }
   // `topic` must be the very text that the ACL check before it saw: its address tells whether we were asked.
   [[nodiscard]] MessageAnswer on_message(const Client& client, std::string_view topic, ByteView payload, int qos, bool retain, Now now);
   void on_control(const Client& client, ByteView payload, Now now);
@@ -57,6 +59,7 @@ class Instance {
 
  private:
   Instance(PluginOptions options, BrokerPort& port, wire::Topics topics);
+  void forget_last_event() noexcept;
   [[nodiscard]] Sender sender_of(const Client& client) const;
   [[nodiscard]] bool may_write(const Client& client, std::string_view topic, std::size_t payload_bytes) const;
   [[nodiscard]] bool may_read(const Client& client, std::string_view topic) const;

@@ -85,6 +85,10 @@ int on_message(int, void* data, void*) noexcept {
   auto* event = static_cast<mosquitto_evt_message*>(data);
   if (event->topic == nullptr) return MOSQ_ERR_SUCCESS;
   return guarded(MOSQ_ERR_ACL_DENIED, "a message", [&] {
+    if (!shared->instance->guards(event->topic)) {
+      shared->instance->on_foreign_message();
+      return static_cast<int>(MOSQ_ERR_SUCCESS);
+    }
     const auto answer = shared->instance->on_message(client_of(event->client), event->topic, payload_of(event->payload, event->payloadlen),
                                                      event->qos, event->retain, read_clocks());
     if (answer == MessageAnswer::deny) return static_cast<int>(MOSQ_ERR_ACL_DENIED);

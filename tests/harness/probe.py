@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from .broker import MOSQUITTO, Broker
-from .mqtt import Mqtt
+from .mqtt import Mqtt, Packet
 from .process import BUILD, wait_for
 
 PROBE = BUILD / "tests/plugin_probe/instar_plugin_probe.so"
@@ -42,3 +42,16 @@ def sys_value(broker: Broker, topic: str) -> int:
 
 def await_events(broker: Broker, what: str, count: int) -> list[str]:
     return wait_for(f"{count} events of the sort {what}", lambda: e if len(e := events(broker, what)) >= count else None, 10, 0.02)
+
+
+def heard_before_marker(broker: Broker, listener: Mqtt) -> list[Packet]:
+    """All that a subscriber of `marker` has been sent until now, without waiting for silence."""
+    with broker.client("marker") as writer:
+        writer.publish("marker", "", qos=1)
+    found = []
+    while True:
+        packet = listener.next_message()
+        assert packet is not None
+        if packet.topic == "marker":
+            return found
+        found.append(packet)

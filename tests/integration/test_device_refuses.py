@@ -136,7 +136,7 @@ def test_expired(world):
 
 def test_older_sequence(world):
     since = len(world.service.reports)
-    rollout = world.offer(world.good, release="0.9", sequence=0)
+    rollout = world.offer(world.good, release="0.9", sequence=1)
     world.check_refused(STALE, "sequence|older", rollout=rollout, since=since)
 
 

@@ -1,6 +1,7 @@
 """Who may say and hear what: our prefix guarded, everything else left to the deployment, in each kind of broker."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from harness.mqtt import Closed, Mqtt
 from harness.probe import await_events, events, probe_broker
-from harness.process import wait_for
+from harness.process import SOURCE, wait_for
 
 DYNAMIC_SECURITY = next((p for p in Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")), None)
 
@@ -51,6 +52,30 @@ def test_defer_leaves_the_word_to_the_acl_file(tmp_path):
             one.publish("instar/v1/g/a/manifest", "x", qos=1)  # the plugin would allow it, the file does not
             assert events(broker, "message") == ["dev1 instar/v1/d/dev1/hello 1 q1"]
             assert two.drain() == []
+
+
+def test_acl_file_of_the_page_lets_devices_and_operators_work_and_nobody_else(tmp_path):
+    page = (SOURCE / "docs/broker.md").read_text()
+    (tmp_path / "acl").write_text(re.search(r"### What an `acl_file` needs\n+```\n(.*?)```", page, re.S).group(1))
+    with probe_broker(tmp_path, options={"acl_fallthrough": "defer"}, lines=[f"acl_file {tmp_path}/acl"]) as broker, \
+         broker.client("dev1") as device, broker.client("op-1", username="alice") as alice:
+        device.subscribe("instar/v1/root", "instar/v1/g/a/#", "instar/v1/d/dev1/chunk", "instar/v1/d/dev1/ack")
+        alice.subscribe("$CONTROL/instar/v1/response", "instar/v1/r/+/status", "instar/v1/d/+/presence")
+        assert [p.payload for p in device.drain()] == [b"root of the start"]
+        for name in ("hello", "report"):
+            device.publish(f"instar/v1/d/dev1/{name}", "x", qos=1)
+        device.publish("instar/v1/d/dev1/fetch", "flood 2 10", qos=1)
+        device.publish("instar/v1/d/dev1/report", "commit", qos=1)
+        device.publish("instar/v1/d/dev1/presence", "route", qos=1)
+        for topic in ("instar/v1/g/a/manifest", "instar/v1/root", "instar/v1/d/dev2/hello", "plant/x", "$CONTROL/instar/v1"):
+            device.publish(topic, "route", qos=1)
+        alice.publish("instar/v1/g/a/manifest", "route", qos=1)
+        alice.publish("instar/v1/o/op-1/put", "x", qos=1)
+        alice.publish("$CONTROL/instar/v1", "list", qos=1)
+        assert sorted(p.payload for p in device.drain()) == [b"durable", b"route", b"x" * 10, b"x" * 10]
+        assert sorted(p.payload for p in alice.drain()) == [b"alice said list", b"route"]
+        assert [e.split()[1] for e in events(broker, "message")] == [f"instar/v1/{t}" for t in (
+            "d/dev1/hello", "d/dev1/report", "d/dev1/fetch", "d/dev1/report", "d/dev1/presence", "g/a/manifest", "o/op-1/put")]
 
 
 @pytest.mark.parametrize("fallthrough", ["allow", "defer"])

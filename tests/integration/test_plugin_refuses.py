@@ -53,7 +53,7 @@ def changed(site, good, *keys, **changes) -> bytes:
     ("untrusted_key", lambda site, good: changed(site, good, forge.Key.load(site.keys.gate))),
     ("bad_signature", lambda site, good: good[:-1] + bytes([good[-1] ^ 1])),
     ("expired", lambda site, good: changed(site, good, expires_ms=int(time.time() * 1000) - 1)),
-    ("stale", lambda site, good: changed(site, good, sequence=0)),
+    ("stale", lambda site, good: changed(site, good, sequence=1, release="0.9")),
     ("refused", lambda site, good: changed(site, good, groups=["other/line"])),
 ], ids=["unknown-key", "gate-key", "flipped-bit", "expired", "older-sequence", "another-group"])
 def test_bad_manifest_is_not_retained(site, good, code, make):

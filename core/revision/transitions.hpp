@@ -47,7 +47,6 @@ inline constexpr std::array kTransitions = {
     Transition{Phase::waiting, Trigger::superseded, Phase::fetching, Owner::broker},
     Transition{Phase::waiting, Trigger::aborted, Phase::idle, Owner::broker},
     Transition{Phase::waiting, Trigger::retry_due, Phase::fetching, Owner::device},
-    Transition{Phase::waiting, Trigger::attempts_spent, Phase::idle, Owner::device},
     Transition{Phase::fetching, Trigger::superseded, Phase::fetching, Owner::broker},
     Transition{Phase::fetching, Trigger::aborted, Phase::idle, Owner::broker},
     Transition{Phase::fetching, Trigger::all_durable, Phase::staging, Owner::device},

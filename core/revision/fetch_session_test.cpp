@@ -1,0 +1,173 @@
+#include "core/revision/fetch_session.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/base/limits.hpp"
+
+namespace instar::revision {
+namespace {
+
+const Hash256 kPack{{1}};
+constexpr MonotonicMs kStart{5'000};
+
+wire::ChunkPiece piece(std::uint32_t session, std::uint32_t ordinal, std::uint32_t offset, std::uint32_t bytes) {
+  return {session, ordinal, offset, Bytes(bytes, 1), wire::ChunkFault::none};
+}
+
+class FetchSessionTest : public testing::Test {
+ protected:
+  void open(const std::vector<WantedChunk>& chunks, std::uint32_t id = 1) {
+    out.clear();
+    session.open(id, kPack, 77, chunks, kStart, out);
+  }
+  FetchSession session{256 * 1024, 32 * 1024};
+  std::vector<wire::Fetch> out;
+};
+
+TEST_F(FetchSessionTest, AsksForNeighboursInOneRange) {
+  open({{3, 100, 0}, {4, 100, 0}, {5, 100, 0}, {9, 100, 0}});
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(out[0].session, 1u);
+  EXPECT_EQ(out[0].pack, kPack);
+  EXPECT_EQ(out[0].rollout, 77u);
+  EXPECT_EQ(out[0].window_bytes, WindowControl::kStartBytes);
+  EXPECT_EQ(out[0].piece_bytes_max, 16u * 1024) << "a quarter of the window";
+  ASSERT_EQ(out[0].ranges.size(), 2u);
+  EXPECT_EQ(out[0].ranges[0].first, 3u);
+  EXPECT_EQ(out[0].ranges[0].count, 3u);
+  EXPECT_EQ(out[0].ranges[1].first, 9u);
+}
+
+TEST_F(FetchSessionTest, AHalfChunkStartsItsOwnRange) {
+  open({{4, 100, 60}, {5, 100, 0}, {6, 100, 0}});
+  ASSERT_EQ(out[0].ranges.size(), 1u);
+  EXPECT_EQ(out[0].ranges[0].offset, 60u);
+  EXPECT_EQ(out[0].ranges[0].count, 3u);
+  EXPECT_EQ(session.take(piece(1, 4, 0, 10), kStart, out), FetchSession::Taken::gap);
+  EXPECT_EQ(session.take(piece(1, 4, 60, 40), kStart, out), FetchSession::Taken::next);
+}
+
+TEST_F(FetchSessionTest, NeverHasMoreRangesOpenThanTheBrokerTakes) {
+  std::vector<WantedChunk> chunks;
+  for (std::uint32_t i = 0; i < 200; ++i) chunks.push_back({i * 2, 10, 0});
+  open(chunks);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(out[0].ranges.size(), limits::kFetchRangesMax);
+  std::size_t asked = out[0].ranges.size();
+  std::size_t served = 0;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    out.clear();
+    ASSERT_EQ(session.take(piece(1, i * 2, 0, 10), kStart, out), FetchSession::Taken::next);
+    ++served;
+    for (const auto& fetch : out) asked += fetch.ranges.size();
+    EXPECT_LE(asked - served, limits::kFetchRangesMax);
+    EXPECT_TRUE(i + 1 == 200 || asked > served) << "it never waits with an empty queue";
+  }
+  EXPECT_EQ(asked, 200u);
+  EXPECT_TRUE(session.is_complete());
+}
+
+TEST_F(FetchSessionTest, TakesPiecesInOrderOnly) {
+  open({{1, 100, 0}, {2, 50, 0}});
+  EXPECT_EQ(session.take(piece(1, 1, 0, 60), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.half()->offset, 60u);
+  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kStart, out), FetchSession::Taken::gap) << "the tail of chunk 1 is lost";
+  EXPECT_EQ(session.take(piece(1, 1, 60, 41), kStart, out), FetchSession::Taken::gap) << "more than the chunk has";
+  EXPECT_EQ(session.take(piece(1, 1, 60, 0), kStart, out), FetchSession::Taken::gap) << "nothing in it";
+  EXPECT_EQ(session.take(piece(1, 1, 60, 40), kStart, out), FetchSession::Taken::next);
+  EXPECT_FALSE(session.half().has_value());
+  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kStart, out), FetchSession::Taken::next);
+  EXPECT_TRUE(session.is_complete());
+  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kStart, out), FetchSession::Taken::gap);
+}
+
+TEST_F(FetchSessionTest, KnowsItsOwnPieces) {
+  open({{1, 100, 0}}, 7);
+  EXPECT_EQ(session.take(piece(6, 1, 0, 10), kStart, out), FetchSession::Taken::foreign);
+  EXPECT_EQ(session.take(piece(8, 1, 0, 10), kStart, out), FetchSession::Taken::foreign);
+  auto fault = piece(7, 1, 0, 0);
+  fault.fault = wire::ChunkFault::busy;
+  EXPECT_EQ(session.take(fault, kStart, out), FetchSession::Taken::fault);
+  session.close();
+  EXPECT_EQ(session.take(piece(7, 1, 0, 10), kStart, out), FetchSession::Taken::foreign);
+}
+
+TEST_F(FetchSessionTest, ReturnsCreditAtHalfAWindow) {
+  open({{0, 200'000, 0}});
+  out.clear();
+  EXPECT_EQ(session.take(piece(1, 0, 0, 16'384), kStart, out), FetchSession::Taken::next);
+  EXPECT_TRUE(out.empty());
+  EXPECT_EQ(session.take(piece(1, 0, 16'384, 16'384), kStart, out), FetchSession::Taken::next);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_FALSE(out[0].pack.has_value());
+  EXPECT_EQ(out[0].received_bytes, 32'768u);
+}
+
+TEST_F(FetchSessionTest, ReturnsNoCreditWhenNothingMoreIsToCome) {
+  open({{0, 40'000, 0}});
+  out.clear();
+  EXPECT_EQ(session.take(piece(1, 0, 0, 40'000), kStart, out), FetchSession::Taken::next);
+  EXPECT_TRUE(out.empty());
+}
+
+TEST_F(FetchSessionTest, SilenceIsAStallAfterFiveSeconds) {
+  open({{0, 100, 0}});
+  EXPECT_FALSE(session.is_stalled(kStart + 4'999));
+  EXPECT_TRUE(session.is_stalled(kStart + 5'000));
+  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kStart + 4'000, out), FetchSession::Taken::next);
+  EXPECT_FALSE(session.is_stalled(kStart + 8'999));
+  EXPECT_EQ(session.take(piece(1, 0, 50, 50), kStart + 8'000, out), FetchSession::Taken::next);
+  EXPECT_FALSE(session.is_stalled(kStart + 60'000)) << "nothing is waited for";
+}
+
+TEST_F(FetchSessionTest, AddsToWhatIsUnderWay) {
+  open({{0, 100, 0}});
+  EXPECT_EQ(session.take(piece(1, 0, 0, 100), kStart, out), FetchSession::Taken::next);
+  out.clear();
+  session.add({{5, 10, 0}}, kStart + 30'000, out);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(out[0].session, 1u);
+  EXPECT_EQ(out[0].received_bytes, 100u);
+  EXPECT_FALSE(session.is_stalled(kStart + 31'000)) << "the pause was ours";
+}
+
+TEST(WindowControl, GrowsWhileTheRateDoes) {
+  WindowControl window(256 * 1024);
+  EXPECT_EQ(window.bytes(), 64u * 1024);
+  window.measured(64 * 1024, 200);  // latency bound: 200 ms whatever the window
+  EXPECT_EQ(window.bytes(), 128u * 1024);
+  window.measured(128 * 1024, 210);
+  EXPECT_EQ(window.bytes(), 256u * 1024);
+  window.measured(256 * 1024, 220);
+  EXPECT_EQ(window.bytes(), 256u * 1024) << "not past the bound of the configuration";
+}
+
+TEST(WindowControl, StopsWhereALargerOneBringsNothing) {
+  WindowControl window(512 * 1024);
+  window.measured(64 * 1024, 500);
+  EXPECT_EQ(window.bytes(), 128u * 1024);
+  window.measured(128 * 1024, 1'000);  // the same rate: the link is full
+  EXPECT_EQ(window.bytes(), 128u * 1024);
+}
+
+TEST(WindowControl, ShrinksOnASlowLinkUntilTelemetryGetsThrough) {
+  WindowControl window(256 * 1024);
+  for (int i = 0; i < 10; ++i) window.measured(window.bytes(), window.bytes() / 8);  // 8 bytes a ms: 64 kbit/s
+  EXPECT_LE(window.bytes(), 16u * 1024);
+  EXPECT_GE(window.bytes(), WindowControl::kMinBytes);
+  EXPECT_LE(window.window_ms(), 2'048);
+}
+
+TEST(WindowControl, ShrinksWithEachStallButNotToNothing) {
+  WindowControl window(256 * 1024);
+  for (int i = 0; i < 10; ++i) window.stalled();
+  EXPECT_EQ(window.bytes(), WindowControl::kMinBytes);
+}
+
+TEST(WindowControl, KeepsWithinTheLimitsOfTheSystem) {
+  EXPECT_LE(WindowControl(0xffff'ffff).bytes(), limits::kWindowBytesMax);
+  EXPECT_EQ(WindowControl(1).bytes(), WindowControl::kMinBytes);
+}
+
+}  // namespace
+}  // namespace instar::revision

@@ -1,0 +1,160 @@
+// docs/formats/device-state.md, held to its word.
+#include "core/revision/state_codec.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "core/trust/digest.hpp"
+
+namespace instar::revision {
+namespace {
+
+Hash256 hash_of(std::uint8_t fill) {
+  Hash256 hash;
+  hash.bytes.fill(fill);
+  return hash;
+}
+
+RevisionRecord record(std::uint32_t number, std::uint64_t sequence) {
+  return {number, {"pump", "2." + std::to_string(sequence), sequence, hash_of(static_cast<std::uint8_t>(sequence)), {hash_of(0xa0)}}};
+}
+
+// The device of the worked example: release 2.4 runs, 2.5 is being fetched, one report is not acked yet.
+DeviceState example() {
+  DeviceState state;
+  state.generation = 41;
+  state.phase = Phase::fetching;
+  state.current = record(3, 4);
+  state.current_manifest = {0x49, 0x4e, 0x53, 0x45};
+  state.candidate = record(4, 5);
+  state.candidate_manifest = {0x49, 0x4e, 0x53, 0x45, 0x01};
+  state.attempt = 1;
+  state.attempt_first = 1;
+  state.bytes_planned = 94'000;
+  state.planned_exact = true;
+  state.bytes_fetched = 40'000;
+  state.bytes_full = 120'000;
+  state.highest_sequence = 5;
+  state.verified = WallMs{1'700'000'000'000};
+  state.root = {0x52};
+  state.outcomes = {{hash_of(4), 4, 1, 0, wire::Step::committed, Code::ok}};
+  state.gates = {{hash_of(5), 2}};
+  state.pending = {{9, {0xde, 0xad}}};
+  state.last_report = 9;
+  state.acked_report = 8;
+  state.boot = 7;
+  state.next_revision = 5;
+  state.revisions = {3, 4};
+  state.packs = {hash_of(0xb0)};
+  return state;
+}
+
+DeviceState everything() {
+  auto state = example();
+  state.phase = Phase::rolling_back;
+  state.previous = record(2, 3);
+  state.previous_manifest = {1, 2, 3};
+  state.retry_epoch = 3;
+  state.starts = 2;
+  state.reachable_before = true;
+  state.verdict_code = Code::unhealthy;
+  state.verdict_reason = "exit 3";
+  state.pack_kind = 1;
+  state.refused = {hash_of(0x11), hash_of(0x22)};
+  return state;
+}
+
+Bytes fixture() {
+  std::ifstream file(std::string(INSTAR_SOURCE_DIR) + "/tests/fixtures/device_state.hex");
+  std::string hex;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with('#')) continue;
+    std::erase(line, ' ');
+    hex += line;
+  }
+  Bytes bytes;
+  EXPECT_TRUE(from_hex(hex, bytes));
+  return bytes;
+}
+
+// Whole again after a change, so that the change itself is what is looked at.
+Bytes with_checksum(Bytes body) {
+  const auto checksum = trust::digest(body);
+  body.insert(body.end(), checksum.bytes.begin(), checksum.bytes.end());
+  return body;
+}
+
+TEST(StateCodec, ReadsWhatItWrote) {
+  for (const auto& state : {example(), everything()}) {
+    const auto decoded = decode_state(encode_state(state));
+    ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+    EXPECT_EQ(*decoded, state);
+  }
+}
+
+TEST(StateCodec, WritesTheExampleOfThePage) {
+  EXPECT_EQ(to_hex(encode_state(example())), to_hex(fixture()));
+}
+
+TEST(StateCodec, ReadsTheExampleOfThePage) {
+  const auto decoded = decode_state(fixture());
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  EXPECT_EQ(*decoded, example());
+}
+
+TEST(StateCodec, NoticesEveryFlippedByte) {
+  const auto good = fixture();
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    auto bad = good;
+    bad[i] ^= 0x10;
+    const auto decoded = decode_state(bad);
+    ASSERT_FALSE(decoded.has_value()) << "byte " << i;
+    EXPECT_EQ(decoded.error().code, Code::corrupt);
+  }
+}
+
+TEST(StateCodec, NoticesEveryWayToBeCutOff) {
+  const auto good = fixture();
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    const auto decoded = decode_state(ByteView(good).first(size));
+    ASSERT_FALSE(decoded.has_value()) << size << " bytes";
+    EXPECT_EQ(decoded.error().code, Code::corrupt);
+  }
+}
+
+TEST(StateCodec, RefusesZeroesAsAFreshlyCutFileSystemLeavesThem) {
+  EXPECT_EQ(decode_state(Bytes(fixture().size(), 0)).error().code, Code::corrupt);
+}
+
+TEST(StateCodec, RefusesOtherBytesWithAGoodChecksum) {
+  EXPECT_EQ(decode_state(with_checksum(Bytes(64, 0x5a))).error().code, Code::malformed);
+}
+
+TEST(StateCodec, RefusesAPhaseWithoutItsCandidate) {
+  for (const auto phase : {Phase::waiting, Phase::fetching, Phase::staging, Phase::trying, Phase::rolling_back}) {
+    auto state = example();
+    state.phase = phase;
+    state.candidate.reset();
+    EXPECT_EQ(decode_state(encode_state(state)).error().code, Code::malformed) << phase_name(phase);
+  }
+}
+
+TEST(StateCodec, RefusesACurrentRevisionWithoutManifestAndAStateWithoutRoot) {
+  auto state = example();
+  state.current_manifest.clear();
+  EXPECT_EQ(decode_state(encode_state(state)).error().code, Code::malformed);
+  state = example();
+  state.root.clear();
+  EXPECT_EQ(decode_state(encode_state(state)).error().code, Code::malformed);
+}
+
+TEST(StateCodec, NamesEveryPhase) {
+  for (std::size_t i = 0; i < kPhaseCount; ++i) EXPECT_NE(phase_name(static_cast<Phase>(i)), "unknown");
+}
+
+}  // namespace
+}  // namespace instar::revision

@@ -71,13 +71,13 @@ class Device:
 
     def ask(self, container: str, *command: str, timeout_s: float = 10) -> str:
         """What a command says inside a container; fails when it fails."""
-        done = subprocess.run(["lxc-attach", "-P", str(self.lxc_path), "-n", f"{self.id}-{container}", "--clear-env", "--", *command],
+        done = subprocess.run(["lxc-attach", "-P", str(self.lxc_path), "-n", f"{self.id}.{container}", "--clear-env", "--", *command],
                               capture_output=True, text=True, timeout=timeout_s)
         assert done.returncode == 0, f"{command} in {container} of {self.id}: {done.stdout}{done.stderr}"
         return done.stdout
 
     def container_pid(self, container: str) -> int:
-        done = subprocess.run(["lxc-info", "-P", str(self.lxc_path), "-n", f"{self.id}-{container}", "-pH"], capture_output=True, text=True)
+        done = subprocess.run(["lxc-info", "-P", str(self.lxc_path), "-n", f"{self.id}.{container}", "-pH"], capture_output=True, text=True)
         return int(done.stdout.strip() or 0)
 
     def clean_up(self) -> None:

@@ -1,0 +1,310 @@
+#include "device-client/daemon.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+
+#include "core/base/assert.hpp"
+#include "device-client/host.hpp"
+#include "device-client/json_line.hpp"
+#include "files/files.hpp"
+
+namespace instar::device {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
+constexpr std::size_t kRootBytesMax = limits::kMessageBytesMax;
+constexpr int kMessagesATurn = 64;       // then containers and timers get their turn
+constexpr std::int64_t kTickMs = 1'000;  // while an attempt is under way
+constexpr int kIdleWaitMs = 600'000;
+constexpr std::uint32_t kStopMs = 3'000;
+
+std::string state_path(const Config& config) {
+  return config.state_dir + "/state";
+}
+
+std::string presence(bool online, std::string_view reason) {
+  JsonLine line;
+  line.add("state", online ? "online" : "offline");
+  if (!reason.empty()) line.add("reason", reason);
+  return line.add("client", client_version()).str();
+}
+
+Status point(const std::string& link, std::uint32_t revision) {
+  const std::string target = "revisions/" + std::to_string(revision);
+  const std::string fresh = link + ".new";
+  ::unlink(fresh.c_str());
+  if (revision == 0) {
+    if (::unlink(link.c_str()) != 0 && errno != ENOENT) return fail(Code::io, "cannot remove " + link + ": " + std::strerror(errno));
+  } else if (::symlink(target.c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), link.c_str()) != 0) {
+    return fail(Code::io, "cannot point " + link + " at " + target + ": " + std::strerror(errno));
+  }
+  return {};
+}
+
+}  // namespace
+
+Daemon::Daemon(DaemonParts parts)
+    : parts_(std::move(parts)), supervisor_({parts_.config, parts_.host, parts_.helper, &parts_.log}), now_(parts_.clocks()) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::open(DaemonParts parts) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(parts)));
+  INSTAR_CHECK(daemon->load());
+  INSTAR_CHECK(daemon->connect());
+  return daemon;
+}
+
+Status Daemon::load() {
+  const Config& config = parts_.config;
+  Bytes state;
+  if (auto read = files::read_file(state_path(config), kStateBytesMax))
+    state = std::move(*read);
+  else if (read.error().code != Code::not_found)
+    return fail(read.error());
+
+  revision::Effects effects;
+  auto root = files::read_file(config.root_file, kRootBytesMax);
+  if (!root && state.empty()) return fail(with_context(root.error(), "root_file (the fleet's first root document, from `instar keygen`)"));
+  const Bytes pinned = root ? std::move(*root) : Bytes();
+  const auto make = [&] { return revision::Machine::load(parts_.facts, parts_.key, config.topics, state, pinned, now_, effects); };
+  auto machine = make();
+  if (!machine && !state.empty() && (machine.error().code == Code::corrupt || machine.error().code == Code::malformed)) {
+    // Revision numbers start again, so what was staged must not be in their way. Containers run on: their mounts stay.
+    const std::string aside = ".unreadable-" + std::to_string(now_.wall.value);
+    parts_.log.error("the state file cannot be read (" + machine.error().message +
+                     "); starting anew, what was there is kept with the ending " + aside);
+    std::error_code error;
+    fs::rename(state_path(config), state_path(config) + aside, error);
+    if (error) return fail(Code::io, "cannot move the state file aside: " + error.message());
+    fs::rename(config.state_dir + "/revisions", config.state_dir + "/revisions" + aside, error);
+    INSTAR_CHECK(files::make_folders(config.state_dir + "/revisions", 0700));
+    state.clear();
+    effects.clear();
+    machine = make();
+  }
+  if (!machine) return fail(machine.error());
+  machine_ = std::move(*machine);
+  remember_leftover_revisions();
+  carry_out(effects);
+  if (failed_) return fail(Code::io, "the state file could not be written");
+  return {};
+}
+
+Status Daemon::connect() {
+  const Config& config = parts_.config;
+  mqtt::Options options;
+  options.server_uri = config.server;
+  options.client_id = config.device_id.str();
+  options.username = config.username;
+  if (!config.password_file.empty()) {
+    INSTAR_TRY(options.password, read_password(config.password_file));
+  }
+  options.ca_file = config.ca_file;
+  options.certificate_file = config.certificate_file;
+  options.key_file = config.key_file;
+  options.clean_session = false;
+  options.keepalive_s = config.keepalive_s;
+  options.reconnect_ms_max = config.reconnect_s_max * 1000;
+  options.will =
+      mqtt::Message{config.topics.device(config.device_id, wire::TopicKind::device_presence), to_bytes(presence(false, "lost")), 1, true};
+  for (auto& [filter, qos] : machine_->subscriptions()) options.subscriptions.push_back({filter, qos});
+  client_ = parts_.make_client(std::move(options));
+  return client_->start();
+}
+
+// Folders of revisions that the state does not know: left by a daemon that was killed before it removed them.
+void Daemon::remember_leftover_revisions() {
+  const auto view = machine_->view();
+  std::error_code error;
+  for (fs::directory_iterator it(parts_.config.state_dir + "/revisions", error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    std::uint32_t number = 0;
+    const auto [stop, bad] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (bad != std::errc() || stop != name.data() + name.size()) continue;
+    if (number != view.current_revision && number != view.previous_revision && number != view.candidate_revision) deferred_.insert(number);
+  }
+}
+
+int Daemon::run(int stop_fd) {
+  while (true) {
+    pollfd stop{stop_fd, POLLIN, 0};
+    if (::poll(&stop, 1, 0) == 1) break;
+    if (!turn(stop_fd, kIdleWaitMs)) {
+      parts_.log.error("stopping: the state could not be written; containers run on");
+      client_->stop(0);
+      return 1;
+    }
+  }
+  parts_.log.notice("stopping as asked; containers run on");
+  publish_presence(false);
+  client_->stop(kStopMs);
+  return 0;
+}
+
+bool Daemon::turn(int stop_fd, int wait_ms_max) {
+  if (failed_) return false;
+  wait(stop_fd, wait_ms_max);
+  now_ = parts_.clocks();
+  take_messages();
+  supervisor_.poll(now_.monotonic, fresh_);
+  handle_all();
+  if (staging_busy_) staging_busy_ = parts_.staging->step(fresh_);
+  parts_.staging->tick(now_.monotonic, fresh_);
+  handle_all();
+  tick();
+  remove_deferred();
+  tell_free_space();
+  handle_all();
+  return !failed_;
+}
+
+int Daemon::wait_ms(int wait_ms_max) {
+  if (staging_busy_ || !fresh_.empty() || !events_.empty()) return 0;
+  now_ = parts_.clocks();
+  std::int64_t wait = wait_ms_max;
+  const auto until = [&](const std::optional<MonotonicMs>& when) {
+    if (when) wait = std::clamp<std::int64_t>(*when - now_.monotonic, 0, wait);
+  };
+  until(machine_->next_deadline());
+  until(supervisor_.next_deadline(now_.monotonic));
+  if (machine_->view().phase != "idle") wait = std::min(wait, kTickMs);
+  return static_cast<int>(wait);
+}
+
+void Daemon::wait(int stop_fd, int wait_ms_max) {
+  std::vector<pollfd> waiting;
+  for (const int fd : supervisor_.fds()) waiting.push_back({fd, POLLIN, 0});
+  for (const int fd : {stop_fd, client_->event_fd()})
+    if (fd >= 0) waiting.push_back({fd, POLLIN, 0});
+  ::poll(waiting.data(), waiting.size(), wait_ms(wait_ms_max));
+}
+
+void Daemon::take_messages() {
+  for (int i = 0; i < kMessagesATurn && !failed_; ++i) {
+    auto event = client_->take(0);
+    if (!event) return;
+    switch (event->kind) {
+      case mqtt::EventKind::connected:
+        connected_ = true;
+        parts_.log.notice("connected to " + parts_.config.server);
+        handle(revision::Connected{});
+        publish_presence(true);
+        break;
+      case mqtt::EventKind::disconnected:
+        parts_.log.write(connected_ ? 5 : 6, "not connected to " + parts_.config.server + ": " + event->reason);
+        if (std::exchange(connected_, false)) handle(revision::Disconnected{});
+        break;
+      case mqtt::EventKind::message:
+        handle(revision::MessageArrived{std::move(event->message.topic), std::move(event->message.payload)});
+        break;
+    }
+    handle_all();
+  }
+}
+
+// A convenience for people and dashboards; the truth is hello and report.
+void Daemon::publish_presence(bool online) {
+  const auto sent = client_->publish({parts_.config.topics.device(parts_.config.device_id, wire::TopicKind::device_presence),
+                                      to_bytes(presence(online, online ? "" : "stopped")), 1, true});
+  if (!sent) parts_.log.debug(sent.error().message);
+}
+
+void Daemon::handle(const revision::Event& event) {
+  if (failed_) return;
+  revision::Effects effects;
+  machine_->handle(event, now_, effects);
+  carry_out(effects);
+}
+
+void Daemon::handle_all() {
+  while (!failed_ && !(fresh_.empty() && events_.empty())) {
+    std::ranges::move(fresh_, std::back_inserter(events_));
+    fresh_.clear();
+    if (events_.empty()) return;
+    const revision::Event event = std::move(events_.front());
+    events_.pop_front();
+    handle(event);
+  }
+}
+
+void Daemon::carry_out(revision::Effects& effects) {
+  for (auto& one : effects) {
+    std::visit([this](auto& value) { effect(value); }, one);
+    if (failed_) return;  // nothing after a state that is not durable
+  }
+}
+
+void Daemon::tick() {
+  const auto deadline = machine_->next_deadline();
+  const bool due = deadline && now_.monotonic >= *deadline;
+  const bool busy = machine_->view().phase != "idle" && (!ticked_ || now_.monotonic - *ticked_ >= kTickMs);
+  if (!due && !busy) return;
+  ticked_ = now_.monotonic;
+  handle(revision::Ticked{});
+  handle_all();
+}
+
+void Daemon::effect(const revision::Persist& persist) {
+  const auto written = files::write_file_atomic(state_path(parts_.config), persist.state, 0600);
+  if (written) return;
+  parts_.log.error(written.error().message);
+  failed_ = true;
+}
+
+void Daemon::effect(revision::Publish& publish) {
+  if (!client_) return;
+  const auto sent = client_->publish({std::move(publish.topic), std::move(publish.payload), publish.qos, publish.retain});
+  // What matters is sent again: reports until acked, a fetch when nothing comes.
+  if (!sent) parts_.log.debug(sent.error().message);
+}
+
+void Daemon::effect(const revision::FinishStaging& finish) {
+  parts_.staging->finish(finish, fresh_);
+  staging_busy_ = true;
+  space_changed_ = true;
+}
+
+void Daemon::effect(const revision::RemoveRevision& remove) {
+  deferred_.insert(remove.revision);
+  remove_deferred();
+}
+
+// The folder of a revision goes only when no container runs from its trees: one that did not change outlives its revision.
+void Daemon::remove_deferred() {
+  if (deferred_.empty() || !supervisor_.is_settled()) return;
+  const auto used = supervisor_.revisions_in_use();
+  for (auto it = deferred_.begin(); it != deferred_.end();) {
+    if (used.contains(*it)) {
+      ++it;
+      continue;
+    }
+    parts_.staging->remove({*it}, fresh_);
+    it = deferred_.erase(it);
+    space_changed_ = true;
+  }
+}
+
+void Daemon::effect(const revision::PointCurrent& point_current) {
+  space_changed_ = true;
+  const std::string& folder = parts_.config.state_dir;
+  for (const auto& [link, revision] :
+       {std::pair{folder + "/current", point_current.current}, std::pair{folder + "/previous", point_current.previous}})
+    if (const auto pointed = point(link, revision); !pointed) parts_.log.warning(pointed.error().message);
+}
+
+void Daemon::tell_free_space() {
+  if (!std::exchange(space_changed_, false)) return;
+  if (const auto space = files::free_space(parts_.config.state_dir))
+    fresh_.emplace_back(revision::FreeSpace{space->bytes_free});
+  else
+    parts_.log.warning(space.error().message);
+}
+
+}  // namespace instar::device

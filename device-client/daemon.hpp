@@ -1,0 +1,94 @@
+// The daemon: one thread that owns everything. It hands events to the revision machine and carries its effects out in order,
+// Persist first: what the state file does not hold has not been decided.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/revision/machine.hpp"
+#include "device-client/config.hpp"
+#include "device-client/log.hpp"
+#include "device-client/staging_port.hpp"
+#include "device-client/supervisor.hpp"
+#include "mqtt/client.hpp"
+
+namespace instar::device {
+
+struct DaemonParts {
+  Config config;  // state_dir prepared
+  revision::DeviceFacts facts;
+  HostFacts host;
+  std::string helper;
+  trust::SecretKey key;
+  Log log;
+  std::unique_ptr<StagingPort> staging;
+  std::function<std::unique_ptr<mqtt::Client>(mqtt::Options)> make_client;
+  std::function<Now()> clocks;
+};
+
+class Daemon {
+ public:
+  // Loads the state, or starts from the pinned root. A state file that cannot be read is moved aside, with what was staged.
+  // Errors: those of the pinned root; io.
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> open(DaemonParts parts);
+
+  // Until `stop_fd` becomes readable. Returns the exit code: 0 stopped as asked (containers run on), 1 the state could not be
+  // written.
+  [[nodiscard]] int run(int stop_fd);
+
+  // One turn of the loop, waiting at most `wait_ms_max`; false when the state could not be written.
+  [[nodiscard]] bool turn(int stop_fd, int wait_ms_max);
+
+  [[nodiscard]] const revision::Machine& machine() const noexcept { return *machine_; }
+
+ private:
+  explicit Daemon(DaemonParts parts);
+  [[nodiscard]] Status load();
+  [[nodiscard]] Status connect();
+  [[nodiscard]] int wait_ms(int wait_ms_max);
+  void wait(int stop_fd, int wait_ms_max);
+  void take_messages();
+  void publish_presence(bool online);
+  void handle(const revision::Event& event);
+  void handle_all();
+  void carry_out(revision::Effects& effects);
+  void tick();
+  void remove_deferred();
+  void remember_leftover_revisions();
+  void tell_free_space();
+
+  void effect(const revision::Persist& persist);
+  void effect(revision::Publish& publish);
+  void effect(const revision::OpenStaging& open) { parts_.staging->open(open, fresh_); }
+  void effect(const revision::StagePiece& piece) { parts_.staging->piece(piece, fresh_); }
+  void effect(const revision::FinishStaging& finish);
+  void effect(const revision::RemoveRevision& remove);
+  void effect(const revision::StartTry& start) { supervisor_.start_try(start); }
+  void effect(const revision::RunProbe& probe) { supervisor_.run_probe(probe, now_.monotonic); }
+  void effect(const revision::SwitchBack& back) { supervisor_.switch_back(back); }
+  void effect(const revision::EnsureRunning& ensure) { supervisor_.ensure_running(ensure); }
+  void effect(const revision::PointCurrent& point);
+  void effect(const revision::Log& line) { parts_.log.write(line.level, line.message); }
+
+  DaemonParts parts_;
+  Supervisor supervisor_;
+  std::unique_ptr<revision::Machine> machine_;
+  std::unique_ptr<mqtt::Client> client_;
+  Now now_;
+  std::optional<MonotonicMs> ticked_;
+  std::deque<revision::Event> events_;
+  std::vector<revision::Event> fresh_;  // what effects just brought about
+  bool staging_busy_ = false;
+  bool space_changed_ = true;
+  bool failed_ = false;
+  bool connected_ = false;
+  // Revisions that the machine has given up while a container may still run from their trees.
+  std::set<std::uint32_t> deferred_;
+};
+
+}  // namespace instar::device

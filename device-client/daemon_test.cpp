@@ -1,0 +1,249 @@
+#include "device-client/daemon.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "device-client/device_status.hpp"
+#include "device-client/fake_helper.hpp"
+#include "device-client/host.hpp"
+#include "mqtt/fake_client.hpp"
+
+namespace instar::device {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Remembers what it was asked and answers nothing.
+struct FakeStaging final : StagingPort {
+  struct Seen {
+    std::vector<std::uint32_t> removed;
+    int ticks = 0;
+  };
+  explicit FakeStaging(Seen& seen) : seen_(seen) {}
+  void open(const revision::OpenStaging&, Events&) override {}
+  void piece(const revision::StagePiece&, Events&) override {}
+  void finish(const revision::FinishStaging&, Events&) override {}
+  void remove(const revision::RemoveRevision& effect, Events&) override { seen_.removed.push_back(effect.revision); }
+  bool step(Events&) override { return false; }
+  void tick(MonotonicMs, Events&) override { ++seen_.ticks; }
+  Seen& seen_;
+};
+
+class DaemonTest : public ::testing::Test {
+ protected:
+  DaemonTest() {
+    config = parse_config("device_id = d\nproduct = p\ngroups = plant/line\nserver = tcp://x:1\nroot_file = " + (folder / "root") +
+                              "\nstate_dir = " + (folder / "state") + "\n",
+                          "x")
+                 .value();
+    write_root(folder / "root");
+    EXPECT_TRUE(prepare_state_dir(config).has_value());
+    stop_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  }
+  ~DaemonTest() override { ::close(stop_fd); }
+
+  static trust::SecretKey key(std::uint8_t fill) { return trust::SecretKey::from_seed(Bytes(32, fill)).value(); }
+  static void write_root(const std::string& path) {
+    trust::RootDocument root;
+    for (const std::uint8_t fill : std::initializer_list<std::uint8_t>{1, 2, 3}) root.keys.push_back({key(fill).public_key(), "", ""});
+    root.roles = {{trust::RoleName::root, 1, {key(1).public_key().id()}},
+                  {trust::RoleName::release, 1, {key(2).public_key().id()}},
+                  {trust::RoleName::gate, 1, {key(3).public_key().id()}}};
+    const Bytes envelope = trust::seal(trust::Kind::root, trust::encode_root(root), key(1));
+    EXPECT_TRUE(files::write_file_atomic(path, envelope).has_value());
+  }
+
+  Result<std::unique_ptr<Daemon>> open() {
+    DaemonParts parts{config,
+                      read_facts(config),
+                      {},
+                      helper.path(),
+                      load_identity(config.state_dir).value(),
+                      Log(2, false),
+                      std::make_unique<FakeStaging>(staging),
+                      [this](mqtt::Options given) {
+                        options = std::move(given);
+                        auto made = std::make_unique<mqtt::FakeClient>();
+                        client = made.get();
+                        return made;
+                      },
+                      [this] { return now; }};
+    return Daemon::open(std::move(parts));
+  }
+  // Topics published, in order.
+  std::vector<std::string> topics() const {
+    std::vector<std::string> found;
+    for (const auto& message : client->published) found.push_back(message.topic);
+    return found;
+  }
+
+  files::TemporaryFolder folder;
+  FakeHelper helper;
+  Config config;
+  FakeStaging::Seen staging;
+  mqtt::Options options;
+  mqtt::FakeClient* client = nullptr;
+  Now now{{1'700'000'000'000}, {1'000}};
+  int stop_fd = -1;
+};
+
+TEST_F(DaemonTest, FirstStartLeavesADurableStateAndAKey) {
+  const auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  EXPECT_TRUE(std::filesystem::exists(config.state_dir + "/state"));
+  struct stat key_file {};
+  ASSERT_EQ(::stat((config.state_dir + "/identity.key").c_str(), &key_file), 0);
+  EXPECT_EQ(key_file.st_mode & 07777U, 0600U);
+  EXPECT_TRUE(client->started);
+  const auto status = read_status(config);
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  EXPECT_EQ(status->state.boot, 1U);
+  EXPECT_THAT(status_json(*status), HasSubstr("\"running\":null"));
+  EXPECT_THAT(status_text(*status), HasSubstr("daemon      not running"));
+}
+
+TEST_F(DaemonTest, ConnectsAsTheDeviceWithItsSubscriptionsAndWill) {
+  const auto daemon = open();
+  ASSERT_TRUE(daemon.has_value());
+  EXPECT_EQ(options.client_id, "d");
+  EXPECT_FALSE(options.clean_session);
+  std::vector<std::string> filters;
+  for (const auto& subscription : options.subscriptions) filters.push_back(subscription.filter);
+  for (const char* filter : {"instar/v1/root", "instar/v1/g/plant/line/manifest", "instar/v1/g/plant/manifest",
+                             "instar/v1/g/plant/line/gate", "instar/v1/d/d/chunk", "instar/v1/d/d/ack"})
+    EXPECT_THAT(filters, Contains(filter));
+  ASSERT_TRUE(options.will.has_value());
+  EXPECT_EQ(options.will->topic, "instar/v1/d/d/presence");
+  EXPECT_TRUE(options.will->retained);
+  EXPECT_THAT(as_text(options.will->payload), HasSubstr("\"state\":\"offline\""));
+}
+
+TEST_F(DaemonTest, SaysHelloFirstThenPresence) {
+  const auto daemon = open();
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_THAT(topics(), ElementsAre("instar/v1/d/d/hello", "instar/v1/d/d/presence"));
+  EXPECT_THAT(as_text(client->published[1].payload), HasSubstr("\"state\":\"online\""));
+  EXPECT_TRUE(client->published[1].retained);
+}
+
+TEST_F(DaemonTest, StopsPolitely) {
+  const auto daemon = open();
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  const std::uint64_t one = 1;
+  ASSERT_EQ(::write(stop_fd, &one, sizeof one), 8);
+  EXPECT_EQ((*daemon)->run(stop_fd), 0);
+  EXPECT_TRUE(client->stopped);
+  EXPECT_EQ(topics().back(), "instar/v1/d/d/presence");
+  EXPECT_THAT(as_text(client->published.back().payload), HasSubstr("stopped"));
+}
+
+TEST_F(DaemonTest, RefusesToGoOnWhenTheStateCannotBeWritten) {
+  auto daemon = open();
+  ASSERT_TRUE(daemon.has_value());
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  const std::size_t before = client->published.size();
+  std::filesystem::remove_all(config.state_dir);  // root may write anywhere, but not into a folder that is gone
+  client->deliver({"instar/v1/g/plant/manifest", to_bytes("not an envelope"), 1, true});
+  client->disconnect("gone");
+  client->connect();
+  bool failed = false;
+  for (int i = 0; i < 5 && !failed; ++i) failed = !(*daemon)->turn(stop_fd, 0);
+  if (failed) {
+    EXPECT_EQ(client->published.size(), before) << "nothing left the process after the failed write";
+    EXPECT_EQ((*daemon)->run(stop_fd), 1);
+  }
+  std::filesystem::create_directories(config.state_dir);
+  EXPECT_TRUE(failed);
+}
+
+TEST_F(DaemonTest, AnUnreadableStateIsKeptAsideAndTheDeviceStartsAnew) {
+  ASSERT_TRUE(open().has_value());
+  std::filesystem::create_directories(config.state_dir + "/revisions/1");
+  std::ofstream(config.state_dir + "/state") << "torn";
+  const auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  EXPECT_EQ(read_status(config)->state.boot, 1U);
+  EXPECT_TRUE(std::filesystem::exists(config.state_dir + "/state.unreadable-1700000000000"));
+  EXPECT_TRUE(std::filesystem::exists(config.state_dir + "/revisions.unreadable-1700000000000/1"));
+  EXPECT_TRUE(std::filesystem::is_empty(config.state_dir + "/revisions"));
+}
+
+TEST_F(DaemonTest, NeedsARootThatVerifies) {
+  std::filesystem::remove(folder / "root");
+  const auto missing = open();
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_THAT(missing.error().message, HasSubstr(folder / "root"));
+  std::ofstream(folder / "root") << "not a root";
+  const auto wrong = open();
+  ASSERT_FALSE(wrong.has_value());
+  EXPECT_THAT(wrong.error().message, HasSubstr("root"));
+}
+
+TEST_F(DaemonTest, AfterTheFirstStartTheRootFileIsNotNeeded) {
+  ASSERT_TRUE(open().has_value());
+  std::filesystem::remove(folder / "root");
+  EXPECT_TRUE(open().has_value());
+  EXPECT_EQ(read_status(config)->state.boot, 2U);
+}
+
+TEST_F(DaemonTest, RemovesFoldersThatTheStateDoesNotKnow) {
+  std::filesystem::create_directories(config.state_dir + "/revisions/7");
+  std::filesystem::create_directories(config.state_dir + "/revisions/8x");
+  const auto daemon = open();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_THAT(staging.removed, ElementsAre(7U));
+}
+
+TEST_F(DaemonTest, AMessageOfGarbageChangesNothing) {
+  const auto daemon = open();
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  for (const char* topic : {"instar/v1/root", "instar/v1/g/plant/manifest", "instar/v1/g/plant/gate", "instar/v1/d/d/chunk",
+                            "instar/v1/d/d/ack", "instar/v1/d/other/chunk", "elsewhere", ""})
+    client->deliver({topic, to_bytes("garbage"), 0, false});
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_EQ((*daemon)->machine().view().current_revision, 0U);
+}
+
+TEST(StateLock, AdmitsOneDaemon) {
+  const files::TemporaryFolder folder;
+  EXPECT_EQ(StateLock::holder(folder.path()), 0);
+  {
+    const auto first = StateLock::take(folder.path());
+    ASSERT_TRUE(first.has_value());
+    EXPECT_EQ(StateLock::holder(folder.path()), ::getpid());
+    const auto second = StateLock::take(folder.path());
+    ASSERT_FALSE(second.has_value());
+    EXPECT_EQ(second.error().code, Code::unavailable);
+    EXPECT_THAT(second.error().message, HasSubstr(std::to_string(::getpid())));
+  }
+  EXPECT_EQ(StateLock::holder(folder.path()), 0);
+  EXPECT_TRUE(StateLock::take(folder.path()).has_value());
+}
+
+TEST(Identity, IsMadeOnceAndNeverReplaced) {
+  const files::TemporaryFolder folder;
+  const auto first = load_identity(folder.path());
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(load_identity(folder.path())->public_key(), first->public_key());
+  std::ofstream(folder / "identity.key") << "garbage";
+  EXPECT_FALSE(load_identity(folder.path()).has_value());
+  std::ifstream file(folder / "identity.key");
+  std::string text;
+  std::getline(file, text);
+  EXPECT_EQ(text, "garbage");
+}
+
+}  // namespace
+}  // namespace instar::device

@@ -1,0 +1,102 @@
+#include "device-client/device_status.hpp"
+
+#include "device-client/host.hpp"
+#include "device-client/json_line.hpp"
+#include "files/files.hpp"
+
+namespace instar::device {
+namespace {
+
+constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
+
+std::string record_json(const std::optional<revision::RevisionRecord>& record) {
+  if (!record) return "null";
+  return JsonLine()
+      .add("release", record->info.release)
+      .add("sequence", static_cast<std::int64_t>(record->info.sequence))
+      .add("revision", std::int64_t{record->number})
+      .add("manifest", record->info.manifest.hex())
+      .str();
+}
+
+std::string record_text(const std::optional<revision::RevisionRecord>& record) {
+  if (!record) return "none";
+  return record->info.release + " (sequence " + std::to_string(record->info.sequence) + ", revision " + std::to_string(record->number) +
+         ")";
+}
+
+std::string outcome_json(const revision::DeviceState& state) {
+  if (state.outcomes.empty()) return "null";
+  const auto& last = state.outcomes.back();
+  return JsonLine()
+      .add("manifest", last.manifest.hex())
+      .add("sequence", static_cast<std::int64_t>(last.sequence))
+      .add("attempt", std::int64_t{last.attempt})
+      .add("step", wire::step_name(last.step))
+      .add("code", code_name(last.code))
+      .str();
+}
+
+}  // namespace
+
+Result<DeviceStatus> read_status(const Config& config) {
+  const std::string path = config.state_dir + "/state";
+  auto bytes = files::read_file(path, kStateBytesMax);
+  if (!bytes) return fail(with_context(bytes.error(), "the daemon has left no state; is it running, and may you read its folder?"));
+  DeviceStatus status;
+  auto state = revision::decode_state(*bytes);
+  if (!state) return fail(with_context(state.error(), path));
+  status.state = std::move(*state);
+  status.device = config.device_id;
+  status.product = config.product;
+  status.daemon_pid = StateLock::holder(config.state_dir);
+  return status;
+}
+
+std::string status_json(const DeviceStatus& status) {
+  const auto& state = status.state;
+  return JsonLine()
+      .add("device", status.device.str())
+      .add("product", status.product)
+      .add("client_version", client_version())
+      .add("daemon_pid", std::int64_t{status.daemon_pid})
+      .add("phase", revision::phase_name(state.phase))
+      .add_raw("running", record_json(state.current))
+      .add_raw("previous", record_json(state.previous))
+      .add_raw("candidate", record_json(state.candidate))
+      .add("attempt", std::int64_t{state.attempt})
+      .add_raw("last_outcome", outcome_json(state))
+      .add("bytes_planned", static_cast<std::int64_t>(state.bytes_planned))
+      .add("bytes_fetched", static_cast<std::int64_t>(state.bytes_fetched))
+      .add("bytes_full", static_cast<std::int64_t>(state.bytes_full))
+      .add("highest_sequence", static_cast<std::int64_t>(state.highest_sequence))
+      .add("last_report", static_cast<std::int64_t>(state.last_report))
+      .add("acked_report", static_cast<std::int64_t>(state.acked_report))
+      .add("pending_reports", static_cast<std::int64_t>(state.pending.size()))
+      .add("boot", std::int64_t{state.boot})
+      .str();
+}
+
+std::string status_text(const DeviceStatus& status) {
+  const auto& state = status.state;
+  std::string text;
+  const auto line = [&](std::string_view name, const std::string& value) {
+    text += std::string(name) + std::string(12 - name.size(), ' ') + value + "\n";
+  };
+  line("device", status.device.str() + " (" + status.product + ")");
+  line("daemon", status.daemon_pid == 0 ? "not running" : "running, process " + std::to_string(status.daemon_pid));
+  line("running", record_text(state.current));
+  line("previous", record_text(state.previous));
+  line("phase", std::string(revision::phase_name(state.phase)));
+  if (state.candidate) {
+    line("candidate", record_text(state.candidate) + ", attempt " + std::to_string(state.attempt));
+    line("fetched", std::to_string(state.bytes_fetched) + " of " + std::to_string(state.bytes_planned) + " bytes");
+  }
+  if (!state.outcomes.empty())
+    line("last",
+         std::string(wire::step_name(state.outcomes.back().step)) + " (sequence " + std::to_string(state.outcomes.back().sequence) + ")");
+  line("reports", std::to_string(state.pending.size()) + " not yet acknowledged, last is " + std::to_string(state.last_report));
+  return text;
+}
+
+}  // namespace instar::device

@@ -1,0 +1,25 @@
+// What `instar-device status` says, from the files alone: it works while the daemon runs and while it does not.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.hpp"
+#include "core/revision/state_codec.hpp"
+#include "device-client/config.hpp"
+
+namespace instar::device {
+
+struct DeviceStatus {
+  DeviceId device;
+  std::string product;
+  int daemon_pid = 0;  // 0: not running
+  revision::DeviceState state;
+};
+
+// Errors: not_found (the daemon has never run), corrupt, malformed, unsupported, io.
+[[nodiscard]] Result<DeviceStatus> read_status(const Config& config);
+// One JSON document, described in docs/device.md.
+[[nodiscard]] std::string status_json(const DeviceStatus& status);
+[[nodiscard]] std::string status_text(const DeviceStatus& status);
+
+}  // namespace instar::device

@@ -1,0 +1,158 @@
+#include "device-client/host.hpp"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "files/files.hpp"
+
+namespace instar::device {
+namespace {
+
+constexpr std::size_t kSmallFileBytesMax = 4096;
+
+std::int64_t clock_ms(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+}
+
+std::string lock_path(const std::string& state_dir) {
+  return state_dir + "/lock";
+}
+
+}  // namespace
+
+Now read_clocks() {
+  // CLOCK_BOOTTIME counts on while the device sleeps.
+  return {{clock_ms(CLOCK_REALTIME)}, {clock_ms(CLOCK_BOOTTIME)}};
+}
+
+std::string client_version() {
+  return INSTAR_VERSION;
+}
+
+revision::DeviceFacts read_facts(const Config& config) {
+  revision::DeviceFacts facts;
+  facts.device = config.device_id;
+  facts.product = config.product;
+  facts.groups = config.groups;
+  utsname system{};
+  if (::uname(&system) == 0) {
+    facts.architecture = system.machine;
+    facts.kernel = system.release;
+  }
+  facts.client_version = client_version();
+  const long pages = ::sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = ::sysconf(_SC_PAGESIZE);
+  if (pages > 0 && page_bytes > 0) facts.memory_bytes = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
+  facts.metered = config.metered;
+  facts.lxc_keys_allowed = config.lxc_keys_allowed;
+  facts.devices_allowed = config.devices_allowed;
+  facts.window_bytes_max = config.window_bytes_max;
+  facts.piece_bytes_max = config.piece_bytes_max;
+  facts.broker_grace_ms = config.broker_grace_s * 1000;
+  return facts;
+}
+
+HostFacts read_host() {
+  constexpr const char* kSeccomp = "/usr/share/lxc/config/common.seccomp";
+  HostFacts host;
+  if (::access(kSeccomp, R_OK) == 0) host.seccomp_profile = kSeccomp;
+  return host;
+}
+
+Result<std::string> find_helper(const Config& config) {
+  const auto usable = [](const std::string& path) { return ::access(path.c_str(), X_OK) == 0; };
+  if (!config.lxc_helper.empty()) {
+    if (usable(config.lxc_helper)) return config.lxc_helper;
+    return fail(Code::not_found, "lxc_helper = " + config.lxc_helper + " is not a program that can be run");
+  }
+  char self[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
+  const std::string own = length > 0 ? std::string(self, static_cast<std::size_t>(length)) : std::string();
+  for (const std::string& path : {own.substr(0, own.rfind('/') + 1) + "instar-lxc", std::string("/usr/libexec/instar/instar-lxc")})
+    if (usable(path)) return path;
+  return fail(Code::not_found, "instar-lxc is neither beside this program nor in /usr/libexec/instar; install it, or set lxc_helper");
+}
+
+Result<trust::SecretKey> load_identity(const std::string& state_dir) {
+  const std::string path = state_dir + "/identity.key";
+  const auto text = files::read_file(path, kSmallFileBytesMax);
+  if (text) {
+    auto key = trust::parse_secret_key(as_text(*text));
+    if (!key) return fail(with_context(key.error(), path));
+    return key;
+  }
+  if (text.error().code != Code::not_found) return fail(text.error());
+  INSTAR_TRY(const auto seed, files::random_bytes(32));
+  INSTAR_TRY(auto key, trust::SecretKey::from_seed(seed));
+  INSTAR_CHECK(files::write_file_atomic(path, as_bytes(trust::format_secret_key(key)), 0600));
+  return key;
+}
+
+Result<std::string> read_password(const std::string& path) {
+  INSTAR_TRY(const auto bytes, files::read_file(path, kSmallFileBytesMax));
+  const auto text = as_text(bytes);
+  return std::string(text.substr(0, text.find_first_of("\r\n")));
+}
+
+Status prepare_state_dir(Config& config) {
+  // For root alone: the trees hold set-user-id programs that nobody on the host may run.
+  INSTAR_CHECK(files::make_folders(config.state_dir, 0700));
+  char* const real = ::realpath(config.state_dir.c_str(), nullptr);
+  if (real == nullptr) return fail(Code::io, "state_dir = " + config.state_dir + ": " + std::strerror(errno));
+  config.state_dir = real;
+  ::free(real);
+  if (config.state_dir.find_first_of(":,\\ \t\"'#\n") != std::string::npos)
+    return fail(Code::invalid_argument, "state_dir is really " + config.state_dir + ", which has characters that LXC cannot take");
+  for (const char* folder : {"/revisions", "/volumes", "/lxc"}) INSTAR_CHECK(files::make_folders(config.state_dir + folder, 0700));
+  return {};
+}
+
+Result<StateLock> StateLock::take(const std::string& state_dir) {
+  const std::string path = lock_path(state_dir);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return fail(Code::io, "cannot open " + path + ": " + std::strerror(errno));
+  StateLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
+    return fail(Code::unavailable, "another instar-device (process " + std::to_string(holder(state_dir)) + ") runs on " + state_dir);
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0)
+    return fail(Code::io, "cannot write " + path + ": " + std::strerror(errno));
+  return lock;
+}
+
+int StateLock::holder(const std::string& state_dir) {
+  const int fd = ::open(lock_path(state_dir).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  const bool held = ::flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  char text[16] = {};
+  const bool read = held && ::pread(fd, text, sizeof text - 1, 0) > 0;
+  ::close(fd);
+  return read ? ::atoi(text) : 0;
+}
+
+StateLock::StateLock(StateLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+StateLock& StateLock::operator=(StateLock&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+StateLock::~StateLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+}  // namespace instar::device

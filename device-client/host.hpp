@@ -1,0 +1,48 @@
+// What the daemon reads of the machine it runs on.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "core/revision/machine.hpp"
+#include "core/trust/keys.hpp"
+#include "device-client/config.hpp"
+#include "device-client/container_config.hpp"
+
+namespace instar::device {
+
+[[nodiscard]] Now read_clocks();
+[[nodiscard]] revision::DeviceFacts read_facts(const Config& config);
+[[nodiscard]] HostFacts read_host();
+[[nodiscard]] std::string client_version();
+
+// `config.lxc_helper`, else instar-lxc beside this program, else where the package puts it. Errors: not_found.
+[[nodiscard]] Result<std::string> find_helper(const Config& config);
+
+// <state_dir>/identity.key, made on first use. Errors: io; malformed (a file that is not a key is never replaced).
+[[nodiscard]] Result<trust::SecretKey> load_identity(const std::string& state_dir);
+
+// First line of a file.
+[[nodiscard]] Result<std::string> read_password(const std::string& path);
+
+// Makes `config.state_dir` (for root alone) and spells it in the one way that LXC is to see. Errors: io, invalid_argument.
+[[nodiscard]] Status prepare_state_dir(Config& config);
+
+// Held as long as it lives: two daemons on one state folder would undo each other's work.
+class StateLock {
+ public:
+  // Errors: unavailable (another daemon holds it), io.
+  [[nodiscard]] static Result<StateLock> take(const std::string& state_dir);
+  // The process that holds it, 0 if none.
+  [[nodiscard]] static int holder(const std::string& state_dir);
+  StateLock(StateLock&& other) noexcept;
+  StateLock& operator=(StateLock&& other) noexcept;
+  ~StateLock();
+
+ private:
+  explicit StateLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+}  // namespace instar::device

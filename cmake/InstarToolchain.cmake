@@ -21,3 +21,8 @@ if(INSTAR_SANITIZE)
   add_compile_options(-fsanitize=${INSTAR_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${INSTAR_SANITIZE})
 endif()
+
+# Coverage for the fuzzer in every library; the targets themselves link it (tests/fuzz).
+if(INSTAR_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

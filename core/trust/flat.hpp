@@ -60,6 +60,16 @@ template <typename Table>
   return text == nullptr ? std::string_view{} : std::string_view(text->c_str(), text->size());
 }
 
+// The numbers of a vector (absent: none). Read them by this alone: the Verifier (of FlatBuffers 2.0.8) checks where a vector's
+// length stands, but not that its 8-byte elements are aligned, and Get() would read them in place.
+template <typename Number>
+[[nodiscard]] std::vector<Number> numbers(const flatbuffers::Vector<Number>* vector) {
+  std::vector<Number> out(vector == nullptr ? 0 : vector->size());
+  if (!out.empty()) std::memcpy(out.data(), vector->Data(), out.size() * sizeof(Number));
+  for (Number& number : out) number = flatbuffers::EndianScalar(number);
+  return out;
+}
+
 // The finished bytes.
 [[nodiscard]] inline Bytes take(const flatbuffers::FlatBufferBuilder& builder) {
   return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());

@@ -59,7 +59,7 @@ Result<Role> read_role(const fb::Role& from, const RootDocument& document) {
   const std::string who = role_text(role.name);
   if (document.role(role.name) != nullptr) return malformed(who + " stands in it twice");
   if (from.key_ids()->size() > limits::kRootKeysMax) return fail(Code::too_large, "root document: " + who + " has over 32 keys");
-  role.key_ids.assign(from.key_ids()->begin(), from.key_ids()->end());
+  role.key_ids = flat::numbers(from.key_ids());
   if (std::set<KeyId>(role.key_ids.begin(), role.key_ids.end()).size() != role.key_ids.size()) {
     return malformed(who + " names a key twice");
   }

@@ -97,6 +97,18 @@ TEST(RootDocument, CutOffAnywhereItIsRefusedOrTheSame) {
   }
 }
 
+// Found by fuzzing: key ids at an address that is no multiple of 8, which the Verifier lets pass. Said by the sanitizers' build.
+TEST(RootDocument, ReadsNumbersThatAreNotAligned) {
+  Bytes bytes;
+  ASSERT_TRUE(from_hex(
+      "18000000494e524f10001c00000004001000000008000c001000000001000000100000001000000000c02cc89901000000000000030000007400000044000000"
+      "18000000040000008401000030010000c800000070000053e2ffffff000000020400000001000000b6e8cee269bf69890000000000000a000c00070000000800"
+      "0a000000000000010400000002000000c11ae4092c56101437a3e7fb9bac32a700000a0008000000000004000a000000080000000400000001000000c5e21ab1"
+      "c9f602ea0000000e1d94121bf3748801b40f6f5c",
+      bytes));
+  EXPECT_EQ(decode_root(bytes).error().code, Code::malformed);
+}
+
 using Break = void (*)(RootDocument&);
 struct BrokenCase {
   const char* name;

@@ -22,8 +22,11 @@ Result<Gate> read_gate(const fb::Gate& from) {
   INSTAR_CHECK(check_range(from.wave(), 0, limits::kWavesMax - 1, "wave"));
   gate.wave = from.wave();
   INSTAR_TRY(gate.fresh, read_time(from.fresh_ms(), "fresh_ms"));
-  const auto read_opened = [](std::uint64_t value) { return read_time(value, "time"); };
-  INSTAR_TRY(gate.wave_opened, read_each<WallMs>(from.wave_opened_ms(), "wave_opened_ms", 0, limits::kWavesMax, read_opened));
+  INSTAR_CHECK(check_range(count_of(from.wave_opened_ms()), 0, limits::kWavesMax, "wave_opened_ms"));
+  for (const std::uint64_t value : flat::numbers(from.wave_opened_ms())) {
+    INSTAR_TRY(const WallMs opened, read_time(value, "wave_opened_ms"));
+    gate.wave_opened.push_back(opened);
+  }
   gate.issue = from.issue();
   gate.retry_epoch = from.retry_epoch();
   return gate;

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Fuzzes each target for some seconds, beginning with the worked examples of the formats.
+#   run.sh BUILD [SECONDS] [TARGET ...]
+# BUILD is a build of the preset `fuzz`. The corpus grows in BUILD/corpus; a crash is kept in BUILD/crashes.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+build=$(cd "${1:?the folder of a build with the preset fuzz}" && pwd)
+seconds=${2:-60}
+shift $(($# < 2 ? $# : 2))
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(find "$build/tests/fuzz" -maxdepth 1 -type f -name 'fuzz_*' -executable -printf '%f\n' | sort)
+[ ${#targets[@]} -gt 0 ] || { echo "no fuzz targets in $build: cmake --preset fuzz && ninja -C build/fuzz"; exit 2; }
+
+# seed TARGET PICK FIXTURE: the fixture's bytes behind the byte that picks the decoder.
+seed() {
+  mkdir -p "$build/corpus/$1"
+  python3 -c 'import sys; sys.stdout.buffer.write(bytes([int(sys.argv[1])]) + bytes.fromhex(open(sys.argv[2]).read()))' \
+    "$2" "$here/../fixtures/$3" >"$build/corpus/$1/seed-${3%.*}"
+}
+seed fuzz_envelope 0 envelope.hex
+seed fuzz_envelope 1 root.hex
+pick=0
+for name in manifest gate hello report fetch chunk ack put stored; do
+  seed fuzz_wire "$pick" "$name.hex"
+  pick=$((pick + 1))
+done
+
+mkdir -p "$build/crashes"
+for target in "${targets[@]}"; do
+  mkdir -p "$build/corpus/$target"
+  echo "== $target for $seconds s"
+  "$build/tests/fuzz/$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+    -artifact_prefix="$build/crashes/$target-" "$build/corpus/$target"
+done

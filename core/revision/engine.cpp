@@ -10,6 +10,8 @@ namespace {
 
 // Between two tries to start what should run, or to switch back: doubled up to this.
 constexpr std::int64_t kPauseMsMax = 300'000;
+// Hellos out of turn come no more often than this.
+constexpr std::int64_t kHelloMsMin = 5'000;
 
 wire::Step step_of(Phase phase) noexcept {
   switch (phase) {
@@ -175,6 +177,7 @@ void Engine::on_ack(ByteView payload) {
     case Reporter::Acked::progress: dirty_ = true; break;
     case Reporter::Acked::lost:
       dirty_ = true;
+      if (now_.monotonic - hello_at_ < kHelloMsMin) return;
       log(4, "the broker and this device disagree on the last report (" + std::to_string(ack->sequence) + " and " +
                  std::to_string(state_.acked_report) + "): saying hello again");
       say_hello();
@@ -183,6 +186,7 @@ void Engine::on_ack(ByteView payload) {
 }
 
 void Engine::say_hello() {
+  hello_at_ = now_.monotonic;
   wire::Hello hello;
   hello.device = facts_.device;
   hello.key = key_.public_key();

@@ -174,6 +174,7 @@ class Engine {
   // What is not persisted: heard again, or learnt again, after a start.
   bool connected_ = false;
   std::uint32_t connect_count_ = 0;
+  MonotonicMs hello_at_;
   std::uint64_t free_bytes_ = 0;
   std::map<std::string, std::shared_ptr<const HeardManifest>> heard_;  // by topic
   std::map<std::string, Bytes> unverified_;                            // by topic: tried again with the next root document

@@ -68,6 +68,7 @@ void FetchSession::open(std::uint32_t id, const Hash256& pack, std::uint64_t rol
   later_.assign(chunks.begin(), chunks.end());
   ranges_asked_ = 0;
   received_ = credited_ = mark_bytes_ = 0;
+  pieces_ = 0;
   mark_time_ = progress_ = now;
   request(now, out);
 }
@@ -110,6 +111,7 @@ void FetchSession::request(MonotonicMs now, std::vector<wire::Fetch>& out) {
   fetch.pack = pack_;
   fetch.ranges = std::move(ranges);
   credited_ = received_;
+  pieces_ = 0;
   out.push_back(std::move(fetch));
 }
 
@@ -128,9 +130,12 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
     queue_.pop_front();
   }
   if (received_ - mark_bytes_ >= window_.bytes()) measure(now);
+  ++pieces_;
   if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
-  if (!queue_.empty() && received_ - credited_ >= window_.bytes() / 2) {
+  // The broker lets only so many pieces be out, however small they are.
+  if (!queue_.empty() && (received_ - credited_ >= window_.bytes() / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
     credited_ = received_;
+    pieces_ = 0;
     out.push_back(credit());
   }
   return Taken::next;

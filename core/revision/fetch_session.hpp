@@ -64,7 +64,7 @@ class FetchSession {
     gap,      // something between is lost: open a new session
     fault,    // the broker cannot serve it: see the piece
   };
-  // Looks at a piece, and appends a return of credit when half a window has come.
+  // Looks at a piece, and appends a return of credit when half a window has come, by bytes or by pieces.
   [[nodiscard]] Taken take(const wire::ChunkPiece& piece, MonotonicMs now, std::vector<wire::Fetch>& out);
 
   [[nodiscard]] bool is_open() const noexcept { return open_; }
@@ -102,6 +102,7 @@ class FetchSession {
   std::size_t ranges_asked_ = 0;   // ranges of `queue_`, at most kFetchRangesMax at the broker
   std::uint64_t received_ = 0;
   std::uint64_t credited_ = 0;
+  std::uint32_t pieces_ = 0;      // since the last return of credit
   std::uint64_t mark_bytes_ = 0;  // where the present measurement began
   MonotonicMs mark_time_;
   MonotonicMs progress_;

@@ -103,6 +103,19 @@ TEST_F(FetchSessionTest, ReturnsCreditAtHalfAWindow) {
   EXPECT_EQ(out[0].received_bytes, 32'768u);
 }
 
+TEST_F(FetchSessionTest, ReturnsCreditForManySmallPiecesToo) {
+  std::vector<WantedChunk> chunks;
+  for (std::uint32_t i = 0; i < 30; ++i) chunks.push_back({i, 100, 0});
+  open(chunks);
+  out.clear();
+  for (std::uint32_t i = 0; i < limits::kWindowPiecesMax / 2; ++i) {
+    EXPECT_TRUE(out.empty());
+    EXPECT_EQ(session.take(piece(1, i, 0, 100), kStart, out), FetchSession::Taken::next);
+  }
+  ASSERT_EQ(out.size(), 1u) << "the broker has at most kWindowPiecesMax out";
+  EXPECT_EQ(out[0].received_bytes, 100u * limits::kWindowPiecesMax / 2);
+}
+
 TEST_F(FetchSessionTest, ReturnsNoCreditWhenNothingMoreIsToCome) {
   open({{0, 40'000, 0}});
   out.clear();

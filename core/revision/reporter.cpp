@@ -17,6 +17,11 @@ constexpr std::int64_t kJitterPermilleMax = 250;
 // An ack beyond this was not made by any broker of ours: numbers would run out.
 constexpr std::uint64_t kSequenceMax = std::uint64_t{1} << 62;
 
+// It takes a person to change this: asking often would not help.
+bool is_lasting(Code code) noexcept {
+  return code == Code::untrusted_key || code == Code::bad_signature || code == Code::refused;
+}
+
 // Length of the UTF-8 sequence that starts `text`, 0 if there is none.
 std::size_t sequence_length(std::string_view text) noexcept {
   const auto first = static_cast<unsigned char>(text.front());
@@ -80,16 +85,20 @@ void Reporter::renumber(std::uint64_t first) {
 }
 
 Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
+  if (ack.code == Code::not_found) return Acked::lost;  // it has not heard our hello, or has lost it
   if (ack.code != Code::ok) {
-    pause_ms_ = kResendMsMax;
-    due_ = now + with_jitter(pause_ms_);
+    if (is_lasting(ack.code) && due_) {
+      pause_ms_ = kResendMsMax;
+      due_ = now + with_jitter(pause_ms_);
+    }
     return Acked::nothing;
   }
   if (ack.sequence > kSequenceMax) return Acked::nothing;
   if (ack.sequence > state_.last_report) {
     renumber(ack.sequence + 1);
     state_.acked_report = ack.sequence;
-    due_ = now;
+    sent_through_ = ack.sequence;
+    if (due_) due_ = now;
     return Acked::lost;
   }
   if (ack.sequence < state_.acked_report) return Acked::lost;

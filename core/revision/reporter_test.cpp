@@ -117,6 +117,14 @@ TEST_F(ReporterTest, AnAckOutOfThisWorldIsIgnored) {
   EXPECT_EQ(state.pending.size(), 1u);
 }
 
+TEST_F(ReporterTest, ABrokerThatDoesNotKnowThisDeviceHearsTheHelloAgain) {
+  reporter.connected(kStart);
+  reporter.add({}, kStart);
+  EXPECT_EQ(reporter.acked({0, Code::not_found, ""}, kStart), Reporter::Acked::lost);
+  EXPECT_EQ(reporter.acked({0, Code::unavailable, ""}, kStart), Reporter::Acked::nothing);
+  EXPECT_LE(*reporter.next_deadline() - kStart, Reporter::kResendMsMin * 5 / 4) << "and the report soon";
+}
+
 TEST_F(ReporterTest, ABrokerThatForgotIsNoticed) {
   reporter.add({}, kStart);
   EXPECT_EQ(reporter.acked({1, Code::ok, ""}, kStart), Reporter::Acked::progress);

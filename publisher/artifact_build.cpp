@@ -1,0 +1,167 @@
+// build_artifact(): a tree on disk becomes an artifact folder.
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <utility>
+
+#include "core/artifact/index.hpp"
+#include "files/files.hpp"
+#include "files/tree.hpp"
+#include "publisher/artifact_folder.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr auto kProgressInterval = std::chrono::milliseconds(100);
+
+struct Closer {
+  void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+};
+
+// Names in a folder but "." and ".."; none if there is no such folder.
+std::vector<std::string> list_names(const std::string& path) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, Closer> folder(::opendir(path.c_str()));
+  if (!folder) return names;
+  while (const dirent* entry = ::readdir(folder.get())) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  return names;
+}
+
+std::string real_path(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
+  return resolved ? std::string(resolved.get()) : std::string();
+}
+
+bool ours(const std::string& name) {
+  return name == kArtifactFile || name == kIndexFile || name.ends_with(".pack") || name.ends_with(".pack.body") || name.ends_with(".new");
+}
+
+// Makes `out` ready: new, empty, or an artifact folder of before, whose artifact.json goes first.
+Status prepare_out(const BuildOptions& options) {
+  const auto names = list_names(options.out);
+  for (const auto& name : names) {
+    if (!ours(name)) {
+      return fail(Code::invalid_argument,
+                  options.out + " holds '" + name + "', which is not part of an artifact: choose a new or empty folder");
+    }
+  }
+  INSTAR_CHECK(files::make_folders(options.out));
+  const std::string tree = real_path(options.tree);
+  const std::string out = real_path(options.out);
+  if (tree.empty()) return fail(Code::not_found, options.tree + ": no such folder");
+  if (out == tree || out.starts_with(tree == "/" ? tree : tree + "/")) {
+    return fail(Code::invalid_argument,
+                options.out + " lies inside the tree " + options.tree + ", and would be packed too: choose another");
+  }
+  const std::string listing = options.out + "/" + std::string(kArtifactFile);
+  ::unlink(listing.c_str());
+  for (const auto& name : names) ::unlink((options.out + "/" + name).c_str());
+  return files::sync_folder(options.out);
+}
+
+struct Job {
+  artifact::PackKind kind;
+  std::atomic<std::uint64_t> done{0};
+  std::atomic<std::uint64_t> all{0};
+  std::future<Status> result;
+};
+
+// Runs on its own thread; shares nothing but the counters and the read-only index.
+Status build_pack(const BuildOptions& options, ByteView index, const std::vector<artifact::Entry>& entries, Job& job) {
+  const std::string path = options.out + "/" + std::string(artifact::pack_kind_name(job.kind)) + ".pack";
+  INSTAR_TRY(auto writer, PackFileWriter::create(path));
+  const auto source = files::tree_source(options.tree);
+  artifact::PackOptions pack_options;
+  pack_options.kind = job.kind;
+  pack_options.level = options.level;
+  pack_options.progress = [&job](std::uint64_t done, std::uint64_t all) {
+    job.all = all;
+    job.done = done;
+  };
+  INSTAR_TRY(const auto directory, artifact::make_pack(index, entries, *source, writer, pack_options));
+  return writer.finish(directory);
+}
+
+Status build_packs(const BuildOptions& options, ByteView index, const std::vector<artifact::Entry>& entries) {
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (const auto kind : options.kinds) {
+    jobs.push_back(std::make_unique<Job>());
+    jobs.back()->kind = kind;
+  }
+  for (auto& job : jobs) {
+    job->result =
+        std::async(std::launch::async, [&options, index, &entries, &job = *job] { return build_pack(options, index, entries, job); });
+  }
+  Status first_error;
+  for (auto& job : jobs) {
+    while (job->result.wait_for(kProgressInterval) != std::future_status::ready) {
+      std::uint64_t done = 0;
+      std::uint64_t all = 0;
+      for (const auto& each : jobs) {
+        done += each->done;
+        all += each->all;
+      }
+      if (options.progress) options.progress("compressing", done, all);
+    }
+    auto status = job->result.get();
+    if (!status && first_error) first_error = std::move(status);
+  }
+  return first_error;
+}
+
+Result<Bytes> write_index(const std::vector<artifact::Entry>& entries, bool devices_allowed, Hash256& id) {
+  Bytes bytes;
+  artifact::IndexWriter writer(bytes, {.devices_allowed = devices_allowed});
+  for (const auto& entry : entries) INSTAR_CHECK(writer.append(entry));
+  INSTAR_TRY(id, writer.finish());
+  return bytes;
+}
+
+}  // namespace
+
+Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
+  BuildOptions options = given;
+  std::ranges::sort(options.kinds);
+  options.kinds.erase(std::ranges::unique(options.kinds).begin(), options.kinds.end());
+  if (options.kinds.empty() || options.kinds.front() != artifact::PackKind::full) {
+    return fail(Code::invalid_argument, "every artifact needs the pack kind `full`: it is what a device takes when nothing else fits");
+  }
+  if (options.kinds.back() == artifact::PackKind::delta) {
+    return fail(Code::invalid_argument, "a delta needs the artifact that it is against: only full and dedupe can be made of a tree alone");
+  }
+  INSTAR_CHECK(prepare_out(options));
+  files::TreeOptions tree_options;
+  tree_options.rules.devices_allowed = options.devices_allowed;
+  if (options.progress) {
+    tree_options.progress = [&](std::uint64_t done, std::uint64_t all) { options.progress("reading", done, all); };
+  }
+  INSTAR_TRY(const auto entries, files::read_tree(options.tree, tree_options));
+  Hash256 id;
+  INSTAR_TRY(const auto index, write_index(entries, options.devices_allowed, id));
+  INSTAR_CHECK(files::write_file_atomic(options.out + "/" + std::string(kIndexFile), index));
+  INSTAR_CHECK(build_packs(options, index, entries));
+
+  ArtifactFolder folder{.path = options.out, .id = id, .packs = {}};
+  for (const auto kind : options.kinds) {
+    INSTAR_TRY(auto pack, PackFile::open(options.out + "/" + std::string(artifact::pack_kind_name(kind)) + ".pack"));
+    folder.packs.push_back(std::move(pack));
+  }
+  const auto files = artifact::stream_files(entries);
+  folder.content_bytes = files.empty() ? 0 : files.back().offset + files.back().size;
+  folder.entry_count = static_cast<std::uint32_t>(entries.size());
+  folder.index_bytes = static_cast<std::uint32_t>(index.size());
+  const std::string listing = dump(artifact_json(folder), 2) + "\n";
+  INSTAR_CHECK(files::write_file_atomic(options.out + "/" + std::string(kArtifactFile), as_bytes(listing)));
+  return folder;
+}
+
+}  // namespace instar::publisher

@@ -1,0 +1,265 @@
+#include "publisher/artifact_folder.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/trust/digest.hpp"
+#include "files/files.hpp"
+#include "publisher/json_fields.hpp"
+#include "publisher/table.hpp"
+#include "publisher/text.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr std::size_t kArtifactFileBytesMax = 1024 * 1024;
+constexpr std::uint64_t kFormat = 1;
+// Whether a tree may have device nodes is for who packs it and for the device to say; here it is only read.
+constexpr artifact::IndexRules kReadAll{.devices_allowed = true};
+
+// The files that artifact.json names, and which artifact it says they are.
+struct Listing {
+  Hash256 id;
+  std::vector<std::string> pack_files;
+};
+
+Result<Listing> parse_listing(const Json& json, const std::string& where) {
+  INSTAR_TRY(auto object, JsonObject::of(json, where));
+  INSTAR_TRY(const auto format, object.number_or("format", 0, 1'000));
+  if (format != kFormat) return fail(Code::unsupported, where + " has format " + std::to_string(format) + ", this command reads 1");
+  INSTAR_TRY(const auto id_text, object.text("artifact"));
+  const auto id = Hash256::from_hex(id_text);
+  if (!id) return fail(Code::malformed, where + ": artifact must be 64 hex digits");
+  Listing listing{*id, {}};
+  const Json* packs = object.find("packs");
+  if (packs == nullptr || !packs->is_array() || packs->empty() || packs->size() > limits::kPacksMax) {
+    return fail(Code::malformed, where + ": packs must be an array of 1 to " + std::to_string(limits::kPacksMax));
+  }
+  for (const auto& pack : *packs) {
+    INSTAR_TRY(auto entry, JsonObject::of(pack, where + ": pack"));
+    INSTAR_TRY(const auto file, entry.text("file"));
+    if (!is_name(file)) return fail(Code::malformed, where + ": pack file '" + file + "' must be a plain name inside the folder");
+    listing.pack_files.push_back(file);
+  }
+  return listing;
+}
+
+Status check_index(const Bytes& bytes, const std::string& path, ArtifactFolder& folder) {
+  std::uint32_t entries = 0;
+  artifact::IndexReader reader(
+      [&](const artifact::Entry&) -> Status {
+        ++entries;
+        return {};
+      },
+      kReadAll);
+  auto status = reader.feed(bytes);
+  if (!status) return fail(with_context(status.error(), path));
+  const auto id = reader.finish();
+  if (!id) return fail(with_context(id.error(), path));
+  if (*id != folder.id) {
+    return fail(Code::corrupt, path + " is the index of artifact " + id->short_hex() + ", artifact.json names " + folder.id.short_hex() +
+                                   ": pack the tree again");
+  }
+  folder.entry_count = entries;
+  folder.index_bytes = static_cast<std::uint32_t>(bytes.size());
+  return {};
+}
+
+std::uint64_t decoded_body_bytes(const artifact::PackDirectory& directory) {
+  std::uint64_t bytes = 0;
+  for (std::size_t i = directory.head_count; i < directory.chunks.size(); ++i) bytes += directory.chunks[i].decoded_bytes;
+  return bytes;
+}
+
+// Follows the content stream of a pack's body, file by file.
+class ContentCheck {
+ public:
+  explicit ContentCheck(std::vector<artifact::StreamFile> files) : files_(std::move(files)) { skip_empty(); }
+
+  Status feed(ByteView bytes) {
+    while (!bytes.empty()) {
+      if (next_ == files_.size()) return fail(Code::corrupt, "the body is longer than the files of the index");
+      const auto& file = files_[next_];
+      const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), file.size - done_));
+      hasher_.update(bytes.first(take));
+      bytes = bytes.subspan(take);
+      done_ += take;
+      if (done_ < file.size) continue;
+      if (hasher_.finish() != file.content) return fail(Code::corrupt, "the content of " + file.path + " does not match the index");
+      ++next_;
+      skip_empty();
+    }
+    return {};
+  }
+
+  [[nodiscard]] Status finish() const {
+    if (next_ == files_.size()) return {};
+    return fail(Code::corrupt, "the body ends before the content of " + files_[next_].path);
+  }
+
+ private:
+  void skip_empty() {
+    while (next_ < files_.size() && files_[next_].size == 0) ++next_;
+    done_ = 0;
+    hasher_ = trust::Hasher();
+  }
+  std::vector<artifact::StreamFile> files_;
+  std::size_t next_ = 0;
+  std::uint64_t done_ = 0;
+  trust::Hasher hasher_;
+};
+
+Status verify_pack(const PackFile& pack, const ArtifactFolder& folder) {
+  std::vector<artifact::Entry> entries;
+  const auto& directory = pack.directory();
+  std::size_t body_next = directory.head_count;
+  artifact::PackHeadReader head(
+      folder.index_bytes,
+      [&](const artifact::Entry& entry) -> Status {
+        entries.push_back(entry);
+        return {};
+      },
+      [&](const artifact::BodyChunk& chunk) -> Status {
+        if (body_next >= directory.chunks.size() || chunk.ref != directory.chunks[body_next]) {
+          return fail(Code::corrupt, "the body table in the head differs from the directory");
+        }
+        ++body_next;
+        return {};
+      },
+      kReadAll);
+  std::optional<ContentCheck> content;
+  const auto end_of_head = [&]() -> Status {
+    INSTAR_TRY(const auto id, head.finish());
+    if (id != folder.id) return fail(Code::corrupt, "the head holds the index of another artifact");
+    if (body_next != directory.chunks.size()) return fail(Code::corrupt, "the body table in the head is shorter than the directory");
+    content.emplace(artifact::stream_files(entries));
+    return {};
+  };
+  const auto on_chunk = [&](std::uint32_t ordinal, ByteView decoded) -> Status {
+    if (ordinal < directory.head_count) return head.feed(decoded);
+    if (!content) INSTAR_CHECK(end_of_head());
+    return content->feed(decoded);
+  };
+  INSTAR_CHECK(pack.verify(on_chunk));
+  if (!content) INSTAR_CHECK(end_of_head());
+  return content->finish();
+}
+
+}  // namespace
+
+Result<ArtifactFolder> open_artifact(const std::string& path) {
+  const std::string listing_path = path + "/" + std::string(kArtifactFile);
+  auto text = files::read_file(listing_path, kArtifactFileBytesMax);
+  if (!text) {
+    if (text.error().code != Code::not_found) return fail(text.error());
+    return fail(Code::not_found, path + " is not an artifact folder: it has no artifact.json. Make one with: instar pack TREE -o " + path);
+  }
+  INSTAR_TRY(const auto json, parse_json(as_text(*text), listing_path));
+  INSTAR_TRY(const auto listing, parse_listing(json, listing_path));
+  ArtifactFolder folder{.path = path, .id = listing.id, .packs = {}};
+  const std::string index_path = path + "/" + std::string(kIndexFile);
+  INSTAR_TRY(const auto index, files::read_file(index_path, limits::kIndexBytesMax));
+  INSTAR_CHECK(check_index(index, index_path, folder));
+  bool has_full = false;
+  for (const auto& name : listing.pack_files) {
+    INSTAR_TRY(auto pack, PackFile::open(path + "/" + name));
+    if (pack.directory().artifact != folder.id) {
+      return fail(Code::corrupt, pack.path() + " is a pack of artifact " + pack.directory().artifact.short_hex() +
+                                     ", artifact.json names " + folder.id.short_hex() + ": pack the tree again");
+    }
+    if (pack.directory().kind == artifact::PackKind::full) {
+      has_full = true;
+      folder.content_bytes = decoded_body_bytes(pack.directory());
+    }
+    folder.packs.push_back(std::move(pack));
+  }
+  if (!has_full) return fail(Code::malformed, listing_path + " names no `full` pack, which every release needs");
+  return folder;
+}
+
+Status verify_artifact(const ArtifactFolder& folder) {
+  for (const auto& pack : folder.packs) {
+    auto status = verify_pack(pack, folder);
+    if (!status) return fail(with_context(status.error(), pack.path()));
+  }
+  return {};
+}
+
+wire::Artifact manifest_artifact(const ArtifactFolder& folder) {
+  wire::Artifact artifact;
+  artifact.id = folder.id;
+  artifact.content_bytes = folder.content_bytes;
+  artifact.entry_count = folder.entry_count;
+  artifact.index_bytes = folder.index_bytes;
+  for (const auto& file : folder.packs) {
+    const auto& directory = file.directory();
+    wire::Pack pack;
+    pack.kind = directory.kind;
+    pack.id = file.id();
+    pack.base = directory.base;
+    pack.head.assign(directory.chunks.begin(), directory.chunks.begin() + directory.head_count);
+    pack.body_count = static_cast<std::uint32_t>(directory.chunks.size() - directory.head_count);
+    pack.head_bytes = directory.head_bytes();
+    pack.body_bytes = directory.body_bytes();
+    pack.memory_bytes = decoding_memory_bytes(directory);
+    pack.framing_bytes = framing_bytes(directory);
+    artifact.packs.push_back(std::move(pack));
+  }
+  return artifact;
+}
+
+Json artifact_json(const ArtifactFolder& folder) {
+  Json packs = Json::array();
+  for (const auto& file : folder.packs) {
+    const auto& directory = file.directory();
+    const std::string kind(artifact::pack_kind_name(directory.kind));
+    const auto name = file.path().substr(file.path().rfind('/') + 1);
+    packs.push_back({{"kind", kind},
+                     {"file", name},
+                     {"id", file.id().hex()},
+                     {"head_chunks", directory.head_count},
+                     {"body_chunks", directory.chunks.size() - directory.head_count},
+                     {"head_bytes", directory.head_bytes()},
+                     {"body_bytes", directory.body_bytes()},
+                     {"wire_bytes", file.wire_bytes()},
+                     {"framing_bytes", framing_bytes(directory)},
+                     {"memory_bytes", decoding_memory_bytes(directory)}});
+  }
+  return {{"format", kFormat},
+          {"artifact", folder.id.hex()},
+          {"kind", "tree"},
+          {"content_bytes", folder.content_bytes},
+          {"entry_count", folder.entry_count},
+          {"index_bytes", folder.index_bytes},
+          {"packs", std::move(packs)}};
+}
+
+std::string artifact_text(const ArtifactFolder& folder) {
+  Fields fields;
+  fields.add("artifact", folder.id.hex());
+  fields.add("folder", folder.path);
+  fields.add("content", human_bytes(folder.content_bytes) + " in " + std::to_string(folder.entry_count) + " entries");
+  Table table;
+  table.column("PACK");
+  table.column("CHUNKS", Align::right);
+  table.column("HEAD BYTES", Align::right);
+  table.column("BODY BYTES", Align::right);
+  table.column("BYTES TO FETCH", Align::right);
+  table.column("OF CONTENT", Align::right);
+  table.column("MQTT FRAMING", Align::right);
+  for (const auto& pack : folder.packs) {
+    const auto& directory = pack.directory();
+    const std::string share =
+        folder.content_bytes == 0 ? "-" : std::to_string((pack.wire_bytes() * 100 + folder.content_bytes / 2) / folder.content_bytes) + "%";
+    const bool partly = directory.kind == artifact::PackKind::dedupe;
+    table.row({std::string(artifact::pack_kind_name(directory.kind)), std::to_string(directory.chunks.size()),
+               std::to_string(directory.head_bytes()), std::to_string(directory.body_bytes()),
+               (partly ? "<= " : "") + std::to_string(pack.wire_bytes()), share, std::to_string(framing_bytes(directory))});
+  }
+  return fields.str() + "\n" + table.str();
+}
+
+}  // namespace instar::publisher

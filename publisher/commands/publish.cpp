@@ -1,0 +1,214 @@
+#include "publisher/publish.hpp"
+
+#include <utility>
+
+#include "core/base/limits.hpp"
+#include "core/trust/digest.hpp"
+#include "files/files.hpp"
+#include "publisher/commands/commands.hpp"
+#include "publisher/keyring.hpp"
+#include "publisher/progress.hpp"
+#include "publisher/publish_options.hpp"
+#include "publisher/text.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr std::size_t kSaltBytes = 16;
+
+struct Options {
+  PublishOptions release;
+  ConnectionOptions connection;
+  std::vector<std::string> keys;
+  std::string root;
+  std::string manifest_out;
+  bool dry_run = false;
+  bool wait = false;
+  std::string wait_timeout;
+};
+
+// What is known before the broker is asked.
+struct Prepared {
+  ReleaseSpec spec;
+  ArtifactFolders artifacts;
+  std::vector<trust::SecretKey> keys;
+  trust::TrustStore root;
+  std::int64_t wait_timeout_ms = 0;
+};
+
+struct Signed {
+  wire::Manifest manifest;
+  Bytes envelope;
+  std::string rollout;
+};
+
+Outcome<Prepared> prepare(const Options& options) {
+  INSTAR_TRY(auto spec, release_of(options.release));
+  std::int64_t wait_timeout_ms = 0;
+  if (!options.wait_timeout.empty()) {
+    INSTAR_TRY(wait_timeout_ms, parse_duration_ms(options.wait_timeout));
+  }
+  INSTAR_TRY(auto keys, load_secret_keys(options.keys));
+  INSTAR_TRY(const auto root_bytes, files::read_file(options.root, limits::kMessageBytesMax));
+  auto root = trust::TrustStore::from_pinned(root_bytes);
+  if (!root) return fail(Failure(with_context(root.error(), options.root)));
+  INSTAR_TRY(auto artifacts, open_artifacts(spec));
+  return Prepared{std::move(spec), std::move(artifacts), std::move(keys), std::move(*root), wait_timeout_ms};
+}
+
+Outcome<Signed> sign(const Prepared& prepared, std::uint64_t sequence) {
+  INSTAR_TRY(auto salt, files::random_bytes(kSaltBytes));
+  INSTAR_TRY(auto manifest, make_manifest(prepared.spec, prepared.artifacts, sequence, wall_now(), std::move(salt)));
+  INSTAR_TRY(auto envelope, sign_manifest(manifest, prepared.keys, prepared.root));
+  auto rollout = trust::digest(wire::encode_manifest(manifest)).short_hex();
+  return Signed{std::move(manifest), std::move(envelope), std::move(rollout)};
+}
+
+Outcome<void> write_manifest(const Options& options, const Signed& signed_manifest) {
+  if (options.manifest_out.empty()) return {};
+  INSTAR_CHECK(files::write_file_atomic(options.manifest_out, signed_manifest.envelope));
+  return {};
+}
+
+Outcome<UploadResult> upload(Session& session, const std::vector<const PackFile*>& packs, const Console& console) {
+  Progress progress(console.err, console.err_is_terminal, "uploading", monotonic_now());
+  return upload_packs(session, packs, [&](std::uint64_t done, std::uint64_t all) { progress.update(done, all, monotonic_now()); });
+}
+
+std::uint64_t bytes_of(const std::vector<const PackFile*>& packs) {
+  std::uint64_t bytes = 0;
+  for (const auto* pack : packs) bytes += pack->wire_bytes();
+  return bytes;
+}
+
+Json document_of(const Signed& signed_manifest) {
+  Json groups = Json::array();
+  for (const auto& group : signed_manifest.manifest.groups) groups.push_back(group.str());
+  return {{"rollout", signed_manifest.rollout},
+          {"product", signed_manifest.manifest.product},
+          {"release", signed_manifest.manifest.release},
+          {"sequence", signed_manifest.manifest.sequence},
+          {"groups", std::move(groups)},
+          {"manifest_bytes", signed_manifest.envelope.size()}};
+}
+
+// Everything but sending: with a sequence given, the broker is not even asked.
+Outcome<Exit> dry_run(const Options& options, const Prepared& prepared, const Console& console) {
+  std::uint64_t sequence = prepared.spec.sequence.value_or(0);
+  const auto packs = distinct_packs(prepared.artifacts);
+  std::optional<std::vector<const PackFile*>> lacking;
+  if (!prepared.spec.sequence) {
+    INSTAR_TRY(const auto session, connect(options.connection));
+    INSTAR_TRY(sequence, next_sequence(*session, prepared.spec.product));
+    INSTAR_TRY(lacking, lacking_packs(*session, packs));
+  }
+  INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
+  INSTAR_CHECK(write_manifest(options, signed_manifest));
+  console.text() << manifest_text(signed_manifest.manifest, wall_now()) << "\ndry run: nothing was sent. One message of "
+                 << signed_manifest.envelope.size() << " bytes a group";
+  if (lacking) console.text() << "; " << bytes_of(*lacking) << " bytes of packs would be uploaded";
+  console.text() << "\n";
+  auto json = document_of(signed_manifest);
+  json["dry_run"] = true;
+  json["upload_bytes"] = lacking ? Json(bytes_of(*lacking)) : Json();
+  json["manifest"] = manifest_json(signed_manifest.manifest);
+  console.document(json);
+  return Exit::ok;
+}
+
+Outcome<Exit> run(const Options& options, const Console& console) {
+  INSTAR_TRY(const auto prepared, prepare(options));
+  if (options.dry_run) return dry_run(options, prepared, console);
+  INSTAR_TRY(const auto session, connect(options.connection));
+  INSTAR_TRY(const auto root, bring_root(*session, prepared.root));
+  if (root.published) console.text() << "root document version " << root.version_now << " given to the broker\n";
+  std::uint64_t sequence = prepared.spec.sequence.value_or(0);
+  if (!prepared.spec.sequence) {
+    INSTAR_TRY(sequence, next_sequence(*session, prepared.spec.product));
+  }
+  INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
+  INSTAR_CHECK(write_manifest(options, signed_manifest));
+  const auto packs = distinct_packs(prepared.artifacts);
+  INSTAR_TRY(const auto lacking, lacking_packs(*session, packs));
+  INSTAR_TRY(const auto uploaded, upload(*session, lacking, console));
+  console.text() << "packs: " << count_of(lacking.size(), "pack") << " uploaded (" << uploaded.bytes_sent << " bytes), "
+                 << packs.size() - lacking.size() << " there already\n";
+  INSTAR_TRY(const auto status, send_manifest(*session, signed_manifest.manifest, signed_manifest.envelope, signed_manifest.rollout));
+  console.text() << "rollout " << signed_manifest.rollout << ": " << prepared.spec.product << " " << prepared.spec.release << " (sequence "
+                 << sequence << ") is " << status.state << "\n";
+  auto json = document_of(signed_manifest);
+  json["state"] = status.state;
+  json["uploaded_bytes"] = uploaded.bytes_sent;
+  if (!options.wait) {
+    console.text() << "Next: instar rollout watch " << signed_manifest.rollout << "\n";
+    console.document(json);
+    return Exit::ok;
+  }
+  // Progress is text for people: with --json the one document comes at the end.
+  const Console watching{console.text(), console.err, console.json ? console.err_is_terminal : console.out_is_terminal,
+                         console.err_is_terminal, false};
+  INSTAR_TRY(const auto last, watch_rollout(*session, watching, signed_manifest.rollout, prepared.wait_timeout_ms));
+  json["state"] = last.state;
+  json["devices"] = last.devices;
+  json["committed"] = last.count("committed");
+  json["unsuccessful"] = last.unsuccessful();
+  json["bytes_sent"] = last.bytes_sent;
+  console.document(json);
+  return exit_of(last);
+}
+
+void add_release_options(CLI::App& command, PublishOptions& options) {
+  command.add_option("SPEC,--spec", options.spec_path, "Release file (JSON) that describes the containers; `instar help release-file`")
+      ->type_name("FILE");
+  command.add_option("--group,-g", options.groups, "Group of devices; repeat for several. plant-7 reaches plant-7/line-a too")
+      ->type_name("PATH");
+  command.add_option("--product", options.product, "The kind of device that the release is for")->type_name("NAME");
+  command.add_option("--release", options.release, "What people call this release, e.g. 2.4.1")->type_name("NAME");
+  command.add_option("--artifact", options.artifact, "Artifact folder of the one container, which is called app")->type_name("OUT");
+  command.add_option("--container", options.containers, "Container with a name of its own; repeat for several")->type_name("NAME=OUT");
+  command.add_option("--init", options.init, "Command of the container's init [/sbin/init of the tree]")->type_name("CMD");
+  command.add_option("--probe", options.probe, "Command that must exit 0 inside the container for it to be healthy")->type_name("CMD");
+  command.add_option("--settle", options.settle, "How long the container must run before it counts as healthy [10s]")->type_name("TIME");
+  command.add_option("--set", options.settings, "LXC setting; repeat for several")->type_name("lxc.KEY=VALUE");
+  command.add_option("--volume", options.volumes, "Folder that outlives updates, and where it appears; repeat for several")
+      ->type_name("NAME:/PATH");
+  command.add_option("--requires-arch", options.architectures, "Machines it runs on (uname -m), by commas [any]")
+      ->delimiter(',')
+      ->type_name("ARCH");
+  command.add_option("--sequence", options.sequence, "Rank among the product's releases; devices never go down [auto]")
+      ->type_name("N|auto");
+  command.add_option("--expires", options.expires, "After this time devices no longer begin with it [never]")->type_name("TIME");
+  command.add_option("--notes", options.notes, "Words for people")->type_name("TEXT");
+  command.add_flag("--metered-fallback", options.metered_fallback,
+                   "Let devices on metered links take a costlier pack when the cheapest fails");
+}
+
+}  // namespace
+
+void add_publish(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand(
+      "publish",
+      "Sign a release and send it out to groups of devices\n\n"
+      "Uploads the packs that the broker lacks, signs the manifest, publishes it to each group and waits for the broker's word. "
+      "Ends with 4 and the broker's reason if it is refused. Run again after a failure: what is stored is not sent twice.");
+  add_release_options(*command, options->release);
+  command->add_option("--root", options->root, "Root document, to check the signature as devices will")->required()->type_name("FILE");
+  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")->required()->type_name("FILE");
+  command->add_option("--manifest-out", options->manifest_out, "Write the signed manifest to this file too")->type_name("FILE");
+  command->add_flag("--dry-run", options->dry_run, "Do everything but send; with --sequence N no broker is needed");
+  auto* wait = command->add_flag("--wait", options->wait, "Follow the rollout until it is over; ends with 7 if devices did not take it");
+  command->add_option("--wait-timeout", options->wait_timeout, "Give up waiting after this time, ends with 6 [never]")
+      ->type_name("TIME")
+      ->needs(wait);
+  add_json(*command, context);
+  add_connection(*command, options->connection);
+  command->footer(
+      "Examples:\n"
+      "  instar publish -g plant-7 --product gateway --release 2.4.1 --artifact out/web-2.4.1 \\\n"
+      "      --init /usr/sbin/webd --probe \"/usr/bin/curl -sf http://localhost/\" --root keys/root.instar --key keys/release.key\n"
+      "  instar publish --spec release.json --root keys/root.instar --key keys/release.key --wait");
+  command->callback([options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
+}
+
+}  // namespace instar::publisher

@@ -1,0 +1,143 @@
+#include <utility>
+
+#include "publisher/commands/commands.hpp"
+#include "publisher/json_fields.hpp"
+#include "publisher/publish.hpp"
+#include "publisher/text.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr std::uint64_t kPageSize = 200;
+
+struct Options {
+  ConnectionOptions connection;
+  std::string name;
+  bool devices = false;
+  std::string wait_timeout;
+};
+using OptionsPointer = std::shared_ptr<Options>;
+
+struct Chosen {
+  std::unique_ptr<Session> session;
+  std::string rollout;
+};
+
+Outcome<Chosen> choose(const Options& options) {
+  INSTAR_TRY(auto session, connect(options.connection));
+  INSTAR_TRY(const auto rollouts, list_rollouts(*session));
+  INSTAR_TRY(auto rollout, pick_rollout(rollouts, options.name));
+  return Chosen{std::move(session), std::move(rollout)};
+}
+
+Outcome<Exit> list(const Options& options, const Console& console) {
+  INSTAR_TRY(const auto session, connect(options.connection));
+  Json all = Json::array();
+  std::vector<RolloutStatus> rollouts;
+  while (true) {
+    INSTAR_TRY(const auto data, session->request("listRollouts", {{"offset", all.size()}, {"count", kPageSize}}));
+    const auto& rows = get(data, "rollouts");
+    for (const auto& row : rows) {
+      rollouts.push_back(read_status(row));
+      all.push_back(row);
+    }
+    if (rows.empty() || all.size() >= get_number(data, "totalCount", all.size())) break;
+  }
+  console.text() << rollouts_text(rollouts, wall_now());
+  console.document({{"rollouts", std::move(all)}});
+  return Exit::ok;
+}
+
+Outcome<Exit> show(const Options& options, const Console& console) {
+  INSTAR_TRY(const auto chosen, choose(options));
+  Json document;
+  Json members = Json::array();
+  while (true) {
+    INSTAR_TRY(
+        document,
+        chosen.session->request(
+            "getRollout", {{"rollout", chosen.rollout}, {"devices", options.devices}, {"offset", members.size()}, {"count", kPageSize}}));
+    // Counts of devices are a number under "devices" in a status; the rows come under "members".
+    const auto& rows = get(document, "members");
+    for (const auto& row : rows) members.push_back(row);
+    if (!options.devices || rows.empty() || members.size() >= get_number(document, "totalCount", members.size())) break;
+  }
+  console.text() << rollout_text(read_status(document), wall_now());
+  if (options.devices) {
+    console.text() << "\n" << members_text(members, wall_now());
+    document["members"] = std::move(members);
+  }
+  console.document(document);
+  return Exit::ok;
+}
+
+Outcome<Exit> watch(const Options& options, const Console& console) {
+  std::int64_t timeout_ms = 0;
+  if (!options.wait_timeout.empty()) {
+    INSTAR_TRY(timeout_ms, parse_duration_ms(options.wait_timeout));
+  }
+  INSTAR_TRY(const auto chosen, choose(options));
+  INSTAR_TRY(const auto last, watch_rollout(*chosen.session, console, chosen.rollout, timeout_ms));
+  return exit_of(last);
+}
+
+Outcome<Exit> change(const Options& options, const Console& console, const std::string& command, const char* done) {
+  INSTAR_TRY(const auto chosen, choose(options));
+  INSTAR_TRY(const auto data, chosen.session->request(command, {{"rollout", chosen.rollout}}));
+  console.text() << "rollout " << chosen.rollout << " is " << done << "\n";
+  Json document{{"rollout", chosen.rollout}, {"state", get_text(data, "state", done)}};
+  console.document(document);
+  return Exit::ok;
+}
+
+CLI::App* add(CLI::App& parent, Context& context, const OptionsPointer& options, const char* name, const char* help, bool needs_rollout) {
+  auto* command = parent.add_subcommand(name, help);
+  if (needs_rollout) command->add_option("ROLLOUT", options->name, "Its id, the beginning of the id, or the release's name")->required();
+  add_json(*command, context);
+  add_connection(*command, options->connection);
+  return command;
+}
+
+void add_change(CLI::App& parent, Context& context, const char* name, const char* help, const char* control, const char* done) {
+  const auto options = std::make_shared<Options>();
+  auto* command = add(parent, context, options, name, help, true);
+  command->callback([options, &context, control, done] {
+    context.run = [options, &context, control, done] { return change(*options, context.console, control, done); };
+  });
+}
+
+}  // namespace
+
+void add_rollout(CLI::App& app, Context& context) {
+  auto* rollout = app.add_subcommand("rollout", "See and steer releases on their way");
+  rollout->require_subcommand(1);
+
+  const auto list_options = std::make_shared<Options>();
+  auto* list_command = add(*rollout, context, list_options, "list", "List the rollouts that the broker keeps", false);
+  list_command->callback(
+      [list_options, &context] { context.run = [list_options, &context] { return list(*list_options, context.console); }; });
+
+  const auto show_options = std::make_shared<Options>();
+  auto* show_command = add(*rollout, context, show_options, "show", "Show one rollout: counts by state, bytes, reasons", true);
+  show_command->add_flag("--devices", show_options->devices, "List its devices too");
+  show_command->callback(
+      [show_options, &context] { context.run = [show_options, &context] { return show(*show_options, context.console); }; });
+
+  const auto watch_options = std::make_shared<Options>();
+  auto* watch_command = add(*rollout, context, watch_options, "watch",
+                            "Follow a rollout until it is over\n\n"
+                            "On a terminal one live table, else a line for each change (with --json one document a line). "
+                            "Ends with 0 when every device took the release, with 7 when not.",
+                            true);
+  watch_command->add_option("--wait-timeout", watch_options->wait_timeout, "Give up after this time, ends with 6 [never]")
+      ->type_name("TIME");
+  watch_command->callback(
+      [watch_options, &context] { context.run = [watch_options, &context] { return watch(*watch_options, context.console); }; });
+
+  add_change(*rollout, context, "pause", "Let no further device begin; those under way go on", "pauseRollout", "paused");
+  add_change(*rollout, context, "resume", "Let devices begin again", "resumeRollout", "active");
+  add_change(*rollout, context, "abort", "End it: devices that have not yet switched stop and stay with what they run", "abortRollout",
+             "aborted");
+}
+
+}  // namespace instar::publisher

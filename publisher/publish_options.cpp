@@ -1,0 +1,119 @@
+#include "publisher/publish_options.hpp"
+
+#include <charconv>
+#include <utility>
+
+#include "publisher/text.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr const char* kDefaultContainer = "app";
+
+tl::unexpected<Error> invalid(std::string message) {
+  return fail(Code::invalid_argument, std::move(message));
+}
+
+bool describes_container(const PublishOptions& options) {
+  return !options.init.empty() || !options.probe.empty() || !options.settle.empty() || !options.settings.empty() ||
+         !options.volumes.empty();
+}
+
+Status add_containers(const PublishOptions& options, ReleaseSpec& spec) {
+  if (!options.artifact.empty()) spec.containers.push_back({options.artifact, {}});
+  if (!options.artifact.empty()) spec.containers.back().container.name = kDefaultContainer;
+  for (const auto& text : options.containers) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+      return invalid("container '" + text + "' must be NAME=OUT, like web=out/web-2.4.1");
+    }
+    spec.containers.push_back({text.substr(equals + 1), {}});
+    spec.containers.back().container.name = text.substr(0, equals);
+  }
+  if (spec.containers.empty()) return invalid("a release needs content: give --artifact OUT, --container NAME=OUT or --spec FILE");
+  if (!describes_container(options)) return {};
+  if (spec.containers.size() != 1) {
+    return invalid("--init, --probe, --settle, --set and --volume are for a release of one container: describe several with --spec FILE");
+  }
+  auto& container = spec.containers.front().container;
+  INSTAR_TRY(container.init, command_words(options.init));
+  for (const auto& text : options.settings) {
+    INSTAR_TRY(auto setting, parse_setting(text));
+    container.settings.push_back(std::move(setting));
+  }
+  for (const auto& text : options.volumes) {
+    INSTAR_TRY(auto volume, parse_volume(text));
+    container.volumes.push_back(std::move(volume));
+  }
+  if (!options.settle.empty()) {
+    INSTAR_TRY(const auto settle_ms, parse_duration_ms(options.settle));
+    if (settle_ms > 0xFFFF'FFFF) return invalid("--settle " + options.settle + " is too long");
+    container.health.settle_ms = static_cast<std::uint32_t>(settle_ms);
+  }
+  if (!options.probe.empty()) {
+    wire::Probe probe;
+    INSTAR_TRY(probe.command, command_words(options.probe));
+    container.health.probe = std::move(probe);
+  }
+  return {};
+}
+
+Status set_sequence(const std::string& text, ReleaseSpec& spec) {
+  if (text.empty()) return {};
+  if (text == "auto") {
+    spec.sequence.reset();
+    return {};
+  }
+  std::uint64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || stop != text.data() + text.size() || value == 0) {
+    return invalid("sequence '" + text + "' must be auto or a number from 1");
+  }
+  spec.sequence = value;
+  return {};
+}
+
+Status check_release(const ReleaseSpec& spec) {
+  if (!is_name(spec.product))
+    return invalid("a release needs a product, the kind of device it is for: --product NAME (letters, digits, . _ -)");
+  if (!is_name(spec.release)) return invalid("a release needs a name, like 2.4.1: --release NAME (letters, digits, . _ -)");
+  if (spec.groups.empty()) return invalid("a release needs at least one group of devices: --group PATH, like plant-7/line-a");
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> command_words(const std::vector<std::string>& words) {
+  if (words.size() != 1) return words;
+  return split_words(words.front());
+}
+
+Result<ReleaseSpec> release_of(const PublishOptions& options) {
+  ReleaseSpec spec;
+  if (!options.spec_path.empty()) {
+    if (!options.artifact.empty() || !options.containers.empty() || describes_container(options)) {
+      return invalid("the containers are described either by --spec or on the command line, not by both");
+    }
+    INSTAR_TRY(spec, load_release(options.spec_path));
+  } else {
+    INSTAR_CHECK(add_containers(options, spec));
+  }
+  if (!options.product.empty()) spec.product = options.product;
+  if (!options.release.empty()) spec.release = options.release;
+  if (!options.notes.empty()) spec.notes = options.notes;
+  if (!options.groups.empty()) spec.groups.clear();
+  for (const auto& name : options.groups) {
+    INSTAR_TRY(auto group, GroupPath::parse(name));
+    spec.groups.push_back(std::move(group));
+  }
+  if (!options.expires.empty()) {
+    INSTAR_TRY(spec.expires_after_ms, parse_duration_ms(options.expires));
+  }
+  if (!options.architectures.empty()) spec.requirements.architectures = options.architectures;
+  if (options.metered_fallback) spec.policy.metered_fallback = true;
+  INSTAR_CHECK(set_sequence(options.sequence, spec));
+  INSTAR_CHECK(check_release(spec));
+  return spec;
+}
+
+}  // namespace instar::publisher

@@ -1,0 +1,38 @@
+// What `instar publish` is given on its command line, and the release that it comes to.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "publisher/release.hpp"
+
+namespace instar::publisher {
+
+struct PublishOptions {
+  std::string spec_path;
+  std::vector<std::string> groups;
+  std::string product;
+  std::string release;
+  std::string artifact;                 // of the one container
+  std::vector<std::string> containers;  // NAME=OUT
+  std::vector<std::string> init;
+  std::vector<std::string> probe;
+  std::string settle;
+  std::vector<std::string> settings;
+  std::vector<std::string> volumes;
+  std::vector<std::string> architectures;
+  std::string expires;
+  std::string notes;
+  std::string sequence;  // "auto" or a number
+  bool metered_fallback = false;
+};
+
+// The spec file, if any, with what the command line says put over it; or a release of what the command line says alone.
+// Everything that can be wrong without the broker is an error here: invalid_argument, malformed.
+[[nodiscard]] Result<ReleaseSpec> release_of(const PublishOptions& options);
+
+// A command as options give it: several words as they are, one word split as a shell would.
+[[nodiscard]] Result<std::vector<std::string>> command_words(const std::vector<std::string>& words);
+
+}  // namespace instar::publisher

@@ -1,0 +1,252 @@
+#include "publisher/rollout_view.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "publisher/json_fields.hpp"
+#include "publisher/table.hpp"
+#include "publisher/text.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr std::size_t kBarColumns = 40;
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) out += (out.empty() ? "" : ",") + word;
+  return out;
+}
+
+std::vector<std::string> texts_of(const Json& array) {
+  std::vector<std::string> all;
+  for (const auto& item : array) {
+    if (item.is_string()) all.push_back(item.get<std::string>());
+  }
+  return all;
+}
+
+WallMs time_of(const Json& json, std::string_view key) {
+  return {static_cast<std::int64_t>(std::min<std::uint64_t>(get_number(json, key), std::uint64_t{1} << 60))};
+}
+
+std::string with_age(WallMs time, WallMs now) {
+  return time.value == 0 ? "never" : local_time(time) + " (" + relative_time(time, now) + ")";
+}
+
+std::string bar(std::uint64_t done, std::uint64_t all) {
+  const auto filled = all == 0 ? 0 : static_cast<std::size_t>(std::min(done, all) * kBarColumns / all);
+  return "[" + std::string(filled, '#') + std::string(kBarColumns - filled, '.') + "]";
+}
+
+// "2.4.1 (sequence 7)", "-" when there is none.
+std::string revision_text(const Json& revision) {
+  const auto release = get_text(revision, "release");
+  if (release.empty()) return "-";
+  return release + " (sequence " + std::to_string(get_number(revision, "sequence")) + ")";
+}
+
+std::string code_text(const Json& row) {
+  const auto code = get_text(row, "code");
+  const auto reason = get_text(row, "reason");
+  if (code.empty() || code == "ok") return reason;
+  return reason.empty() ? code : code + ": " + reason;
+}
+
+}  // namespace
+
+std::uint64_t RolloutStatus::count(std::string_view step) const noexcept {
+  const auto found = std::ranges::find(kSteps, step);
+  return found == kSteps.end() ? 0 : counts[static_cast<std::size_t>(found - kSteps.begin())];
+}
+
+std::uint64_t RolloutStatus::unsuccessful() const noexcept {
+  return count("rolled_back") + count("refused") + count("failed");
+}
+
+std::uint64_t RolloutStatus::finished() const noexcept {
+  return count("committed") + unsuccessful();
+}
+
+bool RolloutStatus::is_over() const noexcept {
+  return state == "complete" || state == "aborted" || state == "refused";
+}
+
+RolloutStatus read_status(const Json& json) {
+  RolloutStatus status;
+  status.rollout = get_text(json, "rollout");
+  status.product = get_text(json, "product");
+  status.release = get_text(json, "release");
+  status.sequence = get_number(json, "sequence");
+  status.groups = texts_of(get(json, "groups"));
+  status.state = get_text(json, "state");
+  status.devices = get_number(json, "devices");
+  const Json& counts = get(json, "counts");
+  for (std::size_t i = 0; i < kSteps.size(); ++i) status.counts[i] = get_number(counts, kSteps[i]);
+  status.bytes_sent = get_number(json, "bytes_sent");
+  status.bytes_full = get_number(json, "bytes_full");
+  status.started = time_of(json, "started_ms");
+  status.updated = time_of(json, "updated_ms");
+  for (const auto& reason : get(json, "reasons")) {
+    status.reasons.push_back({get_text(reason, "code"), get_text(reason, "reason"), get_number(reason, "count")});
+  }
+  // A refusal carries one code and reason at the top.
+  if (status.reasons.empty() && !get_text(json, "reason").empty()) {
+    status.reasons.push_back({get_text(json, "code"), get_text(json, "reason"), 1});
+  }
+  return status;
+}
+
+Exit exit_of(const RolloutStatus& status) noexcept {
+  if (status.state == "refused") return Exit::refused;
+  if (status.state == "complete" && status.unsuccessful() == 0) return Exit::ok;
+  return Exit::rollout_failed;
+}
+
+std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now) {
+  if (rollouts.empty()) return "no rollouts yet; make one with `instar publish`\n";
+  Table table;
+  table.column("ROLLOUT");
+  table.column("PRODUCT");
+  table.column("RELEASE");
+  table.column("SEQ", Align::right);
+  table.column("STATE");
+  table.column("DEVICES", Align::right);
+  table.column("COMMITTED", Align::right);
+  table.column("NOT", Align::right);
+  table.column("SENT", Align::right);
+  table.column("STARTED");
+  table.column("GROUPS");
+  for (const auto& each : rollouts) {
+    table.row({each.rollout, each.product, each.release, std::to_string(each.sequence), each.state, std::to_string(each.devices),
+               std::to_string(each.count("committed")), std::to_string(each.unsuccessful()), human_bytes(each.bytes_sent),
+               relative_time(each.started, now), joined(each.groups)});
+  }
+  return table.str();
+}
+
+std::string rollout_text(const RolloutStatus& status, WallMs now) {
+  Fields fields;
+  fields.add("rollout", status.rollout);
+  fields.add("release", status.product + " " + status.release + " (sequence " + std::to_string(status.sequence) + ")");
+  fields.add("groups", joined(status.groups));
+  fields.add("state", status.state);
+  fields.add("started", with_age(status.started, now));
+  fields.add("last change", with_age(status.updated, now));
+  std::string sent = human_bytes(status.bytes_sent) + " sent";
+  if (status.bytes_full != 0) sent += "; " + human_bytes(status.bytes_full) + " if every device had fetched the whole";
+  fields.add("bytes", sent);
+  fields.add("done", bar(status.finished(), status.devices) + " " + std::to_string(status.finished()) + " of " +
+                         count_of(status.devices, "device"));
+  std::string out = fields.str();
+  Table table;
+  table.column("STATE");
+  table.column("DEVICES", Align::right);
+  for (std::size_t i = 0; i < kSteps.size(); ++i) {
+    if (status.counts[i] != 0) table.row({std::string(kSteps[i]), std::to_string(status.counts[i])});
+  }
+  if (!table.empty()) out += "\n" + table.str();
+  Table reasons;
+  reasons.column("COUNT", Align::right);
+  reasons.column("CODE");
+  reasons.column("REASON");
+  for (const auto& reason : status.reasons) reasons.row({std::to_string(reason.count), reason.code, reason.text});
+  if (!reasons.empty()) out += "\n" + reasons.str();
+  return out;
+}
+
+std::string rollout_line(const RolloutStatus& status) {
+  std::string out = status.rollout + " " + status.state;
+  for (std::size_t i = 0; i < kSteps.size(); ++i) {
+    if (status.counts[i] != 0) out += " " + std::string(kSteps[i]) + "=" + std::to_string(status.counts[i]);
+  }
+  return printable(out + " devices=" + std::to_string(status.devices) + " bytes_sent=" + std::to_string(status.bytes_sent));
+}
+
+std::string members_text(const Json& rows, WallMs now) {
+  Table table;
+  table.column("DEVICE");
+  table.column("STATE");
+  table.column("FETCHED", Align::right);
+  table.column("FULL", Align::right);
+  table.column("CHANGED");
+  table.column("REASON");
+  for (const auto& row : rows) {
+    table.row({get_text(row, "device"), get_text(row, "step"), human_bytes(get_number(row, "bytes_fetched")),
+               human_bytes(get_number(row, "bytes_full")), relative_time(time_of(row, "updated_ms"), now), code_text(row)});
+  }
+  return table.empty() ? "no devices have taken it up yet\n" : table.str();
+}
+
+std::string devices_text(const Json& rows, WallMs now) {
+  Table table;
+  table.column("DEVICE");
+  table.column("ONLINE");
+  table.column("PRODUCT");
+  table.column("RELEASE");
+  table.column("SEQ", Align::right);
+  table.column("STATE");
+  table.column("SEEN");
+  table.column("GROUPS");
+  for (const auto& row : rows) {
+    const Json& running = get(row, "running");
+    const auto release = get_text(running, "release");
+    table.row({get_text(row, "device"), get_flag(row, "online") ? "yes" : "no", get_text(row, "product"), release.empty() ? "-" : release,
+               release.empty() ? "-" : std::to_string(get_number(running, "sequence")), get_text(row, "step"),
+               relative_time(time_of(row, "seen_ms"), now), joined(texts_of(get(row, "groups")))});
+  }
+  return table.empty() ? "no devices known here; one appears when its instar-device connects\n" : table.str();
+}
+
+std::string device_text(const Json& device, WallMs now) {
+  Fields fields;
+  fields.add("device", get_text(device, "device"));
+  fields.add("online", get_flag(device, "online") ? "yes" : "no");
+  fields.add("last seen", with_age(time_of(device, "seen_ms"), now));
+  fields.add("product", get_text(device, "product"));
+  fields.add("groups", joined(texts_of(get(device, "groups"))));
+  fields.add("key", get_text(device, "key"));
+  fields.add("machine", get_text(device, "architecture") + ", kernel " + get_text(device, "kernel"));
+  fields.add("client", get_text(device, "client_version"));
+  fields.add("free", human_bytes(get_number(device, "free_bytes")) + " of storage, " + human_bytes(get_number(device, "memory_bytes")) +
+                         " of memory in all");
+  fields.add("link", get_flag(device, "metered") ? "metered" : "not metered");
+  fields.add("running", revision_text(get(device, "running")));
+  fields.add("previous", revision_text(get(device, "previous")));
+  fields.add("bytes sent", human_bytes(get_number(device, "bytes_sent")));
+  const auto degraded = texts_of(get(device, "degraded"));
+  if (!degraded.empty()) fields.add("degraded", joined(degraded));
+  std::string out = fields.str();
+  Table table;
+  table.column("REPORT", Align::right);
+  table.column("ROLLOUT");
+  table.column("STATE");
+  table.column("ATTEMPT", Align::right);
+  table.column("FETCHED", Align::right);
+  table.column("WHEN");
+  table.column("REASON");
+  for (const auto& report : get(device, "reports")) {
+    table.row({std::to_string(get_number(report, "sequence")), get_text(report, "rollout"), get_text(report, "step"),
+               std::to_string(get_number(report, "attempt")), human_bytes(get_number(report, "bytes_fetched")),
+               relative_time(time_of(report, "time_ms"), now), code_text(report)});
+  }
+  if (!table.empty()) out += "\n" + table.str();
+  return out;
+}
+
+Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name) {
+  std::vector<const RolloutStatus*> matches;
+  for (const auto& each : rollouts) {
+    if (each.rollout == name) return each.rollout;
+    if (each.release == name || (!name.empty() && each.rollout.starts_with(name))) matches.push_back(&each);
+  }
+  if (matches.size() == 1) return matches.front()->rollout;
+  if (matches.empty()) {
+    return fail(Exit::invalid_input, Code::not_found, "no rollout '" + name + "'; `instar rollout list` shows those there are");
+  }
+  std::string which;
+  for (const auto* each : matches) which += (which.empty() ? "" : ", ") + each->rollout + " (" + each->product + " " + each->release + ")";
+  return fail(Exit::invalid_input, Code::invalid_argument, "'" + name + "' means several rollouts: " + which + "; give more of the id");
+}
+
+}  // namespace instar::publisher

@@ -1,0 +1,61 @@
+// What the broker says of rollouts and devices, read from its JSON (docs/formats/status.md, control.md) and shown to people.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "publisher/console.hpp"
+#include "publisher/failure.hpp"
+
+namespace instar::publisher {
+
+inline constexpr std::array<std::string_view, 8> kSteps{"waiting",   "fetching",    "staging", "trying",
+                                                        "committed", "rolled_back", "refused", "failed"};
+
+struct RolloutStatus {
+  struct Reason {
+    std::string code;
+    std::string text;
+    std::uint64_t count = 0;
+  };
+  std::string rollout;
+  std::string product;
+  std::string release;
+  std::uint64_t sequence = 0;
+  std::vector<std::string> groups;
+  std::string state;
+  std::uint64_t devices = 0;
+  std::array<std::uint64_t, kSteps.size()> counts{};
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_full = 0;
+  WallMs started;
+  WallMs updated;
+  std::vector<Reason> reasons;
+
+  [[nodiscard]] std::uint64_t count(std::string_view step) const noexcept;
+  [[nodiscard]] std::uint64_t finished() const noexcept;  // committed, rolled back, refused, failed
+  [[nodiscard]] std::uint64_t unsuccessful() const noexcept;
+  [[nodiscard]] bool is_over() const noexcept;  // complete, aborted or refused
+};
+
+[[nodiscard]] RolloutStatus read_status(const Json& json);
+// How a rollout that is over ends a command: ok, rollout_failed, or refused.
+[[nodiscard]] Exit exit_of(const RolloutStatus& status) noexcept;
+
+[[nodiscard]] std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now);
+[[nodiscard]] std::string rollout_text(const RolloutStatus& status, WallMs now);
+// One line for a log.
+[[nodiscard]] std::string rollout_line(const RolloutStatus& status);
+
+// Rows of getRollout with "devices", and of listDevices.
+[[nodiscard]] std::string members_text(const Json& rows, WallMs now);
+[[nodiscard]] std::string devices_text(const Json& rows, WallMs now);
+[[nodiscard]] std::string device_text(const Json& device, WallMs now);
+
+// The one rollout that `name` means: its id, the beginning of it, or a release name. Errors: not_found, invalid_argument (several).
+[[nodiscard]] Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name);
+
+}  // namespace instar::publisher

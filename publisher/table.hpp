@@ -1,0 +1,45 @@
+// Aligned columns for people.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace instar::publisher {
+
+enum class Align { left, right };
+
+class Table {
+ public:
+  void column(std::string title, Align align = Align::left);
+  // One cell for each column. Control characters in a cell (names come from devices) are shown as '?'.
+  void row(std::vector<std::string> cells);
+  [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
+  // Title line and rows, columns two blanks apart, each line ended by '\n', no trailing blanks.
+  [[nodiscard]] std::string str() const;
+
+ private:
+  struct Column {
+    std::string title;
+    Align align;
+  };
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// "label:  value" lines, labels padded to one width.
+class Fields {
+ public:
+  void add(std::string label, std::string value);
+  [[nodiscard]] std::string str() const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> fields_;
+};
+
+// Characters that a terminal shows for UTF-8 `text`, taking each code point as one.
+[[nodiscard]] std::size_t display_width(std::string_view text) noexcept;
+// `text` without what could move a terminal's cursor or colour it: control characters become '?'.
+[[nodiscard]] std::string printable(std::string_view text);
+
+}  // namespace instar::publisher

@@ -167,13 +167,16 @@ std::string members_text(const Json& rows, WallMs now) {
   Table table;
   table.column("DEVICE");
   table.column("STATE");
+  table.column("PACK");
   table.column("FETCHED", Align::right);
   table.column("FULL", Align::right);
+  table.column("DOWN", Align::right);
   table.column("CHANGED");
   table.column("REASON");
   for (const auto& row : rows) {
-    table.row({get_text(row, "device"), get_text(row, "step"), human_bytes(get_number(row, "bytes_fetched")),
-               human_bytes(get_number(row, "bytes_full")), relative_time(time_of(row, "updated_ms"), now), code_text(row)});
+    table.row({get_text(row, "device"), get_text(row, "step"), get_text(row, "pack_kind"), human_bytes(get_number(row, "bytes_fetched")),
+               human_bytes(get_number(row, "bytes_full")), human_duration(static_cast<std::int64_t>(get_number(row, "downtime_ms"))),
+               relative_time(time_of(row, "updated_ms"), now), code_text(row)});
   }
   return table.empty() ? "no devices have taken it up yet\n" : table.str();
 }
@@ -185,15 +188,15 @@ std::string devices_text(const Json& rows, WallMs now) {
   table.column("PRODUCT");
   table.column("RELEASE");
   table.column("SEQ", Align::right);
-  table.column("STATE");
+  table.column("TARGET");
   table.column("SEEN");
   table.column("GROUPS");
   for (const auto& row : rows) {
     const Json& running = get(row, "running");
     const auto release = get_text(running, "release");
     table.row({get_text(row, "device"), get_flag(row, "online") ? "yes" : "no", get_text(row, "product"), release.empty() ? "-" : release,
-               release.empty() ? "-" : std::to_string(get_number(running, "sequence")), get_text(row, "step"),
-               relative_time(time_of(row, "seen_ms"), now), joined(texts_of(get(row, "groups")))});
+               release.empty() ? "-" : std::to_string(get_number(running, "sequence")), get_text(row, "target", "-"),
+               relative_time(time_of(row, "last_seen_ms"), now), joined(texts_of(get(row, "groups")))});
   }
   return table.empty() ? "no devices known here; one appears when its instar-device connects\n" : table.str();
 }
@@ -202,10 +205,10 @@ std::string device_text(const Json& device, WallMs now) {
   Fields fields;
   fields.add("device", get_text(device, "device"));
   fields.add("online", get_flag(device, "online") ? "yes" : "no");
-  fields.add("last seen", with_age(time_of(device, "seen_ms"), now));
+  fields.add("last seen", with_age(time_of(device, "last_seen_ms"), now));
   fields.add("product", get_text(device, "product"));
   fields.add("groups", joined(texts_of(get(device, "groups"))));
-  fields.add("key", get_text(device, "key"));
+  fields.add("key", get_text(device, "public_key"));
   fields.add("machine", get_text(device, "architecture") + ", kernel " + get_text(device, "kernel"));
   fields.add("client", get_text(device, "client_version"));
   fields.add("free", human_bytes(get_number(device, "free_bytes")) + " of storage, " + human_bytes(get_number(device, "memory_bytes")) +
@@ -225,12 +228,28 @@ std::string device_text(const Json& device, WallMs now) {
   table.column("FETCHED", Align::right);
   table.column("WHEN");
   table.column("REASON");
-  for (const auto& report : get(device, "reports")) {
+  for (const auto& report : get(device, "last_reports")) {
     table.row({std::to_string(get_number(report, "sequence")), get_text(report, "rollout"), get_text(report, "step"),
                std::to_string(get_number(report, "attempt")), human_bytes(get_number(report, "bytes_fetched")),
-               relative_time(time_of(report, "time_ms"), now), code_text(report)});
+               relative_time(time_of(report, "received_ms"), now), code_text(report)});
   }
   if (!table.empty()) out += "\n" + table.str();
+  Table rollouts;
+  rollouts.column("ROLLOUT");
+  rollouts.column("RELEASE");
+  rollouts.column("STATE");
+  rollouts.column("PACK");
+  rollouts.column("FETCHED", Align::right);
+  rollouts.column("FULL", Align::right);
+  rollouts.column("DOWN", Align::right);
+  rollouts.column("CHANGED");
+  for (const auto& row : get(device, "rollouts")) {
+    rollouts.row({get_text(row, "rollout"), get_text(row, "release"), get_text(row, "step"), get_text(row, "pack_kind"),
+                  human_bytes(get_number(row, "bytes_fetched")), human_bytes(get_number(row, "bytes_full")),
+                  human_duration(static_cast<std::int64_t>(get_number(row, "downtime_ms"))),
+                  relative_time(time_of(row, "updated_ms"), now)});
+  }
+  if (!rollouts.empty()) out += "\n" + rollouts.str();
   return out;
 }
 

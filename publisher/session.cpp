@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint32_t kStepMs = 100;
 // A request unanswered so long is sent again: the broker may have restarted in between.
 constexpr std::int64_t kResendMs = 10'000;
+// A refusal that names no request is taken as the answer to ours when none of our own comes within this time.
+constexpr std::int64_t kStrangerMs = 1'000;
 constexpr std::uint32_t kStopMs = 3'000;
 constexpr std::size_t kClientIdBytes = 6;
 constexpr std::size_t kWaitingEventsMax = 4096;
@@ -109,12 +111,13 @@ Outcome<void> Session::subscribe(const std::string& filter) {
   return {};
 }
 
-std::optional<Json> Session::answer_in(const mqtt::Message& message, const std::string& correlation) const {
-  if (message.topic != topics_.control_response()) return std::nullopt;
+std::optional<Json> Session::answer_in(const mqtt::Message& message, const std::string& correlation, std::string& uncorrelated_error) {
   const auto document = parse_json(as_text(message.payload), "answer");
   if (!document) return std::nullopt;
   for (const auto& response : get(*document, "responses")) {
-    if (response.is_object() && get_text(response, "correlationData") == correlation) return response;
+    const auto named = get_text(response, "correlationData");
+    if (named == correlation) return response;
+    if (named.empty() && !get_text(response, "error").empty()) uncorrelated_error = get_text(response, "error");
   }
   return std::nullopt;
 }
@@ -127,9 +130,14 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
   const std::string body = dump({{"commands", Json::array({std::move(parameters)})}});
   const auto start = monotonic_now();
   std::optional<MonotonicMs> sent;
+  std::string stranger;
+  MonotonicMs stranger_at;
   while (true) {
     const auto now = monotonic_now();
     if (interrupted()) return interrupted_failure();
+    if (!stranger.empty() && now - stranger_at >= kStrangerMs) {
+      return fail(Exit::refused, Code::refused, "the broker refused '" + command + "': " + stranger);
+    }
     if (now - start >= connection_.timeout_ms) {
       if (!client_->is_connected()) return unreachable();
       return fail(Exit::timed_out, Code::unavailable,
@@ -147,7 +155,9 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
     if (event->kind == mqtt::EventKind::disconnected) last_reason_ = event->reason;
     if (event->kind == mqtt::EventKind::connected) sent.reset();
     if (event->kind == mqtt::EventKind::message && event->message.topic == topics_.control_response()) {
-      auto answer = answer_in(event->message, correlation);
+      const bool first = stranger.empty();
+      auto answer = answer_in(event->message, correlation, stranger);
+      if (first && !stranger.empty()) stranger_at = monotonic_now();
       if (!answer) continue;
       if (const auto error = get_text(*answer, "error"); !error.empty()) {
         return fail(Exit::refused, Code::refused, "the broker refused '" + command + "': " + error);

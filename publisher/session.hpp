@@ -45,8 +45,10 @@ class Session {
  private:
   Session(Connection connection, wire::Topics topics, DeviceId client_id, std::unique_ptr<mqtt::Client> client);
   [[nodiscard]] Outcome<void> wait_connected();
-  // The answer with this correlation in a response message, if there is one.
-  [[nodiscard]] std::optional<Json> answer_in(const mqtt::Message& message, const std::string& correlation) const;
+  // The answer with this correlation in a response message, if there is one; an error there that names no request goes to
+  // `uncorrelated_error` (a broker that refuses a whole message does not read it).
+  [[nodiscard]] static std::optional<Json> answer_in(const mqtt::Message& message, const std::string& correlation,
+                                                     std::string& uncorrelated_error);
   [[nodiscard]] tl::unexpected<Failure> unreachable() const;
 
   Connection connection_;

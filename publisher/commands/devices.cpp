@@ -23,7 +23,7 @@ Outcome<Exit> list(const Options& options, const Console& console) {
   Json rows = Json::array();
   std::uint64_t offset = 0;
   while (true) {
-    Json parameters{{"offset", offset}, {"count", kPageSize}, {"verbose", true}};
+    Json parameters{{"offset", offset}, {"count", kPageSize}, {"verbose", console.json}};
     if (!options.group.empty()) parameters["group"] = options.group;
     INSTAR_TRY(const auto data, session->request("listDevices", std::move(parameters)));
     const auto& page = get(data, "devices");

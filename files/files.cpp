@@ -33,41 +33,55 @@ struct CloseDir {
   void operator()(DIR* dir) const noexcept { ::closedir(dir); }
 };
 
-Status remove_entry(int folder, const char* name, dev_t device, const std::string& shown);
-
-Status remove_contents(Fd folder, dev_t device, const std::string& shown) {
-  const int fd = folder.get();
-  const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(fd));
-  if (dir == nullptr) return os_error("listing", shown, errno);
-  static_cast<void>(folder.release());
-  while (true) {
-    errno = 0;
-    const dirent* item = ::readdir(dir.get());
-    if (item == nullptr) {
-      if (errno != 0) return os_error("listing", shown, errno);
+// Removes a tree, on one file system, up to a number of entries.
+class Remover {
+ public:
+  Remover(dev_t device, std::uint32_t entries_max) : device_(device), left_(entries_max) {}
+  Status remove(int folder, const char* name, const std::string& shown) {
+    if (left_ == 0) return {};
+    if (::unlinkat(folder, name, 0) == 0 || errno == ENOENT) {
+      --left_;
       return {};
     }
-    const std::string_view name = item->d_name;
-    if (name == "." || name == "..") continue;
-    INSTAR_CHECK(remove_entry(fd, item->d_name, device, shown + "/" + std::string(name)));
+    if (errno != EISDIR && errno != EPERM) return os_error("removing", shown, errno);
+    const int unlink_errno = errno;
+    Fd child(::openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!child.is_open()) return os_error("removing", shown, errno == ENOTDIR ? unlink_errno : errno);
+    struct stat status {};
+    if (::fstat(child.get(), &status) != 0) return os_error("looking at", shown, errno);
+    if (status.st_dev != device_) {
+      return fail(Code::io, "removing " + shown + ": another file system is mounted there; unmount it first");
+    }
+    INSTAR_CHECK(remove_contents(std::move(child), shown));
+    if (left_ == 0) return {};
+    --left_;
+    if (::unlinkat(folder, name, AT_REMOVEDIR) != 0) return os_error("removing", shown, errno);
+    return {};
   }
-}
 
-Status remove_entry(int folder, const char* name, dev_t device, const std::string& shown) {
-  if (::unlinkat(folder, name, 0) == 0 || errno == ENOENT) return {};
-  if (errno != EISDIR && errno != EPERM) return os_error("removing", shown, errno);
-  const int unlink_errno = errno;
-  Fd child(::openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!child.is_open()) return os_error("removing", shown, errno == ENOTDIR ? unlink_errno : errno);
-  struct stat status {};
-  if (::fstat(child.get(), &status) != 0) return os_error("looking at", shown, errno);
-  if (status.st_dev != device) {
-    return fail(Code::io, "removing " + shown + ": another file system is mounted there; unmount it first");
+ private:
+  Status remove_contents(Fd folder, const std::string& shown) {
+    const int fd = folder.get();
+    const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(fd));
+    if (dir == nullptr) return os_error("listing", shown, errno);
+    static_cast<void>(folder.release());
+    while (left_ > 0) {
+      errno = 0;
+      const dirent* item = ::readdir(dir.get());
+      if (item == nullptr) {
+        if (errno != 0) return os_error("listing", shown, errno);
+        return {};
+      }
+      const std::string_view name = item->d_name;
+      if (name == "." || name == "..") continue;
+      INSTAR_CHECK(remove(fd, item->d_name, shown + "/" + std::string(name)));
+    }
+    return {};
   }
-  INSTAR_CHECK(remove_contents(std::move(child), device, shown));
-  if (::unlinkat(folder, name, AT_REMOVEDIR) != 0) return os_error("removing", shown, errno);
-  return {};
-}
+
+  dev_t device_;
+  std::uint32_t left_;
+};
 
 }  // namespace
 
@@ -119,12 +133,19 @@ Status make_folders(const std::string& path, std::uint32_t mode) {
 }
 
 Status remove_tree(const std::string& path) {
+  INSTAR_TRY([[maybe_unused]] const bool done, remove_some(path, UINT32_MAX));
+  return {};
+}
+
+Result<bool> remove_some(const std::string& path, std::uint32_t entries_max) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
-    if (errno == ENOENT) return {};
+    if (errno == ENOENT) return true;
     return os_error("looking at", path, errno);
   }
-  return remove_entry(AT_FDCWD, path.c_str(), status.st_dev, path);
+  Remover remover(status.st_dev, entries_max);
+  INSTAR_CHECK(remover.remove(AT_FDCWD, path.c_str(), path));
+  return ::lstat(path.c_str(), &status) != 0 && errno == ENOENT;
 }
 
 Status sync_folder(const std::string& path) {

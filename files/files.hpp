@@ -22,6 +22,8 @@ namespace instar::files {
 [[nodiscard]] Status make_folders(const std::string& path, std::uint32_t mode = 0755);
 // rm -rf that stays on one file system and never follows a link out.
 [[nodiscard]] Status remove_tree(const std::string& path);
+// The same for at most `entries_max` files and folders in it; true when nothing is left.
+[[nodiscard]] Result<bool> remove_some(const std::string& path, std::uint32_t entries_max);
 [[nodiscard]] Status sync_folder(const std::string& path);
 // syncfs() of the file system that holds `path`.
 [[nodiscard]] Status sync_file_system(const std::string& path);

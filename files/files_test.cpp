@@ -97,6 +97,22 @@ TEST(Files, RemovesATreeWithoutFollowingLinks) {
   EXPECT_TRUE(exists(folder / "outside/precious"));
 }
 
+TEST(Files, RemovesATreeInParts) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(make_folders(folder / "tree/a/b"));
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(write_file_atomic(folder / "tree/a/b/f" + std::to_string(i), {}));
+  int calls = 1;
+  while (true) {
+    const auto done = remove_some(folder / "tree", 3);
+    ASSERT_TRUE(done);
+    if (*done) break;
+    ASSERT_LT(++calls, 10);
+  }
+  EXPECT_GE(calls, 4);
+  EXPECT_FALSE(exists(folder / "tree"));
+  EXPECT_TRUE(*remove_some(folder / "tree", 3));
+}
+
 TEST(Files, DoesNotRemoveWhatIsMountedInATree) {
   if (::geteuid() != 0) return;  // only root may mount
   const TemporaryFolder folder;

@@ -54,28 +54,6 @@ bool is_kept_xattr(std::string_view name) {
   return name == "security.capability" || (name.starts_with("user.") && !name.starts_with("user.overlay."));
 }
 
-Result<std::vector<artifact::Xattr>> read_xattrs(int fd, const std::string& shown) {
-  std::vector<artifact::Xattr> xattrs;
-  const ssize_t size = ::flistxattr(fd, nullptr, 0);
-  if (size < 0 && errno == ENOTSUP) return xattrs;
-  if (size < 0) return os_error("listing the xattrs of", shown, errno);
-  std::string names(static_cast<std::size_t>(size), '\0');
-  const ssize_t got = ::flistxattr(fd, names.data(), names.size());
-  if (got < 0) return os_error("listing the xattrs of", shown, errno);
-  names.resize(static_cast<std::size_t>(got));
-  for (std::size_t at = 0; at < names.size(); at += std::string_view(names.c_str() + at).size() + 1) {
-    const std::string name = names.c_str() + at;
-    if (!is_kept_xattr(name)) continue;
-    Bytes value(64 * 1024);
-    const ssize_t bytes = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
-    if (bytes < 0) return os_error("reading the xattr " + name + " of", shown, errno);
-    value.resize(static_cast<std::size_t>(bytes));
-    xattrs.push_back({name, std::move(value)});
-  }
-  std::sort(xattrs.begin(), xattrs.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  return xattrs;
-}
-
 class Walker {
  public:
   Walker(std::string root, const TreeOptions& options) : root_(std::move(root)), options_(options), checker_(options.rules) {}
@@ -254,6 +232,28 @@ class TreeSource : public artifact::ContentSource {
 };
 
 }  // namespace
+
+Result<std::vector<artifact::Xattr>> read_xattrs(int fd, const std::string& shown) {
+  std::vector<artifact::Xattr> xattrs;
+  const ssize_t size = ::flistxattr(fd, nullptr, 0);
+  if (size < 0 && errno == ENOTSUP) return xattrs;
+  if (size < 0) return os_error("listing the xattrs of", shown, errno);
+  std::string names(static_cast<std::size_t>(size), '\0');
+  const ssize_t got = ::flistxattr(fd, names.data(), names.size());
+  if (got < 0) return os_error("listing the xattrs of", shown, errno);
+  names.resize(static_cast<std::size_t>(got));
+  for (std::size_t at = 0; at < names.size(); at += std::string_view(names.c_str() + at).size() + 1) {
+    const std::string name = names.c_str() + at;
+    if (!is_kept_xattr(name)) continue;
+    Bytes value(64 * 1024);
+    const ssize_t bytes = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
+    if (bytes < 0) return os_error("reading the xattr " + name + " of", shown, errno);
+    value.resize(static_cast<std::size_t>(bytes));
+    xattrs.push_back({name, std::move(value)});
+  }
+  std::sort(xattrs.begin(), xattrs.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return xattrs;
+}
 
 Result<std::vector<Entry>> read_tree(const std::string& root, const TreeOptions& options) {
   return Walker(root, options).read();

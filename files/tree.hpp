@@ -22,6 +22,9 @@ struct TreeOptions {
 // Errors name the path: refused (device without leave), io, too_large.
 [[nodiscard]] Result<std::vector<artifact::Entry>> read_tree(const std::string& root, const TreeOptions& options);
 
+// The xattrs that a tree keeps, of an open file or folder, by name.
+[[nodiscard]] Result<std::vector<artifact::Xattr>> read_xattrs(int fd, const std::string& shown);
+
 // Contents for make_pack(): reads below `root`; an entry that changed since the walk is an error (corrupt).
 [[nodiscard]] std::unique_ptr<artifact::ContentSource> tree_source(const std::string& root);
 

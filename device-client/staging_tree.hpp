@@ -1,0 +1,62 @@
+// Writing one staged tree. Everything is opened below its folder, component by component, and no symbolic link is ever followed:
+// whatever an index says, nothing outside the folder is touched.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/artifact/index.hpp"
+#include "core/base/result.hpp"
+#include "files/posix.hpp"
+
+namespace instar::device {
+
+class StagingTree {
+ public:
+  // The folder is there. Errors: not_found, io.
+  [[nodiscard]] static Result<StagingTree> open(const std::string& path);
+  // Makes the folder if there is none. Errors: io, no_space.
+  [[nodiscard]] static Result<StagingTree> make(const std::string& path);
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] int fd() const noexcept { return root_.get(); }
+  [[nodiscard]] std::string shown(std::string_view entry) const;
+
+  // Each of these leaves what is there already and right, and replaces what is not.
+  [[nodiscard]] Status make_folder(const std::string& entry);
+  [[nodiscard]] Status make_symlink(const artifact::Entry& entry);
+  [[nodiscard]] Status make_special(const artifact::Entry& entry);
+  // True when a file of that size is there, with no other name.
+  [[nodiscard]] bool is_own_file(const std::string& entry, std::uint64_t size) const;
+  // A file of its own (never a name of another tree's file) with room for `size` bytes.
+  // Errors: no_space, io.
+  [[nodiscard]] Status make_file(const std::string& entry, std::uint64_t size);
+  enum class Linked : std::uint8_t { yes, impossible };
+  // Another name for `source_entry` of the tree at `source`. impossible: too many names, another file system, not allowed.
+  [[nodiscard]] Result<Linked> link(const std::string& entry, const StagingTree& source, const std::string& source_entry);
+  [[nodiscard]] Status remove(const std::string& entry);
+
+  // Errors: not_found, io. What is opened is a regular file.
+  [[nodiscard]] Result<files::Fd> open_file(const std::string& entry, bool for_writing) const;
+  [[nodiscard]] Result<files::Fd> open_folder(const std::string& entry) const;
+  [[nodiscard]] Result<std::string> read_symlink(const std::string& entry) const;
+  [[nodiscard]] Result<bool> is_special(const artifact::Entry& entry) const;
+  // Bytes that a file takes up on disk; 0 when it is not there.
+  [[nodiscard]] std::uint64_t allocated_bytes(const std::string& entry) const;
+  // True when both names are one file.
+  [[nodiscard]] bool same_file(const std::string& entry, const StagingTree& other, const std::string& other_entry) const;
+
+  // Owner, mode, xattrs and times of a file or folder.
+  [[nodiscard]] Status set_metadata(int fd, const artifact::Entry& entry) const;
+
+ private:
+  [[nodiscard]] Result<int> parent(std::string_view entry) const;
+
+  std::string path_;
+  files::Fd root_;
+  // The folder that was asked for last: entries come in index order.
+  mutable std::string cached_path_;
+  mutable files::Fd cached_;
+};
+
+}  // namespace instar::device

@@ -36,9 +36,9 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
     // Only returns credit of a session that is not known here: nothing to do, and nothing to remember.
     if (!fetch.pack.has_value()) return;
     found = sessions_.try_emplace(device).first;
-    begin(found->second, fetch);
+    begin(found->second, fetch, now);
   } else if (fetch.session > found->second.number) {
-    begin(found->second, fetch);
+    begin(found->second, fetch, now);
   } else if (fetch.session < found->second.number) {
     return;
   }
@@ -53,25 +53,42 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
   pump();
 }
 
-// A session starts with nothing in flight; `received` may run on from what an earlier connection of it took.
-void ChunkServer::begin(Session& session, const wire::Fetch& fetch) {
-  INSTAR_ASSERT(in_flight_bytes_ >= in_flight(session));
-  in_flight_bytes_ -= in_flight(session);
-  const bool in_ring = session.in_ring;
-  session = Session{};
-  session.in_ring = in_ring;
-  session.number = fetch.session;
-  session.sent = fetch.received_bytes;
-  session.received = fetch.received_bytes;
+// A session starts with nothing of its own in flight; `received` may run on from what an earlier connection of it took.
+void ChunkServer::begin(Session& session, const wire::Fetch& fetch, MonotonicMs now) {
+  Session next;
+  next.in_ring = session.in_ring;
+  next.number = fetch.session;
+  next.sent = fetch.received_bytes;
+  next.received = fetch.received_bytes;
+  next.carried_bytes = session.carried_bytes + in_flight(session);
+  next.carried_pieces = session.carried_pieces + session.piece_ends.size();
+  next.carried_since = session.carried_pieces > 0 ? session.carried_since : now;
+  session = std::move(next);
 }
 
 void ChunkServer::take_credit(Session& session, std::uint64_t received) {
   // Neither back nor past what was sent, whatever a device says.
   const auto now = std::clamp(received, session.received, session.sent);
+  if (now == session.received) return;
   INSTAR_ASSERT(in_flight_bytes_ >= now - session.received);
   in_flight_bytes_ -= now - session.received;
   session.received = now;
   while (!session.piece_ends.empty() && session.piece_ends.front() <= now) session.piece_ends.pop_front();
+  release_carried(session);
+}
+
+void ChunkServer::release_carried(Session& session) {
+  INSTAR_ASSERT(in_flight_bytes_ >= session.carried_bytes);
+  in_flight_bytes_ -= session.carried_bytes;
+  session.carried_bytes = 0;
+  session.carried_pieces = 0;
+}
+
+void ChunkServer::release(Session& session) {
+  release_carried(session);
+  INSTAR_ASSERT(in_flight_bytes_ >= in_flight(session));
+  in_flight_bytes_ -= in_flight(session);
+  session.received = session.sent;
 }
 
 void ChunkServer::add_ranges(const DeviceId& device, Session& session, const wire::Fetch& fetch) {
@@ -84,15 +101,18 @@ void ChunkServer::add_ranges(const DeviceId& device, Session& session, const wir
 void ChunkServer::drop(const DeviceId& device) {
   const auto found = sessions_.find(device);
   if (found == sessions_.end()) return;
-  INSTAR_ASSERT(in_flight_bytes_ >= in_flight(found->second));
-  in_flight_bytes_ -= in_flight(found->second);
+  release(found->second);
   sessions_.erase(found);
 }
 
 void ChunkServer::drop_stalled(MonotonicMs now) {
+  const bool tight = in_flight_bytes_ > options_.in_flight_bytes_max / 2;
+  const auto limit_ms = tight ? options_.stall_ms_when_tight : options_.stall_ms;
   std::vector<DeviceId> stalled;
-  for (const auto& [device, session] : sessions_) {
-    if (now - session.heard >= options_.stall_ms) stalled.push_back(device);
+  for (auto& [device, session] : sessions_) {
+    if (now - session.heard >= limit_ms) stalled.push_back(device);
+    // Lost on the way, after all: pieces sent before the device had subscribed.
+    if (session.carried_pieces > 0 && now - session.carried_since >= limit_ms) release_carried(session);
   }
   for (const auto& device : stalled) drop(device);
 }
@@ -149,6 +169,10 @@ ChunkServer::Step ChunkServer::send_piece(const DeviceId& device, Session& sessi
   // A piece is cut short only when nothing else would ever make room for a whole one.
   const auto bytes = room >= whole ? whole : out == 0 ? room : 0;
   if (bytes == 0 || session.piece_ends.size() >= limits::kWindowPiecesMax) return Step::waits;
+  // Opening one session after the other must not fill the broker: two windows in all.
+  const bool room_beside_carried = session.carried_pieces + session.piece_ends.size() < 2 * limits::kWindowPiecesMax &&
+                                   session.carried_bytes + out + bytes <= 2 * std::uint64_t{options_.window_bytes_max};
+  if (!room_beside_carried) return Step::waits;
   if (in_flight_bytes_ + bytes > options_.in_flight_bytes_max) return Step::blocked;
   const auto key = storage::chunk_key(ref.hash, ref.encoded_bytes);
   const auto* cached = chunks_.get(key);

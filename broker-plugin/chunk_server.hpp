@@ -27,8 +27,10 @@ struct ChunkServerOptions {
   std::size_t cache_bytes_max = 16 * 1024 * 1024;      // encoded chunks, shared by all devices
   std::size_t directory_bytes_max = 16 * 1024 * 1024;  // decoded directories
   std::size_t in_flight_bytes_max = 0;                 // 0 = limits.hpp
-  std::int64_t stall_ms = 120'000;                     // a session without a sign of life for so long is dropped
-  std::size_t pump_bytes_max = 4 * 1024 * 1024;        // sent in one go before other work has its turn
+  // A session without a sign of life for so long is dropped; the shorter time counts when half of the common budget is taken.
+  std::int64_t stall_ms = 600'000;
+  std::int64_t stall_ms_when_tight = 60'000;
+  std::size_t pump_bytes_max = 4 * 1024 * 1024;  // sent in one go before other work has its turn
 };
 
 // What has been handed over, for accounting.
@@ -76,6 +78,11 @@ class ChunkServer {
     std::uint32_t window = 0;
     std::uint32_t piece_bytes_max = 0;
     std::deque<std::uint64_t> piece_ends;  // `sent` after each piece that is still out
+    // Left out by the device's sessions before this one: the broker may hold them still. The connection keeps the order, so the
+    // first credit of this session says that they are through.
+    std::uint64_t carried_bytes = 0;
+    std::size_t carried_pieces = 0;
+    MonotonicMs carried_since;
     std::deque<Wanted> wanted;
     bool in_ring = false;
     MonotonicMs heard;
@@ -92,7 +99,9 @@ class ChunkServer {
   Step step(const DeviceId& device, Session& session);
   Step send_piece(const DeviceId& device, Session& session, const artifact::ChunkRef& ref);
   void take_credit(Session& session, std::uint64_t received);
-  void begin(Session& session, const wire::Fetch& fetch);
+  void begin(Session& session, const wire::Fetch& fetch, MonotonicMs now);
+  void release_carried(Session& session);
+  void release(Session& session);
   void add_ranges(const DeviceId& device, Session& session, const wire::Fetch& fetch);
   void fault(const DeviceId& device, const Session& session, std::uint32_t ordinal, wire::ChunkFault fault);
   void fail_pack(const DeviceId& device, Session& session, wire::ChunkFault fault);

@@ -69,7 +69,7 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
   EXPECT_EQ(rig.fetch(device, fetch), Verdict::consume);
   rig.settle();
   ASSERT_EQ(rig.pieces(device).size(), 17U);
-  const auto& last = rig.pieces(device).back();
+  const auto last = rig.pieces(device).back();
   got[4].insert(got[4].end(), last.data.begin(), last.data.end());
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(got[i], pack.encoded[i]) << i;
 

@@ -28,6 +28,12 @@ class MemoryStore final : public Store {
   void crash();
   // Commits asked for since the start: the numbers that fail_commit speaks of.
   [[nodiscard]] std::uint64_t commit_count() const noexcept { return commit_count_; }
+  // What would be there after a crash now.
+  [[nodiscard]] std::optional<Bytes> durable(Column column, std::string_view key) const {
+    const auto& table = durable_[static_cast<std::size_t>(column)];
+    const auto found = table.find(key);
+    return found == table.end() ? std::nullopt : std::optional(found->second);
+  }
   [[nodiscard]] std::size_t size(Column column) const { return durable_[static_cast<std::size_t>(column)].size(); }
 
   void commit(Batch batch, CommitDone done) override;

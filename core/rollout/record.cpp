@@ -60,6 +60,11 @@ class Reader {
     left_ = left_.subspan(size);
     return out;
   }
+  bool flag() {
+    const auto value = u8();
+    if (value > 1) ok_ = false;
+    return value == 1;
+  }
   template <typename Enum>
   Enum enumeration(Enum last) {
     const auto value = u8();
@@ -127,7 +132,7 @@ void write_revision(Writer& out, const std::optional<wire::RevisionInfo>& revisi
 }
 
 std::optional<wire::RevisionInfo> read_revision(Reader& in) {
-  if (in.u8() == 0) return std::nullopt;
+  if (!in.flag()) return std::nullopt;
   wire::RevisionInfo revision;
   revision.product = in.text();
   revision.release = in.text();
@@ -149,7 +154,9 @@ void write_summary(Writer& out, const ReportSummary& report) {
 }
 
 Code read_code(Reader& in) {
-  return static_cast<Code>(in.u32() & 0xffff);
+  const auto number = in.u32();
+  if (number > 0xffff) in.spoil();
+  return static_cast<Code>(number & 0xffff);
 }
 
 ReportSummary read_summary(Reader& in) {
@@ -278,7 +285,7 @@ Result<DeviceRecord> decode_device_record(ByteView bytes) {
   record.client_version = in.text();
   record.memory_bytes = in.u64();
   record.free_bytes = in.u64();
-  record.metered = in.u8() != 0;
+  record.metered = in.flag();
   record.running = read_revision(in);
   record.previous = read_revision(in);
   record.applied_sequence = in.u64();

@@ -1,0 +1,175 @@
+#include "core/rollout/record.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/rollout/transitions.hpp"
+#include "core/wire/examples.hpp"
+
+namespace instar::rollout {
+namespace {
+
+RolloutRecord rollout_record() {
+  RolloutRecord record;
+  record.product = "gateway-2";
+  record.release = "2.4.1";
+  record.sequence = 42;
+  record.groups = {wire::examples::group("plant-7/line-a"), wire::examples::group("lab")};
+  record.state = RolloutState::paused;
+  record.issue = 9;
+  record.wave = 1;
+  record.wave_opened = {{1'760'000'000'500}};
+  record.retry_epoch = 2;
+  record.order = 7;
+  record.started = {1'760'000'000'000};
+  record.updated = {1'760'000'001'000};
+  return record;
+}
+
+MemberRecord member_record() {
+  return {wire::Step::rolled_back,
+          1,
+          Code::unhealthy,
+          "probe failed",
+          91'000,
+          90'700,
+          3'001'500,
+          90'900,
+          artifact::PackKind::delta,
+          850,
+          6'200,
+          17,
+          {1'760'000'200'000}};
+}
+
+DeviceRecord device_record() {
+  DeviceRecord record;
+  record.key = wire::examples::key(4).public_key();
+  record.product = "gateway-2";
+  record.groups = {wire::examples::group("plant-7/line-a")};
+  record.architecture = "aarch64";
+  record.kernel = "6.1";
+  record.client_version = "0.1.0";
+  record.memory_bytes = 67'108'864;
+  record.free_bytes = 1;
+  record.metered = true;
+  record.running = wire::examples::running();
+  record.applied_sequence = 17;
+  record.boot = 3;
+  record.connect = 4;
+  record.root_version = 1;
+  record.degraded = {"state file was damaged"};
+  record.bytes_sent = 90'900;
+  record.first_seen = {1};
+  record.last_seen = {2};
+  record.last_reports = {{17, wire::examples::hash("m"), 1, wire::Step::rolled_back, Code::unhealthy, "probe failed", 90'700, {2}}};
+  return record;
+}
+
+TEST(Records, GoBothWays) {
+  EXPECT_EQ(decode_rollout_record(encode(rollout_record())).value(), rollout_record());
+  EXPECT_EQ(decode_member_record(encode(member_record())).value(), member_record());
+  EXPECT_EQ(decode_device_record(encode(device_record())).value(), device_record());
+  EXPECT_EQ(decode_device_record(encode(DeviceRecord{})).value(), DeviceRecord{});
+}
+
+// The example of docs/formats/store.md.
+TEST(Records, HaveTheBytesOfTheirPage) {
+  MemberRecord member;
+  member.step = wire::Step::refused;
+  member.attempt = 1;
+  member.code = Code::no_space;
+  member.reason = "full";
+  member.bytes_full = 0x0102;
+  member.report_sequence = 3;
+  member.updated = {1'760'000'000'000};
+  EXPECT_EQ(to_hex(encode(member)),
+            "01"
+            "07"
+            "01000000"
+            "0a000000"
+            "0400000066756c6c"
+            "0000000000000000"
+            "0000000000000000"
+            "0201000000000000"
+            "0000000000000000"
+            "00"
+            "00000000"
+            "00000000"
+            "0300000000000000"
+            "00c02cc899010000");
+}
+
+template <typename Decode>
+void refuse_every_cut(const Bytes& bytes, Decode decode) {
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(decode(ByteView(bytes).first(size)).has_value()) << size;
+  }
+  Bytes longer = bytes;
+  longer.push_back(0);
+  EXPECT_FALSE(decode(ByteView(longer)).has_value());
+}
+
+TEST(Records, RefuseEveryCutAndTrailingBytes) {
+  refuse_every_cut(encode(rollout_record()), decode_rollout_record);
+  refuse_every_cut(encode(member_record()), decode_member_record);
+  refuse_every_cut(encode(device_record()), decode_device_record);
+}
+
+TEST(Records, TellALaterVersionFromDamage) {
+  auto bytes = encode(member_record());
+  bytes[0] = 2;
+  EXPECT_EQ(decode_member_record(bytes).error().code, Code::unsupported);
+  bytes[0] = 0;
+  EXPECT_EQ(decode_member_record(bytes).error().code, Code::corrupt);
+  EXPECT_EQ(decode_member_record({}).error().code, Code::corrupt);
+}
+
+TEST(Records, AnyFlippedByteIsAnErrorOrAnotherRecordNeverACrash) {
+  const auto bytes = encode(device_record());
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    for (const int mask : {0x01, 0x80, 0xff}) {
+      auto damaged = bytes;
+      damaged[at] = static_cast<std::uint8_t>(damaged[at] ^ mask);
+      const auto decoded = decode_device_record(damaged);
+      EXPECT_FALSE(decoded.has_value() && *decoded == device_record()) << at;
+    }
+  }
+}
+
+TEST(Records, ACountPastAllBoundsIsDamage) {
+  auto bytes = encode(rollout_record());
+  // The count of groups follows version, product, release and sequence.
+  const std::size_t at = 1 + 4 + 9 + 4 + 5 + 8;
+  ASSERT_EQ(bytes[at], 2);
+  for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = 0xff;
+  EXPECT_EQ(decode_rollout_record(bytes).error().code, Code::corrupt);
+}
+
+TEST(Transitions, NothingGoesBackToIdle) {
+  for (std::size_t from = 0; from < kStepCount; ++from) EXPECT_EQ(kStepRules[from][0], StepRule::never);
+}
+
+TEST(Transitions, AnAttemptThatEndedWellOrBadlyNeedsANewOneToMove) {
+  using wire::Step;
+  EXPECT_FALSE(may_follow(Step::committed, 1, Step::trying, 1));
+  EXPECT_TRUE(may_follow(Step::committed, 1, Step::trying, 2));
+  EXPECT_TRUE(may_follow(Step::committed, 1, Step::rolled_back, 1));
+  EXPECT_FALSE(may_follow(Step::rolled_back, 1, Step::committed, 1));
+  EXPECT_TRUE(may_follow(Step::refused, 1, Step::fetching, 1));
+  for (std::size_t to = 1; to < kStepCount; ++to) EXPECT_TRUE(may_follow(Step::trying, 1, static_cast<Step>(to), 1));
+}
+
+TEST(Transitions, EveryStateHasARowForEveryAction) {
+  for (const auto from : {RolloutState::active, RolloutState::paused, RolloutState::aborted}) {
+    for (const auto action : {Action::pause, Action::resume, Action::abort}) {
+      int rows = 0;
+      for (const auto& row : kActionRows) rows += row.from == from && row.action == action ? 1 : 0;
+      EXPECT_EQ(rows, 1);
+    }
+  }
+  EXPECT_EQ(state_after(RolloutState::aborted, Action::resume), std::nullopt);
+  EXPECT_EQ(state_after(RolloutState::paused, Action::resume), RolloutState::active);
+}
+
+}  // namespace
+}  // namespace instar::rollout

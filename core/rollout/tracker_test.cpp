@@ -1,0 +1,397 @@
+#include "core/rollout/tracker.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/wire/examples.hpp"
+
+namespace instar::rollout {
+namespace {
+
+using wire::Step;
+using wire::examples::group;
+
+constexpr Now kNow{{1'760'000'000'000}, {1'000}};
+
+DeviceId id(std::string_view text) {
+  return *DeviceId::parse(text);
+}
+Hash256 hash(std::uint64_t sequence) {
+  return wire::examples::hash("manifest " + std::to_string(sequence));
+}
+
+wire::Manifest manifest(std::uint64_t sequence, std::vector<GroupPath> groups = {group("plant-7")}) {
+  wire::Manifest out;
+  out.product = "gateway-2";
+  out.release = "r" + std::to_string(sequence);
+  out.sequence = sequence;
+  out.groups = std::move(groups);
+  return out;
+}
+
+wire::Hello hello(std::string_view device, std::vector<GroupPath> groups = {group("plant-7/line-a")}) {
+  wire::Hello out;
+  out.device = id(device);
+  out.key = wire::examples::key(4).public_key();
+  out.product = "gateway-2";
+  out.groups = std::move(groups);
+  out.boot = 1;
+  return out;
+}
+
+wire::Report report(std::string_view device, std::uint64_t sequence, const Hash256& rollout, Step step, std::uint32_t attempt = 1) {
+  wire::Report out;
+  out.device = id(device);
+  out.sequence = sequence;
+  out.rollout = rollout;
+  out.step = step;
+  out.attempt = attempt;
+  out.bytes_full = 1'000;
+  return out;
+}
+
+// Keeps what a store would, so that a second tracker can be loaded from it.
+class Rig {
+ public:
+  Tracker tracker;
+  Effects effects;
+
+  Status hello(const wire::Hello& message, Via via = Via::own_connection) { return run(tracker.hello(message, via, kNow, begin())); }
+  Status report(const wire::Report& message) { return run(tracker.report(message, kNow, begin())); }
+  Result<Tracker::Taken> take(const wire::Manifest& message) {
+    auto taken = tracker.take_manifest(hash(message.sequence), message, kNow, begin());
+    const auto status = run({});
+    return taken;
+  }
+  Status act(std::uint64_t sequence, Action action) { return run(tracker.act(hash(sequence), action, kNow, begin())); }
+  Status forget(std::string_view device) { return run(tracker.forget(id(device), begin())); }
+  void save_bytes() {
+    tracker.save_bytes(begin());
+    static_cast<void>(run({}));
+  }
+  [[nodiscard]] const Rollout& rollout(std::uint64_t sequence) const { return *tracker.rollout(hash(sequence)); }
+  [[nodiscard]] std::uint64_t count(std::uint64_t sequence, Step step) const { return rollout(sequence).counts.at(step); }
+  template <typename Kind>
+  [[nodiscard]] std::vector<Kind> all() const {
+    std::vector<Kind> out;
+    for (const auto& effect : effects) {
+      if (const auto* one = std::get_if<Kind>(&effect)) out.push_back(*one);
+    }
+    return out;
+  }
+  // A tracker that knows only what was saved.
+  [[nodiscard]] Tracker loaded() const {
+    Tracker out;
+    for (const auto& [key, bytes] : rollouts_) out.load_rollout(key, *decode_rollout_record(bytes));
+    for (const auto& [key, bytes] : devices_) out.load_device(key, *decode_device_record(bytes));
+    for (const auto& [key, bytes] : members_) out.load_member(key.first, key.second, *decode_member_record(bytes));
+    out.loaded();
+    return out;
+  }
+
+ private:
+  Effects& begin() {
+    effects.clear();
+    return effects;
+  }
+  Status run(Status status) {
+    for (const auto& effect : effects) {
+      if (const auto* save = std::get_if<SaveDevice>(&effect)) devices_[save->device] = save->record;
+      if (const auto* remove = std::get_if<RemoveDevice>(&effect)) devices_.erase(remove->device);
+      if (const auto* member = std::get_if<SaveMember>(&effect)) members_[{member->rollout, member->device}] = member->record;
+      if (const auto* gone = std::get_if<RemoveMember>(&effect)) members_.erase({gone->rollout, gone->device});
+      if (const auto* rollout = std::get_if<SaveRollout>(&effect)) rollouts_[rollout->rollout] = rollout->record;
+    }
+    const auto copy = loaded();
+    for (const auto& [key, rollout] : tracker.rollouts()) {
+      EXPECT_EQ(rollout.counts, Tracker::recount(rollout));
+      EXPECT_EQ(copy.rollout(key)->counts, rollout.counts) << "what is saved must say the same";
+      EXPECT_EQ(copy.rollout(key)->record, rollout.record);
+    }
+    return status;
+  }
+  std::map<DeviceId, Bytes> devices_;
+  std::map<std::pair<Hash256, DeviceId>, Bytes> members_;
+  std::map<Hash256, Bytes> rollouts_;
+};
+
+TEST(Tracker, ADeviceOfTheGroupWaitsAsSoonAsBothAreKnown) {
+  Rig rig;
+  ASSERT_TRUE(rig.hello(hello("early")).has_value());
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.hello(hello("late")).has_value());
+  ASSERT_TRUE(rig.hello(hello("elsewhere", {group("plant-8")})).has_value());
+  auto other = hello("other-product");
+  other.product = "sensor";
+  ASSERT_TRUE(rig.hello(other).has_value());
+  EXPECT_EQ(rig.count(1, Step::waiting), 2U);
+  EXPECT_EQ(rig.rollout(1).counts.devices, 2U);
+  EXPECT_EQ(rig.rollout(1).state_name(), "active");
+}
+
+TEST(Tracker, AppliesEachReportOnceAndInOrder) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  ASSERT_TRUE(rig.report(report("d", 1, hash(1), Step::fetching)).has_value());
+  ASSERT_TRUE(rig.report(report("d", 3, hash(1), Step::committed)).has_value());
+  EXPECT_EQ(rig.all<SendAck>().front().ack.sequence, 1U) << "a gap is not applied";
+  EXPECT_TRUE(rig.all<SaveDevice>().empty());
+  EXPECT_EQ(rig.count(1, Step::fetching), 1U);
+  ASSERT_TRUE(rig.report(report("d", 2, hash(1), Step::trying)).has_value());
+  ASSERT_TRUE(rig.report(report("d", 2, hash(1), Step::failed)).has_value());
+  EXPECT_EQ(rig.all<SendAck>().front().ack.sequence, 2U) << "a duplicate is acked and not applied";
+  EXPECT_EQ(rig.count(1, Step::trying), 1U);
+  ASSERT_TRUE(rig.report(report("d", 3, hash(1), Step::committed)).has_value());
+  EXPECT_EQ(rig.count(1, Step::committed), 1U);
+  EXPECT_EQ(rig.rollout(1).counts.devices, 1U);
+  EXPECT_EQ(rig.rollout(1).state_name(), "complete");
+  EXPECT_EQ(rig.rollout(1).counts.bytes_full, 1'000U);
+}
+
+TEST(Tracker, CountsReasonsOfTheMembersAsTheyStand) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  for (const auto* name : {"a", "b"}) {
+    ASSERT_TRUE(rig.hello(hello(name)).has_value());
+    auto refused = report(name, 1, hash(1), Step::refused);
+    refused.code = Code::no_space;
+    refused.reason = "needs 5, has 3";
+    ASSERT_TRUE(rig.report(refused).has_value());
+  }
+  EXPECT_EQ(rig.rollout(1).counts.reasons.at({Code::no_space, "needs 5, has 3"}), 2U);
+  ASSERT_TRUE(rig.report(report("a", 2, hash(1), Step::fetching)).has_value());
+  EXPECT_EQ(rig.rollout(1).counts.reasons.at({Code::no_space, "needs 5, has 3"}), 1U);
+  ASSERT_TRUE(rig.report(report("b", 2, hash(1), Step::fetching)).has_value());
+  EXPECT_TRUE(rig.rollout(1).counts.reasons.empty());
+}
+
+TEST(Tracker, AReportThatMayNotFollowIsHeardAndNotCounted) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  ASSERT_TRUE(rig.report(report("d", 1, hash(1), Step::rolled_back)).has_value());
+  ASSERT_TRUE(rig.report(report("d", 2, hash(1), Step::committed)).has_value());
+  EXPECT_EQ(rig.count(1, Step::rolled_back), 1U);
+  EXPECT_EQ(rig.all<SendAck>().front().ack.sequence, 2U);
+  ASSERT_TRUE(rig.report(report("d", 3, hash(1), Step::committed, 2)).has_value());
+  EXPECT_EQ(rig.count(1, Step::committed), 1U);
+}
+
+TEST(Tracker, AReportAboutAnUnknownManifestIsKeptWithTheDevice) {
+  Rig rig;
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  auto refused = report("d", 1, Hash256{}, Step::refused);
+  refused.code = Code::bad_signature;
+  ASSERT_TRUE(rig.report(refused).has_value());
+  EXPECT_EQ(rig.tracker.device(id("d"))->record.last_reports.back().code, Code::bad_signature);
+  EXPECT_EQ(rig.tracker.device(id("d"))->record.applied_sequence, 1U);
+}
+
+TEST(Tracker, KeepsOnlyTheLastReports) {
+  Rig rig;
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  for (std::uint64_t i = 1; i <= 20; ++i) ASSERT_TRUE(rig.report(report("d", i, Hash256{}, Step::refused)).has_value());
+  const auto& last = rig.tracker.device(id("d"))->record.last_reports;
+  EXPECT_EQ(last.size(), kLastReportsMax);
+  EXPECT_EQ(last.back().sequence, 20U);
+}
+
+TEST(Tracker, ReportsOfStrangersAreNotTaken) {
+  Rig rig;
+  EXPECT_EQ(rig.report(report("d", 1, hash(1), Step::fetching)).error().code, Code::not_found);
+  EXPECT_TRUE(rig.effects.empty());
+}
+
+TEST(Tracker, PinsTheFirstKey) {
+  Rig rig;
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  auto other = hello("d");
+  other.key = wire::examples::key(7).public_key();
+  EXPECT_EQ(rig.hello(other).error().code, Code::untrusted_key);
+  EXPECT_TRUE(rig.effects.empty());
+  ASSERT_TRUE(rig.forget("d").has_value());
+  EXPECT_TRUE(rig.hello(other).has_value());
+  EXPECT_EQ(rig.forget("nobody").error().code, Code::not_found);
+}
+
+TEST(Tracker, ForgettingADeviceTakesItOutOfTheCounts) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.hello(hello("a")).has_value());
+  ASSERT_TRUE(rig.hello(hello("b")).has_value());
+  ASSERT_TRUE(rig.report(report("a", 1, hash(1), Step::committed)).has_value());
+  ASSERT_TRUE(rig.forget("a").has_value());
+  EXPECT_EQ(rig.rollout(1).counts.devices, 1U);
+  EXPECT_EQ(rig.count(1, Step::committed), 0U);
+}
+
+TEST(Tracker, StartsFromWhatADeviceSaysWasAckedWhenItsOwnStoreIsLost) {
+  Rig rig;
+  auto message = hello("d");
+  message.last_sequence = 9;
+  message.acked_sequence = 7;
+  ASSERT_TRUE(rig.hello(message).has_value());
+  EXPECT_EQ(rig.all<SendAck>().front().ack.sequence, 7U);
+  ASSERT_TRUE(rig.report(report("d", 8, Hash256{}, Step::refused)).has_value());
+  EXPECT_EQ(rig.all<SendAck>().front().ack.sequence, 8U);
+}
+
+TEST(Tracker, AnAckedSequenceBelowOursChangesNothing) {
+  Rig rig;
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  ASSERT_TRUE(rig.report(report("d", 1, Hash256{}, Step::refused)).has_value());
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  EXPECT_EQ(rig.all<SendAck>().front().ack.sequence, 1U);
+}
+
+TEST(Tracker, TakesOverWhereADeviceIsFromItsHello) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  auto message = hello("d");
+  message.rollout = hash(1);
+  message.step = Step::rolled_back;
+  message.attempt = 2;
+  message.last_sequence = 5;
+  message.acked_sequence = 5;
+  ASSERT_TRUE(rig.hello(message).has_value());
+  EXPECT_EQ(rig.count(1, Step::rolled_back), 1U);
+}
+
+TEST(Tracker, WaitsForAPendingReportRatherThanTakeTheHellosWord) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  auto message = hello("d");
+  message.rollout = hash(1);
+  message.step = Step::trying;
+  message.last_sequence = 1;
+  ASSERT_TRUE(rig.hello(message).has_value());
+  EXPECT_EQ(rig.count(1, Step::waiting), 1U);
+}
+
+TEST(Tracker, ADeviceThatRunsTheReleaseAlreadyIsCommitted) {
+  Rig rig;
+  auto message = hello("d");
+  message.running = wire::RevisionInfo{"gateway-2", "r1", 1, hash(1), {}};
+  ASSERT_TRUE(rig.hello(message).has_value());
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  EXPECT_EQ(rig.count(1, Step::committed), 1U);
+  EXPECT_EQ(rig.rollout(1).state_name(), "complete");
+}
+
+TEST(Tracker, ADeviceWaitsInItsNewestRolloutOnly) {
+  Rig rig;
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.take(manifest(2, {group("plant-7/line-a")})).has_value());
+  EXPECT_EQ(rig.rollout(1).counts.devices, 0U);
+  EXPECT_EQ(rig.count(2, Step::waiting), 1U);
+  ASSERT_TRUE(rig.act(2, Action::abort).has_value());
+  EXPECT_EQ(rig.count(1, Step::waiting), 1U);
+  EXPECT_EQ(rig.rollout(2).counts.devices, 0U);
+}
+
+TEST(Tracker, NeverAimsADeviceBelowWhatItRuns) {
+  Rig rig;
+  auto message = hello("d");
+  message.running = wire::RevisionInfo{"gateway-2", "r5", 5, hash(5), {}};
+  ASSERT_TRUE(rig.hello(message).has_value());
+  ASSERT_TRUE(rig.take(manifest(4)).has_value());
+  EXPECT_EQ(rig.rollout(4).counts.devices, 0U);
+}
+
+TEST(Tracker, WhatHasBeenReportedStaysWhenANewerRolloutComes) {
+  Rig rig;
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.report(report("d", 1, hash(1), Step::committed)).has_value());
+  ASSERT_TRUE(rig.take(manifest(2)).has_value());
+  EXPECT_EQ(rig.count(1, Step::committed), 1U);
+  EXPECT_EQ(rig.count(2, Step::waiting), 1U);
+}
+
+TEST(Tracker, SequencesOfAProductOnlyRise) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(5)).has_value());
+  EXPECT_EQ(*rig.take(manifest(5)), Tracker::Taken::known);
+  EXPECT_TRUE(rig.effects.empty());
+  EXPECT_EQ(rig.take(manifest(4)).error().code, Code::stale);
+  Effects ignored;
+  EXPECT_EQ(rig.tracker.take_manifest(hash(99), manifest(5), kNow, ignored).error().code, Code::stale);
+  auto other = manifest(1);
+  other.product = "sensor";
+  EXPECT_TRUE(rig.take(other).has_value());
+}
+
+TEST(Tracker, AKnownManifestThatWasReplacedOnItsGroupIsStale) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.take(manifest(2, {group("plant-8")})).has_value());
+  EXPECT_EQ(*rig.take(manifest(1)), Tracker::Taken::known) << "plant-7 still looks at it";
+  ASSERT_TRUE(rig.take(manifest(3)).has_value());
+  EXPECT_EQ(rig.take(manifest(1)).error().code, Code::stale);
+}
+
+TEST(Tracker, RefusesPoliciesItCannotCarryOut) {
+  Rig rig;
+  auto waves = manifest(1);
+  waves.policy.waves = {wire::Wave{1'000, 0, {}, 10'000, 0, false}, wire::Wave{10'000, 0, {}, 10'000, 0, false}};
+  EXPECT_EQ(rig.take(waves).error().code, Code::unsupported);
+  waves.policy.waves = {wire::Wave{1'000, 0, {}, 10'000, 0, false}};
+  EXPECT_EQ(rig.take(waves).error().code, Code::unsupported);
+  waves.policy.waves = {wire::Wave{10'000, 0, {}, 10'000, 0, false}};
+  EXPECT_TRUE(rig.take(waves).has_value());
+}
+
+TEST(Tracker, GatesRiseWithEveryChangeAndStandOnEachGroup) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1, {group("plant-7"), group("plant-8")})).has_value());
+  ASSERT_EQ(rig.all<SendGate>().size(), 2U);
+  EXPECT_EQ(rig.all<SendGate>()[1].gate.group, group("plant-8"));
+  EXPECT_EQ(rig.all<SendGate>()[0].gate.issue, 1U);
+  ASSERT_TRUE(rig.act(1, Action::pause).has_value());
+  EXPECT_EQ(rig.all<SendGate>()[0].gate.issue, 2U);
+  EXPECT_EQ(rig.all<SendGate>()[0].gate.state, wire::GateState::paused);
+  ASSERT_TRUE(rig.act(1, Action::pause).has_value());
+  EXPECT_TRUE(rig.effects.empty()) << "nothing changed";
+  ASSERT_TRUE(rig.take(manifest(2, {group("plant-8")})).has_value());
+  Effects effects;
+  rig.tracker.refresh_gates(kNow, effects);
+  int gates = 0;
+  for (const auto& effect : effects) gates += std::holds_alternative<SendGate>(effect) ? 1 : 0;
+  EXPECT_EQ(gates, 2) << "plant-8's gate is now the newer rollout's alone";
+}
+
+TEST(Tracker, AnAbortedRolloutStaysSo) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.act(1, Action::abort).has_value());
+  EXPECT_EQ(rig.act(1, Action::resume).error().code, Code::refused);
+  EXPECT_EQ(rig.act(9, Action::pause).error().code, Code::not_found);
+  EXPECT_EQ(rig.rollout(1).state_name(), "aborted");
+}
+
+TEST(Tracker, AccountsBytesPerDeviceAndRollout) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  rig.tracker.sent(id("d"), hash(1).prefix64(), 1'000);
+  rig.tracker.sent(id("d"), 12'345, 500);
+  rig.tracker.sent(id("nobody"), hash(1).prefix64(), 7);
+  rig.save_bytes();
+  EXPECT_EQ(rig.rollout(1).counts.bytes_sent, 1'000U);
+  EXPECT_EQ(rig.tracker.device(id("d"))->record.bytes_sent, 1'500U);
+  rig.save_bytes();
+  EXPECT_TRUE(rig.effects.empty());
+}
+
+TEST(Tracker, AnOlderHelloOverABridgeIsNotTaken) {
+  Rig rig;
+  auto newer = hello("d");
+  newer.boot = 5;
+  ASSERT_TRUE(rig.hello(newer, Via::bridge).has_value());
+  EXPECT_EQ(rig.hello(hello("d"), Via::bridge).error().code, Code::stale);
+  EXPECT_TRUE(rig.hello(hello("d"), Via::own_connection).has_value()) << "a device may have lost its counters";
+}
+
+}  // namespace
+}  // namespace instar::rollout

@@ -127,6 +127,7 @@ void Engine::open_staging() {
     fetch.pack = pack->id;
     fetch.head_count = static_cast<std::uint32_t>(pack->head.size());
     fetch.head_bytes = pack->head_bytes;
+    fetch.likely_bytes = pack->head_bytes + (pack->kind == artifact::PackKind::full ? pack->body_bytes : 0);
     packs_.push_back(std::move(fetch));
   }
   if (state_.current) open.bases.push_back(state_.current->number);

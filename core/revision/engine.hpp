@@ -40,6 +40,7 @@ struct PackFetch {
   Hash256 pack;
   std::uint32_t head_count = 0;
   std::uint64_t head_bytes = 0;
+  std::uint64_t likely_bytes = 0;  // what will be fetched, as far as the manifest tells: all of a full pack, the head of another
   bool told = false;
   bool exact = false;
   bool was_inexact = false;

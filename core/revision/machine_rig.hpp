@@ -214,6 +214,7 @@ class Rig {
   void power_cut() {
     running = 0;
     half_.clear();
+    serving_ = Serving{};
     boot();
     if (machine) connect();
   }
@@ -230,6 +231,7 @@ class Rig {
   }
   void disconnect() {
     connected = false;
+    serving_ = Serving{};  // a broker drops the session with the connection
     std::erase_if(queue_, [](const Event& event) { return std::holds_alternative<MessageArrived>(event); });
     give(Disconnected{});
   }
@@ -404,15 +406,6 @@ class Rig {
     return false;
   }
 
-  [[nodiscard]] bool is_dedupe(std::uint32_t revision, const Hash256& pack) {
-    for (const auto& artifact : opened[revision].manifest.artifacts) {
-      for (const auto& one : artifact.packs) {
-        if (one.id == pack) return one.kind == artifact::PackKind::dedupe;
-      }
-    }
-    return false;
-  }
-
   void carry(OpenStaging& effect) {
     trace.emplace_back("open");
     opened[effect.revision] = effect;
@@ -422,7 +415,7 @@ class Rig {
       return;
     }
     for (const auto& choice : effect.choices) {
-      tell_wants(effect.revision, choice.pack, is_dedupe(effect.revision, choice.pack) && head_missing(effect.revision, choice.pack));
+      tell_wants(effect.revision, choice.pack, head_missing(effect.revision, choice.pack));
     }
   }
 
@@ -444,7 +437,7 @@ class Rig {
     const bool was_missing = head_missing(effect.revision, effect.pack);
     folders[effect.revision][effect.pack].insert(effect.ordinal);
     queue_.emplace_back(ChunkDurable{effect.revision, effect.pack, effect.ordinal, size});
-    if (was_missing && !head_missing(effect.revision, effect.pack) && is_dedupe(effect.revision, effect.pack)) {
+    if (was_missing && !head_missing(effect.revision, effect.pack)) {
       tell_wants(effect.revision, effect.pack, false);
     }
   }

@@ -96,29 +96,36 @@ void Engine::on(const StagingWants& event) {
   advance();
 }
 
-// Says what will be fetched, before it is: exactly as soon as that is known.
+// Says what will be fetched, before it is. The manifest knows it of a full pack of which nothing is held; of any other the stager
+// knows it once it has read the head.
 void Engine::plan() {
   if (!std::ranges::all_of(packs_, &PackFetch::told)) return;
   const bool exact = std::ranges::all_of(packs_, &PackFetch::exact);
+  const bool announced = state_.bytes_planned != 0;
   std::uint64_t left = 0;
   std::uint64_t planned = 0;
-  // A head that was announced before a restart is durable by now, and was part of the plan.
-  const bool announced = state_.bytes_planned != 0 && !state_.planned_exact;
   for (const auto& pack : packs_) {
     left += pack.bytes_left(false);
-    const bool head_apart =
-        pack.was_inexact || (announced && static_cast<artifact::PackKind>(state_.pack_kind) != artifact::PackKind::full);
-    planned += head_apart ? pack.head_bytes + pack.bytes_left(true) : pack.bytes_left(false);
+    if (!pack.exact) {
+      planned += pack.likely_bytes;
+    } else if (pack.was_inexact || (announced && !pack.chunks.empty())) {
+      planned += pack.head_bytes + pack.bytes_left(true);  // the head was part of the plan, and has come
+    } else {
+      planned += pack.bytes_left(false);
+    }
   }
   if (state_.planned_exact) {
     // What a power cut left uncounted is at least what has become durable.
     if (left < state_.bytes_planned) state_.bytes_fetched = std::max(state_.bytes_fetched, state_.bytes_planned - left);
     return;
   }
-  if (!exact && state_.bytes_planned != 0) return;
+  if (!exact && announced) return;
+  const bool is_news = !announced || planned != state_.bytes_planned;
   state_.bytes_planned = planned;
   state_.planned_exact = exact;
-  report(about_candidate(wire::Step::fetching, Code::ok, exact ? "" : "the head of the pack says how much more is wanted"));
+  dirty_ = true;
+  if (is_news)
+    report(about_candidate(wire::Step::fetching, Code::ok, exact ? "" : "the head of a pack may say that less, or more, is wanted"));
 }
 
 // Nothing is wanted any more. After a restart in this very phase the stager is asked again, and the report is out already.

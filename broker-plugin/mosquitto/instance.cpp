@@ -61,7 +61,7 @@ bool Instance::guards(std::string_view topic) const noexcept {
 }
 
 Sender Instance::sender_of(const Client& client) const {
-  return {.client_id = client.id, .username = client.username, .identity_known = !bridges_.contains(std::string(client.id))};
+  return {.client_id = client.id, .username = client.username, .identity_known = !bridges_.contains(client.id)};
 }
 
 bool Instance::may_write(const Client& client, std::string_view topic, std::size_t payload_bytes) const {

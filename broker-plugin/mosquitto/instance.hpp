@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 
 #include "broker-plugin/mosquitto/backend.hpp"
 #include "broker-plugin/mosquitto/connections.hpp"
@@ -72,7 +72,7 @@ class Instance {
   BrokerPort& port_;
   wire::Topics topics_;
   std::string control_prefix_;
-  std::unordered_set<std::string> bridges_;
+  std::set<std::string, std::less<>> bridges_;
   Connections connections_;
   std::optional<TransferFile> transfer_file_;
   Now now_;

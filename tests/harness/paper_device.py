@@ -1,0 +1,54 @@
+"""A device that is nothing but what it says: signs hellos and reports, asks for chunks, and keeps what comes back."""
+
+import time
+
+from . import forge
+from .broker import Broker
+from .mqtt import Mqtt
+
+
+class PaperDevice:
+    def __init__(self, broker: Broker, device: str, *, group: str = "test/line", product: str = "test-box", key: forge.Key | None = None,
+                 **options):
+        self.id, self.group, self.product = device, group, product
+        self.key = key or forge.Key.random()
+        self.prefix = f"instar/v1/d/{device}"
+        self.acked = 0
+        self.connect(broker, **options)
+
+    def connect(self, broker: Broker, **options) -> None:
+        self.client: Mqtt = broker.client(self.id, **options)
+        self.client.subscribe(f"{self.prefix}/chunk", f"{self.prefix}/ack", qos=0)
+
+    def hello(self, *, connect: int = 1, last_sequence: int = 0) -> dict:
+        """Says hello and returns the ack."""
+        payload = forge.flat("hello", {
+            "device": self.id, "public_key": list(self.key.public), "product": self.product, "groups": [self.group], "architecture": "x86_64",
+            "last_sequence": last_sequence, "acked_sequence": self.acked, "boot": 1, "connect": connect, "pack_formats": [1], "root_version": 1})
+        self.client.publish(f"{self.prefix}/hello", forge.seal(forge.HELLO, payload, self.key), qos=1)
+        return self.await_ack()
+
+    def report(self, sequence: int, rollout: bytes, step: str, **fields: object) -> dict:
+        """Sends a report and returns the ack."""
+        payload = forge.flat("report", {"device": self.id, "sequence": sequence, "rollout": forge.hash_value(rollout), "attempt": 1,
+                                        "step": step, "device_ms": int(time.time() * 1000)} | fields)
+        self.client.publish(f"{self.prefix}/report", forge.seal(forge.REPORT, payload, self.key), qos=1)
+        return self.await_ack()
+
+    def await_ack(self) -> dict:
+        while True:
+            message = self.client.next_message(10)
+            assert message is not None, "no ack"
+            if message.topic == f"{self.prefix}/ack":
+                ack = forge.unflat("ack", message.payload)
+                self.acked = max(self.acked, ack["sequence"])
+                return ack
+
+    def fetch(self, session: int, pack: bytes | None, ranges: list[dict], *, received: int = 0, window: int = 65536, piece: int = 8192) -> None:
+        value: dict = {"session": session, "received_bytes": received, "window_bytes": window, "piece_bytes_max": piece, "ranges": ranges}
+        if pack is not None:
+            value["pack"] = forge.hash_value(pack)
+        self.client.publish(f"{self.prefix}/fetch", forge.flat("fetch", value))
+
+    def pieces(self, quiet_s: float = 0.5) -> list[dict]:
+        return [forge.unflat("chunk", m.payload) for m in self.client.drain(quiet_s) if m.topic == f"{self.prefix}/chunk"]

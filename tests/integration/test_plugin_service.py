@@ -1,0 +1,187 @@
+"""The plugin as it is shipped, under a device and an operator that are made by hand: restarts, credit, operators, the transfer log."""
+
+import json
+import os
+import signal
+
+import pytest
+from harness import forge
+from harness.paper_device import PaperDevice
+from harness.process import wait_for
+from harness.site import Site
+
+GROUP = "test/line"
+
+
+@pytest.fixture
+def site(tmp_path, keys):
+    with Site(tmp_path, keys) as made:
+        yield made
+
+
+def retained(site) -> dict[str, bytes]:
+    with site.broker.client("retained-reader") as client:
+        client.subscribe("instar/v1/#")
+        return {packet.topic: packet.payload for packet in client.drain(0.6)}
+
+
+def command(site, **fields: object) -> dict:
+    with site.broker.client("op-command", username=fields.pop("username", None)) as client:
+        client.subscribe("$CONTROL/instar/v1/response")
+        client.publish("$CONTROL/instar/v1", json.dumps({"commands": [fields]}), qos=1)
+        answer = client.next_message(3)
+        return json.loads(answer.payload)["responses"][0] if answer else {}
+
+
+def manifest_hash(site) -> bytes:
+    return forge.digest(forge.payload_of(retained(site)[f"instar/v1/g/{GROUP}/manifest"]))
+
+
+def pack_of(site) -> tuple[bytes, dict]:
+    """The full pack of the manifest that is out."""
+    manifest = forge.unflat("manifest", forge.payload_of(retained(site)[f"instar/v1/g/{GROUP}/manifest"]))
+    pack = next(p for p in manifest["artifacts"][0]["packs"] if p["kind"] == "full")
+    return bytes(pack["id"]["bytes"]), pack
+
+
+def test_all_that_was_retained_is_back_after_kill_9(site):
+    site.publish("1.0")
+    before = retained(site)
+    assert sorted(topic.split("/")[2] for topic in before) == ["g", "g", "r", "root"]
+    for _ in range(2):
+        site.broker.kill()
+        (site.broker.folder / "mosquitto.db").unlink(missing_ok=True)
+        site.broker.start()
+        wait_for("all is back", lambda: sorted(retained(site)) == sorted(before), 10)
+        after = retained(site)
+        for topic in (f"instar/v1/g/{GROUP}/manifest", "instar/v1/root"):
+            assert after[topic] == before[topic]
+        gates = [forge.unflat("gate", forge.payload_of(r[f"instar/v1/g/{GROUP}/gate"])) for r in (before, after)]
+        assert gates[0]["manifest"] == gates[1]["manifest"] and gates[1]["issue"] >= gates[0]["issue"]
+
+
+def test_report_counts_once_through_kills_of_the_broker(site):
+    rollout = site.publish("1.0")
+    manifest = manifest_hash(site)
+    device = PaperDevice(site.broker, "paper-1", group=GROUP)
+    assert device.hello()["code"] == 0
+    for sequence, step in enumerate(("fetching", "staging", "trying", "committed"), 1):
+        assert device.report(sequence, manifest, step)["sequence"] == sequence
+        assert device.report(sequence, manifest, step)["sequence"] == sequence  # sent again: acked again, counted once
+        site.broker.kill()
+        site.broker.start()
+        device.connect(site.broker)
+        assert device.hello(connect=sequence + 1, last_sequence=sequence)["sequence"] == sequence
+    counts = command(site, command="getRollout", rollout=rollout)["data"]["counts"]
+    assert {step: count for step, count in counts.items() if count} == {"committed": 1}
+
+
+def test_broker_runs_ahead_of_a_device_by_its_window_and_no_more(site):
+    site.publish("1.0", noise_bytes=2_000_000)
+    pack, description = pack_of(site)
+    device = PaperDevice(site.broker, "paper-1", group=GROUP)
+    device.hello()
+    window, received, seen = 40_000, 0, []
+    device.fetch(1, pack, [{"first": 0, "count": 4}], window=window, piece=8192)
+    while pieces := device.pieces(0.4):
+        got = sum(len(piece["data"]) for piece in pieces)
+        assert got <= window and all(len(piece["data"]) <= 8192 for piece in pieces)
+        received += got
+        seen += pieces
+        device.fetch(1, None, [], received=received, window=window, piece=8192)
+    assert {piece["ordinal"] for piece in seen} == {0, 1, 2, 3}
+    for ordinal in range(4):
+        ours = [piece for piece in seen if piece["ordinal"] == ordinal]
+        assert [piece["offset"] for piece in ours] == [sum(len(p["data"]) for p in ours[:n]) for n in range(len(ours))]
+    assert sum(t.bytes for t in site.broker.transfers() if t.device == "paper-1") == received
+    assert command(site, command="getDevice", device="paper-1")["data"]["bytes_sent"] == received
+
+
+def test_nothing_is_sent_to_a_device_that_has_left(site):
+    site.publish("1.0", noise_bytes=2_000_000)
+    pack, _ = pack_of(site)
+    device = PaperDevice(site.broker, "paper-1", group=GROUP)
+    device.hello()
+    device.fetch(1, pack, [{"first": 0, "count": 4}], window=30_000)
+    assert device.pieces()
+    device.client.close()
+    wait_for("the broker knows", lambda: not command(site, command="getDevice", device="paper-1")["data"]["online"], 5)
+    sent = site.broker.bytes_sent("paper-1")
+    device.connect(site.broker)
+    device.fetch(1, None, [], received=30_000, window=30_000)  # credit for a session that ended with its connection
+    device.pieces()
+    device.client.ping()
+    assert site.broker.bytes_sent("paper-1") == sent
+    device.fetch(2, pack, [{"first": 3, "count": 1}], window=30_000)
+    assert {piece["session"] for piece in device.pieces()} == {2}
+
+
+def test_takeover_of_a_client_id_does_not_end_the_newer_session(site):
+    site.publish("1.0", noise_bytes=2_000_000)
+    pack, _ = pack_of(site)
+    device = PaperDevice(site.broker, "paper-1", group=GROUP)
+    device.hello()
+    old = device.client
+    device.connect(site.broker)
+    device.hello(connect=2)
+    old.close()
+    assert command(site, command="getDevice", device="paper-1")["data"]["online"]
+    device.fetch(1, pack, [{"first": 0, "count": 1}], window=400_000, piece=32768)
+    assert device.pieces()
+
+
+def test_another_key_under_the_same_name_is_refused(site):
+    first = PaperDevice(site.broker, "paper-1", group=GROUP)
+    assert first.hello()["code"] == 0
+    first.client.disconnect()
+    thief = PaperDevice(site.broker, "paper-1", group=GROUP)
+    assert thief.hello()["code"] == 5  # untrusted_key
+    assert "error" not in command(site, command="forgetDevice", device="paper-1")
+    assert thief.hello(connect=2)["code"] == 0
+
+
+def test_only_operators_publish_and_command_when_they_are_named(tmp_path, keys):
+    with Site(tmp_path, keys, options={"operators": "alice,carol"}) as site:
+        assert command(site, command="getVersion") == {}
+        assert command(site, command="getVersion", username="bob") == {}
+        assert command(site, command="getVersion", username="carol")["data"]["prefix"] == "instar/v1"
+        for user, reason in (("bob", 0x87), (None, 0x87)):
+            with site.broker.client("op-9", username=user, version=5) as client:
+                for topic in (f"g/{GROUP}/manifest", "root", "o/op-9/put"):
+                    assert client.publish_for_reason(f"instar/v1/{topic}", b"x") == reason
+        with site.broker.client("listener", username="bob") as bob:
+            bob.subscribe("$CONTROL/instar/v1/response")
+            command(site, command="getVersion", username="alice")
+            assert bob.drain() == []
+
+
+def test_transfer_log_follows_logrotate(site):
+    site.publish("1.0", noise_bytes=500_000)
+    pack, _ = pack_of(site)
+    device = PaperDevice(site.broker, "paper-1", group=GROUP)
+    device.hello()
+    device.fetch(1, pack, [{"first": 0, "count": 1}], window=400_000, piece=32768)
+    first = sum(len(piece["data"]) for piece in device.pieces())
+    log = site.broker.folder / "transfers"
+    log.rename(log.with_suffix(".1"))
+    os.kill(site.broker.process.pid, signal.SIGHUP)
+    wait_for("a new file", log.exists, 5)
+    device.fetch(2, pack, [{"first": 0, "count": 1}], window=400_000, piece=32768)
+    assert sum(len(piece["data"]) for piece in device.pieces()) == first > 0
+    assert site.broker.bytes_sent("paper-1") == first
+
+
+def test_store_of_another_broker_is_not_touched(site):
+    site.publish("1.0")
+    from harness.probe import refused_start
+    told = refused_start(site.folder / "second", site.broker.configuration().replace(f"listener {site.broker.port}", "listener 0"))
+    assert "instar: not started" in told and "store_dir" in told
+    assert command(site, command="getVersion")["data"]["rollouts"] == 1
+
+
+@pytest.mark.parametrize("size", [128 * 1024 + 1, 1_000_000])
+def test_over_long_messages_are_refused_whatever_they_are(site, size):
+    with site.broker.client("paper-1", version=5) as client:
+        for topic in ("d/paper-1/hello", "d/paper-1/report", "d/paper-1/fetch", f"g/{GROUP}/manifest", "root", "o/paper-1/put"):
+            assert client.publish_for_reason(f"instar/v1/{topic}", b"x" * size) == 0x87
+        assert client.ping()

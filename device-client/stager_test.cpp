@@ -147,8 +147,16 @@ class StagerUpdate : public StagerTest {
     device_.open(2, {&second_}, kind, {1});
     device_.run();
   }
-  Published first_{first_tree()};
-  Published second_{second_tree()};
+  static const Published& first_release() {
+    static const Published release(first_tree());
+    return release;
+  }
+  static const Published& second_release() {
+    static const Published release(second_tree());
+    return release;
+  }
+  const Published& first_ = first_release();
+  const Published& second_ = second_release();
 };
 
 TEST_F(StagerUpdate, FetchesOnlyWhatChanged) {

@@ -199,11 +199,12 @@ class Device {
     }
     return false;
   }
-  // To the end, or to a failure.
-  void run() {
+  // To the end, or to a failure, or until so many calls of the stager have been made. True when it stopped for the latter.
+  bool run(int calls_max = 100'000) {
     bool asked = false;
-    for (int i = 0; i < 100'000 && !done && !failed; ++i) {
-      settle();
+    for (int calls = 0; !done && !failed; ++calls) {
+      if (calls == calls_max) return true;
+      if (step()) continue;
       if (fetch_piece()) {
         asked = false;
         continue;
@@ -214,6 +215,7 @@ class Device {
         asked = true;
       }
     }
+    return false;
   }
 
   std::string state_dir_;
@@ -232,6 +234,7 @@ class Device {
   std::uint32_t piece_bytes = 32 * 1024;
   MonotonicMs now;
   std::vector<std::string> log;
+  std::map<Hash256, int> fetches;  // whole chunks by their encoded bytes
 
  private:
   void hand_over(const Hash256& pack, wire::ChunkRange& range) {
@@ -247,6 +250,7 @@ class Device {
       --range.count;
       range.offset = 0;
       ++chunks_fetched;
+      ++fetches[trust::digest(chunk)];
     }
     stager->piece(piece, events);
     take_events();
@@ -285,7 +289,9 @@ class Device {
         const std::uint32_t size = want.chunk_bytes.at(count++);
         bytes += size;
         EXPECT_EQ(size, broker.at(want.pack).at(range.first + i).size());
-        EXPECT_LT(range.offset, size);
+        if (i == 0) {
+          EXPECT_LT(range.offset, size);
+        }
         EXPECT_FALSE(durable.contains({want.pack, range.first + i})) << "chunk " << range.first + i << " is durable";
       }
     }

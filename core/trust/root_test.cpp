@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "core/trust/digest.hpp"
+#include "core/trust/flat.hpp"
+#include "schemas/root_generated.h"
 
 namespace instar::trust {
 namespace {
@@ -107,6 +109,33 @@ TEST(RootDocument, ReadsNumbersThatAreNotAligned) {
       "c9f602ea0000000e1d94121bf3748801b40f6f5c",
       bytes));
   EXPECT_EQ(decode_root(bytes).error().code, Code::malformed);
+}
+
+// One key for each role, written field by field.
+Bytes raw_root(std::uint8_t format, KeyId key_id, std::size_t key_bytes) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto key = key_of(1).public_key();
+  const auto bytes = builder.CreateVector(key.bytes.data(), key_bytes);
+  const auto keys = builder.CreateVector(std::vector{fb::CreateRootKey(builder, key_id, bytes)});
+  std::vector<flatbuffers::Offset<fb::Role>> roles;
+  for (const auto name : {fb::RoleName::root, fb::RoleName::release, fb::RoleName::gate}) {
+    const auto ids = builder.CreateVector(std::vector{key.id()});
+    roles.push_back(fb::CreateRole(builder, name, 1, ids));
+  }
+  const auto all = builder.CreateVector(roles);
+  builder.Finish(fb::CreateRoot(builder, format, 1, 0, 0, keys, all), fb::RootIdentifier());
+  return flat::take(builder);
+}
+
+TEST(RootDocument, RefusesWhatNoEncoderOfOursWrites) {
+  const KeyId id = id_of(1);
+  EXPECT_TRUE(decode_root(raw_root(1, id, 32)).has_value());
+  EXPECT_EQ(decode_root(raw_root(1, id + 1, 32)).error().code, Code::malformed);
+  EXPECT_NE(decode_root(raw_root(1, id + 1, 32)).error().message.find("keys.key_id"), std::string::npos);
+  EXPECT_EQ(decode_root(raw_root(1, id, 31)).error().code, Code::malformed);
+  EXPECT_EQ(decode_root(raw_root(0, id, 32)).error().code, Code::malformed);
+  EXPECT_EQ(decode_root(raw_root(2, id, 32)).error().code, Code::unsupported);
+  EXPECT_NE(decode_root(raw_root(2, id, 32)).error().message.find("newer version; update"), std::string::npos);
 }
 
 using Break = void (*)(RootDocument&);

@@ -51,7 +51,7 @@ template <typename Table>
   Message<Table> message(bytes);
   flatbuffers::Verifier verifier(message.data(), message.size(), kDepthMax, kTablesMax);
   if (!verifier.VerifyBuffer<Table>(identifier)) {
-    return fail(Code::malformed, name + ": damaged or cut off (an offset points outside of it)");
+    return fail(Code::malformed, name + ": damaged or cut off (an offset points outside of it, or there are too many tables)");
   }
   return message;
 }

@@ -155,12 +155,11 @@ bool Daemon::turn(int stop_fd, int wait_ms_max) {
   take_messages();
   supervisor_.poll(now_.monotonic, fresh_);
   handle_all();
-  if (staging_busy_) staging_busy_ = parts_.staging->step(fresh_);
-  parts_.staging->tick(now_.monotonic, fresh_);
+  parts_.staging->tick(now_.monotonic);
+  staging_busy_ = parts_.staging->step(fresh_);
   handle_all();
   tick();
   remove_deferred();
-  tell_free_space();
   handle_all();
   return !failed_;
 }
@@ -174,6 +173,7 @@ int Daemon::wait_ms(int wait_ms_max) {
   };
   until(machine_->next_deadline());
   until(supervisor_.next_deadline(now_.monotonic));
+  until(parts_.staging->next_deadline());
   if (machine_->view().phase != "idle") wait = std::min(wait, kTickMs);
   return static_cast<int>(wait);
 }
@@ -265,12 +265,6 @@ void Daemon::effect(revision::Publish& publish) {
   if (!sent) parts_.log.debug(sent.error().message);
 }
 
-void Daemon::effect(const revision::FinishStaging& finish) {
-  parts_.staging->finish(finish, fresh_);
-  staging_busy_ = true;
-  space_changed_ = true;
-}
-
 void Daemon::effect(const revision::RemoveRevision& remove) {
   deferred_.insert(remove.revision);
   remove_deferred();
@@ -287,24 +281,15 @@ void Daemon::remove_deferred() {
     }
     parts_.staging->remove({*it}, fresh_);
     it = deferred_.erase(it);
-    space_changed_ = true;
+    staging_busy_ = true;
   }
 }
 
 void Daemon::effect(const revision::PointCurrent& point_current) {
-  space_changed_ = true;
   const std::string& folder = parts_.config.state_dir;
   for (const auto& [link, revision] :
        {std::pair{folder + "/current", point_current.current}, std::pair{folder + "/previous", point_current.previous}})
     if (const auto pointed = point(link, revision); !pointed) parts_.log.warning(pointed.error().message);
-}
-
-void Daemon::tell_free_space() {
-  if (!std::exchange(space_changed_, false)) return;
-  if (const auto space = files::free_space(parts_.config.state_dir))
-    fresh_.emplace_back(revision::FreeSpace{space->bytes_free});
-  else
-    parts_.log.warning(space.error().message);
 }
 
 }  // namespace instar::device

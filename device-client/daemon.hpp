@@ -60,13 +60,21 @@ class Daemon {
   void tick();
   void remove_deferred();
   void remember_leftover_revisions();
-  void tell_free_space();
 
   void effect(const revision::Persist& persist);
   void effect(revision::Publish& publish);
-  void effect(const revision::OpenStaging& open) { parts_.staging->open(open, fresh_); }
-  void effect(const revision::StagePiece& piece) { parts_.staging->piece(piece, fresh_); }
-  void effect(const revision::FinishStaging& finish);
+  void effect(const revision::OpenStaging& open) {
+    parts_.staging->open(open, fresh_);
+    staging_busy_ = true;
+  }
+  void effect(const revision::StagePiece& piece) {
+    parts_.staging->piece(piece, fresh_);
+    staging_busy_ = true;
+  }
+  void effect(const revision::FinishStaging& finish) {
+    parts_.staging->finish(finish, fresh_);
+    staging_busy_ = true;
+  }
   void effect(const revision::RemoveRevision& remove);
   void effect(const revision::StartTry& start) { supervisor_.start_try(start); }
   void effect(const revision::RunProbe& probe) { supervisor_.run_probe(probe, now_.monotonic); }
@@ -83,8 +91,7 @@ class Daemon {
   std::optional<MonotonicMs> ticked_;
   std::deque<revision::Event> events_;
   std::vector<revision::Event> fresh_;  // what effects just brought about
-  bool staging_busy_ = false;
-  bool space_changed_ = true;
+  bool staging_busy_ = true;            // something may be left from before
   bool failed_ = false;
   bool connected_ = false;
   // Revisions that the machine has given up while a container may still run from their trees.

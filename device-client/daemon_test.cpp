@@ -33,7 +33,8 @@ struct FakeStaging final : StagingPort {
   void finish(const revision::FinishStaging&, Events&) override {}
   void remove(const revision::RemoveRevision& effect, Events&) override { seen_.removed.push_back(effect.revision); }
   bool step(Events&) override { return false; }
-  void tick(MonotonicMs, Events&) override { ++seen_.ticks; }
+  void tick(MonotonicMs) override { ++seen_.ticks; }
+  std::optional<MonotonicMs> next_deadline() const override { return std::nullopt; }
   Seen& seen_;
 };
 

@@ -1,6 +1,7 @@
 // What the daemon asks of the stager; device-client/stager.hpp is behind it, tests put their own there.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/base/time.hpp"
@@ -16,9 +17,10 @@ class StagingPort {
   virtual void piece(const revision::StagePiece& effect, Events& out) = 0;
   virtual void finish(const revision::FinishStaging& effect, Events& out) = 0;
   virtual void remove(const revision::RemoveRevision& effect, Events& out) = 0;
-  // A bounded bit of what finish() began; true while more is left.
+  // A bounded bit of work; true while more is left. To be called after each of the others.
   virtual bool step(Events& out) = 0;
-  virtual void tick(MonotonicMs now, Events& out) = 0;
+  virtual void tick(MonotonicMs now) = 0;
+  [[nodiscard]] virtual std::optional<MonotonicMs> next_deadline() const = 0;
 };
 
 }  // namespace instar::device

@@ -47,7 +47,8 @@ std::uint32_t FetchSession::piece_bytes() const noexcept {
   return std::max(limits::kPieceBytesMin, std::min(piece_bytes_max_, window_.bytes() / 4));
 }
 
-wire::Fetch FetchSession::credit() const {
+wire::Fetch FetchSession::credit() {
+  told_window_ = window_.bytes();
   wire::Fetch fetch;
   fetch.session = id_;
   fetch.received_bytes = received_;
@@ -132,8 +133,9 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
   if (received_ - mark_bytes_ >= window_.bytes()) measure(now);
   ++pieces_;
   if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
-  // The broker lets only so many pieces be out, however small they are.
-  if (!queue_.empty() && (received_ - credited_ >= window_.bytes() / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
+  // The broker lets only so many pieces be out, however small they are. Half of the window is half of what it knows: one that has
+  // grown since would never be half full.
+  if (!queue_.empty() && (received_ - credited_ >= told_window_ / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
     credited_ = received_;
     pieces_ = 0;
     out.push_back(credit());

@@ -84,7 +84,7 @@ class FetchSession {
  private:
   void request(MonotonicMs now, std::vector<wire::Fetch>& out);
   void measure(MonotonicMs now) noexcept;
-  [[nodiscard]] wire::Fetch credit() const;
+  [[nodiscard]] wire::Fetch credit();
   [[nodiscard]] std::uint32_t piece_bytes() const noexcept;
 
   WindowControl window_;
@@ -102,8 +102,9 @@ class FetchSession {
   std::size_t ranges_asked_ = 0;   // ranges of `queue_`, at most kFetchRangesMax at the broker
   std::uint64_t received_ = 0;
   std::uint64_t credited_ = 0;
-  std::uint32_t pieces_ = 0;      // since the last return of credit
-  std::uint64_t mark_bytes_ = 0;  // where the present measurement began
+  std::uint32_t told_window_ = 0;  // as the broker knows it: the one that was sent last
+  std::uint32_t pieces_ = 0;       // since the last return of credit
+  std::uint64_t mark_bytes_ = 0;   // where the present measurement began
   MonotonicMs mark_time_;
   MonotonicMs progress_;
 };

@@ -103,6 +103,50 @@ TEST_F(FetchSessionTest, ReturnsCreditAtHalfAWindow) {
   EXPECT_EQ(out[0].received_bytes, 32'768u);
 }
 
+// A broker that holds to the last window it was told and never cuts a piece while something is out: the two must not wait for
+// each other, whatever the window has become meanwhile.
+TEST_F(FetchSessionTest, NeverWaitsForABrokerThatWaitsForCredit) {
+  for (const std::uint32_t chunk_bytes : {1'000u, 30'000u, 85'000u, 128'000u, 262'144u}) {
+    FetchSession fetching(256 * 1024, 32 * 1024);
+    std::vector<WantedChunk> chunks;
+    for (std::uint32_t i = 0; i < 60; ++i) chunks.push_back({i, chunk_bytes, 0});
+    std::vector<wire::Fetch> told;
+    MonotonicMs now = kStart;
+    fetching.open(1, kPack, 77, chunks, now, told);
+    std::uint64_t sent = 0;
+    std::uint64_t credited = 0;
+    std::uint32_t pieces_out = 0;
+    std::uint32_t window = told.back().window_bytes;
+    std::uint32_t piece_max = told.back().piece_bytes_max;
+    std::uint32_t ordinal = 0;
+    std::uint32_t offset = 0;
+    while (!fetching.is_complete()) {
+      const std::uint32_t bytes = std::min(piece_max, chunk_bytes - offset);
+      ASSERT_TRUE(sent + bytes <= credited + window && pieces_out < limits::kWindowPiecesMax)
+          << "stuck with " << sent - credited << " bytes out of " << window << " at chunks of " << chunk_bytes;
+      told.clear();
+      now = now + 1;
+      ASSERT_EQ(fetching.take(piece(1, ordinal, offset, bytes), now, told), FetchSession::Taken::next);
+      sent += bytes;
+      ++pieces_out;
+      offset += bytes;
+      if (offset == chunk_bytes) {
+        ++ordinal;
+        offset = 0;
+      }
+      for (const auto& fetch : told) {
+        credited = fetch.received_bytes;
+        window = fetch.window_bytes;
+        piece_max = fetch.piece_bytes_max;
+        pieces_out = 0;
+      }
+    }
+    if (chunk_bytes >= 30'000) {
+      EXPECT_EQ(fetching.window().bytes(), 256u * 1024) << "the window grew meanwhile";
+    }
+  }
+}
+
 TEST_F(FetchSessionTest, ReturnsCreditForManySmallPiecesToo) {
   std::vector<WantedChunk> chunks;
   for (std::uint32_t i = 0; i < 30; ++i) chunks.push_back({i, 100, 0});

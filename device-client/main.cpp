@@ -1,0 +1,153 @@
+// instar-device: the program on the device.
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device-client/daemon.hpp"
+#include "device-client/device_status.hpp"
+#include "device-client/host.hpp"
+#include "device-client/stager.hpp"
+
+namespace instar::device {
+namespace {
+
+// The same numbers as `instar` has.
+enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kBadInput = 5 };
+
+constexpr std::string_view kUsageText =
+    "usage: instar-device run --config FILE           run the client in the foreground; SIGTERM ends it, containers run on\n"
+    "       instar-device status --config FILE [--json]  what runs, what is under way; works while the daemon runs\n"
+    "       instar-device check-config FILE           tell mistakes in a configuration file\n"
+    "       instar-device version\n"
+    "FILE is /etc/instar/device.conf when left out. docs/device.md describes it.\n"
+    "Exit codes: 0 ok, 1 failed, 2 wrong usage, 5 the configuration cannot be used.\n";
+constexpr const char* kDefaultConfig = "/etc/instar/device.conf";
+
+class Staging final : public StagingPort {
+ public:
+  Staging(const Config& config, const Log& log) : stager_(options(config, log)) {}
+  void open(const revision::OpenStaging& effect, Events& out) override { stager_.open(effect, out); }
+  void piece(const revision::StagePiece& effect, Events& out) override { stager_.piece(effect, out); }
+  void finish(const revision::FinishStaging& effect, Events& out) override { stager_.finish(effect, out); }
+  void remove(const revision::RemoveRevision& effect, Events& out) override { stager_.remove(effect, out); }
+  bool step(Events& out) override { return stager_.step(out); }
+  void tick(MonotonicMs now) override { stager_.tick(now); }
+  std::optional<MonotonicMs> next_deadline() const override { return stager_.next_deadline(); }
+
+ private:
+  static StagerOptions options(const Config& config, const Log& log) {
+    StagerOptions made;
+    made.state_dir = config.state_dir;
+    made.devices_allowed = config.devices_allowed;
+    made.log = [log](int level, const std::string& message) { log.write(level, message); };
+    return made;
+  }
+  Stager stager_;
+};
+
+struct Arguments {
+  std::string command;
+  std::string config = kDefaultConfig;
+  bool json = false;
+};
+
+bool parse(int argc, char** argv, Arguments& arguments) {
+  if (argc < 2) return false;
+  arguments.command = argv[1];
+  if (arguments.command.starts_with("--")) arguments.command.erase(0, 2);  // --version, --help
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--config" && i + 1 < argc)
+      arguments.config = argv[++i];
+    else if (argument == "--json" && arguments.command == "status")
+      arguments.json = true;
+    else if (arguments.command == "check-config" && !argument.starts_with("-"))
+      arguments.config = argument;
+    else
+      return false;
+  }
+  return true;
+}
+
+int print_error(const Error& error, int exit_code) {
+  std::fprintf(stderr, "instar-device: %s\n", error.message.c_str());
+  return exit_code;
+}
+
+// Blocked before the first thread starts, so that all threads leave them to the loop.
+int block_signals() {
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  return ::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int run(Config config) {
+  const Log log(config.log_level, Log::stderr_is_journal());
+  const int stop_fd = block_signals();
+  if (::geteuid() != 0) return print_error({Code::refused, "must run as root: it starts containers and keeps owners of files"}, kFailed);
+  if (const auto ready = prepare_state_dir(config); !ready) return print_error(ready.error(), kFailed);
+  const auto lock = StateLock::take(config.state_dir);
+  if (!lock) return print_error(lock.error(), kFailed);
+  auto helper = find_helper(config);
+  if (!helper) return print_error(helper.error(), kFailed);
+  auto key = load_identity(config.state_dir);
+  if (!key) return print_error(key.error(), kFailed);
+  auto facts = read_facts(config);
+  auto staging = std::make_unique<Staging>(config, log);
+  DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(*helper), std::move(*key), log,
+                    std::move(staging), mqtt::make_paho_client, read_clocks};
+  log.notice("instar-device " + client_version() + " starts for device " + parts.config.device_id.str());
+  auto daemon = Daemon::open(std::move(parts));
+  if (!daemon) {
+    log.error(daemon.error().message);
+    return kFailed;
+  }
+  return (*daemon)->run(stop_fd);
+}
+
+int status(const Config& config, bool json) {
+  const auto status = read_status(config);
+  if (!status) return print_error(status.error(), kFailed);
+  std::printf("%s%s", (json ? status_json(*status) : status_text(*status)).c_str(), json ? "\n" : "");
+  return kOk;
+}
+
+int main_of(int argc, char** argv) {
+  Arguments arguments;
+  const bool parsed = parse(argc, argv, arguments);
+  if (parsed && arguments.command == "version") {
+    std::printf("instar-device %s\n", client_version().c_str());
+    return kOk;
+  }
+  if (parsed && arguments.command == "help") {
+    std::printf("%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
+    return kOk;
+  }
+  if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "check-config")) {
+    std::fprintf(stderr, "%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
+    return kUsage;
+  }
+  auto config = load_config(arguments.config);
+  if (!config) return print_error(config.error(), kBadInput);
+  if (arguments.command == "run") return run(std::move(*config));
+  if (arguments.command == "status") return status(*config, arguments.json);
+  std::printf("%s: device %s, product %s, %zu groups, %s\n", arguments.config.c_str(), config->device_id.str().c_str(),
+              config->product.c_str(), config->groups.size(), config->server.c_str());
+  return kOk;
+}
+
+}  // namespace
+}  // namespace instar::device
+
+int main(int argc, char** argv) {
+  return instar::device::main_of(argc, argv);
+}

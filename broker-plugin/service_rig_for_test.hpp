@@ -252,15 +252,16 @@ class ServiceRig {
     return send(client, topics().put(device_id(client)), wire::encode(put));
   }
   void put_directory(const TestPack& pack, std::string_view client = "op-1") {
-    put({wire::PutKind::directory, pack.id, 0, static_cast<std::uint32_t>(pack.bytes.size()), 0, pack.bytes}, client);
+    put_object(wire::PutKind::directory, pack.id, 0, pack.bytes, client);
   }
   void put_chunk(const TestPack& pack, std::uint32_t ordinal, std::string_view client = "op-1") {
-    put_object(pack.id, ordinal, pack.encoded[ordinal], client);
+    put_object(wire::PutKind::chunk, pack.id, ordinal, pack.encoded[ordinal], client);
   }
-  void put_object(const Hash256& pack, std::uint32_t ordinal, const Bytes& bytes, std::string_view client = "op-1") {
-    for (std::size_t at = 0; at < bytes.size(); at += limits_piece_) {
-      const auto size = std::min(limits_piece_, bytes.size() - at);
-      put({wire::PutKind::chunk, pack, ordinal, static_cast<std::uint32_t>(bytes.size()), static_cast<std::uint32_t>(at),
+  void put_object(wire::PutKind kind, const Hash256& pack, std::uint32_t ordinal, const Bytes& bytes, std::string_view client = "op-1") {
+    constexpr std::size_t kPiece = 64 * 1024;
+    for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
+      const auto size = std::min(kPiece, bytes.size() - at);
+      put({kind, pack, ordinal, static_cast<std::uint32_t>(bytes.size()), static_cast<std::uint32_t>(at),
            to_bytes(ByteView(bytes).subspan(at, size))},
           client);
     }
@@ -350,7 +351,6 @@ class ServiceRig {
   void forget_published() { broker_->published.clear(); }
 
  private:
-  static constexpr std::size_t limits_piece_ = 64 * 1024;
   ServiceOptions options_{
       .topics = {}, .gate_key = test_key(kGateKey), .pinned_root = {}, .operators = {}, .transfer_log = {}, .window_bytes_max = 0};
   storage::MemoryStore store_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "core/rollout/transitions.hpp"
 #include "core/wire/examples.hpp"
 
@@ -82,21 +84,18 @@ TEST(Records, HaveTheBytesOfTheirPage) {
   member.bytes_full = 0x0102;
   member.report_sequence = 3;
   member.updated = {1'760'000'000'000};
-  EXPECT_EQ(to_hex(encode(member)),
-            "01"
-            "07"
-            "01000000"
-            "0a000000"
-            "0400000066756c6c"
-            "0000000000000000"
-            "0000000000000000"
-            "0201000000000000"
-            "0000000000000000"
-            "00"
-            "00000000"
-            "00000000"
-            "0300000000000000"
-            "00c02cc899010000");
+  std::ifstream page(std::string(INSTAR_SOURCE_DIR) + "/docs/formats/store.md");
+  std::string hex;
+  for (std::string line; std::getline(page, line);) {
+    if (!line.starts_with("    ")) continue;
+    for (const char c : line) {
+      if (c != ' ') hex += c;
+    }
+  }
+  EXPECT_EQ(to_hex(encode(member)), hex);
+  Bytes bytes;
+  ASSERT_TRUE(from_hex(hex, bytes));
+  EXPECT_EQ(decode_member_record(bytes).value(), member);
 }
 
 template <typename Decode>

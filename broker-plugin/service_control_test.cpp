@@ -1,0 +1,356 @@
+// $CONTROL, and who may use what.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "broker-plugin/service_rig_for_test.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::broker {
+namespace {
+
+using wire::Step;
+
+class Control : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(rig_.start().has_value());
+    rollout_ = rig_.release(1, pack_);
+    for (auto* device : {&one_, &two_}) rig_.hello(*device);
+    rig_.settle();
+    auto refused = two_.report_message(rollout_, Step::refused, ++two_.last_sequence);
+    refused.code = Code::no_space;
+    refused.reason = "needs 5 MB, has 3 MB";
+    rig_.from(two_, wire::TopicKind::device_report, two_.seal_report(refused));
+    rig_.settle();
+  }
+  static std::string error_of(const nlohmann::json& response) { return response.value("error", std::string()); }
+
+  ServiceRig rig_;
+  TestPack pack_ = make_test_pack(1);
+  TestDevice one_{"gw-01"};
+  TestDevice two_{"gw-02", 101};
+  Hash256 rollout_;
+};
+
+TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
+  const auto answer = rig_.control(R"({"commands":[{"command":"getVersion","correlationData":"a"},{"command":"getPack","pack":")" +
+                                   make_test_pack(5).id.hex() +
+                                   R"(","correlationData":"b"},{"command":"nonsense","correlationData":"c"},{"command":"listDevices"}]})");
+  const auto& responses = answer["responses"];
+  ASSERT_EQ(responses.size(), 4U);
+  EXPECT_EQ(responses[0]["command"], "getVersion");
+  EXPECT_EQ(responses[0]["correlationData"], "a");
+  EXPECT_EQ(responses[0]["data"]["schema_version"], 1);
+  EXPECT_EQ(responses[0]["data"]["prefix"], "instar/v1");
+  EXPECT_EQ(responses[1]["correlationData"], "b");
+  EXPECT_NE(error_of(responses[1]).find("not_found"), std::string::npos);
+  EXPECT_NE(error_of(responses[2]).find("unsupported: no command 'nonsense'"), std::string::npos);
+  EXPECT_EQ(responses[3]["data"]["totalCount"], 2);
+  EXPECT_FALSE(responses[3].contains("correlationData"));
+}
+
+TEST_F(Control, RefusesWhatIsNoRequestWithAnAnswer) {
+  for (const auto* text : {"", "{", "[]", "null", "{}", R"({"commands":{}})", R"({"commands":[]})", "\xff\xfe", R"({"commands":"x"})"}) {
+    const auto answer = rig_.control(text);
+    ASSERT_EQ(answer["responses"].size(), 1U) << text;
+    EXPECT_NE(error_of(answer["responses"][0]).find("malformed"), std::string::npos) << text;
+  }
+  for (const auto* text : {R"({"commands":[1]})", R"({"commands":[{}]})", R"({"commands":[{"command":7}]})", R"({"commands":[null]})"}) {
+    EXPECT_TRUE(rig_.control(text)["responses"][0].contains("error")) << text;
+  }
+  std::string deep(50'000, '[');
+  EXPECT_TRUE(rig_.control(deep)["responses"][0].contains("error"));
+  std::string many = R"({"commands":[)";
+  for (int i = 0; i < 17; ++i) many += std::string(i == 0 ? "" : ",") + R"({"command":"getVersion"})";
+  EXPECT_NE(error_of(rig_.control(many + "]}")["responses"][0]).find("too_large"), std::string::npos);
+}
+
+TEST_F(Control, FieldsOfTheWrongTypeAreErrorsNotCrashes) {
+  using nlohmann::json;
+  const std::vector<json> values{1, -1, 1.5, true, nullptr, "", "x/y", std::string(5'000, 'a'), json::array(), json::object(), "\xff"};
+  const std::vector<std::string> commands{"listRollouts", "getRollout", "pauseRollout", "resumeRollout", "abortRollout",
+                                          "listDevices",  "getDevice",  "forgetDevice", "getPack",       "getVersion"};
+  for (const auto& command : commands) {
+    for (const auto* field : {"rollout", "device", "pack", "group", "offset", "count", "verbose", "devices", "correlationData"}) {
+      for (const auto& value : values) {
+        const json request{{"commands", {{{"command", command}, {field, value}}}}};
+        const auto answer = rig_.control(request.dump(-1, ' ', false, json::error_handler_t::ignore));
+        ASSERT_EQ(answer["responses"].size(), 1U) << request.dump(-1, ' ', false, json::error_handler_t::replace);
+      }
+    }
+  }
+  EXPECT_EQ(rig_.command({{"command", "listDevices"}})["data"]["totalCount"], 2) << "and nothing was changed by it";
+}
+
+TEST_F(Control, GetRolloutSaysWhatStatusSaysAndMore) {
+  const auto data = rig_.command({{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"devices", true}})["data"];
+  EXPECT_EQ(data["manifest"], rollout_.hex());
+  EXPECT_EQ(data["counts"]["waiting"], 1);
+  EXPECT_EQ(data["counts"]["refused"], 1);
+  ASSERT_EQ(data["reasons"].size(), 1U);
+  EXPECT_EQ(data["reasons"][0]["code"], "no_space");
+  EXPECT_EQ(data["reasons"][0]["reason"], "needs 5 MB, has 3 MB");
+  EXPECT_EQ(data["reasons"][0]["count"], 1);
+  EXPECT_EQ(data["by_group"][0]["group"], "plant-7");
+  EXPECT_EQ(data["by_group"][0]["devices"], 2);
+  ASSERT_EQ(data["members"].size(), 2U);
+  EXPECT_EQ(data["members"][1]["device"], "gw-02");
+  EXPECT_EQ(data["members"][1]["step"], "refused");
+  const auto page =
+      rig_.command({{"command", "getRollout"}, {"rollout", rollout_.hex()}, {"devices", true}, {"offset", 1}, {"count", 1}})["data"];
+  EXPECT_EQ(page["totalCount"], 2);
+  ASSERT_EQ(page["members"].size(), 1U);
+  EXPECT_EQ(page["members"][0]["device"], "gw-02");
+  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", "0123456789abcdef"}})).find("not_found"), std::string::npos);
+  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", "zz"}})).find("invalid_argument"), std::string::npos);
+  auto other = rollout_;
+  other.bytes[31] = static_cast<std::uint8_t>(other.bytes[31] ^ 1);
+  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", other.hex()}})).find("not_found"), std::string::npos);
+}
+
+TEST_F(Control, ListsDevicesByGroupAndPage) {
+  TestDevice elsewhere("gw-03", 102);
+  elsewhere.groups = {group_path("plant-8")};
+  rig_.hello(elsewhere);
+  rig_.settle();
+  const auto all = rig_.command({{"command", "listDevices"}, {"offset", 1}, {"count", 1}})["data"];
+  EXPECT_EQ(all["totalCount"], 3);
+  ASSERT_EQ(all["devices"].size(), 1U);
+  EXPECT_EQ(all["devices"][0]["device"], "gw-02");
+  EXPECT_FALSE(all["devices"][0].contains("public_key"));
+  const auto plant = rig_.command({{"command", "listDevices"}, {"group", "plant-7"}, {"verbose", true}})["data"];
+  EXPECT_EQ(plant["totalCount"], 2);
+  EXPECT_EQ(plant["devices"][0]["public_key"], to_hex(one_.key.public_key().bytes));
+}
+
+TEST_F(Control, AnswersStayBelowThePacketLimitOfOtherBrokers) {
+  for (int i = 0; i < 600; ++i) {
+    TestDevice device("device-with-a-rather-long-name-" + std::to_string(i), 50);
+    rig_.hello(device);
+  }
+  rig_.settle();
+  const auto data = rig_.command({{"command", "listDevices"}, {"count", 1'000}, {"verbose", true}})["data"];
+  EXPECT_EQ(data["totalCount"], 602);
+  EXPECT_LT(data["count"], 602);
+  EXPECT_GT(data["count"], 10);
+  EXPECT_EQ(data["count"], data["devices"].size());
+  EXPECT_LE(rig_.broker().on(rig_.topics().control_response()).back().payload.size(), limits::kMessageBytesMax);
+}
+
+TEST_F(Control, GetDeviceTellsItsStory) {
+  const auto data = rig_.command({{"command", "getDevice"}, {"device", "gw-02"}})["data"];
+  EXPECT_EQ(data["online"], true);
+  EXPECT_EQ(data["groups"][0], "plant-7/line-a");
+  EXPECT_EQ(data["running"], nullptr);
+  EXPECT_EQ(data["target"], rollout_.short_hex());
+  EXPECT_EQ(data["last_reports"][0]["code"], "no_space");
+  EXPECT_EQ(data["rollouts"][0]["rollout"], rollout_.short_hex());
+  EXPECT_NE(error_of(rig_.command({{"command", "getDevice"}, {"device", "nobody"}})).find("not_found"), std::string::npos);
+}
+
+TEST_F(Control, PausesResumesAndAbortsDurably) {
+  const auto act = [&](const char* name) { return rig_.command({{"command", name}, {"rollout", rollout_.short_hex()}}); };
+  EXPECT_EQ(act("pauseRollout")["data"]["state"], "paused");
+  EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::paused);
+  EXPECT_EQ(rig_.gate("plant-7")->issue, 2U);
+  ASSERT_TRUE(rig_.restart().has_value());
+  rig_.settle();
+  EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::paused);
+  EXPECT_EQ(rig_.status(rollout_)["state"], "paused");
+  EXPECT_EQ(act("resumeRollout")["data"]["state"], "active");
+  EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::open);
+  EXPECT_EQ(act("abortRollout")["data"]["state"], "aborted");
+  EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::aborted);
+  EXPECT_NE(error_of(act("resumeRollout")).find("refused"), std::string::npos);
+  EXPECT_NE(error_of(act("pauseRollout")).find("refused"), std::string::npos);
+}
+
+TEST_F(Control, AnswersThatChangeSomethingWaitForTheStore) {
+  const auto topic = rig_.topics().control_response();
+  const auto before = rig_.broker().on(topic).size();
+  const auto request = R"({"commands":[{"command":"pauseRollout","rollout":")" + rollout_.short_hex() + R"("}]})";
+  rig_.service().on_control({"op-1", "", true}, request, rig_.now());
+  EXPECT_EQ(rig_.broker().on(topic).size(), before);
+  EXPECT_EQ(rig_.gate("plant-7")->issue, 1U);
+  rig_.settle();
+  EXPECT_EQ(rig_.broker().on(topic).size(), before + 1);
+  EXPECT_EQ(rig_.gate("plant-7")->issue, 2U);
+}
+
+TEST_F(Control, GetPackNamesWhatIsMissing) {
+  EXPECT_EQ(rig_.command({{"command", "getPack"}, {"pack", pack_.id.hex()}})["data"]["complete"], true);
+  const auto partial = make_test_pack(2);
+  rig_.put_directory(partial);
+  rig_.settle();
+  rig_.put_chunk(partial, 1);
+  rig_.settle();
+  const auto data = rig_.command({{"command", "getPack"}, {"pack", partial.id.hex()}})["data"];
+  EXPECT_EQ(data["complete"], false);
+  EXPECT_EQ(data["missing_count"], 4);
+  EXPECT_EQ(data["missing"][0]["first"], 0);
+  EXPECT_EQ(data["missing"][1]["first"], 2);
+  EXPECT_EQ(data["missing"][1]["count"], 3);
+  EXPECT_NE(error_of(rig_.command({{"command", "getPack"}, {"pack", "12"}})).find("invalid_argument"), std::string::npos);
+}
+
+TEST_F(Control, OnlyOperatorsMayCommand) {
+  rig_.options().operators = {"alice"};
+  ASSERT_TRUE(rig_.restart().has_value());
+  const std::string request = R"({"commands":[{"command":"forgetDevice","device":"gw-01"}]})";
+  EXPECT_NE(error_of(rig_.control(request, {"x", "mallory", true})["responses"][0]).find("refused"), std::string::npos);
+  EXPECT_NE(error_of(rig_.control(request, {"x", "alice", false})["responses"][0]).find("refused"), std::string::npos);
+  EXPECT_EQ(rig_.control(R"({"commands":[{"command":"listDevices"}]})", {"x", "alice", true})["responses"][0]["data"]["totalCount"], 2);
+}
+
+// --- docs ---------------------------------------------------------------------------------------------
+
+std::string read_page(const std::string& name) {
+  std::ifstream in(std::string(INSTAR_SOURCE_DIR) + "/docs/formats/" + name);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// The JSON blocks of a page, in order.
+std::vector<nlohmann::json> blocks(const std::string& page) {
+  std::vector<nlohmann::json> out;
+  std::size_t at = 0;
+  while ((at = page.find("```json\n", at)) != std::string::npos) {
+    const auto end = page.find("```", at + 8);
+    out.push_back(nlohmann::json::parse(page.substr(at + 8, end - at - 8), nullptr, false));
+    EXPECT_FALSE(out.back().is_discarded());
+    at = end;
+  }
+  return out;
+}
+
+// Same keys at every level: what differs between the page's example and this run are values.
+void expect_same_shape(const nlohmann::json& page, const nlohmann::json& real, const std::string& where) {
+  ASSERT_EQ(page.type_name(), std::string(real.type_name())) << where;
+  if (page.is_object()) {
+    for (const auto& [key, value] : page.items()) EXPECT_TRUE(real.contains(key)) << where << "/" << key << " is in the page only";
+    for (const auto& [key, value] : real.items()) {
+      EXPECT_TRUE(page.contains(key)) << where << "/" << key << " is not in the page";
+      if (page.contains(key)) expect_same_shape(page[key], value, where + "/" + key);
+    }
+  }
+  if (page.is_array() && !page.empty() && !real.empty()) expect_same_shape(page[0], real[0], where + "/0");
+}
+
+TEST_F(Control, StatusPageShowsWhatIsPublished) {
+  const auto page = blocks(read_page("status.md"));
+  ASSERT_EQ(page.size(), 2U);
+  rig_.tick(1'000);
+  rig_.settle();
+  expect_same_shape(page[0], rig_.status(rollout_), "status");
+  rig_.forget_published();
+  const auto old = make_manifest(pack_, 1, {group_path("plant-9")});
+  rig_.publish(old);
+  const auto told = rig_.broker().on(rig_.topics().status(rollout_of(old).short_hex()));
+  ASSERT_EQ(told.size(), 1U);
+  expect_same_shape(page[1], nlohmann::json::parse(as_text(told[0].payload)), "refused");
+}
+
+TEST_F(Control, ControlPageShowsWhatIsAnswered) {
+  one_.running = wire::RevisionInfo{"gateway-2", "1.0", 0, rollout_, {}};
+  one_.last_sequence = 0;
+  rig_.hello(one_);
+  rig_.report(one_, rollout_, Step::refused);
+  rig_.settle();
+  const auto partial = make_test_pack(2);
+  rig_.put_directory(partial);
+  rig_.settle();
+  const auto page = blocks(read_page("control.md"));
+  ASSERT_GE(page.size(), 8U);
+  ASSERT_EQ(page.size() % 2, 0U) << "requests and answers in turn";
+  for (std::size_t i = 0; i < page.size(); i += 2) {
+    auto request = page[i];
+    for (auto& command : request["commands"]) {
+      if (command.contains("rollout")) command["rollout"] = rollout_.short_hex();
+      if (command.contains("pack")) command["pack"] = partial.id.hex();
+      if (command.contains("device")) command["device"] = "gw-01";
+    }
+    expect_same_shape(page[i + 1], rig_.control(request.dump()), request.dump());
+  }
+}
+
+// --- ACL ----------------------------------------------------------------------------------------------
+
+class Access : public testing::Test {
+ protected:
+  Access() { rig_.options().operators = {"alice"}; }
+  void SetUp() override { ASSERT_TRUE(rig_.start().has_value()); }
+  bool write(const Sender& who, const std::string& topic) { return rig_.service().may_write(who, topic); }
+  bool read(const Sender& who, const std::string& topic) { return rig_.service().may_read(who, topic); }
+
+  ServiceRig rig_;
+  const Sender device_{"gw-01", "devices", true};
+  const Sender other_{"gw-02", "devices", true};
+  const Sender alice_{"op-1", "alice", true};
+  const Sender bridge_{"bridge", "", false};
+};
+
+TEST_F(Access, DevicesSpeakAsThemselvesOnly) {
+  for (const auto* kind : {"hello", "report", "fetch", "presence"}) {
+    const auto topic = std::string("instar/v1/d/gw-01/") + kind;
+    EXPECT_TRUE(write(device_, topic)) << kind;
+    EXPECT_FALSE(write(other_, topic)) << kind;
+    EXPECT_FALSE(write(alice_, topic)) << kind;
+    EXPECT_TRUE(write(bridge_, topic)) << kind;
+    EXPECT_TRUE(read(alice_, topic)) << kind;
+  }
+}
+
+TEST_F(Access, WhatIsTheBrokersNobodyElseWrites) {
+  for (const auto* topic : {"instar/v1/d/gw-01/chunk", "instar/v1/d/gw-01/ack", "instar/v1/g/plant-7/gate",
+                            "instar/v1/r/0123456789abcdef/status", "instar/v1/o/op-1/stored", "$CONTROL/instar/v1/response", "instar/v1/",
+                            "instar/v1/x", "instar/v1/d/gw-01/hello/x", "instar/v1/g/manifest"}) {
+    for (const auto& who : {device_, alice_, bridge_}) EXPECT_FALSE(write(who, topic)) << topic;
+  }
+}
+
+TEST_F(Access, ChunksAndAcksAreReadByTheirDeviceOnly) {
+  for (const auto* kind : {"chunk", "ack"}) {
+    const auto topic = std::string("instar/v1/d/gw-01/") + kind;
+    EXPECT_TRUE(read(device_, topic));
+    EXPECT_FALSE(read(other_, topic));
+    EXPECT_FALSE(read(alice_, topic));
+    EXPECT_TRUE(read(bridge_, topic));
+  }
+  EXPECT_TRUE(read(alice_, "instar/v1/o/op-1/stored"));
+  EXPECT_FALSE(read(device_, "instar/v1/o/op-1/stored"));
+  EXPECT_TRUE(read(device_, "instar/v1/g/plant-7/gate"));
+  EXPECT_TRUE(read(device_, "instar/v1/root"));
+}
+
+TEST_F(Access, OperatorsPublishAndCommand) {
+  for (const auto* topic : {"instar/v1/root", "instar/v1/g/plant-7/line-a/manifest", "$CONTROL/instar/v1", "instar/v1/o/op-1/put"}) {
+    EXPECT_TRUE(write(alice_, topic)) << topic;
+    EXPECT_FALSE(write(device_, topic)) << topic;
+  }
+  EXPECT_FALSE(write(alice_, "instar/v1/o/op-2/put"));
+  EXPECT_FALSE(write(bridge_, "$CONTROL/instar/v1"));
+  EXPECT_TRUE(read(alice_, "$CONTROL/instar/v1/response"));
+  EXPECT_FALSE(read(device_, "$CONTROL/instar/v1/response"));
+}
+
+TEST_F(Access, EverythingElseIsLeftToTheDeployment) {
+  for (const auto* topic : {"sensors/1", "instar", "instar/v1", "instar/v10/root", "other/instar/v1/root", "$CONTROL/dynamic-security/v1",
+                            "$SYS/broker/uptime", ""}) {
+    EXPECT_TRUE(write(device_, topic)) << topic;
+    EXPECT_TRUE(read(device_, topic)) << topic;
+  }
+}
+
+TEST_F(Access, WithoutAListOfOperatorsTheDeploymentsAclsDecide) {
+  ServiceRig rig;
+  ASSERT_TRUE(rig.start().has_value());
+  EXPECT_TRUE(rig.service().may_write(device_, "instar/v1/root"));
+  EXPECT_TRUE(rig.service().may_write(device_, "$CONTROL/instar/v1"));
+  EXPECT_FALSE(rig.service().may_write(device_, "instar/v1/g/plant-7/gate"));
+}
+
+}  // namespace
+}  // namespace instar::broker

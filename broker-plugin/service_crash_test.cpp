@@ -1,0 +1,261 @@
+// Power cuts and failing disks at every commit: what left the broker is true, and all ends as if nothing had happened.
+#include <gtest/gtest.h>
+
+#include "broker-plugin/service_rig_for_test.hpp"
+#include "core/rollout/record.hpp"
+#include "storage/key_layout.hpp"
+
+namespace instar::broker {
+namespace {
+
+using wire::Step;
+
+const std::vector<Step> kSteps{Step::fetching, Step::staging, Step::trying, Step::committed};
+
+// An operator and two devices that do what the protocol asks of them: send again until told that it is durable.
+class World {
+ public:
+  World() {
+    devices_.emplace_back("gw-01", 100);
+    devices_.emplace_back("gw-02", 101);
+    EXPECT_TRUE(rig.start().has_value());
+  }
+
+  ServiceRig rig;
+
+  // One round of everybody's work. True when nothing is left to do.
+  bool step() {
+    operate();
+    for (auto& device : devices_) work(device);
+    check_promises();
+    return is_done();
+  }
+  void cut_power() {
+    check_promises();
+    ASSERT_TRUE(rig.restart().has_value());
+    for (auto& device : devices_) said_hello_[device.id] = false;
+    sent_directory_ = false;
+    read_ = {};
+  }
+  [[nodiscard]] bool is_done() const {
+    return complete_ &&
+           std::all_of(devices_.begin(), devices_.end(), [&](const TestDevice& device) { return device.acked == kSteps.size(); });
+  }
+  void expect_the_right_end() {
+    for (int i = 0; i < 12; ++i) {
+      rig.tick(1'000);
+      rig.settle();
+    }
+    const auto rollout =
+        rig.command({{"command", "getRollout"}, {"rollout", rollout_of(manifest_).short_hex()}, {"devices", true}})["data"];
+    EXPECT_EQ(rollout["devices"], 2);
+    EXPECT_EQ(rollout["counts"]["committed"], 2);
+    EXPECT_EQ(rollout["state"], "complete");
+    EXPECT_EQ(rollout["bytes_full"], 2 * 400'500);
+    for (const auto& device : devices_) {
+      EXPECT_EQ(rig.command({{"command", "getDevice"}, {"device", device.id.str()}})["data"]["applied_sequence"], kSteps.size());
+    }
+    EXPECT_EQ(rig.gate("plant-7")->manifest, rollout_of(manifest_));
+    EXPECT_EQ(rig.status(rollout_of(manifest_))["counts"]["committed"], 2);
+  }
+
+ private:
+  void operate() {
+    for (const auto& stored : fresh(rig.stored(), read_.stored)) {
+      if (stored.code != Code::ok) sent_directory_ = false;
+      if (stored.complete) complete_ = true;
+      if (!stored.directory || stored.complete) continue;
+      for (const auto& range : stored.missing) {
+        for (auto i = range.first; i < range.first + range.count; ++i) rig.put_chunk(pack_, i);
+      }
+    }
+    if (!complete_ && !sent_directory_) {
+      sent_directory_ = true;
+      rig.put_directory(pack_);
+    }
+    if (complete_ && !rig.gate("plant-7").has_value()) rig.publish(manifest_);
+  }
+  void work(TestDevice& device) {
+    auto& hello = said_hello_[device.id];
+    for (const auto& ack : fresh(rig.acks(device), read_.acks[device.id])) {
+      if (ack.code == Code::ok) device.acked = std::max(device.acked, ack.sequence);
+      if (ack.code == Code::not_found) hello = false;
+    }
+    if (!hello) rig.hello(device);
+    hello = true;
+    if (!rig.gate("plant-7").has_value()) return;
+    device.last_sequence = std::min<std::uint64_t>(device.acked + 2, kSteps.size());
+    for (auto sequence = device.acked + 1; sequence <= device.last_sequence; ++sequence) {
+      const auto report = device.report_message(rollout_of(manifest_), kSteps[sequence - 1], sequence);
+      rig.from(device, wire::TopicKind::device_report, device.seal_report(report));
+    }
+  }
+  // Every promise that has been made is kept by what a crash would leave now.
+  void check_promises() {
+    using storage::Column;
+    const auto& store = rig.store();
+    for (const auto& device : devices_) {
+      std::uint64_t promised = 0;
+      for (const auto& ack : rig.acks(device)) promised = std::max(promised, ack.sequence);
+      if (promised == 0) continue;
+      const auto bytes = store.durable(Column::devices, storage::device_key(device.id));
+      ASSERT_TRUE(bytes.has_value());
+      ASSERT_GE(rollout::decode_device_record(*bytes)->applied_sequence, promised);
+    }
+    for (const auto& stored : rig.stored()) {
+      ASSERT_TRUE(!stored.complete || store.durable(Column::packs, storage::complete_key(pack_.id)).has_value());
+      for (const auto& range : stored.durable) {
+        for (auto i = range.first; i < range.first + range.count; ++i) {
+          const auto& ref = pack_.directory.chunks[i];
+          ASSERT_TRUE(store.durable(Column::chunks, storage::chunk_key(ref.hash, ref.encoded_bytes)).has_value());
+        }
+      }
+    }
+    const auto gate = rig.gate("plant-7");
+    if (!gate.has_value()) return;
+    const auto bytes = store.durable(Column::rollouts, storage::rollout_key(gate->manifest));
+    ASSERT_TRUE(bytes.has_value());
+    ASSERT_GE(rollout::decode_rollout_record(*bytes)->issue, gate->issue);
+    ASSERT_TRUE(store.durable(Column::rollouts, storage::manifest_key(gate->manifest)).has_value());
+  }
+  template <typename Message>
+  static std::vector<Message> fresh(std::vector<Message> all, std::size_t& read) {
+    const auto from = std::min(read, all.size());
+    read = all.size();
+    all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(from));
+    return all;
+  }
+  struct Read {
+    std::size_t stored = 0;
+    std::map<DeviceId, std::size_t> acks;
+  };
+
+  TestPack pack_ = make_test_pack(1);
+  wire::Manifest manifest_ = make_manifest(pack_, 1);
+  std::vector<TestDevice> devices_;
+  std::map<DeviceId, bool> said_hello_;
+  bool sent_directory_ = false;
+  bool complete_ = false;
+  Read read_;
+};
+
+TEST(ServiceCrash, AtAnyMomentLosesNothingThatWasPromised) {
+  // A round takes one poll of the store; `when` counts half rounds: before the poll, and after it.
+  int ended_without_crash = 0;
+  for (int when = 0; ended_without_crash < 1 && when < 200; ++when) {
+    SCOPED_TRACE("crash at " + std::to_string(when));
+    World world;
+    bool crashed = false;
+    int half = 0;
+    for (int round = 0; round < 200; ++round) {
+      const bool done = world.step();
+      if (half++ == when) {
+        world.cut_power();
+        crashed = true;
+      }
+      if (done && half > when) break;
+      if (done) break;
+      world.rig.tick(10);
+      if (half++ == when) {
+        world.cut_power();
+        crashed = true;
+      }
+    }
+    ASSERT_TRUE(world.is_done());
+    world.expect_the_right_end();
+    if (!crashed) ++ended_without_crash;
+    if (HasFatalFailure() || HasNonfatalFailure()) return;
+  }
+  EXPECT_EQ(ended_without_crash, 1) << "every moment of the life has been tried";
+}
+
+TEST(ServiceCrash, RepeatedAtEveryRoundStillComesToTheEnd) {
+  World world;
+  bool done = false;
+  for (int round = 0; round < 400 && !done; ++round) {
+    done = world.step();
+    if (done) break;
+    if (round % 5 == 4) world.cut_power();
+    world.rig.tick(10);
+  }
+  EXPECT_TRUE(done);
+  world.expect_the_right_end();
+}
+
+TEST(ServiceCrash, AFailingCommitSendsNothingAndTheStateComesBackFromTheStore) {
+  bool reached_the_end = false;
+  for (std::uint64_t nth = 1; !reached_the_end && nth < 200; ++nth) {
+    SCOPED_TRACE("commit " + std::to_string(nth) + " fails");
+    World world;
+    world.rig.store().set_faults({.fail_commit = nth, .fail_reopens = nth % 3 == 0 ? 1U : 0U});
+    bool done = false;
+    for (int round = 0; round < 400 && !done; ++round) {
+      done = world.step();
+      if (!done) world.rig.tick(1'000);
+    }
+    ASSERT_TRUE(done);
+    reached_the_end = world.rig.store().commit_count() < nth;
+    world.expect_the_right_end();
+    EXPECT_TRUE(reached_the_end || world.rig.broker().logged("the store refused a write"));
+    if (HasFatalFailure() || HasNonfatalFailure()) return;
+  }
+  EXPECT_TRUE(reached_the_end);
+}
+
+TEST(ServiceCrash, WhileTheStoreIsDownNothingIsTakenInAndAllIsAnsweredSo) {
+  ServiceRig rig;
+  ASSERT_TRUE(rig.start().has_value());
+  const auto pack = make_test_pack(1);
+  const auto rollout = rig.release(1, pack);
+  TestDevice device("gw-01");
+  rig.hello(device);
+  rig.settle();
+  rig.store().set_faults({.fail_commit = rig.store().commit_count() + 1, .fail_reopens = 3});
+  rig.report(device, rollout, Step::fetching);
+  rig.settle();
+  const auto acks = rig.acks(device).size();
+  EXPECT_EQ(rig.report(device, rollout, Step::staging), Verdict::refuse);
+  EXPECT_EQ(rig.publish(make_manifest(pack, 2)), Verdict::refuse);
+  EXPECT_NE(rig.command({{"command", "listRollouts"}})["error"].get<std::string>().find("unavailable"), std::string::npos);
+  rig.put_directory(make_test_pack(2));
+  EXPECT_EQ(rig.stored().back().code, Code::unavailable);
+  EXPECT_EQ(rig.acks(device).size(), acks);
+  // Chunks need no writing: transfers go on.
+  wire::Fetch fetch;
+  fetch.session = 1;
+  fetch.pack = pack.id;
+  fetch.ranges = {{0, 1, 0}};
+  fetch.window_bytes = 65'536;
+  rig.fetch(device, fetch);
+  rig.settle();
+  EXPECT_EQ(rig.pieces(device).size(), 1U);
+  for (int i = 0; i < 30; ++i) rig.tick(1'000);
+  EXPECT_TRUE(rig.broker().logged("the store works again"));
+  device.last_sequence = 0;
+  EXPECT_EQ(rig.report(device, rollout, Step::fetching), Verdict::consume);
+  rig.settle();
+  EXPECT_EQ(rig.acks(device).back().sequence, 1U);
+}
+
+TEST(ServiceCrash, DamagedRecordsArePassedOver) {
+  ServiceRig rig;
+  ASSERT_TRUE(rig.start().has_value());
+  const auto rollout = rig.release(1, make_test_pack(1));
+  TestDevice device("gw-01");
+  rig.hello(device);
+  rig.settle();
+  rig.store().commit({{storage::Column::devices, "gw-02", Bytes{9, 9}},
+                      {storage::Column::members, storage::member_key(rollout, device.id), Bytes{1}},
+                      {storage::Column::rollouts, storage::rollout_key(trust::digest({})), Bytes{}},
+                      {storage::Column::devices, "not a name/", Bytes{1}}},
+                     {});
+  rig.store().poll();
+  ASSERT_TRUE(rig.restart().has_value());
+  EXPECT_TRUE(rig.broker().logged("is passed over"));
+  const auto data = rig.command({{"command", "getRollout"}, {"rollout", rollout.hex()}})["data"];
+  EXPECT_EQ(data["devices"], 1);
+  EXPECT_EQ(data["counts"]["waiting"], 1);
+}
+
+}  // namespace
+}  // namespace instar::broker

@@ -1,0 +1,253 @@
+// Hellos and reports: exactly once, in order, by the pinned key.
+#include <gtest/gtest.h>
+
+#include "broker-plugin/service_rig_for_test.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::broker {
+namespace {
+
+using wire::Step;
+using wire::TopicKind;
+
+class Reports : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(rig_.start().has_value());
+    rollout_ = rig_.release(1, pack_);
+    rig_.hello(device_);
+    rig_.settle();
+    rig_.forget_published();
+  }
+  nlohmann::json counts() { return rig_.command({{"command", "getRollout"}, {"rollout", rollout_.short_hex()}})["data"]["counts"]; }
+  wire::Ack last_ack() {
+    const auto acks = rig_.acks(device_);
+    EXPECT_FALSE(acks.empty());
+    return acks.empty() ? wire::Ack{} : acks.back();
+  }
+
+  ServiceRig rig_;
+  TestPack pack_ = make_test_pack(1);
+  TestDevice device_{"gw-01"};
+  Hash256 rollout_;
+};
+
+TEST_F(Reports, AreAckedWhenDurableAndNotBefore) {
+  EXPECT_EQ(rig_.report(device_, rollout_, Step::fetching), Verdict::consume);
+  EXPECT_TRUE(rig_.acks(device_).empty());
+  rig_.settle();
+  EXPECT_EQ(last_ack().sequence, 1U);
+  EXPECT_EQ(last_ack().code, Code::ok);
+}
+
+TEST_F(Reports, DuplicatesAreAckedAgainAndCountOnce) {
+  const auto report = device_.report(rollout_, Step::fetching);
+  for (int i = 0; i < 5; ++i) rig_.from(device_, TopicKind::device_report, report);
+  rig_.settle();
+  EXPECT_EQ(rig_.acks(device_).size(), 5U);
+  for (const auto& ack : rig_.acks(device_)) EXPECT_EQ(ack.sequence, 1U);
+  EXPECT_EQ(counts()["fetching"], 1);
+}
+
+TEST_F(Reports, AnAckOfADuplicateWaitsForTheFirstToBeDurable) {
+  rig_.store().set_faults({.delay_polls = 3});
+  const auto report = device_.report(rollout_, Step::fetching);
+  rig_.from(device_, TopicKind::device_report, report);
+  rig_.from(device_, TopicKind::device_report, report);
+  for (int i = 0; i < 3; ++i) {
+    rig_.tick();
+    EXPECT_TRUE(rig_.acks(device_).empty());
+  }
+  rig_.settle();
+  EXPECT_EQ(rig_.acks(device_).size(), 2U);
+}
+
+TEST_F(Reports, GapsAreNotAppliedAndTheAckSaysWhereToGoOn) {
+  const auto first = device_.report(rollout_, Step::fetching);
+  const auto second = device_.report(rollout_, Step::trying);
+  const auto third = device_.report(rollout_, Step::committed);
+  rig_.from(device_, TopicKind::device_report, third);
+  rig_.settle();
+  EXPECT_EQ(last_ack().sequence, 0U);
+  EXPECT_EQ(counts()["waiting"], 1);
+  rig_.from(device_, TopicKind::device_report, first);
+  rig_.from(device_, TopicKind::device_report, third);
+  rig_.from(device_, TopicKind::device_report, second);
+  rig_.settle();
+  EXPECT_EQ(last_ack().sequence, 2U);
+  EXPECT_EQ(counts()["trying"], 1);
+  rig_.from(device_, TopicKind::device_report, third);
+  rig_.settle();
+  EXPECT_EQ(last_ack().sequence, 3U);
+  EXPECT_EQ(counts()["committed"], 1);
+}
+
+TEST_F(Reports, OfAnotherClientAreRefused) {
+  const auto report = device_.report(rollout_, Step::committed);
+  EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_report), report), Verdict::refuse);
+  EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_hello), device_.hello()), Verdict::refuse);
+  EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_fetch), Bytes{1}), Verdict::refuse);
+  EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_presence), Bytes{1}), Verdict::refuse);
+  rig_.settle();
+  EXPECT_EQ(counts()["waiting"], 1);
+}
+
+TEST_F(Reports, SignedByAnotherKeyAreRefused) {
+  TestDevice forger("gw-01", 101);
+  EXPECT_EQ(rig_.report(forger, rollout_, Step::committed), Verdict::refuse);
+  rig_.settle();
+  EXPECT_EQ(last_ack().code, Code::untrusted_key);
+  EXPECT_EQ(counts()["waiting"], 1);
+}
+
+TEST_F(Reports, AboutAnotherDeviceAreRefused) {
+  auto report = device_.report_message(rollout_, Step::committed, 1);
+  report.device = device_id("gw-02");
+  EXPECT_EQ(rig_.from(device_, TopicKind::device_report, device_.seal_report(report)), Verdict::refuse);
+  rig_.settle();
+  EXPECT_EQ(last_ack().code, Code::refused);
+}
+
+TEST_F(Reports, WithAnyFlippedByteAreRefusedAndDisturbNobody) {
+  const auto report = device_.report(rollout_, Step::committed);
+  for (std::size_t at = 0; at < report.size(); ++at) {
+    auto damaged = report;
+    damaged[at] = static_cast<std::uint8_t>(damaged[at] ^ 0x10);
+    ASSERT_EQ(rig_.from(device_, TopicKind::device_report, damaged), Verdict::refuse) << at;
+  }
+  EXPECT_EQ(rig_.from(device_, TopicKind::device_report, report), Verdict::consume);
+  rig_.settle();
+  EXPECT_EQ(counts()["committed"], 1);
+}
+
+TEST_F(Reports, OfADeviceThatNeverSaidHelloAreNotTaken) {
+  TestDevice stranger("gw-99");
+  EXPECT_EQ(rig_.report(stranger, rollout_, Step::committed), Verdict::refuse);
+  rig_.settle();
+  ASSERT_EQ(rig_.acks(stranger).size(), 1U);
+  EXPECT_EQ(rig_.acks(stranger)[0].code, Code::not_found);
+}
+
+TEST_F(Reports, OverABridgeStandOnTheirSignature) {
+  const Sender bridge{"bridge-7", "", false};
+  const auto topic = rig_.topics().device(device_.id, TopicKind::device_report);
+  EXPECT_EQ(rig_.service().on_message(bridge, topic, device_.report(rollout_, Step::fetching), 1, false, rig_.now()), Verdict::consume);
+  rig_.settle();
+  EXPECT_EQ(last_ack().sequence, 1U);
+}
+
+TEST_F(Reports, AreLeftUnackedWhenTheStoreIsTooFarBehind) {
+  rig_.store().set_faults({.delay_polls = 1'000'000});
+  // Fill the store's queue without the service's help.
+  for (std::size_t i = 0; i < limits::kStoreQueueMax; ++i) rig_.store().commit({}, {});
+  EXPECT_EQ(rig_.report(device_, rollout_, Step::fetching), Verdict::refuse);
+  EXPECT_TRUE(rig_.acks(device_).empty());
+}
+
+TEST_F(Reports, AHelloWithAnotherKeyIsRefusedUntilTheDeviceIsForgotten) {
+  TestDevice renewed("gw-01", 101);
+  EXPECT_EQ(rig_.hello(renewed), Verdict::refuse);
+  rig_.settle();
+  EXPECT_EQ(last_ack().code, Code::untrusted_key);
+  EXPECT_NE(last_ack().reason.find("forget"), std::string::npos);
+  EXPECT_TRUE(rig_.command({{"command", "forgetDevice"}, {"device", "gw-01"}}).contains("error") == false);
+  EXPECT_EQ(rig_.hello(renewed), Verdict::consume);
+  rig_.settle();
+  EXPECT_EQ(last_ack().code, Code::ok);
+  EXPECT_EQ(rig_.report(renewed, rollout_, Step::committed), Verdict::consume);
+  rig_.settle();
+  EXPECT_EQ(counts()["committed"], 1);
+}
+
+TEST_F(Reports, AHelloWithAnyFlippedByteIsRefused) {
+  TestDevice fresh("gw-50", 50);
+  const auto hello = fresh.hello();
+  for (std::size_t at = 0; at < hello.size(); ++at) {
+    auto damaged = hello;
+    damaged[at] = static_cast<std::uint8_t>(damaged[at] ^ 0x04);
+    ASSERT_EQ(rig_.from(fresh, TopicKind::device_hello, damaged), Verdict::refuse) << at;
+  }
+  EXPECT_EQ(rig_.command({{"command", "getDevice"}, {"device", "gw-50"}}).contains("error"), true);
+}
+
+TEST_F(Reports, AHelloOfAnotherDeviceIsRefused) {
+  TestDevice one("gw-60", 60);
+  TestDevice two("gw-61", 61);
+  EXPECT_EQ(rig_.from(one, TopicKind::device_hello, two.hello()), Verdict::refuse);
+}
+
+TEST_F(Reports, AHelloCarriesOnWhereALostStoreLeftOff) {
+  TestDevice old("gw-70", 70);
+  old.last_sequence = 9;
+  old.acked = 8;
+  rig_.hello(old);
+  rig_.settle();
+  EXPECT_EQ(rig_.acks(old).back().sequence, 8U);
+  rig_.from(old, TopicKind::device_report, old.seal_report(old.report_message(rollout_, Step::committed, 9)));
+  rig_.settle();
+  EXPECT_EQ(rig_.acks(old).back().sequence, 9U);
+}
+
+TEST_F(Reports, StatusComesAtMostOnceASecondAndTheLastWordAlways) {
+  for (int i = 0; i < 2; ++i) {
+    rig_.tick(1'000);
+    rig_.settle();
+  }
+  rig_.forget_published();
+  const auto topic = rig_.topics().status(rollout_.short_hex());
+  std::vector<TestDevice> devices;
+  for (int i = 0; i < 20; ++i) devices.emplace_back("d" + std::to_string(i), 100 + i);
+  for (auto& device : devices) {
+    rig_.hello(device);
+    rig_.report(device, rollout_, Step::committed);
+    rig_.settle();
+  }
+  rig_.report(device_, rollout_, Step::committed);
+  rig_.settle();
+  EXPECT_EQ(rig_.broker().on(topic).size(), 1U);
+  rig_.tick(999);
+  rig_.settle();
+  EXPECT_EQ(rig_.broker().on(topic).size(), 1U);
+  rig_.tick(1);
+  rig_.settle();
+  EXPECT_EQ(rig_.broker().on(topic).size(), 2U);
+  EXPECT_EQ(rig_.status(rollout_)["counts"]["committed"], 21);
+  EXPECT_EQ(rig_.status(rollout_)["state"], "complete");
+  rig_.tick(10'000);
+  rig_.settle();
+  EXPECT_EQ(rig_.broker().on(topic).size(), 2U) << "nothing new, nothing said";
+}
+
+TEST_F(Reports, PresenceIsRoutedAndAFetchOfAStrangerIsNotServed) {
+  EXPECT_EQ(rig_.from(device_, TopicKind::device_presence, to_bytes("online")), Verdict::route);
+  TestDevice stranger("gw-99");
+  wire::Fetch fetch;
+  fetch.session = 1;
+  fetch.pack = pack_.id;
+  fetch.ranges = {{0, 1, 0}};
+  fetch.window_bytes = 65'536;
+  EXPECT_EQ(rig_.fetch(stranger, fetch), Verdict::refuse);
+  EXPECT_EQ(rig_.from(device_, TopicKind::device_fetch, Bytes{1, 2, 3}), Verdict::refuse);
+  EXPECT_EQ(rig_.fetch(device_, fetch), Verdict::consume);
+  rig_.settle();
+  EXPECT_EQ(rig_.pieces(device_).size(), 1U);
+}
+
+TEST_F(Reports, ADisconnectEndsTheTransferAndThePresence) {
+  wire::Fetch fetch;
+  fetch.session = 1;
+  fetch.pack = pack_.id;
+  fetch.ranges = {{0, 5, 0}};
+  fetch.window_bytes = 65'536;
+  rig_.fetch(device_, fetch);
+  rig_.settle();
+  EXPECT_EQ(rig_.command({{"command", "getDevice"}, {"device", "gw-01"}})["data"]["online"], true);
+  EXPECT_GT(rig_.command({{"command", "getVersion"}})["data"]["transfer_bytes_in_flight"], 0);
+  rig_.service().on_disconnect("gw-01", rig_.now());
+  rig_.service().on_disconnect("not a device id", rig_.now());
+  EXPECT_EQ(rig_.command({{"command", "getDevice"}, {"device", "gw-01"}})["data"]["online"], false);
+  EXPECT_EQ(rig_.command({{"command", "getVersion"}})["data"]["transfer_bytes_in_flight"], 0);
+}
+
+}  // namespace
+}  // namespace instar::broker

@@ -57,7 +57,11 @@ class Broker:
         config = self.folder / "mosquitto.conf"
         config.write_text(self.configuration())
         self.process.spawn([MOSQUITTO, "-c", str(config)])
-        wait_for(f"the broker answers on port {self.port}; its log is {self.process.log}", self._answers, 20, 0.02)
+        try:
+            wait_for(f"the broker answers on port {self.port}; its log is {self.process.log}", self._answers, 20, 0.02)
+        except AssertionError:
+            self.kill()
+            raise
         return self
 
     def _answers(self) -> bool:

@@ -4,7 +4,7 @@ import time
 
 from . import forge
 from .broker import Broker
-from .mqtt import Mqtt
+from .mqtt import Mqtt, Packet
 
 
 class PaperDevice:
@@ -37,7 +37,7 @@ class PaperDevice:
 
     def await_ack(self) -> dict:
         while True:
-            message = self.client.next_message(10)
+            message = self.client.next_message(60)
             assert message is not None, "no ack"
             if message.topic == f"{self.prefix}/ack":
                 ack = forge.unflat("ack", message.payload)
@@ -50,5 +50,20 @@ class PaperDevice:
             value["pack"] = forge.hash_value(pack)
         self.client.publish(f"{self.prefix}/fetch", forge.flat("fetch", value))
 
-    def pieces(self, quiet_s: float = 0.5) -> list[dict]:
-        return [forge.unflat("chunk", m.payload) for m in self.client.drain(quiet_s) if m.topic == f"{self.prefix}/chunk"]
+    def pieces(self, bytes_min: int = 1) -> list[dict]:
+        """Pieces until so many bytes have come, however long that takes, and those that follow at once."""
+        found: list[dict] = []
+        while size(found) < bytes_min:
+            message = self.client.next_message(60)
+            assert message is not None, f"{bytes_min} bytes are due and do not come"
+            found += self._piece(message)
+        for message in self.client.drain(0.2):
+            found += self._piece(message)
+        return found
+
+    def _piece(self, message: Packet) -> list[dict]:
+        return [forge.unflat("chunk", message.payload)] if message.topic == f"{self.prefix}/chunk" else []
+
+
+def size(pieces: list[dict]) -> int:
+    return sum(len(piece["data"]) for piece in pieces)

@@ -41,7 +41,7 @@ def sys_value(broker: Broker, topic: str) -> int:
 
 
 def await_events(broker: Broker, what: str, count: int) -> list[str]:
-    return wait_for(f"{count} events of the sort {what}", lambda: e if len(e := events(broker, what)) >= count else None, 10, 0.02)
+    return wait_for(f"{count} events of the sort {what}", lambda: e if len(e := events(broker, what)) >= count else None, 30, 0.02)
 
 
 def heard_before_marker(broker: Broker, listener: Mqtt) -> list[Packet]:
@@ -55,3 +55,13 @@ def heard_before_marker(broker: Broker, listener: Mqtt) -> list[Packet]:
         if packet.topic == "marker":
             return found
         found.append(packet)
+
+
+def take(client: Mqtt, count: int) -> list[Packet]:
+    """So many messages, however long they take, and whatever follows them at once."""
+    found = []
+    for _ in range(count):
+        packet = client.next_message(30)
+        assert packet is not None, f"{len(found)} of {count} messages came"
+        found.append(packet)
+    return found + client.drain(0.2)

@@ -3,6 +3,7 @@
 #   make demo      three devices, a real broker, real containers, three releases: see it work
 #   make test      every test there is; ends with ctest's summary
 #   make check     format, the house rules, unit tests: quick, before each commit
+#   make bench     measured side by side; writes build/report/*.json
 #   make packages  Debian packages of the programs, in build/packages
 #   make clean     remove what was built
 
@@ -13,11 +14,11 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps build demo test check packages clean
+.PHONY: help deps build demo test check bench packages clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,7s/^# *//p' Makefile
+	@sed -n '3,8s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -37,6 +38,9 @@ test: build
 check: build
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run -Werror
 	@$(CTEST) -j$(JOBS) -L 'unit|house'
+
+bench: build
+	@for bench in bench/*.py; do $(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B $$bench || exit 1; done
 
 packages: build
 	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages

@@ -57,7 +57,7 @@ class World:
                             "health": {"settle_ms": 300, "probe": {"command": ["/sbin/probe"], "interval_ms": 100}}}],
         } | changes
 
-    def offer(self, pack, *, signer=None, sequence=None, **changes) -> bytes:
+    def offer(self, pack, *, signer=None, **changes) -> bytes:
         self.sequence += 1
         envelope = forge.seal(forge.MANIFEST, forge.flat("manifest", self.manifest(pack, **changes)), signer or self.signer)
         return self.service.offer(envelope, group=GROUP, product=PRODUCT, sequence=changes.get("sequence", self.sequence), packs=[pack])
@@ -115,22 +115,23 @@ def test_one_flipped_bit_anywhere(world):
     envelope = forge.seal(forge.MANIFEST, forge.flat("manifest", world.manifest(world.good)), world.signer)
     dice, fetched = random.Random(7), world.service.bytes_sent
     fetches = len(world.service.fetches)
-    # Every byte of the frame, every fourth of the rest.
-    for at in [*range(84), *range(84, len(envelope), 4)]:
+    topic = f"instar/v1/g/{GROUP}/manifest"
+    # Every byte of the frame, some of the rest.
+    for at in [*range(84), *range(84, len(envelope), 9)]:
         flipped = bytearray(envelope)
         flipped[at] ^= 1 << dice.randrange(8)
-        world.service.offer(bytes(flipped), group=GROUP, product=PRODUCT, sequence=world.sequence, packs=[world.good], gate=False)
+        world.service.send(topic, bytes(flipped), retain=True)
     since = len(world.service.reports)
     flipped = bytearray(envelope)
     flipped[-1] ^= 1
-    world.service.offer(bytes(flipped), group=GROUP, product=PRODUCT, sequence=world.sequence, packs=[world.good])
-    world.check_refused(BAD_SIGNATURE, "signature", since=max(0, since - 1))
+    world.service.send(topic, bytes(flipped), retain=True)
+    world.check_refused(BAD_SIGNATURE, "signature", since=since)
     assert (world.service.bytes_sent, len(world.service.fetches)) == (fetched, fetches)
 
 
 def test_expired(world):
     since = len(world.service.reports)
-    rollout = world.offer(world.good, expires_ms=int(time.time() * 1000) - 1000)
+    rollout = world.offer(world.good, issued_ms=int(time.time() * 1000) - 9000, expires_ms=int(time.time() * 1000) - 1000)
     world.check_refused(EXPIRED, "expire", rollout=rollout, since=since)
 
 
@@ -202,11 +203,11 @@ def test_chunk_that_decodes_to_far_more_than_it_says(world):
 
 def test_chunk_that_says_it_decodes_to_far_more_than_allowed(world):
     since = len(world.service.reports)
-    pack = hostile(world)
+    pack = hostile(world, forge.Entry("usr/share/huge", 1, 0o644, os.urandom(100)))
     pack.body[-1].decoded_bytes = 512 * 1024 * 1024
     pack.seal_up()
     rollout = world.offer(pack)
-    world.check_refused(TOO_LARGE, "bytes", rollout=rollout, since=since)
+    world.check_refused(TOO_LARGE, "decoded size", rollout=rollout, since=since)
 
 
 # --- and after all that --------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def changed(site, good, *keys, **changes) -> bytes:
     ("untrusted_key", lambda site, good: changed(site, good, forge.Key.random())),
     ("untrusted_key", lambda site, good: changed(site, good, forge.Key.load(site.keys.gate))),
     ("bad_signature", lambda site, good: good[:-1] + bytes([good[-1] ^ 1])),
-    ("expired", lambda site, good: changed(site, good, expires_ms=int(time.time() * 1000) - 1)),
+    ("expired", lambda site, good: changed(site, good, issued_ms=1, expires_ms=int(time.time() * 1000) - 1)),
     ("stale", lambda site, good: changed(site, good, sequence=1, release="0.9")),
     ("refused", lambda site, good: changed(site, good, groups=["other/line"])),
 ], ids=["unknown-key", "gate-key", "flipped-bit", "expired", "older-sequence", "another-group"])

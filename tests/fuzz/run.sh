@@ -11,11 +11,13 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(find "$build/tests/fuzz" -maxdepth 1 -type f -name 'fuzz_*' -executable -printf '%f\n' | sort)
 [ ${#targets[@]} -gt 0 ] || { echo "no fuzz targets in $build: cmake --preset fuzz && ninja -C build/fuzz"; exit 2; }
 
-# seed TARGET PICK FIXTURE: the fixture's bytes behind the byte that picks the decoder.
+# seed TARGET PICK FIXTURE [CUT]: the fixture's bytes, CUT fewer at the end, behind the byte that picks the decoder (if any).
 seed() {
   mkdir -p "$build/corpus/$1"
-  python3 -c 'import sys; sys.stdout.buffer.write(bytes([int(sys.argv[1])]) + bytes.fromhex(open(sys.argv[2]).read()))' \
-    "$2" "$here/../fixtures/$3" >"$build/corpus/$1/seed-${3%.*}"
+  python3 -c 'import sys
+body = bytes.fromhex("".join(line for line in open(sys.argv[2]) if not line.startswith("#")))
+sys.stdout.buffer.write(bytes(int(n) for n in sys.argv[1].split()) + body[:len(body) - int(sys.argv[3])])' \
+    "$2" "$here/../fixtures/$3" "${4:-0}" >"$build/corpus/$1/seed-${3%.*}"
 }
 seed fuzz_envelope 0 envelope.hex
 seed fuzz_envelope 1 root.hex
@@ -24,6 +26,8 @@ for name in manifest gate hello report fetch chunk ack put stored; do
   seed fuzz_wire "$pick" "$name.hex"
   pick=$((pick + 1))
 done
+# Without its checksum: the target puts one there that holds.
+seed fuzz_state "" device_state.hex 32
 
 mkdir -p "$build/crashes"
 for target in "${targets[@]}"; do

@@ -289,23 +289,34 @@ void Upload::make_room() {
 }
 
 void Upload::send_answers() {
-  while (!answers_.empty()) {
-    auto node = answers_.extract(answers_.begin());
-    auto& durable = node.mapped().durable;
-    std::sort(durable.begin(), durable.end());
-    durable.erase(std::unique(durable.begin(), durable.end()), durable.end());
-    const auto ranges = to_ranges(durable);
-    std::size_t at = 0;
-    do {
-      wire::Stored stored;
-      stored.pack = node.key().second;
-      const auto count = std::min(ranges.size() - at, limits::kStoredRangesMax);
-      stored.durable.assign(ranges.begin() + static_cast<std::ptrdiff_t>(at), ranges.begin() + static_cast<std::ptrdiff_t>(at + count));
-      at += count;
-      stored.complete = node.mapped().complete && at == ranges.size();
-      send_(node.key().first, stored);
-    } while (at < ranges.size());
+  for (auto it = answers_.begin(); it != answers_.end();) {
+    const auto pack = packs_.find(it->first.second);
+    // The last chunks and that the pack is complete are one answer.
+    const bool completing = pack != packs_.end() && pack->second.completing;
+    if (completing) {
+      ++it;
+      continue;
+    }
+    send_answer(it->first.first, it->first.second, std::move(it->second));
+    it = answers_.erase(it);
   }
+}
+
+void Upload::send_answer(const DeviceId& client, const Hash256& pack, Answer answer) {
+  auto& durable = answer.durable;
+  std::sort(durable.begin(), durable.end());
+  durable.erase(std::unique(durable.begin(), durable.end()), durable.end());
+  const auto ranges = to_ranges(durable);
+  std::size_t at = 0;
+  do {
+    wire::Stored stored;
+    stored.pack = pack;
+    const auto count = std::min(ranges.size() - at, limits::kStoredRangesMax);
+    stored.durable.assign(ranges.begin() + static_cast<std::ptrdiff_t>(at), ranges.begin() + static_cast<std::ptrdiff_t>(at + count));
+    at += count;
+    stored.complete = answer.complete && at == ranges.size();
+    send_(client, stored);
+  } while (at < ranges.size());
 }
 
 void Upload::reset() {

@@ -77,6 +77,7 @@ class Upload {
   static void mark(Pack& pack, std::uint32_t ordinal);
   void complete_if_whole(const Hash256& id, Pack& pack);
   void make_room();
+  void send_answer(const DeviceId& client, const Hash256& pack, Answer answer);
   void answer_error(const DeviceId& client, const Hash256& pack, const Error& error);
   void forget_assembly(const DeviceId& client);
 

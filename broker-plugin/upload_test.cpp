@@ -98,6 +98,20 @@ TEST_F(Uploads, AnswersOfOneTickComeTogetherAndOnlyWhenDurable) {
   EXPECT_FALSE(last().complete);
 }
 
+TEST_F(Uploads, TheLastChunkAndCompletenessAreOneAnswer) {
+  rig_.put_directory(pack_);
+  rig_.settle();
+  for (std::uint32_t i = 0; i < 4; ++i) rig_.put_chunk(pack_, i);
+  rig_.settle();
+  const auto before = rig_.stored().size();
+  rig_.put_chunk(pack_, 4);
+  rig_.settle();
+  ASSERT_EQ(rig_.stored().size(), before + 1);
+  EXPECT_TRUE(last().complete);
+  ASSERT_EQ(last().durable.size(), 1U);
+  EXPECT_EQ(last().durable[0].first, 4U);
+}
+
 TEST_F(Uploads, GoOnAfterARestartWithWhatIsMissing) {
   rig_.put_directory(pack_);
   rig_.settle();

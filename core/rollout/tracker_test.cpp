@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/limits.hpp"
 #include "core/wire/examples.hpp"
 
 namespace instar::rollout {
@@ -359,6 +360,33 @@ TEST(Tracker, GatesRiseWithEveryChangeAndStandOnEachGroup) {
   int gates = 0;
   for (const auto& effect : effects) gates += std::holds_alternative<SendGate>(effect) ? 1 : 0;
   EXPECT_EQ(gates, 2) << "plant-8's gate is now the newer rollout's alone";
+}
+
+TEST(Tracker, DropsTheOldestRolloutThatNoGroupLooksAtWhenThereAreTooMany) {
+  Tracker tracker;
+  Effects effects;
+  auto first = hello("d");
+  ASSERT_TRUE(tracker.hello(first, Via::own_connection, kNow, effects).has_value());
+  ASSERT_TRUE(tracker.take_manifest(hash(1), manifest(1, {group("plant-8")}), kNow, effects).has_value());
+  ASSERT_TRUE(tracker.take_manifest(hash(2), manifest(2), kNow, effects).has_value());
+  ASSERT_TRUE(tracker.report(report("d", 1, hash(2), Step::committed), kNow, effects).has_value());
+  for (std::uint64_t i = 3; i <= limits::kRolloutsMax; ++i) {
+    ASSERT_TRUE(tracker.take_manifest(hash(i), manifest(i), kNow, effects).has_value());
+  }
+  effects.clear();
+  ASSERT_TRUE(tracker.take_manifest(hash(5'000), manifest(5'000), kNow, effects).has_value());
+  EXPECT_EQ(tracker.rollouts().size(), limits::kRolloutsMax);
+  EXPECT_NE(tracker.rollout(hash(1)), nullptr) << "plant-8 still looks at the first";
+  EXPECT_EQ(tracker.rollout(hash(2)), nullptr);
+  EXPECT_FALSE(tracker.by_prefix(hash(2).prefix64()).has_value());
+  int members = 0;
+  int rollouts = 0;
+  for (const auto& effect : effects) {
+    if (const auto* member = std::get_if<RemoveMember>(&effect)) members += member->rollout == hash(2) ? 1 : 0;
+    if (const auto* gone = std::get_if<RemoveRollout>(&effect)) rollouts += gone->rollout == hash(2) ? 1 : 0;
+  }
+  EXPECT_EQ(members, 1);
+  EXPECT_EQ(rollouts, 1);
 }
 
 TEST(Tracker, AnAbortedRolloutStaysSo) {

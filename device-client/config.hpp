@@ -34,7 +34,7 @@ struct Config {
   std::uint32_t window_bytes_max = 256 * 1024;
   std::uint32_t piece_bytes_max = limits::kPieceBytesDefault;
 
-  std::string root_file = "/etc/instar/root";
+  std::string root_file = "/etc/instar/root.instar";
   std::string state_dir = "/var/lib/instar";
 
   std::vector<std::string> lxc_keys_allowed;

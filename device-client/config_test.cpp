@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 namespace instar::device {
 namespace {
 
@@ -119,6 +122,54 @@ TEST(Config, RefusesBadIdentities) {
         "device_id = a\nproduct = p\ngroups = g/+\nserver = tcp://x:1", "device_id = a\nproduct = p\ngroups = ,\nserver = tcp://x:1",
         "device_id = a\nproduct = p\ngroups = g\nserver = x:1", "device_id = a\nproduct = p\ngroups = g\nserver = tcp://"})
     EXPECT_FALSE(parse_config(bad, "x").has_value()) << bad;
+}
+
+std::string read_source(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(INSTAR_SOURCE_DIR "/" + path).rdbuf();
+  return text.str();
+}
+
+// "unknown key …; the keys are a, b, c"
+std::vector<std::string> all_keys() {
+  std::string text = mistake("nonsense = 1\n").message;
+  text = text.substr(text.find("the keys are ") + 13);
+  std::istringstream words(text);
+  std::vector<std::string> keys;
+  for (std::string word; std::getline(words, word, ',');) keys.push_back(word.substr(word.find_first_not_of(' ')));
+  return keys;
+}
+
+TEST(Config, TheExampleWorksAndItsCommentsShowTheDefaults) {
+  const std::string example = read_source("deploy/device.conf");
+  const auto config = parse_config(example, "deploy/device.conf");
+  ASSERT_TRUE(config.has_value()) << config.error().message;
+  std::string everything;
+  std::istringstream lines(example);
+  for (std::string line; std::getline(lines, line);)
+    everything += (line.starts_with("#") && line.find(" = ") < 30 ? line.substr(1) : line) + "\n";
+  const auto shown = parse_config(everything, "all of it");
+  ASSERT_TRUE(shown.has_value()) << shown.error().message;
+  EXPECT_EQ(shown->keepalive_s, config->keepalive_s);
+  EXPECT_EQ(shown->reconnect_s_max, config->reconnect_s_max);
+  EXPECT_EQ(shown->metered, config->metered);
+  EXPECT_EQ(shown->window_bytes_max, config->window_bytes_max);
+  EXPECT_EQ(shown->piece_bytes_max, config->piece_bytes_max);
+  EXPECT_EQ(shown->root_file, config->root_file);
+  EXPECT_EQ(shown->state_dir, config->state_dir);
+  EXPECT_EQ(shown->devices_allowed, config->devices_allowed);
+  EXPECT_EQ(shown->network, config->network);
+  EXPECT_EQ(shown->stop_timeout_s, config->stop_timeout_s);
+  EXPECT_EQ(shown->broker_grace_s, config->broker_grace_s);
+  EXPECT_EQ(shown->log_level, config->log_level);
+  EXPECT_EQ(shown->topics.prefix(), config->topics.prefix());
+}
+
+TEST(Config, ThePageNamesEveryKey) {
+  const std::string page = read_source("docs/device.md");
+  const auto keys = all_keys();
+  EXPECT_GT(keys.size(), 20U);
+  for (const auto& key : keys) EXPECT_THAT(page, HasSubstr("`" + key + "`"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// From a container of a manifest to the LXC configuration that runs it (docs/containers.md). Pure text: nothing is touched.
+// From a container of a manifest to the LXC configuration that runs it (docs/device.md). Pure text: nothing is touched.
 #pragma once
 
 #include <cstdint>

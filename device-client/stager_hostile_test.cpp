@@ -366,6 +366,22 @@ TEST_F(StagerSpace, WithABaseItRefusesRightAfterTheHead) {
   EXPECT_EQ(device_->bytes_fetched, second.pack(PackKind::dedupe).head_bytes);
 }
 
+TEST_F(StagerSpace, WithABaseItRefusesBeforeTheFirstByteWhatCannotFitInAnyCase) {
+  if (::geteuid() != 0) return;
+  mount("size=2m");
+  const Published first(tree(600'000, 1));
+  const Published second(tree(3'000'000, 50));
+  device_->open(1, {&first}, PackKind::full);
+  device_->run();
+  ASSERT_TRUE(device_->done) << (device_->failed ? device_->failed->message : "");
+  device_->bytes_fetched = 0;
+  device_->open(2, {&second}, PackKind::dedupe, {1});
+  device_->run();
+  ASSERT_TRUE(device_->failed);
+  EXPECT_EQ(device_->failed->code, Code::no_space);
+  EXPECT_EQ(device_->bytes_fetched, 0U);
+}
+
 TEST_F(StagerSpace, WhatABaseHoldsNeedsNoSpace) {
   if (::geteuid() != 0) return;
   mount("size=2m");

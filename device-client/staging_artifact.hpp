@@ -72,8 +72,9 @@ class ArtifactStage {
   [[nodiscard]] Result<bool> match(const Neighbours& neighbours, StagingSlice slice);
   [[nodiscard]] bool is_matched_whole() const noexcept;
   [[nodiscard]] SpaceNeed space_needed(const Neighbours& neighbours, std::uint64_t block_bytes) const;
-  // Before the head is read, when nothing on the device can help: what the manifest says.
-  [[nodiscard]] SpaceNeed space_foreseen(bool with_content) const;
+  // Before the head is read: the least that will be needed, from what the manifest says. `shared_bytes_max`: content on the device that
+  // may turn out to be the same; what is counted on here is taken from it.
+  [[nodiscard]] SpaceNeed space_foreseen(std::uint64_t& shared_bytes_max) const;
 
   // --- the tree ---------------------------------------------------------------------------------------------
   // Takes back the further names that an interrupted finish had given to files.

@@ -144,10 +144,12 @@ SpaceNeed ArtifactStage::space_needed(const Neighbours& neighbours, std::uint64_
   return need;
 }
 
-SpaceNeed ArtifactStage::space_foreseen(bool with_content) const {
+SpaceNeed ArtifactStage::space_foreseen(std::uint64_t& shared_bytes_max) const {
   SpaceNeed need{2 * head_offsets_.back(), 8};
   if (held_ || exists(file("laid-out"))) return {};
-  if (with_content) need.bytes += artifact_.content_bytes;
+  const std::uint64_t shared = std::min(shared_bytes_max, artifact_.content_bytes);
+  shared_bytes_max -= shared;
+  need.bytes += artifact_.content_bytes - shared;
   return need;
 }
 

@@ -206,8 +206,11 @@ Result<bool> StagingSession::await_heads(StagingEvents& out) {
   const bool complete = std::ranges::all_of(stages_, [](const auto& stage) { return stage->is_held() || stage->is_head_complete(); });
   if (!told_heads_) {
     SpaceNeed need;
+    // Even if all that the bases hold were in the new trees, the rest would still have to be written.
+    std::uint64_t shared_bytes_max = 0;
+    for (const auto& source : sources_) shared_bytes_max += source.contents().stream_bytes();
     for (const auto& stage : stages_) {
-      const SpaceNeed one = stage->space_foreseen(sources_.empty());
+      const SpaceNeed one = stage->space_foreseen(shared_bytes_max);
       need.bytes += one.bytes;
       need.inodes += one.inodes;
     }

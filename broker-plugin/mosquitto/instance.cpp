@@ -96,7 +96,7 @@ AclAnswer Instance::on_acl(const Client& client, Access access, std::string_view
   }
   if (access == Access::other || !guards(topic)) return fallthrough();
   if (access == Access::read) return may_read(client, topic) ? fallthrough() : AclAnswer::deny;
-  if (client.connection == ended_connection_) {
+  if (ended_connection_ != nullptr && client.connection == ended_connection_) {
     // A last will reaches subscribers without passing the service, so it may say one thing only: that a device is gone.
     const auto parsed = topics_.parse(topic);
     if (!parsed.has_value() || parsed->kind != wire::TopicKind::device_presence) return AclAnswer::deny;

@@ -6,9 +6,11 @@ import signal
 
 import pytest
 from harness import forge
+from harness.operator import Refused
 from harness.paper_device import PaperDevice, size
 from harness.process import wait_for
 from harness.site import Site
+from harness.trees import make_tree
 
 GROUP = "test/line"
 
@@ -160,6 +162,25 @@ def test_only_operators_publish_and_command_when_they_are_named(tmp_path, keys):
             bob.subscribe("$CONTROL/instar/v1/response")
             command(site, command="getVersion", username="alice")
             assert bob.drain() == []
+
+
+def test_release_of_a_named_operator_reaches_others_now_later_and_after_restarts(tmp_path, keys):
+    """Mosquitto checks the sender of a retained message again whenever it hands it out."""
+    with Site(tmp_path, keys, options={"operators": "alice"}) as site:
+        release = site.operator.describe("1.0", site.operator.pack(make_tree(tmp_path / "tree", "1.0")))
+
+        def publish(user: str) -> dict:
+            return site.operator.ask("publish", str(release), "--key", str(keys.release), "--root", str(keys.root), "--username", user,
+                                     "--timeout", "5s")
+
+        with pytest.raises(Refused):
+            publish("bob")
+        publish("alice")
+        for stop in (lambda: None, site.broker.stop, site.broker.kill):
+            stop()
+            if not site.broker.process.is_running():
+                site.broker.start()
+            assert f"instar/v1/g/{GROUP}/manifest" in retained(site)
 
 
 def test_transfer_log_follows_logrotate(site):

@@ -64,8 +64,7 @@ void Engine::begin(const HeardManifest& heard) {
   if (state_.phase == Phase::idle) return take_candidate(heard, *choices, Trigger::admitted);
   const std::string reason = "superseded by release " + heard.manifest.release + " before this device had switched";
   log(5, "release " + state_.candidate->info.release + " is " + reason);
-  record_candidate_outcome(wire::Step::failed, Code::stale);
-  report(about_candidate(wire::Step::failed, Code::stale, reason));
+  stop_attempt(Code::stale, reason);
   take_candidate(heard, *choices, Trigger::superseded);
 }
 
@@ -179,6 +178,13 @@ void Engine::end_attempt(const Error& error, wire::Step step, bool fresh_revisio
   retry_at_ = now_.monotonic + std::int64_t{candidate_->policy.backoff_s} * 1'000;
   retry_due_ = false;
   enter(rolled_back ? Trigger::back_and_waits : Trigger::attempt_failed);
+}
+
+// The attempt ends without having failed. One that is waited after has ended already, and has said how.
+void Engine::stop_attempt(Code code, const std::string& reason) {
+  if (state_.phase == Phase::waiting) return;
+  record_candidate_outcome(wire::Step::failed, code);
+  report(about_candidate(wire::Step::failed, code, reason));
 }
 
 void Engine::drop_candidate() {

@@ -113,6 +113,7 @@ class Engine {
   void take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger);
   void open_staging();
   void end_attempt(const Error& error, wire::Step step, bool fresh_revision);
+  void stop_attempt(Code code, const std::string& reason);
   void record_candidate_outcome(wire::Step step, Code code);
   [[nodiscard]] bool attempts_left() const noexcept;
   // Gives the candidate up; its folder goes.

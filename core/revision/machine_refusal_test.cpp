@@ -442,6 +442,24 @@ TEST_F(RefusalTest, ANewerReleaseTakesOverWhileFetching) {
   EXPECT_FALSE(rig.folders.contains(2));
 }
 
+TEST_F(RefusalTest, ANewerReleaseTakesOverBetweenAttemptsWithoutAWordOnTheOld) {
+  rig.bad_releases = {"r2"};
+  auto two = rig.release(2);
+  two.policy.attempts_max = 2;
+  two.policy.backoff_s = 60;
+  rig.publish(two);
+  rig.run(10'000);
+  ASSERT_EQ(rig.phase(), "waiting");
+  rig.publish(rig.release(3));
+  rig.run(15'000);
+  EXPECT_EQ(rig.running_release(), "r3");
+  Step last = Step::idle;
+  for (const auto& report : rig.applied) {
+    if (report.rollout == Rig::rollout_of(two)) last = report.step;
+  }
+  EXPECT_EQ(last, Step::rolled_back) << "an attempt that has ended is not spoken of again";
+}
+
 TEST_F(RefusalTest, ANewerReleaseWaitsForTheVerdictOfATry) {
   rig.publish(rig.release(2));
   rig.run(1'000);

@@ -209,8 +209,7 @@ void Engine::stop_if_aborted() {
   const auto gate = gates_.find(state_.candidate->info.manifest);
   if (gate == gates_.end() || gate->second.state != wire::GateState::aborted) return;
   log(5, "release " + state_.candidate->info.release + " is stopped: its rollout was aborted");
-  record_candidate_outcome(wire::Step::failed, Code::refused);
-  report(about_candidate(wire::Step::failed, Code::refused, "the rollout was aborted before this device had switched"));
+  stop_attempt(Code::refused, "the rollout was aborted before this device had switched");
   drop_candidate();
   enter(Trigger::aborted);
 }

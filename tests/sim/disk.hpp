@@ -1,0 +1,30 @@
+// What a simulated device has on its flash: it survives a power cut.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "core/artifact/pack.hpp"
+#include "core/wire/manifest.hpp"
+
+namespace instar::sim {
+
+struct DiskPack {
+  std::map<std::uint32_t, Bytes> head;  // decoded head chunks, durable
+  std::set<std::uint32_t> body;         // durable body chunks, each verified when it came
+  std::set<Hash256> contents;           // of the same
+};
+
+struct DiskRevision {
+  wire::Manifest manifest;
+  std::map<Hash256, DiskPack> packs;
+  bool staged = false;  // the marker that is written last
+};
+
+struct Disk {
+  Bytes state;
+  std::map<std::uint32_t, DiskRevision> revisions;
+};
+
+}  // namespace instar::sim

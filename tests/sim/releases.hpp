@@ -1,0 +1,58 @@
+// Releases of a simulated operator: real trees, indexes, packs and signatures, small enough to make hundreds of.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/artifact/pack.hpp"
+#include "core/trust/root.hpp"
+#include "core/wire/manifest.hpp"
+#include "tests/sim/world.hpp"
+
+namespace instar::sim {
+
+// What becomes of it on a device.
+enum class Nature : std::uint8_t { good, probe_fails, does_not_start, stops, cuts_link };
+[[nodiscard]] std::string nature_name(Nature nature);
+
+struct ReleasePack {
+  artifact::PackDirectory directory;
+  Bytes bytes;                 // of the directory
+  std::vector<Bytes> encoded;  // by ordinal
+};
+
+struct Release {
+  Nature nature = Nature::good;
+  wire::Manifest manifest;
+  Bytes envelope;
+  Hash256 rollout;
+  std::map<Hash256, ReleasePack> packs;
+};
+
+struct Keys {
+  trust::SecretKey root;
+  trust::SecretKey release;
+  trust::SecretKey gate;
+  Bytes pinned_root;
+};
+[[nodiscard]] Keys make_keys();
+
+// Makes one release after the other; each changes some files of the one before.
+class ReleaseMaker {
+ public:
+  ReleaseMaker(Random& random, const Keys& keys);
+  [[nodiscard]] Release make(Nature nature, std::vector<GroupPath> groups);
+
+ private:
+  struct File {
+    std::string path;
+    Bytes content;
+  };
+  Random& random_;
+  const Keys& keys_;
+  std::vector<File> files_;
+  std::uint64_t sequence_ = 0;
+};
+
+}  // namespace instar::sim

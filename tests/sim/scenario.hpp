@@ -1,0 +1,28 @@
+// One seed, one story: releases go out while links, brokers and devices break; then everything is healed, and all must end well.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/sim/sim_broker.hpp"
+
+namespace instar::sim {
+
+struct ScenarioOptions {
+  std::uint64_t seed = 1;
+  std::uint32_t devices = 8;
+  Canaries canaries;
+  bool verbose = false;
+};
+
+struct ScenarioResult {
+  std::vector<std::string> findings;
+  std::uint64_t events = 0;
+  std::uint32_t commits = 0;  // over all devices and releases
+  std::uint32_t rollbacks = 0;
+};
+
+[[nodiscard]] ScenarioResult run_scenario(const ScenarioOptions& options);
+
+}  // namespace instar::sim

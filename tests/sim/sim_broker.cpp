@@ -1,0 +1,200 @@
+#include "tests/sim/sim_broker.hpp"
+
+#include <algorithm>
+
+#include "core/base/limits.hpp"
+
+namespace instar::sim {
+namespace {
+
+constexpr std::size_t kQueueMax = 1'000;  // of an absent client, as Mosquitto's max_queued_messages
+constexpr std::int64_t kTickMs = 50;
+
+// The canary: calls a commit durable before it is.
+class EagerStore final : public storage::Store {
+ public:
+  explicit EagerStore(storage::Store& inner) : inner_(inner) {}
+  void commit(storage::Batch batch, CommitDone done) override {
+    inner_.commit(std::move(batch), [](Status) {});
+    done_.push_back(std::move(done));
+  }
+  void read(storage::Column column, std::string key, ReadDone done) override { inner_.read(column, std::move(key), std::move(done)); }
+  void contains(storage::Column column, std::vector<std::string> keys, ContainsDone done) override {
+    inner_.contains(column, std::move(keys), std::move(done));
+  }
+  Status scan(storage::Column column, std::string_view prefix, const Visitor& visit) override { return inner_.scan(column, prefix, visit); }
+  std::size_t poll() override {
+    for (auto& done : std::exchange(done_, {})) done({});
+    return inner_.poll();
+  }
+  std::size_t pending_commits() const noexcept override { return inner_.pending_commits(); }
+  void on_ready(std::function<void()> wake) override { inner_.on_ready(std::move(wake)); }
+  Status reopen() override { return inner_.reopen(); }
+
+ private:
+  storage::Store& inner_;
+  std::vector<CommitDone> done_;
+};
+
+}  // namespace
+
+SimBroker::SimBroker(World& world, const Keys& keys, const Canaries& canaries, ReportCheck& reports, TransferCheck& transfers)
+    : world_(world), keys_(keys), reports_(reports), transfers_(transfers) {
+  if (canaries.ack_before_durable) eager_ = std::make_unique<EagerStore>(store_);
+}
+
+void SimBroker::start() {
+  broker::ServiceOptions options{
+      .topics = {}, .gate_key = keys_.gate, .pinned_root = keys_.pinned_root, .operators = {}, .transfer_log = {}, .window_bytes_max = 0};
+  auto& store = eager_ ? *eager_ : static_cast<storage::Store&>(store_);
+  service_ = broker::make_service(std::move(options), store, *this,
+                                  [this](const DeviceId& device, const Hash256&, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
+                                    transfers_.sent(device.str(), bytes);
+                                  });
+  ++life_;
+  if (!service_->start(now())) {
+    service_.reset();
+    world_.after(1'000, [this] { start(); });
+    return;
+  }
+  world_.note("broker is up");
+  tick();
+}
+
+void SimBroker::tick() {
+  if (!service_) return;
+  service_->on_tick(now());
+  world_.after(kTickMs, [this, life = life_] {
+    if (life == life_) tick();
+  });
+}
+
+void SimBroker::crash(std::int64_t down_ms) {
+  if (!service_) return;
+  world_.note("broker crashes");
+  ++life_;
+  service_.reset();
+  store_.crash();
+  reports_.broker_crashed(store_);
+  // Mosquitto writes retained messages and sessions only now and then.
+  if (world_.random.chance(7'000)) retained_.clear();
+  const bool forget_sessions = world_.random.chance(7'000);
+  for (auto& [name, session] : sessions_) {
+    if (session.client != nullptr) std::exchange(session.client, nullptr)->lost();
+    if (forget_sessions) session = Session{};
+  }
+  world_.after(down_ms, [this] { start(); });
+}
+
+void SimBroker::connected(Client& client) {
+  auto& session = sessions_[client.id().str()];
+  session.client = &client;
+  for (const auto& message : session.unconfirmed) deliver(client, message);
+}
+
+void SimBroker::disconnected(Client& client) {
+  sessions_[client.id().str()].client = nullptr;
+  if (service_) service_->on_disconnect(client.id().str(), now());
+}
+
+void SimBroker::subscribe(Client& client, const std::vector<std::string>& topics) {
+  auto& session = sessions_[client.id().str()];
+  for (const auto& topic : topics) {
+    session.subscriptions.insert(topic);
+    const auto found = retained_.find(topic);
+    if (found != retained_.end()) send(session, topic, found->second, 1);
+  }
+}
+
+bool SimBroker::arrive(Client& client, const std::string& topic, const Bytes& payload, int qos, bool retain) {
+  if (!service_) return false;
+  const broker::Sender sender{client.id().str(), "", true};
+  if (!service_->may_write(sender, topic)) {
+    world_.found(client.id().str() + " may not write to " + topic);
+    return true;
+  }
+  if (service_->on_message(sender, topic, payload, qos, retain, now()) == broker::Verdict::route) publish(topic, payload, qos, retain);
+  return true;
+}
+
+void SimBroker::confirm(Client& client, std::uint64_t number) {
+  std::erase_if(sessions_[client.id().str()].unconfirmed, [&](const Queued& message) { return message.number == number; });
+}
+
+void SimBroker::publish(const std::string& topic, ByteView payload, int qos, bool retain) {
+  if (retain) retained_[topic] = to_bytes(payload);
+  const auto parsed = wire::Topics().parse(topic);
+  if (parsed && parsed->kind == wire::TopicKind::device_ack) {
+    const auto ack = wire::decode_ack(payload);
+    if (ack && ack->code == Code::ok) reports_.acked(parsed->device.str(), ack->sequence);
+  }
+  for (auto& [name, session] : sessions_) {
+    if (session.subscriptions.contains(topic)) send(session, topic, to_bytes(payload), qos);
+  }
+}
+
+void SimBroker::send(Session& session, const std::string& topic, const Bytes& payload, int qos) {
+  if (qos == 0) {
+    if (session.client != nullptr) deliver(*session.client, {0, topic, payload});
+    return;
+  }
+  if (session.unconfirmed.size() >= kQueueMax) return;
+  session.unconfirmed.push_back({++number_, topic, payload});
+  if (session.client != nullptr) deliver(*session.client, session.unconfirmed.back());
+}
+
+void SimBroker::deliver(Client& client, const Queued& message) {
+  if (service_ && !service_->may_read({client.id().str(), "", true}, message.topic)) {
+    return world_.found(client.id().str() + " may not read " + message.topic);
+  }
+  client.link().send_down(message.payload.size() + message.topic.size() + 8, [this, &client, message] {
+    client.receive(message.topic, message.payload);
+    if (message.number == 0) return;
+    client.link().send_up(4, [this, &client, number = message.number] { confirm(client, number); });
+    // A duplicate: the confirmation was slow.
+    if (world_.faults && world_.random.chance(200)) client.receive(message.topic, message.payload);
+  });
+}
+
+void SimBroker::log(int level, const std::string& line) {
+  if (level <= 4) world_.note("broker: " + line);
+}
+
+bool SimBroker::upload(const Release& release) {
+  const auto put = [&](wire::Put piece, const Bytes& bytes) {
+    for (std::size_t at = 0; at < bytes.size(); at += limits::kPutPieceBytesMax) {
+      piece.total_bytes = static_cast<std::uint32_t>(bytes.size());
+      piece.offset = static_cast<std::uint32_t>(at);
+      piece.data = to_bytes(ByteView(bytes).subspan(at, std::min<std::size_t>(limits::kPutPieceBytesMax, bytes.size() - at)));
+      const auto topic = wire::Topics().put(*DeviceId::parse("op-1"));
+      if (service_->on_message({"op-1", "", true}, topic, wire::encode(piece), 1, false, now()) == broker::Verdict::refuse) return false;
+    }
+    return true;
+  };
+  const auto settle = [&] {
+    for (int i = 0; i < 4; ++i) service_->on_tick(now());
+  };
+  for (const auto& [id, pack] : release.packs) {
+    if (!put({wire::PutKind::directory, id, 0, 0, 0, {}}, pack.bytes)) return false;
+    settle();
+    for (std::uint32_t i = 0; i < pack.encoded.size(); ++i) {
+      if (!put({wire::PutKind::chunk, id, i, 0, 0, {}}, pack.encoded[i])) return false;
+      settle();
+    }
+  }
+  settle();
+  return true;
+}
+
+bool SimBroker::release(const Release& release) {
+  if (!service_ || !upload(release)) return false;
+  for (const auto& group : release.manifest.groups) {
+    const auto topic = wire::Topics().manifest(group);
+    if (service_->on_message({"op-1", "", true}, topic, release.envelope, 1, true, now()) != broker::Verdict::route) return false;
+    publish(topic, release.envelope, 1, true);
+  }
+  world_.note("release " + release.manifest.release + " (" + nature_name(release.nature) + ") is out");
+  return true;
+}
+
+}  // namespace instar::sim

@@ -1,0 +1,102 @@
+// A device with the real machine in it, on a flash that survives, behind a link that does not.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/revision/machine.hpp"
+#include "tests/sim/checks.hpp"
+#include "tests/sim/disk.hpp"
+#include "tests/sim/sim_broker.hpp"
+#include "tests/sim/stager_model.hpp"
+
+namespace instar::sim {
+
+class SimDevice final : public Client {
+ public:
+  SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, RunningCheck& running, TransferCheck& transfers,
+            const std::string& name, std::vector<GroupPath> groups);
+
+  void power_on();
+  // Everything that is not on flash is gone.
+  void power_cut(std::int64_t off_ms);
+  // The client process dies; containers go on.
+  void kill(std::int64_t down_ms);
+  void drop_link(std::int64_t away_ms);
+
+  [[nodiscard]] const DeviceId& id() const override { return facts_.device; }
+  [[nodiscard]] Link& link() override { return link_; }
+  void receive(const std::string& topic, const Bytes& payload) override;
+  void lost() override;
+
+  [[nodiscard]] const revision::Machine* machine() const noexcept { return machine_.get(); }
+  [[nodiscard]] std::uint32_t running() const noexcept { return running_; }
+  [[nodiscard]] const Disk& disk() const noexcept { return disk_; }
+  [[nodiscard]] std::string describe() const;
+
+ private:
+  struct Outgoing {
+    std::uint64_t number = 0;
+    std::string topic;
+    Bytes payload;
+    int qos = 0;
+  };
+  [[nodiscard]] Now now() const;
+  void boot();
+  void give(const revision::Event& event);
+  // The same, after `ms`, if this process still lives.
+  void give_later(std::int64_t ms, revision::Event event);
+  void later(std::int64_t ms, std::function<void()> what);
+  void carry_out(revision::Effects& effects);
+  [[nodiscard]] bool mishap();
+  void stop_process();
+  void connect();
+  void reconnect_later(std::int64_t ms);
+  void send(const Outgoing& message);
+  void tick();
+  [[nodiscard]] const Release* release_of(const wire::Manifest& manifest) const;
+  [[nodiscard]] bool link_is_cut() const;
+
+  void carry(revision::Persist& effect);
+  void carry(revision::Publish& effect);
+  void carry(revision::OpenStaging& effect);
+  void carry(revision::StagePiece& effect);
+  void carry(revision::FinishStaging& effect);
+  void carry(revision::RemoveRevision& effect);
+  void carry(revision::StartTry& effect);
+  void carry(revision::RunProbe& effect);
+  void carry(revision::SwitchBack& effect);
+  void carry(revision::EnsureRunning& effect);
+  void carry(revision::PointCurrent& effect);
+  void carry(revision::Log& effect);
+
+  World& world_;
+  SimBroker& broker_;
+  const Keys& keys_;
+  const Canaries& canaries_;
+  RunningCheck& running_check_;
+  TransferCheck& transfers_;
+  Link link_;
+  revision::DeviceFacts facts_;
+  trust::SecretKey key_;
+  std::int64_t clock_error_ms_;
+  Disk disk_;
+  std::uint32_t running_ = 0;
+  const Release* running_release_ = nullptr;
+  std::unique_ptr<revision::Machine> machine_;
+  StagerModel stager_;
+  std::uint64_t life_ = 0;
+  bool powered_ = false;
+  MonotonicMs booted_;
+  MonotonicMs away_until_;
+  std::deque<Outgoing> unconfirmed_;
+  std::uint64_t number_ = 0;
+  bool restarting_ = false;
+};
+
+}  // namespace instar::sim

@@ -11,7 +11,7 @@ std::string dump(const Json& value, int indent) {
 }
 
 void Console::document(const Json& value) const {
-  if (json) out << dump(value, 2) << "\n" << std::flush;
+  if (json) out << dump(value, json_lines ? -1 : 2) << "\n" << std::flush;
 }
 
 int print_failure(const Console& console, const Failure& failure) {

@@ -18,6 +18,8 @@ struct Console {
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   bool json = false;
+  // Documents one a line, for commands that print several.
+  bool json_lines = false;
 
   // Text for people: `out`, or `err` when `out` is kept for JSON.
   [[nodiscard]] std::ostream& text() const { return json ? err : out; }

@@ -24,7 +24,13 @@ void PackUpload::restart() {
   directory_answered_ = false;
   missing_.clear();
   in_flight_.clear();
+  in_flight_bytes_ = 0;
   sending_.reset();
+}
+
+bool PackUpload::has_room(std::uint32_t ordinal) const noexcept {
+  if (in_flight_.empty()) return true;
+  return in_flight_.size() < kChunksInFlightMax && in_flight_bytes_ + pack_.directory().chunks[ordinal].encoded_bytes <= kBytesInFlightMax;
 }
 
 wire::Put PackUpload::directory_piece() {
@@ -61,11 +67,12 @@ Result<std::optional<wire::Put>> PackUpload::next() {
   if (directory_sent_ < pack_.directory_bytes().size()) return directory_piece();
   if (!directory_answered_) return std::nullopt;
   if (!sending_) {
-    if (missing_.empty() || in_flight_.size() >= kChunksInFlightMax) return std::nullopt;
+    if (missing_.empty() || !has_room(missing_.front())) return std::nullopt;
     const std::uint32_t ordinal = missing_.front();
     INSTAR_TRY(chunk_, pack_.read_chunk(ordinal));
     missing_.pop_front();
     in_flight_.insert(ordinal);
+    in_flight_bytes_ += chunk_.size();
     sending_ = ordinal;
     chunk_sent_ = 0;
   }
@@ -82,6 +89,7 @@ Status PackUpload::check_range(const wire::OrdinalRange& range) const {
 Status PackUpload::take_missing(const std::vector<wire::OrdinalRange>& missing) {
   missing_.clear();
   in_flight_.clear();
+  in_flight_bytes_ = 0;
   sending_.reset();
   std::uint64_t missing_bytes = 0;
   for (const auto& range : missing) {
@@ -103,7 +111,9 @@ Status PackUpload::take_durable(const std::vector<wire::OrdinalRange>& durable) 
     for (std::uint32_t i = 0; i < range.count; ++i) {
       const std::uint32_t ordinal = range.first + i;
       if (ordinal == sending_ || in_flight_.erase(ordinal) == 0) continue;
-      bytes_done_ += pack_.directory().chunks[ordinal].encoded_bytes;
+      const std::size_t bytes = pack_.directory().chunks[ordinal].encoded_bytes;
+      bytes_done_ += bytes;
+      in_flight_bytes_ -= bytes;
     }
   }
   bytes_done_ = std::min(bytes_done_, bytes_all());

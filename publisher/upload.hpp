@@ -1,4 +1,5 @@
-// Bringing packs to the broker: the directory first, then the chunks that it says it lacks, at most four not yet durable.
+// Bringing packs to the broker: the directory first, then the chunks that it says it lacks, no more of them not yet durable than four
+// of the largest come to.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "core/base/limits.hpp"
 #include "core/wire/messages.hpp"
 #include "publisher/pack_file.hpp"
 #include "publisher/session.hpp"
@@ -36,20 +38,26 @@ class PackUpload {
   // Encoded bytes handed out for sending.
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
 
-  static constexpr std::size_t kChunksInFlightMax = 4;
+  // Encoded bytes sent and not yet durable: four of the largest chunks. Bounds what the broker holds in memory for an upload, and
+  // what is sent again after a lost connection.
+  static constexpr std::size_t kBytesInFlightMax = 4 * limits::kChunkEncodedBytesMax;
+  // The broker answers once a tick (0.1 s when idle): with small chunks it is their number that fills the time between.
+  static constexpr std::size_t kChunksInFlightMax = 64;
 
  private:
   [[nodiscard]] Status take_missing(const std::vector<wire::OrdinalRange>& missing);
   [[nodiscard]] Status take_durable(const std::vector<wire::OrdinalRange>& durable);
   [[nodiscard]] Status check_range(const wire::OrdinalRange& range) const;
+  [[nodiscard]] bool has_room(std::uint32_t ordinal) const noexcept;
   wire::Put directory_piece();
   wire::Put chunk_piece();
 
   const PackFile& pack_;
   std::size_t directory_sent_ = 0;  // bytes of the directory handed out since restart()
   bool directory_answered_ = false;
-  std::deque<std::uint32_t> missing_;     // not yet begun
-  std::set<std::uint32_t> in_flight_;     // begun, not yet durable
+  std::deque<std::uint32_t> missing_;  // not yet begun
+  std::set<std::uint32_t> in_flight_;  // begun, not yet durable
+  std::size_t in_flight_bytes_ = 0;
   std::optional<std::uint32_t> sending_;  // the one of them whose pieces are going out
   Bytes chunk_;
   std::size_t chunk_sent_ = 0;

@@ -131,8 +131,10 @@ void add_rollout(CLI::App& app, Context& context) {
                             true);
   watch_command->add_option("--wait-timeout", watch_options->wait_timeout, "Give up after this time, ends with 6 [never]")
       ->type_name("TIME");
-  watch_command->callback(
-      [watch_options, &context] { context.run = [watch_options, &context] { return watch(*watch_options, context.console); }; });
+  watch_command->callback([watch_options, &context] {
+    context.console.json_lines = true;
+    context.run = [watch_options, &context] { return watch(*watch_options, context.console); };
+  });
 
   add_change(*rollout, context, "pause", "Let no further device begin; those under way go on", "pauseRollout", "paused");
   add_change(*rollout, context, "resume", "Let devices begin again", "resumeRollout", "active");

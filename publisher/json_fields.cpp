@@ -130,7 +130,9 @@ std::string get_text(const Json& object, std::string_view key, std::string_view 
 std::uint64_t get_number(const Json& object, std::string_view key, std::uint64_t fallback) {
   const Json* value = member(object, key);
   if (value == nullptr || !value->is_number_integer()) return fallback;
-  return value->is_number_unsigned() ? value->get<std::uint64_t>() : fallback;
+  if (value->is_number_unsigned()) return value->get<std::uint64_t>();
+  const auto number = value->get<std::int64_t>();
+  return number < 0 ? fallback : static_cast<std::uint64_t>(number);
 }
 
 bool get_flag(const Json& object, std::string_view key, bool fallback) {

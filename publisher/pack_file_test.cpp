@@ -260,6 +260,33 @@ TEST_F(PackFiles, AWriterThatIsGivenUpLeavesNothing) {
   }
 }
 
+// The example of docs/formats/pack-file.md.
+TEST_F(PackFiles, TheWorkedExampleHoldsByteForByte) {
+  const auto text = files::read_file(INSTAR_SOURCE_DIR "/tests/fixtures/pack-file.hex", 4096);
+  ASSERT_TRUE(text);
+  std::string digits;
+  for (const char c : as_text(*text)) {
+    if (c != ' ' && c != '\n') digits += c;
+  }
+  Bytes expected;
+  ASSERT_TRUE(from_hex(digits, expected));
+  auto writer = PackFileWriter::create(path("example.pack"));
+  ASSERT_TRUE(writer);
+  artifact::PackDirectory directory;
+  directory.artifact = trust::digest(as_bytes("artifact"));
+  directory.head_count = 1;
+  directory.chunks = {{trust::digest(as_bytes("abc")), 3, 3, artifact::Codec::raw},
+                      {trust::digest(as_bytes("hello")), 5, 5, artifact::Codec::raw}};
+  ASSERT_TRUE(writer->put(false, 0, directory.chunks[1], as_bytes("hello")));
+  ASSERT_TRUE(writer->put(true, 0, directory.chunks[0], as_bytes("abc")));
+  ASSERT_TRUE(writer->finish(directory));
+  EXPECT_EQ(to_hex(read("example.pack")), to_hex(expected));
+  const auto pack = PackFile::open(path("example.pack"));
+  ASSERT_TRUE(pack);
+  EXPECT_TRUE(pack->verify({}));
+  EXPECT_EQ(as_text(*pack->read_chunk(1)), "hello");
+}
+
 TEST_F(PackFiles, TheManifestNamesExactBytes) {
   const auto built = build_artifact(options("tree", "out"));
   ASSERT_TRUE(built);

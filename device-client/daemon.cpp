@@ -272,7 +272,7 @@ void Daemon::effect(const revision::RemoveRevision& remove) {
 
 // The folder of a revision goes only when no container runs from its trees: one that did not change outlives its revision.
 void Daemon::remove_deferred() {
-  if (deferred_.empty() || !supervisor_.is_settled()) return;
+  if (deferred_.empty() || !supervisor_.knows_what_runs()) return;
   const auto used = supervisor_.revisions_in_use();
   for (auto it = deferred_.begin(); it != deferred_.end();) {
     if (used.contains(*it)) {

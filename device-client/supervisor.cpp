@@ -193,6 +193,7 @@ void Supervisor::take_states(const std::vector<JsonFields>& lines, MonotonicMs n
       stops.emplace_back(record ? record->start_order : 0, name);
   }
   running_ = std::move(running);
+  looked_ = true;
   std::ranges::stable_sort(stops);
   for (auto& [order, name] : stops) job.to_stop.push_back(std::move(name));  // the last to start is the first to stop
   for (auto plan = job.plans.rbegin(); plan != job.plans.rend(); ++plan)

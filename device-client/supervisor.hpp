@@ -45,8 +45,10 @@ class Supervisor {
   [[nodiscard]] std::vector<int> fds() const;
   [[nodiscard]] std::optional<MonotonicMs> next_deadline(MonotonicMs now) const;
 
-  // No switch is under way: revisions_in_use() is the whole truth.
+  // No switch is under way.
   [[nodiscard]] bool is_settled() const noexcept { return !job_ && !helper_; }
+  // Nothing is under way, and LXC has been asked: revisions_in_use() is the whole truth.
+  [[nodiscard]] bool knows_what_runs() const { return is_settled() && (looked_ || known_names().empty()); }
   // Revisions whose trees are under running containers: their folders must stay.
   [[nodiscard]] std::set<std::uint32_t> revisions_in_use() const;
 
@@ -99,6 +101,7 @@ class Supervisor {
   SupervisorOptions options_;
   std::optional<Job> job_;
   std::optional<HelperProcess> helper_;
+  bool looked_ = false;
   bool helper_is_stale_ = false;            // it belongs to a job that was replaced
   std::map<std::string, Running> running_;  // by LXC name
   std::vector<RunningProbe> probes_;

@@ -131,6 +131,24 @@ TEST_F(SupervisorTest, GoesBackToNothing) {
   EXPECT_THAT(supervisor->revisions_in_use(), IsEmpty());
 }
 
+TEST_F(SupervisorTest, KnowsWhatRunsOnlyAfterAskingLxc) {
+  EXPECT_TRUE(supervisor->knows_what_runs()) << "no container has a configuration: none can run";
+  const auto current = staged(1, manifest({container("a", 1)}));
+  supervisor->start_try({0, 1, current});
+  EXPECT_FALSE(supervisor->knows_what_runs());
+  work();
+  EXPECT_TRUE(supervisor->knows_what_runs());
+  restart_daemon();
+  EXPECT_FALSE(supervisor->knows_what_runs()) << "revision 1 may be in use";
+  helper.hang("state");
+  supervisor->ensure_running({1, current});
+  Events events;
+  supervisor->poll({1'000}, events);
+  supervisor->poll(supervisor->next_deadline({1'000}).value(), events);
+  EXPECT_TRUE(supervisor->is_settled());
+  EXPECT_FALSE(supervisor->knows_what_runs()) << "the question was not answered";
+}
+
 TEST_F(SupervisorTest, AKilledDaemonFindsItsContainersRunning) {
   const auto current = staged(1, manifest({container("a", 1), container("b", 2)}));
   supervisor->start_try({0, 1, current});

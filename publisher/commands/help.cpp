@@ -30,7 +30,7 @@ constexpr const char* kConfig =
     "  # one KEY = VALUE a line\n"
     "  broker = mqtts://broker.example.org\n"
     "  username = alice\n"
-    "  password-file = /home/alice/.config/instar/password\n"
+    "  password-file = /etc/instar/password\n"
     "  ca = /etc/ssl/certs/plant-ca.pem\n"
     "\n"
     "Keys: broker, username, password-file, ca, cert, key-file, prefix, timeout; they mean what the options do.\n"

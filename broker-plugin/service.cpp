@@ -40,8 +40,16 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
           [this](const DeviceId& client, const wire::Stored& stored) {
             broker_.publish(options_.topics.stored(client), wire::encode(stored), 1, false);
           }),
-      complaints_([this](int level, const std::string& line) { broker_.log(level, line); }),
+      complaints_([this](int level, const std::string& line) { log(level, line); }),
       self_(std::make_shared<ServiceImpl*>(this)) {}
+
+// Reasons come from devices: one entry of the log is one line, whatever they hold.
+void ServiceImpl::log(int level, std::string line) {
+  for (auto& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  broker_.log(level, line);
+}
 
 Status ServiceImpl::start(Now now) {
   now_ = now;

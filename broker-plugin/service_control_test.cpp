@@ -76,6 +76,7 @@ TEST_F(Control, FieldsOfTheWrongTypeAreErrorsNotCrashes) {
     for (const auto* field : {"rollout", "device", "pack", "group", "offset", "count", "verbose", "devices", "correlationData"}) {
       for (const auto& value : values) {
         const json request{{"commands", {{{"command", command}, {field, value}}}}};
+        rig_.forget_published();
         const auto answer = rig_.control(request.dump(-1, ' ', false, json::error_handler_t::ignore));
         ASSERT_EQ(answer["responses"].size(), 1U) << request.dump(-1, ' ', false, json::error_handler_t::replace);
       }

@@ -39,6 +39,7 @@ class ServiceImpl final : public Service {
   [[nodiscard]] Status check_message(const Sender& sender, const std::optional<wire::Topic>& topic, ByteView payload) const;
   [[nodiscard]] Verdict refuse(std::string_view topic, const Error& error);
   void do_chores();
+  void log(int level, std::string line);
 
   // --- service_store.cpp: persist, then act ---
   // Commits `batch`, then `act` once it (and all before it) is durable; `act` never runs when that fails.

@@ -20,7 +20,7 @@ Verdict ServiceImpl::take_root(ByteView payload) {
   if (version != before) batch.push_back({storage::Column::meta, storage::root_key(version), trust_->envelope()});
   when_durable(std::move(batch), [this, topic, version, before, envelope = trust_->envelope()] {
     broker_.publish(topic, envelope, 1, true);
-    if (version != before) broker_.log(5, "root document version " + std::to_string(version) + " is in force");
+    if (version != before) log(5, "root document version " + std::to_string(version) + " is in force");
   });
   check_gate_key();
   return Verdict::consume;
@@ -101,7 +101,7 @@ void ServiceImpl::send_gate(const wire::Gate& gate) {
 // Said at start and at each new root document, not at each gate: nothing would move until it is put right.
 void ServiceImpl::check_gate_key() {
   if (!trust_.has_value()) {
-    broker_.log(4, "no root document is known: manifests are refused until one is pinned");
+    log(4, "no root document is known: manifests are refused until one is pinned");
     return;
   }
   wire::Gate probe;
@@ -109,8 +109,8 @@ void ServiceImpl::check_gate_key() {
   probe.product = "probe";
   const auto sealed = trust::seal(trust::Kind::gate, wire::encode(probe), options_.gate_key);
   if (const auto opened = trust_->open_gate(sealed); !opened.has_value()) {
-    broker_.log(3, "devices will not obey this broker's gates: its gate key is not enough for the role `gate` of root document version " +
-                       std::to_string(trust_->root().version) + " (" + opened.error().message + ")");
+    log(3, "devices will not obey this broker's gates: its gate key is not enough for the role `gate` of root document version " +
+               std::to_string(trust_->root().version) + " (" + opened.error().message + ")");
   }
 }
 

@@ -82,6 +82,16 @@ TEST_F(Reports, GapsAreNotAppliedAndTheAckSaysWhereToGoOn) {
   EXPECT_EQ(counts()["committed"], 1);
 }
 
+TEST_F(Reports, ReasonsCannotForgeLinesOfTheLog) {
+  auto report = device_.report_message(Hash256{}, Step::refused, ++device_.last_sequence);
+  report.code = Code::bad_signature;
+  report.reason = "first\n5 device gw-99 is new; its key is pinned";
+  rig_.from(device_, TopicKind::device_report, device_.seal_report(report));
+  rig_.settle();
+  EXPECT_TRUE(rig_.broker().logged("first 5 device gw-99"));
+  EXPECT_FALSE(rig_.broker().logged("\n"));
+}
+
 TEST_F(Reports, OfAnotherClientAreRefused) {
   const auto report = device_.report(rollout_, Step::committed);
   EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_report), report), Verdict::refuse);

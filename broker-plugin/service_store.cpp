@@ -75,7 +75,7 @@ void ServiceImpl::carry_out(rollout::Effects effects, storage::Batch batch, std:
                      [&](const rollout::ShowStatus& e) { show_status(e.rollout); },
                      // An empty retained message takes the one before away.
                      [&](const rollout::RemoveRollout& e) { broker_.publish(options_.topics.status(e.rollout.short_hex()), {}, 1, true); },
-                     [&](const rollout::Note& e) { broker_.log(e.level, e.text); }, [](const auto&) {}},
+                     [&](const rollout::Note& e) { log(e.level, e.text); }, [](const auto&) {}},
           effect);
     }
     if (act) act();
@@ -86,7 +86,7 @@ void ServiceImpl::store_failed(const Error& error) {
   if (store_is_down_) return;
   store_is_down_ = true;
   recovery_tried_ = {now_.monotonic.value - kRecoveryEveryMs};
-  broker_.log(3, "the store refused a write (" + error.message + "); nothing is taken in until it works again");
+  log(3, "the store refused a write (" + error.message + "); nothing is taken in until it works again");
 }
 
 void ServiceImpl::try_recovery() {
@@ -95,13 +95,13 @@ void ServiceImpl::try_recovery() {
   auto status = store_.reopen();
   if (status.has_value()) status = load();
   if (!status.has_value()) {
-    broker_.log(3, "the store does not work yet: " + status.error().message);
+    log(3, "the store does not work yet: " + status.error().message);
     return;
   }
   store_is_down_ = false;
   upload_.reset();
   publish_retained();
-  broker_.log(5, "the store works again; state was loaded from it");
+  log(5, "the store works again; state was loaded from it");
 }
 
 Status ServiceImpl::load() {
@@ -159,7 +159,7 @@ Status ServiceImpl::load_tracker() {
   tracker_ = {};
   // A record that cannot be read is passed over: its device says hello again, its rollout can be published again.
   const auto damaged = [&](const char* column, ByteView key, const Error& error) {
-    broker_.log(3, "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
+    log(3, "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
   };
   INSTAR_CHECK(store_.scan(storage::Column::rollouts, storage::kRolloutPrefix, [&](ByteView key, ByteView value) {
     const auto hash = storage::parse_rollout_key(key);
@@ -210,7 +210,7 @@ void ServiceImpl::publish_retained() {
     }
     return true;
   });
-  if (!scanned.has_value()) broker_.log(3, "manifests could not be read from the store: " + scanned.error().message);
+  if (!scanned.has_value()) log(3, "manifests could not be read from the store: " + scanned.error().message);
   rollout::Effects effects;
   tracker_.refresh_gates(now_, effects);
   for (const auto& [hash, rollout] : tracker_.rollouts()) {

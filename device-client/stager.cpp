@@ -90,7 +90,13 @@ void Stager::fail_session(const Error& error, StagingEvents& out) {
   const std::uint32_t revision = session_->revision();
   session_.reset();
   session_busy_ = false;
-  out.push_back(revision::StagingFailed{revision, error});
+  Error told = error;
+  // Someone else filled the disk since the space was reckoned.
+  const auto space = files::free_space(options_.state_dir);
+  if (told.code == Code::no_space && space && told.message.find("are free") == std::string::npos) {
+    told.message += "; " + std::to_string(space->bytes_free) + " bytes are free on " + options_.state_dir;
+  }
+  out.push_back(revision::StagingFailed{revision, std::move(told)});
   tell_free_space(out);
 }
 

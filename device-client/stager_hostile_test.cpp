@@ -409,6 +409,25 @@ TEST_F(StagerSpace, RefusesWhenThereAreTooFewInodes) {
   EXPECT_NE(device_->failed->message.find("more files"), std::string::npos) << device_->failed->message;
 }
 
+TEST_F(StagerSpace, ADiskThatFillsUpMeanwhileFailsWithTheNumber) {
+  if (::geteuid() != 0) return;
+  mount("size=4m");
+  device_->options.margin_bytes = 0;
+  device_->start();
+  const Published release(tree(1'000'000, 1));
+  device_->open(1, {&release}, PackKind::full);
+  device_->settle();
+  ASSERT_TRUE(device_->fetch_piece());
+  const auto space = files::free_space(folder_ / "disk");
+  ASSERT_TRUE(space);
+  // What is left holds the index, not the content.
+  ASSERT_TRUE(files::write_file_atomic(folder_ / "disk/ballast", Bytes(space->bytes_free - 64 * 1024)));
+  device_->run();
+  ASSERT_TRUE(device_->failed);
+  EXPECT_EQ(device_->failed->code, Code::no_space);
+  EXPECT_NE(device_->failed->message.find("are free"), std::string::npos) << device_->failed->message;
+}
+
 TEST_F(StagerSpace, GoesOnAfterSpaceWasMade) {
   if (::geteuid() != 0) return;
   mount("size=3m");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/limits.hpp"
 #include "core/base/time.hpp"
 #include "core/revision/machine.hpp"
 #include "device-client/staging_artifact.hpp"
@@ -19,8 +20,8 @@ struct StagerOptions {
   StagingLog log;
   // Work of one step().
   StagingSlice slice;
-  // Received bytes that wait for the disk at most, and how long.
-  std::uint64_t sync_bytes = 1024 * 1024;
+  // Received bytes that wait for the disk at most, and how long: what a power cut may cost. No more than a credit window.
+  std::uint64_t sync_bytes = limits::kWindowBytesMax;
   std::int64_t sync_ms = 1'000;
   // Kept free beside what a revision needs, for state files and what a file system takes for itself.
   std::uint64_t margin_bytes = 512 * 1024;

@@ -176,10 +176,14 @@ void Engine::on_ack(ByteView payload) {
     case Reporter::Acked::nothing: return;
     case Reporter::Acked::progress: dirty_ = true; break;
     case Reporter::Acked::lost:
-      dirty_ = true;
       if (now_.monotonic - hello_at_ < kHelloMsMin) return;
-      log(4, "the broker and this device disagree on the last report (" + std::to_string(ack->sequence) + " and " +
-                 std::to_string(state_.acked_report) + "): saying hello again");
+      log(4, "the broker knows this device's reports up to " + std::to_string(ack->sequence) + " only: saying hello again");
+      say_hello();
+      break;
+    case Reporter::Acked::moved:
+      dirty_ = true;
+      log(4, "the broker knows more reports of this device than it does itself (its state was lost): going on after " +
+                 std::to_string(ack->sequence));
       say_hello();
       break;
   }

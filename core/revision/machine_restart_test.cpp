@@ -272,6 +272,7 @@ TEST(Reports, ADeviceThatLostItsStateGoesOnAfterWhatTheBrokerKnows) {
   rig.applied.clear();
   rig.power_cut();
   rig.run(20'000);
+  EXPECT_EQ(rig.hellos.back().last_sequence, 9u) << "a second hello, once the numbers are known";
   EXPECT_EQ(rig.running_release(), "r2");
   EXPECT_EQ(rig.applied.size(), 4u) << "nothing is taken for a duplicate of what the lost state had sent";
   EXPECT_EQ(rig.applied.front().sequence, 9u);

@@ -99,7 +99,7 @@ Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
     state_.acked_report = ack.sequence;
     sent_through_ = ack.sequence;
     if (due_) due_ = now;
-    return Acked::lost;
+    return Acked::moved;
   }
   if (ack.sequence < state_.acked_report) return Acked::lost;
   if (ack.sequence == state_.acked_report) {

@@ -32,7 +32,8 @@ class Reporter {
   enum class Acked {
     nothing,   // nothing new
     progress,  // reports were dropped from the list: persist
-    lost,      // the broker knows less than was acked before, or more than was ever sent: say hello again (and persist)
+    lost,      // the broker knows less than was acked before, or nothing of this device: say hello again
+    moved,     // it knows more than was ever sent: the numbers go on after that; say hello again, and persist
   };
   [[nodiscard]] Acked acked(const wire::Ack& ack, MonotonicMs now);
 

@@ -101,7 +101,7 @@ TEST_F(ReporterTest, NumbersGoOnAfterWhatTheBrokerKnows) {
   report.reason = "first";
   reporter.add(report, kStart);
   reporter.add({}, kStart);
-  EXPECT_EQ(reporter.acked({57, Code::ok, ""}, kStart), Reporter::Acked::lost);
+  EXPECT_EQ(reporter.acked({57, Code::ok, ""}, kStart), Reporter::Acked::moved);
   const auto due = reporter.take_due(kStart);
   ASSERT_EQ(due.size(), 2u);
   EXPECT_EQ(read(due[0]).sequence, 58u);

@@ -41,8 +41,6 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
   record.memory_bytes = hello.memory_bytes;
   record.free_bytes = hello.free_bytes;
   record.metered = hello.metered;
-  record.running = hello.running;
-  record.previous = hello.previous;
   record.boot = hello.boot;
   record.connect = hello.connect;
   record.root_version = hello.root_version;
@@ -50,9 +48,16 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
   record.last_seen = now.wall;
   // Higher than ours only when this store has lost what an earlier one had acked.
   record.applied_sequence = std::max(record.applied_sequence, hello.acked_sequence);
+  // A hello from before a report that is applied already (QoS 1 brings one again after a lost connection) must not undo it. A device
+  // that has lost its state says hello once more when it has learnt where its numbers go on.
+  const bool is_current = hello.last_sequence >= record.applied_sequence;
+  if (is_current) {
+    record.running = hello.running;
+    record.previous = hello.previous;
+  }
   place(hello.device, device, &effects);
   // With a report still to come, that report says it better.
-  if (hello.last_sequence <= record.applied_sequence) adopt_hello(hello, device, now, effects);
+  if (hello.last_sequence == record.applied_sequence) adopt_hello(hello, device, now, effects);
   effects.emplace_back(SaveDevice{hello.device, encode(record)});
   effects.emplace_back(SendAck{hello.device, {record.applied_sequence, Code::ok, ""}});
   return {};

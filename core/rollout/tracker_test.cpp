@@ -269,6 +269,27 @@ TEST(Tracker, WaitsForAPendingReportRatherThanTakeTheHellosWord) {
   EXPECT_EQ(rig.count(1, Step::waiting), 1U);
 }
 
+TEST(Tracker, AHelloThatComesAgainLateDoesNotUndoAReport) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  auto late = hello("d");
+  late.rollout = hash(1);
+  late.step = Step::fetching;
+  late.attempt = 1;
+  ASSERT_TRUE(rig.hello(late).has_value());
+  EXPECT_EQ(rig.count(1, Step::fetching), 1U);
+  ASSERT_TRUE(rig.report(report("d", 1, hash(1), Step::failed)).has_value());
+  ASSERT_TRUE(rig.hello(late).has_value());
+  EXPECT_EQ(rig.count(1, Step::failed), 1U);
+  auto committed = report("d", 2, hash(1), Step::committed, 2);
+  committed.running = wire::RevisionInfo{"gateway-2", "r1", 1, hash(1), {}};
+  ASSERT_TRUE(rig.report(committed).has_value());
+  late.last_sequence = 1;
+  ASSERT_TRUE(rig.hello(late).has_value());
+  EXPECT_EQ(rig.tracker.device(id("d"))->record.running, committed.running);
+  EXPECT_EQ(rig.all<SendAck>().front().ack.sequence, 2U) << "and the device still hears where it stands";
+}
+
 TEST(Tracker, ADeviceThatRunsTheReleaseAlreadyIsCommitted) {
   Rig rig;
   auto message = hello("d");

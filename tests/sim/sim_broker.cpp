@@ -135,6 +135,7 @@ void SimBroker::publish(const std::string& topic, ByteView payload, int qos, boo
 
 void SimBroker::send(Session& session, const std::string& topic, const Bytes& payload, int qos) {
   if (qos == 0) {
+    if (world_.faults && world_.random.chance(20)) return;  // a full queue drops it, the connection stays
     if (session.client != nullptr) deliver(*session.client, {0, topic, payload});
     return;
   }

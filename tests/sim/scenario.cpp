@@ -1,5 +1,6 @@
 #include "tests/sim/scenario.hpp"
 
+#include <iterator>
 #include <list>
 #include <memory>
 
@@ -73,7 +74,7 @@ class Scenario {
     if (!world_.faults) return;
     auto& random = world_.random;
     auto& device = *devices_[random.below(devices_.size())];
-    switch (random.below(12)) {
+    switch (random.below(13)) {
       case 0: broker_.crash(random.between(200, 10 * kSecond)); break;
       case 1:
         broker_.set_store_faults({.fail_commit = {}, .fail_reopens = 0, .delay_polls = static_cast<std::uint32_t>(random.below(40))});
@@ -87,10 +88,19 @@ class Scenario {
       case 4: device.power_cut(random.between(kSecond, 30 * kSecond)); break;
       case 5:
       case 6: device.kill(random.between(500, 5 * kSecond)); break;
+      case 12: operator_acts(); break;
       case 7: device.drop_link(random.between(60, 300) * kSecond); break;
       default: device.drop_link(random.between(0, 20 * kSecond)); break;
     }
     world_.after(random.between(100, 15 * kSecond), [this] { next_fault(); });
+  }
+
+  void operator_acts() {
+    if (releases_.empty()) return;
+    auto release = releases_.begin();
+    std::advance(release, static_cast<std::ptrdiff_t>(world_.random.below(releases_.size())));
+    const auto roll = world_.random.below(10);
+    broker_.command(roll < 5 ? "pauseRollout" : roll < 9 ? "resumeRollout" : "abortRollout", *release);
   }
 
   void heal() {

@@ -187,6 +187,13 @@ bool SimBroker::upload(const Release& release) {
   return true;
 }
 
+void SimBroker::command(const std::string& verb, const Release& release) {
+  if (!service_) return;
+  world_.note(verb + " " + release.manifest.release);
+  const std::string request = R"({"commands":[{"command":")" + verb + R"(","rollout":")" + release.rollout.short_hex() + R"("}]})";
+  service_->on_control({"op-1", "", true}, request, now());
+}
+
 bool SimBroker::release(const Release& release) {
   if (!service_ || !upload(release)) return false;
   for (const auto& group : release.manifest.groups) {

@@ -58,6 +58,8 @@ class SimBroker final : public broker::BrokerPort {
 
   // Uploads the packs and publishes the manifest. False: not now, try again.
   [[nodiscard]] bool release(const Release& release);
+  // pauseRollout, resumeRollout or abortRollout.
+  void command(const std::string& verb, const Release& release);
 
   void publish(const std::string& topic, ByteView payload, int qos, bool retain) override;
   void log(int level, const std::string& line) override;

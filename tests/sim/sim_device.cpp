@@ -235,7 +235,7 @@ void SimDevice::carry(revision::FinishStaging& effect) {
 }
 void SimDevice::carry(revision::RemoveRevision& effect) {
   running_check_.remove(facts_.device.str(), effect.revision, running_);
-  disk_.revisions.erase(effect.revision);
+  stager_.remove(effect.revision);
 }
 
 const Release* SimDevice::release_of(const wire::Manifest& manifest) const {

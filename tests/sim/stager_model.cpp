@@ -125,6 +125,11 @@ void StagerModel::sync(const Hash256& pack, std::uint32_t ordinal, Bytes decoded
   }
 }
 
+void StagerModel::remove(std::uint32_t revision) {
+  if (revision == revision_) reset();
+  disk_.revisions.erase(revision);
+}
+
 void StagerModel::finish(std::uint32_t revision) {
   if (revision != revision_) return world_.found("a staging is to be finished that is not open");
   auto& folder = disk_.revisions[revision_];

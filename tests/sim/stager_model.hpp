@@ -26,6 +26,8 @@ class StagerModel {
   void open(const revision::OpenStaging& what);
   void piece(const revision::StagePiece& piece);
   void finish(std::uint32_t revision);
+  // The folder goes; a staging that is open in it ends.
+  void remove(std::uint32_t revision);
 
  private:
   struct OpenPack {

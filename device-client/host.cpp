@@ -12,6 +12,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/trust/digest.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
@@ -50,6 +51,9 @@ revision::DeviceFacts read_facts(const Config& config) {
     facts.architecture = system.machine;
     facts.kernel = system.release;
   }
+  // Without it every restart of the client counts as a boot: the cautious side.
+  constexpr const char* kBootId = "/proc/sys/kernel/random/boot_id";
+  if (const auto boot = files::read_file(kBootId, 256)) facts.machine_boot = trust::digest(*boot).prefix64();
   facts.client_version = client_version();
   const long pages = ::sysconf(_SC_PHYS_PAGES);
   const long page_bytes = ::sysconf(_SC_PAGESIZE);

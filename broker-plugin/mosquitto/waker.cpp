@@ -1,9 +1,30 @@
 #include "broker-plugin/mosquitto/waker.hpp"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 namespace instar::broker {
 namespace {
 
+constexpr long kAgainNs = 1'000'000;
+
 void on_wake(int) {}
+
+// A timer whose signal goes to the calling thread, whichever else does not block it.
+bool make_timer(int signal, timer_t& timer) {
+  struct sigevent event {};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = signal;
+  event._sigev_un._tid = static_cast<pid_t>(::syscall(SYS_gettid));
+  return ::timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
+}
+
+void set_timer(timer_t timer, long every_ns) noexcept {
+  struct itimerspec times {};
+  times.it_value.tv_nsec = every_ns;
+  times.it_interval.tv_nsec = every_ns;
+  (void)::timer_settime(timer, 0, &times, nullptr);
+}
 
 }  // namespace
 
@@ -16,19 +37,35 @@ Result<std::unique_ptr<Waker>> Waker::install() {
     ours.sa_flags = SA_RESTART;
     ::sigemptyset(&ours.sa_mask);
     if (::sigaction(number, &ours, nullptr) != 0) continue;
-    return std::unique_ptr<Waker>(new Waker(::pthread_self(), number, before));
+    timer_t again{};
+    if (!make_timer(number, again)) {
+      (void)::sigaction(number, &before, nullptr);
+      return fail(Code::unavailable, "no timer can be had to wake the broker's loop with: the limit on pending signals may be spent");
+    }
+    return std::unique_ptr<Waker>(new Waker(::pthread_self(), number, again, before));
   }
   return fail(Code::unavailable, "no real-time signal is free to wake the broker's loop with");
 }
 
 Waker::~Waker() {
+  (void)::timer_delete(again_);
   // A signal still on its way must not meet the default action, which ends the process.
   before_.sa_handler = SIG_IGN;
   ::sigaction(signal_, &before_, nullptr);
 }
 
 void Waker::wake() noexcept {
-  if (!pending_.exchange(true, std::memory_order_acq_rel)) (void)::pthread_kill(thread_, signal_);
+  if (pending_.exchange(true, std::memory_order_acq_rel)) return;
+  (void)::pthread_kill(thread_, signal_);
+  set_timer(again_, kAgainNs);
+}
+
+// The timer goes first: a wake() in between finds `pending_` still true, sends nothing, and what it is about is found by the look
+// for work that follows.
+void Waker::awake() noexcept {
+  if (!pending_.load(std::memory_order_acquire)) return;
+  set_timer(again_, 0);
+  pending_.store(false, std::memory_order_release);
 }
 
 }  // namespace instar::broker

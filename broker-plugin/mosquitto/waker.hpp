@@ -1,9 +1,13 @@
 // Wakes the broker's main loop from another thread, so that what has become durable is acknowledged at once and not when the
 // loop's 100 ms have passed. A signal with an empty handler, sent to the main thread, ends its epoll_wait.
+//
+// A signal that arrives between the loop's last look at the store and its epoll_wait ends nothing. So a timer sends it again
+// every millisecond until the loop has looked.
 #pragma once
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include <atomic>
 #include <memory>
@@ -23,12 +27,14 @@ class Waker {
   // Any thread. Many calls before the next awake() send one signal.
   void wake() noexcept;
   // The woken thread, before it looks for work.
-  void awake() noexcept { pending_.store(false, std::memory_order_release); }
+  void awake() noexcept;
 
  private:
-  Waker(pthread_t thread, int signal, const struct sigaction& before) : thread_(thread), signal_(signal), before_(before) {}
+  Waker(pthread_t thread, int signal, timer_t again, const struct sigaction& before)
+      : thread_(thread), signal_(signal), again_(again), before_(before) {}
   pthread_t thread_;
   int signal_;
+  timer_t again_;
   struct sigaction before_;
   std::atomic<bool> pending_{false};
 };

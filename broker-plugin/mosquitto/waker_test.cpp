@@ -31,6 +31,25 @@ TEST(Waker, EndsAWaitOfTheThreadThatInstalledIt) {
   EXPECT_EQ(error, EINTR);
 }
 
+TEST(Waker, EndsAWaitThatBeginsAfterTheSignalHasCome) {
+  auto waker = Waker::install();
+  ASSERT_TRUE(waker.has_value());
+  (*waker)->wake();
+  EXPECT_EQ(::poll(nullptr, 0, 60'000), -1);
+  EXPECT_EQ(errno, EINTR);
+  (*waker)->awake();
+  (*waker)->wake();
+  EXPECT_EQ(::poll(nullptr, 0, 60'000), -1);
+}
+
+TEST(Waker, IsQuietOnceItHasBeenHeard) {
+  auto waker = Waker::install();
+  ASSERT_TRUE(waker.has_value());
+  (*waker)->wake();
+  (*waker)->awake();
+  EXPECT_EQ(::poll(nullptr, 0, 20), 0);
+}
+
 volatile sig_atomic_t foreign_count = 0;
 void foreign(int) {
   foreign_count = foreign_count + 1;

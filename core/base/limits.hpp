@@ -85,7 +85,10 @@ inline constexpr std::int64_t kGateRefreshMs = 6 * 3'600 * 1'000;
 // --- device --------------------------------------------------------------------------------------
 inline constexpr std::size_t kPendingReportsMax = 256;
 inline constexpr std::size_t kFailedReleasesMax = 32;
-// Starts of an uncommitted revision (boots and client restarts) before the device goes back.
+// Boots with an uncommitted revision before the device goes back: a release that makes the machine reboot must not do so for ever.
 inline constexpr std::uint32_t kTryStartsMax = 3;
+// Restarts of the client alone, within one boot, before it goes back. Containers outlive them, so each says little about the release;
+// that they never end says that no verdict will come.
+inline constexpr std::uint32_t kTryClientStartsMax = 64;
 
 }  // namespace instar::limits

@@ -287,6 +287,7 @@ std::optional<MonotonicMs> Engine::next_deadline() const {
   take(reporter_.next_deadline());
   take(retry_at_);
   take(fetch_after_);
+  take(session_.quiet_deadline());
   take(session_.stall_deadline());
   take(ensure_at_);
   take(switch_back_at_);

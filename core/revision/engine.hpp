@@ -146,6 +146,7 @@ class Engine {
 
   // --- trial.cpp
   void start_try(bool again);
+  [[nodiscard]] bool count_start() noexcept;
   void emit_try();
   void on(const TryStarted& event);
   void on(const TryFailed& event);

@@ -9,6 +9,8 @@ namespace instar::revision {
 namespace {
 
 constexpr std::int64_t kStallMsMin = 5'000;
+// Long beside the pause between two pieces of a link that carries them at all well, short beside a stall.
+constexpr std::int64_t kQuietMs = 1'000;
 // A rate that is a tenth higher is a gain, less is noise.
 constexpr std::uint64_t kGainPercent = 110;
 
@@ -136,11 +138,15 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
   // The broker lets only so many pieces be out, however small they are. Half of the window is half of what it knows: one that has
   // grown since would never be half full.
   if (!queue_.empty() && (received_ - credited_ >= told_window_ / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
-    credited_ = received_;
-    pieces_ = 0;
-    out.push_back(credit());
+    return_credit(out);
   }
   return Taken::next;
+}
+
+void FetchSession::return_credit(std::vector<wire::Fetch>& out) {
+  credited_ = received_;
+  pieces_ = 0;
+  out.push_back(credit());
 }
 
 void FetchSession::measure(MonotonicMs now) noexcept {
@@ -157,6 +163,17 @@ std::optional<WantedChunk> FetchSession::half() const {
 std::optional<MonotonicMs> FetchSession::stall_deadline() const noexcept {
   if (!open_ || queue_.empty()) return std::nullopt;
   return progress_ + std::max(kStallMsMin, 4 * window_.window_ms());
+}
+
+std::optional<MonotonicMs> FetchSession::quiet_deadline() const noexcept {
+  if (!open_ || queue_.empty() || received_ == credited_) return std::nullopt;
+  return progress_ + kQuietMs;
+}
+
+void FetchSession::credit_if_quiet(MonotonicMs now, std::vector<wire::Fetch>& out) {
+  const auto deadline = quiet_deadline();
+  if (!deadline || now < *deadline) return;
+  return_credit(out);
 }
 
 bool FetchSession::is_stalled(MonotonicMs now) const noexcept {

@@ -78,11 +78,15 @@ class FetchSession {
   // Nothing came for max(5 s, 4 × the time of a window).
   [[nodiscard]] bool is_stalled(MonotonicMs now) const noexcept;
   [[nodiscard]] std::optional<MonotonicMs> stall_deadline() const noexcept;
+  // Bytes came, fewer than half a window, and then nothing: the broker may know a smaller window than ours and wait for credit.
+  void credit_if_quiet(MonotonicMs now, std::vector<wire::Fetch>& out);
+  [[nodiscard]] std::optional<MonotonicMs> quiet_deadline() const noexcept;
   void note_stalled() noexcept { window_.stalled(); }
   [[nodiscard]] const WindowControl& window() const noexcept { return window_; }
 
  private:
   void request(MonotonicMs now, std::vector<wire::Fetch>& out);
+  void return_credit(std::vector<wire::Fetch>& out);
   void measure(MonotonicMs now) noexcept;
   [[nodiscard]] wire::Fetch credit();
   [[nodiscard]] std::uint32_t piece_bytes() const noexcept;

@@ -167,6 +167,22 @@ TEST_F(FetchSessionTest, ReturnsNoCreditWhenNothingMoreIsToCome) {
   EXPECT_TRUE(out.empty());
 }
 
+TEST_F(FetchSessionTest, ReturnsCreditOnceWhenABrokerWithASmallerWindowFallsQuiet) {
+  open({{0, 40'000, 0}});
+  EXPECT_EQ(session.take(piece(1, 0, 0, 8'000), kStart, out), FetchSession::Taken::next);
+  out.clear();
+  session.credit_if_quiet(kStart + 999, out);
+  EXPECT_TRUE(out.empty()) << "more may be on its way";
+  ASSERT_EQ(session.quiet_deadline(), kStart + 1'000);
+  session.credit_if_quiet(kStart + 1'000, out);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(out[0].received_bytes, 8'000u);
+  EXPECT_FALSE(out[0].pack.has_value());
+  session.credit_if_quiet(kStart + 4'000, out);
+  EXPECT_EQ(out.size(), 1u) << "said already";
+  EXPECT_FALSE(session.quiet_deadline().has_value());
+}
+
 TEST_F(FetchSessionTest, SilenceIsAStallAfterFiveSeconds) {
   open({{0, 100, 0}});
   EXPECT_FALSE(session.is_stalled(kStart + 4'999));

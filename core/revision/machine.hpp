@@ -33,6 +33,8 @@ struct DeviceFacts {
   std::string kernel;
   std::string client_version;
   std::uint64_t memory_bytes = 0;
+  // Names the boot of the machine, the same for each start of the client in it; 0 = not known, each start then counts as a boot.
+  std::uint64_t machine_boot = 0;
   bool metered = false;
   std::vector<std::string> lxc_keys_allowed;  // beyond the safe list
   bool devices_allowed = false;               // device nodes in trees

@@ -97,7 +97,66 @@ TEST(Restart, ManyPowerCutsInOneTryGoBack) {
   rig.run(1'000);
   EXPECT_EQ(rig.running, 1u);
   EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
-  EXPECT_THAT(rig.applied.back().reason, testing::HasSubstr("started 3 times"));
+  EXPECT_THAT(rig.applied.back().reason, testing::HasSubstr("booted 3 times"));
+}
+
+TEST(Restart, ClientsThatAreKilledAgainAndAgainInOneBootDoNotCondemnARelease) {
+  Rig rig;
+  rig.facts.machine_boot = 7;
+  rig.boot();
+  rig.connect();
+  rig.publish(rig.release(1));
+  rig.run(10'000);
+  rig.publish(rig.release(2));
+  rig.run(1'000);
+  ASSERT_EQ(rig.phase(), "trying");
+  for (std::uint32_t i = 0; i < limits::kTryClientStartsMax; ++i) {
+    rig.power_cut();
+    rig.settle();
+    ASSERT_EQ(rig.phase(), "trying") << "restart " << i + 1;
+  }
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+}
+
+TEST(Restart, AClientThatNeverStaysUpGoesBackInTheEnd) {
+  Rig rig;
+  rig.facts.machine_boot = 7;
+  rig.boot();
+  rig.connect();
+  rig.publish(rig.release(1));
+  rig.run(10'000);
+  rig.publish(rig.release(2));
+  rig.run(1'000);
+  ASSERT_EQ(rig.phase(), "trying");
+  for (std::uint32_t i = 0; i <= limits::kTryClientStartsMax; ++i) {
+    rig.power_cut();
+    rig.settle();
+  }
+  rig.run(1'000);
+  EXPECT_EQ(rig.running, 1u);
+  EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
+  EXPECT_THAT(rig.applied.back().reason, testing::HasSubstr("restarted 65 times"));
+}
+
+TEST(Restart, BootsCountAlthoughTheClientKnowsThemApart) {
+  Rig rig;
+  rig.facts.machine_boot = 7;
+  rig.boot();
+  rig.connect();
+  rig.publish(rig.release(1));
+  rig.run(10'000);
+  rig.publish(rig.release(2));
+  rig.run(1'000);
+  ASSERT_EQ(rig.phase(), "trying");
+  for (std::uint32_t i = 0; i < limits::kTryStartsMax; ++i) {
+    ++rig.facts.machine_boot;
+    rig.power_cut();
+    rig.settle();
+  }
+  rig.run(1'000);
+  EXPECT_EQ(rig.running, 1u);
+  EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
 }
 
 TEST(Restart, ATryGoesOnAfterOneRestart) {

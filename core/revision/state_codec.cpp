@@ -119,6 +119,8 @@ void unpack_attempt(const fb::DeviceState& in, DeviceState& out) {
   out.attempt_first = in.attempt_first();
   out.retry_epoch = in.retry_epoch();
   out.starts = in.starts();
+  out.machine_boot = in.machine_boot();
+  out.client_starts = in.client_starts();
   out.reachable_before = in.reachable_before();
   out.verdict_code = static_cast<Code>(in.verdict_code());
   out.verdict_reason = from_fb(in.verdict_reason());
@@ -179,7 +181,8 @@ Bytes encode_state(const DeviceState& state) {
       previous_manifest, candidate_manifest, state.attempt, state.attempt_first, state.retry_epoch, state.starts, state.reachable_before,
       static_cast<std::uint16_t>(state.verdict_code), reason, state.bytes_planned, state.planned_exact, state.bytes_fetched,
       state.bytes_full, state.pack_kind, state.highest_sequence, static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates,
-      refused, pending, state.last_report, state.acked_report, state.boot, state.next_revision, revisions, packs);
+      refused, pending, state.last_report, state.acked_report, state.boot, state.next_revision, revisions, packs, state.machine_boot,
+      state.client_starts);
   fb::FinishDeviceStateBuffer(builder, table);
   Bytes out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
   const auto checksum = trust::digest(out);

@@ -63,6 +63,8 @@ struct DeviceState {
   std::uint32_t attempt_first = 0;
   std::uint32_t retry_epoch = 0;
   std::uint32_t starts = 0;
+  std::uint64_t machine_boot = 0;
+  std::uint32_t client_starts = 0;
   bool reachable_before = false;
   Code verdict_code = Code::ok;
   std::string verdict_reason;

@@ -301,6 +301,9 @@ void Engine::on(const ChunkRefused& event) {
 
 void Engine::check_stall() {
   if (state_.phase != Phase::fetching) return;
+  std::vector<wire::Fetch> fetches;
+  session_.credit_if_quiet(now_.monotonic, fetches);
+  send(fetches);
   if (session_.is_stalled(now_.monotonic)) {
     log(6, "no chunk came for a while: asking anew for what is missing");
     session_.note_stalled();

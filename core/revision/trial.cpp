@@ -27,16 +27,28 @@ bool Engine::release_differs() const {
   return !current_ || !std::ranges::equal(candidate_->containers, current_->containers, is_same);
 }
 
+// False when too many starts have gone by without a verdict.
+bool Engine::count_start() noexcept {
+  const bool same_boot = facts_.machine_boot != 0 && facts_.machine_boot == state_.machine_boot;
+  if (same_boot) return ++state_.client_starts <= limits::kTryClientStartsMax;
+  if (state_.starts >= limits::kTryStartsMax) return false;
+  ++state_.starts;
+  state_.client_starts = 0;
+  return true;
+}
+
 void Engine::start_try(bool again) {
   if (!again) {
     enter(Trigger::staged);
-    state_.starts = 0;
+    state_.starts = 1;
+    state_.client_starts = 0;
     state_.reachable_before = connected_;
-  } else if (state_.starts >= limits::kTryStartsMax) {
+  } else if (!count_start()) {
     return roll_back(Trigger::starts_spent, Code::unhealthy,
-                     "the device client or the device was started " + std::to_string(state_.starts) + " times before a verdict");
+                     "there was no verdict before the device was booted " + std::to_string(state_.starts) +
+                         " times and its client restarted " + std::to_string(state_.client_starts) + " times since");
   }
-  ++state_.starts;
+  state_.machine_boot = facts_.machine_boot;
   dirty_ = true;
   judge_.reset();
   if (!again) report(about_candidate(wire::Step::trying, Code::ok, ""));

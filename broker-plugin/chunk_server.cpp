@@ -34,7 +34,7 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
   auto found = sessions_.find(device);
   if (found == sessions_.end()) {
     // Only returns credit of a session that is not known here: nothing to do, and nothing to remember.
-    if (!fetch.pack.has_value()) return;
+    if (!fetch.pack.has_value()) return tell_position(device, fetch.session, nullptr);
     found = sessions_.try_emplace(device).first;
     begin(found->second, fetch, now);
   } else if (fetch.session > found->second.number) {
@@ -47,7 +47,9 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
   session.window = std::min(fetch.window_bytes, options_.window_bytes_max);
   session.piece_bytes_max = std::clamp(fetch.piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax);
   if (fetch.rollout != 0) session.rollout = fetch.rollout;
+  const bool asks_where = !fetch.pack.has_value() && fetch.received_bytes == session.received;
   take_credit(session, fetch.received_bytes);
+  if (asks_where) tell_position(device, session.number, &session);
   if (fetch.pack.has_value()) add_ranges(device, session, fetch);
   if (!session.wanted.empty()) wake(device);
   pump();
@@ -211,6 +213,17 @@ void ChunkServer::fault(const DeviceId& device, const Session& session, std::uin
   piece.session = session.number;
   piece.ordinal = ordinal;
   piece.fault = fault;
+  send_(device, piece);
+}
+
+// A device that hears nothing asks: behind all that is on its way, this says whether anything was lost.
+void ChunkServer::tell_position(const DeviceId& device, std::uint32_t number, const Session* session) {
+  wire::ChunkPiece piece;
+  piece.session = number;
+  piece.fault = wire::ChunkFault::position;
+  const bool more = session != nullptr && !session->wanted.empty();
+  piece.ordinal = more ? session->wanted.front().first : wire::kNoOrdinal;
+  piece.offset = more ? session->wanted.front().offset : 0;
   send_(device, piece);
 }
 

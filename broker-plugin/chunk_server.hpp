@@ -104,6 +104,7 @@ class ChunkServer {
   void release(Session& session);
   void add_ranges(const DeviceId& device, Session& session, const wire::Fetch& fetch);
   void fault(const DeviceId& device, const Session& session, std::uint32_t ordinal, wire::ChunkFault fault);
+  void tell_position(const DeviceId& device, std::uint32_t number, const Session* session);
   void fail_pack(const DeviceId& device, Session& session, wire::ChunkFault fault);
   void advance(Session& session, std::uint32_t chunk_bytes, std::uint32_t sent);
   void wake(const DeviceId& device);

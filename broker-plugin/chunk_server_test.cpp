@@ -95,6 +95,35 @@ TEST(ChunkServer, SendsWhatWasAskedForInOrder) {
   EXPECT_EQ(rig.accounted, 110'000U);
 }
 
+TEST(ChunkServer, SaysWhereItStandsToADeviceThatBringsNoCredit) {
+  ServerRig rig;
+  const auto pack = make_test_pack(1);
+  rig.add(pack);
+  rig.ask("a", pack, 1, 8'192, {{1, 2, 0}}, 0, 4'096);
+  const auto sent = rig.bytes("a");
+  ASSERT_EQ(sent, 8'192U);
+  rig.credit("a", 1, 0, 8'192, 4'096);
+  EXPECT_EQ(rig.bytes("a"), sent) << "a question is no credit";
+  const auto& answer = rig.pieces("a").back();
+  EXPECT_EQ(answer.fault, wire::ChunkFault::position);
+  EXPECT_EQ(answer.session, 1U);
+  EXPECT_EQ(answer.ordinal, 1U);
+  EXPECT_EQ(answer.offset, 8'192U);
+  rig.credit("a", 1, 4'096, 8'192, 4'096);
+  EXPECT_EQ(rig.pieces("a").back().fault, wire::ChunkFault::none) << "credit is answered with bytes alone";
+  EXPECT_EQ(rig.accounted, rig.bytes("a"));
+}
+
+TEST(ChunkServer, HasNothingMoreForASessionThatItDoesNotKnow) {
+  ServerRig rig;
+  rig.credit("a", 9, 0, 8'192);
+  ASSERT_EQ(rig.pieces("a").size(), 1U);
+  EXPECT_EQ(rig.pieces("a")[0].fault, wire::ChunkFault::position);
+  EXPECT_EQ(rig.pieces("a")[0].session, 9U);
+  EXPECT_EQ(rig.pieces("a")[0].ordinal, wire::kNoOrdinal);
+  EXPECT_EQ(rig.server.session_count(), 0U);
+}
+
 TEST(ChunkServer, NeverExceedsTheWindowWhateverTheCredit) {
   std::mt19937 engine(7);
   const auto random = [&] { return static_cast<std::uint32_t>(engine()); };

@@ -110,6 +110,7 @@ void Engine::on(const Connected& event) {
     emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_report), std::move(envelope), 1, false});
   }
   close_session();
+  session_.note_new_link();
   fetch_after_.reset();
   advance();
   judge();

@@ -8,7 +8,11 @@
 namespace instar::revision {
 namespace {
 
-constexpr std::int64_t kStallMsMin = 5'000;
+// The link's own losses are TCP's to mend, and a new connection opens a new session by itself. What is left to notice is a broker that
+// has dropped pieces: rare, so patience costs little, while a session given up too soon wastes all that is under way.
+constexpr std::int64_t kStallMsMin = 15'000;
+// Unanswered questions after which a session is given up: a minute of silence at least.
+constexpr std::uint32_t kQuestionsMax = 3;
 // Long beside the pause between two pieces of a link that carries them at all well, short beside a stall.
 constexpr std::int64_t kQuietMs = 1'000;
 // A rate that is a tenth higher is a gain, less is noise.
@@ -42,6 +46,12 @@ void WindowControl::stalled() noexcept {
   best_rate_ = 0;
 }
 
+void WindowControl::forget() noexcept {
+  bytes_ = std::min(kStartBytes, bytes_max_);
+  window_ms_ = 0;
+  best_rate_ = 0;
+}
+
 FetchSession::FetchSession(std::uint32_t window_bytes_max, std::uint32_t piece_bytes_max)
     : window_(window_bytes_max), piece_bytes_max_(std::clamp(piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax)) {}
 
@@ -64,6 +74,7 @@ void FetchSession::open(std::uint32_t id, const Hash256& pack, std::uint64_t rol
                         MonotonicMs now, std::vector<wire::Fetch>& out) {
   INSTAR_ASSERT(!chunks.empty());
   open_ = true;
+  questions_ = 0;
   id_ = id;
   pack_ = pack;
   rollout_ = rollout;
@@ -110,6 +121,7 @@ void FetchSession::request(MonotonicMs now, std::vector<wire::Fetch>& out) {
   }
   if (ranges.empty()) return;
   if (was_empty) progress_ = now;
+  asked_last_ = false;
   auto fetch = credit();
   fetch.pack = pack_;
   fetch.ranges = std::move(ranges);
@@ -120,7 +132,9 @@ void FetchSession::request(MonotonicMs now, std::vector<wire::Fetch>& out) {
 
 FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicMs now, std::vector<wire::Fetch>& out) {
   if (!open_ || piece.session != id_) return Taken::foreign;
+  if (piece.fault == wire::ChunkFault::position) return hear_position(piece, now);
   if (piece.fault != wire::ChunkFault::none) return Taken::fault;
+  questions_ = 0;
   received_ += piece.data.size();
   if (queue_.empty()) return Taken::gap;
   auto& front = queue_.front().chunk;
@@ -141,6 +155,24 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
     return_credit(out);
   }
   return Taken::next;
+}
+
+FetchSession::Taken FetchSession::hear_position(const wire::ChunkPiece& piece, MonotonicMs now) {
+  questions_ = 0;
+  progress_ = now;
+  // An answer from before the last request does not know of it.
+  if (!asked_last_ || queue_.empty()) return Taken::alive;
+  const auto& front = queue_.front().chunk;
+  return piece.ordinal == front.ordinal && piece.offset == front.offset ? Taken::alive : Taken::gap;
+}
+
+bool FetchSession::ask_position(MonotonicMs now, std::vector<wire::Fetch>& out) {
+  if (questions_ >= kQuestionsMax) return false;
+  ++questions_;
+  asked_last_ = true;
+  progress_ = now;
+  out.push_back(credit());
+  return true;
 }
 
 void FetchSession::return_credit(std::vector<wire::Fetch>& out) {

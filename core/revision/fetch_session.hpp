@@ -20,13 +20,14 @@ struct WantedChunk {
   std::uint32_t offset = 0;  // bytes of it that are held already
 };
 
-// How many bytes may be in flight: learnt from the link, kept from one session to the next.
+// How many bytes may be in flight: learnt from the link, kept from one session to the next of a connection.
 //
 // A window is measured from the moment it was granted until its bytes are there. While a larger window brings a higher rate it
 // doubles; a window that takes longer than kWindowMsMax holds up the device's own messages behind it and is halved.
 class WindowControl {
  public:
-  static constexpr std::uint32_t kStartBytes = 64 * 1024;
+  // A window is sent in four pieces: 4 KiB take 4 s at 8 kbit/s, well before that counts as a stall. Faster links double it soon.
+  static constexpr std::uint32_t kStartBytes = 16 * 1024;
   static constexpr std::uint32_t kMinBytes = 8 * 1024;
   // Two seconds of queue is what a telemetry message may wait behind our bytes.
   static constexpr std::int64_t kWindowMsMax = 2'000;
@@ -39,6 +40,8 @@ class WindowControl {
   void measured(std::uint64_t bytes, std::int64_t ms) noexcept;
   // The link gave nothing for too long.
   void stalled() noexcept;
+  // A new connection: the link may be another one.
+  void forget() noexcept;
 
  private:
   std::uint32_t bytes_max_;
@@ -62,6 +65,7 @@ class FetchSession {
     foreign,  // of another session: counted by the caller, not used
     next,     // the bytes that were to come; hand them on
     gap,      // something between is lost: open a new session
+    alive,    // nothing new, and nothing is lost: more is on its way
     fault,    // the broker cannot serve it: see the piece
   };
   // Looks at a piece, and appends a return of credit when half a window has come, by bytes or by pieces.
@@ -75,13 +79,19 @@ class FetchSession {
   [[nodiscard]] bool is_complete() const noexcept { return queue_.empty() && later_.empty(); }
   // The chunk that is half there, if one is.
   [[nodiscard]] std::optional<WantedChunk> half() const;
-  // Nothing came for max(5 s, 4 × the time of a window).
+  // Nothing came for max(15 s, 4 × the time of a window), nor an answer to the question where the broker stands.
   [[nodiscard]] bool is_stalled(MonotonicMs now) const noexcept;
   [[nodiscard]] std::optional<MonotonicMs> stall_deadline() const noexcept;
   // Bytes came, fewer than half a window, and then nothing: the broker may know a smaller window than ours and wait for credit.
   void credit_if_quiet(MonotonicMs now, std::vector<wire::Fetch>& out);
   [[nodiscard]] std::optional<MonotonicMs> quiet_deadline() const noexcept;
+  // Bytes of an earlier session came: of no use, but the link carries, and ours are behind them.
+  void note_alive(MonotonicMs now) noexcept { progress_ = now; }
+  // After a stall: asks the broker where it stands. Its answer comes behind all that is on the way, so a link that is only slow is
+  // told from pieces that are lost. False: asked often enough in vain, give the session up.
+  [[nodiscard]] bool ask_position(MonotonicMs now, std::vector<wire::Fetch>& out);
   void note_stalled() noexcept { window_.stalled(); }
+  void note_new_link() noexcept { window_.forget(); }
   [[nodiscard]] const WindowControl& window() const noexcept { return window_; }
 
  private:
@@ -90,6 +100,7 @@ class FetchSession {
   void measure(MonotonicMs now) noexcept;
   [[nodiscard]] wire::Fetch credit();
   [[nodiscard]] std::uint32_t piece_bytes() const noexcept;
+  [[nodiscard]] Taken hear_position(const wire::ChunkPiece& piece, MonotonicMs now);
 
   WindowControl window_;
   std::uint32_t piece_bytes_max_;
@@ -108,6 +119,8 @@ class FetchSession {
   std::uint64_t credited_ = 0;
   std::uint32_t told_window_ = 0;  // as the broker knows it: the one that was sent last
   std::uint32_t pieces_ = 0;       // since the last return of credit
+  std::uint32_t questions_ = 0;    // where the broker stands, since the last sign of it
+  bool asked_last_ = false;        // nothing was requested after the last question
   std::uint64_t mark_bytes_ = 0;   // where the present measurement began
   MonotonicMs mark_time_;
   MonotonicMs progress_;

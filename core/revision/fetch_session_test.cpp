@@ -31,7 +31,7 @@ TEST_F(FetchSessionTest, AsksForNeighboursInOneRange) {
   EXPECT_EQ(out[0].pack, kPack);
   EXPECT_EQ(out[0].rollout, 77u);
   EXPECT_EQ(out[0].window_bytes, WindowControl::kStartBytes);
-  EXPECT_EQ(out[0].piece_bytes_max, 16u * 1024) << "a quarter of the window";
+  EXPECT_EQ(out[0].piece_bytes_max, 4u * 1024) << "a quarter of the window";
   ASSERT_EQ(out[0].ranges.size(), 2u);
   EXPECT_EQ(out[0].ranges[0].first, 3u);
   EXPECT_EQ(out[0].ranges[0].count, 3u);
@@ -95,12 +95,58 @@ TEST_F(FetchSessionTest, KnowsItsOwnPieces) {
 TEST_F(FetchSessionTest, ReturnsCreditAtHalfAWindow) {
   open({{0, 200'000, 0}});
   out.clear();
-  EXPECT_EQ(session.take(piece(1, 0, 0, 16'384), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 0, 4'096), kStart, out), FetchSession::Taken::next);
   EXPECT_TRUE(out.empty());
-  EXPECT_EQ(session.take(piece(1, 0, 16'384, 16'384), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 4'096, 4'096), kStart, out), FetchSession::Taken::next);
   ASSERT_EQ(out.size(), 1u);
   EXPECT_FALSE(out[0].pack.has_value());
-  EXPECT_EQ(out[0].received_bytes, 32'768u);
+  EXPECT_EQ(out[0].received_bytes, 8'192u);
+}
+
+wire::ChunkPiece position(std::uint32_t session, std::uint32_t ordinal, std::uint32_t offset) {
+  return {session, ordinal, offset, {}, wire::ChunkFault::position};
+}
+
+TEST_F(FetchSessionTest, ASlowLinkIsToldFromALossByAskingTheBroker) {
+  open({{0, 100, 0}, {1, 100, 0}});
+  EXPECT_EQ(session.take(piece(1, 0, 0, 60), kStart, out), FetchSession::Taken::next);
+  out.clear();
+  ASSERT_TRUE(session.is_stalled(kStart + 15'000));
+  EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_FALSE(out[0].pack.has_value());
+  EXPECT_EQ(out[0].received_bytes, 60u);
+  EXPECT_FALSE(session.is_stalled(kStart + 29'999)) << "the answer has time";
+  // What was on the way comes before the answer.
+  EXPECT_EQ(session.take(piece(1, 0, 60, 40), kStart + 20'000, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(position(1, 1, 0), kStart + 20'000, out), FetchSession::Taken::alive);
+  EXPECT_EQ(session.take(piece(1, 1, 0, 100), kStart + 21'000, out), FetchSession::Taken::next);
+  EXPECT_TRUE(session.is_complete());
+}
+
+TEST_F(FetchSessionTest, ABrokerThatStandsElsewhereHasLostPieces) {
+  open({{0, 100, 0}, {1, 100, 0}});
+  EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
+  EXPECT_EQ(session.take(position(1, 1, 0), kStart + 15'100, out), FetchSession::Taken::gap);
+  open({{0, 100, 0}}, 2);
+  EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
+  EXPECT_EQ(session.take(position(2, wire::kNoOrdinal, 0), kStart + 15'100, out), FetchSession::Taken::gap) << "it has sent all";
+}
+
+TEST_F(FetchSessionTest, AnAnswerFromBeforeALaterRequestProvesNothing) {
+  open({{0, 100, 0}});
+  EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
+  EXPECT_EQ(session.take(piece(1, 0, 0, 100), kStart + 15'050, out), FetchSession::Taken::next);
+  session.add({{5, 10, 0}}, kStart + 15'060, out);
+  EXPECT_EQ(session.take(position(1, wire::kNoOrdinal, 0), kStart + 15'100, out), FetchSession::Taken::alive);
+}
+
+TEST_F(FetchSessionTest, GivesUpABrokerThatDoesNotAnswer) {
+  open({{0, 100, 0}});
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(session.ask_position(kStart, out));
+  EXPECT_FALSE(session.ask_position(kStart, out));
+  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kStart, out), FetchSession::Taken::next);
+  EXPECT_TRUE(session.ask_position(kStart, out)) << "it is there after all";
 }
 
 // A broker that holds to the last window it was told and never cuts a piece while something is out: the two must not wait for
@@ -183,14 +229,22 @@ TEST_F(FetchSessionTest, ReturnsCreditOnceWhenABrokerWithASmallerWindowFallsQuie
   EXPECT_FALSE(session.quiet_deadline().has_value());
 }
 
-TEST_F(FetchSessionTest, SilenceIsAStallAfterFiveSeconds) {
+TEST_F(FetchSessionTest, SilenceIsAStallAfterFifteenSeconds) {
   open({{0, 100, 0}});
-  EXPECT_FALSE(session.is_stalled(kStart + 4'999));
-  EXPECT_TRUE(session.is_stalled(kStart + 5'000));
-  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kStart + 4'000, out), FetchSession::Taken::next);
-  EXPECT_FALSE(session.is_stalled(kStart + 8'999));
-  EXPECT_EQ(session.take(piece(1, 0, 50, 50), kStart + 8'000, out), FetchSession::Taken::next);
-  EXPECT_FALSE(session.is_stalled(kStart + 60'000)) << "nothing is waited for";
+  EXPECT_FALSE(session.is_stalled(kStart + 14'999));
+  EXPECT_TRUE(session.is_stalled(kStart + 15'000));
+  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kStart + 14'000, out), FetchSession::Taken::next);
+  EXPECT_FALSE(session.is_stalled(kStart + 28'999));
+  EXPECT_EQ(session.take(piece(1, 0, 50, 50), kStart + 28'000, out), FetchSession::Taken::next);
+  EXPECT_FALSE(session.is_stalled(kStart + 90'000)) << "nothing is waited for";
+}
+
+TEST_F(FetchSessionTest, BytesOfAnEarlierSessionSayThatTheLinkCarries) {
+  open({{0, 100, 0}}, 2);
+  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kStart + 14'000, out), FetchSession::Taken::foreign);
+  session.note_alive(kStart + 14'000);
+  EXPECT_FALSE(session.is_stalled(kStart + 28'999));
+  EXPECT_TRUE(session.is_stalled(kStart + 29'000));
 }
 
 TEST_F(FetchSessionTest, AddsToWhatIsUnderWay) {
@@ -206,8 +260,12 @@ TEST_F(FetchSessionTest, AddsToWhatIsUnderWay) {
 
 TEST(WindowControl, GrowsWhileTheRateDoes) {
   WindowControl window(256 * 1024);
+  EXPECT_EQ(window.bytes(), 16u * 1024);
+  window.measured(16 * 1024, 200);  // latency bound: 200 ms whatever the window
+  EXPECT_EQ(window.bytes(), 32u * 1024);
+  window.measured(32 * 1024, 200);
   EXPECT_EQ(window.bytes(), 64u * 1024);
-  window.measured(64 * 1024, 200);  // latency bound: 200 ms whatever the window
+  window.measured(64 * 1024, 200);
   EXPECT_EQ(window.bytes(), 128u * 1024);
   window.measured(128 * 1024, 210);
   EXPECT_EQ(window.bytes(), 256u * 1024);
@@ -217,10 +275,10 @@ TEST(WindowControl, GrowsWhileTheRateDoes) {
 
 TEST(WindowControl, StopsWhereALargerOneBringsNothing) {
   WindowControl window(512 * 1024);
-  window.measured(64 * 1024, 500);
-  EXPECT_EQ(window.bytes(), 128u * 1024);
-  window.measured(128 * 1024, 1'000);  // the same rate: the link is full
-  EXPECT_EQ(window.bytes(), 128u * 1024);
+  window.measured(16 * 1024, 500);
+  EXPECT_EQ(window.bytes(), 32u * 1024);
+  window.measured(32 * 1024, 1'000);  // the same rate: the link is full
+  EXPECT_EQ(window.bytes(), 32u * 1024);
 }
 
 TEST(WindowControl, ShrinksOnASlowLinkUntilTelemetryGetsThrough) {

@@ -362,7 +362,9 @@ class Rig {
   // Pieces of what is asked for; no more than the window ahead of what was received.
   void serve(const wire::Fetch& fetch) {
     if (fetch.session < serving_.session) return;
-    if (fetch.session > serving_.session) serving_ = Serving{fetch.session, {}, {}, 0};
+    if (fetch.session > serving_.session) serving_ = Serving{fetch.session, {}, {}, 0, 0};
+    if (!fetch.pack && fetch.received_bytes == serving_.received) tell_position();
+    serving_.received = fetch.received_bytes;
     if (fetch.pack) {
       serving_.pack = *fetch.pack;
       serving_.ranges.insert(serving_.ranges.end(), fetch.ranges.begin(), fetch.ranges.end());
@@ -387,6 +389,15 @@ class Rig {
   }
 
  private:
+  void tell_position() {
+    wire::ChunkPiece piece{serving_.session, wire::kNoOrdinal, 0, {}, wire::ChunkFault::position};
+    if (!serving_.ranges.empty()) {
+      piece.ordinal = serving_.ranges.front().first;
+      piece.offset = serving_.ranges.front().offset;
+    }
+    queue_.emplace_back(MessageArrived{topics.device(facts.device, wire::TopicKind::device_chunk), wire::encode(piece)});
+  }
+
   void tell_wants(std::uint32_t revision, const Hash256& pack, bool head_only) {
     const auto& stored = packs[pack];
     StagingWants wants{revision, pack, {}, {}, 0, !head_only};
@@ -504,6 +515,7 @@ class Rig {
     Hash256 pack;
     std::vector<wire::ChunkRange> ranges;
     std::uint64_t sent = 0;
+    std::uint64_t received = 0;
   };
   std::deque<Event> queue_;
   std::map<std::pair<Hash256, std::uint32_t>, std::uint32_t> half_;

@@ -264,17 +264,21 @@ TEST_F(MachineTest, ADroppedLinkGoesOnWhereItWas) {
   EXPECT_EQ(rig.applied.back().bytes_fetched, 94'000u);
 }
 
-TEST_F(MachineTest, SilenceOpensANewSessionWithWhatIsMissing) {
+TEST_F(MachineTest, SilenceIsAskedAboutAndThenOpensANewSessionWithWhatIsMissing) {
   rig.serves = false;
   rig.publish(rig.release(1));
-  rig.run(4'000);
+  rig.run(14'000);
   ASSERT_EQ(rig.fetches.size(), 1u);
-  rig.run(2'000);
-  ASSERT_EQ(rig.fetches.size(), 2u);
-  EXPECT_GT(rig.fetches[1].session, rig.fetches[0].session);
-  EXPECT_LT(rig.fetches[1].window_bytes, rig.fetches[0].window_bytes);
+  rig.run(44'000);
+  ASSERT_EQ(rig.fetches.size(), 4u) << "three questions";
+  for (const auto& fetch : rig.fetches) EXPECT_EQ(fetch.session, rig.fetches[0].session);
+  EXPECT_FALSE(rig.fetches[3].pack.has_value());
+  rig.run(4'000);
+  ASSERT_EQ(rig.fetches.size(), 5u);
+  EXPECT_GT(rig.fetches[4].session, rig.fetches[0].session);
+  EXPECT_LT(rig.fetches[4].window_bytes, rig.fetches[0].window_bytes);
   rig.serves = true;
-  rig.run(20'000);
+  rig.run(30'000);
   EXPECT_EQ(rig.running_release(), "r1");
 }
 

@@ -26,6 +26,7 @@ std::string_view fault_text(wire::ChunkFault fault) noexcept {
     case wire::ChunkFault::out_of_range: return "the pack has no such chunk";
     case wire::ChunkFault::over_budget: return "the byte budget is spent";
     case wire::ChunkFault::busy: return "it is busy";
+    case wire::ChunkFault::position: return "it says where it stands";
   }
   return "unknown fault";
 }
@@ -239,7 +240,8 @@ void Engine::on_piece(ByteView payload) {
   if (state_.bytes_fetched - bytes_persisted_ >= kCountBytes) dirty_ = true;
   std::vector<wire::Fetch> fetches;
   switch (session_.take(*piece, now_.monotonic, fetches)) {
-    case FetchSession::Taken::foreign: return;
+    case FetchSession::Taken::foreign: return session_.note_alive(now_.monotonic);
+    case FetchSession::Taken::alive: return;
     case FetchSession::Taken::fault: return on_fault(*piece);
     case FetchSession::Taken::gap: {
       log(6, "pieces of chunk " + std::to_string(piece->ordinal) + " were lost: asking again");
@@ -303,8 +305,10 @@ void Engine::check_stall() {
   if (state_.phase != Phase::fetching) return;
   std::vector<wire::Fetch> fetches;
   session_.credit_if_quiet(now_.monotonic, fetches);
+  const bool stalled = session_.is_stalled(now_.monotonic);
+  const bool asked = stalled && session_.ask_position(now_.monotonic, fetches);
   send(fetches);
-  if (session_.is_stalled(now_.monotonic)) {
+  if (stalled && !asked) {
     log(6, "no chunk came for a while: asking anew for what is missing");
     session_.note_stalled();
     close_session();

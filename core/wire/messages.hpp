@@ -123,7 +123,11 @@ struct Fetch {
   std::uint64_t rollout = 0;
 };
 
-enum class ChunkFault : std::uint8_t { none = 0, unknown_pack = 1, out_of_range = 2, over_budget = 3, busy = 4 };
+// `position` is no fault: it answers a fetch that brings no credit, and says where the broker stands. Since a connection keeps the
+// order, all pieces before that place have arrived when it does, or are lost.
+enum class ChunkFault : std::uint8_t { none = 0, unknown_pack = 1, out_of_range = 2, over_budget = 3, busy = 4, position = 5 };
+// Ordinal of a `position` when no further piece will come.
+inline constexpr std::uint32_t kNoOrdinal = 0xffffffff;
 
 struct ChunkPiece {
   std::uint32_t session = 0;

@@ -88,7 +88,9 @@ TEST(ChunkBroken, IsRefused) {
   EXPECT_BROKEN(piece, decode_chunk_piece, m.offset = 263'168 - 15, kLarge, "chunk: offset");
   EXPECT_BROKEN(piece, decode_chunk_piece, m.offset = UINT32_MAX, kLarge, "chunk: offset");
   EXPECT_BROKEN(piece, decode_chunk_piece, m.fault = ChunkFault::busy, kBad, "chunk: data is there beside a fault");
-  EXPECT_BROKEN(piece, decode_chunk_piece, m.fault = static_cast<ChunkFault>(5), kNewer, "chunk: fault is 5");
+  EXPECT_BROKEN(piece, decode_chunk_piece, m.fault = static_cast<ChunkFault>(6), kNewer, "chunk: fault is 6");
+  EXPECT_BROKEN(piece, decode_chunk_piece, (m.fault = ChunkFault::position), kBad, "chunk: data is there beside a fault");
+  EXPECT_BROKEN(piece, decode_chunk_piece, (m.ordinal = kNoOrdinal), Code::too_large, "ordinal");
 }
 
 TEST(PutBroken, IsRefused) {

@@ -103,6 +103,9 @@ TEST(RoundTrip, LeastOfTheOthers) {
   ChunkPiece fault;
   fault.fault = ChunkFault::busy;
   expect_round_trip(fault, kEncode, decode_chunk_piece);
+  fault.fault = ChunkFault::position;
+  fault.ordinal = kNoOrdinal;
+  expect_round_trip(fault, kEncode, decode_chunk_piece);
   expect_round_trip(Ack{}, kEncode, decode_ack);
   Stored stored;
   stored.pack = examples::hash("p");

@@ -36,9 +36,10 @@ Result<Fetch> read_fetch(const fb::Fetch& from) {
 Result<ChunkPiece> read_piece(const fb::ChunkPiece& from) {
   ChunkPiece piece;
   piece.session = from.session();
-  INSTAR_CHECK(check_range(from.ordinal(), 0, limits::kPackChunksMax - 1, "ordinal"));
+  INSTAR_TRY(piece.fault, read_enum(from.fault(), ChunkFault::position, "fault"));
+  const bool past_all = piece.fault == ChunkFault::position && from.ordinal() == kNoOrdinal;
+  if (!past_all) INSTAR_CHECK(check_range(from.ordinal(), 0, limits::kPackChunksMax - 1, "ordinal"));
   piece.ordinal = from.ordinal();
-  INSTAR_TRY(piece.fault, read_enum(from.fault(), ChunkFault::busy, "fault"));
   const std::size_t size = count_of(from.data());
   const bool fault = piece.fault != ChunkFault::none;
   if (fault && size != 0) return bad_field("data", "is there beside a fault");

@@ -37,6 +37,18 @@ pid_t parent_of(pid_t pid) {
   return -1;
 }
 
+// LXC says RUNNING a moment before the payload is executed; until then init dies with its monitor (PR_SET_PDEATHSIG).
+void wait_for_payload(pid_t pid) {
+  for (int i = 0; i < 2'000; ++i) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
+    std::string line;
+    std::getline(file, line);
+    if (line.starts_with("/bin/payload")) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ADD_FAILURE() << "process " << pid << " does not become the payload";
+}
+
 class LxcTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -249,6 +261,7 @@ TEST_F(LxcTest, AnOrphanOfADeadMonitorIsEndedBeforeTheNextStart) {
   start(manifest);
   const pid_t orphan = init_pid();
   const pid_t monitor = parent_of(orphan);
+  wait_for_payload(orphan);
   ASSERT_GT(monitor, 1);
   ::kill(monitor, SIGKILL);
   while (alive(monitor)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -263,6 +276,7 @@ TEST_F(LxcTest, AnOrphanOfADeadMonitorIsEndedBeforeTheNextStart) {
 
   // The same when it is not wanted any more.
   const pid_t second = init_pid();
+  wait_for_payload(second);
   ::kill(parent_of(second), SIGKILL);
   restart_daemon();
   supervisor->switch_back({1, 0, std::nullopt});

@@ -11,7 +11,7 @@ from harness.site import Site, sent_twice
 WINDOW = 64 * 1024
 RATE = 600_000  # bytes a second, so that a fetch takes some seconds on any machine
 CHANGED = 2_500_000
-KILLS_WHILE_TRYING_MAX = 1  # starts of a try are counted, and the third goes back: as it should
+KILLS_A_ROUND_MAX = 40  # of one device: the test must end, and a client may be killed 64 times in one try before it goes back
 
 
 @pytest.fixture
@@ -45,17 +45,11 @@ def check_end(site, rollout, count, release="2.0"):
 
 
 def torment(device, release, dice, kills):
-    """Kills the client again and again until the release is committed; while it is tried, once only."""
-    trying = 0
-    while True:
+    """Kills the client again and again, whatever it is doing, until the release is committed."""
+    for _ in range(KILLS_A_ROUND_MAX):
         time.sleep(dice.uniform(0.02, 1.2))
-        status = device.status()
-        if (status.get("running") or {}).get("release") == release:
+        if (device.status().get("running") or {}).get("release") == release:
             return
-        if status.get("phase") in ("trying", "committing"):
-            trying += 1
-            if trying > KILLS_WHILE_TRYING_MAX:
-                return
         device.kill()
         kills[device.id] += 1
         device.start()

@@ -14,6 +14,7 @@ class PaperDevice:
         self.key = key or forge.Key.random()
         self.prefix = f"instar/v1/d/{device}"
         self.acked = 0
+        self.positions: list[tuple[int, int, int]] = []
         self.connect(broker, **options)
 
     def connect(self, broker: Broker, **options) -> None:
@@ -62,7 +63,14 @@ class PaperDevice:
         return found
 
     def _piece(self, message: Packet) -> list[dict]:
-        return [forge.unflat("chunk", message.payload)] if message.topic == f"{self.prefix}/chunk" else []
+        """Nothing for other messages, and for the broker's word on where it stands, which goes to `positions`."""
+        if message.topic != f"{self.prefix}/chunk":
+            return []
+        piece = forge.unflat("chunk", message.payload)
+        if piece.get("fault") == "position":
+            self.positions.append((piece["session"], piece["ordinal"], piece.get("offset", 0)))
+            return []
+        return [piece]
 
 
 def size(pieces: list[dict]) -> int:

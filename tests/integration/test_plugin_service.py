@@ -122,6 +122,7 @@ def test_nothing_is_sent_to_a_device_that_has_left(site):
     device.fetch(2, pack, [{"first": 3, "count": 1}], window=32_768)
     pieces = device.pieces(32_768)
     assert {(piece["session"], piece["ordinal"]) for piece in pieces} == {(2, 3)}
+    assert device.positions == [(1, 0xFFFFFFFF, 0)]
     assert site.broker.bytes_sent("paper-1") == sent + size(pieces)
 
 

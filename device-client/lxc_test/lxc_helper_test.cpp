@@ -187,7 +187,7 @@ TEST_F(LxcTest, TellsOfACrash) {
 }
 
 TEST_F(LxcTest, StopsAContainerThatDoesNotWantTo) {
-  start(staged(1, {"/bin/payload", "stubborn"}));
+  start(staged(1, {"/bin/payload", "deaf"}));
   const pid_t pid = init_pid();
   supervisor->switch_back({1, 0, std::nullopt});
   EXPECT_EQ(only<revision::SwitchedBack>(work(1)).revision, 0U);

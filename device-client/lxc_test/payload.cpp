@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const char* const more = argc > 2 ? argv[2] : "";
   if (what == "serve") return serve();
-  if (what == "stubborn") {
+  if (what == "deaf") {
     signal(SIGTERM, SIG_IGN);
     for (;;) pause();
   }

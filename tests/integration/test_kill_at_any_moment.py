@@ -1,8 +1,10 @@
 """kill -9 at random moments of a fetch and switch: all ends on the new release, nothing durable is fetched again, the counts agree."""
 
+import hashlib
 import random
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from harness.process import wait_for
@@ -44,14 +46,38 @@ def check_end(site, rollout, count, release="2.0"):
     assert sum(shown["counts"].values()) == count
 
 
-def torment(device, release, dice, kills):
-    """Kills the client again and again, whatever it is doing, until the release is committed."""
+def head_counts(site):
+    """For each pack that was made, by its id: how many head chunks come before its body (docs/formats/pack.md)."""
+    found = {}
+    for path in Path(site.folder).rglob("*.pack"):
+        pack = path.read_bytes()
+        heads, bodies = (int.from_bytes(pack[at : at + 4], "little") for at in (8, 12))
+        directory = pack[: 80 + 41 * (heads + bodies)]
+        found[hashlib.blake2b(directory, digest_size=32).hexdigest()] = heads
+    return found
+
+
+def durable_bodies(device):
+    """(pack, number in its body) of each chunk that the dead client's bitmaps say is on disk (docs/formats/staging.md)."""
+    found = set()
+    for path in Path(device.state_dir).glob("revisions/*/artifacts/*/bitmap"):
+        bitmap = path.read_bytes()
+        assert bitmap[:5] == b"INBM\x01"
+        pack, bits = bitmap[8:40].hex(), bitmap[40:]
+        found |= {(pack, bit) for bit in range(8 * len(bits)) if bits[bit // 8] >> bit % 8 & 1}
+    return found
+
+
+def torment(device, release, dice, kills, durable):
+    """Kills the client again and again, whatever it is doing, until the release is committed. Notes what was durable at each kill."""
     for _ in range(KILLS_A_ROUND_MAX):
         time.sleep(dice.uniform(0.02, 1.2))
         if (device.status().get("running") or {}).get("release") == release:
             return
         device.kill()
         kills[device.id] += 1
+        held = durable_bodies(device)
+        durable.append((device.id, time.time() * 1000, held))
         device.start()
 
 
@@ -59,20 +85,31 @@ def test_device_killed_twenty_times(site):
     before = install(site, 4)
     dice = random.Random()
     kills = {device.id: 0 for device in site.devices}
+    durable = []
     rounds = 0
     while sum(kills.values()) < 20:
         rounds += 1
         assert rounds <= 5, f"only {kills} kills found something to interrupt"
         release = f"{rounds + 1}.0"
         rollout = site.publish(release, changed_bytes=CHANGED)
-        threads = [threading.Thread(target=torment, args=(device, release, dice, kills)) for device in site.devices]
+        threads = [threading.Thread(target=torment, args=(device, release, dice, kills, durable)) for device in site.devices]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         check_end(site, rollout, 4, release)
-    again = sent_twice(site.broker.transfers()[before:])
-    print("kills", kills, "bytes sent again", again)
+    transfers = site.broker.transfers()[before:]
+    heads = head_counts(site)
+    seen = 0
+    for device_id, since_ms, held in durable:
+        wanted = {(pack, heads[pack] + number) for pack, number in held}
+        sent = [t for t in transfers if t.device == device_id and (t.pack, t.ordinal) in wanted]
+        seen += len({(t.pack, t.ordinal) for t in sent if t.unix_ms <= since_ms})
+        again = [t for t in sent if t.unix_ms > since_ms]
+        assert not again, f"durable before the kill, and fetched again after it: {again[:3]}"
+    assert seen > 0, "no kill found a fetched chunk durable: the test shows nothing"
+    again = sent_twice(transfers)
+    print("kills", kills, "durable chunks at the kills", seen, "bytes sent again", again)
     for device, count in again.items():
         assert count <= kills[device] * WINDOW, f"{device}: {count} bytes again after {kills[device]} kills"
 

@@ -1,0 +1,62 @@
+// Rebuilds the changed contents of a delta pack, one file after the other, in a memory that depends on neither the files nor the tree:
+// the streams' windows, the copy map of the file under way, and a few buffers. docs/formats/delta.md
+//
+// One thread. Bases are read in place through a callback, output goes to a callback as soon as it is known.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/delta/delta_head.hpp"
+
+namespace instar::delta {
+
+// Where the old bytes of a file are.
+enum class BaseKind : std::uint8_t {
+  none = 0,       // nothing is copied
+  same_path = 1,  // the base's file of the same path
+  path = 2,       // the base's file `base_path`
+};
+
+// What comes next in the streams.
+struct FileStart {
+  BaseKind base = BaseKind::none;
+  std::string base_path;
+  // Bytes of the rebuilt file; 0 with is_gzip: known only when it has been made.
+  std::uint64_t size = 0;
+  // Of the base's file, as the pack was made against: a base of another size cannot be used. With is_gzip: of its .gz file.
+  std::uint64_t base_size = 0;
+  bool is_gzip = false;
+};
+
+using WriteOut = std::function<Status(ByteView bytes)>;
+
+class Decoder {
+ public:
+  // `body` reads the body's bytes (streams one after the other, offset 0 = first byte of the control stream); called until the decoder is gone.
+  // Errors: too_large (a window over limits.hpp), malformed.
+  [[nodiscard]] static Result<std::unique_ptr<Decoder>> open(const DeltaHeader& header, ReadAt body);
+  ~Decoder();
+
+  // The next file; nullopt after the last one, when all streams must have ended too. The file before must have ended.
+  // `base_path` is any text up to kPathBytesMax: the caller opens it below the base's root only, and only when it is a regular file there.
+  // Errors: malformed, corrupt, those of `body`.
+  [[nodiscard]] Result<std::optional<FileStart>> next_file();
+  // Rebuilds up to about `bytes_max` bytes of the file under way; true when it has ended. `base` is read at offsets below base_size only;
+  // fewer bytes than asked for is the error `corrupt`. After an error the decoder is of no further use.
+  // Whether the content is what it should be shows in the hash that the caller makes of it.
+  [[nodiscard]] Result<bool> decode(const ReadAt& base, const WriteOut& out, std::uint64_t bytes_max);
+  // Passes over some of the file under way without a base or output; true when it has ended. For files that are finished already, and for
+  // those whose base is damaged: costs the decompression only.
+  [[nodiscard]] Result<bool> skip(std::uint64_t bytes_max);
+
+ private:
+  class Impl;
+  explicit Decoder(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace instar::delta

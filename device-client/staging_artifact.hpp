@@ -18,7 +18,7 @@
 #include "device-client/staging_chunks.hpp"
 #include "device-client/staging_index.hpp"
 #include "device-client/staging_source.hpp"
-#include "device-client/staging_tree.hpp"
+#include "files/staging_tree.hpp"
 
 namespace instar::device {
 

@@ -17,7 +17,7 @@
 #include "core/wire/manifest.hpp"
 #include "device-client/staging_chunks.hpp"
 #include "device-client/staging_index.hpp"
-#include "device-client/staging_tree.hpp"
+#include "files/staging_tree.hpp"
 
 namespace instar::device {
 

@@ -10,7 +10,7 @@
 #include "core/base/result.hpp"
 #include "files/posix.hpp"
 
-namespace instar::device {
+namespace instar::files {
 
 class StagingTree {
  public:
@@ -37,8 +37,8 @@ class StagingTree {
   [[nodiscard]] Status remove(const std::string& entry);
 
   // Errors: not_found, io. What is opened is a regular file.
-  [[nodiscard]] Result<files::Fd> open_file(const std::string& entry, bool for_writing) const;
-  [[nodiscard]] Result<files::Fd> open_folder(const std::string& entry) const;
+  [[nodiscard]] Result<Fd> open_file(const std::string& entry, bool for_writing) const;
+  [[nodiscard]] Result<Fd> open_folder(const std::string& entry) const;
   [[nodiscard]] Result<std::string> read_symlink(const std::string& entry) const;
   [[nodiscard]] Result<bool> is_special(const artifact::Entry& entry) const;
   // Bytes that a file takes up on disk; 0 when it is not there.
@@ -53,10 +53,10 @@ class StagingTree {
   [[nodiscard]] Result<int> parent(std::string_view entry) const;
 
   std::string path_;
-  files::Fd root_;
+  Fd root_;
   // The folder that was asked for last: entries come in index order.
   mutable std::string cached_path_;
-  mutable files::Fd cached_;
+  mutable Fd cached_;
 };
 
-}  // namespace instar::device
+}  // namespace instar::files

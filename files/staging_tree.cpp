@@ -1,4 +1,4 @@
-#include "device-client/staging_tree.hpp"
+#include "files/staging_tree.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,13 +13,11 @@
 #include "core/base/limits.hpp"
 #include "files/files.hpp"
 
-namespace instar::device {
+namespace instar::files {
 namespace {
 
 using artifact::Entry;
 using artifact::EntryType;
-using files::last_component;
-using files::os_error;
 
 // One second after 1970, for every entry: trees of equal content are equal.
 constexpr timespec kTime{1, 0};
@@ -43,7 +41,7 @@ Status allocate(int fd, std::uint64_t size, const std::string& shown) {
 }  // namespace
 
 Result<StagingTree> StagingTree::make(const std::string& path) {
-  INSTAR_CHECK(files::make_folders(path, 0700));
+  INSTAR_CHECK(make_folders(path, 0700));
   return open(path);
 }
 
@@ -62,7 +60,7 @@ Result<int> StagingTree::parent(std::string_view entry) const {
   const std::size_t slash = entry.rfind('/');
   const std::string_view folder = slash == std::string_view::npos ? std::string_view{} : entry.substr(0, slash);
   if (!cached_.is_open() || cached_path_ != folder) {
-    INSTAR_TRY(cached_, files::open_parent_below(root_.get(), entry, path_));
+    INSTAR_TRY(cached_, open_parent_below(root_.get(), entry, path_));
     cached_path_ = folder;
   }
   return cached_.get();
@@ -132,7 +130,7 @@ Status StagingTree::make_file(const std::string& entry, std::uint64_t size) {
   INSTAR_CHECK(remove(entry));
   INSTAR_TRY(const int folder, parent(entry));
   const std::string name = last_component(entry);
-  const files::Fd file(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const Fd file(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.is_open()) return os_error("making the file", shown(entry), errno);
   return allocate(file.get(), size, shown(entry));
 }
@@ -141,7 +139,7 @@ Result<StagingTree::Linked> StagingTree::link(const std::string& entry, const St
   INSTAR_ASSERT(!entry.empty() && !source_entry.empty());
   if (same_file(entry, source, source_entry)) return Linked::yes;
   INSTAR_CHECK(remove(entry));
-  INSTAR_TRY(const files::Fd from, files::open_parent_below(source.fd(), source_entry, source.path()));
+  INSTAR_TRY(const Fd from, open_parent_below(source.fd(), source_entry, source.path()));
   INSTAR_TRY(const int to, parent(entry));
   const std::string name = last_component(entry);
   if (::linkat(from.get(), last_component(source_entry).c_str(), to, name.c_str(), 0) == 0) return Linked::yes;
@@ -155,13 +153,13 @@ Status StagingTree::remove(const std::string& entry) {
   if (::unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM) return os_error("removing", shown(entry), errno);
   cached_.close();
-  return files::remove_tree(shown(entry));
+  return remove_tree(shown(entry));
 }
 
-Result<files::Fd> StagingTree::open_file(const std::string& entry, bool for_writing) const {
+Result<Fd> StagingTree::open_file(const std::string& entry, bool for_writing) const {
   INSTAR_TRY(const int folder, parent(entry));
   const std::string name = last_component(entry);
-  files::Fd file(::openat(folder, name.c_str(), (for_writing ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  Fd file(::openat(folder, name.c_str(), (for_writing ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file.is_open()) return os_error("opening", shown(entry), errno);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return os_error("looking at", shown(entry), errno);
@@ -169,8 +167,8 @@ Result<files::Fd> StagingTree::open_file(const std::string& entry, bool for_writ
   return file;
 }
 
-Result<files::Fd> StagingTree::open_folder(const std::string& entry) const {
-  return files::open_below(root_.get(), entry, O_RDONLY | O_DIRECTORY, path_);
+Result<Fd> StagingTree::open_folder(const std::string& entry) const {
+  return open_below(root_.get(), entry, O_RDONLY | O_DIRECTORY, path_);
 }
 
 Result<std::string> StagingTree::read_symlink(const std::string& entry) const {
@@ -201,7 +199,7 @@ std::uint64_t StagingTree::allocated_bytes(const std::string& entry) const {
 
 bool StagingTree::same_file(const std::string& entry, const StagingTree& other, const std::string& other_entry) const {
   const auto here = parent(entry);
-  const auto there = files::open_parent_below(other.fd(), other_entry, other.path());
+  const auto there = open_parent_below(other.fd(), other_entry, other.path());
   struct stat one {};
   struct stat two {};
   return here && there && ::fstatat(*here, last_component(entry).c_str(), &one, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -222,4 +220,4 @@ Status StagingTree::set_metadata(int fd, const Entry& entry) const {
   return {};
 }
 
-}  // namespace instar::device
+}  // namespace instar::files

@@ -40,9 +40,8 @@ Result<std::unique_ptr<Stage>> ArtifactStage::open(StageSetup setup) {
 
 Result<bool> ArtifactStage::find_held(const Neighbours& neighbours, StagingSlice slice) {
   if (!sealed_) {
-    const auto base = std::ranges::find_if(neighbours.sources, [&](const StagingSource& source) {
-      return source.is_complete() && source.artifact() == setup_.artifact.id;
-    });
+    const auto base = std::ranges::find_if(
+        neighbours.sources, [&](const StagingSource& source) { return source.is_complete() && source.artifact() == setup_.artifact.id; });
     if (base == neighbours.sources.end()) return true;
     INSTAR_CHECK(adopt(*base));
   }

@@ -12,6 +12,7 @@
 #include "device-client/staging_hashing.hpp"
 #include "device-client/staging_source.hpp"
 #include "device-client/staging_stage.hpp"
+#include "device-client/staging_sweep.hpp"
 
 namespace instar::device {
 
@@ -20,7 +21,7 @@ class ArtifactStage final : public Stage {
   // Errors: unsupported (an image, a delta), io, no_space.
   [[nodiscard]] static Result<std::unique_ptr<Stage>> open(StageSetup setup);
 
-  [[nodiscard]] bool needs_sources() const noexcept override { return true; }
+  [[nodiscard]] const ArtifactStage* with_tables() const noexcept override { return this; }
   // The whole is compared with a source that has the same artifact.
   [[nodiscard]] Result<bool> find_held(const Neighbours& neighbours, StagingSlice slice) override;
   // The head → index, contents and body chunks. The index is checked as a whole against the signed artifact id.
@@ -100,6 +101,8 @@ class ArtifactStage final : public Stage {
   std::optional<std::vector<Candidate>> candidates_;
   std::optional<FileHash> hashing_;
 
+  std::unique_ptr<StagingSweep> sweep_;  // of a tree that a delta has made
+  bool swept_ = false;
   std::unique_ptr<IndexStream> walk_;  // of the phase under way
   std::uint32_t walk_row_ = 0;
   std::optional<artifact::Entry> walk_entry_;  // being verified

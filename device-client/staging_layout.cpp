@@ -87,7 +87,7 @@ Result<bool> ArtifactStage::match(const Neighbours& neighbours, StagingSlice sli
       }
       const StagingSource& source = neighbours.sources[candidate.source];
       setup_.log(4, source.tree().shown(source.contents().path(source.contents().rows()[candidate.row])) +
-                  " is not what its index says any more: it is not used for the new revision");
+                        " is not what its index says any more: it is not used for the new revision");
       candidates_->pop_back();
     }
     if (candidates_->empty()) plans_[match_at_] = plan_without_link(neighbours, match_at_);
@@ -133,6 +133,13 @@ SpaceNeed ArtifactStage::space_foreseen(std::uint64_t& shared_bytes_max) const {
 }
 
 Result<bool> ArtifactStage::take_back_names(StagingSlice slice) {
+  if (!sweep_ && files::exists(file("made"))) {
+    INSTAR_TRY(sweep_, StagingSweep::open(tree_, file("index"), setup_.rules));
+  }
+  if (sweep_ && !swept_) {
+    INSTAR_TRY(swept_, sweep_->sweep(slice.entries));
+    return false;
+  }
   if (!walk_) {
     if (!files::exists(file("finishing"))) return true;
     INSTAR_TRY(walk_, IndexStream::open(file("index"), setup_.rules));

@@ -21,6 +21,8 @@
 
 namespace instar::device {
 
+using files::StagingTree;
+
 class ArtifactStage;
 class StagingSource;
 
@@ -67,8 +69,8 @@ class Stage {
   [[nodiscard]] const wire::Pack& pack() const noexcept { return setup_.pack; }
   // A base has the same artifact whole: nothing is fetched.
   [[nodiscard]] bool is_held() const noexcept { return held_; }
-  // Whether Neighbours::sources are of any use to it.
-  [[nodiscard]] virtual bool needs_sources() const noexcept = 0;
+  // Itself, if it works with tables: then Neighbours::sources are of use to it, and it to others.
+  [[nodiscard]] virtual const ArtifactStage* with_tables() const noexcept { return nullptr; }
 
   // --- the head -------------------------------------------------------------------------------------------
   // Looks which head chunks survived, by their hashes.

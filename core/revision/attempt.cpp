@@ -23,8 +23,7 @@ const wire::Pack* find_pack(const wire::Artifact& artifact, const Hash256& id) n
 std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact) {
   std::vector<artifact::PackOffer> offers;
   for (const auto& pack : artifact.packs) {
-    offers.push_back(
-        {pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes, pack.body_count});
+    offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes, pack.body_count});
   }
   return offers;
 }
@@ -259,7 +258,8 @@ bool Engine::needs_previous() const {
   };
   for (std::size_t i = 0; i < state_.packs.size(); ++i) {
     const auto* pack = find_pack(candidate_->artifacts[i], state_.packs[i]);
-    if (pack != nullptr && pack->kind == artifact::PackKind::delta && has(state_.previous, pack->base) && !has(state_.current, pack->base)) {
+    if (pack != nullptr && pack->kind == artifact::PackKind::delta && has(state_.previous, pack->base) &&
+        !has(state_.current, pack->base)) {
       return true;
     }
   }
@@ -277,19 +277,20 @@ void Engine::on(const PackUnusable& event) {
   if (missing.files == 0) missing = {artifact.entry_count, artifact.content_bytes};
   const auto others = artifact::repair_packs(offers_of(artifact), holdings(), artifact.content_bytes, missing);
   if (others.empty()) {
-    return end_attempt(Error{Code::unsupported, event.error.message + "; the release has no other pack of artifact " + artifact.id.short_hex() +
-                                                    " that this device can use: publish one that is full or dedupe"},
-                       wire::Step::failed, false);
+    return end_attempt(
+        Error{Code::unsupported, event.error.message + "; the release has no other pack of artifact " + artifact.id.short_hex() +
+                                     " that this device can use: publish one that is full or dedupe"},
+        wire::Step::failed, false);
   }
   const auto& pack = artifact.packs[others.front().offer];
   const std::string kind(artifact::pack_kind_name(pack.kind));
   if (!may_cost_more()) {
-    return end_attempt(Error{Code::refused, event.error.message + "; the " + kind + " pack would bring what is missing for about " +
-                                                std::to_string(others.front().bytes_min) + " bytes, " +
-                                                std::to_string(others.front().bytes_max) +
-                                                " at most, and this link is metered: put the base right, or publish with "
-                                                "policy.metered_fallback"},
-                       wire::Step::failed, false);
+    return end_attempt(
+        Error{Code::refused, event.error.message + "; the " + kind + " pack would bring what is missing for about " +
+                                 std::to_string(others.front().bytes_min) + " bytes, " + std::to_string(others.front().bytes_max) +
+                                 " at most, and this link is metered: put the base right, or publish with "
+                                 "policy.metered_fallback"},
+        wire::Step::failed, false);
   }
   if (event.now) return take_pack(index, pack, event);
   log(4, event.error.message + "; the delta brings everything else, then the " + kind + " pack brings what is missing: about " +
@@ -298,8 +299,8 @@ void Engine::on(const PackUnusable& event) {
 
 void Engine::take_pack(std::size_t artifact, const wire::Pack& pack, const PackUnusable& event) {
   const std::string kind(artifact::pack_kind_name(pack.kind));
-  state_.fallback_reason = clean_text(event.error.message) + "; " + (event.missing.files == 0 ? "the" : "what is missing comes from the") + " " +
-                           kind + " pack" + (event.missing.files == 0 ? " is used instead" : "");
+  state_.fallback_reason = clean_text(event.error.message) + "; " + (event.missing.files == 0 ? "the" : "what is missing comes from the") +
+                           " " + kind + " pack" + (event.missing.files == 0 ? " is used instead" : "");
   log(4, "release " + state_.candidate->info.release + ": " + state_.fallback_reason);
   state_.packs[artifact] = pack.id;
   if (event.missing.files == 0) note_pack_kind();

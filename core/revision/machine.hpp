@@ -127,8 +127,9 @@ struct SwitchBackFailed {
   Error error;
 };
 
-using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable, ChunkRefused,
-                           PackUnusable, StagingDone, StagingFailed, TryStarted, TryFailed, ContainerStopped, ProbeEnded, SwitchedBack, SwitchBackFailed>;
+using Event =
+    std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable, ChunkRefused, PackUnusable,
+                 StagingDone, StagingFailed, TryStarted, TryFailed, ContainerStopped, ProbeEnded, SwitchedBack, SwitchBackFailed>;
 
 // --- effects ------------------------------------------------------------------------------------------
 struct Persist {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@
 #include "core/wire/manifest.hpp"
 #include "device-client/staging_chunks.hpp"
 #include "device-client/staging_index.hpp"
+#include "device-client/staging_source.hpp"
 #include "files/staging_tree.hpp"
 
 namespace instar::device {
@@ -24,7 +26,6 @@ namespace instar::device {
 using files::StagingTree;
 
 class ArtifactStage;
-class StagingSource;
 
 using StagingLog = std::function<void(int level, const std::string& message)>;
 

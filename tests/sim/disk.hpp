@@ -16,10 +16,15 @@ struct DiskPack {
   std::set<Hash256> contents;           // of the same
 };
 
+// What a delta will come to, as it shows once its head is there, or in the end.
+enum class DeltaFate : std::uint8_t { works, lacks_files, is_wrong };
+
 struct DiskRevision {
   wire::Manifest manifest;
   std::map<Hash256, DiskPack> packs;
-  bool staged = false;  // the marker that is written last
+  std::map<Hash256, DeltaFate> deltas;
+  bool made_by_delta = false;  // most of the tree is there
+  bool staged = false;         // the marker that is written last
 };
 
 struct Disk {

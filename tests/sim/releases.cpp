@@ -70,6 +70,37 @@ ReleaseMaker::ReleaseMaker(Random& random, const Keys& keys) : random_(random), 
   }
 }
 
+void ReleaseMaker::add_delta(const Hash256& base, const Bytes& index, const Bytes& changed, wire::Artifact& artifact,
+                             Release& release) const {
+  constexpr std::size_t kChunkBytes = 16 * 1024;
+  ReleasePack made{{artifact::PackKind::delta, artifact.id, base, 1, {}}, {}, {}};
+  std::vector<artifact::ChunkRef> body;
+  for (std::size_t at = 0; at < changed.size(); at += kChunkBytes) {
+    const auto piece = ByteView(changed).subspan(at, std::min(kChunkBytes, changed.size() - at));
+    const auto bytes = static_cast<std::uint32_t>(piece.size());
+    body.push_back({trust::digest(piece), bytes, bytes, artifact::Codec::raw});
+    made.encoded.push_back(to_bytes(piece));
+  }
+  Bytes head = index;
+  const auto table = artifact::encode_body_table(body);
+  head.insert(head.end(), table.begin(), table.end());
+  const auto head_bytes = static_cast<std::uint32_t>(head.size());
+  made.directory.chunks.push_back({trust::digest(head), head_bytes, head_bytes, artifact::Codec::raw});
+  made.encoded.insert(made.encoded.begin(), std::move(head));
+  made.directory.chunks.insert(made.directory.chunks.end(), body.begin(), body.end());
+  made.bytes = artifact::encode_directory(made.directory);
+  wire::Pack pack;
+  pack.kind = artifact::PackKind::delta;
+  pack.id = trust::digest(made.bytes);
+  pack.base = base;
+  pack.head.push_back(made.directory.chunks.front());
+  pack.body_count = static_cast<std::uint32_t>(body.size());
+  pack.head_bytes = made.directory.head_bytes();
+  pack.body_bytes = made.directory.body_bytes();
+  artifact.packs.push_back(pack);
+  release.packs[pack.id] = std::move(made);
+}
+
 Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups) {
   auto& changed = files_[random_.below(files_.size())];
   changed.content = random_.noise(static_cast<std::size_t>(random_.between(1'000, 120'000)));
@@ -115,6 +146,11 @@ Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups) {
     artifact.packs.push_back(pack);
     release.packs[pack.id] = std::move(made);
   }
+  // From the release before, and sometimes from the one before that.
+  for (std::size_t back = 1; back <= std::min<std::size_t>(artifacts_.size(), random_.chance(5'000) ? 2 : 1); ++back) {
+    add_delta(artifacts_[artifacts_.size() - back], index, changed.content, artifact, release);
+  }
+  artifacts_.push_back(artifact.id);
   auto& manifest = release.manifest;
   manifest.product = "pump";
   manifest.sequence = ++sequence_;
@@ -131,6 +167,7 @@ Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups) {
   manifest.policy.attempts_max = static_cast<std::uint32_t>(random_.between(1, 3));
   manifest.policy.backoff_s = static_cast<std::uint32_t>(random_.between(1, 30));
   manifest.policy.salt = to_bytes(manifest.release);
+  manifest.policy.metered_fallback = random_.chance(7'000);
   const auto payload = wire::encode_manifest(manifest);
   release.rollout = trust::digest(payload);
   release.envelope = trust::seal(trust::Kind::manifest, payload, keys_.release);

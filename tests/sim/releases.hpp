@@ -49,9 +49,13 @@ class ReleaseMaker {
     std::string path;
     Bytes content;
   };
+  // The head names the chunks of the changed file's content, which are the body: as much of a delta as the machine sees.
+  void add_delta(const Hash256& base, const Bytes& index, const Bytes& changed, wire::Artifact& artifact, Release& release) const;
+
   Random& random_;
   const Keys& keys_;
   std::vector<File> files_;
+  std::vector<Hash256> artifacts_;  // of the releases so far
   std::uint64_t sequence_ = 0;
 };
 

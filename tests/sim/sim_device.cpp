@@ -36,6 +36,7 @@ SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Ca
   facts_.kernel = "6.1.0";
   facts_.client_version = "0.1.0";
   facts_.memory_bytes = 64 * 1024 * 1024;
+  facts_.metered = world_.random.chance(3'000);
   facts_.window_bytes_max = 64 * 1024 << world.random.below(4);
 }
 

@@ -8,6 +8,9 @@ namespace instar::sim {
 namespace {
 
 constexpr std::uint64_t kPermilleOfWear = 10;  // chunks in ten thousand that arrive broken while faults are on
+// Deltas in ten thousand whose base has been written to, and that make another tree than they should.
+constexpr std::uint64_t kDamagedBases = 2'000;
+constexpr std::uint64_t kWrongDeltas = 500;
 
 }  // namespace
 
@@ -27,11 +30,44 @@ void StagerModel::open(const revision::OpenStaging& what) {
   for (const auto& choice : what.choices) {
     const auto* artifact = what.manifest.artifact(choice.artifact);
     const auto pack = std::ranges::find(artifact->packs, choice.pack, &wire::Pack::id);
+    if (pack->kind == artifact::PackKind::delta && !has_base(*pack)) {
+      tell_unusable(1, pack->id, 0, true);
+      continue;
+    }
     packs_[choice.pack] = OpenPack{*pack, artifact->id, artifact->index_bytes, false, {}};
     auto& open = packs_[choice.pack];
     if (folder.packs[choice.pack].head.size() == open.pack.head.size()) read_head(open);
     tell_wants(open);
   }
+}
+
+bool StagerModel::has_base(const wire::Pack& pack) const {
+  return std::ranges::any_of(bases_, [&](std::uint32_t base) {
+    const auto found = disk_.revisions.find(base);
+    return found != disk_.revisions.end() && found->second.staged && found->second.manifest.artifact(pack.base) != nullptr;
+  });
+}
+
+// Decided once for a revision: what is wrong with a base, or with a pack, stays so.
+DeltaFate StagerModel::fate_of(const wire::Pack& pack) {
+  if (pack.kind != artifact::PackKind::delta) return DeltaFate::works;
+  auto& deltas = disk_.revisions[revision_].deltas;
+  const auto known = deltas.find(pack.id);
+  if (known != deltas.end()) return known->second;
+  auto fate = DeltaFate::works;
+  if (world_.faults && world_.random.chance(kWrongDeltas)) fate = DeltaFate::is_wrong;
+  if (world_.faults && world_.random.chance(kDamagedBases)) fate = DeltaFate::lacks_files;
+  return deltas[pack.id] = fate;
+}
+
+void StagerModel::tell_unusable(std::int64_t ms, const Hash256& pack, std::uint32_t files, bool now) {
+  world_.note("a delta falls short by " + (files == 0 ? std::string("everything") : std::to_string(files) + " files"));
+  tell_(ms, revision::PackUnusable{revision_, pack, Error{Code::corrupt, "the base is not what it was"}, {files, files * 1'000}, now});
+}
+
+// Of a tree that a delta has made, for the most part, three chunks in four are found.
+bool StagerModel::is_there(const artifact::ChunkRef& ref) const {
+  return disk_.revisions.at(revision_).made_by_delta && ref.hash.bytes[0] % 4 != 0;
 }
 
 bool StagerModel::is_held(const Hash256& content) const {
@@ -55,9 +91,12 @@ void StagerModel::tell_wants(const OpenPack& open) {
     if (!have.head.contains(i)) add(i, open.pack.head[i].encoded_bytes);
   }
   for (std::uint32_t i = 0; i < open.body.size(); ++i) {
-    if (!have.body.contains(heads + i) && !is_held(open.body[i].hash)) add(heads + i, open.body[i].encoded_bytes);
+    if (have.body.contains(heads + i) || is_held(open.body[i].hash) || is_there(open.body[i])) continue;
+    add(heads + i, open.body[i].encoded_bytes);
   }
-  tell_(world_.random.between(1, 50), wants);
+  const auto ms = world_.random.between(1, 50);
+  if (open.head_read && fate_of(open.pack) == DeltaFate::lacks_files) tell_unusable(ms, open.pack.id, 2, false);
+  tell_(ms, wants);
 }
 
 void StagerModel::read_head(OpenPack& open) {
@@ -138,9 +177,16 @@ void StagerModel::finish(std::uint32_t revision) {
     if (!open.head_read) return world_.found("a staging is to be finished whose head is not there");
     for (std::uint32_t i = 0; i < open.body.size(); ++i) {
       const auto ordinal = static_cast<std::uint32_t>(open.pack.head.size()) + i;
-      if (!have.body.contains(ordinal) && !is_held(open.body[i].hash))
+      if (!have.body.contains(ordinal) && !is_held(open.body[i].hash) && !is_there(open.body[i]))
         return world_.found("a staging is to be finished that lacks a chunk");
     }
+    const auto fate = fate_of(open.pack);
+    if (fate == DeltaFate::works) continue;
+    return later_(world_.random.between(10, 400), [this, revision, pack = id, fate] {
+      if (revision != revision_) return;
+      disk_.revisions[revision_].made_by_delta = fate == DeltaFate::lacks_files;
+      tell_unusable(0, pack, fate == DeltaFate::lacks_files ? 2 : 0, true);
+    });
   }
   later_(world_.random.between(10, 400), [this, revision] {
     if (revision != revision_) return;

@@ -38,6 +38,11 @@ class StagerModel {
     std::vector<artifact::ChunkRef> body;
   };
   void tell_wants(const OpenPack& open);
+  // A delta that cannot be used is told of and not opened.
+  [[nodiscard]] bool has_base(const wire::Pack& pack) const;
+  [[nodiscard]] DeltaFate fate_of(const wire::Pack& pack);
+  void tell_unusable(std::int64_t ms, const Hash256& pack, std::uint32_t files, bool now);
+  [[nodiscard]] bool is_there(const artifact::ChunkRef& ref) const;
   void read_head(OpenPack& open);
   void sync(const Hash256& pack, std::uint32_t ordinal, Bytes decoded, std::uint32_t encoded_bytes);
   [[nodiscard]] bool is_held(const Hash256& content) const;

@@ -74,6 +74,14 @@ inline constexpr std::size_t kXattrBytesMax = 4096;
 inline constexpr std::uint64_t kContentBytesMax = std::uint64_t{4} << 30;
 inline constexpr std::uint32_t kPackChunksMax = 400'000;
 
+// --- gzip files inside a delta -------------------------------------------------------------------
+// Bytes of a gzip file's header that a recipe carries: fixed part, name, comment. Past it the file is sent as it is.
+inline constexpr std::size_t kGzipHeaderBytesMax = 512;
+// Forced block ends in one recipe: 4 bytes each in the device. GNU gzip makes one in 30 KB of content or more.
+inline constexpr std::size_t kGzipCutsMax = 1024;
+// Bytes of content that the publisher unpacks to look for a recipe; it holds them in memory. Larger ones are taken as they are.
+inline constexpr std::size_t kGzipFindBytesMax = 256 * 1024 * 1024;
+
 // --- broker --------------------------------------------------------------------------------------
 inline constexpr std::size_t kDevicesMax = 200'000;
 inline constexpr std::size_t kRolloutsMax = 1'000;

@@ -9,11 +9,12 @@ from pathlib import Path
 SOURCE_FOLDERS = ["core", "storage", "files", "mqtt", "broker-plugin", "publisher", "device-client"]
 
 # folder → folders whose headers it may include, besides its own.
-CORE = ["core/base", "core/trust", "core/artifact", "core/wire", "core/rollout", "core/revision"]
+CORE = ["core/base", "core/trust", "core/artifact", "core/delta", "core/wire", "core/rollout", "core/revision"]
 MAY_INCLUDE = {
     "core/base": [],
     "core/trust": ["core/base", "schemas"],
     "core/artifact": ["core/base", "core/trust", "schemas"],
+    "core/delta": ["core/base", "core/trust", "core/artifact", "schemas"],
     "core/wire": ["core/base", "core/trust", "core/artifact", "schemas"],
     "core/rollout": ["core/base", "core/trust", "core/artifact", "core/wire", "schemas"],
     "core/revision": ["core/base", "core/trust", "core/artifact", "core/wire", "schemas"],
@@ -42,6 +43,7 @@ ADAPTERS = {
     "lxc/*": ["device-client/lxc_helper*.cpp"],
     "sodium*": ["core/trust/*.cpp", "core/trust/*.hpp"],
     "zstd*": ["core/artifact/codec*.cpp"],
+    "zlib*": ["core/delta/gzip_stream*.cpp", "core/delta/make/gzip_unpack.cpp", "core/delta/make/gzip_finder_test.cpp"],
     "CLI/*": ["publisher/*.cpp", "publisher/*.hpp", "device-client/*.cpp"],
     "nlohmann/*": ["broker-plugin/*", "publisher/*", "device-client/*"],
     "flatbuffers/*": ["core/trust/flat.hpp", "core/wire/*.cpp", "core/trust/*.cpp", "core/revision/*.cpp", "core/rollout/*.cpp", "storage/*.cpp",

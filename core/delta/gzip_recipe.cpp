@@ -1,6 +1,7 @@
 #include "core/delta/gzip_recipe.hpp"
 
 #include <algorithm>
+#include <string>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"

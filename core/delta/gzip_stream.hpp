@@ -16,7 +16,7 @@ namespace instar::delta {
 // Fills `out` with a file's bytes from `offset` on; returns how many, 0 only at the file's end.
 using ReadBase = std::function<Result<std::size_t>(std::uint64_t offset, std::span<std::uint8_t> out)>;
 
-// The content of a gzip file of one member, in order. Memory: 53 KB (40 KB of zlib, 12 KB of buffers), taken at the first read.
+// The content of a gzip file of one member, in order. Memory: 51 KiB (39 of zlib, 12 of buffers), taken at the first read.
 class GzipReader {
  public:
   explicit GzipReader(ReadBase read_base);
@@ -37,8 +37,8 @@ class GzipReader {
   std::unique_ptr<State> state_;
 };
 
-// Makes a gzip file. Memory: zlib's, which is 2^(window_bits + 2) + 2^(memory_level + 9) + 6 KB (268 KB at memory level 8, 399 KB
-// at 9), 16 KB of buffers, and the recipe. After an error the only use left is to destroy it.
+// Makes a gzip file. Memory: 2^(window_bits + 2) + 2^(memory_level + 9) bytes and 22 KiB (6 of zlib, 16 of buffers), which is 278 KiB at
+// memory level 8 and 406 KiB at 9, and the recipe. After an error the only use left is to destroy it.
 class GzipWriter {
  public:
   using Sink = std::function<Status(ByteView)>;  // what it is given is valid during the call

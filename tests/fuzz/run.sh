@@ -22,6 +22,9 @@ sys.stdout.buffer.write(bytes(int(n) for n in sys.argv[1].split()) + body[:len(b
 seed fuzz_envelope 0 envelope.hex
 seed fuzz_envelope 1 root.hex
 seed fuzz_index 0 index.hex
+seed fuzz_gzip 0 gzip-recipe.hex
+seed fuzz_gzip "1 99" gzip-recipe-file.hex
+seed fuzz_gzip 2 gzip-recipe-file.hex
 pick=0
 for name in manifest gate hello report fetch chunk ack put stored; do
   seed fuzz_wire "$pick" "$name.hex"

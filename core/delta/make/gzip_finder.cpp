@@ -10,8 +10,9 @@
 namespace instar::delta {
 namespace {
 
-// Rounds of adding one cut after the other; each one writes the file up to the first difference.
-constexpr int kRoundsMax = 32;
+// Rounds of adding one cut after the other; each one writes the file up to the first difference. A file that needs more of them
+// is cut at the end of each block, which costs some bytes of recipe.
+constexpr int kRoundsMax = 8;
 
 struct Sample {
   ByteView file;
@@ -122,7 +123,7 @@ std::optional<GzipRecipe> find_rare(const Sample& sample) {
     for (unsigned memory_level = 1; memory_level <= 7; ++memory_level) recipes.push_back(recipe_for(sample, level, memory_level));
   }
   for (const unsigned memory_level : {8U, 9U}) {
-    for (const unsigned level : likely_levels(sample)) {
+    for (const unsigned level : {6U, 9U}) {
       recipes.push_back(recipe_for(sample, level, memory_level, GzipStrategy::filtered));
       recipes.push_back(recipe_for(sample, level, memory_level, GzipStrategy::fixed_codes));
     }

@@ -14,9 +14,11 @@
 #include "core/base/result.hpp"
 #include "device-client/staging_chunks.hpp"
 #include "device-client/staging_index.hpp"
-#include "device-client/staging_tree.hpp"
+#include "files/staging_tree.hpp"
 
 namespace instar::device {
+
+using files::StagingTree;
 
 class StagingSource {
  public:

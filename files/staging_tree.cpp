@@ -1,4 +1,4 @@
-#include "device-client/staging_tree.hpp"
+#include "files/staging_tree.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,13 +13,11 @@
 #include "core/base/limits.hpp"
 #include "files/files.hpp"
 
-namespace instar::device {
+namespace instar::files {
 namespace {
 
 using artifact::Entry;
 using artifact::EntryType;
-using files::last_component;
-using files::os_error;
 
 // One second after 1970, for every entry: trees of equal content are equal.
 constexpr timespec kTime{1, 0};
@@ -31,19 +29,10 @@ mode_t special_type(EntryType type) {
   return S_IFIFO;
 }
 
-// Takes the room now, so that a full disk shows before anything is fetched.
-Status allocate(int fd, std::uint64_t size, const std::string& shown) {
-  if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return os_error("sizing", shown, errno);
-  if (size == 0) return {};
-  if (::fallocate(fd, 0, 0, static_cast<off_t>(size)) == 0) return {};
-  if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
-  return os_error("taking room for", shown, errno);
-}
-
 }  // namespace
 
 Result<StagingTree> StagingTree::make(const std::string& path) {
-  INSTAR_CHECK(files::make_folders(path, 0700));
+  INSTAR_CHECK(make_folders(path, 0700));
   return open(path);
 }
 
@@ -62,7 +51,7 @@ Result<int> StagingTree::parent(std::string_view entry) const {
   const std::size_t slash = entry.rfind('/');
   const std::string_view folder = slash == std::string_view::npos ? std::string_view{} : entry.substr(0, slash);
   if (!cached_.is_open() || cached_path_ != folder) {
-    INSTAR_TRY(cached_, files::open_parent_below(root_.get(), entry, path_));
+    INSTAR_TRY(cached_, open_parent_below(root_.get(), entry, path_));
     cached_path_ = folder;
   }
   return cached_.get();
@@ -129,19 +118,25 @@ bool StagingTree::is_own_file(const std::string& entry, std::uint64_t size) cons
 
 Status StagingTree::make_file(const std::string& entry, std::uint64_t size) {
   if (is_own_file(entry, size)) return {};
+  INSTAR_TRY([[maybe_unused]] const Fd file, replace_file(entry, size));
+  return {};
+}
+
+Result<Fd> StagingTree::replace_file(const std::string& entry, std::uint64_t size) {
   INSTAR_CHECK(remove(entry));
   INSTAR_TRY(const int folder, parent(entry));
   const std::string name = last_component(entry);
-  const files::Fd file(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Fd file(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.is_open()) return os_error("making the file", shown(entry), errno);
-  return allocate(file.get(), size, shown(entry));
+  INSTAR_CHECK(take_room(file.get(), size, shown(entry)));
+  return file;
 }
 
 Result<StagingTree::Linked> StagingTree::link(const std::string& entry, const StagingTree& source, const std::string& source_entry) {
   INSTAR_ASSERT(!entry.empty() && !source_entry.empty());
   if (same_file(entry, source, source_entry)) return Linked::yes;
   INSTAR_CHECK(remove(entry));
-  INSTAR_TRY(const files::Fd from, files::open_parent_below(source.fd(), source_entry, source.path()));
+  INSTAR_TRY(const Fd from, open_parent_below(source.fd(), source_entry, source.path()));
   INSTAR_TRY(const int to, parent(entry));
   const std::string name = last_component(entry);
   if (::linkat(from.get(), last_component(source_entry).c_str(), to, name.c_str(), 0) == 0) return Linked::yes;
@@ -155,13 +150,13 @@ Status StagingTree::remove(const std::string& entry) {
   if (::unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM) return os_error("removing", shown(entry), errno);
   cached_.close();
-  return files::remove_tree(shown(entry));
+  return remove_tree(shown(entry));
 }
 
-Result<files::Fd> StagingTree::open_file(const std::string& entry, bool for_writing) const {
+Result<Fd> StagingTree::open_file(const std::string& entry, bool for_writing) const {
   INSTAR_TRY(const int folder, parent(entry));
   const std::string name = last_component(entry);
-  files::Fd file(::openat(folder, name.c_str(), (for_writing ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  Fd file(::openat(folder, name.c_str(), (for_writing ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file.is_open()) return os_error("opening", shown(entry), errno);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return os_error("looking at", shown(entry), errno);
@@ -169,8 +164,8 @@ Result<files::Fd> StagingTree::open_file(const std::string& entry, bool for_writ
   return file;
 }
 
-Result<files::Fd> StagingTree::open_folder(const std::string& entry) const {
-  return files::open_below(root_.get(), entry, O_RDONLY | O_DIRECTORY, path_);
+Result<Fd> StagingTree::open_folder(const std::string& entry) const {
+  return open_below(root_.get(), entry, O_RDONLY | O_DIRECTORY, path_);
 }
 
 Result<std::string> StagingTree::read_symlink(const std::string& entry) const {
@@ -199,9 +194,17 @@ std::uint64_t StagingTree::allocated_bytes(const std::string& entry) const {
   return static_cast<std::uint64_t>(status.st_blocks) * 512;
 }
 
+std::optional<std::uint64_t> StagingTree::own_bytes(const std::string& entry) const {
+  const auto folder = parent(entry);
+  struct stat status {};
+  if (!folder || ::fstatat(*folder, last_component(entry).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  if (S_ISREG(status.st_mode) && status.st_nlink > 1) return 0;
+  return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
 bool StagingTree::same_file(const std::string& entry, const StagingTree& other, const std::string& other_entry) const {
   const auto here = parent(entry);
-  const auto there = files::open_parent_below(other.fd(), other_entry, other.path());
+  const auto there = open_parent_below(other.fd(), other_entry, other.path());
   struct stat one {};
   struct stat two {};
   return here && there && ::fstatat(*here, last_component(entry).c_str(), &one, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -222,4 +225,4 @@ Status StagingTree::set_metadata(int fd, const Entry& entry) const {
   return {};
 }
 
-}  // namespace instar::device
+}  // namespace instar::files

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,7 +11,7 @@
 #include "core/base/result.hpp"
 #include "files/posix.hpp"
 
-namespace instar::device {
+namespace instar::files {
 
 class StagingTree {
  public:
@@ -31,18 +32,22 @@ class StagingTree {
   // A file of its own (never a name of another tree's file) with room for `size` bytes.
   // Errors: no_space, io.
   [[nodiscard]] Status make_file(const std::string& entry, std::uint64_t size);
+  // The same, open for writing and always anew, whatever is there.
+  [[nodiscard]] Result<Fd> replace_file(const std::string& entry, std::uint64_t size);
   enum class Linked : std::uint8_t { yes, impossible };
   // Another name for `source_entry` of the tree at `source`. impossible: too many names, another file system, not allowed.
   [[nodiscard]] Result<Linked> link(const std::string& entry, const StagingTree& source, const std::string& source_entry);
   [[nodiscard]] Status remove(const std::string& entry);
 
   // Errors: not_found, io. What is opened is a regular file.
-  [[nodiscard]] Result<files::Fd> open_file(const std::string& entry, bool for_writing) const;
-  [[nodiscard]] Result<files::Fd> open_folder(const std::string& entry) const;
+  [[nodiscard]] Result<Fd> open_file(const std::string& entry, bool for_writing) const;
+  [[nodiscard]] Result<Fd> open_folder(const std::string& entry) const;
   [[nodiscard]] Result<std::string> read_symlink(const std::string& entry) const;
   [[nodiscard]] Result<bool> is_special(const artifact::Entry& entry) const;
   // Bytes that a file takes up on disk; 0 when it is not there.
   [[nodiscard]] std::uint64_t allocated_bytes(const std::string& entry) const;
+  // The same for anything that has no other name: 0 for a file that has. Nothing when it is not there.
+  [[nodiscard]] std::optional<std::uint64_t> own_bytes(const std::string& entry) const;
   // True when both names are one file.
   [[nodiscard]] bool same_file(const std::string& entry, const StagingTree& other, const std::string& other_entry) const;
 
@@ -53,10 +58,10 @@ class StagingTree {
   [[nodiscard]] Result<int> parent(std::string_view entry) const;
 
   std::string path_;
-  files::Fd root_;
+  Fd root_;
   // The folder that was asked for last: entries come in index order.
   mutable std::string cached_path_;
-  mutable files::Fd cached_;
+  mutable Fd cached_;
 };
 
-}  // namespace instar::device
+}  // namespace instar::files

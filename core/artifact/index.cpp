@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/artifact/entry_fields.hpp"
 #include "core/artifact/varint.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
@@ -11,28 +12,7 @@ namespace {
 
 constexpr std::uint8_t kMagic[5] = {'I', 'N', 'S', 'I', 1};
 constexpr std::uint8_t kTrailerTag = 0xff;
-constexpr std::uint64_t kNumberMax = 0xffffffff;
-
-std::size_t shared_bytes(std::string_view left, std::string_view right) {
-  const std::size_t most = std::min(left.size(), right.size());
-  std::size_t count = 0;
-  while (count < most && left[count] == right[count]) ++count;
-  return count;
-}
-
-void append_owner(Bytes& out, const Entry& entry) {
-  append_varint(out, entry.uid);
-  append_varint(out, entry.gid);
-}
-
-void append_xattrs(Bytes& out, const Entry& entry) {
-  append_varint(out, entry.xattrs.size());
-  for (const Xattr& xattr : entry.xattrs) {
-    append_text(out, xattr.name);
-    append_text(out, as_text(xattr.value));
-  }
-}
-
+constexpr std::size_t kPieceBytes = 4096;  // handed over at once by a writer
 void append_fields(Bytes& out, const Entry& entry) {
   switch (entry.type) {
     case EntryType::hardlink: append_text(out, entry.target); return;
@@ -52,26 +32,8 @@ void append_fields(Bytes& out, const Entry& entry) {
       out.insert(out.end(), entry.content.bytes.begin(), entry.content.bytes.end());
       return;
     case EntryType::char_device:
-    case EntryType::block_device:
-      append_varint(out, entry.device_major);
-      append_varint(out, entry.device_minor);
-      return;
+    case EntryType::block_device: append_device(out, entry); return;
     default: return;
-  }
-}
-
-void read_owner(ByteCursor& cursor, Entry& entry) {
-  entry.uid = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a user id"));
-  entry.gid = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a group id"));
-}
-
-void read_xattrs(ByteCursor& cursor, Entry& entry) {
-  const std::uint64_t count = cursor.varint(limits::kXattrsMax, "the number of xattrs");
-  for (std::uint64_t i = 0; i < count && !cursor.starved() && !cursor.broken(); ++i) {
-    Xattr xattr;
-    xattr.name = std::string(as_text(cursor.text(limits::kXattrBytesMax, "an xattr name")));
-    xattr.value = to_bytes(cursor.text(limits::kXattrBytesMax, "an xattr value"));
-    entry.xattrs.push_back(std::move(xattr));
   }
 }
 
@@ -85,7 +47,7 @@ void read_fields(ByteCursor& cursor, Entry& entry) {
       return;
     default: break;
   }
-  entry.mode = static_cast<std::uint16_t>(cursor.varint(07777, "a mode"));
+  read_mode(cursor, entry);
   read_owner(cursor, entry);
   switch (entry.type) {
     case EntryType::directory: read_xattrs(cursor, entry); return;
@@ -95,10 +57,7 @@ void read_fields(ByteCursor& cursor, Entry& entry) {
       if (const auto hash = Hash256::from_bytes(cursor.take(32))) entry.content = *hash;
       return;
     case EntryType::char_device:
-    case EntryType::block_device:
-      entry.device_major = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a device number"));
-      entry.device_minor = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a device number"));
-      return;
+    case EntryType::block_device: read_device(cursor, entry); return;
     default: return;
   }
 }
@@ -119,31 +78,45 @@ void read_path(ByteCursor& cursor, const std::string& previous, Entry& entry) {
 
 }  // namespace
 
-IndexWriter::IndexWriter(Bytes& out, IndexRules rules) : out_(out), start_(out.size()), checker_(rules) {
-  out_.insert(out_.end(), std::begin(kMagic), std::end(kMagic));
-}
+IndexWriter::IndexWriter(Sink sink, IndexRules rules)
+    : sink_(std::move(sink)), checker_(rules), pending_(std::begin(kMagic), std::end(kMagic)) {}
+
+IndexWriter::IndexWriter(Bytes& out, IndexRules rules)
+    : IndexWriter(
+          [&out](ByteView piece) -> Status {
+            out.insert(out.end(), piece.begin(), piece.end());
+            return {};
+          },
+          rules) {}
 
 Status IndexWriter::append(const Entry& entry) {
   INSTAR_CHECK(checker_.check(entry));
   const std::size_t shared = shared_bytes(previous_path_, entry.path);
-  out_.push_back(static_cast<std::uint8_t>(entry.type));
-  append_varint(out_, shared);
-  append_text(out_, std::string_view(entry.path).substr(shared));
-  append_fields(out_, entry);
+  pending_.push_back(static_cast<std::uint8_t>(entry.type));
+  append_varint(pending_, shared);
+  append_text(pending_, std::string_view(entry.path).substr(shared));
+  append_fields(pending_, entry);
   previous_path_ = entry.path;
+  return pending_.size() < kPieceBytes ? Status{} : hand_over();
+}
+
+Status IndexWriter::hand_over() {
+  byte_count_ += pending_.size();
+  if (byte_count_ > limits::kIndexBytesMax) {
+    return fail(Code::too_large, "the index has more than " + std::to_string(limits::kIndexBytesMax) + " bytes: split the tree");
+  }
+  hasher_.update(pending_);
+  INSTAR_CHECK(sink_(pending_));
+  pending_.clear();
   return {};
 }
 
 Result<Hash256> IndexWriter::finish() {
   if (checker_.entry_count() == 0) return fail(Code::invalid_argument, "an index needs at least the root folder");
-  out_.push_back(kTrailerTag);
-  append_varint(out_, checker_.entry_count());
-  const ByteView written = ByteView(out_).subspan(start_);
-  if (written.size() > limits::kIndexBytesMax) {
-    return fail(Code::too_large, "the index has " + std::to_string(written.size()) + " bytes; at most " +
-                                     std::to_string(limits::kIndexBytesMax) + " are allowed: split the tree");
-  }
-  return trust::digest(written);
+  pending_.push_back(kTrailerTag);
+  append_varint(pending_, checker_.entry_count());
+  INSTAR_CHECK(hand_over());
+  return hasher_.finish();
 }
 
 IndexReader::IndexReader(Visitor visit, IndexRules rules) : visit_(std::move(visit)), checker_(rules) {}

@@ -45,16 +45,25 @@ struct Entry {
 struct IndexRules {
   // Device nodes and fifos are refused unless the deployment allows them.
   bool devices_allowed = false;
+  // Whether a hard link's target is looked up among the files seen, which takes 16 bytes a file. Without it the target is only a
+  // path that comes earlier, and whoever lays out the tree makes sure that it is a file there (and no symlink on the way to it):
+  // for reading an index whose hash is proven, and for writing one that will be compared with a signed hash.
+  bool hardlinks_looked_up = true;
+  // Whether a file's size and content hash are there to be compared. Without it they may still be unknown (zero).
+  bool contents_known = true;
 };
 
 // Order of paths in an index: bytewise, component by component, so that a folder comes right before what it holds
 // ("a" < "a/b" < "a.c").
 [[nodiscard]] bool path_before(std::string_view left, std::string_view right) noexcept;
 
+// A path as Entry::path says. Errors: malformed, too_large.
+[[nodiscard]] Status check_path(std::string_view path);
+
 // Checks one entry by itself, then against those before it: order, parents that exist and are folders, symlinks that stay
 // inside the tree (absolute targets are taken as inside the container and allowed; a relative one that climbs above the root
 // is refused), hardlinks to earlier files, bounds. Errors: malformed, too_large, refused.
-// Memory: 16 bytes a file, for the hardlinks.
+// Memory: 16 bytes a file, for the hardlinks, unless the rules leave them to the caller.
 class IndexChecker {
  public:
   explicit IndexChecker(IndexRules rules = {}) : rules_(rules) {}
@@ -76,6 +85,7 @@ class IndexChecker {
 
   [[nodiscard]] Status check_place(const Entry& entry);
   [[nodiscard]] Status check_kind(const Entry& entry) const;
+  [[nodiscard]] Status check_hardlink(const Entry& entry) const;
 
   IndexRules rules_;
   std::uint32_t entry_count_ = 0;
@@ -84,19 +94,27 @@ class IndexChecker {
   PathSet files_;
 };
 
-// Appends entries to canonical bytes, in order. Entries are checked as a reader would.
+// Writes entries as canonical bytes, in order, hashing as it goes. Entries are checked as a reader would.
+// Memory: a few kilobytes, and the checker's. After an error the writer is of no further use.
 class IndexWriter {
  public:
-  // Starts with the index header in `out`, which outlives the writer.
+  // Takes the next bytes of the index, some kilobytes at a time. Its errors end the writing.
+  using Sink = std::function<Status(ByteView)>;
+  explicit IndexWriter(Sink sink, IndexRules rules = {});
+  // Appends to `out`, which outlives the writer and is whole after finish().
   explicit IndexWriter(Bytes& out, IndexRules rules = {});
   [[nodiscard]] Status append(const Entry& entry);
-  // Writes the trailer (entry count). Returns the artifact id.
+  // Writes the trailer (entry count). Returns the artifact id. Call once.
   [[nodiscard]] Result<Hash256> finish();
 
  private:
-  Bytes& out_;
-  std::size_t start_;
+  [[nodiscard]] Status hand_over();
+
+  Sink sink_;
   IndexChecker checker_;
+  trust::Hasher hasher_;
+  Bytes pending_;
+  std::uint64_t byte_count_ = 0;
   std::string previous_path_;
 };
 

@@ -25,29 +25,6 @@ bool each_component(std::string_view path, Visit visit) {
   }
 }
 
-Status check_path(std::string_view path) {
-  if (path.size() > limits::kPathBytesMax) {
-    return fail(Code::too_large,
-                "a path of " + std::to_string(path.size()) + " bytes; at most " + std::to_string(limits::kPathBytesMax) + " are allowed");
-  }
-  if (path.empty()) return {};
-  if (path.find('\0') != std::string_view::npos) return fail(Code::malformed, "a path has a NUL byte in it");
-  if (path.front() == '/') return fail(Code::malformed, quoted(path) + " is an absolute path");
-  Status status;
-  each_component(path, [&](std::string_view part) {
-    if (part.empty()) {
-      status = fail(Code::malformed, quoted(path) + " has an empty component");
-    } else if (part == "." || part == "..") {
-      status = fail(Code::malformed, quoted(path) + " has the component \"" + std::string(part) + "\"");
-    } else if (part.size() > limits::kPathComponentBytesMax) {
-      status = fail(Code::too_large,
-                    quoted(path) + " has a component of more than " + std::to_string(limits::kPathComponentBytesMax) + " bytes");
-    }
-    return status.has_value();
-  });
-  return status;
-}
-
 Status check_xattrs(const Entry& entry) {
   if (entry.xattrs.size() > limits::kXattrsMax) return fail(Code::too_large, quoted(entry.path) + " has too many xattrs");
   std::size_t bytes = 0;
@@ -117,6 +94,29 @@ bool path_before(std::string_view left, std::string_view right) noexcept {
                                       [&](char a, char b) { return rank(a) < rank(b); });
 }
 
+Status check_path(std::string_view path) {
+  if (path.size() > limits::kPathBytesMax) {
+    return fail(Code::too_large,
+                "a path of " + std::to_string(path.size()) + " bytes; at most " + std::to_string(limits::kPathBytesMax) + " are allowed");
+  }
+  if (path.empty()) return {};
+  if (path.find('\0') != std::string_view::npos) return fail(Code::malformed, "a path has a NUL byte in it");
+  if (path.front() == '/') return fail(Code::malformed, quoted(path) + " is an absolute path");
+  Status status;
+  each_component(path, [&](std::string_view part) {
+    if (part.empty()) {
+      status = fail(Code::malformed, quoted(path) + " has an empty component");
+    } else if (part == "." || part == "..") {
+      status = fail(Code::malformed, quoted(path) + " has the component \"" + std::string(part) + "\"");
+    } else if (part.size() > limits::kPathComponentBytesMax) {
+      status = fail(Code::too_large,
+                    quoted(path) + " has a component of more than " + std::to_string(limits::kPathComponentBytesMax) + " bytes");
+    }
+    return status.has_value();
+  });
+  return status;
+}
+
 void IndexChecker::PathSet::add(std::string_view path) {
   if ((count_ + 1) * 2 > slots_.size()) {
     std::vector<std::uint64_t> old(std::max<std::size_t>(64, slots_.size() * 2));
@@ -154,7 +154,7 @@ Status IndexChecker::check(const Entry& entry) {
   INSTAR_CHECK(check_kind(entry));
   INSTAR_CHECK(check_place(entry));
   if (entry.type == EntryType::directory) open_folders_.push_back(entry.path.size());
-  if (entry.type == EntryType::file) files_.add(entry.path);
+  if (entry.type == EntryType::file && rules_.hardlinks_looked_up) files_.add(entry.path);
   previous_path_ = entry.path;
   ++entry_count_;
   return {};
@@ -174,18 +174,13 @@ Status IndexChecker::check_kind(const Entry& entry) const {
     case EntryType::file: {
       static const Hash256 kEmpty = trust::digest({});
       if (entry.size > limits::kContentBytesMax) return fail(Code::too_large, quoted(entry.path) + " is too large a file");
-      if ((entry.size == 0) != (entry.content == kEmpty)) {
+      if (rules_.contents_known && (entry.size == 0) != (entry.content == kEmpty)) {
         return fail(Code::malformed, quoted(entry.path) + " has a size that its content hash contradicts");
       }
       return {};
     }
     case EntryType::symlink: return check_symlink(entry);
-    case EntryType::hardlink:
-      if (!files_.holds(entry.target)) {
-        return fail(Code::malformed,
-                    "the hard link " + quoted(entry.path) + " is to " + quoted(entry.target) + ", which is not an earlier file");
-      }
-      return {};
+    case EntryType::hardlink: return check_hardlink(entry);
     case EntryType::char_device:
     case EntryType::block_device:
     case EntryType::fifo: break;
@@ -199,6 +194,18 @@ Status IndexChecker::check_kind(const Entry& entry) const {
                                    "the tree or allow devices explicitly");
   }
   return {};
+}
+
+Status IndexChecker::check_hardlink(const Entry& entry) const {
+  bool good = false;
+  if (rules_.hardlinks_looked_up) {
+    good = files_.holds(entry.target);
+  } else {
+    INSTAR_CHECK(check_path(entry.target));
+    good = !entry.target.empty() && path_before(entry.target, entry.path);
+  }
+  if (good) return {};
+  return fail(Code::malformed, "the hard link " + quoted(entry.path) + " is to " + quoted(entry.target) + ", which is not an earlier file");
 }
 
 Status IndexChecker::check_place(const Entry& entry) {

@@ -196,6 +196,15 @@ TEST(Index, RefusesLengthsOverTheirBoundsBeforeTakingMemory) {
   EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 1, 0x80, 0x80, 0x40})).error().code, Code::too_large);
 }
 
+TEST(Index, RefusesXattrsThatTogetherAreTooLarge) {
+  // One value of 3000 bytes, then one that says 1200: over the bound before its bytes are there.
+  Bytes tail{0, 0, 1, 'a', 0xed, 3, 0, 0, 2, 6, 'u', 's', 'e', 'r', '.', 'a', 0xb8, 0x17};
+  tail.insert(tail.end(), 3000, 'x');
+  const Bytes second{6, 'u', 's', 'e', 'r', '.', 'b', 0xb0, 0x09};
+  tail.insert(tail.end(), second.begin(), second.end());
+  EXPECT_EQ(read_index(by_hand(tail)).error().code, Code::too_large);
+}
+
 TEST(Index, RefusesUnknownEntryTypes) {
   EXPECT_EQ(read_index(by_hand({7, 0, 1, 'a'})).error().code, Code::malformed);
   EXPECT_EQ(read_index(by_hand({0x80, 0, 1, 'a'})).error().code, Code::malformed);
@@ -224,6 +233,56 @@ TEST(Index, AWriterNeedsARoot) {
   EXPECT_FALSE(writer.append(file("a")));
   Bytes other;
   EXPECT_EQ(IndexWriter(other).finish().error().code, Code::invalid_argument);
+}
+
+TEST(Index, AWriterHandsOverAsItGoes) {
+  Bytes whole;
+  IndexWriter plain(whole);
+  Bytes streamed;
+  std::size_t largest = 0;
+  IndexWriter stream([&](ByteView piece) -> Status {
+    streamed.insert(streamed.end(), piece.begin(), piece.end());
+    largest = std::max(largest, piece.size());
+    return {};
+  });
+  ASSERT_TRUE(plain.append(folder("")));
+  ASSERT_TRUE(stream.append(folder("")));
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_TRUE(plain.append(file("f" + std::to_string(10000 + i))));
+    ASSERT_TRUE(stream.append(file("f" + std::to_string(10000 + i))));
+  }
+  EXPECT_GT(streamed.size(), 100'000U);
+  const auto id = stream.finish();
+  ASSERT_TRUE(id);
+  EXPECT_EQ(*id, plain.finish().value());
+  EXPECT_EQ(*id, trust::digest(streamed));
+  EXPECT_EQ(streamed, whole);
+  EXPECT_LT(largest, 5000U);
+}
+
+TEST(Index, ASinksErrorEndsTheWriting) {
+  IndexWriter writer([](ByteView) -> Status { return fail(Code::no_space, "full"); });
+  ASSERT_TRUE(writer.append(folder("")));
+  EXPECT_EQ(writer.finish().error().code, Code::no_space);
+}
+
+TEST(Index, AWriterStopsAtTheBoundOfBytes) {
+  std::uint64_t bytes = 0;
+  IndexWriter writer([&](ByteView piece) -> Status {
+    bytes += piece.size();
+    return {};
+  });
+  ASSERT_TRUE(writer.append(folder("")));
+  Entry entry = file("");
+  entry.xattrs = {{"user.a", Bytes(limits::kXattrBytesMax - 6)}};
+  Status status;
+  for (int i = 0; i < 10'000 && status; ++i) {
+    entry.path = "f" + std::to_string(10000 + i);
+    status = writer.append(entry);
+  }
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, Code::too_large);
+  EXPECT_LE(bytes, limits::kIndexBytesMax);
 }
 
 TEST(IndexChecker, TakesAWellFormedTree) {
@@ -320,6 +379,29 @@ TEST(IndexChecker, FindsTheFileOfAHardlinkAmongThousands) {
     ASSERT_TRUE(checker.check(link(EntryType::hardlink, "g" + std::to_string(10000 + i), "f" + std::to_string(10000 + i))));
   }
   EXPECT_FALSE(checker.check(link(EntryType::hardlink, "h", "f15000")));
+}
+
+TEST(IndexChecker, LeavesTheLookUpOfHardlinksToACallerThatAsks) {
+  const IndexRules rules{.hardlinks_looked_up = false};
+  EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "a/f"), rules), Code::ok);
+  EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "a/not-there"), rules), Code::ok);
+  // It is still a path inside the tree, and an earlier one.
+  EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "c"), rules), Code::malformed);
+  EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "b"), rules), Code::malformed);
+  EXPECT_EQ(verdict(link(EntryType::hardlink, "b", ""), rules), Code::malformed);
+  EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "../a/f"), rules), Code::malformed);
+  EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "a/../../f"), rules), Code::malformed);
+  EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "/a/f"), rules), Code::malformed);
+}
+
+TEST(IndexChecker, TakesUnknownContentsFromACallerThatAsks) {
+  Entry entry = file("b");
+  entry.size = 0;
+  entry.content = {};
+  EXPECT_EQ(verdict(entry), Code::malformed);
+  EXPECT_EQ(verdict(entry, {.contents_known = false}), Code::ok);
+  entry.size = limits::kContentBytesMax + 1;
+  EXPECT_EQ(verdict(entry, {.contents_known = false}), Code::too_large);
 }
 
 TEST(IndexChecker, RefusesDevicesUnlessAllowed) {

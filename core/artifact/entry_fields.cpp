@@ -1,0 +1,62 @@
+#include "core/artifact/entry_fields.hpp"
+
+#include <algorithm>
+
+#include "core/base/limits.hpp"
+
+namespace instar::artifact {
+
+std::size_t shared_bytes(std::string_view left, std::string_view right) noexcept {
+  const std::size_t most = std::min(left.size(), right.size());
+  std::size_t count = 0;
+  while (count < most && left[count] == right[count]) ++count;
+  return count;
+}
+
+void append_owner(Bytes& out, const Entry& entry) {
+  append_varint(out, entry.uid);
+  append_varint(out, entry.gid);
+}
+
+void append_xattrs(Bytes& out, const Entry& entry) {
+  append_varint(out, entry.xattrs.size());
+  for (const Xattr& xattr : entry.xattrs) {
+    append_text(out, xattr.name);
+    append_text(out, as_text(xattr.value));
+  }
+}
+
+void append_device(Bytes& out, const Entry& entry) {
+  append_varint(out, entry.device_major);
+  append_varint(out, entry.device_minor);
+}
+
+void read_mode(ByteCursor& cursor, Entry& entry) {
+  entry.mode = static_cast<std::uint16_t>(cursor.varint(07777, "a mode"));
+}
+
+void read_owner(ByteCursor& cursor, Entry& entry) {
+  entry.uid = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a user id"));
+  entry.gid = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a group id"));
+}
+
+void read_xattrs(ByteCursor& cursor, Entry& entry) {
+  entry.xattrs.clear();
+  const std::uint64_t count = cursor.varint(limits::kXattrsMax, "the number of xattrs");
+  std::size_t bytes_left = limits::kXattrBytesMax;
+  for (std::uint64_t i = 0; i < count && !cursor.starved() && !cursor.broken(); ++i) {
+    Xattr xattr;
+    xattr.name = std::string(as_text(cursor.text(bytes_left, "the size of an xattr's name")));
+    bytes_left -= xattr.name.size();
+    xattr.value = to_bytes(cursor.text(bytes_left, "the size of an xattr's value"));
+    bytes_left -= xattr.value.size();
+    entry.xattrs.push_back(std::move(xattr));
+  }
+}
+
+void read_device(ByteCursor& cursor, Entry& entry) {
+  entry.device_major = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a device number"));
+  entry.device_minor = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a device number"));
+}
+
+}  // namespace instar::artifact

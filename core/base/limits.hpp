@@ -73,6 +73,10 @@ inline constexpr std::size_t kXattrsMax = 16;
 inline constexpr std::size_t kXattrBytesMax = 4096;
 inline constexpr std::uint64_t kContentBytesMax = std::uint64_t{4} << 30;
 inline constexpr std::uint32_t kPackChunksMax = 400'000;
+// Bytes of a wire chunk of a delta's body, but for the last one: what is lost when one is broken, for 32 bytes each.
+inline constexpr std::uint32_t kDeltaChunkBytes = 64 * 1024;
+// Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the device.
+inline constexpr std::size_t kDeltaDamagedMax = 1'024;
 
 // --- broker --------------------------------------------------------------------------------------
 inline constexpr std::size_t kDevicesMax = 200'000;
@@ -90,5 +94,9 @@ inline constexpr std::uint32_t kTryStartsMax = 3;
 // Restarts of the client alone, within one boot, before it goes back. Containers outlive them, so each says little about the release;
 // that they never end says that no verdict will come.
 inline constexpr std::uint32_t kTryClientStartsMax = 64;
+
+// --- operator ------------------------------------------------------------------------------------
+// Bytes of memory for the files that are being compared for a delta, all threads together; a file that needs more is compared alone.
+inline constexpr std::uint64_t kDeltaMatchBytesMax = std::uint64_t{512} * 1024 * 1024;
 
 }  // namespace instar::limits

@@ -33,6 +33,13 @@ inline constexpr std::uint32_t kDirectoryBytesMax = 16 * 1024 * 1024;
 // publisher asks again with the directory.
 inline constexpr std::size_t kStoredRangesMax = 4096;
 
+// --- delta packs -----------------------------------------------------------------------------------
+// Bytes that a decoder holds of one stream. Past 64 KiB only new text gains; 1 MiB is what a device of 64 MB can spare for it.
+inline constexpr std::uint32_t kDeltaWindowBytesMax = 1024 * 1024;
+// ELF headers of one file that reference prediction looks at; past them bytes are plain. Linkers make 2 to 5, and 30 to 40.
+inline constexpr std::size_t kDeltaSegmentsMax = 16;
+inline constexpr std::size_t kDeltaSectionsMax = 64;
+
 // --- messages ------------------------------------------------------------------------------------
 // Bytes of any one message of ours: the 128 KB of the brokers named above.
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;

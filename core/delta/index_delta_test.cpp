@@ -84,6 +84,26 @@ TEST(IndexDelta, ReadsTheSameFromAnyCutOfItsBytes) {
   }
 }
 
+TEST(IndexDelta, NoFlippedBitGivesTheSameIndex) {
+  const IndexDelta delta = delta_of(example_base(), example_tree());
+  const Bytes wanted = *index_of(example_tree());
+  std::size_t refused = 0;
+  for (std::size_t at = 0; at < delta.bytes.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      Bytes broken = delta.bytes;
+      broken[at] = static_cast<std::uint8_t>(broken[at] ^ 1 << bit);
+      const auto rebuilt = rebuild(example_base(), broken, carried(delta));
+      if (rebuilt) {
+        EXPECT_NE(*rebuilt, wanted) << "byte " << at << " bit " << bit;
+      } else {
+        EXPECT_FALSE(rebuilt.error().message.empty());
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, delta.bytes.size() * 4);
+}
+
 TEST(IndexDelta, ReaderAndMakerSayTheSameOfEachEntry) {
   const IndexDelta delta = delta_of(example_base(), example_tree());
   auto read = read_delta(example_base(), delta.bytes);

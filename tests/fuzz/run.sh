@@ -22,6 +22,8 @@ sys.stdout.buffer.write(bytes(int(n) for n in sys.argv[1].split()) + body[:len(b
 seed fuzz_envelope 0 envelope.hex
 seed fuzz_envelope 1 root.hex
 seed fuzz_index 0 index.hex
+seed fuzz_index_delta 0 index-delta.hex
+seed fuzz_index_delta 1 index.hex
 pick=0
 for name in manifest gate hello report fetch chunk ack put stored; do
   seed fuzz_wire "$pick" "$name.hex"

@@ -9,11 +9,12 @@ from pathlib import Path
 SOURCE_FOLDERS = ["core", "storage", "files", "mqtt", "broker-plugin", "publisher", "device-client"]
 
 # folder → folders whose headers it may include, besides its own.
-CORE = ["core/base", "core/trust", "core/artifact", "core/wire", "core/rollout", "core/revision"]
+CORE = ["core/base", "core/trust", "core/artifact", "core/delta", "core/wire", "core/rollout", "core/revision"]
 MAY_INCLUDE = {
     "core/base": [],
     "core/trust": ["core/base", "schemas"],
     "core/artifact": ["core/base", "core/trust", "schemas"],
+    "core/delta": ["core/base", "core/trust", "core/artifact"],
     "core/wire": ["core/base", "core/trust", "core/artifact", "schemas"],
     "core/rollout": ["core/base", "core/trust", "core/artifact", "core/wire", "schemas"],
     "core/revision": ["core/base", "core/trust", "core/artifact", "core/wire", "schemas"],

@@ -1,0 +1,43 @@
+// The operations of one file, and where each old byte went.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/delta/operation.hpp"
+
+namespace instar::delta {
+
+// 16 bytes an operation. Filled once for each file, then read only.
+class CopyMap {
+ public:
+  void clear() noexcept;
+  void reserve(std::size_t count);
+  void add(const Operation& operation);
+  // After the last add().
+  void seal();
+
+  [[nodiscard]] std::size_t size() const noexcept { return copies_.size(); }
+  [[nodiscard]] Operation operation(std::size_t i) const noexcept;
+  // Where in the new file its copy begins.
+  [[nodiscard]] std::uint32_t now_start(std::size_t i) const noexcept { return copies_[i].now_start; }
+  [[nodiscard]] std::uint32_t now_bytes() const noexcept { return now_bytes_; }
+
+  // Where the byte at `old_offset` went, by the copy that covers it (the longest, if several do) or else the nearest one; nothing when there is no copy.
+  [[nodiscard]] std::optional<std::int64_t> find(std::uint32_t old_offset) const noexcept;
+
+ private:
+  struct Copy {
+    std::uint32_t old_start = 0;
+    std::uint32_t bytes = 0;
+    std::uint32_t now_start = 0;
+  };
+  [[nodiscard]] std::uint32_t distance(const Copy& copy, std::uint32_t old_offset) const noexcept;
+
+  std::vector<Copy> copies_;            // in order of the new file
+  std::vector<std::uint32_t> by_old_;   // those with bytes, by old_start
+  std::uint32_t now_bytes_ = 0;
+};
+
+}  // namespace instar::delta

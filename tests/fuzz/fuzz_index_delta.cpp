@@ -1,0 +1,94 @@
+// The index delta: hostile bytes against a base that is as it should be, and the delta of two trees made and read again.
+#include <cstdint>
+#include <string>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/delta/delta_rig.hpp"
+#include "core/delta/index_delta.hpp"
+
+namespace {
+
+using namespace instar;
+using namespace instar::delta;
+using rig::Entries;
+
+// The tree of docs/formats/index.md, and some more of each type.
+Entries base_tree() {
+  using artifact::EntryType;
+  auto tool = rig::file("bin/tool", "#!/bin/sh\n", 04755);
+  tool.xattrs = {{"user.origin", to_bytes("ci")}};
+  auto device = rig::link(EntryType::char_device, "dev", "");
+  device.device_major = 1;
+  device.device_minor = 3;
+  return {rig::folder(""),
+          rig::folder("bin"),
+          tool,
+          rig::link(EntryType::hardlink, "bin/tool-2", "bin/tool"),
+          device,
+          rig::folder("etc"),
+          rig::file("etc/config"),
+          rig::link(EntryType::symlink, "etc/current", "../bin/tool"),
+          rig::file("etc/empty", ""),
+          rig::folder("etc/in"),
+          rig::folder("etc/in/side"),
+          rig::file("etc/in/side/copy"),
+          rig::link(EntryType::hardlink, "etc/in/side/copy-2", "etc/in/side/copy"),
+          rig::link(EntryType::fifo, "pipe", "")};
+}
+
+bool inside(const std::string& path) {
+  const std::string framed = "/" + path + "/";
+  return framed.find("/../") == std::string::npos && framed.find("//") == (path.empty() ? 0 : std::string::npos);
+}
+
+// Whatever the bytes say, what is handed out is inside the tree and in order; any cut of the bytes says the same.
+void hostile(ByteView input) {
+  static const Entries kBase = base_tree();
+  const auto whole = rig::read_delta(kBase, input);
+  const auto cut = rig::read_delta(kBase, input, 1);
+  INSTAR_ASSERT(whole.has_value() == cut.has_value());
+  if (!whole.has_value()) {
+    INSTAR_ASSERT(whole.error() == cut.error() && !whole.error().message.empty());
+    return;
+  }
+  INSTAR_ASSERT(*whole == *cut && !whole->empty());
+  const std::string* previous = nullptr;
+  for (const NewEntry& entry : *whole) {
+    INSTAR_ASSERT(inside(entry.entry.path) && inside(entry.source));
+    INSTAR_ASSERT(previous == nullptr || artifact::path_before(*previous, entry.entry.path));
+    previous = &entry.entry.path;
+    const bool sourced = entry.from == ContentFrom::base_path || entry.from == ContentFrom::earlier;
+    INSTAR_ASSERT(!sourced || !entry.source.empty());
+    INSTAR_ASSERT(entry.from == ContentFrom::none || entry.entry.type == artifact::EntryType::file);
+  }
+}
+
+// Both ways between the tree above and any other one.
+void made(ByteView input) {
+  static const Entries kBase = base_tree();
+  const auto tree = artifact::read_index(input, rig::kAllRules);
+  if (!tree.has_value()) return;
+  for (const auto& [from, to] : {std::pair(&kBase, &*tree), std::pair(&*tree, &kBase)}) {
+    const auto delta = make_index_delta(*from, *to);
+    if (!delta.has_value()) {
+      INSTAR_ASSERT(delta.error().code == Code::malformed);  // one content under two sizes
+      continue;
+    }
+    const auto rebuilt = rig::rebuild(*from, delta->bytes, rig::carried(*delta));
+    INSTAR_ASSERT(rebuilt.has_value() && *rebuilt == *rig::index_of(*to));
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const ByteView input(data + 1, size - 1);
+  if (data[0] % 2 == 0) {
+    hostile(input);
+  } else {
+    made(input);
+  }
+  return 0;
+}

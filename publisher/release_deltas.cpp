@@ -148,11 +148,12 @@ Outcome<Fleet> ask_fleet(Session& session, const std::string& product, const std
   Json names = Json::array();
   for (const auto& group : groups) names.push_back(group.str());
   Fleet fleet;
+  fleet.asked = true;
   while (fleet.artifacts.size() < kFleetArtifactsMax) {
     auto data = session.request("listArtifacts",
                                 {{"product", product}, {"groups", names}, {"offset", fleet.artifacts.size()}, {"count", kPageSize}});
     // A plugin of before does not know the command.
-    if (!data && data.error().exit == Exit::refused) return Fleet{};
+    if (!data && data.error().exit == Exit::refused) break;
     if (!data) return fail(std::move(data.error()));
     fleet.known = true;
     fleet.devices = get_number(*data, "devices");
@@ -178,6 +179,9 @@ Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet flee
     if (real_path(path).empty()) return fail(Code::not_found, path + ", given with --base: no such folder");
     INSTAR_TRY(auto made, maker.make(path));
     result.deltas.push_back(std::move(made));
+  }
+  if (result.fleet.asked && !result.fleet.known) {
+    result.notes.emplace_back("the broker does not tell what its devices run, its plugin is older: deltas are made against --base only");
   }
   std::size_t made_count = 0;
   for (const auto& each : result.fleet.artifacts) {

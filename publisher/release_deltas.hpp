@@ -21,7 +21,8 @@ struct FleetArtifact {
   std::uint64_t metered = 0;
 };
 struct Fleet {
-  bool known = false;  // the broker was asked, and has answered
+  bool asked = false;
+  bool known = false;  // the broker has answered
   std::uint64_t devices = 0;
   std::uint64_t devices_without = 0;     // run nothing yet, or did not say what
   std::vector<FleetArtifact> artifacts;  // most devices first

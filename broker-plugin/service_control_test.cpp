@@ -293,7 +293,7 @@ TEST_F(Control, StatusPageShowsWhatIsPublished) {
 }
 
 TEST_F(Control, ControlPageShowsWhatIsAnswered) {
-  one_.running = wire::RevisionInfo{"gateway-2", "1.0", 0, rollout_, {}};
+  one_.running = wire::RevisionInfo{"gateway-2", "1.0", 0, rollout_, {rollout_}};
   one_.last_sequence = 0;
   rig_.hello(one_);
   rig_.report(one_, rollout_, Step::refused);

@@ -34,8 +34,12 @@ void add_once(std::vector<const Entry*>& found, const Entry* entry) {
 
 }  // namespace
 
+std::uint64_t largest_base_in_proportion(std::uint64_t fresh_bytes) noexcept {
+  return kProportion * fresh_bytes + kAlwaysSmall;
+}
+
 bool is_base_in_proportion(std::uint64_t base_bytes, std::uint64_t fresh_bytes) noexcept {
-  return base_bytes <= kAlwaysSmall || base_bytes / kProportion <= fresh_bytes;
+  return base_bytes <= largest_base_in_proportion(fresh_bytes);
 }
 
 std::string stem_of(std::string_view path) {

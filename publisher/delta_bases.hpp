@@ -17,6 +17,7 @@
 namespace instar::publisher {
 
 // A base that is this much larger than the new file is not looked at: its suffix array costs more than it can save.
+[[nodiscard]] std::uint64_t largest_base_in_proportion(std::uint64_t fresh_bytes) noexcept;
 [[nodiscard]] bool is_base_in_proportion(std::uint64_t base_bytes, std::uint64_t fresh_bytes) noexcept;
 
 // Calls come from any thread. The base's files are read and sketched when the first is asked for, once.

@@ -50,7 +50,7 @@ Result<delta::DeltaMaker::Made> make_streams(const delta::IndexDelta& index, con
     options.work.tell("comparing", done, all);
     INSTAR_TRY(const auto matched, matcher.next());
     INSTAR_CHECK(options.work.go_on());
-    INSTAR_CHECK(maker.add(matched.delta, matched.base_path));
+    maker.add(matched);
     done += task.fresh->size;
   }
   options.work.tell("comparing", done, all);

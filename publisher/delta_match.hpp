@@ -15,11 +15,6 @@
 
 namespace instar::publisher {
 
-struct Matched {
-  delta::FileDelta delta;
-  std::string base_path;
-};
-
 class DeltaMatcher {
  public:
   // A file of the new tree, and the base's file that stood in its place: nullptr if there was none.
@@ -36,16 +31,17 @@ class DeltaMatcher {
   ~DeltaMatcher();
 
   // The outcome of the next task, in their order; waits for it. One thread calls.
-  [[nodiscard]] Result<Matched> next();
+  [[nodiscard]] Result<delta::FileDelta> next();
 
  private:
   void run();
-  [[nodiscard]] Result<Matched> match(const Task& task);
-  [[nodiscard]] static std::uint64_t working_bytes(const Task& task) noexcept;
+  [[nodiscard]] Result<delta::FileDelta> match(const Task& task);
+  [[nodiscard]] std::uint64_t working_bytes(const Task& task) const;
 
   const ReadableTree& base_;
   const ReadableTree& fresh_;
   const std::vector<Task> tasks_;
+  std::vector<std::uint64_t> working_bytes_;  // of each
   const std::uint64_t bytes_max_;
   const Work& work_;
   DeltaBases bases_;
@@ -55,7 +51,7 @@ class DeltaMatcher {
   std::size_t taken_ = 0;
   std::size_t handed_out_ = 0;
   std::uint64_t bytes_ = 0;  // of files under way, and of outcomes that wait
-  std::map<std::size_t, Result<Matched>> waiting_;
+  std::map<std::size_t, Result<delta::FileDelta>> waiting_;
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

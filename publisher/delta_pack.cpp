@@ -118,15 +118,16 @@ class Rebuilder {
   Status decode(Entry& entry, const std::string& source) {
     INSTAR_TRY(const auto start, decoder_->next_file());
     if (!start) return fail(Code::corrupt, "its streams end before \"" + entry.path + "\"");
-    files::Fd old;
-    std::string shown;
+    files::Fd file;
+    delta::Base old;
     if (start->base != delta::BaseKind::none) {
-      INSTAR_TRY(const Entry* const file, base_file(start->base == delta::BaseKind::path ? start->base_path : source));
-      if (file->size != start->base_size) return fail(Code::corrupt, "it needs another \"" + file->path + "\" than " + base_.name + " has");
-      INSTAR_TRY(old, base_.tree.open_file(file->path, false));
-      shown = base_.tree.shown(file->path);
+      INSTAR_TRY(const Entry* const from, base_file(start->base == delta::BaseKind::path ? start->base_path : source));
+      INSTAR_TRY(file, base_.tree.open_file(from->path, false));
+      old.size = from->size;
+      old.read = [&file, shown = base_.tree.shown(from->path)](std::uint64_t offset, std::span<std::uint8_t> out) {
+        return files::read_at(file.get(), out, offset, shown);
+      };
     }
-    const auto read_old = [&](std::uint64_t offset, std::span<std::uint8_t> out) { return files::read_at(old.get(), out, offset, shown); };
     if (builder_ != nullptr) INSTAR_CHECK(builder_->begin_file(entry.path));
     trust::Hasher hasher;
     std::uint64_t size = 0;
@@ -138,7 +139,7 @@ class Rebuilder {
     };
     for (bool ended = false; !ended;) {
       INSTAR_CHECK(work_.go_on());
-      INSTAR_TRY(ended, decoder_->decode(read_old, write, kDecodeBytes));
+      INSTAR_TRY(ended, decoder_->decode(old, write, kDecodeBytes));
       work_.tell("unpacking", done_ + size, header_.file_bytes);
     }
     done_ += size;

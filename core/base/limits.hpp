@@ -84,10 +84,6 @@ inline constexpr std::size_t kXattrsMax = 16;
 inline constexpr std::size_t kXattrBytesMax = 4096;
 inline constexpr std::uint64_t kContentBytesMax = std::uint64_t{4} << 30;
 inline constexpr std::uint32_t kPackChunksMax = 400'000;
-// Bytes of a wire chunk of a delta's body, but for the last one: what is lost when one is broken, for 32 bytes each.
-inline constexpr std::uint32_t kDeltaChunkBytes = 64 * 1024;
-// Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the device.
-inline constexpr std::size_t kDeltaDamagedMax = 1'024;
 
 // --- gzip files inside a delta -------------------------------------------------------------------
 // Bytes of a gzip file's header that a recipe carries: fixed part, name, comment. Past it the file is sent as it is.

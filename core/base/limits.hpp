@@ -114,4 +114,8 @@ inline constexpr std::uint32_t kTryStartsMax = 3;
 // that they never end says that no verdict will come.
 inline constexpr std::uint32_t kTryClientStartsMax = 64;
 
+// --- operator ------------------------------------------------------------------------------------
+// Bytes of memory for the files that are being compared for a delta, all threads together; a file that needs more is compared alone.
+inline constexpr std::uint64_t kDeltaMatchBytesMax = std::uint64_t{512} * 1024 * 1024;
+
 }  // namespace instar::limits

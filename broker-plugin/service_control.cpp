@@ -16,10 +16,9 @@ std::string sentence(const Error& error) {
 }
 
 Error unknown_command(const std::string& name) {
-  return {Code::unsupported,
-          "no command '" + name.substr(0, 64) +
-              "'; there are listRollouts, getRollout, pauseRollout, resumeRollout, abortRollout, listDevices, getDevice, "
-              "forgetDevice, getPack, getVersion"};
+  return {Code::unsupported, "no command '" + name.substr(0, 64) +
+                                 "'; there are listRollouts, getRollout, pauseRollout, resumeRollout, abortRollout, listDevices, "
+                                 "listArtifacts, getDevice, forgetDevice, getPack, getVersion"};
 }
 
 }  // namespace
@@ -115,6 +114,7 @@ Result<Json> ServiceImpl::answer(const std::string& name, const Json& command, R
   if (name == "resumeRollout") return act_on_rollout(command, rollout::Action::resume, effects);
   if (name == "abortRollout") return act_on_rollout(command, rollout::Action::abort, effects);
   if (name == "listDevices") return list_devices(command, reply);
+  if (name == "listArtifacts") return list_artifacts(command, reply);
   if (name == "getDevice") return get_device(command);
   if (name == "forgetDevice") return forget_device(command, effects);
   if (name == "getVersion") return get_version();

@@ -70,10 +70,11 @@ TEST_F(Control, RefusesWhatIsNoRequestWithAnAnswer) {
 TEST_F(Control, FieldsOfTheWrongTypeAreErrorsNotCrashes) {
   using nlohmann::json;
   const std::vector<json> values{1, -1, 1.5, true, nullptr, "", "x/y", std::string(5'000, 'a'), json::array(), json::object(), "\xff"};
-  const std::vector<std::string> commands{"listRollouts", "getRollout", "pauseRollout", "resumeRollout", "abortRollout",
-                                          "listDevices",  "getDevice",  "forgetDevice", "getPack",       "getVersion"};
+  const std::vector<std::string> commands{"listRollouts",  "getRollout", "pauseRollout", "resumeRollout", "abortRollout", "listDevices",
+                                          "listArtifacts", "getDevice",  "forgetDevice", "getPack",       "getVersion"};
   for (const auto& command : commands) {
-    for (const auto* field : {"rollout", "device", "pack", "group", "offset", "count", "verbose", "devices", "correlationData"}) {
+    for (const auto* field :
+         {"rollout", "device", "pack", "group", "groups", "product", "offset", "count", "verbose", "devices", "correlationData"}) {
       for (const auto& value : values) {
         const json request{{"commands", {{{"command", command}, {field, value}}}}};
         rig_.forget_published();
@@ -109,6 +110,43 @@ TEST_F(Control, GetRolloutSaysWhatStatusSaysAndMore) {
   auto other = rollout_;
   other.bytes[31] = static_cast<std::uint8_t>(other.bytes[31] ^ 1);
   EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", other.hex()}})).find("not_found"), std::string::npos);
+}
+
+TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
+  const auto artifact = [](std::uint8_t number) {
+    Hash256 id;
+    id.bytes.fill(number);
+    return id;
+  };
+  const auto run = [&](const char* name, std::uint8_t seed, const char* group, const char* release, std::uint64_t sequence,
+                       std::vector<Hash256> artifacts) {
+    TestDevice device(name, seed);
+    device.groups = {group_path(group)};
+    device.running = wire::RevisionInfo{"gateway-2", release, sequence, artifact(99), std::move(artifacts)};
+    rig_.hello(device);
+  };
+  run("a", 110, "plant-8/x", "2.0", 20, {artifact(1), artifact(2)});
+  run("b", 111, "plant-8/y", "2.1", 21, {artifact(2), artifact(2)});
+  run("c", 112, "plant-9", "1.0", 10, {artifact(3)});
+  rig_.settle();
+
+  const auto data = rig_.command({{"command", "listArtifacts"}, {"groups", {"plant-8", "plant-8/x"}}, {"product", "gateway-2"}})["data"];
+  EXPECT_EQ(data["devices"], 2) << "a device in two of the groups is counted once";
+  EXPECT_EQ(data["devices_without"], 0);
+  ASSERT_EQ(data["artifacts"].size(), 2U);
+  EXPECT_EQ(data["artifacts"][0]["artifact"], artifact(2).hex()) << "the one with most devices first";
+  EXPECT_EQ(data["artifacts"][0]["devices"], 2);
+  EXPECT_EQ(data["artifacts"][0]["metered"], 0);
+  EXPECT_EQ(data["artifacts"][0]["release"], "2.1");
+  EXPECT_EQ(data["artifacts"][1]["artifact"], artifact(1).hex());
+
+  const auto all = rig_.command({{"command", "listArtifacts"}, {"offset", 1}, {"count", 1}})["data"];
+  EXPECT_EQ(all["devices"], 5);
+  EXPECT_EQ(all["devices_without"], 2) << "gw-01 and gw-02 run nothing";
+  EXPECT_EQ(all["totalCount"], 3);
+  ASSERT_EQ(all["artifacts"].size(), 1U);
+  EXPECT_EQ(rig_.command({{"command", "listArtifacts"}, {"product", "other"}})["data"]["devices"], 0);
+  EXPECT_NE(error_of(rig_.command({{"command", "listArtifacts"}, {"groups", "plant-8"}})).find("invalid_argument"), std::string::npos);
 }
 
 TEST_F(Control, ListsDevicesByGroupAndPage) {
@@ -255,7 +293,7 @@ TEST_F(Control, StatusPageShowsWhatIsPublished) {
 }
 
 TEST_F(Control, ControlPageShowsWhatIsAnswered) {
-  one_.running = wire::RevisionInfo{"gateway-2", "1.0", 0, rollout_, {}};
+  one_.running = wire::RevisionInfo{"gateway-2", "1.0", 0, rollout_, {rollout_}};
   one_.last_sequence = 0;
   rig_.hello(one_);
   rig_.report(one_, rollout_, Step::refused);

@@ -79,6 +79,7 @@ class ServiceImpl final : public Service {
   [[nodiscard]] Json list_rollouts(const Json& command, Reply& reply) const;
   [[nodiscard]] Result<Json> get_rollout(const Json& command, Reply& reply) const;
   [[nodiscard]] Result<Json> list_devices(const Json& command, Reply& reply) const;
+  [[nodiscard]] Result<Json> list_artifacts(const Json& command, Reply& reply) const;
   [[nodiscard]] Result<Json> get_device(const Json& command) const;
   [[nodiscard]] Result<Json> forget_device(const Json& command, rollout::Effects& effects);
   [[nodiscard]] Result<Json> act_on_rollout(const Json& command, rollout::Action action, rollout::Effects& effects);

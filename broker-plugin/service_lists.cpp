@@ -1,11 +1,45 @@
 // What operators ask for: rollouts, devices, packs.
 #include <algorithm>
+#include <map>
 
 #include "broker-plugin/service_reply.hpp"
 #include "core/base/limits.hpp"
 #include "storage/key_layout.hpp"
 
 namespace instar::broker {
+namespace {
+
+// `groups`, or none for all.
+Result<std::vector<GroupPath>> read_groups(const Json& command) {
+  std::vector<GroupPath> groups;
+  const auto found = command.find("groups");
+  if (found == command.end()) return groups;
+  if (!found->is_array() || found->empty() || found->size() > limits::kGroupsMax) {
+    return fail(Code::invalid_argument, "`groups` must be an array of 1 to " + std::to_string(limits::kGroupsMax) + " texts");
+  }
+  for (const auto& item : *found) {
+    if (!item.is_string()) return fail(Code::invalid_argument, "`groups` must be an array of texts");
+    INSTAR_TRY(auto group, GroupPath::parse(item.get<std::string>()));
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+bool is_in(const std::vector<GroupPath>& groups, const rollout::DeviceRecord& device) {
+  return groups.empty() || std::ranges::any_of(device.groups, [&](const GroupPath& own) {
+           return std::ranges::any_of(groups, [&](const GroupPath& group) { return group.covers(own); });
+         });
+}
+
+// What is known of one artifact that devices run.
+struct RunningArtifact {
+  std::uint64_t devices = 0;
+  std::uint64_t metered = 0;
+  std::string release;  // of the highest sequence that has it
+  std::uint64_t sequence = 0;
+};
+
+}  // namespace
 
 Json ServiceImpl::list_rollouts(const Json& command, Reply& reply) const {
   std::vector<std::pair<std::uint64_t, Hash256>> newest_first;
@@ -78,6 +112,55 @@ Result<Json> ServiceImpl::list_devices(const Json& command, Reply& reply) const 
   out["count"] = rows.size();
   out["offset"] = page.offset;
   out["devices"] = std::move(rows);
+  return out;
+}
+
+// Time: once through the devices. Memory: a row for each artifact that one of them runs.
+Result<Json> ServiceImpl::list_artifacts(const Json& command, Reply& reply) const {
+  INSTAR_TRY(const auto groups, read_groups(command));
+  std::string product;
+  if (command.contains("product")) {
+    INSTAR_TRY(product, read_string(command, "product"));
+  }
+  std::map<Hash256, RunningArtifact> running;
+  std::uint64_t devices = 0;
+  std::uint64_t without = 0;
+  for (const auto& [id, device] : tracker_.devices()) {
+    const auto& record = device.record;
+    if (!is_in(groups, record) || (!product.empty() && record.product != product)) continue;
+    ++devices;
+    if (!record.running || record.running->artifacts.empty()) ++without;
+    if (!record.running) continue;
+    for (const auto& artifact : std::set(record.running->artifacts.begin(), record.running->artifacts.end())) {
+      auto& row = running[artifact];
+      ++row.devices;
+      row.metered += record.metered ? 1 : 0;
+      if (row.devices > 1 && record.running->sequence <= row.sequence) continue;
+      row.release = record.running->release;
+      row.sequence = record.running->sequence;
+    }
+  }
+  std::vector<std::pair<Hash256, RunningArtifact>> most_first(running.begin(), running.end());
+  std::ranges::stable_sort(most_first, [](const auto& one, const auto& other) { return one.second.devices > other.second.devices; });
+  const auto page = read_page(command);
+  Json rows = Json::array();
+  for (std::size_t i = page.offset; i < most_first.size() && rows.size() < page.count; ++i) {
+    const auto& [artifact, row] = most_first[i];
+    if (!reply.add_row(rows, {{"artifact", artifact.hex()},
+                              {"release", row.release},
+                              {"sequence", row.sequence},
+                              {"devices", row.devices},
+                              {"metered", row.metered}})) {
+      break;
+    }
+  }
+  Json out;
+  out["devices"] = devices;
+  out["devices_without"] = without;
+  out["totalCount"] = most_first.size();
+  out["count"] = rows.size();
+  out["offset"] = page.offset;
+  out["artifacts"] = std::move(rows);
   return out;
 }
 

@@ -82,7 +82,7 @@ Status StagingTree::make_symlink(const Entry& entry) {
       if (::symlinkat(entry.target.c_str(), folder, name.c_str()) != 0) return os_error("making the link", shown(entry.path), errno);
     }
   }
-  if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 && !may_leave_out(&LeftOut::owners)) {
     return os_error("setting the owner of", shown(entry.path), errno);
   }
   if (::utimensat(folder, name.c_str(), kTimes.data(), AT_SYMLINK_NOFOLLOW) != 0) {
@@ -98,7 +98,7 @@ Status StagingTree::make_special(const Entry& entry) {
   if (::mknodat(folder, name.c_str(), special_type(entry.type) | 0600, makedev(entry.device_major, entry.device_minor)) != 0) {
     return os_error("making the device node", shown(entry.path), errno);
   }
-  if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+  if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 && !may_leave_out(&LeftOut::owners)) {
     return os_error("setting the owner of", shown(entry.path), errno);
   }
   // The node was made just above in a folder of ours: there is no link to follow.
@@ -212,12 +212,24 @@ bool StagingTree::same_file(const std::string& entry, const StagingTree& other, 
          one.st_dev == two.st_dev;
 }
 
+bool StagingTree::may_leave_out(std::uint64_t LeftOut::*what) const noexcept {
+  if (left_out_ == nullptr || (errno != EPERM && errno != EACCES && errno != ENOTSUP)) return false;
+  ++(left_out_->*what);
+  return true;
+}
+
 Status StagingTree::set_metadata(int fd, const Entry& entry) const {
+  constexpr mode_t kOwnersRights = S_ISUID | S_ISGID;
+  mode_t mode = entry.mode;
   // In this order: a change of owner clears setuid and capabilities.
-  if (::fchown(fd, entry.uid, entry.gid) != 0) return os_error("setting the owner of", shown(entry.path), errno);
-  if (::fchmod(fd, entry.mode) != 0) return os_error("setting the mode of", shown(entry.path), errno);
+  if (::fchown(fd, entry.uid, entry.gid) != 0) {
+    if (!may_leave_out(&LeftOut::owners)) return os_error("setting the owner of", shown(entry.path), errno);
+    if ((mode & kOwnersRights) != 0) ++left_out_->modes;
+    mode &= ~kOwnersRights;
+  }
+  if (::fchmod(fd, mode) != 0) return os_error("setting the mode of", shown(entry.path), errno);
   for (const artifact::Xattr& xattr : entry.xattrs) {
-    if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0) {
+    if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0 && !may_leave_out(&LeftOut::xattrs)) {
       return os_error("setting the xattr " + xattr.name + " of", shown(entry.path), errno);
     }
   }

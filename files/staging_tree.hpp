@@ -15,6 +15,14 @@ namespace instar::files {
 
 class StagingTree {
  public:
+  // What only root may set, and was left out for want of it.
+  struct LeftOut {
+    std::uint64_t owners = 0;
+    std::uint64_t modes = 0;  // setuid or setgid, which mean nothing under another owner
+    std::uint64_t xattrs = 0;
+    [[nodiscard]] bool any() const noexcept { return owners + modes + xattrs > 0; }
+  };
+
   // The folder is there. Errors: not_found, io.
   [[nodiscard]] static Result<StagingTree> open(const std::string& path);
   // Makes the folder if there is none. Errors: io, no_space.
@@ -22,6 +30,8 @@ class StagingTree {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] int fd() const noexcept { return root_.get(); }
   [[nodiscard]] std::string shown(std::string_view entry) const;
+  // From now on, what this process may not set is counted here, which outlives the tree, instead of being an error.
+  void leave_out(LeftOut& left_out) noexcept { left_out_ = &left_out; }
 
   // Each of these leaves what is there already and right, and replaces what is not.
   [[nodiscard]] Status make_folder(const std::string& entry);
@@ -56,12 +66,15 @@ class StagingTree {
 
  private:
   [[nodiscard]] Result<int> parent(std::string_view entry) const;
+  // After a call to set something has failed: true when that is to be left out.
+  [[nodiscard]] bool may_leave_out(std::uint64_t LeftOut::*what) const noexcept;
 
   std::string path_;
   Fd root_;
   // The folder that was asked for last: entries come in index order.
   mutable std::string cached_path_;
   mutable Fd cached_;
+  LeftOut* left_out_ = nullptr;
 };
 
 }  // namespace instar::files

@@ -1,11 +1,9 @@
 // build_artifact(): a tree on disk becomes an artifact folder.
-#include <dirent.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <future>
 #include <memory>
 #include <utility>
@@ -14,59 +12,78 @@
 #include "files/files.hpp"
 #include "files/tree.hpp"
 #include "publisher/artifact_folder.hpp"
+#include "publisher/out_folder.hpp"
 
 namespace instar::publisher {
 namespace {
 
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
-struct Closer {
-  void operator()(DIR* folder) const noexcept { ::closedir(folder); }
-};
-
-// Names in a folder but "." and ".."; none if there is no such folder.
-std::vector<std::string> list_names(const std::string& path) {
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, Closer> folder(::opendir(path.c_str()));
-  if (!folder) return names;
-  while (const dirent* entry = ::readdir(folder.get())) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  return names;
-}
-
-std::string real_path(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
-  return resolved ? std::string(resolved.get()) : std::string();
-}
-
 bool ours(const std::string& name) {
   return name == kArtifactFile || name == kIndexFile || name.ends_with(".pack") || name.ends_with(".pack.body") || name.ends_with(".new");
 }
 
-// Makes `out` ready: new, empty, or an artifact folder of before, whose artifact.json goes first.
-Status prepare_out(const BuildOptions& options) {
-  const auto names = list_names(options.out);
-  for (const auto& name : names) {
-    if (!ours(name)) {
+// The folder that an artifact is made in. Unless keep() is called it holds nothing of ours when this goes, and is gone if it was new.
+class OutFolder {
+ public:
+  // New, empty, or an artifact folder of before, whose artifact.json goes first.
+  static Result<OutFolder> prepare(const BuildOptions& options) {
+    const auto names = list_names(options.out);
+    for (const auto& name : names) {
+      if (!ours(name)) {
+        return fail(Code::invalid_argument,
+                    options.out + " holds '" + name + "', which is not part of an artifact: choose a new or empty folder");
+      }
+    }
+    const bool is_new = real_path(options.out).empty();
+    INSTAR_CHECK(files::make_folders(options.out));
+    OutFolder folder(options.out, is_new);
+    if (real_path(options.tree).empty()) return fail(Code::not_found, options.tree + ": no such folder");
+    if (lies_inside(options.out, options.tree)) {
+      folder.keep();
+      if (is_new) ::rmdir(options.out.c_str());
       return fail(Code::invalid_argument,
-                  options.out + " holds '" + name + "', which is not part of an artifact: choose a new or empty folder");
+                  options.out + " lies inside the tree " + options.tree + ", and would be packed too: choose another");
+    }
+    folder.empty();
+    INSTAR_CHECK(files::sync_folder(options.out));
+    return folder;
+  }
+
+  OutFolder(OutFolder&& other) noexcept : path_(std::exchange(other.path_, {})), is_new_(other.is_new_) {}
+  OutFolder& operator=(OutFolder&&) = delete;
+  ~OutFolder() {
+    if (path_.empty()) return;
+    empty();
+    if (is_new_) ::rmdir(path_.c_str());
+  }
+  void keep() noexcept { path_.clear(); }
+
+ private:
+  OutFolder(std::string path, bool is_new) : path_(std::move(path)), is_new_(is_new) {}
+  void empty() const {
+    ::unlink((path_ + "/" + std::string(kArtifactFile)).c_str());
+    for (const auto& name : list_names(path_)) {
+      if (ours(name)) ::unlink((path_ + "/" + name).c_str());
     }
   }
-  INSTAR_CHECK(files::make_folders(options.out));
-  const std::string tree = real_path(options.tree);
-  const std::string out = real_path(options.out);
-  if (tree.empty()) return fail(Code::not_found, options.tree + ": no such folder");
-  if (out == tree || out.starts_with(tree == "/" ? tree : tree + "/")) {
-    return fail(Code::invalid_argument,
-                options.out + " lies inside the tree " + options.tree + ", and would be packed too: choose another");
+  std::string path_;
+  bool is_new_;
+};
+
+// Hands chunks on until the work is to stop.
+class StoppableSink final : public artifact::PackSink {
+ public:
+  StoppableSink(artifact::PackSink& sink, const Work& work) : sink_(sink), work_(work) {}
+  Status put(bool head, std::uint32_t ordinal, const artifact::ChunkRef& ref, ByteView encoded) override {
+    INSTAR_CHECK(work_.go_on());
+    return sink_.put(head, ordinal, ref, encoded);
   }
-  const std::string listing = options.out + "/" + std::string(kArtifactFile);
-  ::unlink(listing.c_str());
-  for (const auto& name : names) ::unlink((options.out + "/" + name).c_str());
-  return files::sync_folder(options.out);
-}
+
+ private:
+  artifact::PackSink& sink_;
+  const Work& work_;
+};
 
 struct Job {
   artifact::PackKind kind;
@@ -87,7 +104,8 @@ Status build_pack(const BuildOptions& options, ByteView index, const std::vector
     job.all = all;
     job.done = done;
   };
-  INSTAR_TRY(const auto directory, artifact::make_pack(index, entries, *source, writer, pack_options));
+  StoppableSink sink(writer, options.work);
+  INSTAR_TRY(const auto directory, artifact::make_pack(index, entries, *source, sink, pack_options));
   return writer.finish(directory);
 }
 
@@ -110,7 +128,7 @@ Status build_packs(const BuildOptions& options, ByteView index, const std::vecto
         done += each->done;
         all += each->all;
       }
-      if (options.progress) options.progress("compressing", done, all);
+      options.work.tell("compressing", done, all);
     }
     auto status = job->result.get();
     if (!status && first_error) first_error = std::move(status);
@@ -138,19 +156,17 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
   if (options.kinds.back() == artifact::PackKind::delta) {
     return fail(Code::invalid_argument, "a delta needs the artifact that it is against: only full and dedupe can be made of a tree alone");
   }
-  INSTAR_CHECK(prepare_out(options));
+  INSTAR_TRY(auto out, OutFolder::prepare(options));
   files::TreeOptions tree_options;
   tree_options.rules.devices_allowed = options.devices_allowed;
-  if (options.progress) {
-    tree_options.progress = [&](std::uint64_t done, std::uint64_t all) { options.progress("reading", done, all); };
-  }
+  tree_options.progress = [&](std::uint64_t done, std::uint64_t all) { options.work.tell("reading", done, all); };
   INSTAR_TRY(const auto entries, files::read_tree(options.tree, tree_options));
   Hash256 id;
   INSTAR_TRY(const auto index, write_index(entries, options.devices_allowed, id));
   INSTAR_CHECK(files::write_file_atomic(options.out + "/" + std::string(kIndexFile), index));
   INSTAR_CHECK(build_packs(options, index, entries));
 
-  ArtifactFolder folder{.path = options.out, .id = id, .packs = {}};
+  ArtifactFolder folder{.path = options.out, .id = id, .packs = {}, .weights = {}};
   for (const auto kind : options.kinds) {
     INSTAR_TRY(auto pack, PackFile::open(options.out + "/" + std::string(artifact::pack_kind_name(kind)) + ".pack"));
     folder.packs.push_back(std::move(pack));
@@ -159,8 +175,8 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
   folder.content_bytes = files.empty() ? 0 : files.back().offset + files.back().size;
   folder.entry_count = static_cast<std::uint32_t>(entries.size());
   folder.index_bytes = static_cast<std::uint32_t>(index.size());
-  const std::string listing = dump(artifact_json(folder), 2) + "\n";
-  INSTAR_CHECK(files::write_file_atomic(options.out + "/" + std::string(kArtifactFile), as_bytes(listing)));
+  INSTAR_CHECK(write_listing(folder));
+  out.keep();
   return folder;
 }
 

@@ -8,7 +8,10 @@
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 #include "files/files.hpp"
+#include "publisher/delta_pack.hpp"
 #include "publisher/json_fields.hpp"
+#include "publisher/out_folder.hpp"
+#include "publisher/pack_contents.hpp"
 #include "publisher/table.hpp"
 #include "publisher/text.hpp"
 
@@ -17,23 +20,41 @@ namespace {
 
 constexpr std::size_t kArtifactFileBytesMax = 1024 * 1024;
 constexpr std::uint64_t kFormat = 1;
-// Whether a tree may have device nodes is for who packs it and for the device to say; here it is only read.
-constexpr artifact::IndexRules kReadAll{.devices_allowed = true};
+constexpr std::uint64_t kWeightMax = std::uint64_t{1} << 40;
+constexpr std::size_t kWeightsMax = 1000;
 
 // The files that artifact.json names, and which artifact it says they are.
 struct Listing {
   Hash256 id;
   std::vector<std::string> pack_files;
+  std::vector<BaseWeight> weights;
 };
+
+Result<Hash256> parse_hash(JsonObject& object, std::string_view key) {
+  INSTAR_TRY(const auto text, object.text(key));
+  const auto hash = Hash256::from_hex(text);
+  if (!hash) return fail(Code::malformed, object.where(key) + " must be 64 hex digits");
+  return *hash;
+}
+
+Result<BaseWeight> parse_weight(const Json& json, const std::string& where) {
+  INSTAR_TRY(auto object, JsonObject::of(json, where));
+  BaseWeight weight;
+  INSTAR_TRY(weight.base, parse_hash(object, "base"));
+  INSTAR_TRY(weight.full_bytes, object.number_or("full_bytes", 0, kWeightMax));
+  INSTAR_TRY(const auto dedupe, object.number_or("dedupe_bytes", 0, kWeightMax));
+  INSTAR_TRY(const auto delta, object.number_or("delta_bytes", 0, kWeightMax));
+  if (object.find("dedupe_bytes") != nullptr) weight.dedupe_bytes = dedupe;
+  if (object.find("delta_bytes") != nullptr) weight.delta_bytes = delta;
+  return weight;
+}
 
 Result<Listing> parse_listing(const Json& json, const std::string& where) {
   INSTAR_TRY(auto object, JsonObject::of(json, where));
   INSTAR_TRY(const auto format, object.number_or("format", 0, 1'000));
   if (format != kFormat) return fail(Code::unsupported, where + " has format " + std::to_string(format) + ", this command reads 1");
-  INSTAR_TRY(const auto id_text, object.text("artifact"));
-  const auto id = Hash256::from_hex(id_text);
-  if (!id) return fail(Code::malformed, where + ": artifact must be 64 hex digits");
-  Listing listing{*id, {}};
+  Listing listing;
+  INSTAR_TRY(listing.id, parse_hash(object, "artifact"));
   const Json* packs = object.find("packs");
   if (packs == nullptr || !packs->is_array() || packs->empty() || packs->size() > limits::kPacksMax) {
     return fail(Code::malformed, where + ": packs must be an array of 1 to " + std::to_string(limits::kPacksMax));
@@ -44,7 +65,30 @@ Result<Listing> parse_listing(const Json& json, const std::string& where) {
     if (!is_name(file)) return fail(Code::malformed, where + ": pack file '" + file + "' must be a plain name inside the folder");
     listing.pack_files.push_back(file);
   }
+  const Json* bases = object.find("bases");
+  if (bases == nullptr) return listing;
+  if (!bases->is_array() || bases->size() > kWeightsMax) {
+    return fail(Code::malformed, where + ": bases must be an array of at most " + std::to_string(kWeightsMax));
+  }
+  for (const auto& base : *bases) {
+    INSTAR_TRY(auto weight, parse_weight(base, where + ": base"));
+    listing.weights.push_back(std::move(weight));
+  }
   return listing;
+}
+
+std::string listing_of(const std::string& path) {
+  return path + "/" + std::string(kArtifactFile);
+}
+
+Result<Listing> read_listing(const std::string& path) {
+  auto text = files::read_file(listing_of(path), kArtifactFileBytesMax);
+  if (!text) {
+    if (text.error().code != Code::not_found) return fail(text.error());
+    return fail(Code::not_found, path + " is not an artifact folder: it has no artifact.json. Make one with: instar pack TREE -o " + path);
+  }
+  INSTAR_TRY(const auto json, parse_json(as_text(*text), listing_of(path)));
+  return parse_listing(json, listing_of(path));
 }
 
 Status check_index(const Bytes& bytes, const std::string& path, ArtifactFolder& folder) {
@@ -150,16 +194,15 @@ Status verify_pack(const PackFile& pack, const ArtifactFolder& folder) {
 
 }  // namespace
 
+Result<Hash256> listed_artifact(const std::string& path) {
+  INSTAR_TRY(const auto listing, read_listing(path));
+  return listing.id;
+}
+
 Result<ArtifactFolder> open_artifact(const std::string& path) {
-  const std::string listing_path = path + "/" + std::string(kArtifactFile);
-  auto text = files::read_file(listing_path, kArtifactFileBytesMax);
-  if (!text) {
-    if (text.error().code != Code::not_found) return fail(text.error());
-    return fail(Code::not_found, path + " is not an artifact folder: it has no artifact.json. Make one with: instar pack TREE -o " + path);
-  }
-  INSTAR_TRY(const auto json, parse_json(as_text(*text), listing_path));
-  INSTAR_TRY(const auto listing, parse_listing(json, listing_path));
-  ArtifactFolder folder{.path = path, .id = listing.id, .packs = {}};
+  const std::string listing_path = listing_of(path);
+  INSTAR_TRY(auto listing, read_listing(path));
+  ArtifactFolder folder{.path = path, .id = listing.id, .packs = {}, .weights = std::move(listing.weights)};
   const std::string index_path = path + "/" + std::string(kIndexFile);
   INSTAR_TRY(const auto index, files::read_file(index_path, limits::kIndexBytesMax));
   INSTAR_CHECK(check_index(index, index_path, folder));
@@ -180,9 +223,22 @@ Result<ArtifactFolder> open_artifact(const std::string& path) {
   return folder;
 }
 
-Status verify_artifact(const ArtifactFolder& folder) {
+const PackFile& full_pack(const ArtifactFolder& folder) {
+  const auto found = std::ranges::find(folder.packs, artifact::PackKind::full, [](const PackFile& pack) { return pack.directory().kind; });
+  INSTAR_ASSERT(found != folder.packs.end());
+  return *found;
+}
+
+Status verify_delta(const PackFile& pack, const ReadableTree* base) {
+  if (base == nullptr || base->id != pack.directory().base) return pack.verify({});
+  INSTAR_TRY([[maybe_unused]] const auto entries, rebuild_delta(pack, *base, nullptr, {}));
+  return {};
+}
+
+Status verify_artifact(const ArtifactFolder& folder, const ReadableTree* base) {
   for (const auto& pack : folder.packs) {
-    auto status = verify_pack(pack, folder);
+    const bool is_delta = pack.directory().kind == artifact::PackKind::delta;
+    auto status = is_delta ? verify_delta(pack, base) : verify_pack(pack, folder);
     if (!status) return fail(with_context(status.error(), pack.path()));
   }
   return {};
@@ -204,11 +260,16 @@ wire::Artifact manifest_artifact(const ArtifactFolder& folder) {
     pack.body_count = static_cast<std::uint32_t>(directory.chunks.size() - directory.head_count);
     pack.head_bytes = directory.head_bytes();
     pack.body_bytes = directory.body_bytes();
-    pack.memory_bytes = decoding_memory_bytes(directory);
+    pack.memory_bytes = file.memory_bytes();
     pack.framing_bytes = framing_bytes(directory);
     artifact.packs.push_back(std::move(pack));
   }
   return artifact;
+}
+
+Status write_listing(const ArtifactFolder& folder) {
+  const std::string listing = dump(artifact_json(folder), 2) + "\n";
+  return files::write_file_atomic(listing_of(folder.path), as_bytes(listing));
 }
 
 Json artifact_json(const ArtifactFolder& folder) {
@@ -216,25 +277,32 @@ Json artifact_json(const ArtifactFolder& folder) {
   for (const auto& file : folder.packs) {
     const auto& directory = file.directory();
     const std::string kind(artifact::pack_kind_name(directory.kind));
-    const auto name = file.path().substr(file.path().rfind('/') + 1);
-    packs.push_back({{"kind", kind},
-                     {"file", name},
-                     {"id", file.id().hex()},
-                     {"head_chunks", directory.head_count},
-                     {"body_chunks", directory.chunks.size() - directory.head_count},
-                     {"head_bytes", directory.head_bytes()},
-                     {"body_bytes", directory.body_bytes()},
-                     {"wire_bytes", file.wire_bytes()},
-                     {"framing_bytes", framing_bytes(directory)},
-                     {"memory_bytes", decoding_memory_bytes(directory)}});
+    Json row{{"kind", kind}, {"file", base_name(file.path())}};
+    if (!directory.base.is_zero()) row["base"] = directory.base.hex();
+    row.update({{"id", file.id().hex()},
+                {"head_chunks", directory.head_count},
+                {"body_chunks", directory.chunks.size() - directory.head_count},
+                {"head_bytes", directory.head_bytes()},
+                {"body_bytes", directory.body_bytes()},
+                {"wire_bytes", file.wire_bytes()},
+                {"framing_bytes", framing_bytes(directory)},
+                {"memory_bytes", file.memory_bytes()}});
+    packs.push_back(std::move(row));
   }
-  return {{"format", kFormat},
-          {"artifact", folder.id.hex()},
-          {"kind", "tree"},
-          {"content_bytes", folder.content_bytes},
-          {"entry_count", folder.entry_count},
-          {"index_bytes", folder.index_bytes},
-          {"packs", std::move(packs)}};
+  Json out{{"format", kFormat},
+           {"artifact", folder.id.hex()},
+           {"kind", "tree"},
+           {"content_bytes", folder.content_bytes},
+           {"entry_count", folder.entry_count},
+           {"index_bytes", folder.index_bytes},
+           {"packs", std::move(packs)}};
+  for (const auto& weight : folder.weights) {
+    out["bases"].push_back({{"base", weight.base.hex()},
+                            {"full_bytes", weight.full_bytes},
+                            {"dedupe_bytes", weight.dedupe_bytes ? Json(*weight.dedupe_bytes) : Json()},
+                            {"delta_bytes", weight.delta_bytes ? Json(*weight.delta_bytes) : Json()}});
+  }
+  return out;
 }
 
 std::string artifact_text(const ArtifactFolder& folder) {
@@ -244,20 +312,23 @@ std::string artifact_text(const ArtifactFolder& folder) {
   fields.add("content", human_bytes(folder.content_bytes) + " in " + std::to_string(folder.entry_count) + " entries");
   Table table;
   table.column("PACK");
+  table.column("BASE");
   table.column("CHUNKS", Align::right);
   table.column("HEAD BYTES", Align::right);
   table.column("BODY BYTES", Align::right);
   table.column("BYTES TO FETCH", Align::right);
   table.column("OF CONTENT", Align::right);
   table.column("MQTT FRAMING", Align::right);
+  table.column("MEMORY", Align::right);
   for (const auto& pack : folder.packs) {
     const auto& directory = pack.directory();
     const std::string share =
         folder.content_bytes == 0 ? "-" : std::to_string((pack.wire_bytes() * 100 + folder.content_bytes / 2) / folder.content_bytes) + "%";
     const bool partly = directory.kind == artifact::PackKind::dedupe;
-    table.row({std::string(artifact::pack_kind_name(directory.kind)), std::to_string(directory.chunks.size()),
-               std::to_string(directory.head_bytes()), std::to_string(directory.body_bytes()),
-               (partly ? "<= " : "") + std::to_string(pack.wire_bytes()), share, std::to_string(framing_bytes(directory))});
+    table.row({std::string(artifact::pack_kind_name(directory.kind)), directory.base.is_zero() ? "-" : directory.base.short_hex(),
+               std::to_string(directory.chunks.size()), std::to_string(directory.head_bytes()), std::to_string(directory.body_bytes()),
+               (partly ? "<= " : "") + std::to_string(pack.wire_bytes()), share, std::to_string(framing_bytes(directory)),
+               std::to_string(pack.memory_bytes())});
   }
   return fields.str() + "\n" + table.str();
 }

@@ -1,8 +1,9 @@
 // What `instar pack` makes of a tree: a folder with the index, one file for each pack, and artifact.json. docs/formats/pack-file.md
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,11 @@
 #include "core/wire/manifest.hpp"
 #include "publisher/console.hpp"
 #include "publisher/pack_file.hpp"
+#include "publisher/work.hpp"
 
 namespace instar::publisher {
+
+struct ReadableTree;
 
 inline constexpr std::string_view kArtifactFile = "artifact.json";
 inline constexpr std::string_view kIndexFile = "index";
@@ -23,8 +27,19 @@ struct BuildOptions {
   std::vector<artifact::PackKind> kinds{artifact::PackKind::full, artifact::PackKind::dedupe};
   int level = 19;
   bool devices_allowed = false;
-  // Called from the thread that builds, a few times a second: what is being done, bytes done of bytes in all.
-  std::function<void(const std::string& what, std::uint64_t done, std::uint64_t all)> progress;
+  Work work;
+};
+
+// What a device that has another artifact, `base`, fetches of this one, by each kind of pack; exact.
+struct BaseWeight {
+  Hash256 base;
+  std::uint64_t full_bytes = 0;
+  std::optional<std::uint64_t> dedupe_bytes;  // nothing: there is no such pack
+  std::optional<std::uint64_t> delta_bytes;   // nothing: none was made
+  friend bool operator==(const BaseWeight&, const BaseWeight&) = default;
+  // Of the packs that need no base.
+  [[nodiscard]] std::uint64_t best_without_delta() const noexcept { return std::min(full_bytes, dedupe_bytes.value_or(full_bytes)); }
+  [[nodiscard]] bool delta_pays() const noexcept { return delta_bytes && *delta_bytes < best_without_delta(); }
 };
 
 struct ArtifactFolder {
@@ -34,20 +49,32 @@ struct ArtifactFolder {
   std::uint32_t entry_count = 0;
   std::uint32_t index_bytes = 0;
   std::vector<PackFile> packs;
+  // Of each base that a delta was made against, or tried: the delta of those that did not pay is not among the packs.
+  std::vector<BaseWeight> weights;
 };
 
 // Reads the tree and writes the folder; artifact.json comes last, so that a folder that has one is whole. Each kind of pack is
 // made on a thread of its own. Same tree and level, same bytes, wherever it lies.
 // Errors: invalid_argument (no `full` among the kinds; `out` inside the tree or a folder that holds other things), those of
-// files::read_tree, io, no_space.
+// files::read_tree, io, no_space, unavailable (stopped: nothing of it is left).
 [[nodiscard]] Result<ArtifactFolder> build_artifact(const BuildOptions& options);
+
+// Writes artifact.json anew: the packs of `folder` are what the folder holds.
+[[nodiscard]] Status write_listing(const ArtifactFolder& folder);
 
 // Opens a folder: artifact.json names its files, and everything in them that can be checked without reading the chunks is.
 // Errors: not_found, malformed, corrupt (index or pack is not the one that artifact.json names).
 [[nodiscard]] Result<ArtifactFolder> open_artifact(const std::string& path);
+// Only looks which artifact it is said to be. Errors: not_found, malformed.
+[[nodiscard]] Result<Hash256> listed_artifact(const std::string& path);
+// Every folder has one.
+[[nodiscard]] const PackFile& full_pack(const ArtifactFolder& folder);
 
-// Decodes every chunk of every pack and checks index, body tables and file contents against it.
-[[nodiscard]] Status verify_artifact(const ArtifactFolder& folder);
+// Decodes every chunk of every pack and checks index, body tables and file contents against it. Of deltas against another tree than
+// `base` (may be null), the chunks only.
+[[nodiscard]] Status verify_artifact(const ArtifactFolder& folder, const ReadableTree* base = nullptr);
+// A delta pack alone, in the same way.
+[[nodiscard]] Status verify_delta(const PackFile& pack, const ReadableTree* base);
 
 // What a manifest says of it.
 [[nodiscard]] wire::Artifact manifest_artifact(const ArtifactFolder& folder);

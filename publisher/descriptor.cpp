@@ -13,7 +13,8 @@ namespace {
 
 tl::unexpected<Error> os_error(std::string_view doing, const std::string& path) {
   const int number = errno;
-  return fail(number == ENOENT ? Code::not_found : Code::io, std::string(doing) + " " + path + ": " + std::strerror(number));
+  const Code code = number == ENOENT ? Code::not_found : number == ENOSPC || number == EDQUOT ? Code::no_space : Code::io;
+  return fail(code, std::string(doing) + " " + path + ": " + std::strerror(number));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/artifact/index.hpp"
@@ -12,6 +13,7 @@
 #include "files/files.hpp"
 #include "publisher/artifact_folder.hpp"
 #include "publisher/keyring.hpp"
+#include "publisher/readable_tree.hpp"
 #include "publisher/release.hpp"
 #include "publisher/table.hpp"
 #include "publisher/text.hpp"
@@ -217,6 +219,20 @@ Result<Inspection> inspect_envelope(const InspectOptions& options, ByteView byte
   return inspection;
 }
 
+Result<std::optional<ReadableTree>> open_base(const InspectOptions& options) {
+  if (options.base.empty() || !options.contents) return std::nullopt;
+  INSTAR_TRY(auto tree, open_tree(options.base, "", {}));
+  return tree;
+}
+
+// What became of a look at the contents, in both outputs. `hashes_only`: there are deltas that were not decoded.
+void set_contents(Inspection& inspection, const Status& status, const std::string& good, bool hashes_only) {
+  inspection.json["contents_verified"] = status.has_value();
+  inspection.text += status ? "\n" + good + "\n" : "\nDAMAGED: " + status.error().message + "\n";
+  if (status && hashes_only) inspection.text += "deltas were not decoded: that needs the tree that they are against, --base OLD\n";
+  if (!status) inspection.problem = status.error();
+}
+
 Result<Inspection> inspect_pack(const InspectOptions& options) {
   INSTAR_TRY(const auto pack, PackFile::open(options.path));
   const auto& directory = pack.directory();
@@ -226,25 +242,29 @@ Result<Inspection> inspect_pack(const InspectOptions& options) {
                      {"kind", kind},
                      {"id", pack.id().hex()},
                      {"artifact", directory.artifact.hex()},
+                     {"base", directory.base.is_zero() ? Json() : Json(directory.base.hex())},
                      {"head_chunks", directory.head_count},
                      {"body_chunks", directory.chunks.size() - directory.head_count},
                      {"head_bytes", directory.head_bytes()},
                      {"body_bytes", directory.body_bytes()},
                      {"wire_bytes", pack.wire_bytes()},
+                     {"memory_bytes", pack.memory_bytes()},
                      {"file_bytes", pack.file_bytes()}};
   Fields fields;
   fields.add("pack", kind + " " + pack.id().hex());
   fields.add("artifact", directory.artifact.hex());
+  if (!directory.base.is_zero()) fields.add("base", directory.base.hex());
   fields.add("head", count_of(directory.head_count, "chunk") + ", " + std::to_string(directory.head_bytes()) + " bytes");
   fields.add("body",
              count_of(directory.chunks.size() - directory.head_count, "chunk") + ", " + std::to_string(directory.body_bytes()) + " bytes");
   fields.add("to fetch", std::to_string(pack.wire_bytes()) + " bytes (" + human_bytes(pack.wire_bytes()) + ")");
   inspection.text = fields.str();
   if (!options.contents) return inspection;
-  const auto status = pack.verify({});
-  inspection.json["contents_verified"] = status.has_value();
-  inspection.text += status ? "\nevery chunk matches its hash\n" : "\nDAMAGED: " + status.error().message + "\n";
-  if (!status) inspection.problem = status.error();
+  INSTAR_TRY(const auto base, open_base(options));
+  const bool decoded = base && base->id == directory.base;
+  const auto status = decoded ? verify_delta(pack, &*base) : pack.verify({});
+  set_contents(inspection, status, decoded ? "it makes its artifact of " + options.base : "every chunk matches its hash",
+               directory.kind == artifact::PackKind::delta && !decoded);
   return inspection;
 }
 
@@ -299,10 +319,11 @@ Result<Inspection> inspect_folder(const InspectOptions& options) {
   inspection.json["type"] = "artifact";
   inspection.text = artifact_text(folder);
   if (!options.contents) return inspection;
-  const auto status = verify_artifact(folder);
-  inspection.json["contents_verified"] = status.has_value();
-  inspection.text += status ? "\nevery chunk and every file matches its hash\n" : "\nDAMAGED: " + status.error().message + "\n";
-  if (!status) inspection.problem = status.error();
+  INSTAR_TRY(const auto base, open_base(options));
+  const bool hashes_only = std::ranges::any_of(folder.packs, [&](const PackFile& pack) {
+    return pack.directory().kind == artifact::PackKind::delta && (!base || base->id != pack.directory().base);
+  });
+  set_contents(inspection, verify_artifact(folder, base ? &*base : nullptr), "every chunk and every file matches its hash", hashes_only);
   return inspection;
 }
 

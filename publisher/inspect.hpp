@@ -14,7 +14,9 @@ struct InspectOptions {
   std::string path;        // a file, or an artifact folder
   std::string root_path;   // verify manifests, gates and later roots with this; empty = signatures are listed only
   std::string device_key;  // public key file, to verify a device's hello or report
-  bool contents = false;   // decode every chunk of a pack; list every entry of an index
+  // Directory tree or artifact folder that a delta is against: `contents` decodes the delta then.
+  std::string base;
+  bool contents = false;  // decode every chunk of a pack; list every entry of an index
 };
 
 struct Inspection {

@@ -15,6 +15,8 @@
 #include "core/wire/messages.hpp"
 #include "core/wire/topics.hpp"
 #include "files/files.hpp"
+#include "publisher/delta_pack.hpp"
+#include "publisher/out_folder.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -36,9 +38,15 @@ std::uint32_t read_u32(ByteView bytes, std::size_t offset) noexcept {
   return value;
 }
 
-std::string folder_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+// Full and dedupe: one chunk at a time.
+std::uint32_t chunk_memory_bytes(const artifact::PackDirectory& directory) noexcept {
+  std::uint32_t encoded_max = 0;
+  std::uint32_t decoded_max = 0;
+  for (const auto& chunk : directory.chunks) {
+    encoded_max = std::max(encoded_max, chunk.encoded_bytes);
+    decoded_max = std::max(decoded_max, chunk.decoded_bytes);
+  }
+  return encoded_max + decoded_max + kDecoderStateBytes;
 }
 
 }  // namespace
@@ -90,7 +98,7 @@ Status PackFileWriter::finish(const artifact::PackDirectory& directory) {
   if (std::rename(temporary.c_str(), path_.c_str()) != 0) {
     return fail(Code::io, "renaming " + temporary + " to " + path_ + ": " + std::strerror(errno));
   }
-  return files::sync_folder(folder_of(path_));
+  return files::sync_folder(parent_folder(path_));
 }
 
 Result<PackFile> PackFile::open(const std::string& path) {
@@ -124,6 +132,11 @@ Result<PackFile> PackFile::open(const std::string& path) {
     return fail(Code::corrupt, path + " has " + std::to_string(file_bytes) + " bytes, its directory says " + std::to_string(offset) +
                                    ": it was cut off or changed; pack the tree again");
   }
+  pack.memory_bytes_ = chunk_memory_bytes(pack.directory_);
+  if (pack.directory_.kind == artifact::PackKind::delta) {
+    INSTAR_TRY(const auto contents, read_delta(pack));
+    pack.memory_bytes_ = contents.parts.header.memory_bytes();
+  }
   return pack;
 }
 
@@ -136,24 +149,28 @@ Result<Bytes> PackFile::read_chunk(std::uint32_t ordinal) const {
   return encoded;
 }
 
-Status PackFile::verify(const ChunkVisitor& visit) const {
-  for (std::uint32_t ordinal = 0; ordinal < directory_.chunks.size(); ++ordinal) {
-    INSTAR_TRY(const auto encoded, read_chunk(ordinal));
-    const auto decoded = artifact::decode_chunk(directory_.chunks[ordinal], encoded);
-    if (!decoded) return fail(with_context(decoded.error(), file_.path() + ", chunk " + std::to_string(ordinal)));
-    if (visit) INSTAR_CHECK(visit(ordinal, *decoded));
-  }
-  return {};
+Result<std::size_t> PackFile::read_body(std::uint64_t offset, std::span<std::uint8_t> out) const {
+  const std::uint64_t start = offsets_[directory_.head_count];
+  const std::uint64_t size = offsets_.back() - start;
+  if (offset >= size) return 0U;
+  const auto part = out.first(static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size - offset)));
+  INSTAR_CHECK(file_.read_at(start + offset, part));
+  return part.size();
 }
 
-std::uint32_t decoding_memory_bytes(const artifact::PackDirectory& directory) noexcept {
-  std::uint32_t encoded_max = 0;
-  std::uint32_t decoded_max = 0;
-  for (const auto& chunk : directory.chunks) {
-    encoded_max = std::max(encoded_max, chunk.encoded_bytes);
-    decoded_max = std::max(decoded_max, chunk.decoded_bytes);
+Result<Bytes> PackFile::decode_chunk(std::uint32_t ordinal) const {
+  INSTAR_TRY(const auto encoded, read_chunk(ordinal));
+  auto decoded = artifact::decode_chunk(directory_.chunks[ordinal], encoded);
+  if (!decoded) return fail(with_context(decoded.error(), file_.path() + ", chunk " + std::to_string(ordinal)));
+  return decoded;
+}
+
+Status PackFile::verify(const ChunkVisitor& visit) const {
+  for (std::uint32_t ordinal = 0; ordinal < directory_.chunks.size(); ++ordinal) {
+    INSTAR_TRY(const auto decoded, decode_chunk(ordinal));
+    if (visit) INSTAR_CHECK(visit(ordinal, decoded));
   }
-  return encoded_max + decoded_max + kDecoderStateBytes;
+  return {};
 }
 
 std::uint32_t framing_bytes(const artifact::PackDirectory& directory) {

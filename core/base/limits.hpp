@@ -36,9 +36,15 @@ inline constexpr std::size_t kStoredRangesMax = 4096;
 // --- delta packs -----------------------------------------------------------------------------------
 // Bytes that a decoder holds of one stream. Past 64 KiB only new text gains; 1 MiB is what a device of 64 MB can spare for it.
 inline constexpr std::uint32_t kDeltaWindowBytesMax = 1024 * 1024;
+// Bytes of a wire chunk of a delta's body but the last: a lost link costs at most one, and its hash half a thousandth of it.
+inline constexpr std::uint32_t kDeltaChunkBytes = 64 * 1024;
+// Operations of one file: a decoder holds 16 bytes of each. A release of Node.js (122 MB in one file) has 9 000.
+inline constexpr std::uint32_t kDeltaOperationsMax = 16 * 1024;
 // ELF headers of one file that reference prediction looks at; past them bytes are plain. Linkers make 2 to 5, and 30 to 40.
 inline constexpr std::size_t kDeltaSegmentsMax = 16;
 inline constexpr std::size_t kDeltaSectionsMax = 64;
+// Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the device.
+inline constexpr std::size_t kDeltaDamagedMax = 1'024;
 
 // --- messages ------------------------------------------------------------------------------------
 // Bytes of any one message of ours: the 128 KB of the brokers named above.
@@ -80,10 +86,14 @@ inline constexpr std::size_t kXattrsMax = 16;
 inline constexpr std::size_t kXattrBytesMax = 4096;
 inline constexpr std::uint64_t kContentBytesMax = std::uint64_t{4} << 30;
 inline constexpr std::uint32_t kPackChunksMax = 400'000;
-// Bytes of a wire chunk of a delta's body, but for the last one: what is lost when one is broken, for 32 bytes each.
-inline constexpr std::uint32_t kDeltaChunkBytes = 64 * 1024;
-// Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the device.
-inline constexpr std::size_t kDeltaDamagedMax = 1'024;
+
+// --- gzip files inside a delta -------------------------------------------------------------------
+// Bytes of a gzip file's header that a recipe carries: fixed part, name, comment. Past it the file is sent as it is.
+inline constexpr std::size_t kGzipHeaderBytesMax = 512;
+// Forced block ends in one recipe: 4 bytes each in the device. GNU gzip makes one in 30 KB of content or more.
+inline constexpr std::size_t kGzipCutsMax = 1024;
+// Bytes of content that the publisher unpacks to look for a recipe; it holds them in memory. Larger ones are taken as they are.
+inline constexpr std::size_t kGzipFindBytesMax = 256 * 1024 * 1024;
 
 // --- broker --------------------------------------------------------------------------------------
 inline constexpr std::size_t kDevicesMax = 200'000;
@@ -101,5 +111,9 @@ inline constexpr std::uint32_t kTryStartsMax = 3;
 // Restarts of the client alone, within one boot, before it goes back. Containers outlive them, so each says little about the release;
 // that they never end says that no verdict will come.
 inline constexpr std::uint32_t kTryClientStartsMax = 64;
+
+// --- operator ------------------------------------------------------------------------------------
+// Bytes of memory for the files that are being compared for a delta, all threads together; a file that needs more is compared alone.
+inline constexpr std::uint64_t kDeltaMatchBytesMax = std::uint64_t{512} * 1024 * 1024;
 
 }  // namespace instar::limits

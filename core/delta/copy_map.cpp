@@ -14,18 +14,15 @@ void CopyMap::clear() noexcept {
   now_bytes_ = 0;
 }
 
-void CopyMap::reserve(std::size_t count) {
-  copies_.reserve(count);
-  by_old_.reserve(count);
-}
-
 void CopyMap::add(const Operation& operation) {
-  if (operation.copy_bytes > 0) by_old_.push_back(static_cast<std::uint32_t>(copies_.size()));
   copies_.push_back({operation.old_start, operation.copy_bytes, now_bytes_});
   now_bytes_ += operation.copy_bytes + operation.extra_bytes;
 }
 
 void CopyMap::seal() {
+  for (std::uint32_t i = 0; i < copies_.size(); ++i) {
+    if (copies_[i].bytes > 0) by_old_.push_back(i);
+  }
   std::sort(by_old_.begin(), by_old_.end(), [&](std::uint32_t a, std::uint32_t b) {
     const Copy& x = copies_[a];
     const Copy& y = copies_[b];
@@ -59,7 +56,8 @@ std::optional<std::int64_t> CopyMap::find(std::uint32_t old_offset) const noexce
   if (by_old_.empty()) return std::nullopt;
   const auto after = std::upper_bound(by_old_.begin(), by_old_.end(), old_offset,
                                       [&](std::uint32_t offset, std::uint32_t i) { return offset < copies_[i].old_start; });
-  const auto first = after - static_cast<std::ptrdiff_t>(std::min<std::size_t>(kOverlapsMax, static_cast<std::size_t>(after - by_old_.begin())));
+  const auto first =
+      after - static_cast<std::ptrdiff_t>(std::min<std::size_t>(kOverlapsMax, static_cast<std::size_t>(after - by_old_.begin())));
   const auto last = after == by_old_.end() ? after : after + 1;
   const Copy* best = nullptr;
   for (auto i = first; i != last; ++i) {

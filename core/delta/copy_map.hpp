@@ -13,18 +13,25 @@ namespace instar::delta {
 class CopyMap {
  public:
   void clear() noexcept;
-  void reserve(std::size_t count);
   void add(const Operation& operation);
-  // After the last add().
+  // Piece by piece, as the control stream has them: all operations empty, then each set.
+  void resize(std::size_t count) { copies_.resize(count); }
+  void set_copy_bytes(std::size_t i, std::uint32_t bytes) noexcept { copies_[i].bytes = bytes; }
+  void set_now_start(std::size_t i, std::uint32_t start) noexcept { copies_[i].now_start = start; }
+  void set_old_start(std::size_t i, std::uint32_t start) noexcept { copies_[i].old_start = start; }
+  void set_now_bytes(std::uint32_t bytes) noexcept { now_bytes_ = bytes; }
+  // After the last operation.
   void seal();
 
   [[nodiscard]] std::size_t size() const noexcept { return copies_.size(); }
   [[nodiscard]] Operation operation(std::size_t i) const noexcept;
+  [[nodiscard]] std::uint32_t copy_bytes(std::size_t i) const noexcept { return copies_[i].bytes; }
   // Where in the new file its copy begins.
   [[nodiscard]] std::uint32_t now_start(std::size_t i) const noexcept { return copies_[i].now_start; }
   [[nodiscard]] std::uint32_t now_bytes() const noexcept { return now_bytes_; }
 
-  // Where the byte at `old_offset` went, by the copy that covers it (the longest, if several do) or else the nearest one; nothing when there is no copy.
+  // Where the byte at `old_offset` went, by the copy that covers it (the longest, if several do) or else the nearest one; nothing when
+  // there is no copy.
   [[nodiscard]] std::optional<std::int64_t> find(std::uint32_t old_offset) const noexcept;
 
  private:
@@ -35,8 +42,8 @@ class CopyMap {
   };
   [[nodiscard]] std::uint32_t distance(const Copy& copy, std::uint32_t old_offset) const noexcept;
 
-  std::vector<Copy> copies_;            // in order of the new file
-  std::vector<std::uint32_t> by_old_;   // those with bytes, by old_start
+  std::vector<Copy> copies_;           // in order of the new file
+  std::vector<std::uint32_t> by_old_;  // those with bytes, by old_start
   std::uint32_t now_bytes_ = 0;
 };
 

@@ -25,19 +25,23 @@ enum class BaseKind : std::uint8_t {
 struct FileStart {
   BaseKind base = BaseKind::none;
   std::string base_path;
-  // Bytes of the rebuilt file; 0 with is_gzip: known only when it has been made.
+  // Bytes of the rebuilt file. With is_gzip: of its content before it is compressed; the file's own size is known when it has been made.
   std::uint64_t size = 0;
-  // Of the base's file, as the pack was made against: a base of another size cannot be used. With is_gzip: of its .gz file.
-  std::uint64_t base_size = 0;
   bool is_gzip = false;
+};
+
+// The old bytes of a file: `read` fills `out` from an offset below `size`.
+struct Base {
+  ReadAt read;
+  std::uint64_t size = 0;
 };
 
 using WriteOut = std::function<Status(ByteView bytes)>;
 
 class Decoder {
  public:
-  // `body` reads the body's bytes (streams one after the other, offset 0 = first byte of the control stream); called until the decoder is gone.
-  // Errors: too_large (a window over limits.hpp), malformed.
+  // `body` reads the body's bytes (streams one after the other, offset 0 = first byte of the control stream); called until the decoder is
+  // gone. Errors: too_large (a window over limits.hpp), malformed.
   [[nodiscard]] static Result<std::unique_ptr<Decoder>> open(const DeltaHeader& header, ReadAt body);
   ~Decoder();
 
@@ -45,10 +49,11 @@ class Decoder {
   // `base_path` is any text up to kPathBytesMax: the caller opens it below the base's root only, and only when it is a regular file there.
   // Errors: malformed, corrupt, those of `body`.
   [[nodiscard]] Result<std::optional<FileStart>> next_file();
-  // Rebuilds up to about `bytes_max` bytes of the file under way; true when it has ended. `base` is read at offsets below base_size only;
-  // fewer bytes than asked for is the error `corrupt`. After an error the decoder is of no further use.
-  // Whether the content is what it should be shows in the hash that the caller makes of it.
-  [[nodiscard]] Result<bool> decode(const ReadAt& base, const WriteOut& out, std::uint64_t bytes_max);
+  // Rebuilds up to about `bytes_max` bytes of the file under way; true when it has ended. The first call of a file takes `base` and `out`,
+  // which are used until the file has ended; later calls may leave them empty. Without a base (BaseKind::none) `base` may be empty.
+  // Whether the content is what it should be shows in the hash that the caller makes of it. Errors: malformed, corrupt (the base is shorter
+  // than it was, is no gzip file any more, or a stream is broken), those of the callbacks; after one the decoder is of no further use.
+  [[nodiscard]] Result<bool> decode(const Base& base, const WriteOut& out, std::uint64_t bytes_max);
   // Passes over some of the file under way without a base or output; true when it has ended. For files that are finished already, and for
   // those whose base is damaged: costs the decompression only.
   [[nodiscard]] Result<bool> skip(std::uint64_t bytes_max);

@@ -1,7 +1,7 @@
 // The head of a delta pack: what its streams are, the index as a delta, and the hashes of its body (docs/formats/delta.md).
 //
-// A delta pack rebuilds an artifact from one base. Its body is a few solid compressed streams, one after the other, cut into raw wire chunks of
-// kDeltaChunkBytes; its head is
+// A delta pack rebuilds an artifact from one base. Its body is a few solid compressed streams, one after the other, cut into raw wire
+// chunks of kDeltaChunkBytes; its head is
 //
 //   header        sizes, windows and settings of the streams
 //   index delta   core/delta/index_delta.hpp

@@ -12,10 +12,10 @@ namespace {
 constexpr std::uint64_t kHeaderBytes = 64;
 constexpr std::uint64_t kProgramHeaderBytes = 56;
 constexpr std::uint64_t kSectionHeaderBytes = 64;
-constexpr std::uint32_t kLoad = 1;       // PT_LOAD
-constexpr std::uint32_t kExecutable = 1;  // PF_X
-constexpr std::uint64_t kAllocated = 2;   // SHF_ALLOC
-constexpr std::uint64_t kWritable = 1;    // SHF_WRITE
+constexpr std::uint32_t kLoad = 1;          // PT_LOAD
+constexpr std::uint32_t kExecutable = 1;    // PF_X
+constexpr std::uint64_t kAllocated = 2;     // SHF_ALLOC
+constexpr std::uint64_t kWritable = 1;      // SHF_WRITE
 constexpr std::uint64_t kInstructions = 4;  // SHF_EXECINSTR
 // Section types.
 constexpr std::uint32_t kProgbits = 1;
@@ -38,7 +38,7 @@ struct RawSection {
 };
 
 RawSection read_raw(ByteView header) {
-  return {load32(header.data()),          load32(header.data() + 4),  load64(header.data() + 8), load64(header.data() + 16),
+  return {load32(header.data()),      load32(header.data() + 4),  load64(header.data() + 8), load64(header.data() + 16),
           load64(header.data() + 24), load64(header.data() + 32), load32(header.data() + 40)};
 }
 
@@ -83,7 +83,8 @@ std::optional<ElfImage> ElfImage::read_layout(ByteView first, std::uint64_t file
       const std::uint64_t address = load64(header + 16);
       const std::uint64_t in_file = load64(header + 32);
       const std::uint64_t in_memory = load64(header + 40);
-      if (in_memory == 0 || in_memory > 0xffffffff || address > ~std::uint64_t{0} - in_memory || in_file > in_memory || offset > file_bytes) {
+      if (in_memory == 0 || in_memory > 0xffffffff || address > ~std::uint64_t{0} - in_memory || in_file > in_memory ||
+          offset > file_bytes) {
         return std::nullopt;
       }
       lowest = std::min(lowest, address);

@@ -28,15 +28,16 @@ struct Section {
   SectionKind kind = SectionKind::words;
   std::uint32_t offset = 0;
   std::uint32_t bytes = 0;
-  std::uint32_t address = 0;         // relative; 0 and not loaded: see is_loaded
-  std::uint32_t linked_offset = 0;   // of the string table of symbols, of the symbols of relocations; 0 = none
+  std::uint32_t address = 0;        // relative; 0 and not loaded: see is_loaded
+  std::uint32_t linked_offset = 0;  // of the string table of symbols, of the symbols of relocations; 0 = none
   bool is_loaded = false;
 };
 
 // At most kDeltaSegmentsMax and kDeltaSectionsMax of each: what is past that is taken for plain bytes.
 class ElfImage {
  public:
-  // The segments, out of the first bytes of a file (its ELF header and program headers). Nothing if it is not such a file, or spans 4 GiB or more.
+  // The segments, out of the first bytes of a file (its ELF header and program headers). Nothing if it is not such a file, or spans 4 GiB
+  // or more.
   [[nodiscard]] static std::optional<ElfImage> read_layout(ByteView first, std::uint64_t file_bytes);
   // The segments and the sections.
   [[nodiscard]] static std::optional<ElfImage> read(const ReadAt& read, std::uint64_t file_bytes);

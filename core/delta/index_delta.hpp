@@ -71,11 +71,11 @@ class IndexDeltaReader {
   [[nodiscard]] Result<const artifact::Entry*> take_base();
   // These fill current_, from an entry of the base or from nothing.
   void place(const artifact::Entry& base, std::string path);
-  [[nodiscard]] Status rename(const artifact::Entry& base, const Operation& operation);
-  [[nodiscard]] Status modify(const artifact::Entry& base, const Operation& operation);
-  [[nodiscard]] Status insert(const Operation& operation);
+  [[nodiscard]] Status rename(const artifact::Entry& base, const IndexOperation& operation);
+  [[nodiscard]] Status modify(const artifact::Entry& base, const IndexOperation& operation);
+  [[nodiscard]] Status insert(const IndexOperation& operation);
   [[nodiscard]] Status take_content(const artifact::Entry& base, bool changed);
-  [[nodiscard]] Status take_new_content(const Operation& operation);
+  [[nodiscard]] Status take_new_content(const IndexOperation& operation);
   [[nodiscard]] Result<const NewEntry*> hand_out();
 
   BaseEntries base_;

@@ -63,7 +63,7 @@ Edit read_edit(ByteCursor& cursor) {
   return edit;
 }
 
-void append_run(Bytes& out, const Operation& operation) {
+void append_run(Bytes& out, const IndexOperation& operation) {
   INSTAR_ASSERT(operation.count > 0);
   const auto kind = static_cast<unsigned>(operation.step) << kRunShift;
   out.push_back(static_cast<std::uint8_t>(kind | std::min(operation.count - 1, kLongRun)));
@@ -71,7 +71,7 @@ void append_run(Bytes& out, const Operation& operation) {
 }
 
 // The fields that only some types have, after a metadata that is given or not.
-void append_insert(Bytes& out, const Operation& operation) {
+void append_insert(Bytes& out, const IndexOperation& operation) {
   const Entry& fields = operation.fields;
   const auto type = static_cast<unsigned>(fields.type);
   const unsigned from = number_of(kInsertFrom, operation.from);
@@ -89,7 +89,7 @@ void append_insert(Bytes& out, const Operation& operation) {
   if (has_source(operation.from)) append_edit(out, operation.source);
 }
 
-void read_insert(ByteCursor& cursor, std::uint8_t first, Operation& operation) {
+void read_insert(ByteCursor& cursor, std::uint8_t first, IndexOperation& operation) {
   operation.step = Step::insert;
   Entry& fields = operation.fields;
   fields.type = static_cast<EntryType>(first & 7U);
@@ -113,7 +113,7 @@ void read_insert(ByteCursor& cursor, std::uint8_t first, Operation& operation) {
   if (has_source(operation.from)) operation.source = read_edit(cursor);
 }
 
-void append_changes(Bytes& out, const Operation& operation) {
+void append_changes(Bytes& out, const IndexOperation& operation) {
   const Entry& fields = operation.fields;
   const unsigned from = number_of(kModifyFrom, operation.from);
   out.push_back(static_cast<std::uint8_t>(from << kModifyFromShift | operation.changed));
@@ -125,7 +125,7 @@ void append_changes(Bytes& out, const Operation& operation) {
   if (has_source(operation.from)) append_edit(out, operation.source);
 }
 
-void read_changes(ByteCursor& cursor, Operation& operation) {
+void read_changes(ByteCursor& cursor, IndexOperation& operation) {
   const std::uint8_t flags = cursor.byte();
   const unsigned from = flags >> kModifyFromShift;
   if (from >= std::size(kModifyFrom)) {
@@ -144,7 +144,7 @@ void read_changes(ByteCursor& cursor, Operation& operation) {
 
 }  // namespace
 
-void append_operation(Bytes& out, const Operation& operation) {
+void append_operation(Bytes& out, const IndexOperation& operation) {
   switch (operation.step) {
     case Step::keep:
     case Step::change:
@@ -158,8 +158,8 @@ void append_operation(Bytes& out, const Operation& operation) {
   if (operation.step == Step::modify || operation.step == Step::rename_modify) append_changes(out, operation);
 }
 
-Operation read_operation(ByteCursor& cursor) {
-  Operation operation;
+IndexOperation read_operation(ByteCursor& cursor) {
+  IndexOperation operation;
   const std::uint8_t first = cursor.byte();
   const unsigned low = first & 63U;
   if (first >> kRunShift != kOther) {

@@ -35,7 +35,7 @@ enum Changed : std::uint8_t {
   kChangedDevice = 16,
 };
 
-struct Operation {
+struct IndexOperation {
   Step step = Step::end;
   std::uint64_t count = 0;  // keep, change, remove: at least 1
   Edit name;                // rename_*: of the last component
@@ -51,9 +51,9 @@ struct Operation {
   Edit source;                           // base_path and earlier: of the entry's own path
 };
 
-void append_operation(Bytes& out, const Operation& operation);
+void append_operation(Bytes& out, const IndexOperation& operation);
 // One operation at the cursor. It counts only if the cursor is neither starved nor broken afterwards.
-[[nodiscard]] Operation read_operation(artifact::ByteCursor& cursor);
+[[nodiscard]] IndexOperation read_operation(artifact::ByteCursor& cursor);
 
 // A symlink or a hard link.
 [[nodiscard]] bool is_link(artifact::EntryType type) noexcept;

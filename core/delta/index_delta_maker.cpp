@@ -94,7 +94,7 @@ class Runs {
     if (step_ != Step::keep) start(Step::keep, 0);
     ++count_;
   }
-  void other(const Operation& operation) {
+  void other(const IndexOperation& operation) {
     start(Step::keep, 0);
     append_operation(out_, operation);
   }
@@ -102,7 +102,7 @@ class Runs {
   void end() {
     if (step_ == Step::keep) count_ = 0;
     passed_over_ = 0;
-    Operation last;
+    IndexOperation last;
     last.step = Step::end;
     other(last);
   }
@@ -117,7 +117,7 @@ class Runs {
   }
   void append_run(Step step, std::uint64_t count) {
     if (count == 0) return;
-    Operation run;
+    IndexOperation run;
     run.step = step;
     run.count = count;
     append_operation(out_, run);
@@ -140,7 +140,7 @@ class Maker {
   [[nodiscard]] Status pair(const Entry& old, NewEntry& now);
   void insert(const NewEntry& now);
   [[nodiscard]] Status find_content(NewEntry& now) const;
-  [[nodiscard]] Operation changes(const Entry& old, const NewEntry& now) const;
+  [[nodiscard]] IndexOperation changes(const Entry& old, const NewEntry& now) const;
 
   Entries base_;
   Entries fresh_;
@@ -197,8 +197,8 @@ Status Maker::find_content(NewEntry& now) const {
 }
 
 // All that a modify would say.
-Operation Maker::changes(const Entry& old, const NewEntry& now) const {
-  Operation operation;
+IndexOperation Maker::changes(const Entry& old, const NewEntry& now) const {
+  IndexOperation operation;
   operation.step = Step::modify;
   operation.from = now.from;
   const Entry& entry = operation.fields = now.entry;
@@ -227,7 +227,7 @@ Status Maker::pair(const Entry& old, NewEntry& now) {
   }
   const bool stays = entry.size == old.size && entry.content == old.content;
   if (!stays) INSTAR_CHECK(find_content(now));
-  Operation operation = changes(old, now);
+  IndexOperation operation = changes(old, now);
   if (stays) {
     operation.from = ContentFrom::base;
     if (has_content(old)) {
@@ -257,7 +257,7 @@ Status Maker::pair(const Entry& old, NewEntry& now) {
 
 void Maker::insert(const NewEntry& now) {
   const Entry& entry = now.entry;
-  Operation operation;
+  IndexOperation operation;
   operation.step = Step::insert;
   operation.from = now.from;
   operation.fields = entry;

@@ -58,7 +58,7 @@ Result<const NewEntry*> IndexDeltaReader::next() {
 }
 
 Result<bool> IndexDeltaReader::obey_next() {
-  INSTAR_TRY(const Operation operation, operations_.next());
+  INSTAR_TRY(const IndexOperation operation, operations_.next());
   switch (operation.step) {
     case Step::keep:
     case Step::change:
@@ -104,7 +104,7 @@ void IndexDeltaReader::place(const Entry& base, std::string path) {
   if (base.type == EntryType::hardlink) current_.entry.target = renames_.map(base.target);
 }
 
-Status IndexDeltaReader::rename(const Entry& base, const Operation& operation) {
+Status IndexDeltaReader::rename(const Entry& base, const IndexOperation& operation) {
   if (base.path.empty()) return fail(Code::malformed, "the index delta renames the root folder");
   std::string path = renames_.map(base.path);
   const std::string_view parent = parent_of(path);
@@ -141,7 +141,7 @@ Status IndexDeltaReader::take_content(const Entry& base, bool changed) {
   return {};
 }
 
-Status IndexDeltaReader::modify(const Entry& base, const Operation& operation) {
+Status IndexDeltaReader::modify(const Entry& base, const IndexOperation& operation) {
   Entry& entry = current_.entry;
   const bool content_stays = operation.from == ContentFrom::base;
   if ((operation.changed & ~changeable(base.type)) != 0 || (!content_stays && base.type != EntryType::file)) {
@@ -170,7 +170,7 @@ Status IndexDeltaReader::modify(const Entry& base, const Operation& operation) {
   return take_new_content(operation);
 }
 
-Status IndexDeltaReader::insert(const Operation& operation) {
+Status IndexDeltaReader::insert(const IndexOperation& operation) {
   current_ = {};
   Entry& entry = current_.entry;
   entry = operation.fields;
@@ -185,7 +185,7 @@ Status IndexDeltaReader::insert(const Operation& operation) {
   return entry.type == EntryType::file ? take_new_content(operation) : Status{};
 }
 
-Status IndexDeltaReader::take_new_content(const Operation& operation) {
+Status IndexDeltaReader::take_new_content(const IndexOperation& operation) {
   static const Hash256 kNothing = trust::digest({});
   Entry& entry = current_.entry;
   current_.from = operation.from;

@@ -30,8 +30,8 @@ class LzmaDecoder::Impl {
     const std::array<lzma_filter, 2> filters{{{LZMA_FILTER_LZMA1, &options}, {LZMA_VLI_UNKNOWN, nullptr}}};
     const lzma_ret done = lzma_raw_decoder(&stream_, filters.data());
     if (done == LZMA_OK) return {};
-    return fail(done == LZMA_MEM_ERROR ? Code::unsupported : Code::malformed, "a stream of the delta cannot be decoded: LZMA settings " +
-                                                                      std::to_string(static_cast<int>(done)));
+    return fail(done == LZMA_MEM_ERROR ? Code::unsupported : Code::malformed,
+                "a stream of the delta cannot be decoded: LZMA settings " + std::to_string(static_cast<int>(done)));
   }
 
   Status read(std::span<std::uint8_t> out) {

@@ -43,11 +43,11 @@ Status OperationStream::expect_no_more() {
   return fail(Code::malformed, "the index delta goes on after its end");
 }
 
-Result<Operation> OperationStream::next() {
+Result<IndexOperation> OperationStream::next() {
   if (!version_read_) INSTAR_CHECK(read_version());
   while (true) {
     artifact::ByteCursor cursor(pending_);
-    Operation operation = read_operation(cursor);
+    IndexOperation operation = read_operation(cursor);
     if (cursor.broken()) return fail(cursor.error());
     if (!cursor.starved()) {
       pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(cursor.position()));

@@ -20,7 +20,7 @@ class OperationStream {
 
   // The next operation. Step::end comes once, after it was seen that no byte follows.
   // Errors: malformed, too_large, unsupported (a later version), those of the input.
-  [[nodiscard]] Result<Operation> next();
+  [[nodiscard]] Result<IndexOperation> next();
 
  private:
   // False at the end.

@@ -48,9 +48,8 @@ std::size_t References::encode(ByteView old, const std::uint8_t* now, std::uint8
 // The section that holds `offset`, or else the next one.
 const Section* References::section_from(std::uint32_t offset) const noexcept {
   const auto& sections = old_.sections();
-  const auto at = std::upper_bound(sections.begin(), sections.end(), offset, [](std::uint32_t value, const Section& section) {
-    return value < section.offset + section.bytes;
-  });
+  const auto at = std::upper_bound(sections.begin(), sections.end(), offset,
+                                   [](std::uint32_t value, const Section& section) { return value < section.offset + section.bytes; });
   return at == sections.end() ? nullptr : &*at;
 }
 
@@ -111,8 +110,7 @@ std::size_t References::step(Exchange& exchange, std::size_t at, const Section& 
 
 void References::plain(Exchange& exchange, std::size_t at, std::size_t bytes) noexcept {
   for (std::size_t i = at; i < at + bytes; ++i) {
-    exchange.out[i] =
-        static_cast<std::uint8_t>(exchange.encoding ? exchange.in[i] - exchange.old[i] : exchange.in[i] + exchange.old[i]);
+    exchange.out[i] = static_cast<std::uint8_t>(exchange.encoding ? exchange.in[i] - exchange.old[i] : exchange.in[i] + exchange.old[i]);
   }
 }
 
@@ -281,12 +279,12 @@ std::size_t References::step_arm(Exchange& exchange, std::size_t at, std::size_t
     return bytes;
   }
   const std::uint32_t word = load32(exchange.old + at);
-  if ((word & 0x7c000000) == 0x14000000) return step_branch(exchange, at, word, 0, 26);   // B, BL
+  if ((word & 0x7c000000) == 0x14000000) return step_branch(exchange, at, word, 0, 26);  // B, BL
   if ((word & 0x9f000000) == 0x90000000) return step_adrp(exchange, at, left, word);
-  if ((word & 0xff000010) == 0x54000000) return step_branch(exchange, at, word, 5, 19);   // B.cond
-  if ((word & 0x7e000000) == 0x34000000) return step_branch(exchange, at, word, 5, 19);   // CBZ, CBNZ
-  if ((word & 0x7e000000) == 0x36000000) return step_branch(exchange, at, word, 5, 14);   // TBZ, TBNZ
-  if ((word & 0x3b000000) == 0x18000000) return step_branch(exchange, at, word, 5, 19);   // LDR (literal)
+  if ((word & 0xff000010) == 0x54000000) return step_branch(exchange, at, word, 5, 19);  // B.cond
+  if ((word & 0x7e000000) == 0x34000000) return step_branch(exchange, at, word, 5, 19);  // CBZ, CBNZ
+  if ((word & 0x7e000000) == 0x36000000) return step_branch(exchange, at, word, 5, 14);  // TBZ, TBNZ
+  if ((word & 0x3b000000) == 0x18000000) return step_branch(exchange, at, word, 5, 19);  // LDR (literal)
   if (const auto scale = low_bits_scale(word)) return step_low_bits(exchange, at, word, *scale);
   plain(exchange, at, 4);
   return 4;
@@ -407,8 +405,8 @@ std::size_t References::step_relocations(Exchange& exchange, std::size_t at, con
   return 24;
 }
 
-// DWARF call frame information as in the LSB: length 4, distance to the CIE 4 (0 in a CIE itself), then in an FDE the start of its code as a
-// distance 4, its size 4, and with C++ the length of the augmentation (4) and a distance to the table of landing pads.
+// DWARF call frame information as in the LSB: length 4, distance to the CIE 4 (0 in a CIE itself), then in an FDE the start of its code as
+// a distance 4, its size 4, and with C++ the length of the augmentation (4) and a distance to the table of landing pads.
 std::size_t References::step_frames(Exchange& exchange, std::size_t at, const Section& section, std::size_t left) {
   const auto record = record_from(section, old_at(at));
   const std::size_t before = record ? *record - old_at(at) : left;
@@ -462,7 +460,8 @@ std::optional<std::uint32_t> References::record_from(const Section& section, std
   return record_;
 }
 
-// .eh_frame_hdr: 4 bytes of encodings, the distance to .eh_frame 4, a count 4, then pairs: function and its frame, from the section's start.
+// .eh_frame_hdr: 4 bytes of encodings, the distance to .eh_frame 4, a count 4, then pairs: function and its frame, from the section's
+// start.
 std::size_t References::step_frame_table(Exchange& exchange, std::size_t at, const Section& section, std::size_t left) {
   const std::uint32_t inside = old_at(at) - section.offset;
   if (inside == 4 && left >= 4) {
@@ -475,8 +474,8 @@ std::size_t References::step_frame_table(Exchange& exchange, std::size_t at, con
     return bytes;
   }
   const auto now_start = map_.find(section.offset);
-  const auto from_now = now_start && *now_start >= 0 && *now_start <= 0xffffffff ? now_->address_of(static_cast<std::uint32_t>(*now_start))
-                                                                                 : std::nullopt;
+  const auto from_now =
+      now_start && *now_start >= 0 && *now_start <= 0xffffffff ? now_->address_of(static_cast<std::uint32_t>(*now_start)) : std::nullopt;
   if (!from_now || !distance32(exchange, at, section.address, *from_now)) plain(exchange, at, 4);
   return 4;
 }

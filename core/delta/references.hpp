@@ -5,8 +5,8 @@
 // difference is taken: the difference stream then holds mostly zeros. A small table of targets seen before (old → new) is asked first, for
 // targets that no copy covers.
 //
-// Encoder and decoder run the same code over the same old bytes, in the same order, so that they predict alike: all that a prediction depends
-// on is the old file, the copy map, the layout in the first ElfImage::kLayoutBytes of the new file, and references decoded before.
+// Encoder and decoder run the same code over the same old bytes, in the same order, so that they predict alike: all that a prediction
+// depends on is the old file, the copy map, the layout in the first ElfImage::kLayoutBytes of the new file, and references decoded before.
 #pragma once
 
 #include <array>
@@ -30,8 +30,8 @@ class References {
 
   // A stretch of old bytes that is copied to `now_offset`.
   void begin(std::uint32_t old_offset, std::uint32_t now_offset, std::uint32_t bytes);
-  // Turns old bytes, from where the stretch stands, and differences into new bytes. Returns how many are done: all of `old` when it holds the
-  // rest of the stretch, or else all but at most kLookahead.
+  // Turns old bytes, from where the stretch stands, and differences into new bytes. Returns how many are done: all of `old` when it holds
+  // the rest of the stretch, or else all but at most kLookahead.
   [[nodiscard]] std::size_t decode(ByteView old, const std::uint8_t* difference, std::uint8_t* now);
   // Turns old and new bytes into differences.
   [[nodiscard]] std::size_t encode(ByteView old, const std::uint8_t* now, std::uint8_t* difference);
@@ -97,7 +97,7 @@ class References {
   std::uint32_t old_offset_ = 0;
   std::uint32_t now_offset_ = 0;
   std::uint32_t bytes_ = 0;
-  std::uint32_t done_ = 0;  // of the stretch, before the present call
+  std::uint32_t done_ = 0;              // of the stretch, before the present call
   std::optional<std::uint8_t> before_;  // x86: the old byte before the one looked at
   std::array<Page, 32> pages_;
   // .eh_frame: an offset at which a record begins, and how many records may still be passed over to find one.

@@ -105,6 +105,7 @@ int run_instar(const std::vector<std::string>& arguments, Console console) {
   app.get_formatter()->column_width(34);
   add_keygen(app, context);
   add_pack(app, context);
+  add_unpack(app, context);
   add_publish(app, context);
   add_rollout(app, context);
   add_devices(app, context);

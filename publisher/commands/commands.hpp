@@ -4,11 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "publisher/connection.hpp"
 #include "publisher/console.hpp"
 #include "publisher/failure.hpp"
+#include "publisher/progress.hpp"
+#include "publisher/work.hpp"
 
 namespace instar::publisher {
 
@@ -21,11 +24,30 @@ struct Context {
 void add_keygen(CLI::App& app, Context& context);
 void add_root(CLI::App& app, Context& context);
 void add_pack(CLI::App& app, Context& context);
+void add_unpack(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_publish(CLI::App& app, Context& context);
 void add_rollout(CLI::App& app, Context& context);
 void add_devices(CLI::App& app, Context& context);
 void add_help(CLI::App& app, Context& context);
+
+// A progress line on the terminal for each stage of long work, and an end to it after Ctrl-C.
+class TerminalWork {
+ public:
+  explicit TerminalWork(const Console& console) : console_(console) {}
+  // Refers to this.
+  [[nodiscard]] Work work();
+  // Wipes the line: what follows is the command's own output.
+  void end() { progress_.reset(); }
+
+ private:
+  void update(const std::string& what, std::uint64_t done, std::uint64_t all);
+  const Console& console_;
+  std::string stage_;
+  std::optional<Progress> progress_;
+};
+// An error of such work: exit code 130 when it was stopped by Ctrl-C.
+[[nodiscard]] Failure failure_of(Error error);
 
 // --json
 void add_json(CLI::App& command, Context& context);

@@ -25,6 +25,8 @@ void add_inspect(CLI::App& app, Context& context) {
   command->add_option("--root", options->root_path, "Verify signatures with this root document")->type_name("FILE");
   command->add_option("--device-key", options->device_key, "Verify a hello or report with this public key")->type_name("FILE");
   command->add_flag("--contents", options->contents, "Check every chunk of a pack or artifact; list every entry of an index");
+  command->add_option("--base", options->base, "With --contents: decode a delta against this tree or artifact folder too")
+      ->type_name("OLD");
   add_json(*command, context);
   command->footer(
       "Examples:\n  instar inspect out/web-2.4.1 --contents\n"

@@ -1,83 +1,131 @@
 #include <optional>
+#include <utility>
 
+#include "publisher/artifact_deltas.hpp"
 #include "publisher/artifact_folder.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/progress.hpp"
 
 namespace instar::publisher {
 namespace {
 
-Result<artifact::PackKind> parse_kind(const std::string& name) {
-  for (const auto kind : {artifact::PackKind::full, artifact::PackKind::dedupe}) {
-    if (name == artifact::pack_kind_name(kind)) return kind;
-  }
-  return fail(Code::invalid_argument, "pack kind '" + name + "' must be full or dedupe");
-}
-
-// One progress line for each stage of the work.
-class Stages {
- public:
-  explicit Stages(const Console& console) : console_(console) {}
-  void update(const std::string& what, std::uint64_t done, std::uint64_t all) {
-    const auto now = monotonic_now();
-    if (what != stage_) {
-      progress_.reset();
-      progress_.emplace(console_.err, console_.err_is_terminal, what, now);
-      stage_ = what;
-    }
-    progress_->update(done, all, now);
-  }
-  void finish() { progress_.reset(); }
-
- private:
-  const Console& console_;
-  std::string stage_;
-  std::optional<Progress> progress_;
+struct Options {
+  BuildOptions build;
+  std::vector<std::string> kinds{"full", "dedupe"};
+  std::vector<std::string> bases;
+  DeltaPolicy delta;
 };
 
-Outcome<Exit> run(BuildOptions options, const std::vector<std::string>& kinds, const Console& console) {
-  options.kinds.clear();
-  for (const auto& name : kinds) {
-    INSTAR_TRY(const auto kind, parse_kind(name));
-    options.kinds.push_back(kind);
+Result<std::vector<artifact::PackKind>> parse_kinds(const Options& options) {
+  std::vector<artifact::PackKind> kinds;
+  for (const auto& name : options.kinds) {
+    if (name == "full") {
+      kinds.push_back(artifact::PackKind::full);
+    } else if (name == "dedupe") {
+      kinds.push_back(artifact::PackKind::dedupe);
+    } else if (name != "delta") {
+      return fail(Code::invalid_argument, "pack kind '" + name + "' must be full, dedupe or delta");
+    } else if (options.bases.empty()) {
+      return fail(Code::invalid_argument, "a delta needs the tree or artifact that it is against: name it with --base OLD");
+    }
   }
-  Stages stages(console);
-  options.progress = [&](const std::string& what, std::uint64_t done, std::uint64_t all) { stages.update(what, done, all); };
-  auto folder = build_artifact(options);
-  stages.finish();
-  if (!folder) return fail(Failure(std::move(folder.error())));
-  console.text() << artifact_text(*folder) << "\nNext: instar publish --artifact " << options.out << " …\n";
-  auto json = artifact_json(*folder);
-  json["folder"] = options.out;
-  console.document(json);
+  return kinds;
+}
+
+Result<std::vector<DeltaOutcome>> add_deltas(ArtifactFolder& folder, const Options& options, const std::string& scratch) {
+  std::vector<DeltaOutcome> outcomes;
+  if (options.bases.empty()) return outcomes;
+  const Work& work = options.delta.options.work;
+  INSTAR_TRY(const auto fresh, open_tree(options.build.tree, scratch, work));
+  for (const auto& path : options.bases) {
+    INSTAR_TRY(const auto base, open_tree(path, scratch, work));
+    INSTAR_TRY(auto outcome, add_delta(folder, fresh, base, options.delta));
+    outcomes.push_back(std::move(outcome));
+  }
+  return outcomes;
+}
+
+Json document_of(const ArtifactFolder& folder, const std::vector<DeltaOutcome>& outcomes, bool measured_only) {
+  auto json = artifact_json(folder);
+  json["folder"] = measured_only ? Json() : Json(folder.path);
+  json["manifest_bytes"] = minimal_manifest_bytes(folder);
+  if (outcomes.empty()) return json;
+  for (auto& pack : json["packs"]) {
+    // With several bases, `bases` has the figures of each.
+    const auto& outcome = outcomes.front();
+    if (pack["kind"] == "delta") pack["from_base_bytes"] = pack["wire_bytes"];
+    if (outcomes.size() > 1) continue;
+    if (pack["kind"] == "full") pack["from_base_bytes"] = outcome.weight.full_bytes;
+    if (pack["kind"] == "dedupe") pack["from_base_bytes"] = outcome.weight.dedupe_bytes.value_or(0);
+  }
+  json["bases"] = outcomes_json(outcomes);
+  json["dropped"] = dropped_json(outcomes);
+  return json;
+}
+
+Outcome<Exit> run(Options options, const Console& console) {
+  INSTAR_TRY(options.build.kinds, parse_kinds(options));
+  const bool measure_only = options.build.out.empty();
+  if (measure_only && options.bases.empty()) {
+    return fail(Exit::usage, Code::invalid_argument,
+                "where shall the artifact go? Give -o OUT; only with --base it can be left out, to measure");
+  }
+  std::optional<ScratchFolder> measured;
+  if (measure_only) {
+    INSTAR_TRY(measured, ScratchFolder::make(""));
+    options.build.out = measured->path() + "/artifact";
+  }
+  TerminalWork terminal(console);
+  options.build.work = options.delta.options.work = terminal.work();
+  options.delta.options.level = options.build.level;
+  auto folder = build_artifact(options.build);
+  auto outcomes = folder ? add_deltas(*folder, options, measured ? measured->path() : parent_folder(options.build.out))
+                         : Result<std::vector<DeltaOutcome>>();
+  terminal.end();
+  if (!folder) return fail(failure_of(std::move(folder.error())));
+  if (!outcomes) return fail(failure_of(std::move(outcomes.error())));
+  auto& text = console.text();
+  text << artifact_text(*folder) << (outcomes->empty() ? "" : "\n") << outcomes_text(*outcomes) << "\nmanifest: at least "
+       << minimal_manifest_bytes(*folder) << " bytes\n";
+  if (!measure_only) text << "Next: instar publish --artifact " << options.build.out << " …\n";
+  console.document(document_of(*folder, *outcomes, measure_only));
   return Exit::ok;
 }
 
 }  // namespace
 
 void add_pack(CLI::App& app, Context& context) {
-  const auto options = std::make_shared<BuildOptions>();
-  const auto kinds = std::make_shared<std::vector<std::string>>(std::vector<std::string>{"full", "dedupe"});
+  const auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand(
       "pack",
       "Make an artifact of a directory tree\n\n"
       "Reads TREE (a container's root file system: files, folders, links, owners, modes, file capabilities) and writes to "
-      "OUT its index and one pack file for each kind. The same tree gives the same bytes, on any machine.");
-  command->add_option("TREE", options->tree, "Directory tree to pack")->required();
-  command->add_option("-o,--out", options->out, "Folder for the artifact; new, empty, or an artifact of before")
-      ->required()
+      "OUT its index and one pack file for each kind. The same tree gives the same bytes, on any machine. With --base it makes a delta "
+      "against each OLD too, and tells what a device that has OLD would fetch by each pack; a delta that does not pay is dropped.");
+  command->add_option("TREE", options->build.tree, "Directory tree to pack")->required();
+  command
+      ->add_option("-o,--out", options->build.out,
+                   "Folder for the artifact; new, empty, or an artifact of before. With --base: none, to measure only")
       ->type_name("OUT");
-  command->add_option("--kinds", *kinds, "Which packs to make, by commas: full, dedupe")
+  command->add_option("--base", options->bases, "Directory tree, or artifact folder, of before; repeat for several deltas")
+      ->type_name("OLD");
+  command->add_option("--kinds", options->kinds, "Which packs to make, by commas: full, dedupe; delta comes with --base")
       ->delimiter(',')
       ->capture_default_str()
       ->type_name("KIND");
-  command->add_option("--level", options->level, "zstd level")->capture_default_str()->check(CLI::Range(1, 22))->type_name("N");
-  command->add_flag("--allow-devices", options->devices_allowed,
+  command->add_option("--level", options->build.level, "zstd level")->capture_default_str()->check(CLI::Range(1, 22))->type_name("N");
+  command->add_option("--jobs", options->delta.options.jobs, "Threads that compare files for a delta [one a processor]")
+      ->check(CLI::Range(1, 256))
+      ->type_name("N");
+  command->add_flag("--keep-costly", options->delta.keep_costly, "Keep a delta too that saves nothing");
+  command->add_flag("--allow-devices", options->build.devices_allowed,
                     "Take device nodes and fifos too; devices refuse them unless their own configuration allows it");
   add_json(*command, context);
-  command->footer("Example:\n  instar pack build/rootfs -o out/web-2.4.1");
-  command->callback(
-      [options, kinds, &context] { context.run = [options, kinds, &context] { return run(*options, *kinds, context.console); }; });
+  command->footer(
+      "Examples:\n"
+      "  instar pack build/rootfs -o out/web-2.4.1\n"
+      "  instar pack build/rootfs -o out/web-2.4.1 --base out/web-2.4.0\n"
+      "  instar pack --base old/ new/ --json                  measure a pair");
+  command->callback([options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }
 
 }  // namespace instar::publisher

@@ -9,6 +9,7 @@
 #include "publisher/keyring.hpp"
 #include "publisher/progress.hpp"
 #include "publisher/publish_options.hpp"
+#include "publisher/release_deltas.hpp"
 #include "publisher/text.hpp"
 
 namespace instar::publisher {
@@ -16,8 +17,13 @@ namespace {
 
 constexpr std::size_t kSaltBytes = 16;
 
+constexpr const char* kDeltaTimeDefault = "30min";
+
 struct Options {
   PublishOptions release;
+  ReleaseDeltaOptions deltas;
+  std::string delta_time = kDeltaTimeDefault;
+  bool no_delta = false;
   ConnectionOptions connection;
   std::vector<std::string> keys;
   std::string root;
@@ -34,6 +40,7 @@ struct Prepared {
   std::vector<trust::SecretKey> keys;
   trust::TrustStore root;
   std::int64_t wait_timeout_ms = 0;
+  ReleaseDeltaOptions deltas;
 };
 
 struct Signed {
@@ -53,7 +60,28 @@ Outcome<Prepared> prepare(const Options& options) {
   auto root = trust::TrustStore::from_pinned(root_bytes);
   if (!root) return fail(Failure(with_context(root.error(), options.root)));
   INSTAR_TRY(auto artifacts, open_artifacts(spec));
-  return Prepared{std::move(spec), std::move(artifacts), std::move(keys), std::move(*root), wait_timeout_ms};
+  auto deltas = options.deltas;
+  INSTAR_TRY(deltas.time_ms, parse_duration_ms(options.delta_time));
+  return Prepared{std::move(spec), std::move(artifacts), std::move(keys), std::move(*root), wait_timeout_ms, std::move(deltas)};
+}
+
+// Makes the release's deltas, and tells of them. `session`: none, when the broker is not to be asked.
+Outcome<Json> make_deltas(const Options& options, Prepared& prepared, Session* session, const Console& console) {
+  if (options.no_delta) {
+    leave_out_deltas(prepared.artifacts);
+    return Json();
+  }
+  Fleet fleet;
+  if (session != nullptr) {
+    INSTAR_TRY(fleet, ask_fleet(*session, prepared.spec.product, prepared.spec.groups));
+  }
+  TerminalWork terminal(console);
+  prepared.deltas.policy.options.work = terminal.work();
+  auto made = make_release_deltas(prepared.artifacts, std::move(fleet), prepared.deltas);
+  terminal.end();
+  if (!made) return fail(failure_of(std::move(made.error())));
+  console.text() << release_deltas_text(*made);
+  return release_deltas_json(*made);
 }
 
 Outcome<Signed> sign(const Prepared& prepared, std::uint64_t sequence) {
@@ -93,14 +121,17 @@ Json document_of(const Signed& signed_manifest) {
 }
 
 // Everything but sending: with a sequence given, the broker is not even asked.
-Outcome<Exit> dry_run(const Options& options, const Prepared& prepared, const Console& console) {
+Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console& console) {
   std::uint64_t sequence = prepared.spec.sequence.value_or(0);
-  const auto packs = distinct_packs(prepared.artifacts);
-  std::optional<std::vector<const PackFile*>> lacking;
+  std::unique_ptr<Session> session;
   if (!prepared.spec.sequence) {
-    INSTAR_TRY(const auto session, connect(options.connection));
+    INSTAR_TRY(session, connect(options.connection));
     INSTAR_TRY(sequence, next_sequence(*session, prepared.spec.product));
-    INSTAR_TRY(lacking, lacking_packs(*session, packs));
+  }
+  INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
+  std::optional<std::vector<const PackFile*>> lacking;
+  if (session != nullptr) {
+    INSTAR_TRY(lacking, lacking_packs(*session, distinct_packs(prepared.artifacts)));
   }
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
   INSTAR_CHECK(write_manifest(options, signed_manifest));
@@ -109,6 +140,7 @@ Outcome<Exit> dry_run(const Options& options, const Prepared& prepared, const Co
   if (lacking) console.text() << "; " << bytes_of(*lacking) << " bytes of packs would be uploaded";
   console.text() << "\n";
   auto json = document_of(signed_manifest);
+  json["deltas"] = std::move(deltas);
   json["dry_run"] = true;
   json["upload_bytes"] = lacking ? Json(bytes_of(*lacking)) : Json();
   json["manifest"] = manifest_json(signed_manifest.manifest);
@@ -117,7 +149,7 @@ Outcome<Exit> dry_run(const Options& options, const Prepared& prepared, const Co
 }
 
 Outcome<Exit> run(const Options& options, const Console& console) {
-  INSTAR_TRY(const auto prepared, prepare(options));
+  INSTAR_TRY(auto prepared, prepare(options));
   if (options.dry_run) return dry_run(options, prepared, console);
   INSTAR_TRY(const auto session, connect(options.connection));
   INSTAR_TRY(const auto root, bring_root(*session, prepared.root));
@@ -126,6 +158,7 @@ Outcome<Exit> run(const Options& options, const Console& console) {
   if (!prepared.spec.sequence) {
     INSTAR_TRY(sequence, next_sequence(*session, prepared.spec.product));
   }
+  INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
   INSTAR_CHECK(write_manifest(options, signed_manifest));
   const auto packs = distinct_packs(prepared.artifacts);
@@ -137,6 +170,7 @@ Outcome<Exit> run(const Options& options, const Console& console) {
   console.text() << "rollout " << signed_manifest.rollout << ": " << prepared.spec.product << " " << prepared.spec.release << " (sequence "
                  << sequence << ") is " << status.state << "\n";
   auto json = document_of(signed_manifest);
+  json["deltas"] = std::move(deltas);
   json["state"] = status.state;
   json["uploaded_bytes"] = uploaded.bytes_sent;
   if (!options.wait) {
@@ -183,6 +217,20 @@ void add_release_options(CLI::App& command, PublishOptions& options) {
                    "Let devices on metered links take a costlier pack when the cheapest fails");
 }
 
+void add_delta_options(CLI::App& command, Options& options) {
+  const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
+    return command.add_option(flag, value, help)->group("Deltas")->type_name(type);
+  };
+  add("--base", options.deltas.bases, "Make a delta against this tree or artifact folder of before too; repeat for several", "OLD");
+  add("--artifacts", options.deltas.artifacts,
+      "Folder of artifact folders, to find in it what devices run; those beside each artifact are found", "DIR");
+  add("--deltas-max", options.deltas.deltas_max, "Deltas against what devices run, at most; most devices first [4]", "N")
+      ->check(CLI::Range(std::size_t{0}, limits::kPacksMax));
+  add("--delta-time", options.delta_time, "How long making deltas may take; those not made by then are left out [30min]", "TIME");
+  add("--jobs", options.deltas.policy.options.jobs, "Threads that compare files [one a processor]", "N")->check(CLI::Range(1, 256));
+  command.add_flag("--no-delta", options.no_delta, "Make no deltas, and leave out those that the artifact folders have")->group("Deltas");
+}
+
 }  // namespace
 
 void add_publish(CLI::App& app, Context& context) {
@@ -190,9 +238,13 @@ void add_publish(CLI::App& app, Context& context) {
   auto* command = app.add_subcommand(
       "publish",
       "Sign a release and send it out to groups of devices\n\n"
-      "Uploads the packs that the broker lacks, signs the manifest, publishes it to each group and waits for the broker's word. "
+      "Asks the broker what the devices run, makes deltas against it, most devices first, where they pay and the artifact is at hand, and "
+      "keeps "
+      "them in the artifact folder. Uploads the packs that the broker lacks, signs the manifest, publishes it to each group and waits for "
+      "the broker's word. "
       "Ends with 4 and the broker's reason if it is refused. Run again after a failure: what is stored is not sent twice.");
   add_release_options(*command, options->release);
+  add_delta_options(*command, *options);
   command->add_option("--root", options->root, "Root document, to check the signature as devices will")->required()->type_name("FILE");
   command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")->required()->type_name("FILE");
   command->add_option("--manifest-out", options->manifest_out, "Write the signed manifest to this file too")->type_name("FILE");

@@ -24,6 +24,9 @@ seed fuzz_envelope 1 root.hex
 seed fuzz_index 0 index.hex
 seed fuzz_index_delta 0 index-delta.hex
 seed fuzz_index_delta 1 index.hex
+seed fuzz_gzip 0 gzip-recipe.hex
+seed fuzz_gzip "1 99" gzip-recipe-file.hex
+seed fuzz_gzip 2 gzip-recipe-file.hex
 pick=0
 for name in manifest gate hello report fetch chunk ack put stored; do
   seed fuzz_wire "$pick" "$name.hex"

@@ -58,8 +58,10 @@ class Matcher {
       }
       for (; scored < scan_ + length_; ++scored) old_score_ += agrees(scored) ? 1 : 0;
       if ((length_ == old_score_ && length_ != 0) || length_ > old_score_ + kGainBytesMin) return;
-      if (scored == scan_) ++scored;
-      else if (agrees(scan_)) --old_score_;
+      if (scored == scan_)
+        ++scored;
+      else if (agrees(scan_))
+        --old_score_;
     }
   }
 
@@ -76,7 +78,8 @@ class Matcher {
     }
     const std::size_t extra = scan_ - backward - (last_now_ + kept);
     if (kept != 0 || extra != 0) {
-      operations_.push_back({kept == 0 ? 0 : static_cast<std::uint32_t>(last_old_), static_cast<std::uint32_t>(kept), static_cast<std::uint32_t>(extra)});
+      operations_.push_back(
+          {kept == 0 ? 0 : static_cast<std::uint32_t>(last_old_), static_cast<std::uint32_t>(kept), static_cast<std::uint32_t>(extra)});
     }
     last_now_ = scan_ - backward;
     last_old_ = position_ - backward;

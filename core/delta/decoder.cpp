@@ -1,0 +1,245 @@
+#include "core/delta/decoder.hpp"
+
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/delta/file_control.hpp"
+#include "core/delta/gzip_stream.hpp"
+#include "core/delta/lzma_decoder.hpp"
+#include "core/delta/references.hpp"
+
+namespace instar::delta {
+namespace {
+// Bytes worked on at once. Twice as many copy no faster.
+constexpr std::size_t kBlockBytes = 16 * 1024;
+}  // namespace
+
+class Decoder::Impl {
+ public:
+  explicit Impl(const DeltaHeader& header)
+      : header_(header), control_reader_([this](std::span<std::uint8_t> out) { return control_->read(out); }) {}
+
+  Status begin(ReadAt body) {
+    std::uint64_t offset = 0;
+    for (std::size_t i = 0; i < kStreamCount; ++i) {
+      auto& stream = i == 0 ? control_ : i == 1 ? difference_ : extra_;
+      INSTAR_TRY(stream, LzmaDecoder::open(header_.streams[i], body, offset));
+      offset += header_.streams[i].encoded_bytes;
+    }
+    return {};
+  }
+
+  Result<std::optional<FileStart>> next_file() {
+    INSTAR_ASSERT(!under_way_);
+    if (files_begun_ == header_.file_count) {
+      if (control_->left() != 0 || difference_->left() != 0 || extra_->left() != 0) {
+        return fail(Code::malformed, "the delta goes on after its last file");
+      }
+      return std::nullopt;
+    }
+    ++files_begun_;
+    map_.clear();
+    INSTAR_TRY(control_file_, control_reader_.file());
+    INSTAR_CHECK(control_reader_.operations(map_, header_.operations_max));
+    operation_ = 0;
+    copied_ = inserted_ = 0;
+    produced_ = 0;
+    begun_ = false;
+    under_way_ = true;
+    return FileStart{control_file_.base, control_file_.base_path, map_.now_bytes(), control_file_.is_gzip};
+  }
+
+  Result<bool> decode(const Base& base, const WriteOut& out, std::uint64_t bytes_max) {
+    INSTAR_ASSERT(under_way_);
+    if (!begun_) INSTAR_CHECK(begin_file(base, out));
+    const std::uint64_t stop = produced_ + bytes_max;
+    while (operation_ < map_.size()) {
+      if (produced_ >= stop) return false;
+      const Operation operation = map_.operation(operation_);
+      if (copied_ < operation.copy_bytes) {
+        INSTAR_CHECK(copy_some(operation));
+      } else if (inserted_ < operation.extra_bytes) {
+        INSTAR_CHECK(insert_some(operation));
+      } else {
+        next_operation();
+      }
+    }
+    INSTAR_CHECK(end_file());
+    return true;
+  }
+
+  Result<bool> skip(std::uint64_t bytes_max) {
+    INSTAR_ASSERT(under_way_ && !begun_);
+    while (operation_ < map_.size()) {
+      if (bytes_max == 0) return false;
+      const Operation operation = map_.operation(operation_);
+      const std::uint32_t copy = static_cast<std::uint32_t>(std::min<std::uint64_t>(operation.copy_bytes - copied_, bytes_max));
+      INSTAR_CHECK(difference_->skip(copy));
+      copied_ += copy;
+      bytes_max -= copy;
+      const std::uint32_t insert = static_cast<std::uint32_t>(std::min<std::uint64_t>(operation.extra_bytes - inserted_, bytes_max));
+      INSTAR_CHECK(extra_->skip(insert));
+      inserted_ += insert;
+      bytes_max -= insert;
+      if (copied_ == operation.copy_bytes && inserted_ == operation.extra_bytes) next_operation();
+    }
+    under_way_ = false;
+    return true;
+  }
+
+ private:
+  Status begin_file(const Base& base, const WriteOut& out) {
+    begun_ = true;
+    base_ = base;
+    out_ = out;
+    first_.clear();
+    held_ = 0;
+    if (control_file_.base != BaseKind::none && !base_.read) return fail(Code::invalid_argument, "a file of the delta needs its base");
+    if (control_file_.is_gzip) {
+      gzip_writer_ = std::make_unique<GzipWriter>(control_file_.recipe, [this](ByteView bytes) { return out_(bytes); });
+    }
+    if (control_file_.base_is_gzip) gzip_reader_ = std::make_unique<GzipReader>(base_.read);
+    if (control_file_.predicts) {
+      elf_ = ElfImage::read(base_.read, base_.size);
+      if (elf_) references_.emplace(*elf_, base_.read, map_);
+    }
+    return {};
+  }
+
+  Status end_file() {
+    under_way_ = false;
+    if (gzip_writer_) INSTAR_CHECK(gzip_writer_->finish());
+    gzip_writer_.reset();
+    gzip_reader_.reset();
+    references_.reset();
+    elf_.reset();
+    base_ = {};
+    out_ = nullptr;
+    return {};
+  }
+
+  void next_operation() noexcept {
+    ++operation_;
+    copied_ = inserted_ = 0;
+  }
+
+  // Reads the next old bytes and differences of a copy behind those that are held, turns what can be into new bytes.
+  Status copy_some(const Operation& operation) {
+    if (copied_ == 0 && held_ == 0 && references_) {
+      references_->begin(operation.old_start, map_.now_start(operation_), operation.copy_bytes);
+    }
+    old_.resize(kBlockBytes);
+    difference_bytes_.resize(kBlockBytes);
+    now_.resize(kBlockBytes);
+    std::size_t want = std::min<std::size_t>(kBlockBytes - held_, operation.copy_bytes - copied_ - held_);
+    if (references_ && produced_ < ElfImage::kLayoutBytes) {
+      want = std::min<std::size_t>(want, static_cast<std::size_t>(ElfImage::kLayoutBytes - produced_) - held_);
+    }
+    const auto old = std::span(old_).subspan(held_, want);
+    INSTAR_CHECK(read_base(std::uint64_t{operation.old_start} + copied_ + held_, old));
+    INSTAR_CHECK(difference_->read(std::span(difference_bytes_).subspan(held_, want)));
+    held_ += want;
+    std::size_t done = held_;
+    if (references_) {
+      done = references_->decode(ByteView(old_).first(held_), difference_bytes_.data(), now_.data());
+    } else {
+      for (std::size_t i = 0; i < held_; ++i) now_[i] = static_cast<std::uint8_t>(old_[i] + difference_bytes_[i]);
+    }
+    INSTAR_CHECK(emit(ByteView(now_).first(done)));
+    copied_ += static_cast<std::uint32_t>(done);
+    held_ -= done;
+    std::copy_n(old_.begin() + static_cast<std::ptrdiff_t>(done), held_, old_.begin());
+    std::copy_n(difference_bytes_.begin() + static_cast<std::ptrdiff_t>(done), held_, difference_bytes_.begin());
+    return {};
+  }
+
+  Status insert_some(const Operation& operation) {
+    now_.resize(kBlockBytes);
+    std::size_t want = std::min<std::size_t>(kBlockBytes, operation.extra_bytes - inserted_);
+    if (references_ && produced_ < ElfImage::kLayoutBytes) {
+      want = std::min<std::size_t>(want, static_cast<std::size_t>(ElfImage::kLayoutBytes - produced_));
+    }
+    INSTAR_CHECK(extra_->read(std::span(now_).first(want)));
+    inserted_ += static_cast<std::uint32_t>(want);
+    return emit(ByteView(now_).first(want));
+  }
+
+  Status read_base(std::uint64_t offset, std::span<std::uint8_t> out) {
+    if (out.empty()) return {};
+    std::size_t got = 0;
+    if (gzip_reader_) {
+      INSTAR_TRY(got, gzip_reader_->read_at(offset, out));
+    } else {
+      if (offset > base_.size || out.size() > base_.size - offset) return fail(Code::corrupt, "a file of the base is shorter than it was");
+      INSTAR_TRY(got, base_.read(offset, out));
+    }
+    if (got != out.size()) return fail(Code::corrupt, "a file of the base is shorter than it was");
+    return {};
+  }
+
+  Status emit(ByteView bytes) {
+    if (bytes.empty()) return {};
+    if (references_ && produced_ < ElfImage::kLayoutBytes) {
+      first_.insert(first_.end(), bytes.begin(), bytes.end());
+      if (first_.size() >= ElfImage::kLayoutBytes) {
+        references_->set_layout(ElfImage::read_layout(first_, map_.now_bytes()));
+        first_ = Bytes();
+      }
+    }
+    produced_ += bytes.size();
+    return gzip_writer_ ? gzip_writer_->write(bytes) : out_(bytes);
+  }
+
+  DeltaHeader header_;
+  std::unique_ptr<LzmaDecoder> control_;
+  std::unique_ptr<LzmaDecoder> difference_;
+  std::unique_ptr<LzmaDecoder> extra_;
+  ControlReader control_reader_;
+  std::uint32_t files_begun_ = 0;
+
+  // The file under way.
+  bool under_way_ = false;
+  bool begun_ = false;
+  FileControl control_file_;
+  CopyMap map_;
+  Base base_;
+  WriteOut out_;
+  std::unique_ptr<GzipReader> gzip_reader_;
+  std::unique_ptr<GzipWriter> gzip_writer_;
+  std::optional<ElfImage> elf_;
+  std::optional<References> references_;
+  std::size_t operation_ = 0;
+  std::uint32_t copied_ = 0;    // of its operation
+  std::uint32_t inserted_ = 0;  // of its operation
+  std::uint64_t produced_ = 0;  // bytes of the file, before they are compressed
+  Bytes first_;                 // of the new file, until its layout is known
+  // Old bytes and differences of the copy under way that are read and not yet turned into new ones.
+  std::size_t held_ = 0;
+  Bytes old_;
+  Bytes difference_bytes_;
+  Bytes now_;
+};
+
+Decoder::Decoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Decoder::~Decoder() = default;
+
+Result<std::unique_ptr<Decoder>> Decoder::open(const DeltaHeader& header, ReadAt body) {
+  auto impl = std::make_unique<Impl>(header);
+  INSTAR_CHECK(impl->begin(std::move(body)));
+  return std::unique_ptr<Decoder>(new Decoder(std::move(impl)));
+}
+
+Result<std::optional<FileStart>> Decoder::next_file() {
+  return impl_->next_file();
+}
+
+Result<bool> Decoder::decode(const Base& base, const WriteOut& out, std::uint64_t bytes_max) {
+  return impl_->decode(base, out, bytes_max);
+}
+
+Result<bool> Decoder::skip(std::uint64_t bytes_max) {
+  return impl_->skip(bytes_max);
+}
+
+}  // namespace instar::delta

@@ -1,0 +1,131 @@
+#include "core/delta/delta_head.hpp"
+
+#include <algorithm>
+
+#include "core/artifact/varint.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::delta {
+namespace {
+
+constexpr std::array<std::uint8_t, 5> kMagic{'I', 'N', 'D', 'L', 1};
+constexpr std::uint64_t kHeaderBytesMax = 128;
+constexpr std::uint64_t kCountMax = 0xffffffff;
+constexpr std::uint8_t kUsesGzip = 1;
+// liblzma's decoder with its literal coders, and our buffers before it.
+constexpr std::uint32_t kStreamStateBytes = 36 * 1024;
+// Copied bytes, differences, new bytes, and the table of targets.
+constexpr std::uint32_t kWorkBytes = 160 * 1024;
+// GzipReader and GzipWriter (gzip-recipe.md).
+constexpr std::uint32_t kGzipBytes = 457 * 1024;
+
+std::uint8_t settings_byte(const StreamInfo& info) {
+  return static_cast<std::uint8_t>((info.position_bits * 5 + info.literal_position_bits) * 9 + info.literal_context_bits);
+}
+
+}  // namespace
+
+std::uint64_t DeltaHeader::body_bytes() const noexcept {
+  std::uint64_t bytes = 0;
+  for (const StreamInfo& stream : streams) bytes += stream.encoded_bytes;
+  return bytes;
+}
+
+std::uint32_t DeltaHeader::body_chunks() const noexcept {
+  return static_cast<std::uint32_t>((body_bytes() + limits::kDeltaChunkBytes - 1) / limits::kDeltaChunkBytes);
+}
+
+std::uint32_t DeltaHeader::memory_bytes() const noexcept {
+  std::uint32_t bytes = kWorkBytes + operations_max * 16 + (uses_gzip ? kGzipBytes : 0);
+  for (const StreamInfo& stream : streams) {
+    if (stream.decoded_bytes > 0) bytes += stream.window_bytes + kStreamStateBytes;
+  }
+  return bytes;
+}
+
+Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const std::vector<Hash256>& body) {
+  Bytes out(kMagic.begin(), kMagic.end());
+  out.push_back(header.uses_gzip ? kUsesGzip : 0);
+  for (const StreamInfo& stream : header.streams) {
+    artifact::append_varint(out, stream.encoded_bytes);
+    artifact::append_varint(out, stream.decoded_bytes);
+    artifact::append_varint(out, stream.window_bytes);
+    out.push_back(settings_byte(stream));
+  }
+  for (const std::uint64_t number :
+       {std::uint64_t{header.file_count}, header.file_bytes, header.file_blocks, std::uint64_t{header.entry_count},
+        std::uint64_t{header.operations_max}, std::uint64_t{index_delta.size()}}) {
+    artifact::append_varint(out, number);
+  }
+  out.insert(out.end(), index_delta.begin(), index_delta.end());
+  for (const Hash256& hash : body) out.insert(out.end(), hash.bytes.begin(), hash.bytes.end());
+  return out;
+}
+
+namespace {
+
+StreamInfo read_stream(artifact::ByteCursor& cursor) {
+  StreamInfo info;
+  info.encoded_bytes = cursor.varint(limits::kContentBytesMax, "the size of a stream");
+  info.decoded_bytes = cursor.varint(std::uint64_t{limits::kContentBytesMax} * 2, "the decoded size of a stream");
+  info.window_bytes = static_cast<std::uint32_t>(cursor.varint(limits::kDeltaWindowBytesMax, "the window of a stream"));
+  const std::uint8_t settings = cursor.byte();
+  info.literal_context_bits = settings % 9;
+  info.literal_position_bits = settings / 9 % 5;
+  info.position_bits = settings / 45;
+  if (info.position_bits > 4 || info.literal_context_bits + info.literal_position_bits > 4 ||
+      (info.decoded_bytes == 0) != (info.encoded_bytes == 0)) {
+    cursor.break_off(Code::malformed, "a stream of the delta has settings that there are not");
+  }
+  return info;
+}
+
+Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
+  if (bytes.size() < kMagic.size() + 1 || !std::equal(kMagic.begin(), kMagic.end() - 1, bytes.begin())) {
+    return fail(Code::malformed, "this is not the head of a delta");
+  }
+  if (bytes[4] != kMagic[4]) return fail(Code::unsupported, "the delta has version " + std::to_string(bytes[4]) + "; this version reads 1");
+  artifact::ByteCursor cursor(bytes.subspan(kMagic.size()));
+  DeltaHeader header;
+  const std::uint8_t flags = cursor.byte();
+  header.uses_gzip = flags == kUsesGzip;
+  for (StreamInfo& stream : header.streams) stream = read_stream(cursor);
+  header.file_count = static_cast<std::uint32_t>(cursor.varint(limits::kEntriesMax, "the number of files"));
+  header.file_bytes = cursor.varint(limits::kContentBytesMax, "the size of the files");
+  header.file_blocks = cursor.varint(limits::kContentBytesMax / 4096 + limits::kEntriesMax, "the number of blocks");
+  header.entry_count = static_cast<std::uint32_t>(cursor.varint(limits::kEntriesMax, "the number of entries"));
+  header.operations_max = static_cast<std::uint32_t>(cursor.varint(limits::kDeltaOperationsMax, "the number of operations"));
+  header.index_delta_bytes = static_cast<std::uint32_t>(cursor.varint(limits::kIndexBytesMax, "the size of the index delta"));
+  if (flags > kUsesGzip) cursor.break_off(Code::malformed, "the head of the delta has unknown flags");
+  if (cursor.broken()) return fail(cursor.error());
+  if (cursor.starved()) return fail(Code::malformed, "the head of the delta ends too early");
+  header_bytes = kMagic.size() + cursor.position();
+  return header;
+}
+
+}  // namespace
+
+Result<DeltaHead> read_delta_head(const ReadAt& read, std::uint64_t head_bytes) {
+  Bytes first(static_cast<std::size_t>(std::min(head_bytes, kHeaderBytesMax)));
+  INSTAR_TRY(const std::size_t got, read(0, first));
+  if (got != first.size()) return fail(Code::malformed, "the head of the delta is shorter than it should be");
+  DeltaHead head;
+  std::size_t header_bytes = 0;
+  INSTAR_TRY(head.header, read_header(first, header_bytes));
+  head.index_delta_offset = header_bytes;
+  const std::uint64_t hashes_at = std::uint64_t{header_bytes} + head.header.index_delta_bytes;
+  const std::uint64_t chunks = head.header.body_chunks();
+  if (head_bytes < hashes_at || head_bytes - hashes_at != chunks * 32) {
+    return fail(Code::malformed, "the head of the delta has not one hash for each chunk of its body");
+  }
+  head.body.reserve(static_cast<std::size_t>(chunks));
+  std::array<std::uint8_t, 32> hash{};
+  for (std::uint64_t i = 0; i < chunks; ++i) {
+    INSTAR_TRY(const std::size_t hash_bytes, read(hashes_at + i * 32, hash));
+    if (hash_bytes != hash.size()) return fail(Code::malformed, "the head of the delta is shorter than it should be");
+    head.body.push_back(*Hash256::from_bytes(hash));
+  }
+  return head;
+}
+
+}  // namespace instar::delta

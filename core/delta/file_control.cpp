@@ -1,0 +1,129 @@
+#include "core/delta/file_control.hpp"
+
+#include "core/artifact/varint.hpp"
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::delta {
+namespace {
+
+constexpr std::uint8_t kBaseMask = 0x03;
+constexpr std::uint8_t kPredicts = 0x04;
+constexpr std::uint8_t kBaseIsGzip = 0x08;
+constexpr std::uint8_t kIsGzip = 0x10;
+constexpr std::uint64_t kFileBytesMax = 0xffffffff;
+
+std::uint64_t zigzag(std::int64_t value) {
+  return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+}
+std::int64_t unzigzag(std::uint64_t value) {
+  return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
+}
+
+}  // namespace
+
+void append_file_control(Bytes& out, const FileControl& file) {
+  std::uint8_t flags = static_cast<std::uint8_t>(file.base);
+  if (file.predicts) flags |= kPredicts;
+  if (file.base_is_gzip) flags |= kBaseIsGzip;
+  if (file.is_gzip) flags |= kIsGzip;
+  out.push_back(flags);
+  if (file.base == BaseKind::path) artifact::append_text(out, file.base_path);
+  if (!file.is_gzip) return;
+  Bytes recipe;
+  append_gzip_recipe(recipe, file.recipe);
+  artifact::append_text(out, as_text(recipe));
+}
+
+void append_operations(Bytes& out, const std::vector<Operation>& operations) {
+  artifact::append_varint(out, operations.size());
+  for (const Operation& operation : operations) artifact::append_varint(out, operation.copy_bytes);
+  for (const Operation& operation : operations) artifact::append_varint(out, operation.extra_bytes);
+  std::int64_t expected = 0;
+  for (const Operation& operation : operations) {
+    if (operation.copy_bytes == 0) continue;
+    artifact::append_varint(out, zigzag(std::int64_t{operation.old_start} - expected));
+    expected = std::int64_t{operation.old_start} + operation.copy_bytes + operation.extra_bytes;
+  }
+}
+
+Result<std::uint64_t> ControlReader::number(std::uint64_t value_max, const char* what) {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; shift < 63; shift += 7) {
+    std::uint8_t byte = 0;
+    INSTAR_CHECK(read_(std::span(&byte, 1)));
+    value |= std::uint64_t{byte & 0x7fU} << shift;
+    if ((byte & 0x80) != 0) continue;
+    if ((byte == 0 && shift != 0) || value > value_max) break;
+    return value;
+  }
+  return fail(Code::malformed, std::string(what) + " of the delta is out of bounds");
+}
+
+Result<FileControl> ControlReader::file() {
+  std::uint8_t flags = 0;
+  INSTAR_CHECK(read_(std::span(&flags, 1)));
+  FileControl file;
+  if ((flags & ~(kBaseMask | kPredicts | kBaseIsGzip | kIsGzip)) != 0 || (flags & kBaseMask) > static_cast<std::uint8_t>(BaseKind::path)) {
+    return fail(Code::malformed, "a file of the delta has unknown flags");
+  }
+  file.base = static_cast<BaseKind>(flags & kBaseMask);
+  file.predicts = (flags & kPredicts) != 0;
+  file.base_is_gzip = (flags & kBaseIsGzip) != 0;
+  file.is_gzip = (flags & kIsGzip) != 0;
+  const bool has_base = file.base != BaseKind::none;
+  if ((!has_base && (file.predicts || file.base_is_gzip)) || (file.predicts && (file.base_is_gzip || file.is_gzip))) {
+    return fail(Code::malformed, "a file of the delta has flags that contradict each other");
+  }
+  if (file.base == BaseKind::path) {
+    INSTAR_TRY(const std::uint64_t bytes, number(limits::kPathBytesMax, "a path"));
+    if (bytes == 0) return fail(Code::malformed, "a file of the delta has an empty path for its base");
+    file.base_path.resize(static_cast<std::size_t>(bytes));
+    INSTAR_CHECK(read_(std::span(reinterpret_cast<std::uint8_t*>(file.base_path.data()), file.base_path.size())));
+  }
+  if (file.is_gzip) {
+    INSTAR_TRY(file.recipe, recipe());
+  }
+  return file;
+}
+
+Result<GzipRecipe> ControlReader::recipe() {
+  INSTAR_TRY(const std::uint64_t bytes, number(limits::kGzipHeaderBytesMax + 16 + 10 * limits::kGzipCutsMax, "a gzip recipe"));
+  Bytes encoded(static_cast<std::size_t>(bytes));
+  INSTAR_CHECK(read_(encoded));
+  return decode_gzip_recipe(encoded);
+}
+
+Status ControlReader::operations(CopyMap& map, std::uint32_t operations_max) {
+  INSTAR_ASSERT(map.size() == 0);
+  INSTAR_TRY(const std::uint64_t count, number(operations_max, "a number of operations"));
+  map.resize(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    INSTAR_TRY(const std::uint64_t bytes, number(kFileBytesMax, "a copy"));
+    map.set_copy_bytes(i, static_cast<std::uint32_t>(bytes));
+  }
+  std::uint64_t now = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    INSTAR_TRY(const std::uint64_t bytes, number(kFileBytesMax, "an insertion"));
+    map.set_now_start(i, static_cast<std::uint32_t>(now));
+    now += map.copy_bytes(i) + bytes;
+    if (now > kFileBytesMax) return fail(Code::malformed, "a file of the delta is larger than 4 GiB");
+  }
+  map.set_now_bytes(static_cast<std::uint32_t>(now));
+  std::int64_t expected = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Operation operation = map.operation(i);
+    if (operation.copy_bytes == 0) continue;
+    INSTAR_TRY(const std::uint64_t distance, number(std::uint64_t{1} << 34, "a distance"));
+    const std::int64_t start = expected + unzigzag(distance);
+    if (start < 0 || start + std::int64_t{operation.copy_bytes} > std::int64_t{kFileBytesMax}) {
+      return fail(Code::malformed, "a copy of the delta is from outside of its base");
+    }
+    map.set_old_start(i, static_cast<std::uint32_t>(start));
+    expected = start + operation.copy_bytes + operation.extra_bytes;
+  }
+  map.seal();
+  return {};
+}
+
+}  // namespace instar::delta

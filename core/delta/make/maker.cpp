@@ -1,0 +1,89 @@
+#include "core/delta/make/maker.hpp"
+
+#include <algorithm>
+
+#include "core/base/limits.hpp"
+#include "core/delta/make/lzma_encoder.hpp"
+
+namespace instar::delta {
+namespace {
+
+constexpr std::uint32_t kWindowBytes = 64 * 1024;
+constexpr std::uint64_t kBlockBytes = 4096;
+// Trying several settings on more than this takes longer than it gains.
+constexpr std::size_t kTryBytesMax = 16 * 1024 * 1024;
+
+struct Setting {
+  std::uint8_t literal_context_bits;
+  std::uint8_t literal_position_bits;
+  std::uint8_t position_bits;
+};
+
+// The smallest of all windows and settings; a larger window must gain 1 %, since it costs a device its size in memory.
+Compressed compress_best(ByteView raw, const std::vector<std::uint32_t>& windows, const std::vector<Setting>& settings) {
+  std::optional<Compressed> best;
+  for (const std::uint32_t window : windows) {
+    if (best && window / 2 >= raw.size()) break;
+    std::optional<Compressed> here;
+    for (const Setting& setting : settings) {
+      if (here && raw.size() > kTryBytesMax) break;
+      auto made = compress(raw, {.window_bytes = window,
+                                 .literal_context_bits = setting.literal_context_bits,
+                                 .literal_position_bits = setting.literal_position_bits,
+                                 .position_bits = setting.position_bits});
+      if (!here || made.bytes.size() < here->bytes.size()) here = std::move(made);
+    }
+    if (!best || here->bytes.size() * 100 < best->bytes.size() * 99) best = std::move(here);
+  }
+  return std::move(*best);
+}
+
+}  // namespace
+
+class DeltaMaker::Impl {
+ public:
+  void add(const FileDelta& file) {
+    append_file_control(control_, file.control);
+    append_operations(control_, file.operations);
+    difference_.insert(difference_.end(), file.difference.begin(), file.difference.end());
+    extra_.insert(extra_.end(), file.extra.begin(), file.extra.end());
+    ++header_.file_count;
+    header_.file_bytes += file.size;
+    header_.file_blocks += (file.size + kBlockBytes - 1) / kBlockBytes;
+    header_.operations_max = std::max(header_.operations_max, static_cast<std::uint32_t>(file.operations.size()));
+    header_.uses_gzip = header_.uses_gzip || file.control.is_gzip;
+  }
+
+  Made finish() {
+    Made made{header_, {}};
+    const std::array<Compressed, kStreamCount> streams{
+        compress_best(control_, {kWindowBytes}, {{1, 0, 1}, {3, 0, 0}, {0, 0, 0}}),
+        compress_best(difference_, {kWindowBytes}, {{3, 0, 0}}),
+        compress_best(extra_, {kWindowBytes, 256 * 1024, limits::kDeltaWindowBytesMax}, {{3, 0, 0}, {0, 0, 0}, {3, 0, 2}}),
+    };
+    for (std::size_t i = 0; i < kStreamCount; ++i) {
+      made.header.streams[i] = streams[i].info;
+      made.body.insert(made.body.end(), streams[i].bytes.begin(), streams[i].bytes.end());
+    }
+    return made;
+  }
+
+ private:
+  DeltaHeader header_;
+  Bytes control_;
+  Bytes difference_;
+  Bytes extra_;
+};
+
+DeltaMaker::DeltaMaker() : impl_(std::make_unique<Impl>()) {}
+DeltaMaker::~DeltaMaker() = default;
+
+void DeltaMaker::add(const FileDelta& file) {
+  impl_->add(file);
+}
+
+DeltaMaker::Made DeltaMaker::finish() {
+  return impl_->finish();
+}
+
+}  // namespace instar::delta

@@ -1,0 +1,152 @@
+// One file: what of its base is copied, what is predicted, what is left.
+#include <algorithm>
+#include <optional>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/delta/make/gzip_finder.hpp"
+#include "core/delta/make/gzip_unpack.hpp"
+#include "core/delta/make/maker.hpp"
+#include "core/delta/make/match.hpp"
+#include "core/delta/references.hpp"
+
+namespace instar::delta {
+namespace {
+
+ReadAt reader_of(ByteView bytes) {
+  return [bytes](std::uint64_t offset, std::span<std::uint8_t> out) -> Result<std::size_t> {
+    const std::size_t left = offset < bytes.size() ? bytes.size() - static_cast<std::size_t>(offset) : 0;
+    const std::size_t count = std::min(left, out.size());
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(offset, bytes.size())), count, out.begin());
+    return count;
+  };
+}
+
+// Folds copies into extras: those that `drop` names, by their place.
+template <typename Drop>
+void drop_copies(std::vector<Operation>& operations, Drop drop) {
+  std::vector<Operation> kept;
+  for (const Operation& operation : operations) {
+    if (operation.copy_bytes > 0 && !drop(operation)) {
+      kept.push_back(operation);
+    } else if (kept.empty()) {
+      kept.push_back({0, 0, operation.copy_bytes + operation.extra_bytes});
+    } else {
+      kept.back().extra_bytes += operation.copy_bytes + operation.extra_bytes;
+    }
+  }
+  operations = std::move(kept);
+}
+
+// A decoder holds only so many: the shortest copies are not worth theirs.
+void bound_operations(std::vector<Operation>& operations) {
+  if (operations.size() <= limits::kDeltaOperationsMax) return;
+  std::vector<std::uint32_t> lengths;
+  for (const Operation& operation : operations) lengths.push_back(operation.copy_bytes);
+  const auto nth = lengths.end() - static_cast<std::ptrdiff_t>(limits::kDeltaOperationsMax - 1);
+  std::nth_element(lengths.begin(), nth, lengths.end());
+  const std::uint32_t shortest = *nth;
+  drop_copies(operations, [&](const Operation& operation) { return operation.copy_bytes <= shortest; });
+}
+
+// The content of a gzip base is only to be had in order.
+void make_forward(std::vector<Operation>& operations) {
+  std::uint32_t reached = 0;
+  drop_copies(operations, [&](const Operation& operation) {
+    if (operation.old_start < reached) return true;
+    reached = operation.old_start + operation.copy_bytes;
+    return false;
+  });
+}
+
+std::size_t count_nonzero(ByteView bytes) {
+  return bytes.size() - static_cast<std::size_t>(std::count(bytes.begin(), bytes.end(), 0));
+}
+
+Bytes plain_difference(ByteView old, ByteView now, const std::vector<Operation>& operations) {
+  Bytes difference;
+  std::size_t at = 0;
+  for (const Operation& operation : operations) {
+    for (std::size_t i = 0; i < operation.copy_bytes; ++i) {
+      difference.push_back(static_cast<std::uint8_t>(now[at + i] - old[operation.old_start + i]));
+    }
+    at += operation.copy_bytes + operation.extra_bytes;
+  }
+  return difference;
+}
+
+// The difference that is left when references are predicted; nothing where there is nothing to predict.
+std::optional<Bytes> predicted_difference(ByteView old, ByteView now, const std::vector<Operation>& operations) {
+  const auto elf = ElfImage::read(reader_of(old), old.size());
+  if (!elf) return std::nullopt;
+  CopyMap map;
+  for (const Operation& operation : operations) map.add(operation);
+  map.seal();
+  References references(*elf, reader_of(old), map);
+  references.set_layout(ElfImage::read_layout(now.first(std::min<std::size_t>(now.size(), ElfImage::kLayoutBytes)), now.size()));
+  Bytes difference;
+  std::size_t at = 0;
+  for (const Operation& operation : operations) {
+    const std::size_t before = difference.size();
+    difference.resize(before + operation.copy_bytes);
+    references.begin(operation.old_start, static_cast<std::uint32_t>(at), operation.copy_bytes);
+    const std::size_t done =
+        references.encode(old.subspan(operation.old_start, operation.copy_bytes), now.data() + at, difference.data() + before);
+    INSTAR_ASSERT(done == operation.copy_bytes);
+    at += operation.copy_bytes + operation.extra_bytes;
+  }
+  return difference;
+}
+
+void take_extras(FileDelta& made, ByteView now) {
+  std::size_t at = 0;
+  for (const Operation& operation : made.operations) {
+    at += operation.copy_bytes;
+    made.extra.insert(made.extra.end(), now.begin() + static_cast<std::ptrdiff_t>(at),
+                      now.begin() + static_cast<std::ptrdiff_t>(at + operation.extra_bytes));
+    at += operation.extra_bytes;
+  }
+  INSTAR_ASSERT(at == now.size());
+}
+
+void match_content(FileDelta& made, ByteView old, ByteView now, const MatchOptions& options) {
+  made.operations = match(old, now);
+  if (made.control.base_is_gzip) make_forward(made.operations);
+  bound_operations(made.operations);
+  made.difference = plain_difference(old, now, made.operations);
+  std::size_t left = count_nonzero(made.difference);
+  if (options.references && !made.control.base_is_gzip && !made.control.is_gzip) {
+    auto predicted = predicted_difference(old, now, made.operations);
+    const std::size_t predicted_left = predicted ? count_nonzero(*predicted) : 0;
+    if (predicted && predicted_left < left) {
+      made.difference = std::move(*predicted);
+      made.control.predicts = true;
+      left = predicted_left;
+    }
+  }
+  take_extras(made, now);
+  // Of ordinary executables: an operation 3 bytes, a byte that differs 1, new bytes half of themselves.
+  made.cost_estimate = made.operations.size() * 3 + left + made.extra.size() / 2;
+}
+
+}  // namespace
+
+FileDelta match_file(ByteView old, ByteView now, const MatchOptions& options) {
+  FileDelta made;
+  if (options.gzip) {
+    if (auto found = find_gzip_recipe(now)) {
+      made.control.is_gzip = true;
+      made.control.recipe = std::move(found->recipe);
+      const auto parts = unpack_gzip(old, limits::kGzipFindBytesMax);
+      made.control.base_is_gzip = parts.has_value();
+      match_content(made, parts ? ByteView(parts->content) : old, found->content, options);
+      made.size = now.size();
+      return made;
+    }
+  }
+  match_content(made, old, now, options);
+  made.size = now.size();
+  return made;
+}
+
+}  // namespace instar::delta

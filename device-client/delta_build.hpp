@@ -96,6 +96,7 @@ class DeltaBuild {
   delta::FileStart start_;
   std::string source_;  // of what it is made from; empty: nothing
   files::Fd from_;
+  std::uint64_t from_bytes_ = 0;
   files::Fd out_;
   std::uint64_t out_bytes_ = 0;
   trust::Hasher out_hash_;

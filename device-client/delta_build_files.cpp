@@ -53,8 +53,9 @@ Result<bool> DeltaBuild::begin_rehash() {
 Status DeltaBuild::begin_making() {
   std::uint64_t size = entry().size;
   if (made_by_ == Task::decode) {
-    size = start_.size;
+    size = start_.is_gzip ? 0 : start_.size;
     from_.close();
+    from_bytes_ = 0;
     if (!source_.empty()) {
       if (parts_.base->damaged_bytes(source_)) {
         task_ = Task::skip_lost;
@@ -65,10 +66,7 @@ Status DeltaBuild::begin_making() {
         return fail(Code::corrupt, "\"" + entry().path + "\" is to be made from a file that is not in the base: " + opened.error().message);
       from_ = std::move(*opened);
       INSTAR_TRY(const auto status, look_at(from_.get(), source_));
-      if (static_cast<std::uint64_t>(status.st_size) != start_.base_size) {
-        return fail(Code::corrupt, "\"" + entry().path + "\" is to be made from " + std::to_string(start_.base_size) + " bytes of " +
-                                       parts_.base->tree().shown(source_) + ", which has " + std::to_string(status.st_size));
-      }
+      from_bytes_ = static_cast<std::uint64_t>(status.st_size);
     }
   }
   INSTAR_TRY(out_, parts_.tree->replace_file(entry().path, size));
@@ -139,13 +137,12 @@ Result<bool> DeltaBuild::copy(std::uint64_t& bytes) {
 
 Result<bool> DeltaBuild::decode(std::uint64_t& bytes) {
   const std::uint64_t before = out_bytes_;
-  INSTAR_TRY(const bool ended, parts_.decoder->decode(
-                                   [this](std::uint64_t offset, std::span<std::uint8_t> out) -> Result<std::size_t> {
-                                     if (!from_.is_open())
-                                       return fail(Code::malformed, "the pack copies from a base that it does not name");
-                                     return files::read_at(from_.get(), out, offset, source_);
-                                   },
-                                   [this](ByteView out) { return write_out(out); }, bytes));
+  delta::Base base;
+  if (from_.is_open()) {
+    base.size = from_bytes_;
+    base.read = [this](std::uint64_t offset, std::span<std::uint8_t> out) { return files::read_at(from_.get(), out, offset, source_); };
+  }
+  INSTAR_TRY(const bool ended, parts_.decoder->decode(base, [this](ByteView out) { return write_out(out); }, bytes));
   bytes -= std::min(bytes, out_bytes_ - before);
   if (!ended) {
     bytes = 0;
@@ -168,7 +165,7 @@ Result<bool> DeltaBuild::skip(std::uint64_t& bytes) {
   const bool lost = task_ == Task::skip_lost;
   task_ = Task::none;
   if (lost) {
-    INSTAR_CHECK(lose(start_.size != 0 ? start_.size : start_.base_size));
+    INSTAR_CHECK(lose(start_.size));
   } else {
     INSTAR_CHECK(take_content(out_bytes_, logged_));
   }

@@ -53,8 +53,9 @@ Result<bool> DeltaBuild::begin_rehash() {
 Status DeltaBuild::begin_making() {
   std::uint64_t size = entry().size;
   if (made_by_ == Task::decode) {
-    size = start_.is_gzip ? 0 : start_.size;  // how large the compressed file will be is not known
+    size = start_.is_gzip ? 0 : start_.size;
     from_.close();
+    from_bytes_ = 0;
     if (!source_.empty()) {
       if (parts_.base->damaged_bytes(source_)) {
         task_ = Task::skip_lost;
@@ -141,8 +142,7 @@ Result<bool> DeltaBuild::decode(std::uint64_t& bytes) {
     base.size = from_bytes_;
     base.read = [this](std::uint64_t offset, std::span<std::uint8_t> out) { return files::read_at(from_.get(), out, offset, source_); };
   }
-  INSTAR_TRY(const bool ended, parts_.decoder->decode(
-                                   base, [this](ByteView out) { return write_out(out); }, bytes));
+  INSTAR_TRY(const bool ended, parts_.decoder->decode(base, [this](ByteView out) { return write_out(out); }, bytes));
   bytes -= std::min(bytes, out_bytes_ - before);
   if (!ended) {
     bytes = 0;

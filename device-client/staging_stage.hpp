@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,7 +17,6 @@
 #include "core/wire/manifest.hpp"
 #include "device-client/staging_chunks.hpp"
 #include "device-client/staging_index.hpp"
-#include "device-client/staging_source.hpp"
 #include "files/staging_tree.hpp"
 
 namespace instar::device {
@@ -26,6 +24,7 @@ namespace instar::device {
 using files::StagingTree;
 
 class ArtifactStage;
+class StagingSource;
 
 using StagingLog = std::function<void(int level, const std::string& message)>;
 

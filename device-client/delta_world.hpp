@@ -27,15 +27,13 @@ inline MadeDelta make_delta(const TreeSpec& base, const TreeSpec& fresh) {
     if (next.from != delta::ContentFrom::decode) continue;
     const bool placed = !next.source.empty();
     auto file = delta::match_file(placed ? base.contents.at(next.source) : Bytes{}, fresh.contents.at(next.entry.path));
-    file.base = placed ? delta::BaseKind::same_path : delta::BaseKind::none;
-    const auto added = maker.add(file, "");
-    EXPECT_TRUE(added) << added.error().message;
+    file.control.base = placed ? delta::BaseKind::same_path : delta::BaseKind::none;
+    maker.add(file);
   }
   auto made = maker.finish();
-  EXPECT_TRUE(made) << made.error().message;
-  made->header.entry_count = static_cast<std::uint32_t>(fresh.entries.size());
-  made->header.index_delta_bytes = static_cast<std::uint32_t>(index->bytes.size());
-  return {made->header, index->bytes, made->body};
+  made.header.entry_count = static_cast<std::uint32_t>(fresh.entries.size());
+  made.header.index_delta_bytes = static_cast<std::uint32_t>(index->bytes.size());
+  return {made.header, index->bytes, made.body};
 }
 
 // Puts a delta pack of `made`, as made from `base`, with the artifact's others.

@@ -23,58 +23,49 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kInlineLinkBytes = 60;
 }  // namespace
 
-Result<std::unique_ptr<ArtifactStage>> ArtifactStage::open(const std::string& folder, const wire::Artifact& artifact,
-                                                           const wire::Pack& pack, artifact::IndexRules rules, StagingLog log) {
-  if (artifact.kind != wire::ArtifactKind::tree) {
+Result<std::unique_ptr<Stage>> ArtifactStage::open(StageSetup setup) {
+  if (setup.artifact.kind != wire::ArtifactKind::tree) {
     return fail(Code::unsupported,
-                "artifact " + artifact.id.short_hex() + " is an image, which this version cannot stage: update the client");
+                "artifact " + setup.artifact.id.short_hex() + " is an image, which this version cannot stage: update the client");
   }
-  if (pack.kind == artifact::PackKind::delta || pack.format != artifact::kPackFormat) {
-    return fail(Code::unsupported, "pack " + pack.id.short_hex() + " is of a kind that this version cannot stage: update the client");
+  if (setup.pack.kind > artifact::PackKind::dedupe || setup.pack.format != artifact::kPackFormat) {
+    return fail(Code::unsupported, "pack " + setup.pack.id.short_hex() + " is of a kind that this version cannot stage: update the client");
   }
-  std::unique_ptr<ArtifactStage> stage(new ArtifactStage);
-  stage->folder_ = folder;
-  stage->artifact_ = artifact;
-  stage->pack_ = pack;
-  stage->rules_ = rules;
-  stage->log_ = std::move(log);
-  INSTAR_CHECK(files::make_folders(folder, 0700));
-  INSTAR_TRY(stage->tree_, StagingTree::make(folder + "/tree"));
-  stage->head_offsets_.push_back(0);
-  for (const ChunkRef& ref : pack.head) stage->head_offsets_.push_back(stage->head_offsets_.back() + ref.decoded_bytes);
-  stage->head_have_.assign(pack.head.size(), false);
+  std::unique_ptr<ArtifactStage> stage(new ArtifactStage(std::move(setup)));
+  INSTAR_CHECK(stage->open_folders());
+  // Of a delta that was given up for this pack: its tree is taken over, its own files only take up room.
+  stage->remove_files({"delta", "decoded", "index.new", "redone"});
   return stage;
 }
 
-Result<bool> ArtifactStage::check_head() {
-  if (!head_file_.is_open()) {
-    INSTAR_TRY(head_file_, files::open_file(file("head"), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+Result<bool> ArtifactStage::find_held(const Neighbours& neighbours, StagingSlice slice) {
+  if (!sealed_) {
+    const auto base = std::ranges::find_if(
+        neighbours.sources, [&](const StagingSource& source) { return source.is_complete() && source.artifact() == setup_.artifact.id; });
+    if (base == neighbours.sources.end()) return true;
+    INSTAR_CHECK(adopt(*base));
   }
-  if (head_checked_ == head_count()) return true;
-  const ChunkRef& ref = pack_.head[head_checked_];
-  if (ref.decoded_bytes > limits::kChunkDecodedBytesMax) return fail(Code::too_large, "a head chunk is larger than a chunk can be");
-  Bytes decoded(ref.decoded_bytes);
-  INSTAR_TRY(const std::size_t got, files::read_at(head_file_.get(), decoded, head_offsets_[head_checked_], file("head")));
-  head_have_[head_checked_] = got == decoded.size() && trust::digest(decoded) == ref.hash;
-  ++head_checked_;
-  return head_checked_ == head_count();
-}
-
-bool ArtifactStage::is_head_complete() const noexcept {
-  return std::ranges::all_of(head_have_, [](bool have) { return have; });
+  INSTAR_TRY(const bool matched, match({neighbours.sources, {}}, slice));
+  if (!matched) return false;
+  if (is_matched_whole()) {
+    held_ = true;
+  } else {
+    give_up_held();
+  }
+  return true;
 }
 
 Status ArtifactStage::adopt(const StagingSource& base) {
-  INSTAR_ASSERT(base.artifact() == artifact_.id);
+  INSTAR_ASSERT(base.artifact() == setup_.artifact.id);
   INSTAR_TRY(const Bytes index, files::read_file(base.index_path(), limits::kIndexBytesMax));
   INSTAR_CHECK(files::write_file_atomic(file("index"), index, 0600));
-  INSTAR_TRY(const auto stream, IndexStream::open(file("index"), rules_));
+  INSTAR_TRY(const auto stream, IndexStream::open(file("index"), setup_.rules));
   while (true) {
     INSTAR_TRY(const Entry* entry, stream->next());
     if (entry == nullptr) break;
     count_entry(*entry);
   }
-  if (stream->id() != artifact_.id) return fail(Code::corrupt, base.index_path() + " does not match its name");
+  if (stream->id() != setup_.artifact.id) return fail(Code::corrupt, base.index_path() + " does not match its name");
   INSTAR_CHECK(contents_.seal());
   sealed_ = true;
   return {};
@@ -102,14 +93,14 @@ void ArtifactStage::count_entry(const Entry& entry) {
 }
 
 Result<bool> ArtifactStage::read_head() {
-  if (sealed_) return true;
+  if (held_ || sealed_) return true;
   INSTAR_ASSERT(is_head_complete());
   if (!head_reader_) {
     give_up_held();
     body_.clear();
     head_read_ = 0;
     head_reader_ = std::make_unique<artifact::PackHeadReader>(
-        artifact_.index_bytes,
+        setup_.artifact.index_bytes,
         [this](const Entry& entry) -> Status {
           count_entry(entry);
           return {};
@@ -118,14 +109,14 @@ Result<bool> ArtifactStage::read_head() {
           body_.push_back(chunk);
           return {};
         },
-        rules_);
+        setup_.rules);
   }
-  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, head_offsets_.back() - head_read_)));
+  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, head_bytes() - head_read_)));
   INSTAR_TRY(const std::size_t got, files::read_at(head_file_.get(), buffer, head_read_, file("head")));
   if (got != buffer.size()) return fail(Code::io, file("head") + " became shorter while it was being read");
   head_read_ += got;
   INSTAR_CHECK(head_reader_->feed(buffer));
-  if (head_read_ < head_offsets_.back()) return false;
+  if (head_read_ < head_bytes()) return false;
   INSTAR_CHECK(take_head());
   return true;
 }
@@ -134,8 +125,8 @@ Result<bool> ArtifactStage::read_head() {
 Status ArtifactStage::take_head() {
   INSTAR_TRY(const Hash256 id, head_reader_->finish());
   head_reader_.reset();
-  if (id != artifact_.id) {
-    return fail(Code::corrupt, "the index hashes to " + id.short_hex() + ", not to the signed artifact " + artifact_.id.short_hex());
+  if (id != setup_.artifact.id) {
+    return fail(Code::corrupt, "the index hashes to " + id.short_hex() + ", not to the signed artifact " + setup_.artifact.id.short_hex());
   }
   INSTAR_CHECK(contents_.seal());
   std::uint64_t decoded = 0;
@@ -144,22 +135,22 @@ Status ArtifactStage::take_head() {
     decoded += chunk.ref.decoded_bytes;
     encoded += chunk.ref.encoded_bytes;
   }
-  if (contents_.stream_bytes() != artifact_.content_bytes || decoded != artifact_.content_bytes) {
-    return fail(Code::malformed, "artifact " + artifact_.id.short_hex() + " has " + std::to_string(contents_.stream_bytes()) +
+  if (contents_.stream_bytes() != setup_.artifact.content_bytes || decoded != setup_.artifact.content_bytes) {
+    return fail(Code::malformed, "artifact " + setup_.artifact.id.short_hex() + " has " + std::to_string(contents_.stream_bytes()) +
                                      " bytes of content in its index, " + std::to_string(decoded) + " in its pack and " +
-                                     std::to_string(artifact_.content_bytes) + " in the manifest: publish it again");
+                                     std::to_string(setup_.artifact.content_bytes) + " in the manifest: publish it again");
   }
-  if (body_.size() != pack_.body_count || encoded != pack_.body_bytes) {
-    return fail(Code::malformed, "pack " + pack_.id.short_hex() + " is not as large as the manifest says: publish it again");
+  if (body_.size() != setup_.pack.body_count || encoded != setup_.pack.body_bytes) {
+    return fail(Code::malformed, "pack " + setup_.pack.id.short_hex() + " is not as large as the manifest says: publish it again");
   }
   INSTAR_CHECK(write_index());
-  Bytes pack = to_bytes(ByteView(pack_.id.bytes));
-  pack.push_back(static_cast<std::uint8_t>(pack_.kind));
+  Bytes pack = to_bytes(ByteView(setup_.pack.id.bytes));
+  pack.push_back(static_cast<std::uint8_t>(setup_.pack.kind));
   INSTAR_CHECK(files::write_file_atomic(file("pack"), pack, 0600));
-  INSTAR_TRY(durable_, ChunkBits::open(file("bitmap"), pack_.id, pack_.body_count));
-  INSTAR_TRY(written_, ChunkBits::open(file("written"), pack_.id, pack_.body_count));
-  have_.assign(body_.size(), false);
-  for (std::uint32_t i = 0; i < body_.size(); ++i) have_[i] = durable_->test(i);
+  INSTAR_TRY(ChunkBits durable, ChunkBits::open(file("bitmap"), setup_.pack.id, setup_.pack.body_count));
+  // A tree that a delta has made may hold every chunk already.
+  INSTAR_TRY(written_, ChunkBits::open(file("written"), setup_.pack.id, setup_.pack.body_count, files::exists(file("made"))));
+  take_body(std::move(durable), setup_.pack.body_count);
   sealed_ = true;
   return {};
 }
@@ -169,8 +160,8 @@ Status ArtifactStage::write_index() {
   {
     INSTAR_TRY(const files::Fd out, files::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
     Bytes buffer(kReadBytes);
-    for (std::uint64_t at = 0; at < artifact_.index_bytes;) {
-      const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), artifact_.index_bytes - at));
+    for (std::uint64_t at = 0; at < setup_.artifact.index_bytes;) {
+      const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), setup_.artifact.index_bytes - at));
       INSTAR_TRY(const std::size_t got, files::read_at(head_file_.get(), std::span(buffer).first(want), at, file("head")));
       if (got != want) return fail(Code::io, file("head") + " became shorter while it was being read");
       INSTAR_CHECK(files::write_all(out.get(), ByteView(buffer).first(got), temporary));
@@ -179,43 +170,7 @@ Status ArtifactStage::write_index() {
     INSTAR_CHECK(files::sync_fd(out.get(), temporary));
   }
   if (::rename(temporary.c_str(), file("index").c_str()) != 0) return files::os_error("renaming", temporary, errno);
-  return files::sync_folder(folder_);
-}
-
-std::optional<ChunkRef> ArtifactStage::chunk(std::uint32_t ordinal) const {
-  if (ordinal < head_count()) return pack_.head[ordinal];
-  const std::uint32_t body = ordinal - head_count();
-  if (body >= body_.size() || !sealed_) return std::nullopt;
-  return body_[body].ref;
-}
-
-bool ArtifactStage::has(std::uint32_t ordinal) const {
-  if (ordinal < head_count()) return head_have_[ordinal];
-  const std::uint32_t body = ordinal - head_count();
-  return body < have_.size() && have_[body];
-}
-
-bool ArtifactStage::has_all() const noexcept {
-  return held_ || (sealed_ && std::ranges::all_of(have_, [](bool have) { return have; }));
-}
-
-bool ArtifactStage::is_pending(std::uint32_t ordinal) const {
-  return std::ranges::any_of(pending_, [&](const Pending& pending) { return pending.ordinal == ordinal; });
-}
-
-Status ArtifactStage::store(std::uint32_t ordinal, ByteView decoded, bool fetched) {
-  if (ordinal < head_count()) {
-    INSTAR_CHECK(files::write_all_at(head_file_.get(), decoded, head_offsets_[ordinal], file("head")));
-    head_have_[ordinal] = true;
-  } else {
-    const std::uint32_t body = ordinal - head_count();
-    INSTAR_CHECK(write_body(body, decoded));
-    INSTAR_CHECK(written_->set(body, true));
-    have_[body] = true;
-  }
-  pending_.push_back({ordinal, fetched});
-  pending_bytes_ += decoded.size();
-  return {};
+  return files::sync_folder(setup_.folder);
 }
 
 Status ArtifactStage::write_body(std::uint32_t body, ByteView decoded) {
@@ -233,49 +188,7 @@ Status ArtifactStage::write_body(std::uint32_t body, ByteView decoded) {
     }
     INSTAR_CHECK(files::write_all_at(open_file_.get(), part, range.file_offset, tree_.shown(path)));
   }
-  return {};
-}
-
-Result<std::vector<std::uint32_t>> ArtifactStage::mark_durable() {
-  std::vector<std::uint32_t> fetched;
-  bool any_body = false;
-  for (const Pending& pending : pending_) {
-    if (pending.fetched) fetched.push_back(pending.ordinal);
-    if (pending.ordinal < head_count()) continue;
-    INSTAR_CHECK(durable_->set(pending.ordinal - head_count(), true));
-    any_body = true;
-  }
-  if (any_body) INSTAR_CHECK(durable_->sync());
-  pending_.clear();
-  pending_bytes_ = 0;
-  return fetched;
-}
-
-revision::StagingWants ArtifactStage::wants(std::uint32_t revision, std::optional<Half> half, bool exact) const {
-  revision::StagingWants wants;
-  wants.revision = revision;
-  wants.pack = pack_.id;
-  wants.exact = exact;
-  if (held_) return wants;
-  const auto count = exact ? head_count() + static_cast<std::uint32_t>(body_.size()) : head_count();
-  bool joins = false;  // the range before goes on
-  for (std::uint32_t ordinal = exact ? head_count() : 0; ordinal < count; ++ordinal) {
-    if (has(ordinal)) {
-      joins = false;
-      continue;
-    }
-    const std::uint32_t held = half && half->ordinal == ordinal ? half->bytes : 0;
-    if (joins && held == 0) {
-      ++wants.ranges.back().count;
-    } else {
-      wants.ranges.push_back({ordinal, 1, held});
-    }
-    joins = true;
-    const std::uint32_t bytes = chunk(ordinal)->encoded_bytes;
-    wants.chunk_bytes.push_back(bytes);
-    wants.bytes_wanted += bytes;
-  }
-  return wants;
+  return written_->set(body, true);
 }
 
 }  // namespace instar::device

@@ -93,11 +93,11 @@ Result<ChunkBits> ChunkBits::read(const std::string& path, const Hash256& pack, 
   return result;
 }
 
-Result<ChunkBits> ChunkBits::open(const std::string& path, const Hash256& pack, std::uint32_t count) {
+Result<ChunkBits> ChunkBits::open(const std::string& path, const Hash256& pack, std::uint32_t count, bool at_first) {
   if (auto present = read(path, pack, count)) return present;
   Bytes bytes = to_bytes(kBitsMagic);
   bytes.insert(bytes.end(), pack.bytes.begin(), pack.bytes.end());
-  bytes.resize(kBitsAt + (count + 7) / 8);
+  bytes.resize(kBitsAt + (count + 7) / 8, at_first ? 0xff : 0);
   INSTAR_CHECK(files::write_file_atomic(path, bytes, 0600));
   return read(path, pack, count);
 }

@@ -1,6 +1,5 @@
 // What one artifact can take from this device: files that are linked, chunks that are copied, and the tree made ready for the rest.
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,27 +17,8 @@ using artifact::Entry;
 using artifact::EntryType;
 
 namespace {
-
 constexpr std::size_t kReadBytes = 256 * 1024;
-
-bool exists(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
-}
-
 }  // namespace
-
-Result<std::optional<Hash256>> ArtifactStage::hash_some(Hashing& hashing, std::uint64_t& bytes, const std::string& shown) const {
-  Bytes buffer(kReadBytes);
-  while (bytes > 0) {
-    INSTAR_TRY(const std::size_t got, files::read_at(hashing.file.get(), buffer, hashing.offset, shown));
-    hashing.hasher.update(ByteView(buffer).first(got));
-    hashing.offset += got;
-    bytes -= std::min<std::uint64_t>(bytes, got);
-    if (got < buffer.size()) return hashing.hasher.finish();
-  }
-  return std::nullopt;
-}
 
 bool ArtifactStage::shares_first(const ContentRow& row) const {
   return !row.first && contents_.rows()[contents_.with_content(row.content)[0]].metadata == row.metadata;
@@ -67,10 +47,9 @@ std::optional<bool> ArtifactStage::is_true(const Neighbours& neighbours, const C
     if (!opened) return false;
     const auto metadata = metadata_digest(opened->get(), path);
     if (!metadata || *metadata != row.metadata) return false;
-    hashing_.emplace();
-    hashing_->file = std::move(*opened);
+    hashing_.emplace(std::move(*opened));
   }
-  const auto digest = hash_some(*hashing_, bytes, source.tree().shown(path));
+  const auto digest = hashing_->hash_some(bytes, source.tree().shown(path));
   if (digest && !*digest) return std::nullopt;
   hashing_.reset();
   return digest && **digest == row.content;
@@ -107,8 +86,8 @@ Result<bool> ArtifactStage::match(const Neighbours& neighbours, StagingSlice sli
         break;
       }
       const StagingSource& source = neighbours.sources[candidate.source];
-      log_(4, source.tree().shown(source.contents().path(source.contents().rows()[candidate.row])) +
-                  " is not what its index says any more: it is not used for the new revision");
+      setup_.log(4, source.tree().shown(source.contents().path(source.contents().rows()[candidate.row])) +
+                        " is not what its index says any more: it is not used for the new revision");
       candidates_->pop_back();
     }
     if (candidates_->empty()) plans_[match_at_] = plan_without_link(neighbours, match_at_);
@@ -126,7 +105,7 @@ bool ArtifactStage::is_matched_whole() const noexcept {
 
 SpaceNeed ArtifactStage::space_needed(const Neighbours& neighbours, std::uint64_t block_bytes) const {
   SpaceNeed need;
-  const bool laid_out = exists(file("laid-out"));
+  const bool laid_out = files::exists(file("laid-out"));
   if (!laid_out) {
     need.bytes += (folder_count_ + link_count_) * block_bytes;
     need.inodes += folder_count_ + link_count_ + empty_count_ + special_count_;
@@ -145,18 +124,25 @@ SpaceNeed ArtifactStage::space_needed(const Neighbours& neighbours, std::uint64_
 }
 
 SpaceNeed ArtifactStage::space_foreseen(std::uint64_t& shared_bytes_max) const {
-  SpaceNeed need{2 * head_offsets_.back(), 8};
-  if (held_ || exists(file("laid-out"))) return {};
-  const std::uint64_t shared = std::min(shared_bytes_max, artifact_.content_bytes);
+  SpaceNeed need{2 * head_bytes(), 8};
+  if (held_ || files::exists(file("laid-out"))) return {};
+  const std::uint64_t shared = std::min(shared_bytes_max, setup_.artifact.content_bytes);
   shared_bytes_max -= shared;
-  need.bytes += artifact_.content_bytes - shared;
+  need.bytes += setup_.artifact.content_bytes - shared;
   return need;
 }
 
 Result<bool> ArtifactStage::take_back_names(StagingSlice slice) {
+  if (!sweep_ && files::exists(file("made"))) {
+    INSTAR_TRY(sweep_, StagingSweep::open(tree_, file("index"), setup_.rules));
+  }
+  if (sweep_ && !swept_) {
+    INSTAR_TRY(swept_, sweep_->sweep(slice.entries));
+    return false;
+  }
   if (!walk_) {
-    if (!exists(file("finishing"))) return true;
-    INSTAR_TRY(walk_, IndexStream::open(file("index"), rules_));
+    if (!files::exists(file("finishing"))) return true;
+    INSTAR_TRY(walk_, IndexStream::open(file("index"), setup_.rules));
     walk_row_ = 0;
   }
   for (; slice.entries > 0; --slice.entries) {
@@ -178,13 +164,13 @@ Result<bool> ArtifactStage::take_back_names(StagingSlice slice) {
 
 Result<bool> ArtifactStage::lay_out(const Neighbours& neighbours, StagingSlice slice) {
   if (!walk_) {
-    INSTAR_TRY(walk_, IndexStream::open(file("index"), rules_));
+    INSTAR_TRY(walk_, IndexStream::open(file("index"), setup_.rules));
     walk_row_ = 0;
   }
   for (; slice.entries > 0; --slice.entries) {
     INSTAR_TRY(const Entry* entry, walk_->next());
     if (entry == nullptr) {
-      if (walk_->id() != artifact_.id) return fail(Code::corrupt, file("index") + " does not match the signed artifact any more");
+      if (walk_->id() != setup_.artifact.id) return fail(Code::corrupt, file("index") + " does not match the signed artifact any more");
       walk_.reset();
       INSTAR_TRY(const files::Fd marker, files::open_file(file("laid-out"), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600));
       return true;
@@ -322,7 +308,7 @@ std::optional<Bytes> ArtifactStage::find_locally(const Neighbours& neighbours, s
   }
   if (done == bytes.size() && trust::digest(bytes) == chunk.ref.hash) return bytes;
   for (const StagingSource& source : neighbours.sources) {
-    const ChunkPlace* place = source.find(pack_.kind, chunk.ref.hash);
+    const ChunkPlace* place = source.find(setup_.pack.kind, chunk.ref.hash);
     if (place == nullptr || place->bytes != chunk.ref.decoded_bytes) continue;
     auto read = source.read(place->offset, place->bytes);
     if (read && trust::digest(*read) == chunk.ref.hash) return std::move(*read);

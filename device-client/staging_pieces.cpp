@@ -30,11 +30,11 @@ void StagingSession::tell_wants(StagingEvents& out, bool exact) {
   }
 }
 
-std::optional<ArtifactStage::Half> StagingSession::half_of(std::size_t stage) const {
+std::optional<Stage::Half> StagingSession::half_of(std::size_t stage) const {
   if (!part_ || part_->stage != stage || part_->bytes.empty()) return std::nullopt;
   const auto ref = stages_[stage]->chunk(part_->ordinal);
   if (!ref || part_->bytes.size() >= ref->encoded_bytes) return std::nullopt;
-  return ArtifactStage::Half{part_->ordinal, static_cast<std::uint32_t>(part_->bytes.size())};
+  return Stage::Half{part_->ordinal, static_cast<std::uint32_t>(part_->bytes.size())};
 }
 
 // What a process before this one had received of one chunk. Whatever it is, the chunk's hash decides in the end.
@@ -88,7 +88,7 @@ Status StagingSession::piece(const revision::StagePiece& piece, StagingEvents& o
   const auto found = std::ranges::find_if(stages_, [&](const auto& stage) { return stage->pack().id == piece.pack; });
   if (found == stages_.end()) return {};
   const auto index = static_cast<std::size_t>(found - stages_.begin());
-  ArtifactStage& stage = **found;
+  Stage& stage = **found;
   const auto ref = stage.chunk(piece.ordinal);
   const bool body = piece.ordinal >= stage.pack().head.size();
   // Not asked for by this session: it may have been by one before it, and comes again when it is wanted.
@@ -117,7 +117,7 @@ Status StagingSession::piece(const revision::StagePiece& piece, StagingEvents& o
 }
 
 Status StagingSession::end_part(StagingEvents& out) {
-  ArtifactStage& stage = *stages_[part_->stage];
+  Stage& stage = *stages_[part_->stage];
   const std::uint32_t ordinal = part_->ordinal;
   const auto decoded = artifact::decode_chunk(*stage.chunk(ordinal), part_->bytes);
   drop_part();

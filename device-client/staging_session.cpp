@@ -35,11 +35,6 @@ std::vector<Hash256> artifact_folders(const std::string& path) {
   return artifacts;
 }
 
-bool exists(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
-}
-
 }  // namespace
 
 StagingSession::StagingSession(const StagerOptions& options, revision::OpenStaging what) : options_(options), what_(std::move(what)) {}
@@ -49,8 +44,12 @@ std::string StagingSession::folder() const {
 }
 
 // Earlier stages are those before the one under the cursor.
-ArtifactStage::Neighbours StagingSession::neighbours() {
-  return {sources_, std::span<const std::unique_ptr<ArtifactStage>>(stages_).first(std::min(cursor_, stages_.size()))};
+Stage::Neighbours StagingSession::neighbours() {
+  Stage::Neighbours neighbours{sources_, {}};
+  for (std::size_t i = 0; i < std::min(cursor_, stages_.size()); ++i) {
+    if (const ArtifactStage* stage = stages_[i]->with_tables()) neighbours.earlier.push_back(stage);
+  }
+  return neighbours;
 }
 
 template <typename Work>
@@ -74,6 +73,7 @@ Result<bool> StagingSession::step(StagingEvents& out) {
     case Phase::await_heads: return done || !told_heads_;
     case Phase::fetch: return done || !told_wants_ || (finish_asked_ && has_all());
     case Phase::staged: return finish_asked_;
+    case Phase::parked: return false;
     default: return true;
   }
 }
@@ -82,37 +82,31 @@ Result<bool> StagingSession::run_phase(StagingEvents& out) {
   const StagingSlice slice = options_.slice;
   switch (phase_) {
     case Phase::begin: return begin(out);
-    case Phase::check_heads: return each_stage([](ArtifactStage& stage) { return stage.check_head(); });
+    case Phase::check_heads: return each_stage([](Stage& stage) { return stage.check_head(); });
     case Phase::read_sources: return read_sources();
-    case Phase::find_held: return find_held();
+    case Phase::find_held: return find_held(out);
     case Phase::await_heads: return await_heads(out);
-    case Phase::read_heads:
-      return each_stage([](ArtifactStage& stage) { return stage.is_held() ? Result<bool>(true) : stage.read_head(); });
+    case Phase::read_heads: return each_stage([](Stage& stage) { return stage.read_head(); });
     case Phase::find_chunks: return find_chunks();
-    case Phase::match: return each_stage([&](ArtifactStage& stage) { return stage.match(neighbours(), slice); });
-    case Phase::reckon: return reckon();
-    case Phase::take_back_names: return each_stage([&](ArtifactStage& stage) { return stage.take_back_names(slice); });
-    case Phase::lay_out: return each_stage([&](ArtifactStage& stage) { return stage.lay_out(neighbours(), slice); });
+    case Phase::match: return each_stage([&](Stage& stage) { return stage.match(neighbours(), slice); });
+    case Phase::reckon: return reckon(out);
+    case Phase::take_back_names: return each_stage([&](Stage& stage) { return stage.take_back_names(slice); });
+    case Phase::lay_out: return each_stage([&](Stage& stage) { return stage.lay_out(neighbours(), slice); });
     case Phase::fill: {
-      auto done = each_stage([&](ArtifactStage& stage) { return stage.fill(neighbours(), slice); });
+      auto done = each_stage([&](Stage& stage) { return stage.fill(neighbours(), slice); });
       sync_due_ = pending_bytes() >= options_.sync_bytes || (done && *done && pending_bytes() > 0);
       return done;
     }
     case Phase::fetch: return fetch(out);
-    case Phase::verify: return each_stage([&](ArtifactStage& stage) { return stage.verify(neighbours(), slice); });
-    case Phase::seal_folders: {
-      if (std::ranges::any_of(stages_, [](const auto& stage) { return stage->is_damaged(); })) {
-        INSTAR_CHECK(restart());
-        return true;
-      }
-      return each_stage([&](ArtifactStage& stage) { return stage.seal_folders(slice); });
-    }
+    case Phase::verify: return each_stage([&](Stage& stage) { return stage.verify(neighbours(), slice); });
+    case Phase::seal_folders: return seal_folders(out);
     case Phase::conclude: return conclude(out);
     case Phase::staged: {
       if (finish_asked_) out.push_back(revision::StagingDone{what_.revision});
       finish_asked_ = false;
       return false;
     }
+    case Phase::parked: return false;
   }
   return false;
 }
@@ -128,7 +122,8 @@ Result<bool> StagingSession::begin(StagingEvents& out) {
   // The staging of another content under this number was never finished or is not wanted any more.
   if (::unlink((folder() + "/staged").c_str()) != 0 && errno != ENOENT) return files::os_error("removing", folder() + "/staged", errno);
   INSTAR_CHECK(open_stages());
-  open_sources();
+  // Tables of what is held grow with it: only for those that work with them.
+  if (std::ranges::any_of(stages_, [](const auto& stage) { return stage->with_tables() != nullptr; })) open_sources();
   find_part();
   return true;
 }
@@ -140,11 +135,43 @@ Status StagingSession::open_stages() {
     if (artifact == nullptr) return fail(Code::internal, "artifact " + choice.artifact.short_hex() + " is not in the manifest");
     const auto pack = std::ranges::find(artifact->packs, choice.pack, &wire::Pack::id);
     if (pack == artifact->packs.end()) return fail(Code::internal, "pack " + choice.pack.short_hex() + " is not in the manifest");
-    INSTAR_TRY(auto stage, ArtifactStage::open(folder() + "/artifacts/" + artifact->id.hex(), *artifact, *pack,
-                                               {.devices_allowed = options_.devices_allowed}, options_.log));
-    stages_.push_back(std::move(stage));
+    StageSetup setup{
+        folder() + "/artifacts/" + artifact->id.hex(), *artifact, *pack, {.devices_allowed = options_.devices_allowed}, options_.log};
+    if (pack->kind == artifact::PackKind::delta) {
+      INSTAR_CHECK(adopt_folder(artifact->id));
+      INSTAR_TRY(auto stage, DeltaStage::open(std::move(setup), held_artifacts()));
+      stages_.push_back(std::move(stage));
+    } else {
+      INSTAR_TRY(auto stage, ArtifactStage::open(std::move(setup)));
+      stages_.push_back(std::move(stage));
+    }
   }
   return {};
+}
+
+// What an abandoned staging has of the same artifact is taken over whole: its bitmap says of which pack it is.
+Status StagingSession::adopt_folder(const Hash256& artifact) const {
+  const std::string here = folder() + "/artifacts/" + artifact.hex();
+  if (files::exists(here)) return {};
+  for (const std::uint32_t base : what_.bases) {
+    const std::string path = revision_folder(options_.state_dir, base);
+    const std::string there = path + "/artifacts/" + artifact.hex();
+    if (base == what_.revision || files::exists(path + "/staged") || !files::exists(there)) continue;
+    INSTAR_CHECK(files::make_folders(folder() + "/artifacts", 0700));
+    if (::rename(there.c_str(), here.c_str()) != 0) return files::os_error("taking over " + there + " as", here, errno);
+    return {};
+  }
+  return {};
+}
+
+std::vector<HeldArtifact> StagingSession::held_artifacts() const {
+  std::vector<HeldArtifact> held;
+  for (const std::uint32_t base : what_.bases) {
+    const std::string path = revision_folder(options_.state_dir, base);
+    if (base == what_.revision || !files::exists(path + "/staged")) continue;
+    for (const Hash256& artifact : artifact_folders(path + "/artifacts")) held.push_back({artifact, path + "/artifacts/" + artifact.hex()});
+  }
+  return held;
 }
 
 void StagingSession::open_sources() {
@@ -156,7 +183,7 @@ void StagingSession::open_sources() {
 
 void StagingSession::open_sources_of(std::uint32_t revision) {
   const std::string path = revision_folder(options_.state_dir, revision);
-  const bool complete = exists(path + "/staged");
+  const bool complete = files::exists(path + "/staged");
   for (const Hash256& artifact : artifact_folders(path + "/artifacts")) {
     auto source = StagingSource::open(path + "/artifacts/" + artifact.hex(), artifact, complete, {.devices_allowed = true});
     if (source) {
@@ -183,23 +210,25 @@ Result<bool> StagingSession::read_sources() {
   return true;
 }
 
-Result<bool> StagingSession::find_held() {
-  return each_stage([&](ArtifactStage& stage) -> Result<bool> {
-    if (!stage.has_index()) {
-      const auto base = std::ranges::find_if(
-          sources_, [&](const StagingSource& source) { return source.is_complete() && source.artifact() == stage.artifact(); });
-      if (base == sources_.end()) return true;
-      INSTAR_CHECK(stage.adopt(*base));
+Result<bool> StagingSession::find_held(StagingEvents& out) {
+  INSTAR_TRY(const bool done, each_stage([&](Stage& stage) { return stage.find_held({sources_, {}}, options_.slice); }));
+  if (!done) return false;
+  INSTAR_TRY([[maybe_unused]] const bool parked, tell_shortfalls(out, false));
+  return true;
+}
+
+Result<bool> StagingSession::tell_shortfalls(StagingEvents& out, bool time) {
+  for (const auto& stage : stages_) {
+    const auto shortfall = stage->shortfall();
+    if (!shortfall || stage->is_held()) continue;
+    const bool now = time || shortfall->missing.files == 0;
+    if (now) {
+      INSTAR_CHECK(stage->hand_over());
+      phase_ = Phase::parked;
     }
-    INSTAR_TRY(const bool matched, stage.match({sources_, {}}, options_.slice));
-    if (!matched) return false;
-    if (stage.is_matched_whole()) {
-      stage.confirm_held();
-    } else {
-      stage.give_up_held();
-    }
-    return true;
-  });
+    out.push_back(revision::PackUnusable{what_.revision, stage->pack().id, shortfall->error, shortfall->missing, now});
+  }
+  return phase_ == Phase::parked;
 }
 
 Result<bool> StagingSession::await_heads(StagingEvents& out) {
@@ -224,10 +253,11 @@ Result<bool> StagingSession::await_heads(StagingEvents& out) {
 }
 
 Result<bool> StagingSession::find_chunks() {
-  const bool any = std::ranges::any_of(stages_, [](const auto& stage) { return !stage->is_held(); });
+  const auto wants_chunks = [](const auto& stage) { return !stage->is_held() && stage->with_tables() != nullptr; };
+  const bool any = std::ranges::any_of(stages_, wants_chunks);
   while (any && source_cursor_ < sources_.size()) {
     for (const auto& stage : stages_) {
-      if (stage->is_held()) continue;
+      if (!wants_chunks(stage)) continue;
       const auto kind = stage->pack().kind;
       const auto done = sources_[source_cursor_].find_chunks(kind, options_.slice.bytes);
       if (done && !*done) return false;
@@ -242,9 +272,11 @@ Result<bool> StagingSession::find_chunks() {
   return true;
 }
 
-Result<bool> StagingSession::reckon() {
+Result<bool> StagingSession::reckon(StagingEvents& out) {
+  INSTAR_TRY(const bool parked, tell_shortfalls(out, false));
+  if (parked) return true;
   SpaceNeed need;
-  INSTAR_TRY(const bool done, each_stage([&](ArtifactStage& stage) -> Result<bool> {
+  INSTAR_TRY(const bool done, each_stage([&](Stage& stage) -> Result<bool> {
                const SpaceNeed one = stage.space_needed(neighbours(), kBlockBytes);
                need.bytes += one.bytes;
                need.inodes += one.inodes;
@@ -288,6 +320,16 @@ Result<bool> StagingSession::fetch(StagingEvents& out) {
   INSTAR_CHECK(sync(out));
   finish_asked_ = false;
   return true;
+}
+
+Result<bool> StagingSession::seal_folders(StagingEvents& out) {
+  if (std::ranges::any_of(stages_, [](const auto& stage) { return stage->is_damaged(); })) {
+    INSTAR_CHECK(restart());
+    return true;
+  }
+  INSTAR_TRY(const bool parked, tell_shortfalls(out, true));
+  if (parked) return true;
+  return each_stage([&](Stage& stage) { return stage.seal_folders(options_.slice); });
 }
 
 // Something on disk is not what was put there. Go through all phases again: they see what is missing now.

@@ -10,6 +10,7 @@
 #include "core/base/limits.hpp"
 #include "core/base/time.hpp"
 #include "core/revision/machine.hpp"
+#include "device-client/delta_stage.hpp"
 #include "device-client/staging_artifact.hpp"
 
 namespace instar::device {
@@ -63,6 +64,7 @@ class StagingSession {
     seal_folders,
     conclude,
     staged,
+    parked,  // a pack was not enough: until an OpenStaging with another one
   };
   // The chunk that pieces are coming for.
   struct Part {
@@ -76,19 +78,24 @@ class StagingSession {
   [[nodiscard]] Result<bool> run_phase(StagingEvents& out);
   [[nodiscard]] Result<bool> begin(StagingEvents& out);
   [[nodiscard]] Result<bool> read_sources();
-  [[nodiscard]] Result<bool> find_held();
+  [[nodiscard]] Result<bool> find_held(StagingEvents& out);
   [[nodiscard]] Result<bool> await_heads(StagingEvents& out);
   [[nodiscard]] Result<bool> find_chunks();
-  [[nodiscard]] Result<bool> reckon();
+  [[nodiscard]] Result<bool> reckon(StagingEvents& out);
   [[nodiscard]] Result<bool> fetch(StagingEvents& out);
+  [[nodiscard]] Result<bool> seal_folders(StagingEvents& out);
   [[nodiscard]] Result<bool> conclude(StagingEvents& out);
+  // Tells of packs that are not enough. Those that bring nothing, or any when it is `time` for them, park the session: true then.
+  [[nodiscard]] Result<bool> tell_shortfalls(StagingEvents& out, bool time);
   [[nodiscard]] Status restart();
   template <typename Work>
   [[nodiscard]] Result<bool> each_stage(Work work);
 
   [[nodiscard]] std::string folder() const;
-  [[nodiscard]] ArtifactStage::Neighbours neighbours();
+  [[nodiscard]] Stage::Neighbours neighbours();
   [[nodiscard]] Status open_stages();
+  [[nodiscard]] Status adopt_folder(const Hash256& artifact) const;
+  [[nodiscard]] std::vector<HeldArtifact> held_artifacts() const;
   void open_sources();
   void open_sources_of(std::uint32_t revision);
   [[nodiscard]] std::string staged_text() const;
@@ -98,7 +105,7 @@ class StagingSession {
   [[nodiscard]] bool has_all() const;
 
   void tell_wants(StagingEvents& out, bool exact);
-  [[nodiscard]] std::optional<ArtifactStage::Half> half_of(std::size_t stage) const;
+  [[nodiscard]] std::optional<Stage::Half> half_of(std::size_t stage) const;
   void find_part();
   void drop_part();
   [[nodiscard]] Status begin_part(std::size_t stage, std::uint32_t ordinal);
@@ -110,7 +117,7 @@ class StagingSession {
   Phase phase_ = Phase::begin;
   std::size_t cursor_ = 0;
   std::size_t source_cursor_ = 0;
-  std::vector<std::unique_ptr<ArtifactStage>> stages_;
+  std::vector<std::unique_ptr<Stage>> stages_;
   std::vector<StagingSource> sources_;
   std::optional<Part> part_;
   bool told_heads_ = false;

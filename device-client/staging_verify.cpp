@@ -20,7 +20,7 @@ constexpr std::size_t kReadBytes = 256 * 1024;
 Result<bool> ArtifactStage::verify(const Neighbours& neighbours, StagingSlice slice) {
   if (!walk_) {
     INSTAR_TRY(const files::Fd marker, files::open_file(file("finishing"), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600));
-    INSTAR_TRY(walk_, IndexStream::open(file("index"), rules_));
+    INSTAR_TRY(walk_, IndexStream::open(file("index"), setup_.rules));
     walk_row_ = 0;
     open_row_.reset();
     open_file_.close();
@@ -29,7 +29,7 @@ Result<bool> ArtifactStage::verify(const Neighbours& neighbours, StagingSlice sl
     if (!walk_entry_) {
       INSTAR_TRY(const Entry* entry, walk_->next());
       if (entry == nullptr) {
-        if (walk_->id() != artifact_.id) return fail(Code::corrupt, file("index") + " does not match the signed artifact any more");
+        if (walk_->id() != setup_.artifact.id) return fail(Code::corrupt, file("index") + " does not match the signed artifact any more");
         walk_.reset();
         return true;
       }
@@ -43,7 +43,7 @@ Result<bool> ArtifactStage::verify(const Neighbours& neighbours, StagingSlice sl
 }
 
 Status ArtifactStage::note_damage(const std::string& path, const std::string& what) {
-  log_(4, tree_.shown(path) + " " + what + ": it is made again");
+  setup_.log(4, tree_.shown(path) + " " + what + ": it is made again");
   damaged_ = true;
   return tree_.remove(path);
 }
@@ -80,13 +80,10 @@ Result<bool> ArtifactStage::verify_file(const Neighbours& neighbours, const Entr
   std::optional<Hash256> digest;
   if (!hashing_) {
     auto opened = tree_.open_file(entry.path, false);
-    if (opened) {
-      hashing_.emplace();
-      hashing_->file = std::move(*opened);
-    }
+    if (opened) hashing_.emplace(std::move(*opened));
   }
   if (hashing_) {
-    const auto some = hash_some(*hashing_, bytes, tree_.shown(entry.path));
+    const auto some = hashing_->hash_some(bytes, tree_.shown(entry.path));
     if (some && !*some) return false;
     if (some) digest = **some;
   }
@@ -102,7 +99,7 @@ Result<bool> ArtifactStage::verify_file(const Neighbours& neighbours, const Entr
 
 // A linked file has its metadata already, and keeps them: it is the base's too.
 Status ArtifactStage::finish_file(const Entry& entry, From from) {
-  const int fd = hashing_->file.get();
+  const int fd = hashing_->fd();
   if (from != From::link) return tree_.set_metadata(fd, entry);
   INSTAR_TRY(const std::uint64_t metadata, metadata_digest(fd, tree_.shown(entry.path)));
   if (metadata == metadata_digest(entry)) return {};
@@ -146,35 +143,18 @@ Status ArtifactStage::copy_name(const Entry& entry, int from, const std::string&
   return tree_.set_metadata(out.get(), entry);
 }
 
-Result<bool> ArtifactStage::seal_folders(StagingSlice slice) {
-  if (!walk_) {
-    INSTAR_TRY(walk_, IndexStream::open(file("index"), rules_));
-  }
-  for (; slice.entries > 0; --slice.entries) {
-    INSTAR_TRY(const Entry* entry, walk_->next());
-    if (entry == nullptr) {
-      walk_.reset();
-      return true;
-    }
-    if (entry->type != EntryType::directory) continue;
-    INSTAR_TRY(const files::Fd folder, tree_.open_folder(entry->path));
-    INSTAR_CHECK(tree_.set_metadata(folder.get(), *entry));
-  }
-  return false;
-}
-
 void ArtifactStage::clean_up() {
   if (!body_.empty()) {
     std::vector<ChunkPlace> chunks;
     for (const auto& chunk : body_) chunks.push_back({chunk.ref.hash, chunk.offset, chunk.ref.decoded_bytes});
     sort_chunks(chunks);
     // A cache: made again from the tree when it is missing.
-    static_cast<void>(write_chunk_cache(file(chunk_cache_name(pack_.kind).c_str()), chunks));
+    static_cast<void>(write_chunk_cache(file(chunk_cache_name(setup_.pack.kind).c_str()), chunks));
   }
   head_file_.close();
   durable_.reset();
   written_.reset();
-  for (const char* name : {"head", "pack", "bitmap", "written", "laid-out", "finishing"}) ::unlink(file(name).c_str());
+  remove_files({"head", "pack", "bitmap", "written", "laid-out", "finishing", "made"});
 }
 
 }  // namespace instar::device

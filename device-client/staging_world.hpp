@@ -88,7 +88,11 @@ struct Published : artifact::ContentSource, artifact::PackSink {
   // An index that no writer would make.
   Published(TreeSpec spec, Bytes raw_index) : tree(std::move(spec)), index(std::move(raw_index)) { publish(trust::digest(index)); }
 
-  [[nodiscard]] const wire::Pack& pack(artifact::PackKind kind) const { return artifact.packs[kind == artifact::PackKind::full ? 0 : 1]; }
+  [[nodiscard]] const wire::Pack& pack(artifact::PackKind kind) const {
+    const auto found = std::ranges::find(artifact.packs, kind, &wire::Pack::kind);
+    EXPECT_NE(found, artifact.packs.end());
+    return *found;
+  }
 
   Result<std::size_t> read(const artifact::Entry& entry, std::uint64_t offset, std::span<std::uint8_t> out) override {
     const Bytes& content = tree.contents.at(entry.path);
@@ -161,7 +165,7 @@ class Device {
   void reopen() {
     wants.clear();
     failed.reset();
-    done = false;
+    done = switch_due = false;
     stager->open(opening, events);
     take_events();
   }
@@ -186,7 +190,7 @@ class Device {
 
   // Hands over the next piece of a wanted chunk. False when nothing is wanted.
   bool fetch_piece() {
-    if (!all_told() || failed) return false;
+    if (!all_told() || failed || switch_due) return false;
     for (auto& [pack, want] : wants) {
       if (want.exact && !all_exact()) continue;
       for (auto& range : want.ranges) {
@@ -199,11 +203,26 @@ class Device {
     }
     return false;
   }
+  // As the machine: another pack for what the delta could not make.
+  void take_other_pack() {
+    for (auto& choice : opening.choices) {
+      if (choice.pack != unusable.back().pack) continue;
+      const auto& packs = opening.manifest.artifact(choice.artifact)->packs;
+      const auto other = std::ranges::find(packs, fallback, &wire::Pack::kind);
+      ASSERT_NE(other, packs.end());
+      choice.pack = other->id;
+    }
+    reopen();
+  }
   // To the end, or to a failure, or until so many calls of the stager have been made. True when it stopped for the latter.
   bool run(int calls_max = 100'000) {
     bool asked = false;
     for (int calls = 0; !done && !failed; ++calls) {
       if (calls == calls_max) return true;
+      if (switch_due) {
+        take_other_pack();
+        asked = false;
+      }
       if (step()) continue;
       if (fetch_piece()) {
         asked = false;
@@ -227,6 +246,9 @@ class Device {
   std::map<Hash256, revision::StagingWants> wants;
   std::set<std::pair<Hash256, std::uint32_t>> durable;  // told durable
   std::vector<revision::ChunkRefused> refused;
+  std::vector<revision::PackUnusable> unusable;
+  artifact::PackKind fallback = artifact::PackKind::dedupe;
+  bool switch_due = false;
   std::optional<Error> failed;
   bool done = false;
   std::uint64_t bytes_fetched = 0;
@@ -268,6 +290,9 @@ class Device {
         // As the machine: once more, from its start.
         auto& ranges = wants[no->pack].ranges;
         ranges.insert(ranges.begin(), {no->ordinal, 1, 0});
+      } else if (const auto* falls_short = std::get_if<revision::PackUnusable>(&event)) {
+        unusable.push_back(*falls_short);
+        switch_due = switch_due || falls_short->now;
       } else if (const auto* failure = std::get_if<revision::StagingFailed>(&event)) {
         failed = failure->error;
       } else if (std::holds_alternative<revision::StagingDone>(event)) {

@@ -148,6 +148,11 @@ Result<bool> remove_some(const std::string& path, std::uint32_t entries_max) {
   return ::lstat(path.c_str(), &status) != 0 && errno == ENOENT;
 }
 
+bool exists(const std::string& path) noexcept {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
 Status sync_folder(const std::string& path) {
   INSTAR_TRY(const Fd folder, open_file(path, O_RDONLY | O_DIRECTORY));
   return sync_fd(folder.get(), path);

@@ -143,6 +143,14 @@ Result<std::size_t> read_at(int fd, std::span<std::uint8_t> out, std::uint64_t o
   return done;
 }
 
+Status take_room(int fd, std::uint64_t size, std::string_view path) {
+  if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return os_error("sizing", path, errno);
+  if (size == 0) return {};
+  if (::fallocate(fd, 0, 0, static_cast<off_t>(size)) == 0) return {};
+  if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
+  return os_error("taking room for", path, errno);
+}
+
 Status sync_fd(int fd, std::string_view path) {
   if (::fsync(fd) != 0) return os_error("syncing", path, errno);
   return {};

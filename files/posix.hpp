@@ -47,6 +47,9 @@ class Fd {
 [[nodiscard]] Status write_all_at(int fd, ByteView bytes, std::uint64_t offset, std::string_view path);
 // Fewer bytes than asked for only at the end of the file.
 [[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::uint8_t> out, std::uint64_t offset, std::string_view path);
+// Makes the file `size` bytes large and takes the room for them now, where the file system can: a full disk shows before anything is
+// written.
+[[nodiscard]] Status take_room(int fd, std::uint64_t size, std::string_view path);
 [[nodiscard]] Status sync_fd(int fd, std::string_view path);
 
 }  // namespace instar::files

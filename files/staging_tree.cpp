@@ -29,15 +29,6 @@ mode_t special_type(EntryType type) {
   return S_IFIFO;
 }
 
-// Takes the room now, so that a full disk shows before anything is fetched.
-Status allocate(int fd, std::uint64_t size, const std::string& shown) {
-  if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return os_error("sizing", shown, errno);
-  if (size == 0) return {};
-  if (::fallocate(fd, 0, 0, static_cast<off_t>(size)) == 0) return {};
-  if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
-  return os_error("taking room for", shown, errno);
-}
-
 }  // namespace
 
 Result<StagingTree> StagingTree::make(const std::string& path) {
@@ -127,12 +118,18 @@ bool StagingTree::is_own_file(const std::string& entry, std::uint64_t size) cons
 
 Status StagingTree::make_file(const std::string& entry, std::uint64_t size) {
   if (is_own_file(entry, size)) return {};
+  INSTAR_TRY([[maybe_unused]] const Fd file, replace_file(entry, size));
+  return {};
+}
+
+Result<Fd> StagingTree::replace_file(const std::string& entry, std::uint64_t size) {
   INSTAR_CHECK(remove(entry));
   INSTAR_TRY(const int folder, parent(entry));
   const std::string name = last_component(entry);
-  const Fd file(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Fd file(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.is_open()) return os_error("making the file", shown(entry), errno);
-  return allocate(file.get(), size, shown(entry));
+  INSTAR_CHECK(take_room(file.get(), size, shown(entry)));
+  return file;
 }
 
 Result<StagingTree::Linked> StagingTree::link(const std::string& entry, const StagingTree& source, const std::string& source_entry) {
@@ -194,6 +191,14 @@ std::uint64_t StagingTree::allocated_bytes(const std::string& entry) const {
   const auto folder = parent(entry);
   struct stat status {};
   if (!folder || ::fstatat(*folder, last_component(entry).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return 0;
+  return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
+std::optional<std::uint64_t> StagingTree::own_bytes(const std::string& entry) const {
+  const auto folder = parent(entry);
+  struct stat status {};
+  if (!folder || ::fstatat(*folder, last_component(entry).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  if (S_ISREG(status.st_mode) && status.st_nlink > 1) return 0;
   return static_cast<std::uint64_t>(status.st_blocks) * 512;
 }
 

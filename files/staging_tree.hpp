@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,8 @@ class StagingTree {
   // A file of its own (never a name of another tree's file) with room for `size` bytes.
   // Errors: no_space, io.
   [[nodiscard]] Status make_file(const std::string& entry, std::uint64_t size);
+  // The same, open for writing and always anew, whatever is there.
+  [[nodiscard]] Result<Fd> replace_file(const std::string& entry, std::uint64_t size);
   enum class Linked : std::uint8_t { yes, impossible };
   // Another name for `source_entry` of the tree at `source`. impossible: too many names, another file system, not allowed.
   [[nodiscard]] Result<Linked> link(const std::string& entry, const StagingTree& source, const std::string& source_entry);
@@ -53,6 +56,8 @@ class StagingTree {
   [[nodiscard]] Result<bool> is_special(const artifact::Entry& entry) const;
   // Bytes that a file takes up on disk; 0 when it is not there.
   [[nodiscard]] std::uint64_t allocated_bytes(const std::string& entry) const;
+  // The same for anything that has no other name: 0 for a file that has. Nothing when it is not there.
+  [[nodiscard]] std::optional<std::uint64_t> own_bytes(const std::string& entry) const;
   // True when both names are one file.
   [[nodiscard]] bool same_file(const std::string& entry, const StagingTree& other, const std::string& other_entry) const;
 

@@ -31,6 +31,10 @@ enum class PackKind : std::uint8_t { full = 0, dedupe = 1, delta = 2 };
 [[nodiscard]] std::string_view pack_kind_name(PackKind kind) noexcept;
 
 inline constexpr std::uint8_t kPackFormat = 1;
+// A kind of pack that a client can use, as its hello names it: the format alone for full and dedupe, which every client knows.
+[[nodiscard]] constexpr std::uint8_t pack_capability(PackKind kind, std::uint8_t format = kPackFormat) noexcept {
+  return kind == PackKind::delta ? static_cast<std::uint8_t>(static_cast<std::uint8_t>(kind) << 4 | format) : format;
+}
 
 // --- directory: what the broker and the pack file hold --------------------------------------------
 // "INPD", version 1, kind, zero u16, head count u32, body count u32, artifact id 32, base id 32 (zero if none),

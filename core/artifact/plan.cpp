@@ -12,10 +12,36 @@ bool is_usable(const PackOffer& offer, const Holdings& holdings) {
   return holdings.delta_decoder && std::find(holdings.artifacts.begin(), holdings.artifacts.end(), offer.base) != holdings.artifacts.end();
 }
 
+// Of equal costs: what needs no decoder, then what is exact.
+int rank(PackKind kind) noexcept {
+  switch (kind) {
+    case PackKind::full: return 0;
+    case PackKind::delta: return 1;
+    case PackKind::dedupe: return 2;
+  }
+  return 3;
+}
+
+void order(std::vector<Candidate>& candidates, const std::vector<PackOffer>& offers) {
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
+    if (a.bytes_min != b.bytes_min) return a.bytes_min < b.bytes_min;
+    return rank(offers[a.offer].kind) < rank(offers[b.offer].kind);
+  });
+}
+
+// Chunks that hold `missing`, at the pack's averages: each file begins and ends inside of one.
+std::uint64_t repair_body_bytes(const PackOffer& offer, std::uint64_t content_bytes, const Missing& missing) noexcept {
+  if (offer.body_count == 0 || content_bytes == 0 || missing.bytes >= content_bytes) return offer.body_bytes;
+  const double share = static_cast<double>(missing.bytes) / static_cast<double>(content_bytes) +
+                       static_cast<double>(missing.files) / static_cast<double>(offer.body_count);
+  return share >= 1.0 ? offer.body_bytes : static_cast<std::uint64_t>(share * static_cast<double>(offer.body_bytes));
+}
+
 }  // namespace
 
 std::vector<Candidate> usable_packs(const std::vector<PackOffer>& offers, const Holdings& holdings) {
   std::vector<Candidate> candidates;
+  std::uint64_t delta_bytes = 0;  // of the cheapest one
   for (std::size_t i = 0; i < offers.size(); ++i) {
     const PackOffer& offer = offers[i];
     if (!is_usable(offer, holdings)) continue;
@@ -23,11 +49,24 @@ std::vector<Candidate> usable_packs(const std::vector<PackOffer>& offers, const 
     // Without anything held nothing can match: dedupe then costs all of itself.
     const bool may_match = offer.kind == PackKind::dedupe && !holdings.artifacts.empty();
     candidates.push_back({i, all, may_match ? offer.head_bytes : all});
+    if (offer.kind == PackKind::delta) delta_bytes = delta_bytes == 0 ? all : std::min(delta_bytes, all);
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
-    if (a.bytes_min != b.bytes_min) return a.bytes_min < b.bytes_min;
-    return offers[a.offer].kind < offers[b.offer].kind;
-  });
+  for (Candidate& candidate : candidates) {
+    if (offers[candidate.offer].kind == PackKind::dedupe) candidate.bytes_min = std::max(candidate.bytes_min, delta_bytes);
+  }
+  order(candidates, offers);
+  return candidates;
+}
+
+std::vector<Candidate> repair_packs(const std::vector<PackOffer>& offers, const Holdings& holdings, std::uint64_t content_bytes,
+                                    const Missing& missing) {
+  std::vector<Candidate> candidates;
+  for (std::size_t i = 0; i < offers.size(); ++i) {
+    const PackOffer& offer = offers[i];
+    if (offer.kind == PackKind::delta || !is_usable(offer, holdings)) continue;
+    candidates.push_back({i, offer.head_bytes + offer.body_bytes, offer.head_bytes + repair_body_bytes(offer, content_bytes, missing)});
+  }
+  order(candidates, offers);
   return candidates;
 }
 

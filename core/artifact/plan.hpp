@@ -19,6 +19,7 @@ struct PackOffer {
   std::uint64_t head_bytes = 0;
   std::uint64_t body_bytes = 0;
   std::uint32_t memory_bytes = 0;
+  std::uint32_t body_count = 0;
 };
 
 struct Holdings {
@@ -36,7 +37,20 @@ struct Candidate {
 };
 
 // Drops what this device cannot use (format, kind, memory, base not held) and orders the rest. A device that holds some tree
-// tries dedupe's head first when head_bytes + the body could beat the cheapest exact one.
+// tries dedupe's head first when head_bytes + the body could beat the cheapest exact one. But never before a delta whose base is held: that
+// one's bytes are known, and a publisher leaves out a delta that is larger than dedupe is from the same base.
 [[nodiscard]] std::vector<Candidate> usable_packs(const std::vector<PackOffer>& offers, const Holdings& holdings);
+
+// What a delta could not make of an artifact.
+struct Missing {
+  std::uint32_t files = 0;
+  std::uint64_t bytes = 0;  // of their contents
+};
+
+// The packs that can bring what a delta could not, cheapest first: none of them a delta. `content_bytes` are the artifact's.
+// `bytes_min`: the head and, by the pack's averages, the chunks that hold what is missing. `bytes_max`: all of it. The exact bytes are
+// known once the head has been read.
+[[nodiscard]] std::vector<Candidate> repair_packs(const std::vector<PackOffer>& offers, const Holdings& holdings,
+                                                  std::uint64_t content_bytes, const Missing& missing);
 
 }  // namespace instar::artifact

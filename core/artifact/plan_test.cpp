@@ -72,5 +72,67 @@ TEST(Plan, EqualCostsKeepFullFirst) {
   EXPECT_EQ(order({offer(PackKind::dedupe, 10, 100), offer(PackKind::full, 10, 100)}, {}), (std::vector<std::size_t>{1, 0}));
 }
 
+TEST(Plan, ADeltaWhoseBaseIsHeldGoesBeforeDedupe) {
+  const std::vector<PackOffer> offers{offer(PackKind::dedupe, 5, 1200), offer(PackKind::full, 10, 1000), offer(PackKind::delta, 20, 30)};
+  const Holdings holdings{.artifacts = {kBase}, .delta_decoder = true};
+  EXPECT_EQ(order(offers, holdings), (std::vector<std::size_t>{2, 0, 1}));
+  EXPECT_EQ(usable_packs(offers, holdings)[0].bytes_max, 50U);
+}
+
+TEST(Plan, ADeltaIsHeldAgainstFullByItsBytes) {
+  const Holdings holdings{.artifacts = {kBase}, .delta_decoder = true};
+  EXPECT_EQ(order({offer(PackKind::full, 10, 30), offer(PackKind::delta, 20, 30)}, holdings), (std::vector<std::size_t>{0, 1}));
+  EXPECT_EQ(order({offer(PackKind::full, 10, 41), offer(PackKind::delta, 20, 30)}, holdings), (std::vector<std::size_t>{1, 0}));
+  EXPECT_EQ(order({offer(PackKind::delta, 20, 30), offer(PackKind::full, 20, 30)}, holdings), (std::vector<std::size_t>{1, 0}));
+}
+
+TEST(Plan, DedupeStaysBehindADeltaThatFullBeats) {
+  const std::vector<PackOffer> offers{offer(PackKind::dedupe, 1, 100), offer(PackKind::delta, 5, 5), offer(PackKind::full, 4, 4)};
+  EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{2, 1, 0}));
+}
+
+TEST(Plan, OfSeveralDeltasTheSmallestIsTaken) {
+  PackOffer other = offer(PackKind::delta, 1, 10);
+  other.base = trust::digest(as_bytes("another base"));
+  const std::vector<PackOffer> offers{offer(PackKind::delta, 1, 90), other, offer(PackKind::delta, 1, 40)};
+  EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{2, 0}));
+  EXPECT_EQ(order(offers, {.artifacts = {other.base, kBase}, .delta_decoder = true}), (std::vector<std::size_t>{1, 2, 0}));
+}
+
+TEST(Plan, ADeltaThatNeedsTooMuchMemoryIsDropped) {
+  PackOffer hungry = offer(PackKind::delta, 1, 10);
+  hungry.memory_bytes = 2000;
+  EXPECT_EQ(order({hungry, offer(PackKind::full, 1, 90)}, {.artifacts = {kBase}, .memory_bytes = 1999, .delta_decoder = true}),
+            (std::vector<std::size_t>{1}));
+}
+
+TEST(Plan, RepairsWithThePackThatCostsLeast) {
+  PackOffer full = offer(PackKind::full, 1'000, 1'000'000);
+  full.body_count = 10;
+  PackOffer dedupe = offer(PackKind::dedupe, 3'000, 1'200'000);
+  dedupe.body_count = 80;
+  const std::vector<PackOffer> offers{offer(PackKind::delta, 1, 10), full, dedupe};
+  const Holdings holdings{.artifacts = {kBase}, .delta_decoder = true};
+  // One small file: a tenth of full, an eightieth of dedupe.
+  const auto one = repair_packs(offers, holdings, 2'000'000, {1, 2'000});
+  ASSERT_EQ(one.size(), 2U);
+  EXPECT_EQ(one[0].offer, 2U);
+  EXPECT_EQ(one[0].bytes_min, 3'000U + 1'200'000U / 80 + 1'200'000U / 1'000);
+  EXPECT_EQ(one[0].bytes_max, 1'203'000U);
+  EXPECT_EQ(one[1].bytes_min, 1'000U + 100'000U + 1'000U);
+  // Everything: the one that compresses best.
+  const auto all = repair_packs(offers, holdings, 2'000'000, {80, 2'000'000});
+  EXPECT_EQ(all[0].offer, 1U);
+  EXPECT_EQ(all[0].bytes_min, 1'001'000U);
+}
+
+TEST(Plan, RepairsWithNothingThatIsNotUsable) {
+  PackOffer hungry = offer(PackKind::full, 1, 90);
+  hungry.memory_bytes = 2000;
+  EXPECT_TRUE(repair_packs({hungry, offer(PackKind::delta, 1, 10)}, {.artifacts = {kBase}, .memory_bytes = 1999, .delta_decoder = true},
+                           1000, {1, 10})
+                  .empty());
+}
+
 }  // namespace
 }  // namespace instar::artifact

@@ -33,17 +33,6 @@ inline constexpr std::uint32_t kDirectoryBytesMax = 16 * 1024 * 1024;
 // publisher asks again with the directory.
 inline constexpr std::size_t kStoredRangesMax = 4096;
 
-// --- delta packs -----------------------------------------------------------------------------------
-// Bytes that a decoder holds of one stream. Past 64 KiB only new text gains; 1 MiB is what a device of 64 MB can spare for it.
-inline constexpr std::uint32_t kDeltaWindowBytesMax = 1024 * 1024;
-// Bytes of a wire chunk of a delta's body but the last: a lost link costs at most one, and its hash half a thousandth of it.
-inline constexpr std::uint32_t kDeltaChunkBytes = 64 * 1024;
-// Operations of one file: a decoder holds 16 bytes of each. A release of Node.js (122 MB in one file) has 9 000.
-inline constexpr std::uint32_t kDeltaOperationsMax = 16 * 1024;
-// ELF headers of one file that reference prediction looks at; past them bytes are plain. Linkers make 2 to 5, and 30 to 40.
-inline constexpr std::size_t kDeltaSegmentsMax = 16;
-inline constexpr std::size_t kDeltaSectionsMax = 64;
-
 // --- messages ------------------------------------------------------------------------------------
 // Bytes of any one message of ours: the 128 KB of the brokers named above.
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
@@ -84,6 +73,19 @@ inline constexpr std::size_t kXattrsMax = 16;
 inline constexpr std::size_t kXattrBytesMax = 4096;
 inline constexpr std::uint64_t kContentBytesMax = std::uint64_t{4} << 30;
 inline constexpr std::uint32_t kPackChunksMax = 400'000;
+
+// --- delta packs -----------------------------------------------------------------------------------
+// Bytes that a decoder holds of one stream. Past 64 KiB only new text gains; 1 MiB is what a device of 64 MB can spare for it.
+inline constexpr std::uint32_t kDeltaWindowBytesMax = 1024 * 1024;
+// Bytes of a wire chunk of a delta's body but the last: a lost link costs at most one, and its hash half a thousandth of it.
+inline constexpr std::uint32_t kDeltaChunkBytes = 64 * 1024;
+// Operations of one file: a decoder holds 16 bytes of each. A release of Node.js (122 MB in one file) has 9 000.
+inline constexpr std::uint32_t kDeltaOperationsMax = 16 * 1024;
+// ELF headers of one file that reference prediction looks at; past them bytes are plain. Linkers make 2 to 5, and 30 to 40.
+inline constexpr std::size_t kDeltaSegmentsMax = 16;
+inline constexpr std::size_t kDeltaSectionsMax = 64;
+// Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the device.
+inline constexpr std::size_t kDeltaDamagedMax = 1'024;
 
 // --- gzip files inside a delta -------------------------------------------------------------------
 // Bytes of a gzip file's header that a recipe carries: fixed part, name, comment. Past it the file is sent as it is.

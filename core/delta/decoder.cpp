@@ -95,7 +95,8 @@ class Decoder::Impl {
     out_ = out;
     first_.clear();
     held_ = 0;
-    if (control_file_.base != BaseKind::none && !base_.read) return fail(Code::invalid_argument, "a file of the delta needs its base");
+    if (control_file_.base != BaseKind::none && !base_.read)
+      return fail(Code::malformed, "a file of the delta copies from a base that is not there");
     if (control_file_.is_gzip) {
       gzip_writer_ = std::make_unique<GzipWriter>(control_file_.recipe, [this](ByteView bytes) { return out_(bytes); });
     }

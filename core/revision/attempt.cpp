@@ -20,6 +20,14 @@ const wire::Pack* find_pack(const wire::Artifact& artifact, const Hash256& id) n
   return found == artifact.packs.end() ? nullptr : &*found;
 }
 
+std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact) {
+  std::vector<artifact::PackOffer> offers;
+  for (const auto& pack : artifact.packs) {
+    offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes, pack.body_count});
+  }
+  return offers;
+}
+
 RevisionRecord record_of(std::uint32_t number, const HeardManifest& heard) {
   RevisionRecord record{number, {heard.manifest.product, heard.manifest.release, heard.manifest.sequence, heard.hash, {}}};
   std::ranges::transform(heard.manifest.artifacts, std::back_inserter(record.info.artifacts), &wire::Artifact::id);
@@ -33,19 +41,22 @@ bool is_permanent(Code code) noexcept {
 
 }  // namespace
 
-Result<std::vector<PackChoice>> Engine::choose_packs(const wire::Manifest& manifest) const {
+artifact::Holdings Engine::holdings() const {
   artifact::Holdings holdings;
   holdings.memory_bytes = facts_.memory_bytes / 2;
+  holdings.delta_decoder = true;
   for (const auto* record : {&state_.current, &state_.previous}) {
     if (*record) holdings.artifacts.insert(holdings.artifacts.end(), (*record)->info.artifacts.begin(), (*record)->info.artifacts.end());
   }
+  return holdings;
+}
+
+Result<std::vector<PackChoice>> Engine::choose_packs(const wire::Manifest& manifest) const {
+  const auto held = holdings();
   std::vector<PackChoice> choices;
   for (const auto& artifact : manifest.artifacts) {
-    std::vector<artifact::PackOffer> offers;
-    for (const auto& pack : artifact.packs) {
-      offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes});
-    }
-    const auto usable = artifact::usable_packs(offers, holdings);
+    const auto offers = offers_of(artifact);
+    const auto usable = artifact::usable_packs(offers, held);
     if (usable.empty()) {
       return fail(Code::unsupported, "none of the " + std::to_string(offers.size()) + " packs of artifact " + artifact.id.short_hex() +
                                          " can be used here (format or memory); publish one that can");
@@ -85,24 +96,32 @@ void Engine::take_candidate(const HeardManifest& heard, const std::vector<PackCh
   state_.highest_sequence = std::max(state_.highest_sequence, heard.manifest.sequence);
   state_.packs.clear();
   state_.bytes_full = 0;
-  std::uint64_t largest = 0;
   for (std::size_t i = 0; i < choices.size(); ++i) {
-    const auto& artifact = heard.manifest.artifacts[i];
     state_.packs.push_back(choices[i].pack);
-    const auto bytes = full_bytes(artifact);
-    state_.bytes_full += bytes;
-    const auto* pack = find_pack(artifact, choices[i].pack);
-    INSTAR_ASSERT(pack != nullptr);
-    if (i == 0 || bytes > largest) state_.pack_kind = static_cast<std::uint8_t>(pack->kind);
-    largest = std::max(largest, bytes);
+    state_.bytes_full += full_bytes(heard.manifest.artifacts[i]);
   }
-  state_.bytes_planned = state_.bytes_fetched = 0;
-  state_.planned_exact = false;
+  note_pack_kind();
+  state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
+  state_.fallback_reason.clear();
+  state_.planned_exact = state_.staging_reported = false;
   state_.starts = 0;
   enter(trigger);
   log(5, "going for release " + heard.manifest.release + " (sequence " + std::to_string(heard.manifest.sequence) + ", attempt " +
              std::to_string(state_.attempt) + ") as revision " + std::to_string(state_.candidate->number));
   open_staging();
+}
+
+// Reports name one kind: that of the largest artifact.
+void Engine::note_pack_kind() {
+  std::uint64_t largest = 0;
+  for (std::size_t i = 0; i < state_.packs.size(); ++i) {
+    const auto& artifact = candidate_->artifacts[i];
+    const auto bytes = full_bytes(artifact);
+    const auto* pack = find_pack(artifact, state_.packs[i]);
+    INSTAR_ASSERT(pack != nullptr);
+    if (i == 0 || bytes > largest) state_.pack_kind = static_cast<std::uint8_t>(pack->kind);
+    largest = std::max(largest, bytes);
+  }
 }
 
 void Engine::open_staging() {
@@ -126,7 +145,7 @@ void Engine::open_staging() {
     fetch.pack = pack->id;
     fetch.head_count = static_cast<std::uint32_t>(pack->head.size());
     fetch.head_bytes = pack->head_bytes;
-    fetch.likely_bytes = pack->head_bytes + (pack->kind == artifact::PackKind::full ? pack->body_bytes : 0);
+    fetch.likely_bytes = pack->head_bytes + (pack->kind == artifact::PackKind::dedupe ? 0 : pack->body_bytes);
     packs_.push_back(std::move(fetch));
   }
   if (state_.current) open.bases.push_back(state_.current->number);
@@ -137,8 +156,8 @@ void Engine::open_staging() {
 
 void Engine::retry() {
   ++state_.attempt;
-  state_.bytes_planned = state_.bytes_fetched = 0;
-  state_.planned_exact = false;
+  state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
+  state_.planned_exact = state_.staging_reported = false;
   state_.starts = 0;
   enter(Trigger::retry_due);
   log(5, "attempt " + std::to_string(state_.attempt) + " at release " + state_.candidate->info.release);
@@ -219,7 +238,7 @@ std::vector<std::uint32_t> Engine::disposable_revisions() const {
 // What is kept for convenience alone goes first: abandoned stagings, then the previous revision.
 bool Engine::make_room() {
   auto numbers = disposable_revisions();
-  if (numbers.empty() && state_.previous) {
+  if (numbers.empty() && state_.previous && (may_cost_more() || !needs_previous())) {
     numbers.push_back(state_.previous->number);
     state_.previous.reset();
     state_.previous_manifest.clear();
@@ -227,6 +246,70 @@ bool Engine::make_room() {
   }
   for (const auto number : numbers) remove_revision(number);
   return !numbers.empty();
+}
+
+bool Engine::may_cost_more() const noexcept {
+  return !facts_.metered || candidate_->policy.metered_fallback;
+}
+
+bool Engine::needs_previous() const {
+  const auto has = [](const std::optional<RevisionRecord>& record, const Hash256& artifact) {
+    return record && std::ranges::find(record->info.artifacts, artifact) != record->info.artifacts.end();
+  };
+  for (std::size_t i = 0; i < state_.packs.size(); ++i) {
+    const auto* pack = find_pack(candidate_->artifacts[i], state_.packs[i]);
+    if (pack != nullptr && pack->kind == artifact::PackKind::delta && has(state_.previous, pack->base) &&
+        !has(state_.current, pack->base)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// What the delta cannot make comes from another pack, if that may be: never silently, and on a paid link never without leave.
+void Engine::on(const PackUnusable& event) {
+  if (!is_candidate(event.revision) || (state_.phase != Phase::fetching && state_.phase != Phase::staging)) return;
+  const auto chosen = std::ranges::find(state_.packs, event.pack);
+  if (chosen == state_.packs.end()) return log(4, "the stager speaks of a pack that was not chosen: " + event.pack.short_hex());
+  const auto index = static_cast<std::size_t>(chosen - state_.packs.begin());
+  const auto& artifact = candidate_->artifacts[index];
+  artifact::Missing missing = event.missing;
+  if (missing.files == 0) missing = {artifact.entry_count, artifact.content_bytes};
+  const auto others = artifact::repair_packs(offers_of(artifact), holdings(), artifact.content_bytes, missing);
+  if (others.empty()) {
+    return end_attempt(
+        Error{Code::unsupported, event.error.message + "; the release has no other pack of artifact " + artifact.id.short_hex() +
+                                     " that this device can use: publish one that is full or dedupe"},
+        wire::Step::failed, false);
+  }
+  const auto& pack = artifact.packs[others.front().offer];
+  const std::string kind(artifact::pack_kind_name(pack.kind));
+  if (!may_cost_more()) {
+    return end_attempt(
+        Error{Code::refused, event.error.message + "; the " + kind + " pack would bring what is missing for about " +
+                                 std::to_string(others.front().bytes_min) + " bytes, " + std::to_string(others.front().bytes_max) +
+                                 " at most, and this link is metered: put the base right, or publish with "
+                                 "policy.metered_fallback"},
+        wire::Step::failed, false);
+  }
+  if (event.now) return take_pack(index, pack, event);
+  log(4, event.error.message + "; the delta brings everything else, then the " + kind + " pack brings what is missing: about " +
+             std::to_string(others.front().bytes_min) + " bytes more");
+}
+
+void Engine::take_pack(std::size_t artifact, const wire::Pack& pack, const PackUnusable& event) {
+  const std::string kind(artifact::pack_kind_name(pack.kind));
+  state_.fallback_reason = clean_text(event.error.message) + "; " + (event.missing.files == 0 ? "the" : "what is missing comes from the") +
+                           " " + kind + " pack" + (event.missing.files == 0 ? " is used instead" : "");
+  log(4, "release " + state_.candidate->info.release + ": " + state_.fallback_reason);
+  state_.packs[artifact] = pack.id;
+  if (event.missing.files == 0) note_pack_kind();
+  // What follows is planned and announced anew, on top of what the attempt has cost already.
+  state_.bytes_spent = state_.bytes_fetched;
+  state_.bytes_planned = 0;
+  state_.planned_exact = false;
+  dirty_ = true;
+  open_staging();
 }
 
 void Engine::on(const StagingDone& event) {

@@ -218,7 +218,7 @@ void Engine::say_hello() {
   hello.acked_sequence = state_.acked_report;
   hello.boot = state_.boot;
   hello.connect = connect_count_;
-  hello.pack_formats = {artifact::kPackFormat};
+  hello.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
   hello.root_version = trust_.root().version;
   emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_hello), trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1,
                false});

@@ -40,7 +40,7 @@ struct PackFetch {
   Hash256 pack;
   std::uint32_t head_count = 0;
   std::uint64_t head_bytes = 0;
-  std::uint64_t likely_bytes = 0;  // what will be fetched, as far as the manifest tells: all of a full pack, the head of another
+  std::uint64_t likely_bytes = 0;  // what will be fetched, as far as the manifest tells: of a dedupe pack the head
   bool told = false;
   bool exact = false;
   bool was_inexact = false;
@@ -108,6 +108,7 @@ class Engine {
   // From idle, or in place of an older candidate. Refuses what is not possible here.
   void begin(const HeardManifest& heard);
   void retry();
+  [[nodiscard]] artifact::Holdings holdings() const;
   [[nodiscard]] Result<std::vector<PackChoice>> choose_packs(const wire::Manifest& manifest) const;
   // Makes `heard` the candidate in a new revision and opens its staging.
   void take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger);
@@ -122,6 +123,13 @@ class Engine {
   void remove_revision(std::uint32_t number);
   [[nodiscard]] std::vector<std::uint32_t> disposable_revisions() const;
   [[nodiscard]] bool make_room();
+  // A way that costs more than the one announced may be taken without asking the owner.
+  [[nodiscard]] bool may_cost_more() const noexcept;
+  // A chosen delta is made from an artifact that the previous revision alone has.
+  [[nodiscard]] bool needs_previous() const;
+  void on(const PackUnusable& event);
+  void take_pack(std::size_t artifact, const wire::Pack& pack, const PackUnusable& event);
+  void note_pack_kind();
   void on(const StagingDone& event);
   void on(const StagingFailed& event);
 

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/artifact/plan.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
@@ -89,6 +90,16 @@ struct StagingFailed {
   std::uint32_t revision = 0;
   Error error;
 };
+// A delta cannot make all of its artifact: files of its base are not what they should be, or it cannot be used at all.
+struct PackUnusable {
+  std::uint32_t revision = 0;
+  Hash256 pack;
+  Error error;                // what is wrong; names the first file
+  artifact::Missing missing;  // files that will have to come from another pack; 0 files = everything
+  // false: told once its head has been read, before anything of its body is wanted. The machine may end the attempt; otherwise the delta
+  // is fetched for all that it can make. true: it has made that, and the staging waits for an OpenStaging with another pack.
+  bool now = true;
+};
 struct TryStarted {
   std::uint32_t revision = 0;
   std::uint32_t downtime_ms = 0;
@@ -116,8 +127,9 @@ struct SwitchBackFailed {
   Error error;
 };
 
-using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable, ChunkRefused,
-                           StagingDone, StagingFailed, TryStarted, TryFailed, ContainerStopped, ProbeEnded, SwitchedBack, SwitchBackFailed>;
+using Event =
+    std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable, ChunkRefused, PackUnusable,
+                 StagingDone, StagingFailed, TryStarted, TryFailed, ContainerStopped, ProbeEnded, SwitchedBack, SwitchBackFailed>;
 
 // --- effects ------------------------------------------------------------------------------------------
 struct Persist {

@@ -59,6 +59,20 @@ inline wire::Artifact artifact_of(const std::string& name, const std::vector<std
   return artifact;
 }
 
+// Offers the artifact as a delta from `base` too.
+inline wire::Pack& add_delta(wire::Artifact& artifact, const Hash256& base, std::uint32_t head_bytes, std::uint64_t body_bytes) {
+  wire::Pack pack;
+  pack.kind = artifact::PackKind::delta;
+  pack.id = hash_of("delta of " + artifact.id.hex() + " from " + base.hex());
+  pack.base = base;
+  pack.head.push_back({hash_of("delta head"), head_bytes, head_bytes, artifact::Codec::raw});
+  pack.head_bytes = head_bytes;
+  pack.body_count = 2;
+  pack.body_bytes = body_bytes;
+  artifact.packs.push_back(pack);
+  return artifact.packs.back();
+}
+
 struct Stored {
   std::vector<std::uint32_t> sizes;  // encoded size by ordinal
   std::uint32_t head_count = 0;
@@ -87,6 +101,8 @@ class Rig {
   std::multiset<std::uint32_t> corrupt;  // ordinals that arrive broken, once for each time they are named
   std::optional<Error> staging_fails;    // answer to OpenStaging, once
   std::optional<Error> finish_fails;     // answer to FinishStaging, once
+  // Deltas that fall short, as the stager finds out: with files, once their head is read and again at the end; without, at once.
+  std::map<Hash256, PackUnusable> short_packs;
   int switch_back_failures = 0;
   std::int64_t power_cut_after = -1;        // effects until the power goes; -1 = never
   std::function<bool(const Effect&)> drop;  // true: the effect is lost, and nothing follows from it
@@ -426,8 +442,20 @@ class Rig {
       return;
     }
     for (const auto& choice : effect.choices) {
-      tell_wants(effect.revision, choice.pack, head_missing(effect.revision, choice.pack));
+      const auto falls_short = short_packs.find(choice.pack);
+      if (falls_short != short_packs.end() && falls_short->second.missing.files == 0) return tell_short(effect.revision, choice.pack, true);
     }
+    for (const auto& choice : effect.choices) {
+      const bool head = head_missing(effect.revision, choice.pack);
+      if (!head) tell_short(effect.revision, choice.pack, false);
+      tell_wants(effect.revision, choice.pack, head);
+    }
+  }
+
+  void tell_short(std::uint32_t revision, const Hash256& pack, bool now) {
+    const auto falls_short = short_packs.find(pack);
+    if (falls_short == short_packs.end()) return;
+    queue_.emplace_back(PackUnusable{revision, pack, falls_short->second.error, falls_short->second.missing, now});
   }
 
   void carry(StagePiece& effect) {
@@ -449,6 +477,7 @@ class Rig {
     folders[effect.revision][effect.pack].insert(effect.ordinal);
     queue_.emplace_back(ChunkDurable{effect.revision, effect.pack, effect.ordinal, size});
     if (was_missing && !head_missing(effect.revision, effect.pack)) {
+      tell_short(effect.revision, effect.pack, false);
       tell_wants(effect.revision, effect.pack, false);
     }
   }
@@ -460,6 +489,7 @@ class Rig {
       return;
     }
     for (const auto& choice : opened[effect.revision].choices) {
+      if (short_packs.contains(choice.pack)) return tell_short(effect.revision, choice.pack, true);
       EXPECT_EQ(folders[effect.revision][choice.pack].size(), packs[choice.pack].sizes.size()) << "asked to finish what is not there";
     }
     staged[effect.revision] = opened[effect.revision].manifest;

@@ -129,6 +129,9 @@ void unpack_attempt(const fb::DeviceState& in, DeviceState& out) {
   out.bytes_fetched = in.bytes_fetched();
   out.bytes_full = in.bytes_full();
   out.pack_kind = in.pack_kind();
+  out.bytes_spent = in.bytes_spent();
+  out.fallback_reason = from_fb(in.fallback_reason());
+  out.staging_reported = in.staging_reported();
 }
 
 // What the machine relies on: a phase that works on a candidate has one, and its manifest.
@@ -176,13 +179,14 @@ Bytes encode_state(const DeviceState& state) {
   const auto pending = pack_pending(builder, state.pending);
   const auto revisions = builder.CreateVector(state.revisions);
   const auto packs = pack_hashes(builder, state.packs);
+  const auto fallback = state.fallback_reason.empty() ? 0 : builder.CreateString(state.fallback_reason);
   const auto table = fb::CreateDeviceState(
       builder, kFormat, state.generation, static_cast<fb::Phase>(state.phase), current, previous, candidate, current_manifest,
       previous_manifest, candidate_manifest, state.attempt, state.attempt_first, state.retry_epoch, state.starts, state.reachable_before,
       static_cast<std::uint16_t>(state.verdict_code), reason, state.bytes_planned, state.planned_exact, state.bytes_fetched,
       state.bytes_full, state.pack_kind, state.highest_sequence, static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates,
       refused, pending, state.last_report, state.acked_report, state.boot, state.next_revision, revisions, packs, state.machine_boot,
-      state.client_starts);
+      state.client_starts, state.bytes_spent, fallback, state.staging_reported);
   fb::FinishDeviceStateBuffer(builder, table);
   Bytes out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
   const auto checksum = trust::digest(out);

@@ -86,6 +86,9 @@ struct DeviceState {
   std::uint32_t next_revision = 1;
   std::vector<std::uint32_t> revisions;
   std::vector<Hash256> packs;
+  std::uint64_t bytes_spent = 0;
+  std::string fallback_reason;
+  bool staging_reported = false;
   friend bool operator==(const DeviceState&, const DeviceState&) = default;
 };
 

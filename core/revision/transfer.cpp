@@ -115,6 +115,7 @@ void Engine::plan() {
       planned += pack.bytes_left(false);
     }
   }
+  planned += state_.bytes_spent;
   if (state_.planned_exact) {
     // What a power cut left uncounted is at least what has become durable.
     if (left < state_.bytes_planned) state_.bytes_fetched = std::max(state_.bytes_fetched, state_.bytes_planned - left);
@@ -125,8 +126,11 @@ void Engine::plan() {
   state_.bytes_planned = planned;
   state_.planned_exact = exact;
   dirty_ = true;
-  if (is_news)
-    report(about_candidate(wire::Step::fetching, Code::ok, exact ? "" : "the head of a pack may say that less, or more, is wanted"));
+  if (!is_news) return;
+  std::string reason = state_.fallback_reason;
+  if (!reason.empty()) reason += ", " + std::to_string(planned - state_.bytes_spent) + " bytes more";
+  if (!exact) reason += (reason.empty() ? "" : "; ") + std::string("the head of a pack may say that less, or more, is wanted");
+  report(about_candidate(state_.staging_reported ? wire::Step::staging : wire::Step::fetching, Code::ok, std::move(reason)));
 }
 
 // Nothing is wanted any more. After a restart in this very phase the stager is asked again, and the report is out already.
@@ -136,6 +140,7 @@ void Engine::finish_staging() {
   close_session();
   if (state_.phase == Phase::fetching) {
     enter(Trigger::all_durable);
+    state_.staging_reported = true;
     report(about_candidate(wire::Step::staging, Code::ok, ""));
   }
   emit(FinishStaging{state_.candidate->number});

@@ -108,7 +108,7 @@ void Engine::judge() {
 void Engine::commit() {
   enter(Trigger::verdict_passed);
   record_candidate_outcome(wire::Step::committed, Code::ok);
-  auto ending = about_candidate(wire::Step::committed, Code::ok, "");
+  auto ending = about_candidate(wire::Step::committed, Code::ok, state_.fallback_reason);
   ending.downtime_ms = downtime_ms_;
   ending.switch_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(now_.monotonic - switch_started_, 0));
   judge_.reset();

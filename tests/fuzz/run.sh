@@ -24,6 +24,14 @@ seed fuzz_envelope 1 root.hex
 seed fuzz_index 0 index.hex
 seed fuzz_index_delta 0 index-delta.hex
 seed fuzz_index_delta 1 index.hex
+# Streams that copy all of the base with its references predicted (x86-64, then AArch64): machine, control bytes, the control stream, filling.
+mkdir -p "$build/corpus/fuzz_delta"
+for machine in 1 2 3 0; do
+  python3 -c 'import sys
+control = bytes([0x05, 1, 0x80, 0xa0, 1, 0, 0, 0x05, 2, 0x80, 0x28, 0x80, 0x30, 4, 9, 0, 40])
+filling = bytes.fromhex("e800010000488d05f0000000e9100000000f8410000000" "0100009400000090000000910000409e1400000010000000000000000200000000000000")
+sys.stdout.buffer.write(bytes([1, int(sys.argv[1]), len(control), 0, 200]) + control + filling)' "$machine" >"$build/corpus/fuzz_delta/seed-$machine"
+done
 seed fuzz_gzip 0 gzip-recipe.hex
 seed fuzz_gzip "1 99" gzip-recipe-file.hex
 seed fuzz_gzip 2 gzip-recipe-file.hex

@@ -9,7 +9,7 @@ namespace instar::delta {
 namespace {
 
 // A new alignment must match this many bytes more than the present one does over the same stretch: about what an operation costs.
-constexpr std::size_t kGainBytesMin = 8;
+constexpr std::size_t kGainBytesMin = 10;
 // The present alignment is kept without a search while it goes on matching for so long.
 constexpr std::size_t kKeepBytesMin = 48;
 

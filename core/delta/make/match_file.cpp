@@ -7,6 +7,7 @@
 #include "core/delta/make/gzip_finder.hpp"
 #include "core/delta/make/gzip_unpack.hpp"
 #include "core/delta/make/maker.hpp"
+#include "core/delta/make/mask.hpp"
 #include "core/delta/make/match.hpp"
 #include "core/delta/references.hpp"
 
@@ -110,12 +111,15 @@ void take_extras(FileDelta& made, ByteView now) {
 }
 
 void match_content(FileDelta& made, ByteView old, ByteView now, const MatchOptions& options) {
-  made.operations = match(old, now);
+  const bool may_predict = options.references && !made.control.base_is_gzip && !made.control.is_gzip;
+  const auto masked_old = may_predict ? mask_references(old) : std::nullopt;
+  const auto masked_now = masked_old ? mask_references(now) : std::nullopt;
+  made.operations = masked_now ? match(*masked_old, *masked_now) : match(old, now);
   if (made.control.base_is_gzip) make_forward(made.operations);
   bound_operations(made.operations);
   made.difference = plain_difference(old, now, made.operations);
   std::size_t left = count_nonzero(made.difference);
-  if (options.references && !made.control.base_is_gzip && !made.control.is_gzip) {
+  if (may_predict) {
     auto predicted = predicted_difference(old, now, made.operations);
     const std::size_t predicted_left = predicted ? count_nonzero(*predicted) : 0;
     if (predicted && predicted_left < left) {

@@ -1,0 +1,190 @@
+#include "core/delta/make/mask.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include "core/delta/elf_image.hpp"
+#include "core/delta/little_endian.hpp"
+
+namespace instar::delta {
+namespace {
+
+// Bytes at a reference's target that tell what it leads to: about the start of a function or the first words of a text.
+constexpr std::uint32_t kTargetBytes = 20;
+
+class Masker {
+ public:
+  Masker(const ElfImage& image, ByteView file) : image_(image), file_(file), masked_(to_bytes(file)) {}
+
+  Bytes run() {
+    // First all references are blanked, so that what they lead to looks alike wherever it stands; then they are named by that.
+    for (const bool naming : {false, true}) {
+      naming_ = naming;
+      if (naming) blank_ = masked_;
+      for (const Section& section : image_.sections()) mask_section(section);
+    }
+    return std::move(masked_);
+  }
+
+ private:
+  void mask_section(const Section& section) {
+    switch (section.kind) {
+      case SectionKind::code: return image_.machine() == Machine::x86_64 ? mask_x86(section) : mask_arm(section);
+      case SectionKind::words: return mask_words(section);
+      case SectionKind::relocations: return mask_relocations(section);
+      case SectionKind::symbols: return mask_symbols(section);
+      case SectionKind::frames: return mask_frames(section);
+      case SectionKind::frame_table: return mask_frame_table(section);
+    }
+  }
+
+  [[nodiscard]] bool leads_into_code(std::uint32_t address) const {
+    const Segment* segment = image_.segment_at(address);
+    return segment != nullptr && segment->is_code;
+  }
+
+  // What the target looks like; 0 while references are being blanked, and for memory without content.
+  [[nodiscard]] std::uint32_t name_of_offset(std::uint64_t offset) const {
+    if (!naming_ || offset >= blank_.size()) return 0;
+    const std::uint64_t end = std::min<std::uint64_t>(offset + kTargetBytes, blank_.size());
+    std::uint32_t hash = 2166136261U;  // FNV-1a
+    for (std::uint64_t i = offset; i < end; ++i) hash = (hash ^ blank_[static_cast<std::size_t>(i)]) * 16777619U;
+    return hash;
+  }
+  [[nodiscard]] std::uint32_t name_of(std::uint32_t address) const {
+    const Segment* segment = image_.segment_at(address);
+    if (segment == nullptr || address - segment->address >= segment->file_bytes) return 0;
+    return name_of_offset(std::uint64_t{segment->offset} + (address - segment->address));
+  }
+  void put32(std::uint32_t at, std::uint32_t value) { store32(masked_.data() + at, value); }
+  [[nodiscard]] std::uint32_t old32(std::uint32_t at) const { return load32(file_.data() + at); }
+
+  void mask_x86(const Section& section) {
+    const std::uint32_t end = section.offset + section.bytes;
+    for (std::uint32_t at = section.offset; at + 6 <= end;) {
+      std::uint32_t prefix = 0;
+      bool code_only = true;
+      if (file_[at] == 0xe8 || file_[at] == 0xe9) {
+        prefix = 1;
+      } else if (file_[at] == 0x0f && (file_[at + 1] & 0xf0) == 0x80) {
+        prefix = 2;
+      } else if ((file_[at] & 0xc7) == 0x05 && at > section.offset) {
+        prefix = 1;
+        code_only = false;
+      }
+      const std::uint32_t operand = at + prefix;
+      const std::uint32_t target = section.address + (operand - section.offset) + 4 + old32(operand);
+      if (prefix == 0 || (code_only ? !leads_into_code(target) : image_.segment_at(target) == nullptr)) {
+        ++at;
+        continue;
+      }
+      put32(operand, name_of(target));
+      at = operand + 4;
+    }
+  }
+
+  void mask_arm(const Section& section) {
+    const std::uint32_t end = section.offset + section.bytes;
+    for (std::uint32_t at = (section.offset + 3) & ~3U; at + 4 <= end; at += 4) {
+      const std::uint32_t word = old32(at);
+      const std::uint32_t address = section.address + (at - section.offset);
+      if ((word & 0x7c000000) == 0x14000000) {
+        const std::uint32_t distance = ((word & 0x03ffffff) ^ 0x02000000) - 0x02000000;
+        put32(at, (word & 0xfc000000) | (name_of(address + (distance << 2)) & 0x03ffffff));
+      } else if ((word & 0x9f000000) == 0x90000000) {
+        put32(at, word & ~0x60ffffe0U);
+      } else if ((word & 0xff000010) == 0x54000000 || (word & 0x7e000000) == 0x34000000) {
+        put32(at, word & ~0x00ffffe0U);
+      }
+    }
+  }
+
+  void mask_address(std::uint32_t at) {
+    const std::uint64_t value = load64(file_.data() + at);
+    const std::uint64_t relative = value - image_.origin();
+    if (value == 0 || value < image_.origin() || relative > 0xffffffff ||
+        image_.segment_at(static_cast<std::uint32_t>(relative)) == nullptr)
+      return;
+    put32(at, name_of(static_cast<std::uint32_t>(relative)));
+    put32(at + 4, 0);
+  }
+
+  void mask_words(const Section& section) {
+    const std::uint32_t end = section.offset + section.bytes;
+    for (std::uint32_t at = (section.offset + 7) & ~7U; at + 8 <= end; at += 8) mask_address(at);
+  }
+
+  void mask_relocations(const Section& section) {
+    const std::uint32_t end = section.offset + section.bytes;
+    for (std::uint32_t at = section.offset; at + 24 <= end; at += 24) {
+      mask_address(at);
+      const std::uint32_t symbol = old32(at + 12);
+      if (symbol != 0 && section.linked_offset != 0)
+        put32(at + 12, name_of_symbol(std::uint64_t{section.linked_offset} + std::uint64_t{symbol} * 24));
+      mask_address(at + 16);
+    }
+  }
+
+  // The blanked symbol has no name left: its text is looked up.
+  [[nodiscard]] std::uint32_t name_of_symbol(std::uint64_t symbol) const {
+    for (const Section& section : image_.sections()) {
+      if (section.kind == SectionKind::symbols && symbol >= section.offset &&
+          symbol + 24 <= std::uint64_t{section.offset} + section.bytes) {
+        return name_of_offset(std::uint64_t{section.linked_offset} + old32(static_cast<std::uint32_t>(symbol)));
+      }
+    }
+    return 0;
+  }
+
+  void mask_symbols(const Section& section) {
+    const std::uint32_t end = section.offset + section.bytes;
+    for (std::uint32_t at = section.offset; at + 24 <= end; at += 24) {
+      if (old32(at) != 0 && section.linked_offset != 0) put32(at, name_of_offset(std::uint64_t{section.linked_offset} + old32(at)));
+      mask_address(at + 8);
+    }
+  }
+
+  void mask_frames(const Section& section) {
+    const std::uint32_t end = section.offset + section.bytes;
+    for (std::uint32_t at = section.offset; at + 24 <= end;) {
+      const std::uint32_t length = old32(at);
+      if (length > end - at - 4) return;
+      if (length >= 20 && old32(at + 4) != 0) {
+        put32(at + 4, 0);
+        put32(at + 8, name_of(section.address + (at + 8 - section.offset) + old32(at + 8)));
+      }
+      at += 4 + length;
+    }
+  }
+
+  void mask_frame_table(const Section& section) {
+    const std::uint32_t end = section.offset + section.bytes;
+    for (std::uint32_t at = section.offset + 12; at + 8 <= end; at += 8) {
+      put32(at, name_of(section.address + old32(at)));
+      put32(at + 4, 0);
+    }
+  }
+
+  const ElfImage& image_;
+  ByteView file_;
+  Bytes masked_;
+  Bytes blank_;
+  bool naming_ = false;
+};
+
+}  // namespace
+
+std::optional<Bytes> mask_references(ByteView file) {
+  const auto image = ElfImage::read(
+      [file](std::uint64_t offset, std::span<std::uint8_t> out) -> Result<std::size_t> {
+        const std::size_t left = offset < file.size() ? file.size() - static_cast<std::size_t>(offset) : 0;
+        const std::size_t count = std::min(left, out.size());
+        std::copy_n(file.begin() + static_cast<std::ptrdiff_t>(file.size() - left), count, out.begin());
+        return count;
+      },
+      file.size());
+  if (!image) return std::nullopt;
+  return Masker(*image, file).run();
+}
+
+}  // namespace instar::delta

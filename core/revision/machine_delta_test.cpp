@@ -1,0 +1,226 @@
+// Deltas: taken when their base is held, and given up for another pack when they fall short.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/revision/machine_rig.hpp"
+
+namespace instar::revision {
+namespace {
+
+using rig::Rig;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using wire::Step;
+
+constexpr std::uint32_t kHeadBytes = 500;
+constexpr std::uint64_t kBodyBytes = 20'000;
+constexpr std::uint64_t kDedupeBytes = 94'000;  // head and all that the rig wants of the body
+
+wire::Manifest second(Rig& rig) {
+  auto two = rig.release(2);
+  two.artifacts = {rig::artifact_of("r2", {1'000}, {40'000, 50'000, 3'000}, artifact::PackKind::dedupe)};
+  rig::add_delta(two.artifacts.front(), rig::hash_of("artifact r1"), kHeadBytes, kBodyBytes);
+  two.containers.front().artifact = two.artifacts.front().id;
+  return two;
+}
+
+PackUnusable damage(std::uint32_t files) {
+  PackUnusable event;
+  event.error = {Code::corrupt, files == 0 ? "the pack cannot be read" : "etc/motd was changed on this device"};
+  event.missing = {files, files * std::uint64_t{10}};
+  return event;
+}
+
+class DeltaTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    rig.boot();
+    rig.connect();
+    rig.publish(rig.release(1));
+    rig.run(10'000);
+    ASSERT_EQ(rig.running_release(), "r1");
+    rig.applied.clear();
+    rig.bytes_sent = 0;
+    two = second(rig);
+    delta = two.artifacts.front().packs.back().id;
+    dedupe = two.artifacts.front().packs[1].id;
+  }
+  [[nodiscard]] int chunks_of(const Hash256& pack) const {
+    int count = 0;
+    for (const auto& [chunk, times] : rig.chunks_sent) count += chunk.first == pack ? times : 0;
+    return count;
+  }
+  Rig rig;
+  wire::Manifest two;
+  Hash256 delta;
+  Hash256 dedupe;
+};
+
+TEST_F(DeltaTest, ADeltaFromTheRunningReleaseIsTaken) {
+  rig.publish(two);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_THAT(rig.steps(), ElementsAre(Step::fetching, Step::staging, Step::trying, Step::committed));
+  for (const auto& report : rig.applied) EXPECT_EQ(report.bytes_planned, kHeadBytes + kBodyBytes);
+  EXPECT_EQ(rig.applied.back().bytes_fetched, kHeadBytes + kBodyBytes);
+  EXPECT_EQ(rig.applied.back().pack_kind, artifact::PackKind::delta);
+  EXPECT_EQ(rig.applied.back().reason, "");
+  EXPECT_EQ(chunks_of(dedupe), 0);
+}
+
+TEST_F(DeltaTest, WhatADeltaLacksComesFromTheCheapestOtherPackAndIsReported) {
+  rig.short_packs[delta] = damage(1);
+  rig.publish(two);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_EQ(chunks_of(delta), 3);
+  EXPECT_EQ(chunks_of(dedupe), 4);
+  EXPECT_TRUE(rig.logged("etc/motd was changed on this device; the delta brings everything else"));
+  EXPECT_TRUE(rig.logged("release r2: etc/motd was changed on this device; what is missing comes from the dedupe pack"));
+  EXPECT_THAT(rig.steps(),
+              ElementsAre(Step::fetching, Step::staging, Step::staging, Step::staging, Step::staging, Step::trying, Step::committed));
+  EXPECT_EQ(rig.applied[2].bytes_planned, kHeadBytes + kBodyBytes + 1'000);
+  EXPECT_EQ(rig.applied[3].bytes_planned, kHeadBytes + kBodyBytes + kDedupeBytes);
+  EXPECT_THAT(rig.applied[3].reason,
+              HasSubstr("etc/motd was changed on this device; what is missing comes from the dedupe pack, 94000 bytes more"));
+  EXPECT_EQ(rig.applied.back().bytes_fetched, kHeadBytes + kBodyBytes + kDedupeBytes);
+  EXPECT_THAT(rig.applied.back().reason, HasSubstr("etc/motd"));
+  EXPECT_EQ(rig.applied.back().pack_kind, artifact::PackKind::delta) << "of which only a part was missing";
+}
+
+TEST_F(DeltaTest, AMeteredLinkSpendsNoMoreThanTheHeadToFindOut) {
+  rig.facts.metered = true;
+  rig.power_cut();
+  rig.short_packs[delta] = damage(3);
+  rig.publish(two);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r1");
+  EXPECT_EQ(rig.phase(), "idle");
+  EXPECT_THAT(rig.steps(), ElementsAre(Step::fetching, Step::failed));
+  const auto& report = rig.applied.back();
+  EXPECT_EQ(report.code, Code::refused);
+  EXPECT_THAT(report.reason, HasSubstr("etc/motd was changed on this device"));
+  EXPECT_THAT(report.reason, HasSubstr("the dedupe pack would bring what is missing for about"));
+  EXPECT_THAT(report.reason, HasSubstr("94000 at most"));
+  EXPECT_THAT(report.reason, HasSubstr("policy.metered_fallback"));
+  EXPECT_EQ(report.bytes_fetched, kHeadBytes);
+  EXPECT_EQ(rig.bytes_sent, kHeadBytes);
+}
+
+TEST_F(DeltaTest, AMeteredLinkWithLeaveGoesOn) {
+  rig.facts.metered = true;
+  rig.power_cut();
+  rig.short_packs[delta] = damage(3);
+  two.policy.metered_fallback = true;
+  rig.publish(two);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_EQ(chunks_of(dedupe), 4);
+}
+
+TEST_F(DeltaTest, AMeteredLinkWithoutDamageNeedsNoLeave) {
+  rig.facts.metered = true;
+  rig.power_cut();
+  rig.publish(two);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_EQ(rig.bytes_sent, kHeadBytes + kBodyBytes);
+}
+
+TEST_F(DeltaTest, WithoutAnotherPackTheAttemptFailsBeforeTheBody) {
+  auto& packs = two.artifacts.front().packs;
+  packs.erase(packs.begin(), packs.begin() + 2);
+  rig.short_packs[delta] = damage(1);
+  rig.publish(two);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r1");
+  EXPECT_EQ(rig.applied.back().step, Step::failed);
+  EXPECT_EQ(rig.applied.back().code, Code::unsupported);
+  EXPECT_THAT(rig.applied.back().reason, HasSubstr("etc/motd was changed on this device; the release has no other pack"));
+  EXPECT_EQ(rig.bytes_sent, kHeadBytes);
+}
+
+TEST_F(DeltaTest, ADeltaThatBringsNothingIsReplacedWhole) {
+  rig.short_packs[delta] = damage(0);
+  rig.publish(two);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_EQ(chunks_of(delta), 0);
+  EXPECT_EQ(chunks_of(dedupe), 4);
+  EXPECT_THAT(rig.applied.back().reason, HasSubstr("the pack cannot be read; the dedupe pack is used instead"));
+  EXPECT_EQ(rig.applied.back().pack_kind, artifact::PackKind::dedupe);
+  EXPECT_EQ(rig.applied.back().bytes_planned, kDedupeBytes);
+}
+
+TEST_F(DeltaTest, AStagerThatSpeaksOfAnotherPackIsNotHeard) {
+  rig.publish(two);
+  auto stray = damage(1);
+  stray.revision = rig.view().candidate_revision;
+  stray.pack = dedupe;
+  rig.give(stray);
+  stray.pack = delta;
+  stray.revision = 1;
+  rig.give(stray);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_EQ(chunks_of(dedupe), 0);
+}
+
+// Room is made at the cost of the previous revision, but not of the base that a metered link depends on.
+TEST_F(DeltaTest, TheOnlyBaseOfADeltaIsNotGivenUpForRoomOnAMeteredLink) {
+  rig.publish(rig.release(2));
+  rig.run(10'000);
+  rig.facts.metered = true;
+  rig.power_cut();
+  rig.applied.clear();
+  auto three = rig.release(3);
+  rig::add_delta(three.artifacts.front(), rig::hash_of("artifact r1"), kHeadBytes, kBodyBytes);
+  rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
+  rig.publish(three);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_TRUE(rig.staged.contains(1));
+  EXPECT_EQ(rig.applied.back().step, Step::refused);
+  EXPECT_EQ(rig.applied.back().code, Code::no_space);
+}
+
+// A delta that falls short, with the power cut after each effect in turn.
+TEST(DeltaPowerCut, AfterAnyEffectAllEndsWell) {
+  const auto tell_story = [](Rig& rig) {
+    rig.boot();
+    rig.connect();
+    rig.publish(rig.release(1));
+    rig.run(10'000);
+    const auto two = second(rig);
+    rig.short_packs[two.artifacts.front().packs.back().id] = damage(1);
+    rig.publish(two);
+    rig.run(10'000);
+  };
+  Rig whole;
+  tell_story(whole);
+  ASSERT_EQ(whole.running_release(), "r2");
+  const auto effects = static_cast<std::int64_t>(whole.effects_done);
+  for (std::int64_t cut = 1; cut <= effects; ++cut) {
+    SCOPED_TRACE("power cut after effect " + std::to_string(cut));
+    Rig rig;
+    rig.power_cut_after = cut;
+    tell_story(rig);
+    rig.run(60'000);
+    EXPECT_EQ(rig.running_release(), "r2");
+    EXPECT_EQ(rig.applied.back().step, Step::committed);
+    EXPECT_THAT(rig.applied.back().reason, HasSubstr("etc/motd"));
+    EXPECT_EQ(rig.view().pending_reports, 0u);
+    auto step = Step::idle;
+    for (const auto& report : rig.applied) {
+      if (report.rollout != rig.applied.back().rollout) continue;
+      EXPECT_GE(report.step, step) << "steps of an attempt never go back";
+      EXPECT_GE(report.bytes_planned, report.bytes_fetched);
+      step = report.step;
+    }
+    for (const auto& [chunk, count] : rig.chunks_sent) EXPECT_LE(count, 2);
+    if (testing::Test::HasFailure()) break;
+  }
+}
+
+}  // namespace
+}  // namespace instar::revision

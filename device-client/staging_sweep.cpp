@@ -1,6 +1,7 @@
 #include "device-client/staging_sweep.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>

@@ -124,6 +124,7 @@ void add_pack(CLI::App& app, Context& context) {
                    "Folder for the artifact; new, empty, or an artifact of before. With --base: none, to measure only")
       ->type_name("OUT");
   command->add_option("--base", options->bases, "Directory tree, or artifact folder, of before; repeat for several deltas")
+      ->allow_extra_args(false)
       ->type_name("OLD");
   command->add_option("--kinds", options->kinds, "Which packs to make, by commas: full, dedupe; delta comes with --base")
       ->delimiter(',')

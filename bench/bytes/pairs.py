@@ -139,7 +139,7 @@ def make_mb(pair: Pair, folder: Path) -> None:
     pins = pinned("mb")
     run(["debootstrap", "--variant=minbase", "bookworm", str(pair.old), mirror()])
     bring_to(pair.old, {p.package: p.old for p in pins}, folder)
-    shutil.copytree(pair.old, pair.new, symlinks=True, ignore=lambda at, names: names if Path(at) == pair.old / "dev" else [])
+    run(["cp", "-a", str(pair.old), str(pair.new)])
     bring_to(pair.new, {p.package: p.new for p in pins}, folder)
 
 
@@ -197,8 +197,12 @@ def content(tree: Path) -> dict[str, tuple[int, str]]:
 
 
 def describe(pair: Pair) -> dict[str, int]:
-    """How large the pair is, in bytes, and how much of it differs."""
+    """How large the pair is, in bytes, and how much of it differs; a file with several names counts once."""
     old, new = content(pair.old), content(pair.new)
     changed = [path for path, what in new.items() if old.get(path) != what]
-    return {"entries": len(new), "bytes": sum(size for size, _ in new.values()), "changed": len(changed),
-            "changed_bytes": sum(new[path][0] for path in changed), "removed": len(old.keys() - new.keys())}
+
+    def size(paths) -> int:
+        return sum({(at := (pair.new / path).lstat()).st_ino: at.st_size for path in paths if not (pair.new / path).is_symlink()}.values())
+
+    return {"entries": len(new), "bytes": size(new), "changed": len(changed), "changed_bytes": size(changed),
+            "removed": len(old.keys() - new.keys())}

@@ -206,3 +206,9 @@ def describe(pair: Pair) -> dict[str, int]:
 
     return {"entries": len(new), "bytes": size(new), "changed": len(changed), "changed_bytes": size(changed),
             "removed": len(old.keys() - new.keys())}
+
+
+def identity(pair: Pair) -> str:
+    """Changes when the pair is made from other versions."""
+    pins = HERE / f"{pair.old.parent.name}.packages"
+    return pair.name + (hashlib.sha256(pins.read_bytes()).hexdigest()[:12] if pins.exists() else str(NPM[pair.old.parent.name]))

@@ -167,9 +167,8 @@ TEST_F(StagerDeltaDamage, DamageIsToldBeforeTheBodyIsWanted) {
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   while (device_.unusable.empty()) {
     ASSERT_FALSE(device_.all_exact());
-    if (!device_.step()) {
-      ASSERT_TRUE(device_.fetch_piece());
-    }
+    if (device_.step()) continue;
+    ASSERT_TRUE(device_.fetch_piece());
   }
   EXPECT_FALSE(device_.all_exact());
   EXPECT_EQ(device_.bytes_fetched, new_release().pack(PackKind::delta).head_bytes);

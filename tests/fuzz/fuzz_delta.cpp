@@ -17,7 +17,7 @@ namespace {
 using namespace instar;
 using namespace instar::delta;
 
-constexpr std::uint64_t kOutputMax = 1024 * 1024;
+constexpr std::uint64_t kOutputMax = 96 * 1024;
 constexpr std::size_t kBaseBytes = 20 * 1024;
 
 ReadAt reader_of(ByteView bytes) {

@@ -47,6 +47,7 @@ bench: build
 bench-bytes: build
 	@deploy/install-deps bench
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) nice /usr/bin/python3 -B bench/bytes/run.py $(BYTES)
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/bytes/client_memory.py
 
 packages: build
 	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages

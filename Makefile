@@ -1,11 +1,12 @@
 # One command each. `make demo` and `make test` need nothing first but Debian 12: they install the packages, build, and run.
 #
-#   make demo      three devices, a real broker, real containers, three releases: see it work
-#   make test      every test there is; ends with ctest's summary
-#   make check     format, the house rules, unit tests: quick, before each commit
-#   make bench     measured side by side; writes build/report/*.json
-#   make packages  Debian packages of the programs, in build/packages
-#   make clean     remove what was built
+#   make demo         three devices, a real broker, real containers, three releases: see it work
+#   make test         every test there is; ends with ctest's summary
+#   make check        format, the house rules, unit tests: quick, before each commit
+#   make bench        measured side by side; writes build/report/*.json
+#   make bench-bytes  bytes on the wire, against every peer that Debian packages; writes docs/benchmarks.md
+#   make packages     Debian packages of the programs, in build/packages
+#   make clean        remove what was built
 
 PRESET  ?= release
 BUILD   := build/$(PRESET)
@@ -14,11 +15,11 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps build demo test check bench packages clean
+.PHONY: help deps build demo test check bench bench-bytes packages clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,8s/^# *//p' Makefile
+	@sed -n '3,9s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -41,6 +42,12 @@ check: build
 
 bench: build
 	@for bench in bench/*.py; do $(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B $$bench || exit 1; done
+
+# The pairs and what was measured are kept in build/bench. BYTES: options, such as BYTES='--pairs esb,iot --direction back'.
+bench-bytes: build
+	@deploy/install-deps bench
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) nice /usr/bin/python3 -B bench/bytes/run.py $(BYTES)
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/bytes/client_memory.py
 
 packages: build
 	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages

@@ -128,7 +128,10 @@ Result<FileDelta> DeltaMatcher::match(const Task& task) {
     if (entry != task.place) delta.control.base_path = entry->path;
     best = std::move(delta);
   }
-  return std::move(*best);
+  // Of a base that has nothing in common, stray matches cost more than they bring.
+  if (best->cost_estimate < now.size() / 2) return std::move(*best);
+  auto alone = delta::match_file({}, now);
+  return alone.cost_estimate <= best->cost_estimate ? std::move(alone) : std::move(*best);
 }
 
 }  // namespace instar::publisher

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::array<std::uint8_t, 5> kMagic{'I', 'N', 'D', 'L', 1};
 constexpr std::uint64_t kHeaderBytesMax = 128;
-constexpr std::uint64_t kCountMax = 0xffffffff;
 constexpr std::uint8_t kUsesGzip = 1;
 // liblzma's decoder with its literal coders, and our buffers before it.
 constexpr std::uint32_t kStreamStateBytes = 36 * 1024;

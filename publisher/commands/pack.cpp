@@ -31,6 +31,22 @@ Result<std::vector<artifact::PackKind>> parse_kinds(const Options& options) {
   return kinds;
 }
 
+// A base is read after OUT has been emptied and filled.
+Status check_bases(const Options& options) {
+  const std::string& out = options.build.out;
+  for (const auto& base : options.bases) {
+    if (real_path(base).empty()) return fail(Code::not_found, base + ", given with --base: no such folder");
+    if (real_path(base) == real_path(out)) {
+      return fail(Code::invalid_argument, base + " is to be replaced by the new artifact: choose another folder with -o");
+    }
+    const bool is_tree = !is_artifact_folder(base);
+    if (is_tree && !out.empty() && lies_inside(real_path(out).empty() ? parent_folder(out) : out, base)) {
+      return fail(Code::invalid_argument, out + " lies inside the base " + base + ", which it would change: choose another");
+    }
+  }
+  return {};
+}
+
 Result<std::vector<DeltaOutcome>> add_deltas(ArtifactFolder& folder, const Options& options, const std::string& scratch) {
   std::vector<DeltaOutcome> outcomes;
   if (options.bases.empty()) return outcomes;
@@ -64,6 +80,7 @@ Json document_of(const ArtifactFolder& folder, const std::vector<DeltaOutcome>& 
 
 Outcome<Exit> run(Options options, const Console& console) {
   INSTAR_TRY(options.build.kinds, parse_kinds(options));
+  INSTAR_CHECK(check_bases(options));
   const bool measure_only = options.build.out.empty();
   if (measure_only && options.bases.empty()) {
     return fail(Exit::usage, Code::invalid_argument,
@@ -107,6 +124,7 @@ void add_pack(CLI::App& app, Context& context) {
                    "Folder for the artifact; new, empty, or an artifact of before. With --base: none, to measure only")
       ->type_name("OUT");
   command->add_option("--base", options->bases, "Directory tree, or artifact folder, of before; repeat for several deltas")
+      ->allow_extra_args(false)
       ->type_name("OLD");
   command->add_option("--kinds", options->kinds, "Which packs to make, by commas: full, dedupe; delta comes with --base")
       ->delimiter(',')

@@ -2,6 +2,8 @@
 //   0  a head, and a body behind it, as they are
 //   1  streams that are compressed here, so that what is inside them is reached; the base is an ELF file whose sections are the input's
 // Whatever comes in: an error or some bytes, never more of them than the header allows, and no read outside of the base.
+#include <lzma.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -9,14 +11,13 @@
 
 #include "core/base/limits.hpp"
 #include "core/delta/decoder.hpp"
-#include "core/delta/make/lzma_encoder.hpp"
 
 namespace {
 
 using namespace instar;
 using namespace instar::delta;
 
-constexpr std::uint64_t kOutputMax = 1024 * 1024;
+constexpr std::uint64_t kOutputMax = 96 * 1024;
 constexpr std::size_t kBaseBytes = 20 * 1024;
 
 ReadAt reader_of(ByteView bytes) {
@@ -79,6 +80,32 @@ Bytes make_base(ByteView fill, std::uint8_t kinds) {
   return base;
 }
 
+struct Compressed {
+  StreamInfo info;
+  Bytes bytes;
+};
+
+// Quick and bad: what is looked at is behind it.
+Compressed compress(ByteView raw) {
+  Compressed made;
+  made.info.window_bytes = 65536;
+  made.info.literal_context_bits = 3;
+  made.info.decoded_bytes = raw.size();
+  if (raw.empty()) return made;
+  lzma_options_lzma options{};
+  if (lzma_lzma_preset(&options, 0)) std::abort();
+  options.dict_size = made.info.window_bytes;
+  options.pb = 0;
+  const std::array<lzma_filter, 2> filters{{{LZMA_FILTER_LZMA1, &options}, {LZMA_VLI_UNKNOWN, nullptr}}};
+  made.bytes.resize(raw.size() + raw.size() / 2 + 4096);
+  std::size_t bytes = 0;
+  if (lzma_raw_buffer_encode(filters.data(), nullptr, raw.data(), raw.size(), made.bytes.data(), &bytes, made.bytes.size()) != LZMA_OK)
+    std::abort();
+  made.bytes.resize(bytes);
+  made.info.encoded_bytes = bytes;
+  return made;
+}
+
 void decode_all(const DeltaHeader& header, ByteView body, ByteView base) {
   const auto decoder = Decoder::open(header, reader_of(body));
   if (!decoder) return;
@@ -133,7 +160,7 @@ void decode_streams(ByteView data) {
   Bytes body;
   const std::array<Bytes, 3> raw{to_bytes(control), difference, to_bytes(rest)};
   for (std::size_t i = 0; i < raw.size(); ++i) {
-    const Compressed made = compress(raw[i], {.window_bytes = 65536});
+    const Compressed made = compress(raw[i]);
     header.streams[i] = made.info;
     body.insert(body.end(), made.bytes.begin(), made.bytes.end());
   }

@@ -65,9 +65,12 @@ class Operator:
         path.write_text(json.dumps(spec, indent=2))
         return path
 
-    def publish(self, release: str, tree: Path, *, key: Path | None = None, timeout_s: float = 120, **changes: object) -> dict:
+    def publish(self, release: str, tree: Path, *, key: Path | None = None, timeout_s: float = 120, options: tuple[str, ...] = (),
+                **changes: object) -> dict:
+        """`options`: further ones for the command line; `changes`: of the release file."""
         path = self.describe(release, self.pack(tree), **changes)
-        return self.ask("publish", str(path), "--key", str(key or self.keys.release), "--root", str(self.keys.root), timeout_s=timeout_s)
+        return self.ask("publish", str(path), "--key", str(key or self.keys.release), "--root", str(self.keys.root), *options,
+                        timeout_s=timeout_s)
 
     def rollout(self, rollout: str) -> dict:
         return self.ask("rollout", "show", rollout)

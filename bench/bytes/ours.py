@@ -1,0 +1,53 @@
+"""Instar's own delta pack, made by `instar pack --base` and decoded by bench/delta_apply."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from method import Bench, Figures, Method, NotMeasured, figures
+
+BUILD = Path(os.environ.get("INSTAR_BUILD", "build/release")).resolve()
+
+
+def _program(name: str) -> Path | None:
+    """Wherever in the build folder it is."""
+    found = [path for path in BUILD.glob(f"*/{name}") if path.is_file() and os.access(path, os.X_OK)]
+    return found[0] if found else None
+
+
+class Instar(Method):
+    name = "instar"
+    what = ("the pack, the framing of its messages, and the whole signed manifest; the device is the decoder alone, one static program, "
+            "without the client around it")
+    commands = ["instar pack --base OLD NEW --json -o OUT", "delta_apply HELD OUT/delta-*.pack DEST"]
+
+    def version(self) -> str:
+        programs = [_program(name) for name in ("instar", "delta_apply")]
+        return " ".join(hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in programs if path) or "not built"
+
+    def measure(self, bench: Bench) -> Figures:
+        instar, decoder = _program("instar"), _program("delta_apply")
+        if not instar:
+            raise NotMeasured(f"no program `instar` below {BUILD.name}: run `make build`")
+        if "--base" not in bench.run(instar, "pack", "--help").output:
+            raise NotMeasured("this `instar` makes no delta packs: its `pack` has no --base")
+        producer = bench.run(instar, "pack", "--base", bench.pair.old, bench.pair.new, "--json", "-o", "out")
+        stated = json.loads(producer.output)
+        delta = next((pack for pack in stated["packs"] if pack["kind"] == "delta"), None)
+        if not delta:
+            raise NotMeasured("`instar pack` made no delta pack, so that it would not have paid")
+        wire = {"pack": delta["wire_bytes"], "framing": delta["framing_bytes"], "manifest": stated["manifest_bytes"]}
+        if not decoder:
+            return figures(wire, None, producer, "delta_apply is not built: nothing was decoded, so the device is not measured")
+        pack = next((bench.work / "out").glob("delta-*.pack"))
+        # The base as a device holds it: its tree, and its index.
+        held = bench.work / "held"
+        held.mkdir()
+        bench.run("cp", "-al", bench.pair.old, held / "tree")
+        bench.run(instar, "pack", held / "tree", "-o", "base", "--kinds", "full", "--level", "1")
+        shutil.copy(bench.work / "base" / "index", held / "index")
+        device = bench.run(decoder, held, pack, "dest")
+        bench.expect_tree(bench.work / "dest")
+        return figures(wire, device, producer)

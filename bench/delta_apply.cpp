@@ -1,0 +1,148 @@
+// Applies a delta pack file to a tree, with the very code that a device stages it with, and nothing else: no MQTT, no LXC, no daemon.
+// Linked statically, to see what the decoder alone needs in memory.
+//
+//   delta_apply HELD PACK DEST
+//
+// HELD is the base as a device has it: a folder with `tree`, a directory tree, and `index`, its canonical index. DEST is a new folder on
+// the same file system: files that did not change are linked. Prints the peak of its own resident memory.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "core/artifact/codec.hpp"
+#include "core/artifact/pack.hpp"
+#include "core/base/limits.hpp"
+#include "core/delta/decoder.hpp"
+#include "core/delta/index_delta.hpp"
+#include "core/trust/digest.hpp"
+#include "device-client/delta_build.hpp"
+#include "files/files.hpp"
+
+namespace {
+
+using namespace instar;
+
+void say(int fd, const std::string& text) {
+  static_cast<void>(files::write_all(fd, as_bytes(text), "output"));
+}
+
+// The pack file: its directory, its head decoded, and where its body begins.
+struct Pack {
+  artifact::PackDirectory directory;
+  Hash256 id;
+  Bytes head;
+  std::uint64_t body_at = 0;
+};
+
+Result<Pack> read_pack(int fd, const std::string& path) {
+  Bytes fixed(80);
+  INSTAR_TRY(const std::size_t got, files::read_at(fd, fixed, 0, path));
+  if (got != fixed.size()) return fail(Code::malformed, path + " is no pack");
+  const auto count = [&](std::size_t at) {
+    return std::uint32_t{fixed[at]} | std::uint32_t{fixed[at + 1]} << 8 | std::uint32_t{fixed[at + 2]} << 16 |
+           std::uint32_t{fixed[at + 3]} << 24;
+  };
+  const std::uint64_t directory_bytes = 80 + 41 * (std::uint64_t{count(8)} + count(12));
+  if (directory_bytes > limits::kDirectoryBytesMax) return fail(Code::too_large, path + " has too large a directory");
+  Bytes bytes(static_cast<std::size_t>(directory_bytes));
+  INSTAR_TRY(const std::size_t all, files::read_at(fd, bytes, 0, path));
+  if (all != bytes.size()) return fail(Code::malformed, path + " is no pack");
+  Pack pack;
+  pack.id = trust::digest(bytes);
+  INSTAR_TRY(pack.directory, artifact::decode_directory(bytes));
+  std::uint64_t at = directory_bytes;
+  for (std::uint32_t i = 0; i < pack.directory.chunks.size(); ++i) {
+    const artifact::ChunkRef& ref = pack.directory.chunks[i];
+    Bytes encoded(ref.encoded_bytes);
+    INSTAR_TRY(const std::size_t read, files::read_at(fd, encoded, at, path));
+    if (read != encoded.size()) return fail(Code::corrupt, path + " is too short");
+    INSTAR_TRY(const Bytes decoded, artifact::decode_chunk(ref, encoded));
+    if (i < pack.directory.head_count) pack.head.insert(pack.head.end(), decoded.begin(), decoded.end());
+    at += ref.encoded_bytes;
+    if (i + 1 == pack.directory.head_count) pack.body_at = at;
+  }
+  return pack;
+}
+
+Status run(const std::string& held, const std::string& pack_path, const std::string& dest) {
+  const auto log = [](int, const std::string& message) { say(2, message + "\n"); };
+  INSTAR_TRY(const files::Fd file, files::open_file(pack_path, O_RDONLY));
+  INSTAR_TRY(const Pack pack, read_pack(file.get(), pack_path));
+  const auto read_head = [&](std::uint64_t offset, std::span<std::uint8_t> out) -> Result<std::size_t> {
+    const std::size_t left = offset < pack.head.size() ? pack.head.size() - static_cast<std::size_t>(offset) : 0;
+    const std::size_t count = std::min(out.size(), left);
+    std::copy_n(pack.head.end() - static_cast<std::ptrdiff_t>(left), count, out.begin());
+    return count;
+  };
+  INSTAR_TRY(const delta::DeltaHead head, delta::read_delta_head(read_head, pack.head.size()));
+
+  INSTAR_TRY(const auto base, device::DeltaBase::open({pack.directory.base, held}, log));
+  bool proven = false;
+  while (!proven) {
+    INSTAR_TRY(proven, base->prove({}));
+  }
+  INSTAR_CHECK(files::make_folders(dest + ".work"));
+  INSTAR_TRY(auto tree, files::StagingTree::make(dest));
+  INSTAR_TRY(auto base_entries, base->entries());
+  std::uint64_t delta_at = head.index_delta_offset;
+  const std::uint64_t delta_end = delta_at + head.header.index_delta_bytes;
+  delta::IndexDeltaReader entries([&] { return base_entries->next(); },
+                                  [&](std::span<std::uint8_t> out) -> Result<std::size_t> {
+                                    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), delta_end - delta_at));
+                                    INSTAR_TRY(const std::size_t got, read_head(delta_at, out.first(want)));
+                                    delta_at += got;
+                                    return got;
+                                  },
+                                  {.devices_allowed = true, .hardlinks_looked_up = false});
+  device::DeltaBuild::Parts parts;
+  parts.tree = &tree;
+  parts.base = base.get();
+  parts.entries = [&] { return entries.next(); };
+  if (head.header.file_count > 0) {
+    INSTAR_TRY(parts.decoder, delta::Decoder::open(head.header, [&](std::uint64_t offset, std::span<std::uint8_t> out) {
+                 return files::read_at(file.get(), out, pack.body_at + offset, pack_path);
+               }));
+  }
+  INSTAR_TRY(parts.log, device::MadeLog::open(dest + ".work/decoded", pack.id));
+  parts.index_path = dest + ".work/index";
+  INSTAR_TRY(parts.index, files::open_file(parts.index_path, O_RDWR | O_CREAT | O_TRUNC, 0600));
+  parts.rules = {.devices_allowed = true, .hardlinks_looked_up = false};
+  device::DeltaBuild build(std::move(parts));
+  bool built = false;
+  while (!built) {
+    INSTAR_TRY(built, build.step({}));
+  }
+  if (build.missing().files > 0) return fail(Code::corrupt, "files of the base do not match its index");
+  if (build.id() != pack.directory.artifact) return fail(Code::corrupt, "the tree is not the artifact that the pack promises");
+  return {};
+}
+
+// VmHWM of /proc/self/status. Without stdio, which would be half of the program.
+std::string peak_kib() {
+  const auto status = files::read_file("/proc/self/status", 64 * 1024);
+  if (!status) return "?";
+  const std::string_view text = as_text(*status);
+  const std::size_t at = text.find("VmHWM:");
+  if (at == std::string_view::npos) return "?";
+  const std::size_t from = text.find_first_of("0123456789", at);
+  return std::string(text.substr(from, text.find(' ', from) - from));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    say(2, "usage: delta_apply HELD PACK DEST\n");
+    return 2;
+  }
+  const auto done = run(argv[1], argv[2], argv[3]);
+  if (!done) {
+    say(2, "delta_apply: " + done.error().message + "\n");
+    return 1;
+  }
+  say(1, "peak_kib " + peak_kib() + "\n");
+  return 0;
+}

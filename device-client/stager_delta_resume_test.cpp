@@ -135,7 +135,7 @@ TEST_F(StagerDeltaResume, KilledAtEveryStepItEndsInTheRightTreeAndMakesNoFinishe
 TEST_F(StagerDeltaResume, KilledAgainAndAgainItGetsThere) {
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   int kills = 0;
-  while (device_.run(25 + kills / 4)) {
+  while (device_.run(25 + kills)) {
     device_.kill_and_start();
     device_.reopen();
     ASSERT_LT(++kills, 200);

@@ -126,9 +126,9 @@ Result<bool> DeltaStage::fill(const Neighbours&, StagingSlice slice) {
   Bytes buffer;
   for (; fill_at_ < have_.size(); ++fill_at_) {
     if (!have_[fill_at_]) continue;
+    if (slice.bytes == 0) return false;
     const artifact::ChunkRef ref = body_chunk(fill_at_);
-    if (slice.bytes < ref.encoded_bytes) return false;
-    slice.bytes -= ref.encoded_bytes;
+    slice.bytes -= std::min<std::uint64_t>(slice.bytes, ref.encoded_bytes);
     buffer.resize(ref.encoded_bytes);
     INSTAR_TRY(const std::size_t got,
                files::read_at(body_file_.get(), buffer, std::uint64_t{fill_at_} * limits::kDeltaChunkBytes, file("delta")));

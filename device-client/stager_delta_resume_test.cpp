@@ -100,6 +100,26 @@ class StagerDeltaResume : public testing::Test {
   Device device_;
 };
 
+// Nothing was synced, and the process is killed: what came is in the page cache, and is known by its hashes.
+TEST_F(StagerDeltaResume, WhatCameBeforeAKillIsNotFetchedAgain) {
+  device_.options.sync_bytes = 100'000'000;
+  device_.start();
+  device_.open(2, {&new_release()}, PackKind::delta, {1});
+  device_.settle();
+  while (!device_.all_exact()) {
+    ASSERT_TRUE(device_.fetch_piece());
+    device_.settle();
+  }
+  const std::size_t before = device_.chunks_fetched;
+  while (device_.chunks_fetched < before + 2) ASSERT_TRUE(device_.fetch_piece());
+  device_.start();
+  device_.reopen();
+  device_.run();
+  expect_new_tree();
+  const auto& delta = new_release().pack(PackKind::delta);
+  EXPECT_EQ(device_.chunks_fetched, delta.head.size() + delta.body_count);
+}
+
 // No chunk that was told durable is wanted again: Device::check() sees to that at every StagingWants.
 TEST_F(StagerDeltaResume, KilledAtEveryStepItEndsInTheRightTreeAndMakesNoFinishedFileTwice) {
   int steps_to_the_end = 0;

@@ -98,7 +98,7 @@ def test_whiteouts_remove_what_they_name(tmp_path):
 
 
 def methods(ours: int, zstd: int) -> dict:
-    return {"instar": {"wire_bytes": ours, "device_peak_kib": 1000}, "zstd-patch": {"wire_bytes": zstd}}
+    return {"instar": {"wire_bytes": ours, "device_peak_kib": 2000, "decoder_peak_kib": 1000}, "zstd-patch": {"wire_bytes": zstd}}
 
 
 def test_a_promise_fails_by_its_mean_and_by_its_worst_pair():
@@ -108,6 +108,16 @@ def test_a_promise_fails_by_its_mean_and_by_its_worst_pair():
     assert holds({"a": methods(40, 100), "b": methods(45, 100)})
     assert not holds({"a": methods(46, 100), "b": methods(46, 100)})
     assert not holds({"a": methods(10, 100), "b": methods(101, 100)})
+
+
+def test_the_promise_of_the_decoder_is_about_the_decoder_alone():
+    def holds(peak: int) -> bool:
+        results = {"a": methods(1, 2), "b": methods(1, 2)}
+        results["b"]["instar"]["decoder_peak_kib"] = peak
+        return next(line.holds for line in lines(results) if "decoder alone" in line.text)
+
+    assert holds(1280)
+    assert not holds(1281)
 
 
 def test_what_was_not_measured_neither_passes_nor_fails():

@@ -31,9 +31,14 @@ class Figures:
     producer_cpu_s: float | None = None
     note: str = ""
     parts: dict[str, int] = field(default_factory=dict)
+    # Of the decoder without what stages a tree; ours only.
+    decoder_peak_kib: int | None = None
 
     def as_json(self) -> dict:
-        return {key: value for key, value in asdict(self).items() if value not in ("", {})}
+        found = {key: value for key, value in asdict(self).items() if value not in ("", {})}
+        if self.decoder_peak_kib is None:
+            del found["decoder_peak_kib"]
+        return found
 
 
 def figures(wire: dict[str, int], device: Cost | None, producer: Cost | None, note: str = "") -> Figures:

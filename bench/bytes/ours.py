@@ -1,9 +1,8 @@
-"""Instar's own delta pack, made by `instar pack --base` and decoded by bench/delta_apply."""
+"""Instar's own delta pack, made by `instar pack --base` and applied by bench/delta_apply; its streams decoded by bench/decoder_alone."""
 
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 from method import Bench, Figures, Method, NotMeasured, figures
@@ -19,12 +18,13 @@ def _program(name: str) -> Path | None:
 
 class Instar(Method):
     name = "instar"
-    what = ("the pack, the framing of its messages, and the whole signed manifest; the device is the decoder alone, one static program, "
-            "without the client around it")
-    commands = ["instar pack --base OLD NEW --json -o OUT", "delta_apply HELD OUT/delta-*.pack DEST"]
+    what = ("the pack, the framing of its messages, and the whole signed manifest; the device is the code that stages a delta, one static "
+            "program, without the client around it")
+    commands = ["instar pack --base OLD NEW --json -o OUT", "delta_apply HELD OUT/delta-*.pack DEST",
+                "delta_apply --streams STREAMS HELD OUT/delta-*.pack; decoder_alone STREAMS HELD/tree"]
 
     def version(self) -> str:
-        programs = [_program(name) for name in ("instar", "delta_apply")]
+        programs = [_program(name) for name in ("instar", "delta_apply", "decoder_alone")]
         return " ".join(hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in programs if path) or "not built"
 
     def measure(self, bench: Bench) -> Figures:
@@ -45,7 +45,22 @@ class Instar(Method):
         pack = next((bench.work / "out").glob("delta-*.pack"))
         device = bench.run(decoder, held, pack, "dest")
         bench.expect_tree(bench.work / "dest")
-        return figures(wire, device, producer)
+        measured = figures(wire, device, producer)
+        measured.decoder_peak_kib = self._decoder_peak_kib(bench, decoder, held, pack)
+        return measured
+
+    def _decoder_peak_kib(self, bench: Bench, delta_apply: Path, held: Path, pack: Path) -> int | None:
+        """What the decoder says of itself: smaller programs than the one that measures cannot be measured by it."""
+        alone = _program("decoder_alone")
+        if not alone:
+            return None
+        streams = bench.work / "streams"
+        bench.run(delta_apply, "--streams", streams, held, pack)
+        said = bench.run(alone, streams, held / "tree").output
+        paths = (streams / "files").read_bytes().split(b"\0")[1::2]
+        for number, path in enumerate(paths):
+            bench.expect_file(streams / "made" / str(number), bench.pair.new / os.fsdecode(path))
+        return int(said.split()[1])
 
     def _held(self, bench: Bench, instar: Path) -> Path:
         """The old release as a device holds it: its tree and its index."""

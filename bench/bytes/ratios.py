@@ -66,7 +66,8 @@ def own_limits(results: dict) -> list[Line]:
     found = []
     if wire := results.get("iot", {}).get("instar", {}).get("wire_bytes"):
         found.append(Line(f"iot: {wire:,} bytes; promised: at most {IOT_BYTES_MAX:,}", wire <= IOT_BYTES_MAX))
-    peaks = [m["instar"]["device_peak_kib"] for m in results.values() if m.get("instar", {}).get("device_peak_kib")]
+    peaks = {pair: m["instar"]["decoder_peak_kib"] for pair, m in results.items() if m.get("instar", {}).get("decoder_peak_kib")}
     if peaks:
-        found.append(Line(f"decoder: {max(peaks)} KiB at most; promised: at most {DECODER_KIB_MAX} KiB", max(peaks) <= DECODER_KIB_MAX))
+        each = ", ".join(f"{pair} {peak:,}" for pair, peak in peaks.items())
+        found.append(Line(f"decoder alone, KiB: {each}; promised: at most {DECODER_KIB_MAX:,}", max(peaks.values()) <= DECODER_KIB_MAX))
     return found

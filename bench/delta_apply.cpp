@@ -2,9 +2,13 @@
 // Linked statically, to see what the decoder alone needs in memory.
 //
 //   delta_apply HELD PACK DEST
+//   delta_apply --streams FOLDER HELD PACK
 //
 // HELD is the base as a device has it: a folder with `tree`, a directory tree, and `index`, its canonical index. DEST is a new folder on
 // the same file system: files that did not change are linked. Prints the peak of its own resident memory.
+//
+// With --streams nothing is applied: FOLDER gets what bench/decoder_alone.cpp decodes. `head` and `body` of the pack, and `files`: for each
+// content that is rebuilt, in order, the path of the base's file that BaseKind::same_path means, and its new path, each with a zero byte.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,46 +71,70 @@ Result<Pack> read_pack(int fd, const std::string& path) {
   return pack;
 }
 
-Status run(const std::string& held, const std::string& pack_path, const std::string& dest) {
-  const auto log = [](int, const std::string& message) { say(2, message + "\n"); };
-  INSTAR_TRY(const files::Fd file, files::open_file(pack_path, O_RDONLY));
-  INSTAR_TRY(const Pack pack, read_pack(file.get(), pack_path));
-  const auto read_head = [&](std::uint64_t offset, std::span<std::uint8_t> out) -> Result<std::size_t> {
+// A pack and the base that it starts from.
+struct Source {
+  std::string pack_path;
+  files::Fd file;
+  Pack pack;
+  delta::DeltaHead head;
+  std::unique_ptr<device::DeltaBase> base;
+
+  Result<std::size_t> read_head(std::uint64_t offset, std::span<std::uint8_t> out) const {
     const std::size_t left = offset < pack.head.size() ? pack.head.size() - static_cast<std::size_t>(offset) : 0;
     const std::size_t count = std::min(out.size(), left);
     std::copy_n(pack.head.end() - static_cast<std::ptrdiff_t>(left), count, out.begin());
     return count;
-  };
-  INSTAR_TRY(const delta::DeltaHead head, delta::read_delta_head(read_head, pack.head.size()));
+  }
+};
 
-  INSTAR_TRY(const auto base, device::DeltaBase::open({pack.directory.base, held}, log));
+Status open_source(Source& source, const std::string& held, const std::string& pack_path) {
+  source.pack_path = pack_path;
+  INSTAR_TRY(source.file, files::open_file(pack_path, O_RDONLY));
+  INSTAR_TRY(source.pack, read_pack(source.file.get(), pack_path));
+  INSTAR_TRY(source.head,
+             delta::read_delta_head([&](std::uint64_t offset, std::span<std::uint8_t> out) { return source.read_head(offset, out); },
+                                    source.pack.head.size()));
+  const auto log = [](int, const std::string& message) { say(2, message + "\n"); };
+  INSTAR_TRY(source.base, device::DeltaBase::open({source.pack.directory.base, held}, log));
   bool proven = false;
   while (!proven) {
-    INSTAR_TRY(proven, base->prove({}));
+    INSTAR_TRY(proven, source.base->prove({}));
   }
+  return {};
+}
+
+// The new index's entries, out of the base's `base_entries` and the pack's index delta. `source` and `base_entries` outlive it.
+template <typename BaseEntries>
+delta::IndexDeltaReader new_entries(const Source& source, BaseEntries& base_entries) {
+  return delta::IndexDeltaReader(
+      [&base_entries] { return base_entries.next(); },
+      [&source, at = source.head.index_delta_offset, end = source.head.index_delta_offset + source.head.header.index_delta_bytes](
+          std::span<std::uint8_t> out) mutable -> Result<std::size_t> {
+        const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), end - at));
+        INSTAR_TRY(const std::size_t got, source.read_head(at, out.first(want)));
+        at += got;
+        return got;
+      },
+      {.devices_allowed = true, .hardlinks_looked_up = false});
+}
+
+Status apply(const std::string& held, const std::string& pack_path, const std::string& dest) {
+  Source source;
+  INSTAR_CHECK(open_source(source, held, pack_path));
   INSTAR_CHECK(files::make_folders(dest + ".work"));
   INSTAR_TRY(auto tree, files::StagingTree::make(dest));
-  INSTAR_TRY(auto base_entries, base->entries());
-  std::uint64_t delta_at = head.index_delta_offset;
-  const std::uint64_t delta_end = delta_at + head.header.index_delta_bytes;
-  delta::IndexDeltaReader entries([&] { return base_entries->next(); },
-                                  [&](std::span<std::uint8_t> out) -> Result<std::size_t> {
-                                    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), delta_end - delta_at));
-                                    INSTAR_TRY(const std::size_t got, read_head(delta_at, out.first(want)));
-                                    delta_at += got;
-                                    return got;
-                                  },
-                                  {.devices_allowed = true, .hardlinks_looked_up = false});
+  INSTAR_TRY(auto base_entries, source.base->entries());
+  auto entries = new_entries(source, *base_entries);
   device::DeltaBuild::Parts parts;
   parts.tree = &tree;
-  parts.base = base.get();
+  parts.base = source.base.get();
   parts.entries = [&] { return entries.next(); };
-  if (head.header.file_count > 0) {
-    INSTAR_TRY(parts.decoder, delta::Decoder::open(head.header, [&](std::uint64_t offset, std::span<std::uint8_t> out) {
-                 return files::read_at(file.get(), out, pack.body_at + offset, pack_path);
+  if (source.head.header.file_count > 0) {
+    INSTAR_TRY(parts.decoder, delta::Decoder::open(source.head.header, [&](std::uint64_t offset, std::span<std::uint8_t> out) {
+                 return files::read_at(source.file.get(), out, source.pack.body_at + offset, pack_path);
                }));
   }
-  INSTAR_TRY(parts.log, device::MadeLog::open(dest + ".work/decoded", pack.id));
+  INSTAR_TRY(parts.log, device::MadeLog::open(dest + ".work/decoded", source.pack.id));
   parts.index_path = dest + ".work/index";
   INSTAR_TRY(parts.index, files::open_file(parts.index_path, O_RDWR | O_CREAT | O_TRUNC, 0600));
   parts.rules = {.devices_allowed = true, .hardlinks_looked_up = false};
@@ -116,8 +144,33 @@ Status run(const std::string& held, const std::string& pack_path, const std::str
     INSTAR_TRY(built, build.step({}));
   }
   if (build.missing().files > 0) return fail(Code::corrupt, "files of the base do not match its index");
-  if (build.id() != pack.directory.artifact) return fail(Code::corrupt, "the tree is not the artifact that the pack promises");
+  if (build.id() != source.pack.directory.artifact) return fail(Code::corrupt, "the tree is not the artifact that the pack promises");
   return {};
+}
+
+Status write_streams(const std::string& folder, const std::string& held, const std::string& pack_path) {
+  Source source;
+  INSTAR_CHECK(open_source(source, held, pack_path));
+  INSTAR_CHECK(files::make_folders(folder + "/made"));
+  INSTAR_CHECK(files::write_file_atomic(folder + "/head", source.pack.head));
+  INSTAR_TRY(const files::Fd body, files::open_file(folder + "/body", O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  Bytes buffer(64 * 1024);
+  for (std::uint64_t at = source.pack.body_at;;) {
+    INSTAR_TRY(const std::size_t got, files::read_at(source.file.get(), buffer, at, pack_path));
+    INSTAR_CHECK(files::write_all(body.get(), ByteView(buffer).first(got), folder));
+    at += got;
+    if (got < buffer.size()) break;
+  }
+  INSTAR_TRY(auto base_entries, source.base->entries());
+  auto entries = new_entries(source, *base_entries);
+  std::string list;
+  while (true) {
+    INSTAR_TRY(const delta::NewEntry* next, entries.next());
+    if (next == nullptr) break;
+    if (next->from != delta::ContentFrom::decode) continue;
+    list += (next->source.empty() ? next->entry.path : next->source) + '\0' + next->entry.path + '\0';
+  }
+  return files::write_file_atomic(folder + "/files", as_bytes(list));
 }
 
 // VmHWM of /proc/self/status. Without stdio, which would be half of the program.
@@ -134,11 +187,12 @@ std::string peak_kib() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    say(2, "usage: delta_apply HELD PACK DEST\n");
+  const bool streams = argc == 5 && std::string_view(argv[1]) == "--streams";
+  if (!streams && argc != 4) {
+    say(2, "usage: delta_apply HELD PACK DEST\n       delta_apply --streams FOLDER HELD PACK\n");
     return 2;
   }
-  const auto done = run(argv[1], argv[2], argv[3]);
+  const auto done = streams ? write_streams(argv[2], argv[3], argv[4]) : apply(argv[1], argv[2], argv[3]);
   if (!done) {
     say(2, "delta_apply: " + done.error().message + "\n");
     return 1;

@@ -142,7 +142,8 @@ Result<bool> DeltaBuild::decode(std::uint64_t& bytes) {
     base.size = from_bytes_;
     base.read = [this](std::uint64_t offset, std::span<std::uint8_t> out) { return files::read_at(from_.get(), out, offset, source_); };
   }
-  INSTAR_TRY(const bool ended, parts_.decoder->decode(base, [this](ByteView out) { return write_out(out); }, bytes));
+  INSTAR_TRY(const bool ended, parts_.decoder->decode(
+                                   base, [this](ByteView out) { return write_out(out); }, bytes));
   bytes -= std::min(bytes, out_bytes_ - before);
   if (!ended) {
     bytes = 0;

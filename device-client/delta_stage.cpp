@@ -121,24 +121,34 @@ Status DeltaStage::write_body(std::uint32_t body, ByteView decoded) {
   return files::write_all_at(body_file_.get(), decoded, std::uint64_t{body} * limits::kDeltaChunkBytes, file("delta"));
 }
 
+// What came to a process that was killed is in the file, though its bit may not have reached the disk: it is not fetched again. And what a
+// tree was made of that did not come out right is looked at once more.
 Result<bool> DeltaStage::fill(const Neighbours&, StagingSlice slice) {
-  if (held_ || !files::exists(file("redone"))) return true;
-  Bytes buffer;
+  if (held_) return true;
+  const bool doubted = files::exists(file("redone"));
   for (; fill_at_ < have_.size(); ++fill_at_) {
-    if (!have_[fill_at_]) continue;
-    const artifact::ChunkRef ref = body_chunk(fill_at_);
-    if (slice.bytes < ref.encoded_bytes) return false;
-    slice.bytes -= ref.encoded_bytes;
-    buffer.resize(ref.encoded_bytes);
-    INSTAR_TRY(const std::size_t got,
-               files::read_at(body_file_.get(), buffer, std::uint64_t{fill_at_} * limits::kDeltaChunkBytes, file("delta")));
-    if (got == buffer.size() && trust::digest(buffer) == ref.hash) continue;
+    if (have_[fill_at_] && !doubted) continue;
+    if (slice.bytes == 0) return false;
+    slice.bytes -= std::min<std::uint64_t>(slice.bytes, body_chunk(fill_at_).encoded_bytes);
+    INSTAR_TRY(const bool whole, is_whole_in_file(fill_at_));
+    if (whole == have_[fill_at_]) continue;
+    have_[fill_at_] = whole;
+    if (whole) {
+      note_found(fill_at_, body_chunk(fill_at_).encoded_bytes);
+      continue;
+    }
     setup_.log(4, "chunk " + std::to_string(fill_at_) + " in " + file("delta") + " is not what came: it is fetched again");
     INSTAR_CHECK(durable_->set(fill_at_, false));
     INSTAR_CHECK(durable_->sync());
-    have_[fill_at_] = false;
   }
   return true;
+}
+
+Result<bool> DeltaStage::is_whole_in_file(std::uint32_t body) const {
+  const artifact::ChunkRef ref = body_chunk(body);
+  Bytes bytes(ref.encoded_bytes);
+  INSTAR_TRY(const std::size_t got, files::read_at(body_file_.get(), bytes, std::uint64_t{body} * limits::kDeltaChunkBytes, file("delta")));
+  return got == bytes.size() && trust::digest(bytes) == ref.hash;
 }
 
 Result<bool> DeltaStage::verify(const Neighbours&, StagingSlice slice) {

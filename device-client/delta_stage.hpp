@@ -35,7 +35,7 @@ class DeltaStage final : public Stage {
   [[nodiscard]] Result<bool> take_back_names(StagingSlice) override { return true; }
   // Room for the body.
   [[nodiscard]] Result<bool> lay_out(const Neighbours& neighbours, StagingSlice slice) override;
-  // After a tree that did not come out right: are the chunks still what came?
+  // Which chunks of the body are in its file.
   [[nodiscard]] Result<bool> fill(const Neighbours& neighbours, StagingSlice slice) override;
   // Makes the tree.
   [[nodiscard]] Result<bool> verify(const Neighbours& neighbours, StagingSlice slice) override;
@@ -52,6 +52,7 @@ class DeltaStage final : public Stage {
   [[nodiscard]] Status take_head();
   [[nodiscard]] Status check_head_numbers() const;
   [[nodiscard]] Result<bool> has_body_file() const;
+  [[nodiscard]] Result<bool> is_whole_in_file(std::uint32_t body) const;
   [[nodiscard]] std::uint64_t body_needed() const;
   [[nodiscard]] Result<DeltaBuild::Entries> new_entries() const;
   // Looks at some of the new entries; true when all have been counted.

@@ -85,42 +85,51 @@ class StagerDeltaDamage : public testing::Test {
     ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
     expect_tree(tree_of(device_, 2, new_release()), new_release().tree);
   }
-  // Encoded bytes of the dedupe pack's chunks in which some of these files' content lies.
-  [[nodiscard]] static std::uint64_t dedupe_bytes_of(const std::set<std::string>& paths) {
+  // Digests of the dedupe pack's encoded chunks in which some of these files' content lies.
+  [[nodiscard]] static std::set<Hash256> dedupe_chunks_of(const std::set<std::string>& paths) {
     const auto& pack = new_release().pack(PackKind::dedupe);
     const auto& chunks = new_release().chunks.at(pack.id);
-    std::vector<std::pair<std::string, std::uint64_t>> stream;
-    for (const auto& file : artifact::stream_files(new_release().tree.entries)) stream.emplace_back(file.path, file.size);
-    std::uint64_t bytes = 0;
+    const auto stream = artifact::stream_files(new_release().tree.entries);
     Bytes head;
     for (std::size_t i = 0; i < pack.head.size(); ++i) {
       const auto decoded = artifact::decode_chunk(pack.head[i], chunks[i]);
       head.insert(head.end(), decoded->begin(), decoded->end());
     }
+    std::set<Hash256> touched;
     std::size_t ordinal = pack.head.size();
     artifact::PackHeadReader reader(
         new_release().artifact.index_bytes, [](const artifact::Entry&) -> Status { return {}; },
         [&](const artifact::BodyChunk& chunk) -> Status {
-          std::uint64_t file_at = 0;
-          bool touched = false;
-          for (const auto& [path, size] : stream) {
-            touched =
-                touched || (paths.contains(path) && file_at < chunk.offset + chunk.ref.decoded_bytes && chunk.offset < file_at + size);
-            file_at += size;
+          std::uint64_t at = 0;
+          for (const auto& file : stream) {
+            if (paths.contains(file.path) && at < chunk.offset + chunk.ref.decoded_bytes && chunk.offset < at + file.size) {
+              touched.insert(trust::digest(chunks[ordinal]));
+            }
+            at += file.size;
           }
-          if (touched) bytes += chunks[ordinal].size();
           ++ordinal;
           return {};
         });
     EXPECT_TRUE(reader.feed(head));
     EXPECT_TRUE(reader.finish());
-    return bytes;
+    return touched;
   }
+  // The delta, the other pack's head, and of its body nothing but what lies in these files.
   void expect_only_chunks_of(const std::set<std::string>& paths) {
     const auto& delta = new_release().pack(PackKind::delta);
     const auto& dedupe = new_release().pack(PackKind::dedupe);
-    const auto body = dedupe_bytes_of(paths);
-    EXPECT_LT(body, dedupe.body_bytes / 2);
+    const auto allowed = dedupe_chunks_of(paths);
+    const auto& chunks = new_release().chunks.at(dedupe.id);
+    EXPECT_LT(allowed.size(), dedupe.body_count);
+    std::uint64_t body = 0;
+    for (std::size_t i = dedupe.head.size(); i < chunks.size(); ++i) {
+      const auto fetched = device_.fetches.find(trust::digest(chunks[i]));
+      if (fetched == device_.fetches.end()) continue;
+      EXPECT_EQ(fetched->second, 1);
+      EXPECT_TRUE(allowed.contains(fetched->first)) << "body chunk " << i - dedupe.head.size();
+      body += chunks[i].size();
+    }
+    EXPECT_GT(body, 0u);
     EXPECT_EQ(device_.bytes_fetched, delta.head_bytes + delta.body_bytes + dedupe.head_bytes + body);
   }
   files::TemporaryFolder folder_;

@@ -264,8 +264,7 @@ Result<bool> ArtifactStage::fill(const Neighbours& neighbours, StagingSlice slic
     if (found) {
       // A process that was killed had put it there: it is, but may not have reached the disk.
       have_[body] = true;
-      pending_.push_back({head_count() + body, false});
-      pending_bytes_ += found->size();
+      note_found(body, found->size());
     } else if ((found = find_locally(neighbours, body))) {
       INSTAR_CHECK(store(head_count() + body, *found, false));
     }

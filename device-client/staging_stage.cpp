@@ -87,6 +87,11 @@ Status Stage::store(std::uint32_t ordinal, ByteView decoded, bool fetched) {
   return {};
 }
 
+void Stage::note_found(std::uint32_t body, std::uint64_t bytes) {
+  pending_.push_back({head_count() + body, false});
+  pending_bytes_ += bytes;
+}
+
 Result<std::vector<std::uint32_t>> Stage::mark_durable() {
   std::vector<std::uint32_t> fetched;
   bool any_body = false;

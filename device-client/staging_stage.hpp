@@ -154,6 +154,9 @@ class Stage {
     std::uint32_t ordinal = 0;
     bool fetched = false;
   };
+  // A body chunk is in its place, but may not have reached the disk.
+  void note_found(std::uint32_t body, std::uint64_t bytes);
+
   std::vector<Pending> pending_;
   std::uint64_t pending_bytes_ = 0;
 

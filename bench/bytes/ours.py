@@ -41,13 +41,17 @@ class Instar(Method):
         wire = {"pack": delta["wire_bytes"], "framing": delta["framing_bytes"], "manifest": stated["manifest_bytes"]}
         if not decoder:
             return figures(wire, None, producer, "delta_apply is not built: nothing was decoded, so the device is not measured")
+        held = self._held(bench, instar)
         pack = next((bench.work / "out").glob("delta-*.pack"))
-        # The base as a device holds it: its tree, and its index.
-        held = bench.work / "held"
-        held.mkdir()
-        bench.run("cp", "-al", bench.pair.old, held / "tree")
-        bench.run(instar, "pack", held / "tree", "-o", "base", "--kinds", "full", "--level", "1")
-        shutil.copy(bench.work / "base" / "index", held / "index")
         device = bench.run(decoder, held, pack, "dest")
         bench.expect_tree(bench.work / "dest")
         return figures(wire, device, producer)
+
+    def _held(self, bench: Bench, instar: Path) -> Path:
+        """The old release as a device holds it: its tree and its index."""
+        held = bench.work / "held"
+        held.mkdir()
+        bench.run(instar, "pack", bench.pair.old, "-o", "base", "--kinds", "full", "--level", "1")
+        (bench.work / "base/index").rename(held / "index")
+        bench.copy_of_old().rename(held / "tree")
+        return held

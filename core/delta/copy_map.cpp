@@ -19,7 +19,18 @@ void CopyMap::add(const Operation& operation) {
   now_bytes_ += operation.copy_bytes + operation.extra_bytes;
 }
 
+void CopyMap::resize(std::size_t count) {
+  // Not twice what there is, nor the last file's memory besides.
+  if (copies_.capacity() < count) {
+    copies_ = {};
+    by_old_ = {};
+    copies_.reserve(count);
+  }
+  copies_.resize(count);
+}
+
 void CopyMap::seal() {
+  by_old_.reserve(static_cast<std::size_t>(std::ranges::count_if(copies_, [](const Copy& copy) { return copy.bytes > 0; })));
   for (std::uint32_t i = 0; i < copies_.size(); ++i) {
     if (copies_[i].bytes > 0) by_old_.push_back(i);
   }

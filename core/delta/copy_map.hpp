@@ -15,7 +15,7 @@ class CopyMap {
   void clear() noexcept;
   void add(const Operation& operation);
   // Piece by piece, as the control stream has them: all operations empty, then each set.
-  void resize(std::size_t count) { copies_.resize(count); }
+  void resize(std::size_t count);
   void set_copy_bytes(std::size_t i, std::uint32_t bytes) noexcept { copies_[i].bytes = bytes; }
   void set_now_start(std::size_t i, std::uint32_t start) noexcept { copies_[i].now_start = start; }
   void set_old_start(std::size_t i, std::uint32_t start) noexcept { copies_[i].old_start = start; }

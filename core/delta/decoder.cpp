@@ -182,6 +182,7 @@ class Decoder::Impl {
   Status emit(ByteView bytes) {
     if (bytes.empty()) return {};
     if (references_ && produced_ < ElfImage::kLayoutBytes) {
+      first_.reserve(ElfImage::kLayoutBytes);
       first_.insert(first_.end(), bytes.begin(), bytes.end());
       if (first_.size() >= ElfImage::kLayoutBytes) {
         references_->set_layout(ElfImage::read_layout(first_, map_.now_bytes()));

@@ -16,6 +16,7 @@
 
 #include "core/delta/copy_map.hpp"
 #include "core/delta/elf_image.hpp"
+#include "core/delta/instructions.hpp"
 
 namespace instar::delta {
 
@@ -63,8 +64,8 @@ class References {
   [[nodiscard]] std::size_t step(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);
   [[nodiscard]] std::size_t step_x86(Exchange& exchange, std::size_t at, std::size_t left);
   [[nodiscard]] std::size_t step_arm(Exchange& exchange, std::size_t at, std::size_t left);
-  [[nodiscard]] std::size_t step_adrp(Exchange& exchange, std::size_t at, std::size_t left, std::uint32_t word);
-  [[nodiscard]] std::size_t step_branch(Exchange& exchange, std::size_t at, std::uint32_t word, unsigned low_bit, unsigned bits);
+  [[nodiscard]] std::size_t step_page(Exchange& exchange, std::size_t at, std::size_t left, std::uint32_t word);
+  [[nodiscard]] std::size_t step_branch(Exchange& exchange, std::size_t at, std::uint32_t word, ArmBranch branch);
   [[nodiscard]] std::size_t step_low_bits(Exchange& exchange, std::size_t at, std::uint32_t word, unsigned scale);
   [[nodiscard]] std::size_t step_words(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);
   [[nodiscard]] std::size_t step_symbols(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);

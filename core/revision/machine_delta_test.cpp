@@ -127,9 +127,10 @@ TEST_F(DeltaTest, AMeteredLinkWithoutDamageNeedsNoLeave) {
   EXPECT_EQ(rig.bytes_sent, kHeadBytes + kBodyBytes);
 }
 
-TEST_F(DeltaTest, WithoutAnotherPackTheAttemptFailsBeforeTheBody) {
-  auto& packs = two.artifacts.front().packs;
-  packs.erase(packs.begin(), packs.begin() + 2);
+TEST_F(DeltaTest, WithoutAnotherPackThatFitsTheAttemptFailsBeforeTheBody) {
+  for (auto& pack : two.artifacts.front().packs) {
+    if (pack.kind != artifact::PackKind::delta) pack.memory_bytes = 40 * 1024 * 1024;
+  }
   rig.short_packs[delta] = damage(1);
   rig.publish(two);
   rig.run(10'000);

@@ -104,12 +104,17 @@ def test_killed_while_a_delta_is_fetched_and_made(site):
     rollout = publish(site, "2.0", two, "1.0")
     dice = random.Random()
     kills = 0
-    while device.release != "2.0":
-        time.sleep(dice.uniform(0.1, 0.9))
+    # While it fetches, each time when something more has come; then a few times wherever it is: it may be making files, or trying them.
+    for number in range(10):
+        sent = site.broker.bytes_sent(device.id)
+        if number < 6:
+            wait_for("something more comes", lambda: site.broker.bytes_sent(device.id) > sent or device.release == "2.0", 60, 0.02)
+        time.sleep(dice.uniform(0, 0.5))
+        if device.release == "2.0":
+            break
         device.kill()
         kills += 1
         device.start()
-        assert kills < 60
     site.wait_for_counts(rollout, {"committed": 1})
     assert kills >= 3
     check_tree(device, two)
@@ -129,7 +134,7 @@ def test_a_damaged_base_file_is_made_good_from_another_pack_and_reported(site):
     assert "what is missing comes from the" in row["reason"]
     sent = sum(transfer.bytes for transfer in site.broker.transfers()[before:])
     # The delta, the other pack's head, and the chunks that file lies in: nothing of the 3 MB that did not change.
-    assert 150_000 < sent < 1_000_000
+    assert 20_000 < sent < 1_000_000
     assert row["bytes_fetched"] == sent
 
 

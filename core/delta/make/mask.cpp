@@ -1,9 +1,9 @@
 #include "core/delta/make/mask.hpp"
 
 #include <algorithm>
-#include <functional>
 
 #include "core/delta/elf_image.hpp"
+#include "core/delta/instructions.hpp"
 #include "core/delta/little_endian.hpp"
 
 namespace instar::delta {
@@ -61,24 +61,18 @@ class Masker {
 
   void mask_x86(const Section& section) {
     const std::uint32_t end = section.offset + section.bytes;
-    for (std::uint32_t at = section.offset; at + 6 <= end;) {
-      std::uint32_t prefix = 0;
-      bool code_only = true;
-      if (file_[at] == 0xe8 || file_[at] == 0xe9) {
-        prefix = 1;
-      } else if (file_[at] == 0x0f && (file_[at + 1] & 0xf0) == 0x80) {
-        prefix = 2;
-      } else if ((file_[at] & 0xc7) == 0x05 && at > section.offset) {
-        prefix = 1;
-        code_only = false;
-      }
-      const std::uint32_t operand = at + prefix;
-      const std::uint32_t target = section.address + (operand - section.offset) + 4 + old32(operand);
-      if (prefix == 0 || (code_only ? !leads_into_code(target) : image_.segment_at(target) == nullptr)) {
+    std::optional<std::uint8_t> before;
+    for (std::uint32_t at = section.offset; at < end;) {
+      const auto reference = find_x86_reference(file_.data() + at, end - at, before);
+      const std::uint32_t operand = at + static_cast<std::uint32_t>(reference ? reference->operand_at : 0);
+      const std::uint32_t target = reference ? section.address + (operand - section.offset) + 4 + old32(operand) : 0;
+      if (!reference || (reference->into_code ? !leads_into_code(target) : image_.segment_at(target) == nullptr)) {
+        before = file_[at];
         ++at;
         continue;
       }
       put32(operand, name_of(target));
+      before.reset();
       at = operand + 4;
     }
   }
@@ -87,14 +81,13 @@ class Masker {
     const std::uint32_t end = section.offset + section.bytes;
     for (std::uint32_t at = (section.offset + 3) & ~3U; at + 4 <= end; at += 4) {
       const std::uint32_t word = old32(at);
-      const std::uint32_t address = section.address + (at - section.offset);
-      if ((word & 0x7c000000) == 0x14000000) {
-        const std::uint32_t distance = ((word & 0x03ffffff) ^ 0x02000000) - 0x02000000;
-        put32(at, (word & 0xfc000000) | (name_of(address + (distance << 2)) & 0x03ffffff));
-      } else if ((word & 0x9f000000) == 0x90000000) {
-        put32(at, word & ~0x60ffffe0U);
-      } else if ((word & 0xff000010) == 0x54000000 || (word & 0x7e000000) == 0x34000000) {
-        put32(at, word & ~0x00ffffe0U);
+      if (const auto branch = find_arm_branch(word)) {
+        const std::uint32_t target = section.address + (at - section.offset) + branch->distance(word);
+        // Jumps inside a function are short and change with whatever lies between: of no use to tell functions apart.
+        const std::uint32_t name = branch->bits == 26 ? name_of(target) : 0;
+        put32(at, (word & ~branch->mask()) | (name & branch->mask()));
+      } else if (is_arm_page(word)) {
+        put32(at, word & ~kArmPageMask);
       }
     }
   }

@@ -60,16 +60,17 @@ TEST_F(Program, HelpAndVersionEndWithZero) {
   EXPECT_THAT(run("help config").out, HasSubstr("INSTAR_BROKER"));
   EXPECT_THAT(run("help release-file").out, HasSubstr("containers"));
   EXPECT_THAT(run("help pack").out, HasSubstr("TREE"));
-  for (const auto* command :
-       {"keygen", "pack", "publish", "rollout", "rollout watch", "devices", "devices list", "inspect", "root", "root new-version"}) {
+  for (const auto* command : {"keygen", "pack", "unpack", "publish", "rollout", "rollout watch", "devices", "devices list", "inspect",
+                              "root", "root new-version"}) {
     EXPECT_EQ(run(std::string(command) + " --help").exit, 0) << command;
   }
 }
 
 TEST_F(Program, UsageErrorsEndWithTwo) {
-  for (const auto* arguments : {"", "nonsense", "rollout", "rollout nonsense", "keygen", "keygen a b", "pack @/tree",
-                                "pack @/tree -o @/out --level 99", "publish --group g", "inspect", "rollout show", "devices list --unknown",
-                                "help nonsense", "publish --root r --key k --wait-timeout 1s"}) {
+  for (const auto* arguments :
+       {"", "nonsense", "rollout", "rollout nonsense", "keygen", "keygen a b", "pack @/tree", "pack @/tree -o @/out --level 99",
+        "publish --group g", "inspect", "rollout show", "devices list --unknown", "help nonsense",
+        "publish --root r --key k --wait-timeout 1s", "unpack", "unpack @/tree", "pack @/tree --base"}) {
     const auto ended = run(arguments);
     EXPECT_EQ(ended.exit, 2) << arguments << ": " << ended.err;
     EXPECT_EQ(ended.out, "") << arguments;
@@ -93,8 +94,9 @@ TEST_F(Program, BadInputEndsWithFive) {
   ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
   for (const auto* arguments :
        {"inspect @/none", "inspect @/tree/etc/x", "inspect @/tree", "pack @/none -o @/new", "pack @/tree -o @/out --kinds delta",
-        "pack @/tree -o @/out --kinds dedupe", "keygen @/keys", "root show @/keys/gate.key", "devices list --broker http://x",
-        "publish --root @/keys/root.instar --key @/keys/release.key",
+        "pack @/tree -o @/out --kinds dedupe", "pack @/tree --base @/none", "pack @/tree -o @/out --base @/out", "unpack @/none @/new",
+        "unpack @/out @/tree", "unpack --base @/tree @/out @/new", "keygen @/keys", "root show @/keys/gate.key",
+        "devices list --broker http://x", "publish --root @/keys/root.instar --key @/keys/release.key",
         "publish @/none.json --root @/keys/root.instar --key @/keys/release.key",
         "publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key @/keys/gate.key",
         "publish -g g --product p --release 1 --artifact @/none --sequence 1 --dry-run --root @/keys/root.instar --key "
@@ -136,6 +138,54 @@ TEST_F(Program, JsonIsOneDocumentAndTextGoesToStderr) {
   EXPECT_TRUE(get_flag(good.json(), "verified"));
   EXPECT_EQ(get_text(good.json(), "rollout"), get_text(dry.json(), "rollout"));
   EXPECT_EQ(run("pack @/tree -o @/out --level 1").err, "");
+}
+
+TEST_F(Program, ADeltaIsMeasuredMadeUnpackedAndPublished) {
+  make_tree();
+  ASSERT_TRUE(files::make_folders(folder_ / "new/etc"));
+  std::string text;
+  for (int i = 0; i < 4'000; ++i) text += std::to_string(i * 7919) + "\n";
+  ASSERT_TRUE(files::write_file_atomic(folder_ / "tree/etc/x", as_bytes(text)));
+  ASSERT_TRUE(files::write_file_atomic(folder_ / "new/etc/x", as_bytes(text + "a line more\n")));
+
+  const auto measured = run("pack --base @/tree @/new --level 1 --json");
+  ASSERT_EQ(measured.exit, 0) << measured.err;
+  const auto json = measured.json();
+  ASSERT_EQ(json["packs"].size(), 3U) << measured.out;
+  EXPECT_EQ(get_text(json["packs"][2], "kind"), "delta");
+  EXPECT_EQ(json["packs"][2]["from_base_bytes"], json["packs"][2]["wire_bytes"]);
+  EXPECT_GT(get_number(json["packs"][0], "from_base_bytes"), get_number(json["packs"][2], "wire_bytes"));
+  EXPECT_TRUE(json["folder"].is_null());
+  EXPECT_GT(get_number(json, "manifest_bytes"), 400U);
+  EXPECT_TRUE(json["dropped"].empty());
+
+  ASSERT_EQ(run("pack @/tree -o @/old.out --level 1").exit, 0);
+  const auto made = run("pack @/new -o @/new.out --level 1 --base @/old.out --base @/new --json");
+  ASSERT_EQ(made.exit, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("it is the same artifact"));
+  EXPECT_EQ(made.json()["dropped"].size(), 1U);
+  EXPECT_EQ(made.json()["packs"][2]["id"], json["packs"][2]["id"]) << "an artifact folder is as good a base as its tree";
+
+  const auto unpacked = run("unpack --base @/tree @/new.out @/back --json");
+  ASSERT_EQ(unpacked.exit, 0) << unpacked.err;
+  EXPECT_EQ(get_text(unpacked.json(), "kind"), "delta");
+  EXPECT_EQ(get_text(unpacked.json(), "artifact"), get_text(json, "artifact"));
+  EXPECT_EQ(files::read_file(folder_ / "back/etc/x", 1 << 20), files::read_file(folder_ / "new/etc/x", 1 << 20));
+  EXPECT_EQ(run("inspect @/new.out --contents").exit, 0);
+  EXPECT_THAT(run("inspect @/new.out --contents").out, HasSubstr("deltas were not decoded"));
+  EXPECT_THAT(run("inspect @/new.out --contents --base @/old.out").out, testing::Not(HasSubstr("deltas were not decoded")));
+
+  ASSERT_EQ(run("keygen @/keys").exit, 0);
+  ASSERT_EQ(run("pack @/new -o @/out --level 1").exit, 0);
+  const std::string publish =
+      "publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key @/keys/release.key "
+      "--json ";
+  const auto dry = run(publish + "--base @/tree");
+  ASSERT_EQ(dry.exit, 0) << dry.err;
+  EXPECT_TRUE(get_flag(dry.json()["deltas"]["bases"][0], "kept")) << dry.out;
+  EXPECT_EQ(dry.json()["manifest"]["artifacts"][0]["packs"].size(), 3U);
+  const auto without = run(publish + "--no-delta");
+  EXPECT_EQ(without.json()["manifest"]["artifacts"][0]["packs"].size(), 2U) << without.out;
 }
 
 TEST_F(Program, InspectNoticesWhatDoesNotHold) {

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "core/base/bytes.hpp"
@@ -28,10 +30,15 @@ inline Bytes noise(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-inline void write_in(const std::string& root, const std::string& path, ByteView content, std::uint32_t mode = 0644) {
+// Not durable: thousands of files are made in a moment.
+inline void write_in(const std::string& root, const std::string& path, ByteView content, mode_t mode = 0644) {
   const std::string whole = root + "/" + path;
-  ASSERT_TRUE(files::make_folders(whole.substr(0, whole.rfind('/'))));
-  ASSERT_TRUE(files::write_file_atomic(whole, content, mode));
+  std::filesystem::create_directories(whole.substr(0, whole.rfind('/')));
+  std::ofstream file(whole, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(content.data()), static_cast<std::streamsize>(content.size()));
+  file.close();
+  ASSERT_TRUE(file.good()) << whole;
+  ASSERT_EQ(::chmod(whole.c_str(), mode), 0);
 }
 
 // What a tree is as an artifact, read from the disk.

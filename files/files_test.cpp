@@ -12,9 +12,24 @@
 namespace instar::files {
 namespace {
 
-bool exists(const std::string& path) {
+TEST(Files, SeesALinkThatLeadsNowhere) {
+  const TemporaryFolder folder;
+  EXPECT_FALSE(exists(folder / "link"));
+  ASSERT_EQ(::symlink("nowhere", (folder / "link").c_str()), 0);
+  EXPECT_TRUE(exists(folder / "link"));
+}
+
+TEST(Files, TakesRoomAndGivesTheFileItsSize) {
+  const TemporaryFolder folder;
+  const auto file = open_file(folder / "a", O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(take_room(file->get(), 100'000, folder / "a"));
   struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
+  ASSERT_EQ(::fstat(file->get(), &status), 0);
+  EXPECT_EQ(status.st_size, 100'000);
+  ASSERT_TRUE(take_room(file->get(), 0, folder / "a"));
+  ASSERT_EQ(::fstat(file->get(), &status), 0);
+  EXPECT_EQ(status.st_size, 0);
 }
 
 TEST(Files, ReadsBackWhatItWrote) {

@@ -65,6 +65,9 @@ DeviceState everything() {
   state.verdict_reason = "exit 3";
   state.pack_kind = 1;
   state.refused = {hash_of(0x11), hash_of(0x22)};
+  state.bytes_spent = 12'345;
+  state.fallback_reason = "etc/motd was changed";
+  state.staging_reported = true;
   return state;
 }
 

@@ -20,7 +20,7 @@ def _program(name: str) -> Path | None:
 class Instar(Method):
     name = "instar"
     what = ("the pack, the framing of its messages, and the whole signed manifest; the device is the decoder alone, one static program, "
-            "without the client around it")
+            "without the client around it; what it takes to make includes the packs `full` and `dedupe`, which come with it")
     commands = ["instar pack --base OLD NEW --json -o OUT", "delta_apply HELD OUT/delta-*.pack DEST"]
 
     def version(self) -> str:

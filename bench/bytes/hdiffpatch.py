@@ -9,11 +9,12 @@ from method import Bench, Figures, Method, NotMeasured, figures, size_of
 # iot and mb were of the same kind and size as those here, not the same to the byte.
 STATED = {"esb": 382_196, "iot": 812_408, "mb": 724_276, "node": 1_743_952}
 # Version 4.12.0 on the very pairs of this benchmark, with the options of HdiffPatch below.
+NOTE = "measured before, not in this run"
 MEASURED = {
-    "esb": Figures(348_560, 7_464, 0.09, 6.9, 51_480, 2.61),
-    "iot": Figures(840_516, 13_072, 0.48, 16.22, 97_348, 4.66),
-    "mb": Figures(750_984, 9_988, 0.76, 26.08, 68_248, 3.33),
-    "node": Figures(1_624_667, 17_512, 0.35, 149.32, 282_964, 16.81),
+    "esb": Figures(348_560, 7_464, 0.09, 6.9, 51_480, 2.61, NOTE),
+    "iot": Figures(840_516, 13_072, 0.48, 16.22, 97_348, 4.66, NOTE),
+    "mb": Figures(750_984, 9_988, 0.76, 26.08, 68_248, 3.33, NOTE),
+    "node": Figures(1_624_667, 17_512, 0.35, 149.32, 282_964, 16.81, NOTE),
 }
 
 

@@ -62,7 +62,7 @@ class Bench:
         at = self._folder / "tars" / f"{tree.parent.name}-{tree.name}.tar"
         if not at.exists():
             at.parent.mkdir(parents=True, exist_ok=True)
-            part = at.with_suffix(".part")
+            part = at.with_suffix(f".{os.getpid()}")
             subprocess.run(["tar", *TAR_OPTIONS, "-cf", str(part), "-C", str(tree), "."], check=True)
             part.rename(at)
         return at

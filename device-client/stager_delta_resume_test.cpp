@@ -117,7 +117,7 @@ TEST_F(StagerDeltaResume, WhatCameBeforeAKillIsNotFetchedAgain) {
   device_.run();
   expect_new_tree();
   const auto& delta = new_release().pack(PackKind::delta);
-  EXPECT_EQ(device_.chunks_fetched, delta.head.size() + delta.body_count);
+  EXPECT_EQ(device_.bytes_fetched, delta.head_bytes + delta.body_bytes);
 }
 
 // No chunk that was told durable is wanted again: Device::check() sees to that at every StagingWants.

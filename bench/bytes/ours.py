@@ -18,16 +18,10 @@ def _program(name: str) -> Path | None:
 
 class Instar(Method):
     name = "instar"
-<<<<<<< HEAD
     what = ("the pack, the framing of its messages, and the whole signed manifest; the device is the code that stages a delta, one static "
-            "program, without the client around it")
+            "program, without the client around it; what it takes to make includes the packs `full` and `dedupe`, which come with it")
     commands = ["instar pack --base OLD NEW --json -o OUT", "delta_apply HELD OUT/delta-*.pack DEST",
                 "delta_apply --streams STREAMS HELD OUT/delta-*.pack; decoder_alone STREAMS HELD/tree"]
-=======
-    what = ("the pack, the framing of its messages, and the whole signed manifest; the device is the decoder alone, one static program, "
-            "without the client around it; what it takes to make includes the packs `full` and `dedupe`, which come with it")
-    commands = ["instar pack --base OLD NEW --json -o OUT", "delta_apply HELD OUT/delta-*.pack DEST"]
->>>>>>> wt-bench
 
     def version(self) -> str:
         programs = [_program(name) for name in ("instar", "delta_apply", "decoder_alone")]

@@ -102,6 +102,14 @@ Result<DeltaOutcome> add_delta(ArtifactFolder& folder, const ReadableTree& fresh
   if (auto known = known_delta(folder, base.id, base.name); known && (known->kept || !policy.keep_costly)) return std::move(*known);
   DeltaOutcome outcome{.name = base.name, .weight = {}, .why_dropped = {}};
   INSTAR_TRY(outcome.weight, weigh_others(folder, fresh, base, work));
+  if (const PackFile* there = delta_of(folder, base.id)) {
+    // Made, but never weighed.
+    outcome.weight.delta_bytes = there->wire_bytes();
+    outcome.why_dropped = why_not(folder, outcome.weight);
+    outcome.kept = outcome.was_there = true;
+    INSTAR_CHECK(remember(folder, outcome.weight, std::nullopt));
+    return outcome;
+  }
   if (folder.packs.size() >= limits::kPacksMax) {
     outcome.why_dropped = "the artifact has " + std::to_string(folder.packs.size()) + " packs, as many as a manifest takes";
     return outcome;

@@ -68,6 +68,14 @@ TEST_F(ArtifactDeltas, TheSameDeltaIsNotMadeTwice) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_TRUE(again->was_there);
   EXPECT_EQ(again->weight, folder.weights.front());
+  // Somebody took the figures out of artifact.json: the pack is there all the same.
+  auto unweighed = *open_artifact(folder_ / "out");
+  unweighed.weights.clear();
+  const auto weighed = add_delta(unweighed, fresh, base, {});
+  ASSERT_TRUE(weighed) << weighed.error().message;
+  EXPECT_TRUE(weighed->was_there);
+  EXPECT_EQ(unweighed.weights, folder.weights);
+  EXPECT_EQ(unweighed.packs.size(), 3U);
   // Somebody took the pack away: it is made again.
   ASSERT_EQ(::unlink(opened.packs.back().path().c_str()), 0);
   opened.packs.pop_back();

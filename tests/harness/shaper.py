@@ -172,16 +172,22 @@ class _Pump:
                 wait = due - time.monotonic()
                 if wait > 0 and connection.dead.wait(wait):
                     return
-                self.sink.sendall(data)
+                allowed = self._allowed(len(data))
+                self.sink.sendall(data[:allowed])
                 with self.condition:
                     self.queue.popleft()
                     self.queued -= len(data)
                     self.condition.notify_all()
-                self._count(len(data))
+                self._count(allowed)
         except OSError:
             pass
         # One side has ended: so does the other. What MQTT has to say after a DISCONNECT is nothing.
         connection.reset()
+
+    def _allowed(self, count: int) -> int:
+        """How many of `count` bytes go before the next cut: a cut falls at its byte, whatever one read happened to hold."""
+        limit = self.connection.shaper.cut_every_bytes if self.down else None
+        return count if limit is None else min(count, max(0, limit - self.connection.down_since_cut))
 
     def _count(self, count: int) -> None:
         shaper, connection = self.connection.shaper, self.connection

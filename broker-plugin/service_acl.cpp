@@ -22,6 +22,7 @@ bool ServiceImpl::may_write(const Sender& sender, std::string_view topic) const 
     case wire::TopicKind::device_presence: return is(parsed->device);
     case wire::TopicKind::operator_put: return is(parsed->client) && is_operator(sender);
     case wire::TopicKind::root:
+    case wire::TopicKind::device_assignment:
     case wire::TopicKind::group_manifest: return is_operator(sender);
     // Commands carry no signature: without a known user there are none.
     case wire::TopicKind::control: return sender.identity_known && is_operator(sender);
@@ -41,7 +42,8 @@ bool ServiceImpl::may_read(const Sender& sender, std::string_view topic) const {
   const auto is = [&](const DeviceId& id) { return !sender.identity_known || sender.client_id == id.str(); };
   switch (parsed->kind) {
     case wire::TopicKind::device_chunk:
-    case wire::TopicKind::device_ack: return is(parsed->device);
+    case wire::TopicKind::device_ack:
+    case wire::TopicKind::device_assignment: return is(parsed->device);
     case wire::TopicKind::operator_stored: return is(parsed->client);
     case wire::TopicKind::control_response: return sender.identity_known && is_operator(sender);
     default: return true;

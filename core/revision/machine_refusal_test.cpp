@@ -4,6 +4,7 @@
 
 #include "core/base/limits.hpp"
 #include "core/revision/machine_rig.hpp"
+#include "core/wire/placement.hpp"
 
 namespace instar::revision {
 namespace {
@@ -315,7 +316,7 @@ TEST_F(RefusalTest, AGateBySomeoneElseOpensNothing) {
 
 TEST_F(RefusalTest, AGateAdmitsByPlacement) {
   const auto two = rig.release(2);
-  const auto place = wire::placement_bp(two.policy.salt, rig.facts.device);
+  const auto place = wire::share_of_point(wire::placement_point(two.policy.salt, rig.facts.device));
   auto gate = rig.gate_for(two);
   gate.admitted_bp = place;
   rig.store_packs(two);

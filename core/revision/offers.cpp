@@ -5,6 +5,7 @@
 #include "core/revision/engine.hpp"
 #include "core/revision/requirements.hpp"
 #include "core/trust/digest.hpp"
+#include "core/wire/placement.hpp"
 
 namespace instar::revision {
 namespace {
@@ -172,7 +173,7 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
 bool Engine::is_admitted(const wire::Manifest& manifest, const Hash256& hash) const noexcept {
   const auto gate = gates_.find(hash);
   if (gate == gates_.end() || gate->second.sequence != manifest.sequence || gate->second.state != wire::GateState::open) return false;
-  return wire::placement_bp(manifest.policy.salt, facts_.device) < gate->second.admitted_bp;
+  return wire::admits(manifest.policy, gate->second, facts_.device);
 }
 
 // The highest sequence that a gate lets this device take and that it has not dealt with.

@@ -64,6 +64,11 @@ class TrustStore {
   // Verifies and returns the payload with its hash. `group`: the topic that it was heard on.
   [[nodiscard]] Result<Envelope> open_manifest(ByteView envelope, const GroupPath& group) const;
   [[nodiscard]] Result<Envelope> open_gate(ByteView envelope) const;
+  // The groups of a device, signed by the role `release`. Whether the signers' keys reach each of those groups is asked in a second
+  // step: allows_assignment().
+  [[nodiscard]] Result<Envelope> open_assignment(ByteView envelope) const;
+  // Every signature of it is by a release key whose filter reaches `group`, and there are enough of them.
+  [[nodiscard]] Status allows_assignment(const Envelope& envelope, const GroupPath& group) const;
 
  private:
   RootDocument root_;

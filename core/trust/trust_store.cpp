@@ -83,6 +83,16 @@ Result<Envelope> TrustStore::open_manifest(ByteView envelope, const GroupPath& g
   return parsed;
 }
 
+Result<Envelope> TrustStore::open_assignment(ByteView envelope) const {
+  INSTAR_TRY(auto parsed, parse_envelope(envelope));
+  INSTAR_CHECK(verify_threshold(parsed, Kind::assignment, root_.authorized(RoleName::release), threshold_of(root_, RoleName::release)));
+  return parsed;
+}
+
+Status TrustStore::allows_assignment(const Envelope& envelope, const GroupPath& group) const {
+  return verify_threshold(envelope, Kind::assignment, root_.authorized(RoleName::release, &group), threshold_of(root_, RoleName::release));
+}
+
 Result<Envelope> TrustStore::open_gate(ByteView envelope) const {
   INSTAR_TRY(auto parsed, parse_envelope(envelope));
   INSTAR_CHECK(verify_threshold(parsed, Kind::gate, root_.authorized(RoleName::gate), threshold_of(root_, RoleName::gate)));

@@ -8,7 +8,8 @@ namespace instar::wire {
 Bytes encode(const Ack& ack) {
   FlatBuilder builder(128);
   const auto reason = write_clean(builder, ack.reason, limits::kTextBytesMax);
-  builder.Finish(fb::CreateAck(builder, ack.sequence, static_cast<std::uint16_t>(ack.code), reason), fb::AckIdentifier());
+  builder.Finish(fb::CreateAck(builder, ack.sequence, static_cast<std::uint16_t>(ack.code), reason, ack.start_rollout, ack.start_attempt),
+                 fb::AckIdentifier());
   return flat::take(builder);
 }
 
@@ -18,6 +19,8 @@ Result<Ack> decode_ack(ByteView bytes) {
   ack.sequence = from->sequence();
   ack.code = static_cast<Code>(from->code());
   INSTAR_TRY(ack.reason, read_in("ack", read_text(from->reason(), "reason", limits::kTextBytesMax)));
+  ack.start_rollout = from->start_rollout();
+  ack.start_attempt = from->start_attempt();
   return ack;
 }
 

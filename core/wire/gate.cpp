@@ -1,7 +1,7 @@
 #include "core/base/limits.hpp"
-#include "core/trust/digest.hpp"
 #include "core/wire/fields.hpp"
 #include "core/wire/messages.hpp"
+#include "core/wire/placement.hpp"
 #include "schemas/gate_generated.h"
 
 namespace instar::wire {
@@ -16,7 +16,7 @@ Result<Gate> read_gate(const fb::Gate& from) {
   INSTAR_TRY(gate.product, read_name(from.product(), "product"));
   INSTAR_TRY(gate.manifest, read_nonzero_hash(from.manifest(), "manifest"));
   gate.sequence = from.sequence();
-  INSTAR_TRY(gate.state, read_enum(from.state(), GateState::aborted, "state"));
+  INSTAR_TRY(gate.state, read_enum(from.state(), GateState::reverted, "state"));
   INSTAR_CHECK(check_range(from.admitted_bp(), 0, 10'000, "admitted_bp"));
   gate.admitted_bp = from.admitted_bp();
   INSTAR_CHECK(check_range(from.wave(), 0, limits::kWavesMax - 1, "wave"));
@@ -29,6 +29,8 @@ Result<Gate> read_gate(const fb::Gate& from) {
   }
   gate.issue = from.issue();
   gate.retry_epoch = from.retry_epoch();
+  INSTAR_CHECK(check_range(from.admitted_point(), 0, kPointsEnd, "admitted_point"));
+  gate.admitted_point = from.admitted_point();
   return gate;
 }
 
@@ -42,8 +44,9 @@ Bytes encode(const Gate& gate) {
   for (const WallMs time : gate.wave_opened) opened.push_back(flat_time(time));
   const auto wave_opened = opened.empty() ? 0 : builder.CreateVector(opened);
   const auto manifest = flat_hash(gate.manifest);
-  const auto table = fb::CreateGate(builder, 1, group, product, &manifest, gate.sequence, static_cast<fb::GateState>(gate.state),
-                                    gate.admitted_bp, gate.wave, flat_time(gate.fresh), wave_opened, gate.issue, gate.retry_epoch);
+  const auto table =
+      fb::CreateGate(builder, 1, group, product, &manifest, gate.sequence, static_cast<fb::GateState>(gate.state), gate.admitted_bp,
+                     gate.wave, flat_time(gate.fresh), wave_opened, gate.issue, gate.retry_epoch, gate.admitted_point);
   builder.Finish(table, fb::GateIdentifier());
   return flat::take(builder);
 }
@@ -51,13 +54,6 @@ Bytes encode(const Gate& gate) {
 Result<Gate> decode_gate(ByteView payload) {
   INSTAR_TRY(const auto from, flat::open<fb::Gate>(payload, "gate", fb::GateIdentifier()));
   return read_in("gate", read_gate(*from));
-}
-
-std::uint16_t placement_bp(ByteView salt, const DeviceId& device) noexcept {
-  trust::Hasher hasher;
-  hasher.update(salt);
-  hasher.update(as_bytes(device.str()));
-  return static_cast<std::uint16_t>(hasher.finish().prefix64() % 10'000);
 }
 
 }  // namespace instar::wire

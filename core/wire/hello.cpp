@@ -40,6 +40,7 @@ Result<Hello> read_hello(const fb::Hello& from) {
   hello.root_version = from.root_version();
   const auto read_one = [](const flatbuffers::String* text) { return read_text(text, "text", limits::kTextBytesMax); };
   INSTAR_TRY(hello.degraded, read_each<std::string>(from.degraded(), "degraded", 0, limits::kDegradedMax, read_one));
+  hello.asks_start = from.asks_start();
   return hello;
 }
 
@@ -66,7 +67,7 @@ Bytes encode(const Hello& hello) {
   const auto table = fb::CreateHello(builder, 1, device, key, product, groups, architecture, kernel, client_version, hello.memory_bytes,
                                      hello.free_bytes, hello.metered, running, previous, hello.rollout.is_zero() ? nullptr : &rollout,
                                      static_cast<fb::Step>(hello.step), hello.attempt, hello.last_sequence, hello.acked_sequence,
-                                     hello.boot, hello.connect, pack_formats, hello.root_version, degraded);
+                                     hello.boot, hello.connect, pack_formats, hello.root_version, degraded, hello.asks_start);
   builder.Finish(table, fb::HelloIdentifier());
   return flat::take(builder);
 }

@@ -90,6 +90,7 @@ struct Wave {
   std::uint16_t success_bp = 10'000;
   std::uint32_t soak_s = 0;
   bool approval = false;
+  std::uint16_t quorum_bp = 5'000;
 };
 
 struct MaintenanceWindow {
@@ -115,6 +116,9 @@ struct Policy {
   bool metered_fallback = false;
   bool consent = false;
   bool revert_allowed = false;
+  std::uint32_t silent_s = 3'600;
+  bool download_any_time = false;
+  bool unmetered_only = false;
   Bytes salt;
 };
 

@@ -201,6 +201,8 @@ Result<Wave> read_wave(const fb::Wave* from) {
   wave.success_bp = from->success_bp();
   wave.soak_s = from->soak_s();
   wave.approval = from->approval();
+  INSTAR_CHECK(check_range(from->quorum_bp(), 0, kBasisPointsMax, "quorum_bp"));
+  wave.quorum_bp = from->quorum_bp();
   if (wave.share_bp == 0 && wave.device_count == 0 && wave.devices.empty()) {
     return fail(Code::malformed, "admits no device: give share_bp, device_count or devices");
   }
@@ -241,6 +243,9 @@ Result<Policy> read_policy(const fb::Policy* from) {
   policy.metered_fallback = from->metered_fallback();
   policy.consent = from->consent();
   policy.revert_allowed = from->revert_allowed();
+  policy.silent_s = from->silent_s();
+  policy.download_any_time = from->download_any_time();
+  policy.unmetered_only = from->unmetered_only();
   INSTAR_CHECK(check_range(count_of(from->salt()), 0, limits::kSaltBytesMax, "salt (bytes)"));
   if (from->salt() != nullptr) policy.salt.assign(from->salt()->begin(), from->salt()->end());
   return policy;

@@ -84,7 +84,7 @@ flatbuffers::Offset<fb::Requirements> write_requirements(FlatBuilder& builder, c
 
 flatbuffers::Offset<fb::Wave> write_wave(FlatBuilder& builder, const Wave& wave) {
   const auto devices = write_optional_strings(builder, wave.devices);
-  return fb::CreateWave(builder, wave.share_bp, wave.device_count, devices, wave.success_bp, wave.soak_s, wave.approval);
+  return fb::CreateWave(builder, wave.share_bp, wave.device_count, devices, wave.success_bp, wave.soak_s, wave.approval, wave.quorum_bp);
 }
 
 flatbuffers::Offset<fb::MaintenanceWindow> write_window(FlatBuilder& builder, const MaintenanceWindow& window) {
@@ -99,7 +99,8 @@ flatbuffers::Offset<fb::Policy> write_policy(FlatBuilder& builder, const Policy&
   const auto salt = policy.salt.empty() ? 0 : builder.CreateVector(policy.salt);
   return fb::CreatePolicy(builder, waves, budget, policy.in_flight_max, policy.starts_per_minute_max, policy.attempts_max, policy.backoff_s,
                           flat_time(policy.deadline), windows, policy.device_bytes_max, policy.rollout_bytes_max,
-                          policy.rate_bytes_per_s_max, policy.metered_fallback, policy.consent, salt, policy.revert_allowed);
+                          policy.rate_bytes_per_s_max, policy.metered_fallback, policy.consent, salt, policy.revert_allowed,
+                          policy.silent_s, policy.download_any_time, policy.unmetered_only);
 }
 
 }  // namespace

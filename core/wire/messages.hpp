@@ -48,7 +48,7 @@ struct RevisionInfo {
   friend bool operator==(const RevisionInfo&, const RevisionInfo&) = default;
 };
 
-enum class GateState : std::uint8_t { open = 0, paused = 1, aborted = 2 };
+enum class GateState : std::uint8_t { open = 0, paused = 1, aborted = 2, reverted = 3 };
 
 struct Gate {
   GroupPath group;
@@ -62,6 +62,7 @@ struct Gate {
   std::vector<WallMs> wave_opened;
   std::uint64_t issue = 0;
   std::uint32_t retry_epoch = 0;
+  std::uint64_t admitted_point = 0;  // 0 … 2^32
 };
 
 struct Hello {
@@ -87,6 +88,7 @@ struct Hello {
   std::vector<std::uint8_t> pack_formats;
   std::uint32_t root_version = 0;
   std::vector<std::string> degraded;
+  bool asks_start = false;
 };
 
 struct Report {
@@ -105,6 +107,8 @@ struct Report {
   std::uint32_t switch_ms = 0;
   WallMs device_time;
   std::optional<RevisionInfo> running;
+  bool again = false;       // another attempt follows
+  bool asks_start = false;  // waits for its turn
 };
 
 struct ChunkRange {
@@ -141,6 +145,8 @@ struct Ack {
   std::uint64_t sequence = 0;
   Code code = Code::ok;
   std::string reason;
+  std::uint64_t start_rollout = 0;  // prefix64() of the rollout whose attempt `start_attempt` may begin; 0 = none
+  std::uint32_t start_attempt = 0;
 };
 
 enum class PutKind : std::uint8_t { directory = 0, chunk = 1 };
@@ -169,6 +175,13 @@ struct Stored {
   std::string reason;
 };
 
+// The groups of one device, said from afar.
+struct Assignment {
+  DeviceId device;
+  std::vector<GroupPath> groups;  // none: the device's own configuration counts again
+  WallMs issued;
+};
+
 // Payloads of envelopes: verify first, then decode.
 [[nodiscard]] Bytes encode(const Gate& gate);
 [[nodiscard]] Result<Gate> decode_gate(ByteView payload);
@@ -176,6 +189,8 @@ struct Stored {
 [[nodiscard]] Result<Hello> decode_hello(ByteView payload);
 [[nodiscard]] Bytes encode(const Report& report);
 [[nodiscard]] Result<Report> decode_report(ByteView payload);
+[[nodiscard]] Bytes encode(const Assignment& assignment);
+[[nodiscard]] Result<Assignment> decode_assignment(ByteView payload);
 
 // Bare messages.
 [[nodiscard]] Bytes encode(const Fetch& fetch);
@@ -189,9 +204,5 @@ struct Stored {
 [[nodiscard]] Result<Put> decode_put(ByteView bytes);
 [[nodiscard]] Bytes encode(const Stored& stored);
 [[nodiscard]] Result<Stored> decode_stored(ByteView bytes);
-
-// Where a device stands in a rollout, 0 … 9999: BLAKE2b-256(salt ‖ device id), first 8 bytes little-endian, mod 10000.
-// It may go when this is below the gate's admitted_bp.
-[[nodiscard]] std::uint16_t placement_bp(ByteView salt, const DeviceId& device) noexcept;
 
 }  // namespace instar::wire

@@ -41,8 +41,9 @@ TEST(GateBroken, IsRefused) {
   EXPECT_BROKEN(gate, decode_gate, m.product = "a b", kBad, "gate: product");
   EXPECT_BROKEN(gate, decode_gate, m.product = std::string(65, 'x'), kLarge, "gate: product");
   EXPECT_BROKEN(gate, decode_gate, m.manifest = {}, kBad, "gate: manifest");
-  EXPECT_BROKEN(gate, decode_gate, m.state = static_cast<GateState>(3), kNewer, "gate: state is 3");
+  EXPECT_BROKEN(gate, decode_gate, m.state = static_cast<GateState>(4), kNewer, "gate: state is 4");
   EXPECT_BROKEN(gate, decode_gate, m.admitted_bp = 10'001, kLarge, "gate: admitted_bp");
+  EXPECT_BROKEN(gate, decode_gate, m.admitted_point = (std::uint64_t{1} << 32) + 1, kLarge, "gate: admitted_point");
   EXPECT_BROKEN(gate, decode_gate, m.wave = 32, kLarge, "gate: wave");
   EXPECT_BROKEN(gate, decode_gate, m.wave_opened.resize(33), kLarge, "gate: wave_opened_ms");
 }
@@ -298,23 +299,6 @@ TEST(EveryBit, CanBeFlippedInPayloads) {
   EXPECT_STANDS_FLIPS(hello, decode_hello, encode);
   EXPECT_STANDS_FLIPS(report, decode_report, encode);
   EXPECT_STANDS_FLIPS(manifest, decode_manifest, encode_manifest);
-}
-
-// --- placement -------------------------------------------------------------------------------------
-TEST(Placement, IsFixedForADeviceAndASalt) {
-  // BLAKE2b-256("salt" ‖ "gw-01"), worked out by another implementation.
-  EXPECT_EQ(placement_bp(as_bytes("salt"), examples::device()), 9'387);
-  EXPECT_EQ(placement_bp({}, examples::device()), 671);
-}
-
-TEST(Placement, SpreadsDevicesEvenly) {
-  std::vector<int> tenths(10);
-  for (int i = 0; i < 10'000; ++i) {
-    const auto at = placement_bp(as_bytes("s"), DeviceId::parse("device-" + std::to_string(i)).value());
-    ASSERT_LT(at, 10'000);
-    ++tenths[at / 1'000U];
-  }
-  for (const int count : tenths) EXPECT_NEAR(count, 1'000, 150);
 }
 
 TEST(Steps, HaveNamesAndEnds) {

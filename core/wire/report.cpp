@@ -26,6 +26,8 @@ Result<Report> read_report(const fb::Report& from) {
   report.switch_ms = from.switch_ms();
   INSTAR_TRY(report.device_time, read_time(from.device_ms(), "device_ms"));
   INSTAR_TRY(report.running, read_revision(from.running(), "running"));
+  report.again = from.again();
+  report.asks_start = from.asks_start();
   return report;
 }
 
@@ -55,7 +57,7 @@ Bytes encode(const Report& report) {
   const auto table = fb::CreateReport(builder, 1, device, report.sequence, &rollout, report.attempt, static_cast<fb::Step>(report.step),
                                       static_cast<std::uint16_t>(report.code), reason, report.bytes_planned, report.bytes_fetched,
                                       report.bytes_full, static_cast<std::uint8_t>(report.pack_kind), report.downtime_ms, report.switch_ms,
-                                      flat_time(report.device_time), running);
+                                      flat_time(report.device_time), running, report.again, report.asks_start);
   builder.Finish(table, fb::ReportIdentifier());
   return flat::take(builder);
 }

@@ -20,6 +20,7 @@ enum class TopicKind : std::uint8_t {
   device_ack,
   device_hello,
   device_presence,
+  device_assignment,
   rollout_status,
   operator_put,
   operator_stored,

@@ -51,7 +51,7 @@ TEST(Topics, ParseWhatTheyBuild) {
       EXPECT_EQ(gate->group.str(), path);
     }
     for (const auto kind : {TopicKind::device_fetch, TopicKind::device_chunk, TopicKind::device_report, TopicKind::device_ack,
-                            TopicKind::device_hello, TopicKind::device_presence}) {
+                            TopicKind::device_hello, TopicKind::device_presence, TopicKind::device_assignment}) {
       const auto parsed = topics.parse(topics.device(device("d"), kind));
       ASSERT_TRUE(parsed.has_value());
       EXPECT_EQ(parsed->kind, kind);

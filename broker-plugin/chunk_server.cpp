@@ -16,10 +16,10 @@ constexpr std::size_t kChunkLoadsMax = 32;
 
 }  // namespace
 
-ChunkServer::ChunkServer(storage::Store& store, Send send, OnSent on_sent, ChunkServerOptions options)
+ChunkServer::ChunkServer(storage::Store& store, Send send, Account account, ChunkServerOptions options)
     : store_(store),
       send_(std::move(send)),
-      on_sent_(std::move(on_sent)),
+      account_(std::move(account)),
       options_(options),
       chunks_(options.cache_bytes_max),
       directories_(options.directory_bytes_max),
@@ -184,6 +184,11 @@ ChunkServer::Step ChunkServer::send_piece(const DeviceId& device, Session& sessi
     fail_pack(device, session, wire::ChunkFault::unknown_pack);
     return Step::sent;
   }
+  const auto refusal = account_({device, wanted.pack, session.rollout, wanted.first, wanted.offset, bytes});
+  if (refusal != wire::ChunkFault::none) {
+    fail_pack(device, session, refusal);
+    return Step::sent;
+  }
   wire::ChunkPiece piece;
   piece.session = session.number;
   piece.ordinal = wanted.first;
@@ -194,7 +199,6 @@ ChunkServer::Step ChunkServer::send_piece(const DeviceId& device, Session& sessi
   in_flight_bytes_ += bytes;
   advance(session, ref.encoded_bytes, bytes);
   send_(device, piece);
-  on_sent_({device, wanted.pack, session.rollout, wanted.first, wanted.offset, bytes});
   return Step::sent;
 }
 

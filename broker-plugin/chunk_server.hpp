@@ -33,7 +33,7 @@ struct ChunkServerOptions {
   std::size_t pump_bytes_max = 4 * 1024 * 1024;  // sent in one go before other work has its turn
 };
 
-// What has been handed over, for accounting.
+// What is about to be handed over, for accounting.
 struct SentPiece {
   const DeviceId& device;
   const Hash256& pack;
@@ -46,9 +46,10 @@ struct SentPiece {
 class ChunkServer {
  public:
   using Send = std::function<void(const DeviceId&, const wire::ChunkPiece&)>;
-  using OnSent = std::function<void(const SentPiece&)>;
+  // Asked before each piece: none, it goes; otherwise the fault that the device gets instead.
+  using Account = std::function<wire::ChunkFault(const SentPiece&)>;
 
-  ChunkServer(storage::Store& store, Send send, OnSent on_sent, ChunkServerOptions options = {});
+  ChunkServer(storage::Store& store, Send send, Account account, ChunkServerOptions options = {});
 
   // A fetch message of a device that may speak as itself. A higher session replaces the one before; a lower one is ignored.
   void fetch(const DeviceId& device, const wire::Fetch& fetch, MonotonicMs now);
@@ -117,7 +118,7 @@ class ChunkServer {
 
   storage::Store& store_;
   Send send_;
-  OnSent on_sent_;
+  Account account_;
   ChunkServerOptions options_;
   std::unordered_map<DeviceId, Session> sessions_;
   std::deque<DeviceId> ring_;

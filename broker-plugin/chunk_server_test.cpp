@@ -18,7 +18,12 @@ class ServerRig {
   explicit ServerRig(ChunkServerOptions options = {})
       : server(
             store, [this](const DeviceId& device, const wire::ChunkPiece& piece) { sent[device].push_back(piece); },
-            [this](const SentPiece& piece) { accounted += piece.bytes; }, options) {}
+            [this](const SentPiece& piece) {
+              if (accounted + piece.bytes > budget) return wire::ChunkFault::over_budget;
+              accounted += piece.bytes;
+              return wire::ChunkFault::none;
+            },
+            options) {}
 
   void add(const TestPack& pack, std::optional<std::uint32_t> without = std::nullopt) {
     storage::Batch batch{{storage::Column::packs, storage::directory_key(pack.id), pack.bytes}};
@@ -69,6 +74,7 @@ class ServerRig {
   storage::MemoryStore store;
   std::map<DeviceId, std::vector<wire::ChunkPiece>> sent;
   std::uint64_t accounted = 0;
+  std::uint64_t budget = UINT64_MAX;
   MonotonicMs now = kStart;
   ChunkServer server;
 };

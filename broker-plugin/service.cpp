@@ -10,6 +10,8 @@ namespace {
 // Byte counts of transfers become durable at least so often.
 constexpr std::int64_t kSaveBytesMs = 5'000;
 constexpr std::int64_t kCheckSessionsMs = 10'000;
+// Soaks, silence and turns are looked at so often.
+constexpr std::int64_t kTickMs = 1'000;
 
 ChunkServerOptions chunk_options(const ServiceOptions& options) {
   ChunkServerOptions out;
@@ -19,7 +21,8 @@ ChunkServerOptions chunk_options(const ServiceOptions& options) {
 
 }  // namespace
 
-ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log)
+ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log,
+                         std::unique_ptr<Opener> opener)
     : options_(std::move(options)),
       store_(store),
       broker_(broker),
@@ -30,8 +33,14 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
             broker_.publish(options_.topics.device(device, wire::TopicKind::device_chunk), wire::encode(piece), 0, false);
           },
           [this](const SentPiece& sent) {
-            tracker_.sent(sent.device, sent.rollout, sent.bytes);
+            switch (tracker_.charge(sent.device, sent.rollout, sent.bytes)) {
+              case rollout::Charge::ok: break;
+              case rollout::Charge::device_spent: return wire::ChunkFault::over_budget;
+              case rollout::Charge::rollout_spent:
+              case rollout::Charge::wait: return wire::ChunkFault::busy;
+            }
             if (transfer_log_) transfer_log_(sent.device, sent.pack, sent.ordinal, sent.offset, sent.bytes);
+            return wire::ChunkFault::none;
           },
           chunk_options(options_)),
       upload_(
@@ -41,6 +50,7 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
             broker_.publish(options_.topics.stored(client), wire::encode(stored), 1, false);
           }),
       complaints_([this](int level, const std::string& line) { log(level, line); }),
+      opener_(opener != nullptr ? std::move(opener) : std::make_unique<InlineOpener>()),
       self_(std::make_shared<ServiceImpl*>(this)) {}
 
 // Reasons come from devices: one entry of the log is one line, whatever they hold.
@@ -67,12 +77,13 @@ Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, By
   if (auto status = check_message(sender, parsed, payload); !status.has_value()) return refuse(topic, status.error());
   if (parsed->kind == wire::TopicKind::device_presence) return Verdict::route;
   if (parsed->kind == wire::TopicKind::root) return take_root(payload);
-  if (parsed->kind == wire::TopicKind::group_manifest) return take_manifest(parsed->group, topic, payload, retain);
+  if (parsed->kind == wire::TopicKind::group_manifest) return take_manifest(sender, parsed->group, topic, payload, retain);
+  if (parsed->kind == wire::TopicKind::device_assignment) return take_assignment(parsed->device, topic, payload, retain);
 
   Status status;
   switch (parsed->kind) {
     case wire::TopicKind::device_hello: status = take_hello(sender, parsed->device, payload); break;
-    case wire::TopicKind::device_report: status = take_report(parsed->device, payload); break;
+    case wire::TopicKind::device_report: status = take_report(sender, parsed->device, payload); break;
     case wire::TopicKind::device_fetch: status = take_fetch(parsed->device, payload); break;
     case wire::TopicKind::operator_put: status = take_put(parsed->client, payload); break;
     default: status = fail(Code::refused, "only the broker publishes here"); break;
@@ -103,6 +114,7 @@ Status ServiceImpl::check_message(const Sender& sender, const std::optional<wire
       }
       [[fallthrough]];
     case wire::TopicKind::root:
+    case wire::TopicKind::device_assignment:
     case wire::TopicKind::group_manifest:
       if (!is_operator(sender)) return fail(Code::refused, "user '" + std::string(sender.username) + "' is not among the operators");
       return {};
@@ -119,7 +131,7 @@ void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {
   now_ = now;
   const auto client = DeviceId::parse(client_id);
   if (!client.has_value()) return;
-  online_.erase(*client);
+  tracker_.gone(*client, now);
   chunks_.drop(*client);
   upload_.drop(*client);
 }
@@ -127,6 +139,8 @@ void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {
 void ServiceImpl::on_tick(Now now) {
   now_ = now;
   store_.poll();
+  opener_->poll();
+  send_acks();
   if (store_is_down_) try_recovery();
   upload_.send_answers();
   chunks_.pump();
@@ -136,6 +150,12 @@ void ServiceImpl::on_tick(Now now) {
 void ServiceImpl::do_chores() {
   const auto now = now_.monotonic;
   if (!status_due_.empty()) publish_due_statuses();
+  if (now - ticked_ >= kTickMs || tracker_.is_urgent()) {
+    ticked_ = now;
+    rollout::Effects effects;
+    tracker_.tick(now_, effects);
+    if (!effects.empty()) carry_out(std::move(effects));
+  }
   if (now - bytes_saved_ >= kSaveBytesMs) {
     bytes_saved_ = now;
     rollout::Effects effects;
@@ -154,8 +174,9 @@ void ServiceImpl::do_chores() {
   }
 }
 
-std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log) {
-  return std::make_unique<ServiceImpl>(std::move(options), store, broker, std::move(transfer_log));
+std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log,
+                                      std::unique_ptr<Opener> opener) {
+  return std::make_unique<ServiceImpl>(std::move(options), store, broker, std::move(transfer_log), std::move(opener));
 }
 
 }  // namespace instar::broker

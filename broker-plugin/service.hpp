@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "broker-plugin/opener.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
@@ -46,6 +47,9 @@ struct ServiceOptions {
   std::vector<std::string> operators;  // usernames that may use $CONTROL and publish manifests; empty = left to the ACLs
   std::string transfer_log;            // path for one line per chunk sent; empty = none (written by the plugin's shell)
   std::uint32_t window_bytes_max = 0;  // 0 = limits.hpp
+  // Reports that come over a device's own connection are believed without a look at their signature: who may use a client id is then the
+  // broker's own login's to say. (Over a bridge, signatures always count.)
+  bool trust_connections = false;
 };
 
 class Service {
@@ -69,7 +73,8 @@ class Service {
 using TransferLog =
     std::function<void(const DeviceId& device, const Hash256& pack, std::uint32_t ordinal, std::uint32_t offset, std::uint32_t bytes)>;
 
+// `opener`: checks signatures; nullptr: within the call.
 [[nodiscard]] std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker,
-                                                    TransferLog transfer_log);
+                                                    TransferLog transfer_log, std::unique_ptr<Opener> opener = nullptr);
 
 }  // namespace instar::broker

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "broker-plugin/service_impl.hpp"
+#include "core/base/limits.hpp"
+#include "core/base/text.hpp"
 
 namespace instar::broker {
 
@@ -9,6 +11,11 @@ bool ServiceImpl::is_operator(const Sender& sender) const {
   // No list: the deployment's own ACLs decide. Over a bridge there is no username to look at; signatures decide there.
   if (options_.operators.empty() || !sender.identity_known) return true;
   return std::find(options_.operators.begin(), options_.operators.end(), sender.username) != options_.operators.end();
+}
+
+std::string ServiceImpl::name_of(const Sender& sender) {
+  const auto name = sender.username.empty() ? sender.client_id : sender.username;
+  return clean_text(name, limits::kNameBytesMax);
 }
 
 bool ServiceImpl::may_write(const Sender& sender, std::string_view topic) const {

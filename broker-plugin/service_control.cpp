@@ -17,8 +17,9 @@ std::string sentence(const Error& error) {
 
 Error unknown_command(const std::string& name) {
   return {Code::unsupported, "no command '" + name.substr(0, 64) +
-                                 "'; there are listRollouts, getRollout, pauseRollout, resumeRollout, abortRollout, listDevices, "
-                                 "listArtifacts, getDevice, forgetDevice, getPack, getVersion"};
+                                 "'; there are listRollouts, getRollout, pauseRollout, resumeRollout, abortRollout, approveRollout, "
+                                 "revertRollout, retryRollout, listDevices, listGroups, listArtifacts, getDevice, forgetDevice, getPack, "
+                                 "getVersion"};
 }
 
 }  // namespace
@@ -50,6 +51,7 @@ bool read_flag(const Json& command, const char* field) {
 void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now now) {
   now_ = now;
   const auto reply = std::make_shared<Reply>();
+  reply->who = name_of(sender);
   const auto refuse_all = [&](const Error& error) {
     complaints_.add("a control message of '" + std::string(sender.client_id) + "'", error, now.monotonic);
     reply->responses.push_back({{"command", "Unknown command"}, {"error", sentence(error)}});
@@ -95,10 +97,8 @@ void ServiceImpl::run_command(const Json& command, const std::shared_ptr<Reply>&
     response["error"] = sentence(name.error());
   } else if (store_is_down_) {
     response["error"] = sentence({Code::unavailable, "the store is down: try again later"});
-  } else if (*name == "getPack") {
-    ++reply->open;
-    reply->responses.push_back(std::move(response));
-    return get_pack(command, reply, reply->responses.size() - 1);
+  } else if (answer_later(*name, command, reply, response)) {
+    return;
   } else if (auto data = answer(*name, command, *reply, effects); data.has_value()) {
     if (!data->is_null()) response["data"] = std::move(*data);
   } else {
@@ -107,24 +107,71 @@ void ServiceImpl::run_command(const Json& command, const std::shared_ptr<Reply>&
   reply->responses.push_back(std::move(response));
 }
 
+bool ServiceImpl::answer_later(const std::string& name, const Json& command, const std::shared_ptr<Reply>& reply, Json& response) {
+  const auto at = reply->responses.size();
+  if (name == "getPack") {
+    ++reply->open;
+    reply->responses.push_back(std::move(response));
+    get_pack(command, reply, at);
+    return true;
+  }
+  if (name == "getDevice") {
+    get_device(command, reply, std::move(response));
+    return true;
+  }
+  if (name == "getRollout" && read_flag(command, "history")) {
+    get_rollout_history(command, reply, std::move(response));
+    return true;
+  }
+  return false;
+}
+
 Result<Json> ServiceImpl::answer(const std::string& name, const Json& command, Reply& reply, rollout::Effects& effects) {
   if (name == "listRollouts") return list_rollouts(command, reply);
   if (name == "getRollout") return get_rollout(command, reply);
-  if (name == "pauseRollout") return act_on_rollout(command, rollout::Action::pause, effects);
-  if (name == "resumeRollout") return act_on_rollout(command, rollout::Action::resume, effects);
-  if (name == "abortRollout") return act_on_rollout(command, rollout::Action::abort, effects);
+  if (name == "pauseRollout") return act_on_rollout(command, rollout::Action::pause, reply, effects);
+  if (name == "resumeRollout") return act_on_rollout(command, rollout::Action::resume, reply, effects);
+  if (name == "abortRollout") return act_on_rollout(command, rollout::Action::abort, reply, effects);
+  if (name == "revertRollout") return act_on_rollout(command, rollout::Action::revert, reply, effects);
+  if (name == "approveRollout") return approve_rollout(command, reply, effects);
+  if (name == "retryRollout") return retry_rollout(command, reply, effects);
   if (name == "listDevices") return list_devices(command, reply);
   if (name == "listArtifacts") return list_artifacts(command, reply);
-  if (name == "getDevice") return get_device(command);
+  if (name == "listGroups") return list_groups(command, reply);
   if (name == "forgetDevice") return forget_device(command, effects);
   if (name == "getVersion") return get_version();
   return fail(unknown_command(name));
 }
 
-Result<Json> ServiceImpl::act_on_rollout(const Json& command, rollout::Action action, rollout::Effects& effects) {
+Result<Json> ServiceImpl::act_on_rollout(const Json& command, rollout::Action action, const Reply& reply, rollout::Effects& effects) {
   INSTAR_TRY(const auto hash, find_rollout(command));
-  INSTAR_CHECK(tracker_.act(hash, action, now_, effects));
-  return status_json(hash, *tracker_.rollout(hash));
+  INSTAR_CHECK(tracker_.act(hash, action, reply.who, now_, effects));
+  return rollout_json(hash);
+}
+
+// `wave` counts from 1, as people do; absent: the one that is open.
+Result<Json> ServiceImpl::approve_rollout(const Json& command, const Reply& reply, rollout::Effects& effects) {
+  INSTAR_TRY(const auto hash, find_rollout(command));
+  std::optional<std::uint32_t> wave;
+  if (const auto given = command.find("wave"); given != command.end()) {
+    if (!given->is_number_unsigned() || given->get<std::uint64_t>() < 1 || given->get<std::uint64_t>() > limits::kWavesMax) {
+      return fail(Code::invalid_argument, "`wave` must be a number from 1 to " + std::to_string(limits::kWavesMax));
+    }
+    wave = given->get<std::uint32_t>() - 1;
+  }
+  INSTAR_CHECK(tracker_.approve(hash, wave, reply.who, now_, effects));
+  return rollout_json(hash);
+}
+
+Result<Json> ServiceImpl::retry_rollout(const Json& command, const Reply& reply, rollout::Effects& effects) {
+  INSTAR_TRY(const auto hash, find_rollout(command));
+  INSTAR_CHECK(tracker_.retry(hash, reply.who, now_, effects));
+  return rollout_json(hash);
+}
+
+Json ServiceImpl::rollout_json(const Hash256& hash) const {
+  const auto& rollout = *tracker_.rollout(hash);
+  return status_json(hash, rollout, tracker_.waiting_for(rollout, now_));
 }
 
 Result<Json> ServiceImpl::forget_device(const Json& command, rollout::Effects& effects) {
@@ -144,7 +191,7 @@ Json ServiceImpl::get_version() const {
   out["schema_version"] = storage::kSchemaVersion;
   out["root_version"] = trust_.has_value() ? Json(trust_->root().version) : Json();
   out["devices"] = tracker_.devices().size();
-  out["devices_online"] = online_.size();
+  out["devices_online"] = tracker_.online_count();
   out["rollouts"] = tracker_.rollouts().size();
   out["rollouts_active"] = active;
   out["packs_complete"] = complete_packs_.size();

@@ -42,7 +42,7 @@ TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
   ASSERT_EQ(responses.size(), 4U);
   EXPECT_EQ(responses[0]["command"], "getVersion");
   EXPECT_EQ(responses[0]["correlationData"], "a");
-  EXPECT_EQ(responses[0]["data"]["schema_version"], 1);
+  EXPECT_EQ(responses[0]["data"]["schema_version"], 2);
   EXPECT_EQ(responses[0]["data"]["prefix"], "instar/v1");
   EXPECT_EQ(responses[1]["correlationData"], "b");
   EXPECT_NE(error_of(responses[1]).find("not_found"), std::string::npos);
@@ -241,6 +241,49 @@ TEST_F(Control, OnlyOperatorsMayCommand) {
   EXPECT_NE(error_of(rig_.control(request, {"x", "mallory", true})["responses"][0]).find("refused"), std::string::npos);
   EXPECT_NE(error_of(rig_.control(request, {"x", "alice", false})["responses"][0]).find("refused"), std::string::npos);
   EXPECT_EQ(rig_.control(R"({"commands":[{"command":"listDevices"}]})", {"x", "alice", true})["responses"][0]["data"]["totalCount"], 2);
+}
+
+TEST_F(Control, WhatOperatorsDidIsInTheHistory) {
+  rig_.options().operators = {"alice"};
+  ASSERT_TRUE(rig_.restart().has_value());
+  const auto say = [&](const std::string& verb) {
+    const auto request = nlohmann::json{{"commands", {{{"command", verb}, {"rollout", rollout_.short_hex()}}}}};
+    return rig_.control(request.dump(), {"x", "alice", true})["responses"][0];
+  };
+  EXPECT_EQ(say("pauseRollout")["data"]["state"], "paused");
+  EXPECT_EQ(say("pauseRollout")["data"]["state"], "paused");
+  EXPECT_EQ(say("resumeRollout")["data"]["state"], "active");
+  EXPECT_NE(error_of(say("revertRollout")).find("revert_allowed"), std::string::npos);
+  EXPECT_NE(error_of(say("approveRollout")).find("it is the last one"), std::string::npos);
+  EXPECT_FALSE(say("retryRollout").contains("error"));
+  const auto request = nlohmann::json{{"commands", {{{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"history", true}}}}};
+  const auto events = rig_.control(request.dump(), {"x", "alice", true})["responses"][0]["data"]["events"];
+  ASSERT_EQ(events.size(), 5U) << events.dump();
+  EXPECT_EQ(events[1]["what"], "opened wave 1 of 1: 0 devices");
+  EXPECT_EQ(events[2]["who"], "alice");
+  EXPECT_EQ(events[2]["what"], "paused");
+  EXPECT_EQ(events[3]["what"], "resumed");
+  EXPECT_EQ(events[4]["what"], "let 1 failed device(s) try again");
+}
+
+TEST_F(Control, ADevicesReportsAreInItsHistory) {
+  for (int i = 0; i < 30; ++i) {
+    rig_.report(one_, rollout_, i % 2 == 0 ? Step::fetching : Step::staging);
+    rig_.settle();
+  }
+  const auto last = rig_.command({{"command", "getDevice"}, {"device", "gw-01"}})["data"]["last_reports"];
+  ASSERT_EQ(last.size(), 8U);
+  EXPECT_EQ(last.back()["sequence"], 30);
+  const auto all = rig_.command({{"command", "getDevice"}, {"device", "gw-01"}, {"history", true}})["data"]["last_reports"];
+  ASSERT_EQ(all.size(), 30U);
+  EXPECT_EQ(all[0]["sequence"], 1);
+}
+
+TEST_F(Control, GroupsAreATreeWithWhatRuns) {
+  const auto groups = rig_.command({{"command", "listGroups"}})["data"];
+  ASSERT_EQ(groups["totalCount"], 2) << groups.dump();
+  EXPECT_EQ(groups["groups"][0]["group"], "plant-7");
+  EXPECT_EQ(rig_.command({{"command", "listGroups"}, {"prefix", "nowhere"}})["data"]["totalCount"], 0);
 }
 
 // --- docs ---------------------------------------------------------------------------------------------

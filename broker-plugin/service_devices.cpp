@@ -1,7 +1,9 @@
 // What devices and uploading operators send.
+#include <algorithm>
+#include <utility>
+
 #include "broker-plugin/service_impl.hpp"
 #include "core/base/limits.hpp"
-#include "core/trust/envelope.hpp"
 
 namespace instar::broker {
 namespace {
@@ -13,63 +15,63 @@ Status store_is_busy() {
 }  // namespace
 
 Status ServiceImpl::take_hello(const Sender& sender, const DeviceId& device, ByteView payload) {
-  online_.insert(device);
-  if (store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax) return store_is_busy();
-  auto status = [&]() -> Status {
-    INSTAR_TRY(const auto hello, open_hello(device, payload));
-    rollout::Effects effects;
-    const auto via = sender.identity_known ? rollout::Via::own_connection : rollout::Via::bridge;
-    INSTAR_CHECK(tracker_.hello(hello, via, now_, effects));
-    carry_out(std::move(effects));
-    return {};
-  }();
-  if (!status.has_value() && status.error().code != Code::stale) {
-    const auto* known = tracker_.device(device);
-    const auto applied = known == nullptr ? 0 : known->record.applied_sequence;
-    wire::Ack ack{applied, status.error().code, status.error().message};
-    when_durable({}, [this, device, ack = std::move(ack)] { send_ack(device, ack); });
-  }
-  return status;
+  if (is_behind()) return store_is_busy();
+  const auto* known = tracker_.device(device);
+  const auto pinned = known == nullptr ? std::nullopt : std::optional(known->record.key);
+  const auto via = sender.identity_known ? rollout::Via::own_connection : rollout::Via::bridge;
+  opener_->hello(device, payload, pinned, [this, device, via](Result<wire::Hello> hello) {
+    if (store_is_down_) return;
+    if (const auto status = heed_hello(via, hello); !status.has_value()) refuse_device(device, status.error());
+  });
+  return {};
 }
 
-// A known device is held to its pinned key before its hello is read. A new one brings its key in the hello: there is no way but to
-// read that first; what it says counts only when the same key has signed it.
-Result<wire::Hello> ServiceImpl::open_hello(const DeviceId& device, ByteView payload) const {
-  const auto* known = tracker_.device(device);
-  if (known != nullptr) {
-    auto opened = trust::open_by_key(payload, trust::Kind::hello, known->record.key);
-    if (!opened.has_value()) {
-      return fail(
-          with_context(std::move(opened.error()), "the key pinned for device " + device.str() +
-                                                      " did not sign this hello (an operator can forget the device: control command "
-                                                      "forgetDevice)"));
-    }
-  }
-  INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));
-  INSTAR_TRY(auto hello, wire::decode_hello(envelope.payload));
-  if (known == nullptr) INSTAR_CHECK(trust::open_by_key(payload, trust::Kind::hello, hello.key));
-  if (hello.device != device) return fail(Code::refused, "the hello is of device " + hello.device.str());
-  return hello;
+Status ServiceImpl::heed_hello(rollout::Via via, const Result<wire::Hello>& hello) {
+  if (!hello.has_value()) return fail(hello.error());
+  rollout::Effects effects;
+  INSTAR_CHECK(tracker_.hello(*hello, via, now_, effects));
+  carry_out(std::move(effects));
+  return {};
 }
 
-Status ServiceImpl::take_report(const DeviceId& device, ByteView payload) {
-  if (store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax) return store_is_busy();
+// Reports are believed by the key that the device was first seen with, or, where the deployment says so, by its connection.
+Status ServiceImpl::take_report(const Sender& sender, const DeviceId& device, ByteView payload) {
+  if (is_behind()) return store_is_busy();
   const auto* known = tracker_.device(device);
-  auto status = [&]() -> Status {
-    if (known == nullptr) return fail(Code::not_found, "device " + device.str() + " is not known here: it must say hello first");
-    INSTAR_TRY(const auto envelope, trust::open_by_key(payload, trust::Kind::report, known->record.key));
-    INSTAR_TRY(const auto report, wire::decode_report(envelope.payload));
-    if (report.device != device) return fail(Code::refused, "the report is of device " + report.device.str());
-    rollout::Effects effects;
-    INSTAR_CHECK(tracker_.report(report, now_, effects));
-    carry_out(std::move(effects));
+  if (known == nullptr) {
+    const Error error{Code::not_found, "device " + device.str() + " is not known here: it must say hello first"};
+    // Its hello may be in the opener still.
+    if (opener_->pending() > 0) return fail(Code::unavailable, "the hello of device " + device.str() + " is still being checked");
+    refuse_device(device, error);
     return {};
-  }();
-  if (!status.has_value()) {
-    wire::Ack ack{known == nullptr ? 0 : known->record.applied_sequence, status.error().code, status.error().message};
-    when_durable({}, [this, device, ack = std::move(ack)] { send_ack(device, ack); });
   }
-  return status;
+  const auto heed = [this, device](const Result<wire::Report>& report) {
+    if (store_is_down_) return;
+    if (const auto status = heed_report(report); !status.has_value()) refuse_device(device, status.error());
+  };
+  if (options_.trust_connections && sender.identity_known) {
+    heed(open_report(device, payload, std::nullopt));
+  } else {
+    opener_->report(device, payload, known->record.key, heed);
+  }
+  return {};
+}
+
+Status ServiceImpl::heed_report(const Result<wire::Report>& report) {
+  if (!report.has_value()) return fail(report.error());
+  rollout::Effects effects;
+  INSTAR_CHECK(tracker_.report(*report, now_, effects));
+  carry_out(std::move(effects));
+  return {};
+}
+
+// Told, so that the device can say why; a stale hello over a bridge is nobody's fault.
+void ServiceImpl::refuse_device(const DeviceId& device, const Error& error) {
+  complaints_.add("a message of device " + device.str(), error, now_.monotonic);
+  if (error.code == Code::stale) return;
+  const auto* known = tracker_.device(device);
+  wire::Ack ack{known == nullptr ? 0 : known->record.applied_sequence, error.code, error.message, 0, 0};
+  when_durable({}, [this, device, ack = std::move(ack)] { send_ack(device, ack); });
 }
 
 Status ServiceImpl::take_fetch(const DeviceId& device, ByteView payload) {
@@ -77,13 +79,14 @@ Status ServiceImpl::take_fetch(const DeviceId& device, ByteView payload) {
   if (tracker_.device(device) == nullptr) {
     return fail(Code::not_found, "device " + device.str() + " is not known here: it must say hello first");
   }
+  tracker_.heard(device, now_);
   chunks_.fetch(device, fetch, now_.monotonic);
   return {};
 }
 
 Status ServiceImpl::take_put(const DeviceId& client, ByteView payload) {
   INSTAR_TRY(const auto put, wire::decode_put(payload));
-  if (store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax) {
+  if (is_behind()) {
     const Error error{Code::unavailable, "the store is behind or down: send again later"};
     wire::Stored stored;
     stored.pack = put.pack;
@@ -93,6 +96,24 @@ Status ServiceImpl::take_put(const DeviceId& client, ByteView payload) {
     return fail(error);
   }
   return upload_.put(client, put);
+}
+
+bool ServiceImpl::is_behind() const {
+  return store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax || opener_->pending() >= limits::kVerifyQueueMax;
+}
+
+void ServiceImpl::queue_ack(const DeviceId& device, const wire::Ack& ack) {
+  const auto [queued, is_new] = acks_.try_emplace(device, ack);
+  if (is_new) return;
+  queued->second.sequence = std::max(queued->second.sequence, ack.sequence);
+  if (ack.start_rollout == 0) return;
+  queued->second.start_rollout = ack.start_rollout;
+  queued->second.start_attempt = ack.start_attempt;
+}
+
+void ServiceImpl::send_acks() {
+  if (acks_.empty()) return;
+  for (const auto& [device, ack] : std::exchange(acks_, {})) send_ack(device, ack);
 }
 
 void ServiceImpl::send_ack(const DeviceId& device, const wire::Ack& ack) {

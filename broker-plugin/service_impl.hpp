@@ -22,7 +22,7 @@ namespace instar::broker {
 
 class ServiceImpl final : public Service {
  public:
-  ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log);
+  ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log, std::unique_ptr<Opener> opener);
 
   [[nodiscard]] Status start(Now now) override;
   [[nodiscard]] Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain, Now now) override;
@@ -55,15 +55,24 @@ class ServiceImpl final : public Service {
 
   // --- service_devices.cpp ---
   [[nodiscard]] Status take_hello(const Sender& sender, const DeviceId& device, ByteView payload);
-  [[nodiscard]] Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload) const;
-  [[nodiscard]] Status take_report(const DeviceId& device, ByteView payload);
+  [[nodiscard]] Status heed_hello(rollout::Via via, const Result<wire::Hello>& hello);
+  [[nodiscard]] Status take_report(const Sender& sender, const DeviceId& device, ByteView payload);
+  [[nodiscard]] Status heed_report(const Result<wire::Report>& report);
+  // The store or the opener has as much as it can take: the device sends it again.
+  [[nodiscard]] bool is_behind() const;
+  void refuse_device(const DeviceId& device, const Error& error);
   [[nodiscard]] Status take_fetch(const DeviceId& device, ByteView payload);
   [[nodiscard]] Status take_put(const DeviceId& client, ByteView payload);
+  // Acks of one device that become durable together go out as one, at the end of the turn.
+  void queue_ack(const DeviceId& device, const wire::Ack& ack);
+  void send_acks();
   void send_ack(const DeviceId& device, const wire::Ack& ack);
 
   // --- service_manifests.cpp ---
   [[nodiscard]] Verdict take_root(ByteView payload);
-  [[nodiscard]] Verdict take_manifest(const GroupPath& group, std::string_view topic, ByteView payload, bool retain);
+  [[nodiscard]] Verdict take_assignment(const DeviceId& device, std::string_view topic, ByteView payload, bool retain);
+  [[nodiscard]] Status check_assignment(const DeviceId& device, ByteView payload) const;
+  [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic, ByteView payload, bool retain);
   [[nodiscard]] Result<wire::Manifest> open_manifest(const GroupPath& group, ByteView payload, Hash256& hash) const;
   [[nodiscard]] Status check_packs(const wire::Manifest& manifest) const;
   void send_gate(const wire::Gate& gate);
@@ -75,14 +84,27 @@ class ServiceImpl final : public Service {
 
   // --- service_control.cpp ---
   void run_command(const Json& command, const std::shared_ptr<Reply>& reply, rollout::Effects& effects);
+  // Commands whose answer takes reads of the store; false: it is none of them.
+  [[nodiscard]] bool answer_later(const std::string& name, const Json& command, const std::shared_ptr<Reply>& reply, Json& response);
   [[nodiscard]] Result<Json> answer(const std::string& name, const Json& command, Reply& reply, rollout::Effects& effects);
+  [[nodiscard]] bool is_online(const DeviceId& device) const;
   [[nodiscard]] Json list_rollouts(const Json& command, Reply& reply) const;
   [[nodiscard]] Result<Json> get_rollout(const Json& command, Reply& reply) const;
   [[nodiscard]] Result<Json> list_devices(const Json& command, Reply& reply) const;
   [[nodiscard]] Result<Json> list_artifacts(const Json& command, Reply& reply) const;
-  [[nodiscard]] Result<Json> get_device(const Json& command) const;
+  [[nodiscard]] Result<Json> device_row(const Json& command) const;
+  // Both wait for the store.
+  void get_device(const Json& command, const std::shared_ptr<Reply>& reply, Json response);
+  void get_rollout_history(const Json& command, const std::shared_ptr<Reply>& reply, Json response);
   [[nodiscard]] Result<Json> forget_device(const Json& command, rollout::Effects& effects);
-  [[nodiscard]] Result<Json> act_on_rollout(const Json& command, rollout::Action action, rollout::Effects& effects);
+  [[nodiscard]] Result<Json> act_on_rollout(const Json& command, rollout::Action action, const Reply& reply, rollout::Effects& effects);
+  [[nodiscard]] Result<Json> approve_rollout(const Json& command, const Reply& reply, rollout::Effects& effects);
+  [[nodiscard]] Result<Json> retry_rollout(const Json& command, const Reply& reply, rollout::Effects& effects);
+  [[nodiscard]] Result<Json> list_groups(const Json& command, Reply& reply) const;
+  [[nodiscard]] Json rollout_json(const Hash256& hash) const;
+  // Reads history entries (newest first), then puts them into the answer under `field`.
+  void add_history(const std::shared_ptr<Reply>& reply, std::size_t at, const char* field, std::vector<std::string> keys,
+                   Json (*row)(const Bytes& record));
   [[nodiscard]] Json get_version() const;
   void get_pack(const Json& command, const std::shared_ptr<Reply>& reply, std::size_t at);
   void look_for_chunks(const Hash256& id, const std::shared_ptr<Reply>& reply, std::size_t at, const Bytes& directory);
@@ -91,6 +113,8 @@ class ServiceImpl final : public Service {
 
   // --- service_acl.cpp ---
   [[nodiscard]] bool is_operator(const Sender& sender) const;
+  // As history names who did something: the username, else the client id.
+  [[nodiscard]] static std::string name_of(const Sender& sender);
 
   ServiceOptions options_;
   storage::Store& store_;
@@ -102,11 +126,13 @@ class ServiceImpl final : public Service {
   ChunkServer chunks_;
   Upload upload_;
   Complaints complaints_;
-  std::unordered_set<DeviceId> online_;
+  std::unique_ptr<Opener> opener_;
+  std::unordered_map<DeviceId, wire::Ack> acks_;
   std::unordered_map<Hash256, MonotonicMs> status_published_;
   std::set<Hash256> status_due_;
   Now now_;
   MonotonicMs gates_refreshed_;
+  MonotonicMs ticked_;
   MonotonicMs bytes_saved_;
   MonotonicMs sessions_checked_;
   // After a failed commit nothing is taken in until the store has been loaded again.

@@ -49,7 +49,7 @@ Json ServiceImpl::list_rollouts(const Json& command, Reply& reply) const {
   Json rows = Json::array();
   for (std::size_t i = page.offset; i < newest_first.size() && rows.size() < page.count; ++i) {
     const auto& hash = newest_first[i].second;
-    if (!reply.add_row(rows, status_json(hash, *tracker_.rollout(hash)))) break;
+    if (!reply.add_row(rows, rollout_json(hash))) break;
   }
   return {{"totalCount", newest_first.size()}, {"count", rows.size()}, {"offset", page.offset}, {"rollouts", std::move(rows)}};
 }
@@ -57,7 +57,7 @@ Json ServiceImpl::list_rollouts(const Json& command, Reply& reply) const {
 Result<Json> ServiceImpl::get_rollout(const Json& command, Reply& reply) const {
   INSTAR_TRY(const auto hash, find_rollout(command));
   const auto& rollout = *tracker_.rollout(hash);
-  Json out = status_json(hash, rollout);
+  Json out = rollout_json(hash);
   out["manifest"] = hash.hex();
   out["issue"] = rollout.record.issue;
   out["by_group"] = Json::array();
@@ -78,7 +78,7 @@ Result<Json> ServiceImpl::get_rollout(const Json& command, Reply& reply) const {
   for (const auto& [id, member] : rollout.members) {
     if (at++ < page.offset) continue;
     if (rows.size() >= page.count) break;
-    Json row{{"device", id.str()}, {"online", online_.contains(id)}};
+    Json row{{"device", id.str()}, {"online", is_online(id)}};
     row.update(member_json(member.record));
     if (!reply.add_row(rows, std::move(row))) break;
   }
@@ -97,6 +97,7 @@ Result<Json> ServiceImpl::list_devices(const Json& command, Reply& reply) const 
   }
   const auto page = read_page(command);
   const bool verbose = read_flag(command, "verbose");
+  const bool plan = command.contains("view") && command["view"] == "plan";
   Json rows = Json::array();
   std::uint64_t total = 0;
   bool full = false;
@@ -105,7 +106,7 @@ Result<Json> ServiceImpl::list_devices(const Json& command, Reply& reply) const 
     const auto inside = [&](const GroupPath& candidate) { return group->covers(candidate); };
     if (group.has_value() && std::none_of(own.begin(), own.end(), inside)) continue;
     const bool on_page = total++ >= page.offset && rows.size() < page.count && !full;
-    if (on_page) full = !reply.add_row(rows, device_json(id, device, online_.contains(id), verbose));
+    if (on_page) full = !reply.add_row(rows, plan ? plan_json(id, device) : device_json(id, device, verbose));
   }
   Json out;
   out["totalCount"] = total;
@@ -161,23 +162,6 @@ Result<Json> ServiceImpl::list_artifacts(const Json& command, Reply& reply) cons
   out["count"] = rows.size();
   out["offset"] = page.offset;
   out["artifacts"] = std::move(rows);
-  return out;
-}
-
-Result<Json> ServiceImpl::get_device(const Json& command) const {
-  INSTAR_TRY(const auto text, read_string(command, "device"));
-  INSTAR_TRY(const auto id, DeviceId::parse(text));
-  const auto* device = tracker_.device(id);
-  if (device == nullptr) return fail(Code::not_found, "no device " + text + " is known here");
-  Json out = device_json(id, *device, online_.contains(id), true);
-  out["rollouts"] = Json::array();
-  for (const auto& [hash, rollout] : tracker_.rollouts()) {
-    const auto member = rollout.members.find(id);
-    if (member == rollout.members.end()) continue;
-    Json row{{"rollout", hash.short_hex()}, {"release", rollout.record.release}, {"sequence", rollout.record.sequence}};
-    row.update(member_json(member->second.record));
-    out["rollouts"].push_back(std::move(row));
-  }
   return out;
 }
 

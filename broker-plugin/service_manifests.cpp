@@ -26,7 +26,7 @@ Verdict ServiceImpl::take_root(ByteView payload) {
   return Verdict::consume;
 }
 
-Verdict ServiceImpl::take_manifest(const GroupPath& group, std::string_view topic, ByteView payload, bool retain) {
+Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic, ByteView payload, bool retain) {
   Hash256 hash;
   auto status = [&]() -> Status {
     if (store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax) {
@@ -34,7 +34,7 @@ Verdict ServiceImpl::take_manifest(const GroupPath& group, std::string_view topi
     }
     INSTAR_TRY(const auto manifest, open_manifest(group, payload, hash));
     rollout::Effects effects;
-    INSTAR_TRY(const auto taken, tracker_.take_manifest(hash, manifest, now_, effects));
+    INSTAR_TRY(const auto taken, tracker_.take_manifest(hash, manifest, name_of(sender), now_, effects));
     storage::Batch batch;
     if (taken == rollout::Tracker::Taken::created) {
       batch.push_back({storage::Column::rollouts, storage::manifest_key(hash), to_bytes(payload)});
@@ -55,6 +55,32 @@ Verdict ServiceImpl::take_manifest(const GroupPath& group, std::string_view topi
     broker_.publish(options_.topics.status(hash.short_hex()), as_bytes(text), 1, false);
   }
   return refuse(topic, status.error());
+}
+
+// An empty one takes the word back: the device goes by its own configuration when it hears that nothing is retained any more.
+Verdict ServiceImpl::take_assignment(const DeviceId& device, std::string_view topic, ByteView payload, bool retain) {
+  if (store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax) {
+    return refuse(topic, {Code::unavailable, "the store is behind or down: publish again later"});
+  }
+  if (auto status = check_assignment(device, payload); !status.has_value()) return refuse(topic, status.error());
+  storage::Batch batch;
+  batch.push_back({storage::Column::meta, storage::assignment_key(device), to_bytes(payload)});
+  when_durable(std::move(batch), [this, to = std::string(topic), envelope = to_bytes(payload), retain] {
+    if (!retain) broker_.publish(to, envelope, 1, true);
+  });
+  return retain ? Verdict::route : Verdict::consume;
+}
+
+Status ServiceImpl::check_assignment(const DeviceId& device, ByteView payload) const {
+  if (!trust_.has_value()) return fail(Code::untrusted_key, "no root document is known here");
+  INSTAR_TRY(const auto envelope, trust_->open_assignment(payload));
+  INSTAR_TRY(const auto assignment, wire::decode_assignment(envelope.payload));
+  if (assignment.device != device) return fail(Code::refused, "the assignment is of device " + assignment.device.str());
+  for (const auto& group : assignment.groups) {
+    auto allowed = trust_->allows_assignment(envelope, group);
+    if (!allowed.has_value()) return fail(with_context(std::move(allowed.error()), "group " + group.str()));
+  }
+  return {};
 }
 
 // `hash` is set as soon as it is known, also when the manifest is refused.
@@ -132,7 +158,7 @@ void ServiceImpl::publish_status(const Hash256& hash) {
   }
   status_published_[hash] = now_.monotonic;
   // As it is now, told when all of it is durable.
-  when_durable({}, [this, topic = options_.topics.status(hash.short_hex()), text = dump(status_json(hash, *rollout))] {
+  when_durable({}, [this, topic = options_.topics.status(hash.short_hex()), text = dump(rollout_json(hash))] {
     broker_.publish(topic, as_bytes(text), 1, true);
   });
 }

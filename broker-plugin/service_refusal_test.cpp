@@ -96,10 +96,10 @@ TEST_F(Refusal, APackOfWhichOneChunkIsMissing) {
   expect_refused(seal_manifest(manifest), manifest, "not_found");
 }
 
-TEST_F(Refusal, WavesThatThisVersionCannotCarryOut) {
+TEST_F(Refusal, WavesThatLeaveSomebodyOut) {
   auto manifest = make_manifest(pack_, 1);
-  manifest.policy.waves = {wire::Wave{500, 0, {}, 10'000, 0, false}, wire::Wave{10'000, 0, {}, 10'000, 0, false}};
-  expect_refused(seal_manifest(manifest), manifest, "unsupported");
+  manifest.policy.waves = {wire::Wave{500, 0, {}, 10'000, 0, false}, wire::Wave{9'999, 0, {}, 10'000, 0, false}};
+  expect_refused(seal_manifest(manifest), manifest, "invalid_argument");
 }
 
 TEST_F(Refusal, OlderAndEqualSequences) {

@@ -8,6 +8,7 @@
 namespace instar::broker {
 
 struct ServiceImpl::Reply {
+  std::string who;  // asked
   Json responses = Json::array();
   std::size_t open = 1;  // what is still to come: commands that read the store, and the commit
   // Bytes of list rows left: an answer must pass brokers that bound a packet (kMessageBytesMax).

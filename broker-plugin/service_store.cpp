@@ -1,6 +1,11 @@
 // Persist, then act; and what happens when the store fails.
+#include <algorithm>
+
 #include "broker-plugin/service_impl.hpp"
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/trust/envelope.hpp"
+#include "core/wire/placement.hpp"
 #include "storage/key_layout.hpp"
 
 namespace instar::broker {
@@ -24,6 +29,10 @@ bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
                                },
                                [&](const rollout::RemoveDevice& e) {
                                  batch.push_back({Column::devices, storage::device_key(e.device), std::nullopt});
+                                 const auto kept = std::min<std::uint64_t>(e.last_report, limits::kHistoryReportsMax);
+                                 for (std::uint64_t i = 0; i < kept; ++i) {
+                                   batch.push_back({Column::history, storage::report_key(e.device, e.last_report - i), std::nullopt});
+                                 }
                                  return true;
                                },
                                [&](const rollout::SaveMember& e) {
@@ -41,10 +50,37 @@ bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
                                [&](const rollout::RemoveRollout& e) {
                                  batch.push_back({Column::rollouts, storage::rollout_key(e.rollout), std::nullopt});
                                  batch.push_back({Column::rollouts, storage::manifest_key(e.rollout), std::nullopt});
+                                 const auto kept = std::min<std::uint64_t>(e.events, limits::kHistoryEventsMax);
+                                 for (std::uint64_t i = 1; i <= kept; ++i) {
+                                   batch.push_back({Column::history, storage::event_key(e.rollout, e.events - i), std::nullopt});
+                                 }
+                                 return true;
+                               },
+                               [&](const rollout::SaveReport& e) {
+                                 batch.push_back({Column::history, storage::report_key(e.device, e.sequence), e.record});
+                                 if (e.sequence > limits::kHistoryReportsMax) {
+                                   const auto oldest = e.sequence - limits::kHistoryReportsMax;
+                                   batch.push_back({Column::history, storage::report_key(e.device, oldest), std::nullopt});
+                                 }
+                                 return true;
+                               },
+                               [&](const rollout::SaveEvent& e) {
+                                 batch.push_back({Column::history, storage::event_key(e.rollout, e.number), e.record});
+                                 if (e.number >= limits::kHistoryEventsMax) {
+                                   const auto oldest = e.number - limits::kHistoryEventsMax;
+                                   batch.push_back({Column::history, storage::event_key(e.rollout, oldest), std::nullopt});
+                                 }
                                  return true;
                                },
                                [](const auto&) { return false; }},
                     effect);
+}
+
+// This store took the manifest when its signatures had been checked.
+Result<wire::Policy> policy_in(ByteView envelope) {
+  INSTAR_TRY(const auto parsed, trust::parse_envelope(envelope));
+  INSTAR_TRY(auto manifest, wire::decode_manifest(parsed.payload));
+  return std::move(manifest.policy);
 }
 
 }  // namespace
@@ -65,14 +101,17 @@ void ServiceImpl::when_durable(storage::Batch batch, std::function<void()> act) 
 
 void ServiceImpl::carry_out(rollout::Effects effects, storage::Batch batch, std::function<void()> act) {
   rollout::Effects rest;
+  std::set<Hash256> shown;
   for (auto& effect : effects) {
+    if (const auto* show = std::get_if<rollout::ShowStatus>(&effect); show != nullptr && !shown.insert(show->rollout).second) continue;
     if (!add_write(batch, effect) || std::holds_alternative<rollout::RemoveRollout>(effect)) rest.push_back(std::move(effect));
   }
   when_durable(std::move(batch), [this, rest = std::move(rest), act = std::move(act)] {
     for (const auto& effect : rest) {
       std::visit(
-          Overloaded{[&](const rollout::SendAck& e) { send_ack(e.device, e.ack); }, [&](const rollout::SendGate& e) { send_gate(e.gate); },
+          Overloaded{[&](const rollout::SendAck& e) { queue_ack(e.device, e.ack); }, [&](const rollout::SendGate& e) { send_gate(e.gate); },
                      [&](const rollout::ShowStatus& e) { show_status(e.rollout); },
+                     [&](const rollout::LeaseSaved& e) { tracker_.lease_saved(e.rollout, e.bytes); },
                      // An empty retained message takes the one before away.
                      [&](const rollout::RemoveRollout& e) { broker_.publish(options_.topics.status(e.rollout.short_hex()), {}, 1, true); },
                      [&](const rollout::Note& e) { log(e.level, e.text); }, [](const auto&) {}},
@@ -161,13 +200,27 @@ Status ServiceImpl::load_tracker() {
   const auto damaged = [&](const char* column, ByteView key, const Error& error) {
     log(3, "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
   };
+  std::map<Hash256, std::shared_ptr<const wire::Policy>> policies;
+  INSTAR_CHECK(store_.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
+    const auto hash = storage::parse_manifest_key(key);
+    auto policy = policy_in(value);
+    if (hash.has_value() && policy.has_value()) {
+      policies[*hash] = std::make_shared<const wire::Policy>(std::move(*policy));
+    } else if (!policy.has_value()) {
+      damaged("rollouts", key, policy.error());
+    }
+    return true;
+  }));
   INSTAR_CHECK(store_.scan(storage::Column::rollouts, storage::kRolloutPrefix, [&](ByteView key, ByteView value) {
     const auto hash = storage::parse_rollout_key(key);
     auto record = rollout::decode_rollout_record(value);
-    if (hash.has_value() && record.has_value()) {
-      tracker_.load_rollout(*hash, std::move(*record));
-    } else if (!record.has_value()) {
+    const auto policy = hash.has_value() ? policies.find(*hash) : policies.end();
+    if (!record.has_value()) {
       damaged("rollouts", key, record.error());
+    } else if (policy == policies.end() || record->wave >= wire::wave_count(*policy->second)) {
+      damaged("rollouts", key, {Code::corrupt, "its manifest is missing, or not the one that it was made from"});
+    } else {
+      tracker_.load_rollout(*hash, std::move(*record), policy->second);
     }
     return true;
   }));
@@ -191,7 +244,7 @@ Status ServiceImpl::load_tracker() {
     }
     return true;
   }));
-  tracker_.loaded();
+  tracker_.loaded(now_);
   return {};
 }
 
@@ -202,23 +255,29 @@ void ServiceImpl::publish_retained() {
       if (trust_.has_value()) broker_.publish(options_.topics.root(), trust_->envelope(), 1, true);
     });
   }
-  std::vector<std::pair<std::string, Bytes>> manifests;
+  std::vector<std::pair<std::string, Bytes>> retained;
   const auto scanned = store_.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
     const auto hash = storage::parse_manifest_key(key);
     for (const auto& [group, current] : tracker_.group_rollouts()) {
-      if (hash == current) manifests.emplace_back(options_.topics.manifest(group), to_bytes(value));
+      if (hash == current) retained.emplace_back(options_.topics.manifest(group), to_bytes(value));
     }
     return true;
   });
   if (!scanned.has_value()) log(3, "manifests could not be read from the store: " + scanned.error().message);
+  const auto assigned = store_.scan(storage::Column::meta, storage::kAssignmentPrefix, [&](ByteView key, ByteView value) {
+    const auto device = storage::parse_assignment_key(key);
+    if (device.has_value()) retained.emplace_back(options_.topics.device(*device, wire::TopicKind::device_assignment), to_bytes(value));
+    return true;
+  });
+  if (!assigned.has_value()) log(3, "assignments could not be read from the store: " + assigned.error().message);
   rollout::Effects effects;
   tracker_.refresh_gates(now_, effects);
   for (const auto& [hash, rollout] : tracker_.rollouts()) {
     status_published_.erase(hash);
     effects.emplace_back(rollout::ShowStatus{hash});
   }
-  when_durable({}, [this, manifests = std::move(manifests)] {
-    for (const auto& [topic, envelope] : manifests) broker_.publish(topic, envelope, 1, true);
+  when_durable({}, [this, retained = std::move(retained)] {
+    for (const auto& [topic, envelope] : retained) broker_.publish(topic, envelope, 1, true);
   });
   carry_out(std::move(effects));
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/wire/placement.hpp"
+
 namespace instar::broker {
 namespace {
 
@@ -33,6 +35,54 @@ Json revision_json(const std::optional<wire::RevisionInfo>& revision) {
           {"rollout", revision->manifest.short_hex()}};
 }
 
+Json waves_json(const rollout::Rollout& rollout) {
+  Json out = Json::array();
+  const auto& record = rollout.record;
+  for (std::size_t i = 0; i < rollout.waves.size(); ++i) {
+    const auto& counts = rollout.waves[i];
+    const auto row = wire::wave_of(*rollout.policy, i);
+    const bool open = i < record.wave_opened.size();
+    Json wave{{"wave", i + 1}, {"opened_ms", open ? Json(record.wave_opened[i].value) : Json()}};
+    wave["share_bp"] = row.share_bp;
+    wave["device_count"] = row.device_count;
+    wave["named"] = row.devices.size();
+    wave["admitted"] = counts.admitted;
+    wave["seen"] = counts.seen();
+    wave["silent"] = counts.unseen;
+    wave["waiting"] = counts.waiting;
+    wave["in_flight"] = counts.in_flight;
+    wave["committed"] = counts.committed;
+    wave["failed"] = counts.failed;
+    wave["retrying"] = counts.retrying;
+    wave["refused"] = counts.left_out;
+    wave["success_bp"] = row.success_bp;
+    wave["quorum_bp"] = row.quorum_bp;
+    wave["soak_s"] = row.soak_s;
+    wave["approval"] = row.approval;
+    wave["approved"] = row.approval && i < record.approved;
+    out.push_back(std::move(wave));
+  }
+  return out;
+}
+
+Json artifacts_json(const std::optional<wire::RevisionInfo>& revision) {
+  Json out = Json::array();
+  if (!revision.has_value()) return out;
+  for (const auto& artifact : revision->artifacts) out.push_back(artifact.hex());
+  return out;
+}
+
+std::string_view action_text(wire::BudgetAction action) {
+  switch (action) {
+    case wire::BudgetAction::pause: return "pause";
+    case wire::BudgetAction::abort: return "abort";
+    case wire::BudgetAction::revert: return "revert";
+  }
+  return "pause";
+}
+
+}  // namespace
+
 Json report_json(const rollout::ReportSummary& report) {
   return {{"sequence", report.sequence},
           {"rollout", report.rollout.is_zero() ? Json() : Json(report.rollout.short_hex())},
@@ -43,8 +93,6 @@ Json report_json(const rollout::ReportSummary& report) {
           {"bytes_fetched", report.bytes_fetched},
           {"received_ms", report.received.value}};
 }
-
-}  // namespace
 
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -59,24 +107,36 @@ Json counts_json(const rollout::Counts& counts) {
   return out;
 }
 
-Json status_json(const Hash256& hash, const rollout::Rollout& rollout) {
+Json status_json(const Hash256& hash, const rollout::Rollout& rollout, const std::string& waits_for) {
   const auto& record = rollout.record;
+  const auto& policy = *rollout.policy;
+  const auto& sums = rollout.sums();
   Json out;
-  out["format"] = 1;
+  out["format"] = 2;
   out["rollout"] = hash.short_hex();
   out["product"] = record.product;
   out["release"] = record.release;
   out["sequence"] = record.sequence;
   out["groups"] = groups_json(record.groups);
   out["state"] = rollout.state_name();
-  out["wave"] = record.wave;
-  out["devices"] = rollout.counts.devices;
-  out["counts"] = counts_json(rollout.counts);
-  out["bytes_sent"] = rollout.counts.bytes_sent;
-  out["bytes_full"] = rollout.counts.bytes_full;
+  out["cause"] = record.cause;
+  out["wave"] = record.wave + 1;
+  out["waves_total"] = rollout.waves.size();
+  out["waits_for"] = waits_for;
+  out["devices"] = sums.devices;
+  out["counts"] = counts_json(sums);
+  out["failures"] = sums.failed;
+  out["retrying"] = sums.retrying;
+  out["asking"] = sums.asking;
+  out["waves"] = waves_json(rollout);
+  out["budget"] = {
+      {"failures_max", policy.failures_max}, {"failures_bp", policy.failures_bp}, {"action", action_text(policy.budget_action)}};
+  out["bytes_sent"] = sums.bytes_sent;
+  out["bytes_full"] = sums.bytes_full;
+  out["bytes_budget"] = policy.rollout_bytes_max;
   out["started_ms"] = record.started.value;
   out["updated_ms"] = rollout.updated.value;
-  out["reasons"] = reasons_json(rollout.counts);
+  out["reasons"] = reasons_json(sums);
   return out;
 }
 
@@ -102,17 +162,19 @@ Json member_json(const rollout::MemberRecord& member) {
   out["bytes_fetched"] = member.bytes_fetched;
   out["bytes_full"] = member.bytes_full;
   out["bytes_sent"] = member.bytes_sent;
+  out["again"] = member.again;
+  out["asks_start"] = member.asks != 0;
   out["downtime_ms"] = member.downtime_ms;
   out["switch_ms"] = member.switch_ms;
   out["updated_ms"] = member.updated.value;
   return out;
 }
 
-Json device_json(const DeviceId& id, const rollout::Device& device, bool online, bool verbose) {
+Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose) {
   const auto& record = device.record;
   Json out;
   out["device"] = id.str();
-  out["online"] = online;
+  out["online"] = device.online;
   out["last_seen_ms"] = record.last_seen.value;
   out["product"] = record.product;
   out["groups"] = groups_json(record.groups);
@@ -134,8 +196,30 @@ Json device_json(const DeviceId& id, const rollout::Device& device, bool online,
   out["applied_sequence"] = record.applied_sequence;
   out["bytes_sent"] = record.bytes_sent;
   out["first_seen_ms"] = record.first_seen.value;
-  out["last_reports"] = Json::array();
-  for (const auto& report : record.last_reports) out["last_reports"].push_back(report_json(report));
+  out["pack_formats"] = record.pack_formats;
+  out["running_artifacts"] = artifacts_json(record.running);
+  out["previous_artifacts"] = artifacts_json(record.previous);
+  return out;
+}
+
+Json plan_json(const DeviceId& id, const rollout::Device& device) {
+  const auto& record = device.record;
+  Json out;
+  out["device"] = id.str();
+  out["product"] = record.product;
+  out["groups"] = groups_json(record.groups);
+  out["architecture"] = record.architecture;
+  out["kernel"] = record.kernel;
+  out["client_version"] = record.client_version;
+  out["memory_bytes"] = record.memory_bytes;
+  out["free_bytes"] = record.free_bytes;
+  out["metered"] = record.metered;
+  out["online"] = device.online;
+  out["last_seen_ms"] = record.last_seen.value;
+  out["pack_formats"] = record.pack_formats;
+  out["running_sequence"] = record.running.has_value() ? record.running->sequence : 0;
+  out["running_artifacts"] = artifacts_json(record.running);
+  out["previous_artifacts"] = artifacts_json(record.previous);
   return out;
 }
 

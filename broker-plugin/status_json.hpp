@@ -16,13 +16,16 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string dump(const Json& json);
 
 // The retained `r/<rollout>/status`.
-[[nodiscard]] Json status_json(const Hash256& hash, const rollout::Rollout& rollout);
+[[nodiscard]] Json status_json(const Hash256& hash, const rollout::Rollout& rollout, const std::string& waits_for);
 // The same topic's word on a manifest that was not taken; not retained.
 [[nodiscard]] Json refused_json(const Hash256& hash, const Error& error, WallMs now);
 
 [[nodiscard]] Json counts_json(const rollout::Counts& counts);
 [[nodiscard]] Json member_json(const rollout::MemberRecord& member);
+[[nodiscard]] Json report_json(const rollout::ReportSummary& report);
 // `verbose`: everything; otherwise what a list needs.
-[[nodiscard]] Json device_json(const DeviceId& id, const rollout::Device& device, bool online, bool verbose);
+[[nodiscard]] Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose);
+// What `instar plan` reckons with.
+[[nodiscard]] Json plan_json(const DeviceId& id, const rollout::Device& device);
 
 }  // namespace instar::broker

@@ -10,6 +10,10 @@ void append_u32_be(std::string& out, std::uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xff));
 }
 
+void append_u64_be(std::string& out, std::uint64_t value) {
+  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xff));
+}
+
 std::uint32_t read_u32_be(ByteView bytes) {
   std::uint32_t value = 0;
   for (std::size_t i = 0; i < 4; ++i) value = value << 8 | bytes[i];
@@ -51,6 +55,30 @@ std::string root_key(std::uint32_t version) {
 std::optional<std::uint32_t> parse_root_key(ByteView key) {
   if (key.size() != kRootPrefix.size() + 4 || !as_text(key).starts_with(kRootPrefix)) return std::nullopt;
   return read_u32_be(key.subspan(kRootPrefix.size()));
+}
+
+std::string assignment_key(const DeviceId& device) {
+  return std::string(kAssignmentPrefix) + device.str();
+}
+
+std::optional<DeviceId> parse_assignment_key(ByteView key) {
+  auto text = as_text(key);
+  if (!text.starts_with(kAssignmentPrefix)) return std::nullopt;
+  text.remove_prefix(kAssignmentPrefix.size());
+  return parse_device_key(as_bytes(text));
+}
+
+std::string report_key(const DeviceId& device, std::uint64_t sequence) {
+  std::string key = "d" + device.str();
+  key.push_back('\0');
+  append_u64_be(key, sequence);
+  return key;
+}
+
+std::string event_key(const Hash256& rollout, std::uint64_t number) {
+  auto key = prefixed("r", rollout);
+  append_u64_be(key, number);
+  return key;
 }
 
 std::string device_key(const DeviceId& device) {

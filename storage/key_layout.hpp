@@ -15,7 +15,7 @@
 namespace instar::storage {
 
 // Rises with a change that an older program could not read.
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 
 // Names on disk, by Column. Frozen.
 inline constexpr std::array<std::string_view, kColumnCount> kColumnNames = {"meta",  "devices", "rollouts", "members",
@@ -33,6 +33,11 @@ inline constexpr std::string_view kSchemaKey = "schema";
 inline constexpr std::string_view kRootPrefix = "root/";
 [[nodiscard]] std::string root_key(std::uint32_t version);
 [[nodiscard]] std::optional<std::uint32_t> parse_root_key(ByteView key);
+
+// meta: "assign/" ‖ device id → envelope of the assignment of its groups.
+inline constexpr std::string_view kAssignmentPrefix = "assign/";
+[[nodiscard]] std::string assignment_key(const DeviceId& device);
+[[nodiscard]] std::optional<DeviceId> parse_assignment_key(ByteView key);
 
 // devices: the device id.
 [[nodiscard]] std::string device_key(const DeviceId& device);
@@ -59,5 +64,9 @@ inline constexpr std::string_view kCompletePrefix = "c";
 // chunks: hash of the decoded bytes ‖ encoded size u32 big-endian.
 [[nodiscard]] std::string chunk_key(const Hash256& chunk, std::uint32_t encoded_bytes);
 [[nodiscard]] std::optional<std::pair<Hash256, std::uint32_t>> parse_chunk_key(ByteView key);
+
+// history: "d" ‖ device id ‖ 0 ‖ report sequence u64 big-endian → report, "r" ‖ rollout hash ‖ number u64 big-endian → event.
+[[nodiscard]] std::string report_key(const DeviceId& device, std::uint64_t sequence);
+[[nodiscard]] std::string event_key(const Hash256& rollout, std::uint64_t number);
 
 }  // namespace instar::storage

@@ -38,12 +38,19 @@ TEST(KeyLayout, HasTheBytesOfItsPage) {
   EXPECT_EQ(to_hex(as_bytes(directory_key(hash(0xab)))), "64" + hash(0xab).hex());
   EXPECT_EQ(to_hex(as_bytes(complete_key(hash(0xab)))), "63" + hash(0xab).hex());
   EXPECT_EQ(to_hex(as_bytes(chunk_key(hash(0xab), 0x01020304))), hash(0xab).hex() + "01020304");
+  EXPECT_EQ(to_hex(as_bytes(assignment_key(DeviceId::parse("gw").value()))), "61737369676e2f6777");
+  EXPECT_EQ(to_hex(as_bytes(report_key(DeviceId::parse("gw").value(), 258))),
+            "64677700"
+            "0000000000000102");
+  EXPECT_EQ(to_hex(as_bytes(event_key(hash(0xab), 258))), "72" + hash(0xab).hex() + "0000000000000102");
   EXPECT_EQ(to_hex(schema_value(1)), "01000000");
 }
 
 TEST(KeyLayout, RefusesForeignKeys) {
   EXPECT_FALSE(parse_device_key(as_bytes("a/b")).has_value());
   EXPECT_FALSE(parse_device_key({}).has_value());
+  EXPECT_FALSE(parse_assignment_key(as_bytes(root_key(1))).has_value());
+  EXPECT_EQ(parse_assignment_key(as_bytes(assignment_key(DeviceId::parse("gw").value())))->str(), "gw");
   EXPECT_FALSE(parse_rollout_key(as_bytes(manifest_key(hash(1)))).has_value());
   EXPECT_FALSE(parse_rollout_key(as_bytes(rollout_key(hash(1)) + "x")).has_value());
   EXPECT_FALSE(parse_member_key(hash(1).bytes).has_value());

@@ -171,7 +171,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   if (!opened.ok()) return fail(open_error(opened, path));
   out->db.reset(raw);
   INSTAR_ASSERT(out->handles.size() == kColumnCount + 2);
-  if (!version.has_value()) {
+  if (!version.has_value() || *version < kSchemaVersion) {
     rocksdb::WriteOptions sync;
     sync.sync = true;
     const auto written = out->db->Put(sync, out->at(Column::meta), slice(kSchemaKey), slice(schema_value(kSchemaVersion)));

@@ -26,7 +26,7 @@ enum class Column : std::uint8_t {
   members = 3,   // rollout hash ‖ device id → the device's state in it
   packs = 4,     // pack id → directory, and whether the pack is complete
   chunks = 5,    // chunk hash ‖ encoded size → encoded bytes (blobs)
-  history = 6,   // time-ordered log of what happened (not written in schema 1)
+  history = 6,   // what happened: the last reports of each device, the last events of each rollout
 };
 inline constexpr std::size_t kColumnCount = 7;
 

@@ -59,11 +59,13 @@ Result<Backend> open_backend(const PluginOptions& options, BrokerPort& port, Tra
                          .pinned_root = std::move(*root),
                          .operators = options.operators,
                          .transfer_log = options.transfer_log,
-                         .window_bytes_max = options.window_bytes};
+                         .window_bytes_max = options.window_bytes,
+                         .trust_connections = options.report_trust == ReportTrust::connection};
   Backend backend;
   INSTAR_TRY(backend.store, open_store(options.store_dir));
-  backend.store->on_ready(std::move(wake));
-  backend.service = make_service(std::move(service), *backend.store, port, std::move(transfer_log));
+  backend.store->on_ready(wake);
+  backend.service = make_service(std::move(service), *backend.store, port, std::move(transfer_log),
+                                 make_opener_pool(options.verify_threads, std::move(wake)));
   return backend;
 }
 

@@ -48,14 +48,32 @@ constexpr std::size_t kPrefixBytesMin = 4;
   return {};
 }
 
-[[nodiscard]] Status set_window(PluginOptions& out, const OptionLine& line) {
+[[nodiscard]] Status set_number(std::uint32_t& out, const OptionLine& line, std::uint32_t least, std::uint32_t most, const char* what) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(line.value.data(), line.value.data() + line.value.size(), value);
-  if (error != std::errc{} || end != line.value.data() + line.value.size() || value < limits::kPieceBytesMin ||
-      value > limits::kWindowBytesMax) {
-    return bad(line, "a number of bytes from " + std::to_string(limits::kPieceBytesMin) + " to " + std::to_string(limits::kWindowBytesMax));
+  if (error != std::errc{} || end != line.value.data() + line.value.size() || value < least || value > most) {
+    return bad(line, std::string(what) + " from " + std::to_string(least) + " to " + std::to_string(most));
   }
-  out.window_bytes = value;
+  out = value;
+  return {};
+}
+
+[[nodiscard]] Status set_window(PluginOptions& out, const OptionLine& line) {
+  return set_number(out.window_bytes, line, limits::kPieceBytesMin, limits::kWindowBytesMax, "a number of bytes");
+}
+
+[[nodiscard]] Status set_threads(PluginOptions& out, const OptionLine& line) {
+  return set_number(out.verify_threads, line, 1, limits::kVerifyThreadsMax, "a number of threads");
+}
+
+[[nodiscard]] Status set_report_trust(PluginOptions& out, const OptionLine& line) {
+  if (line.value == "signature") {
+    out.report_trust = ReportTrust::signature;
+  } else if (line.value == "connection") {
+    out.report_trust = ReportTrust::connection;
+  } else {
+    return bad(line, "signature (each report is checked with the device's key), connection (the broker's login says who a client is)");
+  }
   return {};
 }
 
@@ -75,7 +93,7 @@ struct Option {
   Status (*set)(PluginOptions& out, const OptionLine& line);
 };
 
-constexpr std::array<Option, 9> kOptions{{
+constexpr std::array<Option, 11> kOptions{{
     {"store_dir", [](PluginOptions& out, const OptionLine& line) { return set_path(out.store_dir, line); }},
     {"gate_key", [](PluginOptions& out, const OptionLine& line) { return set_path(out.gate_key, line); }},
     {"root", [](PluginOptions& out, const OptionLine& line) { return set_path(out.root, line); }},
@@ -85,6 +103,8 @@ constexpr std::array<Option, 9> kOptions{{
     {"bridges", [](PluginOptions& out, const OptionLine& line) { return set_names(out.bridges, line); }},
     {"transfer_log", [](PluginOptions& out, const OptionLine& line) { return set_path(out.transfer_log, line); }},
     {"window_bytes", set_window},
+    {"report_trust", set_report_trust},
+    {"verify_threads", set_threads},
 }};
 
 [[nodiscard]] std::string known_names() {

@@ -17,6 +17,12 @@ enum class AclFallthrough : std::uint8_t {
   allow,  // yes: for a broker that has neither
 };
 
+// What a report that comes over a device's own connection is believed by.
+enum class ReportTrust : std::uint8_t {
+  signature,   // the device's key
+  connection,  // the broker's own login, which says who may use a client id
+};
+
 struct PluginOptions {
   std::string store_dir;
   std::string gate_key;
@@ -27,6 +33,8 @@ struct PluginOptions {
   std::vector<std::string> bridges;    // client ids that speak for many devices
   std::string transfer_log;            // empty = none
   std::uint32_t window_bytes = 0;      // 0 = limits.hpp
+  ReportTrust report_trust = ReportTrust::signature;
+  std::uint32_t verify_threads = 2;
   friend bool operator==(const PluginOptions&, const PluginOptions&) = default;
 };
 

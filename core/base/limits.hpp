@@ -98,6 +98,16 @@ inline constexpr std::size_t kGzipFindBytesMax = 256 * 1024 * 1024;
 // --- broker --------------------------------------------------------------------------------------
 inline constexpr std::size_t kDevicesMax = 200'000;
 inline constexpr std::size_t kRolloutsMax = 1'000;
+// Rollouts of a product whose members are kept one by one; of older ones the sums are. Bounds memory and disk by the fleet, not by the
+// number of releases: about 300 bytes a device and rollout in memory.
+inline constexpr std::size_t kRolloutsWithMembersMax = 8;
+// Reports of a device, and events of a rollout, that its history keeps: the newest.
+inline constexpr std::size_t kHistoryReportsMax = 50;
+inline constexpr std::size_t kHistoryEventsMax = 500;
+// Messages whose signatures wait to be checked by the broker's threads. Past it devices send again.
+inline constexpr std::size_t kVerifyQueueMax = 16'384;
+// Threads that check them, 60 µs each: one does some 15,000 a second.
+inline constexpr std::uint32_t kVerifyThreadsMax = 64;
 // Store writes not yet durable. Past it the service answers `unavailable` and devices send again.
 inline constexpr std::size_t kStoreQueueMax = 65'536;
 inline constexpr std::int64_t kStatusIntervalMs = 1'000;

@@ -1,11 +1,15 @@
 #include "core/rollout/record.hpp"
 
+#include <algorithm>
+
 #include "core/base/assert.hpp"
+#include "core/wire/placement.hpp"
 
 namespace instar::rollout {
 namespace {
 
-constexpr std::uint8_t kRecordVersion = 1;
+// Version 1 is still read: what it lacks is as if it had never been.
+constexpr std::uint8_t kRecordVersion = 2;
 // Elements of any list in a record: far above what limits.hpp lets in, far below what would hurt.
 constexpr std::uint32_t kListMax = 4096;
 
@@ -101,7 +105,7 @@ Result<Record> finish(const Reader& reader, Record record, std::string_view what
 }
 
 Status check_version(const Reader& reader, std::string_view what) {
-  if (reader.version() == kRecordVersion) return {};
+  if (reader.version() >= 1 && reader.version() <= kRecordVersion) return {};
   const auto number = std::to_string(reader.version());
   if (reader.version() == 0) return fail(Code::corrupt, "the " + std::string(what) + " record in the store is damaged");
   return fail(Code::unsupported, "the " + std::string(what) + " record in the store is of version " + number + ", later than this program");
@@ -172,6 +176,46 @@ ReportSummary read_summary(Reader& in) {
   return report;
 }
 
+void write_counts(Writer& out, const Counts& counts) {
+  out.list(counts.by_step, [&](std::uint64_t count) { out.u64(count); });
+  out.u64(counts.devices);
+  out.u64(counts.retrying);
+  out.u64(counts.failed);
+  out.u64(counts.asking);
+  out.u64(counts.bytes_sent);
+  out.u64(counts.bytes_full);
+  out.u32(static_cast<std::uint32_t>(std::min<std::size_t>(counts.reasons.size(), kListMax)));
+  std::uint32_t written = 0;
+  for (const auto& [reason, count] : counts.reasons) {
+    if (written++ == kListMax) break;
+    out.u32(static_cast<std::uint32_t>(reason.first));
+    out.text(reason.second);
+    out.u64(count);
+  }
+}
+
+Counts read_counts(Reader& in) {
+  Counts counts;
+  std::size_t step = 0;
+  in.list([&] {
+    const auto count = in.u64();
+    if (step == counts.by_step.size()) return in.spoil();
+    counts.by_step[step++] = count;
+  });
+  counts.devices = in.u64();
+  counts.retrying = in.u64();
+  counts.failed = in.u64();
+  counts.asking = in.u64();
+  counts.bytes_sent = in.u64();
+  counts.bytes_full = in.u64();
+  in.list([&] {
+    const auto code = read_code(in);
+    auto text = in.text();
+    counts.reasons[{code, std::move(text)}] = in.u64();
+  });
+  return counts;
+}
+
 }  // namespace
 
 Bytes encode(const RolloutRecord& record) {
@@ -188,6 +232,19 @@ Bytes encode(const RolloutRecord& record) {
   out.u64(record.order);
   out.time(record.started);
   out.time(record.updated);
+  out.text(record.cause);
+  out.list(record.wave_limits, [&](std::uint64_t limit) { out.u64(limit); });
+  out.u32(record.approved);
+  out.time(record.settled);
+  out.u64(record.forgiven);
+  out.u8(record.stuck_forgiven ? 1 : 0);
+  out.time(record.retried);
+  out.time(record.completed);
+  out.u64(record.starts);
+  out.u64(record.bytes_leased);
+  out.u64(record.events);
+  out.u8(record.archived.has_value() ? 1 : 0);
+  if (record.archived.has_value()) write_counts(out, *record.archived);
   return out.take();
 }
 
@@ -199,7 +256,7 @@ Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
   record.release = in.text();
   record.sequence = in.u64();
   record.groups = read_groups(in);
-  record.state = in.enumeration(RolloutState::aborted);
+  record.state = in.enumeration(RolloutState::reverted);
   record.issue = in.u64();
   record.wave = in.u32();
   in.list([&] { record.wave_opened.push_back(in.time()); });
@@ -207,6 +264,23 @@ Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
   record.order = in.u64();
   record.started = in.time();
   record.updated = in.time();
+  if (in.version() == 1) {
+    record.wave_limits.assign(record.wave_opened.size(), wire::kPointsEnd);
+    return finish(in, std::move(record), "rollout");
+  }
+  record.cause = in.text();
+  in.list([&] { record.wave_limits.push_back(in.u64()); });
+  record.approved = in.u32();
+  record.settled = in.time();
+  record.forgiven = in.u64();
+  record.stuck_forgiven = in.flag();
+  record.retried = in.time();
+  record.completed = in.time();
+  record.starts = in.u64();
+  record.bytes_leased = in.u64();
+  record.events = in.u64();
+  if (in.flag()) record.archived = read_counts(in);
+  if (record.wave_limits.size() != record.wave_opened.size() || record.wave_opened.size() != std::size_t{record.wave} + 1) in.spoil();
   return finish(in, std::move(record), "rollout");
 }
 
@@ -225,6 +299,9 @@ Bytes encode(const MemberRecord& record) {
   out.u32(record.switch_ms);
   out.u64(record.report_sequence);
   out.time(record.updated);
+  out.u8(record.again ? 1 : 0);
+  out.u64(record.asks);
+  out.u32(record.granted);
   return out.take();
 }
 
@@ -245,6 +322,11 @@ Result<MemberRecord> decode_member_record(ByteView bytes) {
   record.switch_ms = in.u32();
   record.report_sequence = in.u64();
   record.updated = in.time();
+  if (in.version() >= 2) {
+    record.again = in.flag();
+    record.asks = in.u64();
+    record.granted = in.u32();
+  }
   return finish(in, std::move(record), "member");
 }
 
@@ -269,7 +351,21 @@ Bytes encode(const DeviceRecord& record) {
   out.u64(record.bytes_sent);
   out.time(record.first_seen);
   out.time(record.last_seen);
-  out.list(record.last_reports, [&](const ReportSummary& report) { write_summary(out, report); });
+  out.text(as_text(record.pack_formats));
+  return out.take();
+}
+
+Bytes encode(const ReportSummary& record) {
+  Writer out;
+  write_summary(out, record);
+  return out.take();
+}
+
+Bytes encode(const EventRecord& record) {
+  Writer out;
+  out.time(record.time);
+  out.text(record.who);
+  out.text(record.what);
   return out.take();
 }
 
@@ -296,8 +392,28 @@ Result<DeviceRecord> decode_device_record(ByteView bytes) {
   record.bytes_sent = in.u64();
   record.first_seen = in.time();
   record.last_seen = in.time();
-  in.list([&] { record.last_reports.push_back(read_summary(in)); });
+  if (in.version() == 1) {
+    in.list([&] { static_cast<void>(read_summary(in)); });  // the last reports, which are history now
+  } else {
+    record.pack_formats = to_bytes(as_bytes(in.text()));
+  }
   return finish(in, std::move(record), "device");
+}
+
+Result<ReportSummary> decode_report_summary(ByteView bytes) {
+  Reader in(bytes);
+  INSTAR_CHECK(check_version(in, "report"));
+  return finish(in, read_summary(in), "report");
+}
+
+Result<EventRecord> decode_event_record(ByteView bytes) {
+  Reader in(bytes);
+  INSTAR_CHECK(check_version(in, "event"));
+  EventRecord record;
+  record.time = in.time();
+  record.who = in.text();
+  record.what = in.text();
+  return finish(in, std::move(record), "event");
 }
 
 }  // namespace instar::rollout

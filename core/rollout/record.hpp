@@ -1,9 +1,12 @@
 // What the broker remembers, as values and as the bytes of a store record. docs/formats/store.md
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/bytes.hpp"
@@ -15,24 +18,8 @@
 
 namespace instar::rollout {
 
-// What an operator has said. Frozen numbers. (`complete` is not among them: it follows from the members.)
-enum class RolloutState : std::uint8_t { active = 0, paused = 1, aborted = 2 };
-
-struct RolloutRecord {
-  std::string product;
-  std::string release;
-  std::uint64_t sequence = 0;
-  std::vector<GroupPath> groups;
-  RolloutState state = RolloutState::active;
-  std::uint64_t issue = 0;  // of the last gate
-  std::uint32_t wave = 0;
-  std::vector<WallMs> wave_opened;
-  std::uint32_t retry_epoch = 0;
-  std::uint64_t order = 0;  // rises with each manifest taken: of two for one group, the higher is the group's
-  WallMs started;
-  WallMs updated;
-  friend bool operator==(const RolloutRecord&, const RolloutRecord&) = default;
-};
+// Frozen numbers, the same as a gate's. (`complete` is not among them: it follows from the members.)
+enum class RolloutState : std::uint8_t { active = 0, paused = 1, aborted = 2, reverted = 3 };
 
 // The device's state in one rollout, as its last report about it says.
 struct MemberRecord {
@@ -49,9 +36,74 @@ struct MemberRecord {
   std::uint32_t switch_ms = 0;
   std::uint64_t report_sequence = 0;  // 0: the device has reported nothing about it
   WallMs updated;
+  bool again = false;         // it has failed, and tries once more
+  std::uint64_t asks = 0;     // its place in the queue for a turn; 0 = it does not ask
+  std::uint32_t granted = 0;  // the attempt that has been given its turn
   friend bool operator==(const MemberRecord&, const MemberRecord&) = default;
 };
 
+// What a member's step comes to when members are counted.
+enum class Standing : std::uint8_t {
+  waiting,    // has not begun
+  in_flight,  // fetches, stages or tries
+  committed,
+  failed,    // rolled back or failed, for good
+  retrying,  // the same, and another attempt follows
+  left_out,  // refused it, was overtaken by a newer release, was stopped or taken back: says nothing about the release
+};
+[[nodiscard]] Standing standing_of(const MemberRecord& member) noexcept;
+// The device is done with the rollout, until somebody says otherwise.
+[[nodiscard]] constexpr bool has_ended(Standing standing) noexcept {
+  return standing == Standing::committed || standing == Standing::failed || standing == Standing::left_out;
+}
+
+// Sums over the members of a rollout.
+using ReasonKey = std::pair<Code, std::string>;
+struct Counts {
+  std::array<std::uint64_t, wire::kStepCount> by_step{};
+  std::uint64_t devices = 0;
+  std::uint64_t retrying = 0;
+  std::uint64_t failed = 0;  // for good
+  std::uint64_t asking = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_full = 0;
+  std::map<ReasonKey, std::uint64_t> reasons;  // of members whose code is not ok
+  friend bool operator==(const Counts&, const Counts&) = default;
+  [[nodiscard]] std::uint64_t at(wire::Step step) const noexcept { return by_step[static_cast<std::size_t>(step)]; }
+  [[nodiscard]] bool all_ended() const noexcept;
+  void add(const MemberRecord& member);
+  void subtract(const MemberRecord& member);
+};
+
+struct RolloutRecord {
+  std::string product;
+  std::string release;
+  std::uint64_t sequence = 0;
+  std::vector<GroupPath> groups;
+  RolloutState state = RolloutState::active;
+  std::string cause;        // why it stands, when the broker itself has stopped it
+  std::uint64_t issue = 0;  // of the last gate
+  std::uint32_t wave = 0;
+  std::vector<WallMs> wave_opened;         // of waves 0 … `wave`
+  std::vector<std::uint64_t> wave_limits;  // of the same: devices placed below are admitted (core/wire/placement.hpp)
+  std::uint32_t approved = 0;              // waves below this number need no more approval
+  WallMs settled;                          // since when the current wave's conditions hold; 0 = they do not
+  std::uint64_t forgiven = 0;              // failures in spite of which an operator went on
+  bool stuck_forgiven = false;             // an operator went on though the current wave cannot reach its ratio
+  std::uint32_t retry_epoch = 0;
+  WallMs retried;           // when that last rose
+  std::uint64_t order = 0;  // rises with each manifest taken: of two for one group, the higher is the group's
+  WallMs started;
+  WallMs updated;
+  WallMs completed;                // 0 = not yet
+  std::uint64_t starts = 0;        // turns given
+  std::uint64_t bytes_leased = 0;  // of the rollout's byte budget: what may be sent before the next write
+  std::uint64_t events = 0;        // history entries written so far
+  std::optional<Counts> archived;  // the members are gone from the store, these are their sums
+  friend bool operator==(const RolloutRecord&, const RolloutRecord&) = default;
+};
+
+// A report as the device's history keeps it.
 struct ReportSummary {
   std::uint64_t sequence = 0;
   Hash256 rollout;
@@ -64,7 +116,13 @@ struct ReportSummary {
   friend bool operator==(const ReportSummary&, const ReportSummary&) = default;
 };
 
-inline constexpr std::size_t kLastReportsMax = 8;
+// An entry of a rollout's history.
+struct EventRecord {
+  WallMs time;
+  std::string who;   // "broker", or the operator: username, else client id
+  std::string what;  // a sentence
+  friend bool operator==(const EventRecord&, const EventRecord&) = default;
+};
 
 struct DeviceRecord {
   trust::PublicKey key;  // pinned at the first hello
@@ -86,16 +144,20 @@ struct DeviceRecord {
   std::uint64_t bytes_sent = 0;
   WallMs first_seen;
   WallMs last_seen;
-  std::vector<ReportSummary> last_reports;  // the newest last, at most kLastReportsMax
+  std::vector<std::uint8_t> pack_formats;
   friend bool operator==(const DeviceRecord&, const DeviceRecord&) = default;
 };
 
 [[nodiscard]] Bytes encode(const RolloutRecord& record);
 [[nodiscard]] Bytes encode(const MemberRecord& record);
 [[nodiscard]] Bytes encode(const DeviceRecord& record);
+[[nodiscard]] Bytes encode(const ReportSummary& record);
+[[nodiscard]] Bytes encode(const EventRecord& record);
 // Errors: corrupt (bytes that no version wrote), unsupported (a later version's).
 [[nodiscard]] Result<RolloutRecord> decode_rollout_record(ByteView bytes);
 [[nodiscard]] Result<MemberRecord> decode_member_record(ByteView bytes);
 [[nodiscard]] Result<DeviceRecord> decode_device_record(ByteView bytes);
+[[nodiscard]] Result<ReportSummary> decode_report_summary(ByteView bytes);
+[[nodiscard]] Result<EventRecord> decode_event_record(ByteView bytes);
 
 }  // namespace instar::rollout

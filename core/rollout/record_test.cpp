@@ -10,23 +10,6 @@
 namespace instar::rollout {
 namespace {
 
-RolloutRecord rollout_record() {
-  RolloutRecord record;
-  record.product = "gateway-2";
-  record.release = "2.4.1";
-  record.sequence = 42;
-  record.groups = {wire::examples::group("plant-7/line-a"), wire::examples::group("lab")};
-  record.state = RolloutState::paused;
-  record.issue = 9;
-  record.wave = 1;
-  record.wave_opened = {{1'760'000'000'500}};
-  record.retry_epoch = 2;
-  record.order = 7;
-  record.started = {1'760'000'000'000};
-  record.updated = {1'760'000'001'000};
-  return record;
-}
-
 MemberRecord member_record() {
   return {wire::Step::rolled_back,
           1,
@@ -40,7 +23,40 @@ MemberRecord member_record() {
           850,
           6'200,
           17,
-          {1'760'000'200'000}};
+          {1'760'000'200'000},
+          true,
+          6,
+          2};
+}
+
+RolloutRecord rollout_record() {
+  RolloutRecord record;
+  record.product = "gateway-2";
+  record.release = "2.4.1";
+  record.sequence = 42;
+  record.groups = {wire::examples::group("plant-7/line-a"), wire::examples::group("lab")};
+  record.state = RolloutState::paused;
+  record.issue = 9;
+  record.wave = 1;
+  record.wave_opened = {{1'760'000'000'500}, {1'760'000'000'900}};
+  record.wave_limits = {5, 1'000'000};
+  record.cause = "its error budget is spent";
+  record.approved = 1;
+  record.settled = {1'760'000'000'600};
+  record.forgiven = 2;
+  record.stuck_forgiven = true;
+  record.retried = {1'760'000'000'700};
+  record.completed = {1'760'000'000'800};
+  record.starts = 12;
+  record.bytes_leased = 1'048'576;
+  record.events = 4;
+  record.archived = Counts{};
+  record.archived->add(member_record());
+  record.retry_epoch = 2;
+  record.order = 7;
+  record.started = {1'760'000'000'000};
+  record.updated = {1'760'000'001'000};
+  return record;
 }
 
 DeviceRecord device_record() {
@@ -63,7 +79,7 @@ DeviceRecord device_record() {
   record.bytes_sent = 90'900;
   record.first_seen = {1};
   record.last_seen = {2};
-  record.last_reports = {{17, wire::examples::hash("m"), 1, wire::Step::rolled_back, Code::unhealthy, "probe failed", 90'700, {2}}};
+  record.pack_formats = {1, 3};
   return record;
 }
 
@@ -72,6 +88,10 @@ TEST(Records, GoBothWays) {
   EXPECT_EQ(decode_member_record(encode(member_record())).value(), member_record());
   EXPECT_EQ(decode_device_record(encode(device_record())).value(), device_record());
   EXPECT_EQ(decode_device_record(encode(DeviceRecord{})).value(), DeviceRecord{});
+  const ReportSummary report{17, wire::examples::hash("m"), 1, wire::Step::rolled_back, Code::unhealthy, "probe failed", 90'700, {2}};
+  EXPECT_EQ(decode_report_summary(encode(report)).value(), report);
+  const EventRecord event{{3}, "ann", "paused"};
+  EXPECT_EQ(decode_event_record(encode(event)).value(), event);
 }
 
 // The example of docs/formats/store.md.
@@ -98,6 +118,21 @@ TEST(Records, HaveTheBytesOfTheirPage) {
   EXPECT_EQ(decode_member_record(bytes).value(), member);
 }
 
+// As the first version wrote it.
+TEST(Records, OfVersionOneAreStillRead) {
+  Bytes bytes;
+  ASSERT_TRUE(
+      from_hex("0107010000000a00000004000000"
+               "66756c6c00000000000000000000000000000000020100000000000000000000000000000000000000000000000300000000000000"
+               "00c02cc899010000",
+               bytes));
+  const auto member = decode_member_record(bytes);
+  ASSERT_TRUE(member.has_value());
+  EXPECT_EQ(member->step, wire::Step::refused);
+  EXPECT_EQ(member->bytes_full, 0x0102U);
+  EXPECT_EQ(member->asks, 0U);
+}
+
 template <typename Decode>
 void refuse_every_cut(const Bytes& bytes, Decode decode) {
   for (std::size_t size = 0; size < bytes.size(); ++size) {
@@ -116,7 +151,7 @@ TEST(Records, RefuseEveryCutAndTrailingBytes) {
 
 TEST(Records, TellALaterVersionFromDamage) {
   auto bytes = encode(member_record());
-  bytes[0] = 2;
+  bytes[0] = 3;
   EXPECT_EQ(decode_member_record(bytes).error().code, Code::unsupported);
   bytes[0] = 0;
   EXPECT_EQ(decode_member_record(bytes).error().code, Code::corrupt);

@@ -45,7 +45,11 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
   record.connect = hello.connect;
   record.root_version = hello.root_version;
   record.degraded = hello.degraded;
+  record.pack_formats = hello.pack_formats;
   record.last_seen = now.wall;
+  online_ += device.online ? 0 : 1;
+  device.online = true;
+  device.heard = now.monotonic;
   // Higher than ours only when this store has lost what an earlier one had acked.
   record.applied_sequence = std::max(record.applied_sequence, hello.acked_sequence);
   // A hello from before a report that is applied already (QoS 1 brings one again after a lost connection) must not undo it. A device
@@ -56,10 +60,15 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
     record.previous = hello.previous;
   }
   place(hello.device, device, &effects);
+  mark_seen(hello.device, device.target);
   // With a report still to come, that report says it better.
-  if (hello.last_sequence == record.applied_sequence) adopt_hello(hello, device, now, effects);
+  wire::Ack ack{record.applied_sequence, Code::ok, "", 0, 0};
+  if (hello.last_sequence == record.applied_sequence) {
+    adopt_hello(hello, device, now, effects);
+    answer_asking(hello, ack, now, effects);
+  }
   effects.emplace_back(SaveDevice{hello.device, encode(record)});
-  effects.emplace_back(SendAck{hello.device, {record.applied_sequence, Code::ok, ""}});
+  effects.emplace_back(SendAck{hello.device, std::move(ack)});
   return {};
 }
 
@@ -76,9 +85,31 @@ void Tracker::adopt_hello(const wire::Hello& hello, Device& device, Now now, Eff
   member.attempt = hello.attempt;
   member.code = Code::ok;
   member.reason.clear();
+  member.again = false;
+  member.asks = 0;
   member.report_sequence = device.record.applied_sequence;
   member.updated = now.wall;
   save_member(hello.rollout, hello.device, std::move(member), effects);
+  advance(hello.rollout, rollout->second, now, effects);
+}
+
+// Its turn may have come while it was away, or with an ack that was lost; or its question was.
+void Tracker::answer_asking(const wire::Hello& hello, wire::Ack& ack, Now now, Effects& effects) {
+  if (!hello.asks_start) return;
+  const auto rollout = rollouts_.find(hello.rollout);
+  if (rollout == rollouts_.end()) return;
+  const auto known = rollout->second.members.find(hello.device);
+  if (known == rollout->second.members.end() || known->second.record.attempt != hello.attempt) return;
+  if (known->second.record.granted == hello.attempt) {
+    ack.start_rollout = hello.rollout.prefix64();
+    ack.start_attempt = hello.attempt;
+    return;
+  }
+  if (known->second.record.asks != 0) return;
+  auto member = known->second.record;
+  member.asks = ++ask_last_;
+  save_member(hello.rollout, hello.device, std::move(member), effects);
+  give_turns(hello.rollout, rollout->second, now, effects);
 }
 
 Status Tracker::report(const wire::Report& report, Now now, Effects& effects) {
@@ -87,10 +118,11 @@ Status Tracker::report(const wire::Report& report, Now now, Effects& effects) {
     return fail(Code::not_found, "device " + report.device.str() + " is not known here: it must say hello first");
   }
   auto& device = found->second;
+  device.heard = now.monotonic;
   if (report.sequence == device.record.applied_sequence + 1) {
     apply(report, device, now, effects);
   }
-  effects.emplace_back(SendAck{report.device, {device.record.applied_sequence, Code::ok, ""}});
+  effects.emplace_back(SendAck{report.device, {device.record.applied_sequence, Code::ok, "", 0, 0}});
   return {};
 }
 
@@ -99,17 +131,21 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
   record.applied_sequence = report.sequence;
   record.last_seen = now.wall;
   if (report.running.has_value()) record.running = report.running;
-  record.last_reports.push_back(
-      {report.sequence, report.rollout, report.attempt, report.step, report.code, report.reason, report.bytes_fetched, now.wall});
-  if (record.last_reports.size() > kLastReportsMax) record.last_reports.erase(record.last_reports.begin());
+  const ReportSummary summary{report.sequence, report.rollout, report.attempt,       report.step,
+                              report.code,     report.reason,  report.bytes_fetched, now.wall};
+  effects.emplace_back(SaveReport{report.device, report.sequence, encode(summary)});
 
-  if (const auto rollout = rollouts_.find(report.rollout); rollout != rollouts_.end()) {
+  auto* const rollout = find_rollout(report.rollout);
+  if (rollout != nullptr && !rollout->record.archived.has_value()) {
     MemberRecord member;
-    const auto known = rollout->second.members.find(report.device);
-    if (known != rollout->second.members.end()) member = known->second.record;
+    const auto known = rollout->members.find(report.device);
+    if (known != rollout->members.end()) member = known->second.record;
     if (may_follow(member.step, member.attempt, report.step, report.attempt)) {
+      const auto before = standing_of(member);
       member.step = report.step;
       member.attempt = report.attempt;
+      member.again = report.again;
+      member.asks = report.asks_start && report.step == wire::Step::waiting ? ++ask_last_ : 0;
       member.code = report.code;
       member.reason = report.reason;
       member.bytes_planned = report.bytes_planned;
@@ -120,33 +156,78 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
       if (report.switch_ms > 0) member.switch_ms = report.switch_ms;
       member.report_sequence = report.sequence;
       member.updated = now.wall;
+      if (before == Standing::failed && standing_of(member) != Standing::failed) recovered(report.rollout, *rollout, effects);
       save_member(report.rollout, report.device, std::move(member), effects);
     } else {
       effects.emplace_back(Note{4, "device " + report.device.str() + " reports " + std::string(wire::step_name(report.step)) + " after " +
                                        std::string(wire::step_name(member.step)) + " in attempt " + std::to_string(report.attempt) +
                                        ": not counted"});
     }
-  } else if (report.code != Code::ok) {
+  } else if (rollout == nullptr && report.code != Code::ok) {
     effects.emplace_back(
         Note{4, "device " + report.device.str() + " reports " + std::string(code_name(report.code)) + ": " + report.reason});
   }
   place(report.device, device, &effects);
+  mark_seen(report.device, report.rollout);
   effects.emplace_back(SaveDevice{report.device, encode(record)});
+  if (rollout != nullptr) advance(report.rollout, *rollout, now, effects);
 }
 
-void Tracker::sent(const DeviceId& id, std::uint64_t rollout, std::uint64_t bytes) {
+// A device that had failed tries anew: its failure is no longer one that was forgiven, and its wave may yet succeed.
+void Tracker::recovered(const Hash256& hash, Rollout& rollout, Effects& effects) {
+  auto& record = rollout.record;
+  if (record.forgiven == 0 && !record.stuck_forgiven) return;
+  record.forgiven -= record.forgiven > 0 ? 1 : 0;
+  record.stuck_forgiven = false;
+  save(hash, rollout, effects);
+}
+
+void Tracker::heard(const DeviceId& id, Now now) {
   const auto device = devices_.find(id);
   if (device == devices_.end()) return;
-  device->second.record.bytes_sent += bytes;
-  devices_with_new_bytes_.insert(id);
-  const auto hash = by_prefix(rollout);
-  if (!hash.has_value()) return;
-  auto& entry = rollouts_.at(*hash);
-  const auto member = entry.members.find(id);
-  if (member == entry.members.end()) return;
-  member->second.record.bytes_sent += bytes;
-  entry.counts.bytes_sent += bytes;
+  device->second.heard = now.monotonic;
+  mark_seen(id, device->second.target);
+}
+
+void Tracker::gone(const DeviceId& id, Now now) {
+  const auto device = devices_.find(id);
+  if (device == devices_.end() || !device->second.online) return;
+  device->second.online = false;
+  device->second.heard = now.monotonic;
+  --online_;
+}
+
+Charge Tracker::charge(const DeviceId& id, std::uint64_t prefix, std::uint64_t bytes) {
+  const auto device = devices_.find(id);
+  if (device == devices_.end()) return Charge::ok;
+  const auto count = [&] {
+    device->second.record.bytes_sent += bytes;
+    devices_with_new_bytes_.insert(id);
+  };
+  const auto hash = by_prefix(prefix);
+  auto* const rollout = hash.has_value() ? find_rollout(*hash) : nullptr;
+  const auto member = rollout == nullptr ? std::map<DeviceId, Member>::iterator{} : rollout->members.find(id);
+  if (rollout == nullptr || member == rollout->members.end()) {
+    count();
+    return Charge::ok;
+  }
+  auto& record = member->second.record;
+  const auto& policy = *rollout->policy;
+  if (policy.device_bytes_max != 0 && record.bytes_sent + bytes > policy.device_bytes_max) return Charge::device_spent;
+  if (policy.rollout_bytes_max != 0) {
+    if (rollout->bytes_charged + bytes > policy.rollout_bytes_max) {
+      rollout->bytes_spent = true;
+      return Charge::rollout_spent;
+    }
+    if (rollout->bytes_charged + bytes + lease_step(policy) / 2 > rollout->record.bytes_leased) leases_due_.insert(*hash);
+    if (rollout->bytes_charged + bytes > rollout->bytes_leased) return Charge::wait;
+  }
+  rollout->bytes_charged += bytes;
+  record.bytes_sent += bytes;
+  rollout->counts.bytes_sent += bytes;
   members_with_new_bytes_.emplace(*hash, id);
+  count();
+  return Charge::ok;
 }
 
 void Tracker::save_bytes(Effects& effects) {
@@ -173,9 +254,10 @@ Status Tracker::forget(const DeviceId& id, Effects& effects) {
   const auto device = devices_.find(id);
   if (device == devices_.end()) return fail(Code::not_found, "no device " + id.str() + " is known here");
   for (auto& [hash, rollout] : rollouts_) drop_member(hash, id, &effects);
+  online_ -= device->second.online ? 1 : 0;
+  effects.emplace_back(RemoveDevice{id, device->second.record.applied_sequence});
   devices_.erase(device);
   devices_with_new_bytes_.erase(id);
-  effects.emplace_back(RemoveDevice{id});
   effects.emplace_back(Note{5, "device " + id.str() + " is forgotten; the next hello under this name pins a new key"});
   return {};
 }

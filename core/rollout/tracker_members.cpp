@@ -3,6 +3,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/rollout/tracker.hpp"
+#include "core/wire/placement.hpp"
 
 namespace instar::rollout {
 namespace {
@@ -20,42 +21,15 @@ bool covers(const RolloutRecord& rollout, const DeviceRecord& device) {
 
 }  // namespace
 
-bool Counts::all_final() const noexcept {
-  for (std::size_t step = 0; step < kStepCount; ++step) {
-    if (by_step[step] > 0 && !wire::is_final(static_cast<wire::Step>(step))) return false;
-  }
-  return true;
-}
-
-void Counts::add(const MemberRecord& member) {
-  ++by_step[static_cast<std::size_t>(member.step)];
-  ++devices;
-  bytes_sent += member.bytes_sent;
-  bytes_full += member.bytes_full;
-  if (member.code != Code::ok) ++reasons[{member.code, member.reason}];
-}
-
-void Counts::subtract(const MemberRecord& member) {
-  auto& count = by_step[static_cast<std::size_t>(member.step)];
-  INSTAR_ASSERT(count > 0 && devices > 0);
-  INSTAR_ASSERT(bytes_sent >= member.bytes_sent && bytes_full >= member.bytes_full);
-  --count;
-  --devices;
-  bytes_sent -= member.bytes_sent;
-  bytes_full -= member.bytes_full;
-  if (member.code == Code::ok) return;
-  const auto reason = reasons.find({member.code, member.reason});
-  INSTAR_ASSERT(reason != reasons.end());
-  if (--reason->second == 0) reasons.erase(reason);
-}
-
 std::string_view Rollout::state_name() const noexcept {
   switch (record.state) {
     case RolloutState::paused: return "paused";
     case RolloutState::aborted: return "aborted";
+    case RolloutState::reverted: return "reverted";
     case RolloutState::active: break;
   }
-  return counts.devices > 0 && counts.all_final() ? "complete" : "active";
+  const auto& sums_now = sums();
+  return sums_now.devices > 0 && is_last_wave() && sums_now.all_ended() ? "complete" : "active";
 }
 
 Counts Tracker::recount(const Rollout& rollout) {
@@ -64,26 +38,93 @@ Counts Tracker::recount(const Rollout& rollout) {
   return counts;
 }
 
-void Tracker::set_member(const Hash256& hash, const DeviceId& device, MemberRecord record, bool stored) {
-  auto& rollout = rollouts_.at(hash);
+std::vector<WaveCounts> Tracker::recount_waves(const Rollout& rollout) {
+  Rollout empty;
+  empty.waves.resize(rollout.waves.size());
+  for (const auto& [device, member] : rollout.members) count(empty, member, true);
+  return empty.waves;
+}
+
+// In and out again must come to nothing: only what `member` itself says is looked at.
+void Tracker::count(Rollout& rollout, const Member& member, bool in) {
+  if (in) {
+    rollout.counts.add(member.record);
+  } else {
+    rollout.counts.subtract(member.record);
+  }
+  if (member.wave < 0) return;
+  auto& wave = rollout.waves.at(static_cast<std::size_t>(member.wave));
+  const auto standing = standing_of(member.record);
+  const auto change = [in](std::uint64_t& number) {
+    INSTAR_ASSERT(in || number > 0);
+    number += in ? 1 : -1;
+  };
+  change(wave.admitted);
+  switch (standing) {
+    case Standing::waiting: change(wave.waiting); break;
+    case Standing::in_flight: change(wave.in_flight); break;
+    case Standing::committed: change(wave.committed); break;
+    case Standing::failed: change(wave.failed); break;
+    case Standing::retrying: change(wave.retrying); break;
+    case Standing::left_out: change(wave.left_out); break;
+  }
+  if (!has_ended(standing) && !member.seen) change(wave.unseen);
+}
+
+Rollout* Tracker::find_rollout(const Hash256& hash) noexcept {
+  const auto found = rollouts_.find(hash);
+  return found == rollouts_.end() ? nullptr : &found->second;
+}
+
+void Tracker::set_member(Rollout& rollout, const DeviceId& device, MemberRecord record, bool stored) {
   auto [it, is_new] = rollout.members.try_emplace(device);
-  if (!is_new) rollout.counts.subtract(it->second.record);
-  rollout.counts.add(record);
+  auto& member = it->second;
+  if (is_new) {
+    member.point = wire::placement_point(rollout.policy->salt, device);
+    const auto wave = wire::first_wave(*rollout.policy, rollout.record.wave_limits, device, member.point);
+    member.wave = wave.has_value() ? static_cast<std::int16_t>(*wave) : std::int16_t{-1};
+    const auto found = devices_.find(device);
+    member.seen = found != devices_.end() && found->second.online;
+  } else {
+    count(rollout, member, false);
+    if (member.record.asks != record.asks) rollout.queue.erase(member.record.asks);
+  }
+  if (record.asks != 0) rollout.queue[record.asks] = device;
+  if (record.granted != 0 && record.granted == record.attempt && record.asks == 0 && !has_ended(standing_of(record)) &&
+      standing_of(record) != Standing::retrying) {
+    rollout.in_flight.insert(device);
+  } else {
+    rollout.in_flight.erase(device);
+  }
   rollout.updated = std::max(rollout.updated, record.updated);
-  it->second = {std::move(record), stored};
+  member.record = std::move(record);
+  member.stored = stored;
+  count(rollout, member, true);
+}
+
+void Tracker::mark_seen(const DeviceId& device, const std::optional<Hash256>& hash) {
+  auto* const rollout = hash.has_value() ? find_rollout(*hash) : nullptr;
+  if (rollout == nullptr) return;
+  const auto member = rollout->members.find(device);
+  if (member == rollout->members.end() || member->second.seen) return;
+  count(*rollout, member->second, false);
+  member->second.seen = true;
+  count(*rollout, member->second, true);
 }
 
 void Tracker::save_member(const Hash256& hash, const DeviceId& device, MemberRecord record, Effects& effects) {
   effects.emplace_back(SaveMember{hash, device, encode(record)});
   effects.emplace_back(ShowStatus{hash});
-  set_member(hash, device, std::move(record), true);
+  set_member(rollouts_.at(hash), device, std::move(record), true);
 }
 
 void Tracker::drop_member(const Hash256& hash, const DeviceId& device, Effects* effects) {
   auto& rollout = rollouts_.at(hash);
   const auto member = rollout.members.find(device);
   if (member == rollout.members.end()) return;
-  rollout.counts.subtract(member->second.record);
+  count(rollout, member->second, false);
+  rollout.queue.erase(member->second.record.asks);
+  rollout.in_flight.erase(device);
   if (effects != nullptr) {
     if (member->second.stored) effects->emplace_back(RemoveMember{hash, device});
     effects->emplace_back(ShowStatus{hash});
@@ -99,7 +140,8 @@ std::optional<Hash256> Tracker::find_target(const DeviceRecord& device) const {
   for (auto it = sequences->second.rbegin(); it != sequences->second.rend(); ++it) {
     if (runs && it->first < device.running->sequence) return std::nullopt;  // a device never goes back to an older one
     const auto& record = rollouts_.at(it->second).record;
-    if (record.state != RolloutState::aborted && covers(record, device)) return it->second;
+    const bool goes_on = record.state == RolloutState::active || record.state == RolloutState::paused;
+    if (goes_on && covers(record, device)) return it->second;
   }
   return std::nullopt;
 }
@@ -115,15 +157,16 @@ void Tracker::place(const DeviceId& id, Device& device, Effects* effects) {
   }
   device.target = target;
   if (!target.has_value()) return;
-  auto& members = rollouts_.at(*target).members;
+  auto& rollout = rollouts_.at(*target);
+  auto& members = rollout.members;
   const bool runs_it = device.record.running.has_value() && device.record.running->manifest == *target;
   const auto known = members.find(id);
   if (known != members.end() && !(runs_it && is_untouched(known->second.record))) return;
   if (known != members.end() && effects == nullptr) return;
   MemberRecord member;
-  member.updated = rollouts_.at(*target).record.started;
+  member.updated = rollout.record.started;
   if (!runs_it || effects == nullptr) {
-    set_member(*target, id, std::move(member), false);
+    set_member(rollout, id, std::move(member), false);
     if (effects != nullptr) effects->emplace_back(ShowStatus{*target});
     return;
   }

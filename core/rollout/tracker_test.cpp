@@ -1,119 +1,10 @@
-#include "core/rollout/tracker.hpp"
-
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
-#include "core/wire/examples.hpp"
+#include "core/rollout/tracker_rig_for_test.hpp"
 
 namespace instar::rollout {
 namespace {
-
-using wire::Step;
-using wire::examples::group;
-
-constexpr Now kNow{{1'760'000'000'000}, {1'000}};
-
-DeviceId id(std::string_view text) {
-  return *DeviceId::parse(text);
-}
-Hash256 hash(std::uint64_t sequence) {
-  return wire::examples::hash("manifest " + std::to_string(sequence));
-}
-
-wire::Manifest manifest(std::uint64_t sequence, std::vector<GroupPath> groups = {group("plant-7")}) {
-  wire::Manifest out;
-  out.product = "gateway-2";
-  out.release = "r" + std::to_string(sequence);
-  out.sequence = sequence;
-  out.groups = std::move(groups);
-  return out;
-}
-
-wire::Hello hello(std::string_view device, std::vector<GroupPath> groups = {group("plant-7/line-a")}) {
-  wire::Hello out;
-  out.device = id(device);
-  out.key = wire::examples::key(4).public_key();
-  out.product = "gateway-2";
-  out.groups = std::move(groups);
-  out.boot = 1;
-  return out;
-}
-
-wire::Report report(std::string_view device, std::uint64_t sequence, const Hash256& rollout, Step step, std::uint32_t attempt = 1) {
-  wire::Report out;
-  out.device = id(device);
-  out.sequence = sequence;
-  out.rollout = rollout;
-  out.step = step;
-  out.attempt = attempt;
-  out.bytes_full = 1'000;
-  return out;
-}
-
-// Keeps what a store would, so that a second tracker can be loaded from it.
-class Rig {
- public:
-  Tracker tracker;
-  Effects effects;
-
-  Status hello(const wire::Hello& message, Via via = Via::own_connection) { return run(tracker.hello(message, via, kNow, begin())); }
-  Status report(const wire::Report& message) { return run(tracker.report(message, kNow, begin())); }
-  Result<Tracker::Taken> take(const wire::Manifest& message) {
-    auto taken = tracker.take_manifest(hash(message.sequence), message, kNow, begin());
-    const auto status = run({});
-    return taken;
-  }
-  Status act(std::uint64_t sequence, Action action) { return run(tracker.act(hash(sequence), action, kNow, begin())); }
-  Status forget(std::string_view device) { return run(tracker.forget(id(device), begin())); }
-  void save_bytes() {
-    tracker.save_bytes(begin());
-    static_cast<void>(run({}));
-  }
-  [[nodiscard]] const Rollout& rollout(std::uint64_t sequence) const { return *tracker.rollout(hash(sequence)); }
-  [[nodiscard]] std::uint64_t count(std::uint64_t sequence, Step step) const { return rollout(sequence).counts.at(step); }
-  template <typename Kind>
-  [[nodiscard]] std::vector<Kind> all() const {
-    std::vector<Kind> out;
-    for (const auto& effect : effects) {
-      if (const auto* one = std::get_if<Kind>(&effect)) out.push_back(*one);
-    }
-    return out;
-  }
-  // A tracker that knows only what was saved.
-  [[nodiscard]] Tracker loaded() const {
-    Tracker out;
-    for (const auto& [key, bytes] : rollouts_) out.load_rollout(key, *decode_rollout_record(bytes));
-    for (const auto& [key, bytes] : devices_) out.load_device(key, *decode_device_record(bytes));
-    for (const auto& [key, bytes] : members_) out.load_member(key.first, key.second, *decode_member_record(bytes));
-    out.loaded();
-    return out;
-  }
-
- private:
-  Effects& begin() {
-    effects.clear();
-    return effects;
-  }
-  Status run(Status status) {
-    for (const auto& effect : effects) {
-      if (const auto* save = std::get_if<SaveDevice>(&effect)) devices_[save->device] = save->record;
-      if (const auto* remove = std::get_if<RemoveDevice>(&effect)) devices_.erase(remove->device);
-      if (const auto* member = std::get_if<SaveMember>(&effect)) members_[{member->rollout, member->device}] = member->record;
-      if (const auto* gone = std::get_if<RemoveMember>(&effect)) members_.erase({gone->rollout, gone->device});
-      if (const auto* rollout = std::get_if<SaveRollout>(&effect)) rollouts_[rollout->rollout] = rollout->record;
-    }
-    const auto copy = loaded();
-    for (const auto& [key, rollout] : tracker.rollouts()) {
-      EXPECT_EQ(rollout.counts, Tracker::recount(rollout));
-      EXPECT_EQ(copy.rollout(key)->counts, rollout.counts) << "what is saved must say the same";
-      EXPECT_EQ(copy.rollout(key)->record, rollout.record);
-    }
-    return status;
-  }
-  std::map<DeviceId, Bytes> devices_;
-  std::map<std::pair<Hash256, DeviceId>, Bytes> members_;
-  std::map<Hash256, Bytes> rollouts_;
-};
 
 TEST(Tracker, ADeviceOfTheGroupWaitsAsSoonAsBothAreKnown) {
   Rig rig;
@@ -184,17 +75,19 @@ TEST(Tracker, AReportAboutAnUnknownManifestIsKeptWithTheDevice) {
   auto refused = report("d", 1, Hash256{}, Step::refused);
   refused.code = Code::bad_signature;
   ASSERT_TRUE(rig.report(refused).has_value());
-  EXPECT_EQ(rig.tracker.device(id("d"))->record.last_reports.back().code, Code::bad_signature);
+  ASSERT_EQ(rig.all<SaveReport>().size(), 1U);
+  EXPECT_EQ(decode_report_summary(rig.all<SaveReport>()[0].record).value().code, Code::bad_signature);
   EXPECT_EQ(rig.tracker.device(id("d"))->record.applied_sequence, 1U);
 }
 
-TEST(Tracker, KeepsOnlyTheLastReports) {
+TEST(Tracker, EachReportGoesIntoTheHistoryOnce) {
   Rig rig;
   ASSERT_TRUE(rig.hello(hello("d")).has_value());
-  for (std::uint64_t i = 1; i <= 20; ++i) ASSERT_TRUE(rig.report(report("d", i, Hash256{}, Step::refused)).has_value());
-  const auto& last = rig.tracker.device(id("d"))->record.last_reports;
-  EXPECT_EQ(last.size(), kLastReportsMax);
-  EXPECT_EQ(last.back().sequence, 20U);
+  ASSERT_TRUE(rig.report(report("d", 1, Hash256{}, Step::refused)).has_value());
+  ASSERT_EQ(rig.all<SaveReport>().size(), 1U);
+  EXPECT_EQ(rig.all<SaveReport>()[0].sequence, 1U);
+  ASSERT_TRUE(rig.report(report("d", 1, Hash256{}, Step::refused)).has_value());
+  EXPECT_TRUE(rig.all<SaveReport>().empty()) << "it came twice";
 }
 
 TEST(Tracker, ReportsOfStrangersAreNotTaken) {
@@ -338,7 +231,7 @@ TEST(Tracker, SequencesOfAProductOnlyRise) {
   EXPECT_TRUE(rig.effects.empty());
   EXPECT_EQ(rig.take(manifest(4)).error().code, Code::stale);
   Effects ignored;
-  EXPECT_EQ(rig.tracker.take_manifest(hash(99), manifest(5), kNow, ignored).error().code, Code::stale);
+  EXPECT_EQ(rig.tracker.take_manifest(hash(99), manifest(5), "ann", kNow, ignored).error().code, Code::stale);
   auto other = manifest(1);
   other.product = "sensor";
   EXPECT_TRUE(rig.take(other).has_value());
@@ -353,14 +246,12 @@ TEST(Tracker, AKnownManifestThatWasReplacedOnItsGroupIsStale) {
   EXPECT_EQ(rig.take(manifest(1)).error().code, Code::stale);
 }
 
-TEST(Tracker, RefusesPoliciesItCannotCarryOut) {
+TEST(Tracker, RefusesWavesThatLeaveSomebodyOut) {
   Rig rig;
   auto waves = manifest(1);
-  waves.policy.waves = {wire::Wave{1'000, 0, {}, 10'000, 0, false}, wire::Wave{10'000, 0, {}, 10'000, 0, false}};
-  EXPECT_EQ(rig.take(waves).error().code, Code::unsupported);
-  waves.policy.waves = {wire::Wave{1'000, 0, {}, 10'000, 0, false}};
-  EXPECT_EQ(rig.take(waves).error().code, Code::unsupported);
-  waves.policy.waves = {wire::Wave{10'000, 0, {}, 10'000, 0, false}};
+  waves.policy.waves = {wire::Wave{.share_bp = 1'000}};
+  EXPECT_EQ(rig.take(waves).error().code, Code::invalid_argument);
+  waves.policy.waves = {wire::Wave{.share_bp = 1'000}, wire::Wave{.share_bp = 10'000}};
   EXPECT_TRUE(rig.take(waves).has_value());
 }
 
@@ -388,25 +279,22 @@ TEST(Tracker, DropsTheOldestRolloutThatNoGroupLooksAtWhenThereAreTooMany) {
   Effects effects;
   auto first = hello("d");
   ASSERT_TRUE(tracker.hello(first, Via::own_connection, kNow, effects).has_value());
-  ASSERT_TRUE(tracker.take_manifest(hash(1), manifest(1, {group("plant-8")}), kNow, effects).has_value());
-  ASSERT_TRUE(tracker.take_manifest(hash(2), manifest(2), kNow, effects).has_value());
+  ASSERT_TRUE(tracker.take_manifest(hash(1), manifest(1, {group("plant-8")}), "ann", kNow, effects).has_value());
+  ASSERT_TRUE(tracker.take_manifest(hash(2), manifest(2), "ann", kNow, effects).has_value());
   ASSERT_TRUE(tracker.report(report("d", 1, hash(2), Step::committed), kNow, effects).has_value());
   for (std::uint64_t i = 3; i <= limits::kRolloutsMax; ++i) {
-    ASSERT_TRUE(tracker.take_manifest(hash(i), manifest(i), kNow, effects).has_value());
+    ASSERT_TRUE(tracker.take_manifest(hash(i), manifest(i), "ann", kNow, effects).has_value());
   }
   effects.clear();
-  ASSERT_TRUE(tracker.take_manifest(hash(5'000), manifest(5'000), kNow, effects).has_value());
+  ASSERT_TRUE(tracker.take_manifest(hash(5'000), manifest(5'000), "ann", kNow, effects).has_value());
   EXPECT_EQ(tracker.rollouts().size(), limits::kRolloutsMax);
   EXPECT_NE(tracker.rollout(hash(1)), nullptr) << "plant-8 still looks at the first";
   EXPECT_EQ(tracker.rollout(hash(2)), nullptr);
   EXPECT_FALSE(tracker.by_prefix(hash(2).prefix64()).has_value());
-  int members = 0;
   int rollouts = 0;
   for (const auto& effect : effects) {
-    if (const auto* member = std::get_if<RemoveMember>(&effect)) members += member->rollout == hash(2) ? 1 : 0;
     if (const auto* gone = std::get_if<RemoveRollout>(&effect)) rollouts += gone->rollout == hash(2) ? 1 : 0;
   }
-  EXPECT_EQ(members, 1);
   EXPECT_EQ(rollouts, 1);
 }
 
@@ -423,9 +311,9 @@ TEST(Tracker, AccountsBytesPerDeviceAndRollout) {
   Rig rig;
   ASSERT_TRUE(rig.take(manifest(1)).has_value());
   ASSERT_TRUE(rig.hello(hello("d")).has_value());
-  rig.tracker.sent(id("d"), hash(1).prefix64(), 1'000);
-  rig.tracker.sent(id("d"), 12'345, 500);
-  rig.tracker.sent(id("nobody"), hash(1).prefix64(), 7);
+  EXPECT_EQ(rig.tracker.charge(id("d"), hash(1).prefix64(), 1'000), Charge::ok);
+  EXPECT_EQ(rig.tracker.charge(id("d"), 12'345, 500), Charge::ok);
+  EXPECT_EQ(rig.tracker.charge(id("nobody"), hash(1).prefix64(), 7), Charge::ok);
   rig.save_bytes();
   EXPECT_EQ(rig.rollout(1).counts.bytes_sent, 1'000U);
   EXPECT_EQ(rig.tracker.device(id("d"))->record.bytes_sent, 1'500U);

@@ -13,7 +13,7 @@
 namespace instar::rollout {
 
 // --- a device's step in a rollout: owned by the device; the broker records what its reports say ------------------------
-inline constexpr std::size_t kStepCount = 9;
+using wire::kStepCount;
 
 enum class StepRule : std::uint8_t {
   never,        // the report counts as heard, the member stays as it is
@@ -49,8 +49,9 @@ inline constexpr auto kStepRules = [] {
   return false;
 }
 
-// --- a rollout's state: owned by the broker, moved by operators ------------------------------------------------------
-enum class Action : std::uint8_t { pause = 0, resume = 1, abort = 2 };
+// --- a rollout's state: owned by the broker, moved by operators, and by its own error budget
+// ------------------------------------------------------
+enum class Action : std::uint8_t { pause = 0, resume = 1, abort = 2, revert = 3 };
 
 struct ActionRow {
   RolloutState from;
@@ -58,7 +59,7 @@ struct ActionRow {
   std::optional<RolloutState> to;  // none: refused
 };
 
-inline constexpr std::array<ActionRow, 9> kActionRows{{
+inline constexpr std::array<ActionRow, 16> kActionRows{{
     {RolloutState::active, Action::pause, RolloutState::paused},
     {RolloutState::active, Action::resume, RolloutState::active},
     {RolloutState::active, Action::abort, RolloutState::aborted},
@@ -68,6 +69,13 @@ inline constexpr std::array<ActionRow, 9> kActionRows{{
     {RolloutState::aborted, Action::pause, std::nullopt},
     {RolloutState::aborted, Action::resume, std::nullopt},
     {RolloutState::aborted, Action::abort, RolloutState::aborted},
+    {RolloutState::active, Action::revert, RolloutState::reverted},
+    {RolloutState::paused, Action::revert, RolloutState::reverted},
+    {RolloutState::aborted, Action::revert, RolloutState::reverted},
+    {RolloutState::reverted, Action::pause, std::nullopt},
+    {RolloutState::reverted, Action::resume, std::nullopt},
+    {RolloutState::reverted, Action::abort, RolloutState::reverted},  // as good as aborted
+    {RolloutState::reverted, Action::revert, RolloutState::reverted},
 }};
 
 [[nodiscard]] constexpr std::optional<RolloutState> state_after(RolloutState from, Action action) noexcept {
@@ -78,7 +86,7 @@ inline constexpr std::array<ActionRow, 9> kActionRows{{
 }
 
 [[nodiscard]] constexpr std::string_view action_name(Action action) noexcept {
-  constexpr std::array<std::string_view, 3> kNames{"pause", "resume", "abort"};
+  constexpr std::array<std::string_view, 4> kNames{"pause", "resume", "abort", "revert"};
   return kNames[static_cast<std::size_t>(action)];
 }
 

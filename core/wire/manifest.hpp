@@ -86,7 +86,7 @@ struct Requirements {
 struct Wave {
   std::uint16_t share_bp = 0;
   std::uint32_t device_count = 0;
-  std::vector<std::string> devices;
+  std::vector<std::string> devices = {};
   std::uint16_t success_bp = 10'000;
   std::uint32_t soak_s = 0;
   bool approval = false;

@@ -33,6 +33,7 @@ enum class Step : std::uint8_t {
   refused = 7,
   failed = 8
 };
+inline constexpr std::size_t kStepCount = 9;
 [[nodiscard]] std::string_view step_name(Step step) noexcept;
 // committed, rolled_back, refused, failed: the attempt is over.
 [[nodiscard]] constexpr bool is_final(Step step) noexcept {

@@ -1,0 +1,138 @@
+// The opener on threads. Each has a lane of its own: a device's messages always take the same one, and so keep their order.
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "broker-plugin/opener.hpp"
+#include "core/base/assert.hpp"
+
+namespace instar::broker {
+namespace {
+
+struct Job {
+  DeviceId device;
+  Bytes payload;
+  std::optional<trust::PublicKey> key;
+  std::variant<Opener::HelloDone, Opener::ReportDone> done;
+};
+
+struct Opened {
+  std::variant<Opener::HelloDone, Opener::ReportDone> done;
+  std::variant<Result<wire::Hello>, Result<wire::Report>> message;
+};
+
+class OpenerPool final : public Opener {
+ public:
+  OpenerPool(std::size_t threads, std::function<void()> wake) : wake_(std::move(wake)) {
+    INSTAR_ASSERT(threads > 0);
+    for (std::size_t i = 0; i < threads; ++i) lanes_.push_back(std::make_unique<Lane>());
+    for (auto& lane : lanes_) lane->thread = std::thread([this, lane = lane.get()] { work(*lane); });
+  }
+  OpenerPool(const OpenerPool&) = delete;
+  OpenerPool& operator=(const OpenerPool&) = delete;
+  ~OpenerPool() override {
+    for (auto& lane : lanes_) {
+      const std::lock_guard lock(lane->mutex);
+      lane->stopping = true;
+      lane->asked.notify_one();
+    }
+    for (auto& lane : lanes_) lane->thread.join();
+  }
+
+  void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned, HelloDone done) override {
+    push({device, to_bytes(payload), pinned, std::move(done)});
+  }
+  void report(const DeviceId& device, ByteView payload, const trust::PublicKey& key, ReportDone done) override {
+    push({device, to_bytes(payload), key, std::move(done)});
+  }
+
+  std::size_t poll() override {
+    if (pending_ == 0) return 0;
+    std::vector<Opened> ready;
+    {
+      const std::lock_guard lock(ready_mutex_);
+      ready.swap(ready_);
+    }
+    pending_ -= ready.size();
+    for (auto& opened : ready) {
+      if (auto* hello = std::get_if<HelloDone>(&opened.done)) {
+        (*hello)(std::move(std::get<Result<wire::Hello>>(opened.message)));
+      } else {
+        std::get<ReportDone>(opened.done)(std::move(std::get<Result<wire::Report>>(opened.message)));
+      }
+    }
+    return ready.size();
+  }
+
+  [[nodiscard]] std::size_t pending() const noexcept override { return pending_; }
+
+ private:
+  struct Lane {
+    std::mutex mutex;
+    std::condition_variable asked;
+    std::vector<Job> jobs;
+    bool stopping = false;
+    std::thread thread;
+  };
+
+  void push(Job job) {
+    ++pending_;
+    auto& lane = *lanes_[std::hash<DeviceId>{}(job.device) % lanes_.size()];
+    bool was_empty = false;
+    {
+      const std::lock_guard lock(lane.mutex);
+      was_empty = lane.jobs.empty();
+      lane.jobs.push_back(std::move(job));
+    }
+    if (was_empty) lane.asked.notify_one();
+  }
+
+  void work(Lane& lane) {
+    std::vector<Job> jobs;
+    while (true) {
+      {
+        std::unique_lock lock(lane.mutex);
+        lane.asked.wait(lock, [&] { return lane.stopping || !lane.jobs.empty(); });
+        if (lane.stopping) return;
+        jobs.swap(lane.jobs);
+      }
+      for (auto& job : jobs) finish(open(job));
+      jobs.clear();
+    }
+  }
+
+  static Opened open(Job& job) {
+    if (std::holds_alternative<HelloDone>(job.done)) return {std::move(job.done), open_hello(job.device, job.payload, job.key)};
+    return {std::move(job.done), open_report(job.device, job.payload, job.key)};
+  }
+
+  // The owner is woken once for all that it finds.
+  void finish(Opened opened) {
+    bool was_empty = false;
+    {
+      const std::lock_guard lock(ready_mutex_);
+      was_empty = ready_.empty();
+      ready_.push_back(std::move(opened));
+    }
+    if (was_empty && wake_) wake_();
+  }
+
+  std::function<void()> wake_;
+  std::size_t pending_ = 0;  // the owner's
+  std::mutex ready_mutex_;
+  std::vector<Opened> ready_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Opener> make_opener_pool(std::size_t threads, std::function<void()> wake) {
+  return std::make_unique<OpenerPool>(threads, std::move(wake));
+}
+
+}  // namespace instar::broker

@@ -1,0 +1,81 @@
+// What the broker's machine wants done. The shell carries the effects of one call out so: all Save* and Remove* in one atomic write;
+// when that is durable, the rest in order; when it fails, nothing, and a new Tracker is loaded from the store.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/bytes.hpp"
+#include "core/base/ids.hpp"
+#include "core/wire/messages.hpp"
+
+namespace instar::rollout {
+
+struct SaveDevice {
+  DeviceId device;
+  Bytes record;
+};
+// The record and the device's history, which ends with `last_report`.
+struct RemoveDevice {
+  DeviceId device;
+  std::uint64_t last_report = 0;
+};
+struct SaveMember {
+  Hash256 rollout;
+  DeviceId device;
+  Bytes record;
+};
+struct RemoveMember {
+  Hash256 rollout;
+  DeviceId device;
+};
+struct SaveRollout {
+  Hash256 rollout;
+  Bytes record;
+};
+// The record, its manifest and its history (entries 0 … events-1, of which the last kHistoryEventsMax are there).
+struct RemoveRollout {
+  Hash256 rollout;
+  std::uint64_t events = 0;
+};
+// An entry of a history; the one that it pushes out, if any, goes in the same write.
+struct SaveReport {
+  DeviceId device;
+  std::uint64_t sequence = 0;
+  Bytes record;
+};
+struct SaveEvent {
+  Hash256 rollout;
+  std::uint64_t number = 0;
+  Bytes record;
+};
+
+struct SendAck {
+  DeviceId device;
+  wire::Ack ack;
+};
+// To be signed and published, retained.
+struct SendGate {
+  wire::Gate gate;
+};
+// Counts or state of a rollout have changed.
+struct ShowStatus {
+  Hash256 rollout;
+};
+// The lease is durable: Tracker::lease_saved() is to be told.
+struct LeaseSaved {
+  Hash256 rollout;
+  std::uint64_t bytes = 0;
+};
+struct Note {
+  int level = 6;  // syslog numbers
+  std::string text;
+};
+
+using Effect = std::variant<SaveDevice, RemoveDevice, SaveMember, RemoveMember, SaveRollout, RemoveRollout, SaveReport, SaveEvent, SendAck,
+                            SendGate, ShowStatus, LeaseSaved, Note>;
+using Effects = std::vector<Effect>;
+
+}  // namespace instar::rollout

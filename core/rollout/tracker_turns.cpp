@@ -1,0 +1,70 @@
+// Turns (how many devices are in flight, how many start in a minute) and byte leases.
+#include <algorithm>
+
+#include "core/rollout/tracker.hpp"
+
+namespace instar::rollout {
+namespace {
+
+constexpr std::int64_t kMinuteMs = 60'000;
+
+}  // namespace
+
+// A device that has its turn and is not heard of for long gives its place away; when it comes back it goes on all the same, so that for a
+// while more than in_flight_max may be under way. The other way round, devices that died would stop the rollout for good.
+std::uint64_t Tracker::count_in_flight(const Rollout& rollout, Now now) const {
+  const auto silent_ms = std::int64_t{rollout.policy->silent_s} * 1'000;
+  return static_cast<std::uint64_t>(std::count_if(rollout.in_flight.begin(), rollout.in_flight.end(), [&](const DeviceId& id) {
+    const auto device = devices_.find(id);
+    return device != devices_.end() && (device->second.online || now.monotonic - device->second.heard < silent_ms);
+  }));
+}
+
+void Tracker::give_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects) {
+  auto& record = rollout.record;
+  if (record.state != RolloutState::active || now.monotonic < rollout.no_starts_before) return;
+  const auto& policy = *rollout.policy;
+  while (!rollout.starts.empty() && now.monotonic - rollout.starts.front() >= kMinuteMs) rollout.starts.pop_front();
+  auto in_flight = policy.in_flight_max == 0 ? 0 : count_in_flight(rollout, now);
+  bool given = false;
+  while (!rollout.queue.empty()) {
+    if (policy.in_flight_max != 0 && in_flight >= policy.in_flight_max) break;
+    if (policy.starts_per_minute_max != 0 && rollout.starts.size() >= policy.starts_per_minute_max) break;
+    const auto id = rollout.queue.begin()->second;
+    auto member = rollout.members.at(id).record;
+    member.asks = 0;
+    member.granted = member.attempt;
+    const auto attempt = member.attempt;
+    save_member(hash, id, std::move(member), effects);
+    if (policy.starts_per_minute_max != 0) rollout.starts.push_back(now.monotonic);
+    if (policy.starts_per_minute_max != 0) ++record.starts;
+    ++in_flight;
+    given = true;
+    effects.emplace_back(SendAck{id, {devices_.at(id).record.applied_sequence, Code::ok, "", hash.prefix64(), attempt}});
+  }
+  if (given && policy.starts_per_minute_max != 0) save(hash, rollout, effects);
+}
+
+std::uint64_t Tracker::lease_step(const wire::Policy& policy) noexcept {
+  return std::clamp<std::uint64_t>(policy.rollout_bytes_max / 256, 256 * 1024, 64 * 1024 * 1024);
+}
+
+void Tracker::extend_leases(Effects& effects) {
+  for (const auto& hash : std::exchange(leases_due_, {})) {
+    auto* const rollout = find_rollout(hash);
+    if (rollout == nullptr) continue;
+    const auto most = rollout->policy->rollout_bytes_max;
+    const auto leased = std::min(most, rollout->bytes_charged + lease_step(*rollout->policy));
+    if (leased <= rollout->record.bytes_leased) continue;
+    rollout->record.bytes_leased = leased;
+    save(hash, *rollout, effects);
+    effects.emplace_back(LeaseSaved{hash, leased});
+  }
+}
+
+void Tracker::lease_saved(const Hash256& hash, std::uint64_t bytes) {
+  auto* const rollout = find_rollout(hash);
+  if (rollout != nullptr) rollout->bytes_leased = std::max(rollout->bytes_leased, bytes);
+}
+
+}  // namespace instar::rollout

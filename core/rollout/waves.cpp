@@ -1,0 +1,117 @@
+#include "core/rollout/waves.hpp"
+
+#include <algorithm>
+
+#include "core/wire/placement.hpp"
+
+namespace instar::rollout {
+namespace {
+
+constexpr std::uint64_t kAll = 10'000;
+
+// The smallest number that is `share_bp` of `count` or more.
+std::uint64_t share_of(std::uint64_t count, std::uint16_t share_bp) noexcept {
+  return (count * share_bp + kAll - 1) / kAll;
+}
+
+std::string percent(std::uint16_t share_bp) {
+  auto text = std::to_string(share_bp / 100);
+  if (share_bp % 100 == 0) return text + " %";
+  const auto rest = share_bp % 100;
+  text += rest % 10 == 0 ? "." + std::to_string(rest / 10) : (rest < 10 ? ".0" : ".") + std::to_string(rest);
+  return text + " %";
+}
+
+std::string devices(std::uint64_t count) {
+  return std::to_string(count) + (count == 1 ? " device" : " devices");
+}
+
+std::string duration(std::int64_t ms) {
+  const auto seconds = (ms + 999) / 1'000;
+  if (seconds < 120) return std::to_string(seconds) + " s";
+  if (seconds < 7'200) return std::to_string((seconds + 59) / 60) + " min";
+  return std::to_string((seconds + 3'599) / 3'600) + " h";
+}
+
+}  // namespace
+
+WaveCounts& WaveCounts::operator+=(const WaveCounts& other) noexcept {
+  admitted += other.admitted;
+  committed += other.committed;
+  failed += other.failed;
+  left_out += other.left_out;
+  retrying += other.retrying;
+  in_flight += other.in_flight;
+  waiting += other.waiting;
+  unseen += other.unseen;
+  return *this;
+}
+
+Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, std::span<const WaveCounts> waves,
+                     std::uint64_t known_devices, WaveTimes times) {
+  Judgement out;
+  for (const auto& wave : waves) out.sums += wave;
+  if (known_devices == 0) return out;
+  const auto row = wire::wave_of(policy, record.wave);
+  const auto& sums = out.sums;
+  out.silent_over = times.open_ms >= std::int64_t{policy.silent_s} * 1'000;
+  if (sums.admitted > 0) {
+    const auto quorum = std::max<std::uint64_t>(share_of(sums.admitted, row.quorum_bp), 1);
+    if (sums.seen() < quorum) {
+      out.wait = Wait::quorum;
+      out.needed = quorum;
+      return out;
+    }
+    const auto counted = sums.admitted - sums.left_out - (out.silent_over ? sums.unseen : 0);
+    const auto ended = sums.committed + sums.failed + sums.left_out;
+    // One at least, or it would prove nothing.
+    out.needed = std::max<std::uint64_t>(share_of(counted, row.success_bp), 1);
+    if (sums.committed < out.needed) {
+      const bool all_ended = ended + (out.silent_over ? sums.unseen : 0) == sums.admitted;
+      out.wait = all_ended ? Wait::stuck : Wait::success;
+      return out;
+    }
+  }
+  out.holds = true;
+  const auto soak_ms = std::int64_t{row.soak_s} * 1'000;
+  if (record.settled.value == 0 ? soak_ms > 0 : times.settled_ms < soak_ms) {
+    out.wait = Wait::soak;
+    out.left_ms = record.settled.value == 0 ? soak_ms : soak_ms - times.settled_ms;
+    return out;
+  }
+  out.wait = row.approval && record.approved <= record.wave ? Wait::approval : Wait::nothing;
+  return out;
+}
+
+std::string waits_for(const wire::Policy& policy, const RolloutRecord& record, const Judgement& judgement) {
+  const auto row = wire::wave_of(policy, record.wave);
+  const auto& sums = judgement.sums;
+  switch (judgement.wait) {
+    case Wait::devices: return "no device of its groups is known yet";
+    case Wait::quorum:
+      return std::to_string(sums.seen()) + " of " + devices(sums.admitted) + " have been heard of since the wave opened, " +
+             std::to_string(judgement.needed) + " are needed (quorum " + percent(row.quorum_bp) + ")";
+    case Wait::success:
+    case Wait::stuck: {
+      auto text = std::to_string(sums.committed) + " of " + devices(sums.admitted) + " have committed, " +
+                  std::to_string(judgement.needed) + " are needed (success " + percent(row.success_bp) + ")";
+      if (sums.unseen > 0) {
+        text += judgement.silent_over ? "; " + std::to_string(sums.unseen) + " silent ones are left out"
+                                      : "; " + std::to_string(sums.unseen) + " have not been heard of since the wave opened";
+      }
+      return text;
+    }
+    case Wait::soak: return "the soak: " + duration(judgement.left_ms) + " left";
+    case Wait::approval: return "an operator's approval";
+    case Wait::nothing: break;
+  }
+  return "";
+}
+
+bool is_budget_spent(const wire::Policy& policy, std::uint64_t failures, std::uint64_t seen) noexcept {
+  if (failures == 0) return false;
+  if (policy.failures_max > 0 && failures >= policy.failures_max) return true;
+  return policy.failures_bp > 0 && failures * kAll >= std::uint64_t{policy.failures_bp} * seen;
+}
+
+}  // namespace instar::rollout

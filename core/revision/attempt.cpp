@@ -72,11 +72,28 @@ void Engine::begin(const HeardManifest& heard) {
   if (!possible) return refuse_release(heard, epoch, possible.error());
   const auto choices = choose_packs(heard.manifest);
   if (!choices) return refuse_release(heard, epoch, choices.error());
+  if (const auto fits = check_byte_budget(heard.manifest, *choices); !fits) return refuse_release(heard, epoch, fits.error());
+  if (!may_start(heard.manifest, heard.hash)) return;
   if (state_.phase == Phase::idle) return take_candidate(heard, *choices, Trigger::admitted);
   const std::string reason = "superseded by release " + heard.manifest.release + " before this device had switched";
   log(5, "release " + state_.candidate->info.release + " is " + reason);
   stop_attempt(Code::stale, reason);
   take_candidate(heard, *choices, Trigger::superseded);
+}
+
+// The least that the chosen packs will cost: of a dedupe pack its head, of which the device learns the rest.
+Status Engine::check_byte_budget(const wire::Manifest& manifest, const std::vector<PackChoice>& choices) const {
+  const auto budget = manifest.policy.device_bytes_max;
+  if (budget == 0) return {};
+  std::uint64_t least = 0;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    const auto* pack = find_pack(manifest.artifacts[i], choices[i].pack);
+    INSTAR_ASSERT(pack != nullptr);
+    least += pack->head_bytes + (pack->kind == artifact::PackKind::dedupe ? 0 : pack->body_bytes);
+  }
+  if (least <= budget) return {};
+  return fail(Code::refused, "the cheapest way costs " + std::to_string(least) + " bytes, the release's budget for a device is " +
+                                 std::to_string(budget) + ": publish with a larger one, or a delta from what runs here");
 }
 
 void Engine::use_new_revision() {
@@ -101,7 +118,7 @@ void Engine::take_candidate(const HeardManifest& heard, const std::vector<PackCh
     state_.bytes_full += full_bytes(heard.manifest.artifacts[i]);
   }
   note_pack_kind();
-  state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
+  state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = state_.bytes_before = 0;
   state_.fallback_reason.clear();
   state_.planned_exact = state_.staging_reported = false;
   state_.starts = 0;
@@ -129,6 +146,9 @@ void Engine::open_staging() {
   packs_.clear();
   refusals_.clear();
   finish_asked_ = false;
+  staged_ = false;
+  pause_said_.clear();
+  session_.set_rate(candidate_->policy.rate_bytes_per_s_max);
   fetch_after_.reset();
   retry_at_.reset();
   retry_due_ = false;
@@ -156,6 +176,7 @@ void Engine::open_staging() {
 
 void Engine::retry() {
   ++state_.attempt;
+  state_.bytes_before += state_.bytes_fetched;
   state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
   state_.planned_exact = state_.staging_reported = false;
   state_.starts = 0;
@@ -178,8 +199,10 @@ void Engine::record_candidate_outcome(wire::Step step, Code code) {
 // The attempt is over, the running revision is what it was before.
 void Engine::end_attempt(const Error& error, wire::Step step, bool fresh_revision) {
   const bool rolled_back = state_.phase == Phase::rolling_back;
-  const bool again = attempts_left() && (rolled_back || !is_permanent(error.code));
+  const bool taken_back = rolled_back && error.code == Code::refused;
+  const bool again = attempts_left() && !taken_back && (rolled_back || !is_permanent(error.code));
   auto ending = about_candidate(step, error.code, error.message);
+  ending.again = again;
   if (rolled_back) {
     ending.downtime_ms = downtime_ms_;
     ending.switch_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(now_.monotonic - switch_started_, 0));
@@ -214,6 +237,8 @@ void Engine::drop_candidate() {
   state_.candidate.reset();
   state_.candidate_manifest.clear();
   state_.packs.clear();
+  pause_said_.clear();
+  staged_ = false;
   candidate_.reset();
   for (const auto number : disposable_revisions()) remove_revision(number);
 }
@@ -316,7 +341,8 @@ void Engine::on(const StagingDone& event) {
   if (!is_candidate(event.revision)) return;
   if (state_.phase != Phase::fetching && state_.phase != Phase::staging) return;
   close_session();
-  start_try(false);
+  staged_ = true;
+  try_if_allowed();
 }
 
 void Engine::on(const StagingFailed& event) {

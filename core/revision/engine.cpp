@@ -13,6 +13,8 @@ constexpr std::int64_t kPauseMsMax = 300'000;
 // Hellos out of turn come no more often than this.
 constexpr std::int64_t kHelloMsMin = 5'000;
 
+}  // namespace
+
 wire::Step step_of(Phase phase) noexcept {
   switch (phase) {
     case Phase::idle: return wire::Step::idle;
@@ -26,7 +28,6 @@ wire::Step step_of(Phase phase) noexcept {
   return wire::Step::idle;
 }
 
-// The device's own file vouches for what is in it: no signature is checked again.
 std::optional<wire::Manifest> manifest_in(const Bytes& envelope_bytes) {
   if (envelope_bytes.empty()) return std::nullopt;
   const auto envelope = trust::parse_envelope(envelope_bytes);
@@ -35,8 +36,6 @@ std::optional<wire::Manifest> manifest_in(const Bytes& envelope_bytes) {
   if (!manifest) return std::nullopt;
   return std::move(*manifest);
 }
-
-}  // namespace
 
 Engine::Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state)
     : facts_(std::move(facts)),
@@ -54,6 +53,8 @@ void Engine::start(Now now, Effects& effects) {
   bytes_persisted_ = state_.bytes_fetched;
   candidate_ = manifest_in(state_.candidate_manifest);
   current_ = manifest_in(state_.current_manifest);
+  groups_ = facts_.groups;
+  if (const auto assignment = assignment_in(state_.assignment); assignment && !assignment->groups.empty()) groups_ = assignment->groups;
   note_time(trust_.root().issued);
   if (state_.current) emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
   switch (restart_action(state_.phase)) {
@@ -142,6 +143,9 @@ void Engine::on(const MessageArrived& event) {
     case wire::TopicKind::device_ack:
       if (mine) on_ack(event.payload);
       return;
+    case wire::TopicKind::device_assignment:
+      if (mine) on_assignment(event.payload);
+      return;
     default: return;
   }
 }
@@ -154,12 +158,13 @@ void Engine::on(const Ticked& event) {
   if (retry_at_ && now_.monotonic >= *retry_at_) {
     retry_at_.reset();
     retry_due_ = true;
-    consider();
   }
+  if (retry_due_ || waits_) consider();
   if (ensure_at_ && now_.monotonic >= *ensure_at_) emit_ensure_running();
   if (switch_back_at_ && now_.monotonic >= *switch_back_at_) emit_switch_back();
   check_stall();
   advance();
+  try_if_allowed();
   judge();
 }
 
@@ -174,10 +179,10 @@ void Engine::on_ack(ByteView payload) {
     log(3, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) + "): " + clean_text(ack->reason));
   }
   switch (reporter_.acked(*ack, now_.monotonic)) {
-    case Reporter::Acked::nothing: return;
+    case Reporter::Acked::nothing: break;
     case Reporter::Acked::progress: dirty_ = true; break;
     case Reporter::Acked::lost:
-      if (now_.monotonic - hello_at_ < kHelloMsMin) return;
+      if (now_.monotonic - hello_at_ < kHelloMsMin) break;
       log(4, "the broker knows this device's reports up to " + std::to_string(ack->sequence) + " only: saying hello again");
       say_hello();
       break;
@@ -188,6 +193,7 @@ void Engine::on_ack(ByteView payload) {
       say_hello();
       break;
   }
+  if (ack->code == Code::ok) on_turn(*ack);
 }
 
 void Engine::say_hello() {
@@ -196,7 +202,7 @@ void Engine::say_hello() {
   hello.device = facts_.device;
   hello.key = key_.public_key();
   hello.product = facts_.product;
-  hello.groups = facts_.groups;
+  hello.groups = groups_;
   hello.architecture = facts_.architecture;
   hello.kernel = facts_.kernel;
   hello.client_version = facts_.client_version;
@@ -213,6 +219,14 @@ void Engine::say_hello() {
     hello.rollout = state_.outcomes.back().manifest;
     hello.step = state_.outcomes.back().step;
     hello.attempt = state_.outcomes.back().attempt;
+  }
+  // A question that is not answered yet goes before what came to an end earlier.
+  const bool other = state_.candidate && waits_ && state_.candidate->info.manifest != waits_->manifest;
+  if (waits_ && waits_->asks && !other) {
+    hello.rollout = waits_->manifest;
+    hello.step = wire::Step::waiting;
+    hello.attempt = waits_->attempt;
+    hello.asks_start = true;
   }
   hello.last_sequence = state_.last_report;
   hello.acked_sequence = state_.acked_report;
@@ -293,6 +307,8 @@ std::optional<MonotonicMs> Engine::next_deadline() const {
   take(ensure_at_);
   take(switch_back_at_);
   if (judge_) take(judge_->next_deadline());
+  take(window_deadline());
+  take(session_.credit_deadline());
   return earliest;
 }
 
@@ -303,7 +319,7 @@ std::vector<std::pair<std::string, int>> Engine::subscriptions() const {
       filters.emplace_back(std::move(filter), qos);
   };
   add(topics_.root(), 1);
-  for (const auto& own : facts_.groups) {
+  for (const auto& own : groups_) {
     for (const auto& group : own.with_parents()) {
       add(topics_.manifest(group), 1);
       add(topics_.gate(group), 1);
@@ -311,12 +327,14 @@ std::vector<std::pair<std::string, int>> Engine::subscriptions() const {
   }
   add(topics_.device(facts_.device, wire::TopicKind::device_chunk), 0);
   add(topics_.device(facts_.device, wire::TopicKind::device_ack), 1);
+  add(topics_.device(facts_.device, wire::TopicKind::device_assignment), 1);
   return filters;
 }
 
 Machine::View Engine::view() const {
   Machine::View view;
   view.phase = phase_name(state_.phase);
+  view.waits = waits_ ? waits_->text : pause_said_;
   if (state_.current) {
     view.running = state_.current->info;
     view.current_revision = state_.current->number;

@@ -1,11 +1,12 @@
 // The inside of Machine, split over files by what is being decided: engine.cpp (dispatch, restart, effects), offers.cpp
-// (manifests and gates), attempt.cpp (one release from its first byte to its end), transfer.cpp (chunks), trial.cpp (try,
-// commit, roll back).
+// (manifests and gates), permission.cpp (what may go on now), attempt.cpp (one release from its first byte to its end), transfer.cpp
+// (chunks), trial.cpp (try, commit, roll back).
 #pragma once
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +55,10 @@ struct PackFetch {
   [[nodiscard]] bool all_durable() const noexcept;
 };
 
+// The device's own file vouches for what is in it: no signature is checked again.
+[[nodiscard]] std::optional<wire::Manifest> manifest_in(const Bytes& envelope_bytes);
+[[nodiscard]] wire::Step step_of(Phase phase) noexcept;
+
 class Engine {
  public:
   Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state);
@@ -92,6 +97,7 @@ class Engine {
   void on_gate(const std::string& topic, const GroupPath& group, Bytes payload);
   // Errors: why this manifest is not for us. nullopt: quietly ignored.
   [[nodiscard]] Result<std::optional<HeardManifest>> open_manifest(ByteView payload, const Hash256& message, const GroupPath& group);
+  void remember_refused(const Hash256& digest);
   void refuse_message(const Hash256& message, ByteView payload, const Error& error);
   void refuse_release(const HeardManifest& heard, std::uint32_t retry_epoch, const Error& error);
   void record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step, Code code);
@@ -104,12 +110,36 @@ class Engine {
   void consider();
   void stop_if_aborted();
 
+  // --- permission.cpp
+  enum class Stage : std::uint8_t { start, fetch, change };
+  [[nodiscard]] const wire::Manifest* manifest_of(const Hash256& hash) const noexcept;
+  void vet_gate(const Hash256& hash);
+  // The gate that counts: none is known, or it breaks its manifest's policy: null.
+  [[nodiscard]] const wire::Gate* gate_of(const Hash256& hash) const noexcept;
+  void say_once(std::string_view kind, const Hash256& hash, wire::Report report_text);
+  // What the owner, the window, the link stand in the way with; empty: nothing.
+  [[nodiscard]] std::string hindrance(const wire::Manifest& manifest, const Hash256& hash, Stage stage) const;
+  [[nodiscard]] bool may_go_on(Stage stage);
+  [[nodiscard]] bool may_start(const wire::Manifest& manifest, const Hash256& hash);
+  [[nodiscard]] bool has_turn(const Hash256& hash) const noexcept;
+  [[nodiscard]] std::uint32_t next_attempt(const Hash256& hash) const noexcept;
+  void on_turn(const wire::Ack& ack);
+  void on(const OwnerWord& event);
+  void on(const LocalTime& event);
+  void look_again();
+  [[nodiscard]] std::optional<MonotonicMs> window_deadline() const;
+  void go_back_if_told();
+  void on_assignment(ByteView payload);
+  [[nodiscard]] Status take_assignment(ByteView payload);
+  [[nodiscard]] static std::optional<wire::Assignment> assignment_in(const Bytes& envelope_bytes);
+
   // --- attempt.cpp
   // From idle, or in place of an older candidate. Refuses what is not possible here.
   void begin(const HeardManifest& heard);
   void retry();
   [[nodiscard]] artifact::Holdings holdings() const;
   [[nodiscard]] Result<std::vector<PackChoice>> choose_packs(const wire::Manifest& manifest) const;
+  [[nodiscard]] Status check_byte_budget(const wire::Manifest& manifest, const std::vector<PackChoice>& choices) const;
   // Makes `heard` the candidate in a new revision and opens its staging.
   void take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger);
   void open_staging();
@@ -153,6 +183,7 @@ class Engine {
   [[nodiscard]] bool is_candidate(std::uint32_t revision) const noexcept;
 
   // --- trial.cpp
+  void try_if_allowed();
   void start_try(bool again);
   [[nodiscard]] bool count_start() noexcept;
   void emit_try();
@@ -190,6 +221,21 @@ class Engine {
   std::map<std::string, std::shared_ptr<const HeardManifest>> heard_;  // by topic
   std::map<std::string, Bytes> unverified_;                            // by topic: tried again with the next root document
   std::map<Hash256, wire::Gate> gates_;                                // by manifest
+  std::set<Hash256> broken_gates_;
+  std::vector<GroupPath> groups_;
+  OwnerWord owner_;
+  std::int32_t utc_offset_s_ = 0;
+  // What the next attempt at a release waits for, as it was last told.
+  struct Waits {
+    Hash256 manifest;
+    std::uint32_t attempt = 0;
+    std::string text;
+    bool asks = false;
+    friend bool operator==(const Waits&, const Waits&) = default;
+  };
+  std::optional<Waits> waits_;
+  std::string pause_said_;  // the same of the attempt under way
+  bool staged_ = false;     // all is there and verified
   std::optional<wire::Manifest> candidate_;
   std::optional<wire::Manifest> current_;
 

@@ -55,16 +55,40 @@ void WindowControl::forget() noexcept {
 FetchSession::FetchSession(std::uint32_t window_bytes_max, std::uint32_t piece_bytes_max)
     : window_(window_bytes_max), piece_bytes_max_(std::clamp(piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax)) {}
 
-std::uint32_t FetchSession::piece_bytes() const noexcept {
-  return std::max(limits::kPieceBytesMin, std::min(piece_bytes_max_, window_.bytes() / 4));
+std::uint64_t FetchSession::paid(MonotonicMs now) const noexcept {
+  if (rate_ == 0 || paid_until_ <= now) return received_;
+  const auto unpaid = static_cast<std::uint64_t>(paid_until_ - now) * rate_ / 1'000 + 1;
+  return std::max(credited_, received_ - std::min(unpaid, received_));
 }
 
-wire::Fetch FetchSession::credit() {
-  told_window_ = window_.bytes();
+// A second's worth at most: a burst at the start of each session is not what was allowed.
+std::uint32_t FetchSession::window_bytes() const noexcept {
+  return rate_ == 0 ? window_.bytes() : std::min(window_.bytes(), std::max(rate_, 4 * limits::kPieceBytesMin));
+}
+
+std::optional<MonotonicMs> FetchSession::credit_deadline() const noexcept {
+  if (!open_ || rate_ == 0 || queue_.empty() || received_ == credited_) return std::nullopt;
+  const auto open = received_ - credited_;
+  const auto later = open - std::min<std::uint64_t>(open, std::max<std::uint32_t>(told_window_ / 2, 1));
+  return paid_until_ + -static_cast<std::int64_t>(later * 1'000 / rate_);
+}
+
+void FetchSession::credit_if_due(MonotonicMs now, std::vector<wire::Fetch>& out) {
+  const auto deadline = credit_deadline();
+  if (deadline && now >= *deadline && paid(now) != credited_) return_credit(now, out);
+}
+
+std::uint32_t FetchSession::piece_bytes() const noexcept {
+  return std::max(limits::kPieceBytesMin, std::min(piece_bytes_max_, window_bytes() / 4));
+}
+
+wire::Fetch FetchSession::credit(MonotonicMs now) {
+  told_window_ = window_bytes();
+  credited_ = paid(now);
   wire::Fetch fetch;
   fetch.session = id_;
-  fetch.received_bytes = received_;
-  fetch.window_bytes = window_.bytes();
+  fetch.received_bytes = credited_;
+  fetch.window_bytes = told_window_;
   fetch.piece_bytes_max = piece_bytes();
   fetch.rollout = rollout_;
   return fetch;
@@ -122,10 +146,9 @@ void FetchSession::request(MonotonicMs now, std::vector<wire::Fetch>& out) {
   if (ranges.empty()) return;
   if (was_empty) progress_ = now;
   asked_last_ = false;
-  auto fetch = credit();
+  auto fetch = credit(now);
   fetch.pack = pack_;
   fetch.ranges = std::move(ranges);
-  credited_ = received_;
   pieces_ = 0;
   out.push_back(std::move(fetch));
 }
@@ -136,6 +159,9 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
   if (piece.fault != wire::ChunkFault::none) return Taken::fault;
   questions_ = 0;
   received_ += piece.data.size();
+  if (rate_ != 0) {
+    paid_until_ = std::max(paid_until_, now) + static_cast<std::int64_t>((piece.data.size() * 1'000 + rate_ - 1) / rate_);
+  }
   if (queue_.empty()) return Taken::gap;
   auto& front = queue_.front().chunk;
   const bool fits = !piece.data.empty() && piece.data.size() <= front.bytes - front.offset;
@@ -151,8 +177,8 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
   if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
   // The broker lets only so many pieces be out, however small they are. Half of the window is half of what it knows: one that has
   // grown since would never be half full.
-  if (!queue_.empty() && (received_ - credited_ >= told_window_ / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
-    return_credit(out);
+  if (!queue_.empty() && (paid(now) - credited_ >= told_window_ / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
+    return_credit(now, out);
   }
   return Taken::next;
 }
@@ -171,14 +197,13 @@ bool FetchSession::ask_position(MonotonicMs now, std::vector<wire::Fetch>& out) 
   ++questions_;
   asked_last_ = true;
   progress_ = now;
-  out.push_back(credit());
+  out.push_back(credit(now));
   return true;
 }
 
-void FetchSession::return_credit(std::vector<wire::Fetch>& out) {
-  credited_ = received_;
+void FetchSession::return_credit(MonotonicMs now, std::vector<wire::Fetch>& out) {
   pieces_ = 0;
-  out.push_back(credit());
+  out.push_back(credit(now));
 }
 
 void FetchSession::measure(MonotonicMs now) noexcept {
@@ -194,7 +219,7 @@ std::optional<WantedChunk> FetchSession::half() const {
 
 std::optional<MonotonicMs> FetchSession::stall_deadline() const noexcept {
   if (!open_ || queue_.empty()) return std::nullopt;
-  return progress_ + std::max(kStallMsMin, 4 * window_.window_ms());
+  return std::max(progress_, rate_ == 0 ? progress_ : paid_until_) + std::max(kStallMsMin, 4 * window_.window_ms());
 }
 
 std::optional<MonotonicMs> FetchSession::quiet_deadline() const noexcept {
@@ -204,8 +229,8 @@ std::optional<MonotonicMs> FetchSession::quiet_deadline() const noexcept {
 
 void FetchSession::credit_if_quiet(MonotonicMs now, std::vector<wire::Fetch>& out) {
   const auto deadline = quiet_deadline();
-  if (!deadline || now < *deadline) return;
-  return_credit(out);
+  if (!deadline || now < *deadline || paid(now) == credited_) return;
+  return_credit(now, out);
 }
 
 bool FetchSession::is_stalled(MonotonicMs now) const noexcept {

@@ -83,6 +83,11 @@ class FetchSession {
   [[nodiscard]] bool is_stalled(MonotonicMs now) const noexcept;
   [[nodiscard]] std::optional<MonotonicMs> stall_deadline() const noexcept;
   // Bytes came, fewer than half a window, and then nothing: the broker may know a smaller window than ours and wait for credit.
+  // No faster than this from now on, over all sessions; 0 = as the link goes.
+  void set_rate(std::uint32_t bytes_per_s) noexcept { rate_ = bytes_per_s; }
+  // Credit that was held back for the sake of the rate, when its time has come.
+  void credit_if_due(MonotonicMs now, std::vector<wire::Fetch>& out);
+  [[nodiscard]] std::optional<MonotonicMs> credit_deadline() const noexcept;
   void credit_if_quiet(MonotonicMs now, std::vector<wire::Fetch>& out);
   [[nodiscard]] std::optional<MonotonicMs> quiet_deadline() const noexcept;
   // Bytes of an earlier session came: of no use, but the link carries, and ours are behind them.
@@ -96,9 +101,12 @@ class FetchSession {
 
  private:
   void request(MonotonicMs now, std::vector<wire::Fetch>& out);
-  void return_credit(std::vector<wire::Fetch>& out);
+  void return_credit(MonotonicMs now, std::vector<wire::Fetch>& out);
   void measure(MonotonicMs now) noexcept;
-  [[nodiscard]] wire::Fetch credit();
+  [[nodiscard]] wire::Fetch credit(MonotonicMs now);
+  // Bytes received whose time at the allowed rate is over.
+  [[nodiscard]] std::uint64_t paid(MonotonicMs now) const noexcept;
+  [[nodiscard]] std::uint32_t window_bytes() const noexcept;
   [[nodiscard]] std::uint32_t piece_bytes() const noexcept;
   [[nodiscard]] Taken hear_position(const wire::ChunkPiece& piece, MonotonicMs now);
 
@@ -123,6 +131,8 @@ class FetchSession {
   bool asked_last_ = false;        // nothing was requested after the last question
   std::uint64_t mark_bytes_ = 0;   // where the present measurement began
   MonotonicMs mark_time_;
+  std::uint32_t rate_ = 0;  // bytes a second
+  MonotonicMs paid_until_;  // when all that came is paid for
   MonotonicMs progress_;
 };
 

@@ -300,5 +300,38 @@ TEST(WindowControl, KeepsWithinTheLimitsOfTheSystem) {
   EXPECT_EQ(WindowControl(1).bytes(), WindowControl::kMinBytes);
 }
 
+// --- rate cap ------------------------------------------------------------------------------------------
+
+// A broker at the other end of a fast link: sends whatever credit allows, at once.
+TEST_F(FetchSessionTest, CreditKeepsToTheAllowedRate) {
+  constexpr std::uint32_t kRate = 10'000;
+  session.set_rate(kRate);
+  std::vector<WantedChunk> chunks;
+  for (std::uint32_t i = 0; i < 100; ++i) chunks.push_back({i, 4'000, 0});
+  open(chunks);
+  auto now = kStart;
+  std::uint64_t credit = 0;
+  std::uint64_t sent = 0;
+  std::uint32_t at = 0;
+  for (; at < 100 * 4'000 && now - kStart < 100'000; now = now + 10) {
+    session.credit_if_due(now, out);
+    session.credit_if_quiet(now, out);
+    for (const auto& fetch : out) credit = std::max<std::uint64_t>(credit, fetch.received_bytes + fetch.window_bytes);
+    out.clear();
+    while (at < 100 * 4'000 && sent + 500 <= credit) {
+      ASSERT_EQ(session.take(piece(1, at / 4'000, at % 4'000, 500), now, out), FetchSession::Taken::next);
+      sent += 500;
+      at += 500;
+      for (const auto& fetch : out) credit = std::max<std::uint64_t>(credit, fetch.received_bytes + fetch.window_bytes);
+      out.clear();
+    }
+    EXPECT_LE(sent, static_cast<std::uint64_t>(now - kStart) * kRate / 1'000 + kRate + 500) << "no more than a second ahead";
+    EXPECT_FALSE(session.is_stalled(now));
+  }
+  EXPECT_EQ(at, 100U * 4'000);
+  EXPECT_GE(now - kStart, 38'000) << "400 kB at 10 kB a second, less the first second's";
+  EXPECT_LE(now - kStart, 45'000);
+}
+
 }  // namespace
 }  // namespace instar::revision

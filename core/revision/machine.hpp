@@ -127,9 +127,21 @@ struct SwitchBackFailed {
   Error error;
 };
 
-using Event =
-    std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable, ChunkRefused, PackUnusable,
-                 StagingDone, StagingFailed, TryStarted, TryFailed, ContainerStopped, ProbeEnded, SwitchedBack, SwitchBackFailed>;
+// What the owner of the device says: told at start and when it changes. A hold holds any release; an allowance is what releases that ask
+// for consent wait for (`allowed`: a release's name, or the first 16 hex digits of its manifest's hash).
+struct OwnerWord {
+  bool hold = false;
+  bool allow_any = false;
+  std::string allowed;
+};
+// Seconds that local time is east of UTC: told at start and when it changes, with summer time.
+struct LocalTime {
+  std::int32_t utc_offset_s = 0;
+};
+
+using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable, ChunkRefused,
+                           PackUnusable, StagingDone, StagingFailed, TryStarted, TryFailed, ContainerStopped, ProbeEnded, SwitchedBack,
+                           SwitchBackFailed, OwnerWord, LocalTime>;
 
 // --- effects ------------------------------------------------------------------------------------------
 struct Persist {
@@ -198,13 +210,15 @@ struct PointCurrent {
   std::uint32_t current = 0;
   std::uint32_t previous = 0;  // 0 = none
 };
+// subscriptions() has changed.
+struct Resubscribe {};
 struct Log {
   int level = 6;  // syslog numbers: 3 error, 4 warning, 5 notice, 6 info
   std::string message;
 };
 
 using Effect = std::variant<Persist, Publish, OpenStaging, StagePiece, FinishStaging, RemoveRevision, StartTry, RunProbe, SwitchBack,
-                            EnsureRunning, PointCurrent, Log>;
+                            EnsureRunning, PointCurrent, Resubscribe, Log>;
 using Effects = std::vector<Effect>;
 
 class Machine {
@@ -227,6 +241,7 @@ class Machine {
   // For status commands and tests.
   struct View {
     std::string phase;  // name of the persisted phase
+    std::string waits;  // what it waits for; empty = for nothing
     std::optional<wire::RevisionInfo> running;
     std::uint32_t current_revision = 0;
     std::uint32_t previous_revision = 0;

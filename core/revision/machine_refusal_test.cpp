@@ -204,15 +204,8 @@ INSTANTIATE_TEST_SUITE_P(
                m.containers[0].settings = {{"lxc.mount.entry", "/ mnt none bind 0 0"}};
              }},
         Need{"deadline", Code::expired, "was to start before", [](wire::Manifest& m) { m.policy.deadline = WallMs{1'000}; }},
-        Need{"waves", Code::unsupported, "several waves",
-             [](wire::Manifest& m) {
-               m.policy.waves = {wire::Wave{100, 0, {}, 10'000, 0, false}, wire::Wave{10'000, 0, {}, 10'000, 0, false}};
-             }},
-        Need{"windows", Code::unsupported, "maintenance windows",
-             [](wire::Manifest& m) {
-               m.policy.windows = {{127, 60, 60}};
-             }},
-        Need{"consent", Code::unsupported, "consent", [](wire::Manifest& m) { m.policy.consent = true; }},
+        Need{"waves", Code::invalid_argument, "wave 1 must have one of",
+             [](wire::Manifest& m) { m.policy.waves = {wire::Wave{.share_bp = 10'000, .device_count = 3}}; }},
         Need{"handler", Code::unsupported, "handler 'firmware'", [](wire::Manifest& m) { m.containers[0].handler = "firmware"; }},
         Need{"ready", Code::unsupported, "say itself that it is ready",
              [](wire::Manifest& m) { m.containers[0].health.ready_timeout_ms = 1'000; }},
@@ -345,19 +338,6 @@ TEST_F(RefusalTest, AnOldIssueOfAGateIsAReplay) {
   EXPECT_TRUE(rig.logged("is older (issue 6)"));
   rig.put_gate(rig.gate_for(two, 8));
   rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
-}
-
-TEST_F(RefusalTest, APausedGateStopsNoAttemptUnderWay) {
-  rig.serves = false;
-  const auto two = rig.release(2);
-  rig.publish(two);
-  rig.settle();
-  auto gate = rig.gate_for(two, 2);
-  gate.state = wire::GateState::paused;
-  rig.put_gate(gate);
-  rig.serves = true;
-  rig.run(30'000);
   EXPECT_EQ(rig.running_release(), "r2");
 }
 

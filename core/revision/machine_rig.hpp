@@ -180,6 +180,7 @@ class Rig {
     gate.sequence = manifest.sequence;
     gate.admitted_bp = 10'000;
     gate.fresh = wall;
+    gate.wave_opened = {wall};
     gate.issue = issue;
     return gate;
   }
@@ -333,6 +334,13 @@ class Rig {
   }
   void carry(Log& effect) { log.push_back(effect.message); }
   void carry(PointCurrent&) { trace.emplace_back("point"); }
+  void carry(Resubscribe&) {
+    trace.emplace_back("resubscribe");
+    for (const auto& filter : machine->subscriptions()) {
+      const auto found = retained.find(filter.first);
+      if (found != retained.end()) queue_.emplace_back(MessageArrived{found->first, found->second});
+    }
+  }
 
   void carry(Publish& effect) {
     if (!connected) return;

@@ -22,7 +22,7 @@ void keep_newest(std::vector<T>& items, std::size_t count) {
 }  // namespace
 
 bool Engine::hears(const GroupPath& group) const noexcept {
-  return std::ranges::any_of(facts_.groups, [&](const GroupPath& own) { return group.covers(own); });
+  return std::ranges::any_of(groups_, [&](const GroupPath& own) { return group.covers(own); });
 }
 
 const Outcome* Engine::outcome_of(const Hash256& manifest) const noexcept {
@@ -94,16 +94,15 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
   }
   unverified_.erase(topic);
   if (!*opened) return;
-  heard_[topic] = std::make_shared<const HeardManifest>(std::move(**opened));
+  const auto& entry = heard_[topic] = std::make_shared<const HeardManifest>(std::move(**opened));
+  vet_gate(entry->hash);
   consider();
 }
 
 // Once for each different message, however often it comes.
 void Engine::refuse_message(const Hash256& message, ByteView payload, const Error& error) {
   if (std::ranges::find(state_.refused, message) != state_.refused.end()) return;
-  state_.refused.push_back(message);
-  keep_newest(state_.refused, limits::kFailedReleasesMax);
-  dirty_ = true;
+  remember_refused(message);
   const auto envelope = trust::parse_envelope(payload);
   log(4, "a manifest is refused (" + std::string(code_name(error.code)) + "): " + error.message);
   wire::Report refusal;
@@ -113,6 +112,12 @@ void Engine::refuse_message(const Hash256& message, ByteView payload, const Erro
   refusal.code = error.code;
   refusal.reason = error.message;
   report(std::move(refusal));
+}
+
+void Engine::remember_refused(const Hash256& digest) {
+  state_.refused.push_back(digest);
+  keep_newest(state_.refused, limits::kFailedReleasesMax);
+  dirty_ = true;
 }
 
 void Engine::record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step, Code code) {
@@ -166,14 +171,18 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
   gates_[gate->manifest] = *gate;
   std::erase_if(gates_,
                 [&](const auto& entry) { return std::ranges::find(state_.gates, entry.first, &GateMark::manifest) == state_.gates.end(); });
+  const auto hash = gate->manifest;
+  std::erase_if(broken_gates_, [&](const Hash256& broken) { return !gates_.contains(broken); });
+  vet_gate(hash);
   stop_if_aborted();
-  consider();
+  go_back_if_told();
+  look_again();
 }
 
 bool Engine::is_admitted(const wire::Manifest& manifest, const Hash256& hash) const noexcept {
-  const auto gate = gates_.find(hash);
-  if (gate == gates_.end() || gate->second.sequence != manifest.sequence || gate->second.state != wire::GateState::open) return false;
-  return wire::admits(manifest.policy, gate->second, facts_.device);
+  const auto* gate = gate_of(hash);
+  if (gate == nullptr || gate->sequence != manifest.sequence || gate->state != wire::GateState::open) return false;
+  return wire::admits(manifest.policy, *gate, facts_.device);
 }
 
 // The highest sequence that a gate lets this device take and that it has not dealt with.
@@ -201,16 +210,19 @@ void Engine::consider() {
   if (const auto best = best_offer()) {
     if (phase == Phase::idle || best->manifest.sequence > state_.candidate->info.sequence) begin(*best);
   }
-  if (state_.phase == Phase::waiting && retry_due_ && is_admitted(*candidate_, state_.candidate->info.manifest)) retry();
+  if (state_.phase != Phase::waiting || !retry_due_) return;
+  const auto hash = state_.candidate->info.manifest;
+  if (is_admitted(*candidate_, hash) && may_start(*candidate_, hash)) retry();
 }
 
 void Engine::stop_if_aborted() {
   const auto phase = state_.phase;
   if (phase != Phase::waiting && phase != Phase::fetching && phase != Phase::staging) return;
-  const auto gate = gates_.find(state_.candidate->info.manifest);
-  if (gate == gates_.end() || gate->second.state != wire::GateState::aborted) return;
-  log(5, "release " + state_.candidate->info.release + " is stopped: its rollout was aborted");
-  stop_attempt(Code::refused, "the rollout was aborted before this device had switched");
+  const auto* gate = gate_of(state_.candidate->info.manifest);
+  if (gate == nullptr || (gate->state != wire::GateState::aborted && gate->state != wire::GateState::reverted)) return;
+  const std::string word = gate->state == wire::GateState::aborted ? "aborted" : "taken back";
+  log(5, "release " + state_.candidate->info.release + " is stopped: its rollout was " + word);
+  stop_attempt(Code::refused, "the rollout was " + word + " before this device had switched");
   drop_candidate();
   enter(Trigger::aborted);
 }

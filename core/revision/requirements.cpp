@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/revision/settings.hpp"
+#include "core/wire/placement.hpp"
 
 namespace instar::revision {
 namespace {
@@ -48,14 +49,11 @@ Status check_machine(const wire::Requirements& needs, const DeviceFacts& facts, 
   return {};
 }
 
-// Well-formed wishes that this version would have to ignore: refused, since a wave or a window is a promise.
+// Well-formed wishes that this version would have to ignore: refused, since each of them is a promise.
 Status check_supported(const wire::Manifest& manifest) {
   const auto cannot = [](std::string what) {
     return fail(Code::unsupported, std::move(what) + ": this client version cannot keep that; update the client or change the release");
   };
-  if (manifest.policy.waves.size() > 1) return cannot("the release asks for several waves");
-  if (!manifest.policy.windows.empty()) return cannot("the release asks for maintenance windows");
-  if (manifest.policy.consent) return cannot("the release asks for consent on the device");
   for (const auto& container : manifest.containers) {
     if (!container.handler.empty()) return cannot("container '" + container.name + "' asks for the handler '" + container.handler + "'");
     if (container.health.ready_timeout_ms != 0) return cannot("container '" + container.name + "' is to say itself that it is ready");
@@ -78,6 +76,7 @@ Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& fac
                                    " ms since 1970, it is " + std::to_string(clock.value));
   }
   INSTAR_CHECK(check_supported(manifest));
+  INSTAR_CHECK(wire::check_waves(manifest.policy));
   INSTAR_CHECK(check_machine(manifest.requirements, facts, free_bytes));
   for (const auto& container : manifest.containers) INSTAR_CHECK(check_settings(container, facts.lxc_keys_allowed));
   return {};

@@ -89,6 +89,10 @@ struct DeviceState {
   std::uint64_t bytes_spent = 0;
   std::string fallback_reason;
   bool staging_reported = false;
+  Bytes assignment;
+  std::uint64_t bytes_before = 0;
+  std::uint64_t start_rollout = 0;
+  std::uint32_t start_attempt = 0;
   friend bool operator==(const DeviceState&, const DeviceState&) = default;
 };
 

@@ -94,6 +94,7 @@ void Engine::on(const StagingWants& event) {
   pack->was_inexact = pack->was_inexact || !event.exact;
   if (state_.phase == Phase::staging && !pack->all_durable()) want_more();
   plan();
+  if (!is_candidate(event.revision)) return;  // it costs more than it may
   advance();
 }
 
@@ -120,6 +121,15 @@ void Engine::plan() {
     // What a power cut left uncounted is at least what has become durable.
     if (left < state_.bytes_planned) state_.bytes_fetched = std::max(state_.bytes_fetched, state_.bytes_planned - left);
     return;
+  }
+  const auto budget = candidate_->policy.device_bytes_max;
+  if (budget != 0 && exact && state_.bytes_before + planned > budget) {
+    return end_attempt(
+        Error{Code::refused,
+              "this takes " + std::to_string(planned) + " bytes" +
+                  (state_.bytes_before == 0 ? "" : " after " + std::to_string(state_.bytes_before) + " of earlier attempts") +
+                  ", the release's budget for a device is " + std::to_string(budget)},
+        state_.bytes_fetched == 0 ? wire::Step::refused : wire::Step::failed, false);
   }
   if (!exact && announced) return;
   const bool is_news = !announced || planned != state_.bytes_planned;
@@ -159,6 +169,7 @@ void Engine::advance() {
   if (packs_.empty() || !std::ranges::all_of(packs_, &PackFetch::told)) return;
   if (std::ranges::all_of(packs_, [](const PackFetch& pack) { return pack.exact && pack.all_durable(); })) return finish_staging();
   if (!connected_) return;
+  if (!may_go_on(Stage::fetch)) return close_session();
   if (fetch_after_ && now_.monotonic < *fetch_after_) return;
   fetch_after_.reset();
   if (session_.is_open()) {
@@ -273,6 +284,7 @@ void Engine::on_piece(ByteView payload) {
 void Engine::on_fault(const wire::ChunkPiece& piece) {
   const std::string text = "the broker cannot serve chunk " + std::to_string(piece.ordinal) + ": " + std::string(fault_text(piece.fault));
   if (piece.fault == wire::ChunkFault::out_of_range) return end_attempt(Error{Code::malformed, text}, wire::Step::failed, false);
+  if (piece.fault == wire::ChunkFault::over_budget) return end_attempt(Error{Code::refused, text}, wire::Step::failed, false);
   close_session();
   fault_pause_ms_ = std::min(std::max(fault_pause_ms_ * 2, kFaultPauseMsMin), kFaultPauseMsMax);
   fetch_after_ = now_.monotonic + fault_pause_ms_;
@@ -309,6 +321,7 @@ void Engine::on(const ChunkRefused& event) {
 void Engine::check_stall() {
   if (state_.phase != Phase::fetching) return;
   std::vector<wire::Fetch> fetches;
+  session_.credit_if_due(now_.monotonic, fetches);
   session_.credit_if_quiet(now_.monotonic, fetches);
   const bool stalled = session_.is_stalled(now_.monotonic);
   const bool asked = stalled && session_.ask_position(now_.monotonic, fetches);

@@ -19,6 +19,7 @@ std::string_view trigger_name(Trigger trigger) noexcept {
     case Trigger::back_and_waits: return "back_and_waits";
     case Trigger::back_for_good: return "back_for_good";
     case Trigger::cleaned: return "cleaned";
+    case Trigger::taken_back: return "taken_back";
   }
   return "unknown";
 }

@@ -37,9 +37,15 @@ bool Engine::count_start() noexcept {
   return true;
 }
 
+void Engine::try_if_allowed() {
+  if (!staged_ || (state_.phase != Phase::fetching && state_.phase != Phase::staging)) return;
+  if (may_go_on(Stage::change)) start_try(false);
+}
+
 void Engine::start_try(bool again) {
   if (!again) {
     enter(Trigger::staged);
+    staged_ = false;
     state_.starts = 1;
     state_.client_starts = 0;
     state_.reachable_before = connected_;
@@ -126,6 +132,7 @@ void Engine::commit() {
 
 void Engine::finish_commit() {
   enter(Trigger::cleaned);
+  go_back_if_told();
   consider();
 }
 

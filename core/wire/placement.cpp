@@ -9,6 +9,8 @@ namespace instar::wire {
 namespace {
 
 constexpr std::uint16_t kAll = 10'000;
+// Clocks of an operator and of a broker may differ so much.
+constexpr std::int64_t kClockMs = 24 * 3'600 * 1'000;
 
 bool names(const Wave& wave, const DeviceId& device) noexcept {
   return std::ranges::find(wave.devices, device.str()) != wave.devices.end();
@@ -129,6 +131,9 @@ Status check_gate(const Manifest& manifest, const Gate& gate) {
       return refuse("opens " + wave_text(i + 1) + " " + std::to_string(soaked / 1'000) + " s after the one before; its soak is " +
                     std::to_string(policy.waves[i].soak_s) + " s");
     }
+  }
+  if (!gate.wave_opened.empty() && manifest.issued - gate.wave_opened.front() > kClockMs) {
+    return refuse("opened its first wave before the release was made");
   }
   if (!gate.wave_opened.empty() && gate.fresh < gate.wave_opened.back()) return refuse("opens " + wave_text(gate.wave) + " in the future");
   if (gate.admitted_point > point_max(policy, gate.wave) || gate.admitted_bp > share_of_point(point_max(policy, gate.wave))) {

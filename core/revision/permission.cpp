@@ -1,0 +1,249 @@
+// Whether something may go on now, what it waits for, and saying so.
+#include <algorithm>
+
+#include "core/base/limits.hpp"
+#include "core/revision/engine.hpp"
+#include "core/revision/windows.hpp"
+#include "core/trust/digest.hpp"
+#include "core/trust/envelope.hpp"
+#include "core/wire/placement.hpp"
+
+namespace instar::revision {
+namespace {
+
+bool is_paced(const wire::Policy& policy) noexcept {
+  return policy.in_flight_max != 0 || policy.starts_per_minute_max != 0;
+}
+
+}  // namespace
+
+// --- gates ------------------------------------------------------------------------------------------------
+
+const wire::Manifest* Engine::manifest_of(const Hash256& hash) const noexcept {
+  if (candidate_ && state_.candidate && state_.candidate->info.manifest == hash) return &*candidate_;
+  if (current_ && state_.current && state_.current->info.manifest == hash) return &*current_;
+  for (const auto& [topic, heard] : heard_) {
+    if (heard->hash == hash) return &heard->manifest;
+  }
+  return nullptr;
+}
+
+// A gate and the manifest that binds it may come in any order.
+void Engine::vet_gate(const Hash256& hash) {
+  const auto gate = gates_.find(hash);
+  const auto* manifest = manifest_of(hash);
+  if (gate == gates_.end() || manifest == nullptr) return;
+  const auto obeyed = wire::check_gate(*manifest, gate->second);
+  if (obeyed) {
+    broken_gates_.erase(hash);
+    return;
+  }
+  broken_gates_.insert(hash);
+  wire::Report refusal;
+  refusal.rollout = hash;
+  refusal.step = state_.candidate && state_.candidate->info.manifest == hash ? step_of(state_.phase) : wire::Step::waiting;
+  if (const auto* outcome = outcome_of(hash); outcome != nullptr) refusal.attempt = outcome->attempt;
+  if (state_.candidate && state_.candidate->info.manifest == hash) refusal.attempt = state_.attempt;
+  refusal.code = Code::refused;
+  refusal.reason = obeyed.error().message + ": not obeyed";
+  say_once("gate", hash, std::move(refusal));
+}
+
+const wire::Gate* Engine::gate_of(const Hash256& hash) const noexcept {
+  const auto gate = gates_.find(hash);
+  return gate == gates_.end() || broken_gates_.contains(hash) ? nullptr : &gate->second;
+}
+
+// Remembered over restarts: what is repeated every few hours is told once.
+void Engine::say_once(std::string_view kind, const Hash256& hash, wire::Report report_text) {
+  trust::Hasher hasher;
+  hasher.update(as_bytes(kind));
+  hasher.update(hash.bytes);
+  hasher.update(as_bytes(report_text.reason));
+  const auto said = hasher.finish();
+  if (std::ranges::find(state_.refused, said) != state_.refused.end()) return;
+  remember_refused(said);
+  log(4, report_text.reason);
+  report(std::move(report_text));
+}
+
+// --- what stands in the way ---------------------------------------------------------------------------------
+
+std::string Engine::hindrance(const wire::Manifest& manifest, const Hash256& hash, Stage stage) const {
+  const auto& policy = manifest.policy;
+  if (owner_.hold) return "held by the device's owner";
+  const bool allowed = owner_.allow_any || owner_.allowed == manifest.release || owner_.allowed == hash.short_hex();
+  if (policy.consent && !allowed) return "waits for the consent of the device's owner (instar-device allow " + manifest.release + ")";
+  const bool is_download = stage != Stage::change;
+  if (is_download && policy.unmetered_only && facts_.metered) return "waits for a link that is not metered";
+  if (policy.windows.empty() || (policy.download_any_time && stage != Stage::change)) return "";
+  return is_window_open(policy.windows, clock(), utc_offset_s_) ? "" : "waits for its maintenance window";
+}
+
+// The candidate's; also when its rollout is paused. Without a gate heard since the start it goes on: it was admitted when it began.
+bool Engine::may_go_on(Stage stage) {
+  const auto hash = state_.candidate->info.manifest;
+  const auto gate = gates_.find(hash);
+  if (gate != gates_.end() && (broken_gates_.contains(hash) || gate->second.state != wire::GateState::open)) return false;
+  auto text = hindrance(*candidate_, hash, stage);
+  if (text == pause_said_) return text.empty();
+  pause_said_ = text;
+  log(5, "release " + candidate_->release + (text.empty() ? " goes on" : " " + text));
+  report(about_candidate(text.empty() ? step_of(state_.phase) : wire::Step::waiting, Code::ok, pause_said_));
+  return pause_said_.empty();
+}
+
+std::uint32_t Engine::next_attempt(const Hash256& hash) const noexcept {
+  if (state_.candidate && state_.candidate->info.manifest == hash) return state_.attempt + 1;
+  const auto* before = outcome_of(hash);
+  return before == nullptr ? 1 : before->attempt + 1;
+}
+
+bool Engine::has_turn(const Hash256& hash) const noexcept {
+  return state_.start_rollout == hash.prefix64() && state_.start_attempt == next_attempt(hash);
+}
+
+// For the next attempt at a release that is admitted and possible here. Otherwise it is told once what it waits for.
+bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
+  auto text = hindrance(manifest, hash, Stage::start);
+  const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash);
+  if (text.empty() && !asks) {
+    waits_.reset();
+    return true;
+  }
+  if (asks) text = "waits for its turn";
+  const Waits waits{hash, next_attempt(hash), text, asks};
+  if (waits_ && *waits_ == waits) return false;
+  waits_ = waits;
+  log(5, "release " + manifest.release + " " + text);
+  wire::Report waiting;
+  waiting.rollout = hash;
+  waiting.attempt = waits.attempt;
+  waiting.step = wire::Step::waiting;
+  waiting.reason = std::move(text);
+  waiting.asks_start = asks;
+  report(std::move(waiting));
+  return false;
+}
+
+void Engine::on_turn(const wire::Ack& ack) {
+  if (ack.start_rollout == 0) return;
+  if (state_.start_rollout == ack.start_rollout && state_.start_attempt == ack.start_attempt) return;
+  state_.start_rollout = ack.start_rollout;
+  state_.start_attempt = ack.start_attempt;
+  dirty_ = true;
+  consider();
+}
+
+void Engine::on(const OwnerWord& event) {
+  owner_ = event;
+  look_again();
+}
+
+void Engine::on(const LocalTime& event) {
+  utc_offset_s_ = event.utc_offset_s;
+  look_again();
+}
+
+// Something that may stand in the way has changed.
+void Engine::look_again() {
+  consider();
+  advance();
+  try_if_allowed();
+}
+
+std::optional<MonotonicMs> Engine::window_deadline() const {
+  const wire::Manifest* manifest = nullptr;
+  if (waits_) manifest = manifest_of(waits_->manifest);
+  if (manifest == nullptr && candidate_ && !pause_said_.empty()) manifest = &*candidate_;
+  if (manifest == nullptr) return std::nullopt;
+  const auto wait = ms_until_window(manifest->policy.windows, clock(), utc_offset_s_);
+  if (!wait || *wait == 0) return std::nullopt;
+  return now_.monotonic + *wait;
+}
+
+// --- taken back ---------------------------------------------------------------------------------------------
+
+// The rollout of what runs was taken back, and its manifest allows that: to the revision before it, unless that has failed here.
+void Engine::go_back_if_told() {
+  if (state_.phase != Phase::idle || !state_.current || !current_) return;
+  const auto hash = state_.current->info.manifest;
+  const auto* gate = gate_of(hash);
+  if (gate == nullptr || gate->state != wire::GateState::reverted || !current_->policy.revert_allowed) return;
+  auto before = state_.previous ? manifest_in(state_.previous_manifest) : std::nullopt;
+  const auto* outcome = state_.previous ? outcome_of(state_.previous->info.manifest) : nullptr;
+  const bool failed_here = outcome != nullptr && outcome->step != wire::Step::committed;
+  const auto* own = outcome_of(hash);
+  if (!before || failed_here) {
+    wire::Report refusal;
+    refusal.rollout = hash;
+    refusal.attempt = own == nullptr ? 1 : own->attempt;
+    refusal.step = wire::Step::committed;
+    refusal.code = Code::refused;
+    refusal.reason = "release " + state_.current->info.release + " is to be taken back, but " +
+                     (failed_here ? "the one before it has failed here" : "the one before it is not on the device any more") +
+                     ": publish the older content as a new release";
+    return say_once("revert", hash, std::move(refusal));
+  }
+  state_.attempt = state_.attempt_first = own == nullptr ? 1 : own->attempt;
+  state_.retry_epoch = gate->retry_epoch;
+  state_.bytes_planned = state_.bytes_fetched = state_.bytes_full = state_.bytes_spent = state_.bytes_before = 0;
+  state_.packs.clear();
+  state_.candidate = std::exchange(state_.current, std::exchange(state_.previous, std::nullopt));
+  state_.candidate_manifest = std::exchange(state_.current_manifest, std::exchange(state_.previous_manifest, {}));
+  candidate_ = std::exchange(current_, std::move(before));
+  switch_started_ = now_.monotonic;
+  emit(PointCurrent{state_.current->number, 0});
+  roll_back(Trigger::taken_back, Code::refused, "taken back by its rollout");
+}
+
+// --- groups said from afar --------------------------------------------------------------------------------
+
+void Engine::on_assignment(ByteView payload) {
+  if (payload.empty() || payload.size() > limits::kMessageBytesMax) return;
+  const auto taken = take_assignment(payload);
+  if (!taken) log(4, "an assignment of groups is not taken: " + taken.error().message);
+}
+
+Status Engine::take_assignment(ByteView payload) {
+  if (std::ranges::equal(payload, state_.assignment)) return {};
+  INSTAR_TRY(const auto envelope, trust_.open_assignment(payload));
+  INSTAR_TRY(const auto assignment, wire::decode_assignment(envelope.payload));
+  if (assignment.device != facts_.device) return fail(Code::refused, "it is of device " + assignment.device.str());
+  if (const auto before = assignment_in(state_.assignment); before && assignment.issued <= before->issued) {
+    return fail(Code::stale, "it is older than the one that is obeyed");
+  }
+  for (const auto& group : assignment.groups) {
+    auto allowed = trust_.allows_assignment(envelope, group);
+    if (!allowed) return fail(with_context(std::move(allowed.error()), "group " + group.str()));
+  }
+  state_.assignment = to_bytes(payload);
+  groups_ = assignment.groups.empty() ? facts_.groups : assignment.groups;
+  note_time(assignment.issued);
+  dirty_ = true;
+  std::string names;
+  for (const auto& group : groups_) names += (names.empty() ? "" : ", ") + group.str();
+  log(5, "the groups of this device are now: " + names);
+  // What was heard on topics that are no longer ours does not count any more.
+  std::erase_if(heard_, [&](const auto& entry) {
+    const auto topic = topics_.parse(entry.first);
+    return !topic || !hears(topic->group);
+  });
+  unverified_.clear();
+  waits_.reset();
+  emit(Resubscribe{});
+  if (connected_) say_hello();
+  consider();
+  return {};
+}
+
+std::optional<wire::Assignment> Engine::assignment_in(const Bytes& envelope_bytes) {
+  if (envelope_bytes.empty()) return std::nullopt;
+  const auto envelope = trust::parse_envelope(envelope_bytes);
+  if (!envelope) return std::nullopt;
+  auto assignment = wire::decode_assignment(envelope->payload);
+  if (!assignment) return std::nullopt;
+  return std::move(*assignment);
+}
+
+}  // namespace instar::revision

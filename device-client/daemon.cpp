@@ -24,6 +24,7 @@ constexpr std::size_t kRootBytesMax = limits::kMessageBytesMax;
 constexpr int kMessagesATurn = 64;       // then containers and timers get their turn
 constexpr std::int64_t kTickMs = 1'000;  // while an attempt is under way
 constexpr int kIdleWaitMs = 600'000;
+constexpr std::int64_t kLookMs = 60'000;
 constexpr std::uint32_t kStopMs = 3'000;
 
 std::string state_path(const Config& config) {
@@ -56,7 +57,9 @@ Daemon::Daemon(DaemonParts parts)
 
 Result<std::unique_ptr<Daemon>> Daemon::open(DaemonParts parts) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(parts)));
+  INSTAR_TRY(daemon->owner_watch_, OwnerWatch::start(daemon->parts_.config.state_dir));
   INSTAR_CHECK(daemon->load());
+  daemon->look_around();
   INSTAR_CHECK(daemon->connect());
   return daemon;
 }
@@ -114,7 +117,8 @@ Status Daemon::connect() {
   options.reconnect_ms_max = config.reconnect_s_max * 1000;
   options.will =
       mqtt::Message{config.topics.device(config.device_id, wire::TopicKind::device_presence), to_bytes(presence(false, "lost")), 1, true};
-  for (auto& [filter, qos] : machine_->subscriptions()) options.subscriptions.push_back({filter, qos});
+  subscribed_ = machine_->subscriptions();
+  for (auto& [filter, qos] : subscribed_) options.subscriptions.push_back({filter, qos});
   client_ = parts_.make_client(std::move(options));
   return client_->start();
 }
@@ -152,6 +156,7 @@ bool Daemon::turn(int stop_fd, int wait_ms_max) {
   if (failed_) return false;
   wait(stop_fd, wait_ms_max);
   now_ = parts_.clocks();
+  look_around();
   take_messages();
   supervisor_.poll(now_.monotonic, fresh_);
   handle_all();
@@ -174,14 +179,17 @@ int Daemon::wait_ms(int wait_ms_max) {
   until(machine_->next_deadline());
   until(supervisor_.next_deadline(now_.monotonic));
   until(parts_.staging->next_deadline());
-  if (machine_->view().phase != "idle") wait = std::min(wait, kTickMs);
+  const auto view = machine_->view();
+  if (view.phase != "idle") wait = std::min(wait, kTickMs);
+  // Local time may jump while a window is waited for.
+  if (!view.waits.empty()) wait = std::min(wait, kLookMs);
   return static_cast<int>(wait);
 }
 
 void Daemon::wait(int stop_fd, int wait_ms_max) {
   std::vector<pollfd> waiting;
   for (const int fd : supervisor_.fds()) waiting.push_back({fd, POLLIN, 0});
-  for (const int fd : {stop_fd, client_->event_fd()})
+  for (const int fd : {stop_fd, client_->event_fd(), owner_watch_->fd()})
     if (fd >= 0) waiting.push_back({fd, POLLIN, 0});
   ::poll(waiting.data(), waiting.size(), wait_ms(wait_ms_max));
 }
@@ -241,6 +249,22 @@ void Daemon::carry_out(revision::Effects& effects) {
   }
 }
 
+void Daemon::look_around() {
+  const auto offset = parts_.utc_offset_s(now_.wall);
+  if (utc_offset_s_ != offset) {
+    utc_offset_s_ = offset;
+    handle(revision::LocalTime{offset});
+  }
+  if (!owner_watch_->take_change()) return;
+  auto word = read_owner_word(parts_.config.state_dir);
+  if (!word) {
+    parts_.log.error(word.error().message + "; until that is put right, updates are held");
+    word = revision::OwnerWord{true, false, ""};
+  }
+  handle(revision::OwnerWord{*word});
+  handle_all();
+}
+
 void Daemon::tick() {
   const auto deadline = machine_->next_deadline();
   const bool due = deadline && now_.monotonic >= *deadline;
@@ -263,6 +287,23 @@ void Daemon::effect(revision::Publish& publish) {
   const auto sent = client_->publish({std::move(publish.topic), std::move(publish.payload), publish.qos, publish.retain});
   // What matters is sent again: reports until acked, a fetch when nothing comes.
   if (!sent) parts_.log.debug(sent.error().message);
+}
+
+void Daemon::effect(const revision::Resubscribe& again) {
+  static_cast<void>(again);
+  if (!client_) return;
+  const auto before = std::exchange(subscribed_, machine_->subscriptions());
+  const auto has = [](const auto& list, const std::string& filter) {
+    return std::ranges::any_of(list, [&](const auto& one) { return one.first == filter; });
+  };
+  for (const auto& [filter, qos] : before) {
+    if (has(subscribed_, filter)) continue;
+    if (const auto left = client_->unsubscribe(filter); !left) parts_.log.warning(left.error().message);
+  }
+  for (const auto& [filter, qos] : subscribed_) {
+    if (has(before, filter)) continue;
+    if (const auto added = client_->subscribe({filter, qos}); !added) parts_.log.warning(added.error().message);
+  }
 }
 
 void Daemon::effect(const revision::RemoveRevision& remove) {

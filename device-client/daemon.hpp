@@ -13,6 +13,7 @@
 #include "core/revision/machine.hpp"
 #include "device-client/config.hpp"
 #include "device-client/log.hpp"
+#include "device-client/owner.hpp"
 #include "device-client/staging_port.hpp"
 #include "device-client/supervisor.hpp"
 #include "mqtt/client.hpp"
@@ -29,6 +30,7 @@ struct DaemonParts {
   std::unique_ptr<StagingPort> staging;
   std::function<std::unique_ptr<mqtt::Client>(mqtt::Options)> make_client;
   std::function<Now()> clocks;
+  std::function<std::int32_t(WallMs)> utc_offset_s;  // seconds that local time is east of UTC then
 };
 
 class Daemon {
@@ -58,6 +60,8 @@ class Daemon {
   void handle_all();
   void carry_out(revision::Effects& effects);
   void tick();
+  // The owner's word and local time, when they have changed.
+  void look_around();
   void remove_deferred();
   void remember_leftover_revisions();
 
@@ -81,12 +85,16 @@ class Daemon {
   void effect(const revision::SwitchBack& back) { supervisor_.switch_back(back); }
   void effect(const revision::EnsureRunning& ensure) { supervisor_.ensure_running(ensure); }
   void effect(const revision::PointCurrent& point);
+  void effect(const revision::Resubscribe& again);
   void effect(const revision::Log& line) { parts_.log.write(line.level, line.message); }
 
   DaemonParts parts_;
   Supervisor supervisor_;
   std::unique_ptr<revision::Machine> machine_;
   std::unique_ptr<mqtt::Client> client_;
+  std::vector<std::pair<std::string, int>> subscribed_;
+  std::optional<OwnerWatch> owner_watch_;
+  std::optional<std::int32_t> utc_offset_s_;
   Now now_;
   std::optional<MonotonicMs> ticked_;
   std::deque<revision::Event> events_;

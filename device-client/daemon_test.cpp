@@ -76,7 +76,8 @@ class DaemonTest : public ::testing::Test {
                         client = made.get();
                         return made;
                       },
-                      [this] { return now; }};
+                      [this] { return now; },
+                      [](WallMs) { return 0; }};
     return Daemon::open(std::move(parts));
   }
   // Topics published, in order.
@@ -109,6 +110,32 @@ TEST_F(DaemonTest, FirstStartLeavesADurableStateAndAKey) {
   EXPECT_EQ(status->state.boot, 1U);
   EXPECT_THAT(status_json(*status), HasSubstr("\"running\":null"));
   EXPECT_THAT(status_text(*status), HasSubstr("daemon      not running"));
+}
+
+TEST_F(DaemonTest, HearsTheOwnersWordWhileItRuns) {
+  auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  ASSERT_TRUE(write_owner_word(config.state_dir, {true, false, ""}).has_value());
+  for (int i = 0; i < 100 && !read_status(config)->owner.hold; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 100));
+  EXPECT_THAT(status_text(*read_status(config)), HasSubstr("owner       updates are held (instar-device unhold lets them go on)"));
+  EXPECT_THAT(status_json(*read_status(config)), HasSubstr("\"held\":true"));
+}
+
+TEST_F(DaemonTest, AnAssignmentOfGroupsMovesItsSubscriptions) {
+  auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  client->subscriptions = options.subscriptions;
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  const wire::Assignment assignment{config.device_id, {GroupPath::parse("lab").value()}, WallMs{1'000}};
+  client->deliver({"instar/v1/d/d/assign", trust::seal(trust::Kind::assignment, wire::encode(assignment), key(2)), 1, true});
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  std::vector<std::string> filters;
+  for (const auto& subscription : client->subscriptions) filters.push_back(subscription.filter);
+  EXPECT_THAT(filters, testing::Contains("instar/v1/g/lab/manifest"));
+  EXPECT_THAT(filters, testing::Not(testing::Contains("instar/v1/g/plant/line/manifest")));
+  EXPECT_THAT(filters, testing::Contains("instar/v1/d/d/chunk"));
+  EXPECT_EQ(topics().back(), "instar/v1/d/d/hello");
 }
 
 TEST_F(DaemonTest, ConnectsAsTheDeviceWithItsSubscriptionsAndWill) {

@@ -2,6 +2,7 @@
 
 #include "device-client/host.hpp"
 #include "device-client/json_line.hpp"
+#include "device-client/owner.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
@@ -39,6 +40,13 @@ std::string outcome_json(const revision::DeviceState& state) {
 
 }  // namespace
 
+std::string owner_text(const revision::OwnerWord& word) {
+  if (word.hold) return "updates are held (instar-device unhold lets them go on)";
+  if (word.allow_any) return "releases that ask for consent may start";
+  if (!word.allowed.empty()) return "release " + word.allowed + " may start; others that ask for consent wait";
+  return "releases that ask for consent wait (instar-device allow)";
+}
+
 Result<DeviceStatus> read_status(const Config& config) {
   const std::string path = config.state_dir + "/state";
   auto bytes = files::read_file(path, kStateBytesMax);
@@ -50,6 +58,7 @@ Result<DeviceStatus> read_status(const Config& config) {
   status.device = config.device_id;
   status.product = config.product;
   status.daemon_pid = StateLock::holder(config.state_dir);
+  status.owner = read_owner_word(config.state_dir).value_or(revision::OwnerWord{true, false, ""});
   return status;
 }
 
@@ -74,6 +83,9 @@ std::string status_json(const DeviceStatus& status) {
       .add("acked_report", static_cast<std::int64_t>(state.acked_report))
       .add("pending_reports", static_cast<std::int64_t>(state.pending.size()))
       .add("boot", std::int64_t{state.boot})
+      .add("held", status.owner.hold)
+      .add("consent", status.owner.allow_any ? "any" : status.owner.allowed)
+      .add("waits", state.waits)
       .str();
 }
 
@@ -88,6 +100,8 @@ std::string status_text(const DeviceStatus& status) {
   line("running", record_text(state.current));
   line("previous", record_text(state.previous));
   line("phase", std::string(revision::phase_name(state.phase)));
+  if (!state.waits.empty()) line("waits", state.waits);
+  line("owner", owner_text(status.owner));
   if (state.candidate) {
     line("candidate", record_text(state.candidate) + ", attempt " + std::to_string(state.attempt));
     line("fetched", std::to_string(state.bytes_fetched) + " of " + std::to_string(state.bytes_planned) + " bytes");

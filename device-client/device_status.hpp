@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/base/result.hpp"
+#include "core/revision/machine.hpp"
 #include "core/revision/state_codec.hpp"
 #include "device-client/config.hpp"
 
@@ -14,6 +15,7 @@ struct DeviceStatus {
   std::string product;
   int daemon_pid = 0;  // 0: not running
   revision::DeviceState state;
+  revision::OwnerWord owner;
 };
 
 // Errors: not_found (the daemon has never run), corrupt, malformed, unsupported, io.
@@ -21,5 +23,7 @@ struct DeviceStatus {
 // One JSON document, described in docs/device.md.
 [[nodiscard]] std::string status_json(const DeviceStatus& status);
 [[nodiscard]] std::string status_text(const DeviceStatus& status);
+// "updates are held", "releases that ask for consent wait" …
+[[nodiscard]] std::string owner_text(const revision::OwnerWord& word);
 
 }  // namespace instar::device

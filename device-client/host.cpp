@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <ctime>
+
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -39,6 +41,14 @@ Now read_clocks() {
 
 std::string client_version() {
   return INSTAR_VERSION;
+}
+
+std::int32_t read_utc_offset_s(WallMs utc) {
+  const auto seconds = static_cast<std::time_t>(utc.value / 1'000);
+  std::tm local{};
+  ::tzset();
+  if (::localtime_r(&seconds, &local) == nullptr) return 0;
+  return static_cast<std::int32_t>(local.tm_gmtoff);
 }
 
 revision::DeviceFacts read_facts(const Config& config) {

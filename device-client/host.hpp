@@ -13,6 +13,8 @@
 namespace instar::device {
 
 [[nodiscard]] Now read_clocks();
+// Seconds that local time (/etc/localtime, TZ) is east of UTC at `utc`.
+[[nodiscard]] std::int32_t read_utc_offset_s(WallMs utc);
 [[nodiscard]] revision::DeviceFacts read_facts(const Config& config);
 [[nodiscard]] HostFacts read_host();
 [[nodiscard]] std::string client_version();

@@ -22,6 +22,9 @@ enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kBadInput = 5 };
 constexpr std::string_view kUsageText =
     "usage: instar-device run --config FILE           run the client in the foreground; SIGTERM ends it, containers run on\n"
     "       instar-device status --config FILE [--json]  what runs, what is under way; works while the daemon runs\n"
+    "       instar-device hold | unhold --config FILE    hold all updates, or let them go on\n"
+    "       instar-device allow | disallow [RELEASE] --config FILE\n"
+    "                                               say yes (no more) to releases that ask for consent, or to that one alone\n"
     "       instar-device check-config FILE           tell mistakes in a configuration file\n"
     "       instar-device version\n"
     "FILE is /etc/instar/device.conf when left out. docs/device.md describes it.\n"
@@ -52,6 +55,7 @@ class Staging final : public StagingPort {
 
 struct Arguments {
   std::string command;
+  std::string release;
   std::string config = kDefaultConfig;
   bool json = false;
 };
@@ -66,6 +70,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.config = argv[++i];
     else if (argument == "--json" && arguments.command == "status")
       arguments.json = true;
+    else if ((arguments.command == "allow" || arguments.command == "disallow") && arguments.release.empty() && is_name(argument))
+      arguments.release = argument;
     else if (arguments.command == "check-config" && !argument.starts_with("-"))
       arguments.config = argument;
     else
@@ -104,7 +110,7 @@ int run(Config config) {
   auto facts = read_facts(config);
   auto staging = std::make_unique<Staging>(config, log);
   DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(*helper), std::move(*key), log,
-                    std::move(staging), mqtt::make_paho_client, read_clocks};
+                    std::move(staging), mqtt::make_paho_client, read_clocks, read_utc_offset_s};
   log.notice("instar-device " + client_version() + " starts for device " + parts.config.device_id.str());
   auto daemon = Daemon::open(std::move(parts));
   if (!daemon) {
@@ -121,6 +127,27 @@ int status(const Config& config, bool json) {
   return kOk;
 }
 
+bool is_owner_command(const std::string& command) {
+  return command == "hold" || command == "unhold" || command == "allow" || command == "disallow";
+}
+
+// Heard by the daemon within a second, or when it starts.
+int say(const Config& config, const Arguments& arguments) {
+  auto word = read_owner_word(config.state_dir).value_or(revision::OwnerWord{});
+  if (arguments.command == "hold" || arguments.command == "unhold") word.hold = arguments.command == "hold";
+  if (arguments.command == "allow") {
+    if (arguments.release.empty()) word.allow_any = true;
+    word.allowed = arguments.release;
+  }
+  if (arguments.command == "disallow") {
+    word.allow_any = false;
+    word.allowed.clear();
+  }
+  if (const auto written = write_owner_word(config.state_dir, word); !written) return print_error(written.error(), kFailed);
+  std::printf("%s\n", owner_text(word).c_str());
+  return kOk;
+}
+
 int main_of(int argc, char** argv) {
   Arguments arguments;
   const bool parsed = parse(argc, argv, arguments);
@@ -132,13 +159,15 @@ int main_of(int argc, char** argv) {
     std::printf("%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kOk;
   }
-  if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "check-config")) {
+  if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "check-config" &&
+                  !is_owner_command(arguments.command))) {
     std::fprintf(stderr, "%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kUsage;
   }
   auto config = load_config(arguments.config);
   if (!config) return print_error(config.error(), kBadInput);
   if (arguments.command == "run") return run(std::move(*config));
+  if (is_owner_command(arguments.command)) return say(*config, arguments);
   if (arguments.command == "status") return status(*config, arguments.json);
   std::printf("%s: device %s, product %s, %zu groups, %s\n", arguments.config.c_str(), config->device_id.str().c_str(),
               config->product.c_str(), config->groups.size(), config->server.c_str());

@@ -69,6 +69,8 @@ class Client {
   [[nodiscard]] virtual bool is_connected() const noexcept = 0;
   // Adds a subscription now and at each later connect.
   [[nodiscard]] virtual Status subscribe(Subscription subscription) = 0;
+  // Takes a subscription back, now and for later connects.
+  [[nodiscard]] virtual Status unsubscribe(const std::string& filter) = 0;
   // A file descriptor that becomes readable when take() has something; -1 if none.
   [[nodiscard]] virtual int event_fd() const noexcept = 0;
   // QoS 0 messages dropped because the owner was too slow.

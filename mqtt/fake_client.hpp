@@ -52,6 +52,10 @@ class FakeClient final : public Client {
     subscriptions.push_back(std::move(subscription));
     return {};
   }
+  Status unsubscribe(const std::string& filter) override {
+    std::erase_if(subscriptions, [&](const Subscription& one) { return one.filter == filter; });
+    return {};
+  }
   int event_fd() const noexcept override { return -1; }
   std::uint64_t dropped_messages() const noexcept override { return 0; }
   void stop(std::uint32_t /*timeout_ms*/) override {

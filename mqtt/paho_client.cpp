@@ -165,6 +165,7 @@ class PahoClient final : public Client {
   std::optional<Event> take(std::uint32_t timeout_ms) override;
   bool is_connected() const noexcept override { return connected_.load(); }
   Status subscribe(Subscription subscription) override;
+  Status unsubscribe(const std::string& filter) override;
   int event_fd() const noexcept override { return epoll_fd_; }
   std::uint64_t dropped_messages() const noexcept override { return queue_.dropped(); }
   void stop(std::uint32_t timeout_ms) override;
@@ -363,6 +364,18 @@ Status PahoClient::publish(Message message) {
 Status PahoClient::subscribe(Subscription subscription) {
   options_.subscriptions.push_back(subscription);
   if (connected_ && !stopped_) send_subscriptions({subscription});
+  return {};
+}
+
+Status PahoClient::unsubscribe(const std::string& filter) {
+  std::erase_if(options_.subscriptions, [&](const Subscription& one) { return one.filter == filter; });
+  if (!connected_ || stopped_) return {};
+  try {
+    const EventQueue::NoWaiting guard(queue_);
+    client_->unsubscribe(filter);
+  } catch (const std::exception& error) {
+    return fail(Code::unavailable, "cannot unsubscribe from " + filter + " now: " + error.what());
+  }
   return {};
 }
 

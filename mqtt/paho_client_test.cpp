@@ -123,6 +123,28 @@ TEST(PahoClient, SubscribesAgainAfterTheBrokerCameBackWithoutMemory) {
   }
 }
 
+TEST(PahoClient, HearsNothingMoreOfWhatItHasUnsubscribed) {
+  TestBroker broker;
+  broker.start();
+  auto options = quick(broker, "leaves");
+  options.subscriptions = {{"x", 1}, {"y", 1}};
+  const auto client = make_paho_client(options);
+  ASSERT_TRUE(client->start().has_value());
+  ASSERT_TRUE(wait_for(*client, EventKind::connected));
+  ASSERT_TRUE(client->unsubscribe("x").has_value());
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(client->publish(text("x", "gone")).has_value());
+    ASSERT_TRUE(client->publish(text("y", "stays")).has_value());
+    const auto heard = wait_for(*client, EventKind::message);
+    ASSERT_TRUE(heard);
+    EXPECT_EQ(heard->message.topic, "y");
+    broker.kill();
+    ASSERT_TRUE(wait_for(*client, EventKind::disconnected));
+    broker.start();
+    ASSERT_TRUE(wait_for(*client, EventKind::connected));
+  }
+}
+
 TEST(PahoClient, EventFdWakesForMessagesAndForReconnects) {
   TestBroker broker;
   auto options = quick(broker, "fd");

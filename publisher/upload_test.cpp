@@ -233,6 +233,7 @@ class AnsweringClient final : public mqtt::Client {
   bool is_connected() const noexcept override { return connected_; }
   Status subscribe(mqtt::Subscription) override { return {}; }
   int event_fd() const noexcept override { return -1; }
+  Status unsubscribe(const std::string& /*filter*/) override { return {}; }
   std::uint64_t dropped_messages() const noexcept override { return 0; }
   void stop(std::uint32_t) override { connected_ = false; }
 

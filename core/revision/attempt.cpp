@@ -148,6 +148,7 @@ void Engine::open_staging() {
   finish_asked_ = false;
   staged_ = false;
   pause_said_.clear();
+  note_waits("");
   session_.set_rate(candidate_->policy.rate_bytes_per_s_max);
   fetch_after_.reset();
   retry_at_.reset();
@@ -238,6 +239,7 @@ void Engine::drop_candidate() {
   state_.candidate_manifest.clear();
   state_.packs.clear();
   pause_said_.clear();
+  note_waits("");
   staged_ = false;
   candidate_.reset();
   for (const auto number : disposable_revisions()) remove_revision(number);

@@ -50,6 +50,7 @@ void Engine::start(Now now, Effects& effects) {
   now_ = now;
   dirty_ = true;
   ++state_.boot;
+  state_.waits.clear();
   bytes_persisted_ = state_.bytes_fetched;
   candidate_ = manifest_in(state_.candidate_manifest);
   current_ = manifest_in(state_.current_manifest);
@@ -334,7 +335,7 @@ std::vector<std::pair<std::string, int>> Engine::subscriptions() const {
 Machine::View Engine::view() const {
   Machine::View view;
   view.phase = phase_name(state_.phase);
-  view.waits = waits_ ? waits_->text : pause_said_;
+  view.waits = state_.waits;
   if (state_.current) {
     view.running = state_.current->info;
     view.current_revision = state_.current->number;

@@ -120,6 +120,7 @@ class Engine {
   // What the owner, the window, the link stand in the way with; empty: nothing.
   [[nodiscard]] std::string hindrance(const wire::Manifest& manifest, const Hash256& hash, Stage stage) const;
   [[nodiscard]] bool may_go_on(Stage stage);
+  void note_waits(const std::string& text);
   [[nodiscard]] bool may_start(const wire::Manifest& manifest, const Hash256& hash);
   [[nodiscard]] bool has_turn(const Hash256& hash) const noexcept;
   [[nodiscard]] std::uint32_t next_attempt(const Hash256& hash) const noexcept;

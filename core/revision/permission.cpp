@@ -88,9 +88,16 @@ bool Engine::may_go_on(Stage stage) {
   auto text = hindrance(*candidate_, hash, stage);
   if (text == pause_said_) return text.empty();
   pause_said_ = text;
+  note_waits(text);
   log(5, "release " + candidate_->release + (text.empty() ? " goes on" : " " + text));
   report(about_candidate(text.empty() ? step_of(state_.phase) : wire::Step::waiting, Code::ok, pause_said_));
   return pause_said_.empty();
+}
+
+void Engine::note_waits(const std::string& text) {
+  if (state_.waits == text) return;
+  state_.waits = text;
+  dirty_ = true;
 }
 
 std::uint32_t Engine::next_attempt(const Hash256& hash) const noexcept {
@@ -109,12 +116,14 @@ bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
   const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash);
   if (text.empty() && !asks) {
     waits_.reset();
+    note_waits("");
     return true;
   }
   if (asks) text = "waits for its turn";
   const Waits waits{hash, next_attempt(hash), text, asks};
   if (waits_ && *waits_ == waits) return false;
   waits_ = waits;
+  note_waits(text);
   log(5, "release " + manifest.release + " " + text);
   wire::Report waiting;
   waiting.rollout = hash;

@@ -93,6 +93,7 @@ struct DeviceState {
   std::uint64_t bytes_before = 0;
   std::uint64_t start_rollout = 0;
   std::uint32_t start_attempt = 0;
+  std::string waits;
   friend bool operator==(const DeviceState&, const DeviceState&) = default;
 };
 

@@ -146,10 +146,15 @@ void SimDevice::connect() {
   const auto unconfirmed = unconfirmed_;
   give(revision::Connected{});
   if (!machine_) return;
+  subscribe();
+  for (const auto& message : unconfirmed) send(message);  // what was under way when the link dropped: maybe twice
+}
+
+void SimDevice::subscribe() {
+  if (!machine_) return;
   std::vector<std::string> topics;
   for (const auto& [filter, qos] : machine_->subscriptions()) topics.push_back(filter);
   link_.send_up(200, [this, topics] { broker_.subscribe(*this, topics); });
-  for (const auto& message : unconfirmed) send(message);  // what was under way when the link dropped: maybe twice
 }
 
 void SimDevice::receive(const std::string& topic, const Bytes& payload) {
@@ -288,6 +293,7 @@ void SimDevice::carry(revision::EnsureRunning& effect) {
 }
 
 void SimDevice::carry(revision::PointCurrent&) {}
+void SimDevice::carry(revision::Resubscribe&) { subscribe(); }
 
 void SimDevice::carry(revision::Log& effect) {
   world_.note(facts_.device.str() + ": " + effect.message);

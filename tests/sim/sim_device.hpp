@@ -56,6 +56,7 @@ class SimDevice final : public Client {
   [[nodiscard]] bool mishap();
   void stop_process();
   void connect();
+  void subscribe();
   void reconnect_later(std::int64_t ms);
   void send(const Outgoing& message);
   void tick();
@@ -73,6 +74,7 @@ class SimDevice final : public Client {
   void carry(revision::SwitchBack& effect);
   void carry(revision::EnsureRunning& effect);
   void carry(revision::PointCurrent& effect);
+  void carry(revision::Resubscribe& effect);
   void carry(revision::Log& effect);
 
   World& world_;

@@ -6,7 +6,8 @@
 
 namespace instar::storage {
 
-void MemoryStore::crash() {
+void MemoryStore::crash(std::size_t written) {
+  for (std::size_t i = 0; i < written && i < commits_.size() && !failed_; ++i) apply(durable_, commits_[i].batch);
   commits_.clear();
   reads_.clear();
   failed_ = false;

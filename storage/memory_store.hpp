@@ -25,7 +25,9 @@ class MemoryStore final : public Store {
 
   void set_faults(Faults faults) { faults_ = faults; }
   // Power is cut: what was not durable is gone, no callback of before will run.
-  void crash();
+  void crash() { crash(0); }
+  // The same right after so many more commits have reached the disk: durable, and nobody was told.
+  void crash(std::size_t written);
   // Commits asked for since the start: the numbers that fail_commit speaks of.
   [[nodiscard]] std::uint64_t commit_count() const noexcept { return commit_count_; }
   // What would be there after a crash now.

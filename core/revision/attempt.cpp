@@ -73,6 +73,7 @@ void Engine::begin(const HeardManifest& heard) {
   const auto choices = choose_packs(heard.manifest);
   if (!choices) return refuse_release(heard, epoch, choices.error());
   if (const auto fits = check_byte_budget(heard.manifest, *choices); !fits) return refuse_release(heard, epoch, fits.error());
+  if (state_.phase == Phase::waiting) overtake(heard);
   if (!may_start(heard.manifest, heard.hash)) return;
   if (state_.phase == Phase::idle) return take_candidate(heard, *choices, Trigger::admitted);
   const std::string reason = "superseded by release " + heard.manifest.release + " before this device had switched";
@@ -96,12 +97,22 @@ Status Engine::check_byte_budget(const wire::Manifest& manifest, const std::vect
                                  std::to_string(budget) + ": publish with a larger one, or a delta from what runs here");
 }
 
+// What waits for its next attempt makes way at once, though the newer release may have to wait itself; what it holds stays for that one.
+void Engine::overtake(const HeardManifest& heard) {
+  const std::string reason = "superseded by release " + heard.manifest.release + " before this device had switched";
+  log(5, "release " + state_.candidate->info.release + " is " + reason);
+  stop_attempt(Code::stale, reason);
+  forget_candidate();
+  enter(Trigger::overtaken);
+}
+
 void Engine::use_new_revision() {
   state_.candidate->number = state_.next_revision++;
   state_.revisions.push_back(state_.candidate->number);
 }
 
 void Engine::take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger) {
+  give_up_waiting(Code::stale, "superseded by release " + heard.manifest.release);
   const auto* before = outcome_of(heard.hash);
   state_.candidate = record_of(0, heard);
   use_new_revision();
@@ -223,14 +234,23 @@ void Engine::end_attempt(const Error& error, wire::Step step, bool fresh_revisio
   enter(rolled_back ? Trigger::back_and_waits : Trigger::attempt_failed);
 }
 
-// The attempt ends without having failed. One that is waited after has ended already, and has said how.
+// The attempt ends without having failed. One that is waited after has ended already, and has said so; the next one will not begin.
 void Engine::stop_attempt(Code code, const std::string& reason) {
-  if (state_.phase == Phase::waiting) return;
+  if (state_.phase == Phase::waiting) {
+    ++state_.attempt;
+    state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
+  }
+  if (state_.candidate->info.manifest == state_.waits_manifest) state_.waits_manifest = {};
   record_candidate_outcome(wire::Step::failed, code);
   report(about_candidate(wire::Step::failed, code, reason));
 }
 
 void Engine::drop_candidate() {
+  forget_candidate();
+  for (const auto number : disposable_revisions()) remove_revision(number);
+}
+
+void Engine::forget_candidate() {
   close_session();
   packs_.clear();
   retry_at_.reset();
@@ -242,7 +262,6 @@ void Engine::drop_candidate() {
   note_waits("");
   staged_ = false;
   candidate_.reset();
-  for (const auto number : disposable_revisions()) remove_revision(number);
 }
 
 // The number stays in the list until the next call: a crash before the folder is gone must not forget it.

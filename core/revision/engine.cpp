@@ -50,7 +50,7 @@ void Engine::start(Now now, Effects& effects) {
   now_ = now;
   dirty_ = true;
   ++state_.boot;
-  state_.waits.clear();
+  if (state_.waits_manifest.is_zero()) state_.waits.clear();
   bytes_persisted_ = state_.bytes_fetched;
   candidate_ = manifest_in(state_.candidate_manifest);
   current_ = manifest_in(state_.current_manifest);
@@ -76,7 +76,7 @@ void Engine::start(Now now, Effects& effects) {
     case RestartAction::switch_back: emit_switch_back(); break;
   }
   for (const auto number : disposable_revisions()) {
-    if (state_.phase == Phase::idle) remove_revision(number);
+    if (state_.phase == Phase::idle && state_.waits_manifest.is_zero()) remove_revision(number);
   }
   finish(effects);
 }
@@ -160,7 +160,7 @@ void Engine::on(const Ticked& event) {
     retry_at_.reset();
     retry_due_ = true;
   }
-  if (retry_due_ || waits_) consider();
+  if (retry_due_ || !state_.waits_manifest.is_zero()) consider();
   if (ensure_at_ && now_.monotonic >= *ensure_at_) emit_ensure_running();
   if (switch_back_at_ && now_.monotonic >= *switch_back_at_) emit_switch_back();
   check_stall();
@@ -221,13 +221,13 @@ void Engine::say_hello() {
     hello.step = state_.outcomes.back().step;
     hello.attempt = state_.outcomes.back().attempt;
   }
-  // A question that is not answered yet goes before what came to an end earlier.
-  const bool other = state_.candidate && waits_ && state_.candidate->info.manifest != waits_->manifest;
-  if (waits_ && waits_->asks && !other) {
-    hello.rollout = waits_->manifest;
+  // What is waited for goes before what came to an end earlier.
+  const bool other = state_.candidate && state_.candidate->info.manifest != state_.waits_manifest;
+  if (!state_.waits_manifest.is_zero() && !other) {
+    hello.rollout = state_.waits_manifest;
     hello.step = wire::Step::waiting;
-    hello.attempt = waits_->attempt;
-    hello.asks_start = true;
+    hello.attempt = state_.waits_attempt;
+    hello.asks_start = state_.waits_asks;
   }
   hello.last_sequence = state_.last_report;
   hello.acked_sequence = state_.acked_report;

@@ -121,6 +121,10 @@ class Engine {
   [[nodiscard]] std::string hindrance(const wire::Manifest& manifest, const Hash256& hash, Stage stage) const;
   [[nodiscard]] bool may_go_on(Stage stage);
   void note_waits(const std::string& text);
+  // Tells that the attempt that was to come will not; nothing, if none was told of.
+  void give_up_waiting(Code code, const std::string& reason);
+  // Whether the release that is waited for is still offered.
+  void check_waiting(const std::string& reason);
   [[nodiscard]] bool may_start(const wire::Manifest& manifest, const Hash256& hash);
   [[nodiscard]] bool has_turn(const Hash256& hash) const noexcept;
   [[nodiscard]] std::uint32_t next_attempt(const Hash256& hash) const noexcept;
@@ -150,6 +154,9 @@ class Engine {
   [[nodiscard]] bool attempts_left() const noexcept;
   // Gives the candidate up; its folder goes.
   void drop_candidate();
+  // The same, and the folder stays: a newer release may use what is in it.
+  void forget_candidate();
+  void overtake(const HeardManifest& heard);
   void use_new_revision();
   void remove_revision(std::uint32_t number);
   [[nodiscard]] std::vector<std::uint32_t> disposable_revisions() const;
@@ -226,16 +233,7 @@ class Engine {
   std::vector<GroupPath> groups_;
   OwnerWord owner_;
   std::int32_t utc_offset_s_ = 0;
-  // What the next attempt at a release waits for, as it was last told.
-  struct Waits {
-    Hash256 manifest;
-    std::uint32_t attempt = 0;
-    std::string text;
-    bool asks = false;
-    friend bool operator==(const Waits&, const Waits&) = default;
-  };
-  std::optional<Waits> waits_;
-  std::string pause_said_;  // the same of the attempt under way
+  std::string pause_said_;  // what the attempt under way waits for, as it was last told
   bool staged_ = false;     // all is there and verified
   std::optional<wire::Manifest> candidate_;
   std::optional<wire::Manifest> current_;

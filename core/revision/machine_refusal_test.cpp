@@ -423,7 +423,7 @@ TEST_F(RefusalTest, ANewerReleaseTakesOverWhileFetching) {
   EXPECT_FALSE(rig.folders.contains(2));
 }
 
-TEST_F(RefusalTest, ANewerReleaseTakesOverBetweenAttemptsWithoutAWordOnTheOld) {
+TEST_F(RefusalTest, ANewerReleaseTakesOverBetweenAttempts) {
   rig.bad_releases = {"r2"};
   auto two = rig.release(2);
   two.policy.attempts_max = 2;
@@ -434,11 +434,14 @@ TEST_F(RefusalTest, ANewerReleaseTakesOverBetweenAttemptsWithoutAWordOnTheOld) {
   rig.publish(rig.release(3));
   rig.run(15'000);
   EXPECT_EQ(rig.running_release(), "r3");
-  Step last = Step::idle;
+  wire::Report last;
   for (const auto& report : rig.applied) {
-    if (report.rollout == Rig::rollout_of(two)) last = report.step;
+    if (report.rollout == Rig::rollout_of(two)) last = report;
   }
-  EXPECT_EQ(last, Step::rolled_back) << "an attempt that has ended is not spoken of again";
+  EXPECT_EQ(last.step, Step::failed) << "the attempt that was said to follow does not";
+  EXPECT_EQ(last.attempt, 2U);
+  EXPECT_EQ(last.code, Code::stale);
+  EXPECT_FALSE(last.again);
 }
 
 TEST_F(RefusalTest, ANewerReleaseWaitsForTheVerdictOfATry) {

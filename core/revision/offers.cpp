@@ -96,6 +96,7 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
   if (!*opened) return;
   const auto& entry = heard_[topic] = std::make_shared<const HeardManifest>(std::move(**opened));
   vet_gate(entry->hash);
+  check_waiting("superseded by release " + entry->manifest.release);
   consider();
 }
 
@@ -175,6 +176,7 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
   std::erase_if(broken_gates_, [&](const Hash256& broken) { return !gates_.contains(broken); });
   vet_gate(hash);
   stop_if_aborted();
+  check_waiting("");
   go_back_if_told();
   look_again();
 }

@@ -115,24 +115,54 @@ bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
   auto text = hindrance(manifest, hash, Stage::start);
   const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash);
   if (text.empty() && !asks) {
-    waits_.reset();
+    state_.waits_manifest = {};
     note_waits("");
     return true;
   }
   if (asks) text = "waits for its turn";
-  const Waits waits{hash, next_attempt(hash), text, asks};
-  if (waits_ && *waits_ == waits) return false;
-  waits_ = waits;
+  const auto attempt = next_attempt(hash);
+  const bool told = state_.waits_manifest == hash && state_.waits_attempt == attempt && state_.waits_asks == asks && state_.waits == text;
+  if (told) return false;
+  if (state_.waits_manifest != hash) give_up_waiting(Code::stale, "superseded by release " + manifest.release);
+  state_.waits_manifest = hash;
+  state_.waits_attempt = attempt;
+  state_.waits_asks = asks;
   note_waits(text);
+  dirty_ = true;
   log(5, "release " + manifest.release + " " + text);
   wire::Report waiting;
   waiting.rollout = hash;
-  waiting.attempt = waits.attempt;
+  waiting.attempt = attempt;
   waiting.step = wire::Step::waiting;
   waiting.reason = std::move(text);
   waiting.asks_start = asks;
   report(std::move(waiting));
   return false;
+}
+
+void Engine::give_up_waiting(Code code, const std::string& reason) {
+  if (state_.waits_manifest.is_zero()) return;
+  wire::Report ending;
+  ending.rollout = std::exchange(state_.waits_manifest, Hash256{});
+  ending.attempt = state_.waits_attempt;
+  ending.step = wire::Step::failed;
+  ending.code = code;
+  ending.reason = reason + " before it began";
+  state_.waits_asks = false;
+  note_waits("");
+  dirty_ = true;
+  report(std::move(ending));
+}
+
+void Engine::check_waiting(const std::string& reason) {
+  const auto& hash = state_.waits_manifest;
+  if (hash.is_zero() || (state_.candidate && state_.candidate->info.manifest == hash)) return;
+  const auto* gate = gate_of(hash);
+  if (gate != nullptr && (gate->state == wire::GateState::aborted || gate->state == wire::GateState::reverted)) {
+    return give_up_waiting(Code::refused, "the rollout was ended");
+  }
+  const bool offered = std::ranges::any_of(heard_, [&](const auto& entry) { return entry.second->hash == hash; });
+  if (!offered && !reason.empty()) give_up_waiting(Code::stale, reason);
 }
 
 void Engine::on_turn(const wire::Ack& ack) {
@@ -163,7 +193,7 @@ void Engine::look_again() {
 
 std::optional<MonotonicMs> Engine::window_deadline() const {
   const wire::Manifest* manifest = nullptr;
-  if (waits_) manifest = manifest_of(waits_->manifest);
+  if (!state_.waits_manifest.is_zero()) manifest = manifest_of(state_.waits_manifest);
   if (manifest == nullptr && candidate_ && !pause_said_.empty()) manifest = &*candidate_;
   if (manifest == nullptr) return std::nullopt;
   const auto wait = ms_until_window(manifest->policy.windows, clock(), utc_offset_s_);
@@ -239,7 +269,7 @@ Status Engine::take_assignment(ByteView payload) {
     return !topic || !hears(topic->group);
   });
   unverified_.clear();
-  waits_.reset();
+  check_waiting("the release is not for the groups of this device any more");
   emit(Resubscribe{});
   if (connected_) say_hello();
   consider();

@@ -136,6 +136,9 @@ void unpack_attempt(const fb::DeviceState& in, DeviceState& out) {
   out.start_rollout = in.start_rollout();
   out.start_attempt = in.start_attempt();
   out.waits = from_fb(in.waits());
+  if (in.waits_manifest() != nullptr) out.waits_manifest = from_fb(in.waits_manifest());
+  out.waits_attempt = in.waits_attempt();
+  out.waits_asks = in.waits_asks();
   out.assignment = from_fb(in.assignment());
 }
 
@@ -187,6 +190,7 @@ Bytes encode_state(const DeviceState& state) {
   const auto fallback = state.fallback_reason.empty() ? 0 : builder.CreateString(state.fallback_reason);
   const auto assignment = pack_bytes(builder, state.assignment);
   const auto waits = state.waits.empty() ? 0 : builder.CreateString(state.waits);
+  const auto waits_manifest = to_fb(state.waits_manifest);
   const auto table = fb::CreateDeviceState(
       builder, kFormat, state.generation, static_cast<fb::Phase>(state.phase), current, previous, candidate, current_manifest,
       previous_manifest, candidate_manifest, state.attempt, state.attempt_first, state.retry_epoch, state.starts, state.reachable_before,
@@ -194,7 +198,7 @@ Bytes encode_state(const DeviceState& state) {
       state.bytes_full, state.pack_kind, state.highest_sequence, static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates,
       refused, pending, state.last_report, state.acked_report, state.boot, state.next_revision, revisions, packs, state.machine_boot,
       state.client_starts, state.bytes_spent, fallback, state.staging_reported, assignment, state.bytes_before, state.start_rollout,
-      state.start_attempt, waits);
+      state.start_attempt, waits, state.waits_manifest.is_zero() ? nullptr : &waits_manifest, state.waits_attempt, state.waits_asks);
   fb::FinishDeviceStateBuffer(builder, table);
   Bytes out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
   const auto checksum = trust::digest(out);

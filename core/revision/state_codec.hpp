@@ -94,6 +94,9 @@ struct DeviceState {
   std::uint64_t start_rollout = 0;
   std::uint32_t start_attempt = 0;
   std::string waits;
+  Hash256 waits_manifest;  // zero: none
+  std::uint32_t waits_attempt = 0;
+  bool waits_asks = false;
   friend bool operator==(const DeviceState&, const DeviceState&) = default;
 };
 

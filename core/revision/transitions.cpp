@@ -20,6 +20,7 @@ std::string_view trigger_name(Trigger trigger) noexcept {
     case Trigger::back_for_good: return "back_for_good";
     case Trigger::cleaned: return "cleaned";
     case Trigger::taken_back: return "taken_back";
+    case Trigger::overtaken: return "overtaken";
   }
   return "unknown";
 }

@@ -28,8 +28,9 @@ enum class Trigger : std::uint8_t {
   back_for_good,   // the old revision runs again, that was the last attempt
   cleaned,         // what the new revision made needless is gone
   taken_back,      // the gate takes the release that runs back
+  overtaken,       // a newer release is admitted, and may have to wait itself
 };
-inline constexpr std::size_t kTriggerCount = 16;
+inline constexpr std::size_t kTriggerCount = 17;
 [[nodiscard]] std::string_view trigger_name(Trigger trigger) noexcept;
 
 // Whose word makes the move.
@@ -46,7 +47,7 @@ struct Transition {
 inline constexpr std::array kTransitions = {
     Transition{Phase::idle, Trigger::admitted, Phase::fetching, Owner::broker},
     Transition{Phase::idle, Trigger::taken_back, Phase::rolling_back, Owner::broker},
-    Transition{Phase::waiting, Trigger::superseded, Phase::fetching, Owner::broker},
+    Transition{Phase::waiting, Trigger::overtaken, Phase::idle, Owner::broker},
     Transition{Phase::waiting, Trigger::aborted, Phase::idle, Owner::broker},
     Transition{Phase::waiting, Trigger::retry_due, Phase::fetching, Owner::device},
     Transition{Phase::fetching, Trigger::superseded, Phase::fetching, Owner::broker},

@@ -236,6 +236,7 @@ Bytes encode(const RolloutRecord& record) {
   out.list(record.wave_limits, [&](std::uint64_t limit) { out.u64(limit); });
   out.u32(record.approved);
   out.time(record.settled);
+  out.u64(static_cast<std::uint64_t>(record.soaked_ms));
   out.u64(record.forgiven);
   out.u8(record.stuck_forgiven ? 1 : 0);
   out.time(record.retried);
@@ -272,6 +273,7 @@ Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
   in.list([&] { record.wave_limits.push_back(in.u64()); });
   record.approved = in.u32();
   record.settled = in.time();
+  record.soaked_ms = static_cast<std::int64_t>(in.u64());
   record.forgiven = in.u64();
   record.stuck_forgiven = in.flag();
   record.retried = in.time();

@@ -88,6 +88,7 @@ struct RolloutRecord {
   std::vector<std::uint64_t> wave_limits;  // of the same: devices placed below are admitted (core/wire/placement.hpp)
   std::uint32_t approved = 0;              // waves below this number need no more approval
   WallMs settled;                          // since when the current wave's conditions hold; 0 = they do not
+  std::int64_t soaked_ms = 0;              // how long they have held, as far as it was saved
   std::uint64_t forgiven = 0;              // failures in spite of which an operator went on
   bool stuck_forgiven = false;             // an operator went on though the current wave cannot reach its ratio
   std::uint32_t retry_epoch = 0;

@@ -43,6 +43,7 @@ RolloutRecord rollout_record() {
   record.cause = "its error budget is spent";
   record.approved = 1;
   record.settled = {1'760'000'000'600};
+  record.soaked_ms = 7'000;
   record.forgiven = 2;
   record.stuck_forgiven = true;
   record.retried = {1'760'000'000'700};

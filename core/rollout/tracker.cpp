@@ -142,10 +142,12 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
     if (known != rollout->members.end()) member = known->second.record;
     if (may_follow(member.step, member.attempt, report.step, report.attempt)) {
       const auto before = standing_of(member);
+      const bool asks = report.asks_start && report.step == wire::Step::waiting;
+      const bool asked_before = member.asks != 0 && member.attempt == report.attempt;
+      if (!asks || !asked_before) member.asks = asks ? ++ask_last_ : 0;
       member.step = report.step;
       member.attempt = report.attempt;
       member.again = report.again;
-      member.asks = report.asks_start && report.step == wire::Step::waiting ? ++ask_last_ : 0;
       member.code = report.code;
       member.reason = report.reason;
       member.bytes_planned = report.bytes_planned;
@@ -186,6 +188,14 @@ void Tracker::heard(const DeviceId& id, Now now) {
   const auto device = devices_.find(id);
   if (device == devices_.end()) return;
   device->second.heard = now.monotonic;
+  mark_seen(id, device->second.target);
+}
+
+void Tracker::is_there(const DeviceId& id) {
+  const auto device = devices_.find(id);
+  if (device == devices_.end() || device->second.online) return;
+  device->second.online = true;
+  ++online_;
   mark_seen(id, device->second.target);
 }
 

@@ -97,6 +97,8 @@ class Tracker {
   // It is there: some message of it came.
   void heard(const DeviceId& device, Now now);
   void gone(const DeviceId& device, Now now);
+  // It is connected still: for a tracker that was loaded again while devices were.
+  void is_there(const DeviceId& device);
   // Before payload bytes are handed to the device for the rollout whose hash starts with `rollout`: counts them, if they may go.
   // Saved by save_bytes(); the lease that bounds a rollout's budget is saved ahead of them.
   [[nodiscard]] Charge charge(const DeviceId& device, std::uint64_t rollout, std::uint64_t bytes);
@@ -178,6 +180,7 @@ class Tracker {
   // Budget, waves, completion: after every change of a count, and with each tick.
   void advance(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
   [[nodiscard]] bool check_budgets(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
+  void save_soak(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
   void open_wave(const Hash256& hash, Rollout& rollout, std::uint32_t wave, Now now, Effects& effects);
   [[nodiscard]] std::uint64_t limit_of(const Rollout& rollout, std::uint32_t wave) const;
   void admit(Rollout& rollout);

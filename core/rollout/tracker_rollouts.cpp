@@ -63,8 +63,8 @@ void Tracker::loaded(Now now) {
     // Nobody could be heard of while nobody listened: of the time for that, no more counts than what is over half.
     const auto opened = record.wave_opened.empty() ? record.started : record.wave_opened.back();
     rollout.opened = now.monotonic + -elapsed_ms(opened, now.wall, silent_ms / 2);
-    const auto soak_ms = std::int64_t{wire::wave_of(*rollout.policy, record.wave).soak_s} * 1'000;
-    rollout.settled = now.monotonic + (record.settled.value == 0 ? 0 : -elapsed_ms(record.settled, now.wall, soak_ms));
+    // The soak goes on from what was saved of it: a wall clock that was set forth meanwhile cuts nothing short.
+    rollout.settled = now.monotonic + -std::max<std::int64_t>(record.soaked_ms, 0);
     if (record.starts > 0 && rollout.policy->starts_per_minute_max > 0) rollout.no_starts_before = now.monotonic + kMinuteMs;
   }
 }

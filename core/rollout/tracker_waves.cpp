@@ -46,6 +46,7 @@ void Tracker::advance(const Hash256& hash, Rollout& rollout, Now now, Effects& e
     const auto judgement = judge(rollout, now);
     if (judgement.holds != (record.settled.value != 0)) {
       record.settled = judgement.holds ? std::max(now.wall, WallMs{1}) : WallMs{};
+      record.soaked_ms = 0;
       rollout.settled = now.monotonic;
       save(hash, rollout, effects);
       effects.emplace_back(ShowStatus{hash});
@@ -55,6 +56,7 @@ void Tracker::advance(const Hash256& hash, Rollout& rollout, Now now, Effects& e
       record.cause = "wave " + std::to_string(record.wave + 1) + " cannot go on: " + waits_for(*rollout.policy, record, judgement);
       return set_state(hash, rollout, RolloutState::paused, kBroker, "paused: " + record.cause, now, effects);
     }
+    if (judgement.wait == Wait::soak) save_soak(hash, rollout, now, effects);
     if (judgement.wait != Wait::nothing) break;
     open_wave(hash, rollout, record.wave + 1, now, effects);
   }
@@ -67,6 +69,15 @@ void Tracker::advance(const Hash256& hash, Rollout& rollout, Now now, Effects& e
     save(hash, rollout, effects);
   }
   if (!rollout.queue.empty()) give_turns(hash, rollout, now, effects);
+}
+
+// Now and then: a restart of the broker costs at most a sixty-fourth of a soak.
+void Tracker::save_soak(const Hash256& hash, Rollout& rollout, Now now, Effects& effects) {
+  const auto soak_ms = std::int64_t{wire::wave_of(*rollout.policy, rollout.record.wave).soak_s} * 1'000;
+  const auto soaked = now.monotonic - rollout.settled;
+  if (soaked - rollout.record.soaked_ms < std::max<std::int64_t>(soak_ms / 64, 10'000)) return;
+  rollout.record.soaked_ms = soaked;
+  save(hash, rollout, effects);
 }
 
 // True: it has been stopped.
@@ -111,6 +122,7 @@ void Tracker::open_wave(const Hash256& hash, Rollout& rollout, std::uint32_t wav
   record.wave_opened.push_back(opened);
   record.wave_limits.push_back(limit_of(rollout, wave));
   record.settled = {};
+  record.soaked_ms = 0;
   record.stuck_forgiven = false;
   record.updated = rollout.updated = now.wall;
   rollout.opened = rollout.settled = now.monotonic;

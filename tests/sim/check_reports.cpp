@@ -34,6 +34,12 @@ std::string tell(wire::Step step, std::uint32_t attempt) {
   return std::string(wire::step_name(step)) + " in attempt " + std::to_string(attempt);
 }
 
+// An attempt that was to follow, and was given up before it began, leaves no outcome on the device.
+bool was_given_up(const rollout::MemberRecord& member, const revision::Outcome& outcome) {
+  return member.attempt == outcome.attempt + 1 && member.step == wire::Step::failed &&
+         (member.code == Code::stale || member.code == Code::refused);
+}
+
 }  // namespace
 
 void ReportCheck::acked(const std::string& device, std::uint64_t sequence) {
@@ -75,6 +81,8 @@ void ReportCheck::at_end(storage::Store& store, const std::map<std::string, revi
       const auto member = members.find({outcome.manifest, name});
       if (member == members.end()) {
         world_.found("the broker has no record of " + name + " in rollout " + outcome.manifest.short_hex());
+      } else if (was_given_up(member->second, outcome)) {
+        continue;
       } else if (member->second.step != outcome.step || member->second.attempt != outcome.attempt) {
         world_.found(name + " in rollout " + outcome.manifest.short_hex() + " is " + tell(outcome.step, outcome.attempt) +
                      ", the broker says " + tell(member->second.step, member->second.attempt));

@@ -101,7 +101,7 @@ void ReleaseMaker::add_delta(const Hash256& base, const Bytes& index, const Byte
   release.packs[pack.id] = std::move(made);
 }
 
-Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups) {
+Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy) {
   auto& changed = files_[random_.below(files_.size())];
   changed.content = random_.noise(static_cast<std::size_t>(random_.between(1'000, 120'000)));
   std::vector<artifact::Entry> entries(1);
@@ -164,10 +164,8 @@ Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups) {
   container.health.probe = wire::Probe{{"/bin/check"}, 2'000, 1'000, 3};
   manifest.artifacts = {std::move(artifact)};
   manifest.containers = {std::move(container)};
-  manifest.policy.attempts_max = static_cast<std::uint32_t>(random_.between(1, 3));
-  manifest.policy.backoff_s = static_cast<std::uint32_t>(random_.between(1, 30));
+  manifest.policy = std::move(policy);
   manifest.policy.salt = to_bytes(manifest.release);
-  manifest.policy.metered_fallback = random_.chance(7'000);
   const auto payload = wire::encode_manifest(manifest);
   release.rollout = trust::digest(payload);
   release.envelope = trust::seal(trust::Kind::manifest, payload, keys_.release);

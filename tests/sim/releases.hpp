@@ -42,7 +42,7 @@ struct Keys {
 class ReleaseMaker {
  public:
   ReleaseMaker(Random& random, const Keys& keys);
-  [[nodiscard]] Release make(Nature nature, std::vector<GroupPath> groups);
+  [[nodiscard]] Release make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy);
 
  private:
   struct File {

@@ -4,6 +4,8 @@
 #include <list>
 #include <memory>
 
+#include "core/trust/envelope.hpp"
+#include "tests/sim/policies.hpp"
 #include "tests/sim/sim_device.hpp"
 
 namespace instar::sim {
@@ -13,6 +15,13 @@ constexpr std::int64_t kSecond = 1'000;
 constexpr std::int64_t kFaultPhaseMs = 900 * kSecond;
 // Once everything is healed: the longest pauses of the protocol (a report's resend, a broker's grace, a staged retry) and a fetch.
 constexpr std::int64_t kHealBoundMs = 1'200 * kSecond;
+
+// Mostly small fleets, where chance meets itself often; now and then a large one.
+std::uint32_t devices_of(std::uint64_t seed) {
+  if (seed % 500 == 0) return 1'000;
+  if (seed % 50 == 0) return 100;
+  return 5 + static_cast<std::uint32_t>(seed * 7 % 16);
+}
 
 class Scenario {
  public:
@@ -24,31 +33,44 @@ class Scenario {
         running_(world_),
         transfers_(world_),
         reports_(world_),
-        broker_(world_, keys_, options_.canaries, reports_, transfers_) {
+        admissions_(world_),
+        waves_(world_),
+        turns_(world_),
+        bytes_(world_),
+        broker_(world_, keys_, options_.canaries, {reports_, transfers_, admissions_, waves_, turns_, bytes_}) {
     world_.verbose = options.verbose;
+    if (options_.devices == 0) options_.devices = devices_of(options.seed);
+    for (std::uint32_t i = 0; i < options_.devices; ++i) names_.push_back("dev-" + std::to_string(i));
   }
 
   ScenarioResult run() {
     broker_.start();
     for (std::uint32_t i = 0; i < options_.devices; ++i) {
       const auto group = i % 2 == 0 ? "plant/a" : "plant/b";
-      devices_.push_back(std::make_unique<SimDevice>(world_, broker_, keys_, options_.canaries, running_, transfers_,
-                                                     "dev-" + std::to_string(i), std::vector{*GroupPath::parse(group)}));
-      world_.after(world_.random.between(0, 5 * kSecond), [device = devices_.back().get()] { device->power_on(); });
+      devices_.push_back(std::make_unique<SimDevice>(world_, broker_, keys_, options_.canaries,
+                                                     SimDevice::Checks{running_, transfers_, admissions_, turns_, bytes_}, names_[i],
+                                                     std::vector{*GroupPath::parse(group)}));
+      // Most are there from the beginning; some join while rollouts go on.
+      const auto joins = world_.random.chance(8'500) ? world_.random.between(0, 5 * kSecond) : world_.random.between(0, 800 * kSecond);
+      world_.after(joins, [device = devices_.back().get()] { device->power_on(); });
     }
     break_things();
     if (world_.findings.empty()) heal();
-    ScenarioResult result{world_.findings.list(), world_.events(), 0, 0};
+    ScenarioResult result{world_.findings.list(), world_.events(), options_.devices, 0, 0, waves_.opened(), turns_.given()};
     for (const auto& device : devices_) count(*device, result);
     return result;
   }
 
  private:
-  const Release& make(Nature nature) {
+  const Release& make(Nature nature, wire::Policy policy) {
     std::vector<GroupPath> groups{*GroupPath::parse("plant")};
     if (world_.random.chance(4'000)) groups = {*GroupPath::parse("plant/a"), *GroupPath::parse("plant/b")};
-    releases_.push_back(maker_.make(nature, std::move(groups)));
+    releases_.push_back(maker_.make(nature, std::move(groups), std::move(policy)));
     running_.published(releases_.back());
+    admissions_.published(releases_.back());
+    waves_.published(releases_.back());
+    turns_.published(releases_.back());
+    bytes_.published(releases_.back());
     return releases_.back();
   }
 
@@ -63,7 +85,7 @@ class Scenario {
     const auto count = world_.random.between(2, 5);
     for (std::int64_t i = 0; i < count; ++i) {
       const auto nature = world_.random.chance(5'000) ? Nature::good : static_cast<Nature>(world_.random.below(5));
-      world_.after(at, [this, nature] { put_out(make(nature)); });
+      world_.after(at, [this, nature] { put_out(make(nature, draw_policy(world_.random, names_))); });
       at += world_.random.between(10, 250) * kSecond;
     }
     next_fault();
@@ -74,7 +96,7 @@ class Scenario {
     if (!world_.faults) return;
     auto& random = world_.random;
     auto& device = *devices_[random.below(devices_.size())];
-    switch (random.below(13)) {
+    switch (random.below(20)) {
       case 0: broker_.crash(random.between(200, 10 * kSecond)); break;
       case 1:
         broker_.set_store_faults({.fail_commit = {}, .fail_reopens = 0, .delay_polls = static_cast<std::uint32_t>(random.below(40))});
@@ -88,8 +110,17 @@ class Scenario {
       case 4: device.power_cut(random.between(kSecond, 30 * kSecond)); break;
       case 5:
       case 6: device.kill(random.between(500, 5 * kSecond)); break;
-      case 12: operator_acts(); break;
       case 7: device.drop_link(random.between(60, 300) * kSecond); break;
+      case 8:
+      case 9:
+      case 10: operator_acts(); break;
+      case 11: broker_.crash_at_commit(1 + random.below(10)); break;
+      case 12: device.cut_after(1 + random.below(12)); break;
+      case 13: owner_acts(device); break;
+      case 14: device.set_clock_error(random.between(-200'000'000, 200'000'000)); break;
+      case 15: broker_.set_clock_error(random.chance(3'000) ? 0 : random.between(-40'000'000, 40'000'000)); break;
+      case 16: device.fill_disk(random.between(5, 120) * kSecond); break;
+      case 17: operator_moves(random.below(devices_.size())); break;
       default: device.drop_link(random.between(0, 20 * kSecond)); break;
     }
     world_.after(random.between(100, 15 * kSecond), [this] { next_fault(); });
@@ -99,17 +130,43 @@ class Scenario {
     if (releases_.empty()) return;
     auto release = releases_.begin();
     std::advance(release, static_cast<std::ptrdiff_t>(world_.random.below(releases_.size())));
-    const auto roll = world_.random.below(10);
-    broker_.command(roll < 5 ? "pauseRollout" : roll < 9 ? "resumeRollout" : "abortRollout", *release);
+    const auto roll = world_.random.below(20);
+    if (roll == 0) return broker_.forge_gate(*release);
+    if (options_.canaries.forged_times && roll < 6) return broker_.forge_gate(*release);
+    const auto* const verb = roll < 5    ? "pauseRollout"
+                             : roll < 10 ? "resumeRollout"
+                             : roll < 14 ? "approveRollout"
+                             : roll < 17 ? "retryRollout"
+                             : roll < 18 ? "abortRollout"
+                                         : "revertRollout";
+    if (roll >= 10 && roll < 14) {
+      // It may be heard, and its answer lost: an approval counts from the moment it was given.
+      for (std::uint32_t wave = 0; wave < release->manifest.policy.waves.size(); ++wave) waves_.approved(release->rollout, wave);
+    }
+    broker_.command(verb, *release);
+  }
+
+  void owner_acts(SimDevice& device) {
+    const auto roll = world_.random.below(4);
+    device.owner_says({roll == 0, roll == 1, roll == 2 && !releases_.empty() ? releases_.back().manifest.release : ""});
+  }
+
+  // A device is put into the other group, or back where it was.
+  void operator_moves(std::size_t index) {
+    const auto away = world_.random.chance(5'000);
+    const auto* const group = (index % 2 == 0) != away ? "plant/a" : "plant/b";
+    wire::Assignment assignment{*DeviceId::parse(names_[index]), {*GroupPath::parse(group)}, WallMs{++assigned_}};
+    broker_.assign(names_[index], trust::seal(trust::Kind::assignment, wire::encode(assignment), keys_.release));
   }
 
   void heal() {
     world_.faults = false;
     broker_.set_store_faults({});
+    for (const auto& device : devices_) device->owner_says({});
     world_.note("everything is healed");
     // Absent devices come back within their pauses; then one more good release must reach each of them.
     world_.run_until(world_.now() + 310 * kSecond);
-    const auto& last = make(Nature::good);
+    const auto& last = make(Nature::good, draw_gentle_policy(world_.random, names_));
     put_out(last);
     const auto end = world_.now() + kHealBoundMs;
     while (world_.now() < end && world_.findings.empty() && !all_done(last)) world_.run_until(world_.now() + 10 * kSecond);
@@ -166,6 +223,12 @@ class Scenario {
   RunningCheck running_;
   TransferCheck transfers_;
   ReportCheck reports_;
+  AdmissionCheck admissions_;
+  WaveCheck waves_;
+  TurnCheck turns_;
+  ByteCheck bytes_;
+  std::vector<std::string> names_;
+  std::int64_t assigned_ = 0;
   std::list<Release> releases_;
   SimBroker broker_;
   std::vector<std::unique_ptr<SimDevice>> devices_;

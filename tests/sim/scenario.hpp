@@ -11,7 +11,7 @@ namespace instar::sim {
 
 struct ScenarioOptions {
   std::uint64_t seed = 1;
-  std::uint32_t devices = 8;
+  std::uint32_t devices = 0;  // 0: by the seed
   Canaries canaries;
   bool verbose = false;
 };
@@ -19,8 +19,11 @@ struct ScenarioOptions {
 struct ScenarioResult {
   std::vector<std::string> findings;
   std::uint64_t events = 0;
+  std::uint32_t devices = 0;
   std::uint32_t commits = 0;  // over all devices and releases
   std::uint32_t rollbacks = 0;
+  std::uint32_t waves = 0;  // opened
+  std::uint32_t turns = 0;  // given
 };
 
 [[nodiscard]] ScenarioResult run_scenario(const ScenarioOptions& options);

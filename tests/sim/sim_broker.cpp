@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "core/base/limits.hpp"
+#include "core/rollout/record.hpp"
+#include "core/trust/envelope.hpp"
+#include "storage/key_layout.hpp"
 
 namespace instar::sim {
 namespace {
@@ -38,18 +41,24 @@ class EagerStore final : public storage::Store {
 
 }  // namespace
 
-SimBroker::SimBroker(World& world, const Keys& keys, const Canaries& canaries, ReportCheck& reports, TransferCheck& transfers)
-    : world_(world), keys_(keys), reports_(reports), transfers_(transfers) {
+SimBroker::SimBroker(World& world, const Keys& keys, const Canaries& canaries, Checks checks)
+    : world_(world), keys_(keys), canaries_(canaries), checks_(checks) {
   if (canaries.ack_before_durable) eager_ = std::make_unique<EagerStore>(store_);
 }
 
 void SimBroker::start() {
-  broker::ServiceOptions options{
-      .topics = {}, .gate_key = keys_.gate, .pinned_root = keys_.pinned_root, .operators = {}, .transfer_log = {}, .window_bytes_max = 0};
+  broker::ServiceOptions options{.topics = {},
+                                 .gate_key = keys_.gate,
+                                 .pinned_root = keys_.pinned_root,
+                                 .operators = {},
+                                 .transfer_log = {},
+                                 .window_bytes_max = 0,
+                                 .trust_connections = false};
   auto& store = eager_ ? *eager_ : static_cast<storage::Store&>(store_);
   service_ = broker::make_service(std::move(options), store, *this,
-                                  [this](const DeviceId& device, const Hash256&, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
-                                    transfers_.sent(device.str(), bytes);
+                                  [this](const DeviceId& device, const Hash256& pack, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
+                                    checks_.transfers.sent(device.str(), bytes);
+                                    checks_.bytes.sent(device.str(), pack, bytes);
                                   });
   ++life_;
   if (!service_->start(now())) {
@@ -64,6 +73,8 @@ void SimBroker::start() {
 void SimBroker::tick() {
   if (!service_) return;
   service_->on_tick(now());
+  after_call();
+  if (!service_) return;
   world_.after(kTickMs, [this, life = life_] {
     if (life == life_) tick();
   });
@@ -74,26 +85,72 @@ void SimBroker::crash(std::int64_t down_ms) {
   world_.note("broker crashes");
   ++life_;
   service_.reset();
-  store_.crash();
-  reports_.broker_crashed(store_);
+  store_.crash(world_.random.below(3));
+  spoil_store();
+  checks_.reports.broker_crashed(store_);
   // Mosquitto writes retained messages and sessions only now and then.
   if (world_.random.chance(7'000)) retained_.clear();
   const bool forget_sessions = world_.random.chance(7'000);
   for (auto& [name, session] : sessions_) {
+    checks_.turns.connected(name, false);
     if (session.client != nullptr) std::exchange(session.client, nullptr)->lost();
     if (forget_sessions) session = Session{};
   }
+  if (forget_sessions) subscribers_.clear();
   world_.after(down_ms, [this] { start(); });
+}
+
+// Canaries: what a broken store would have lost.
+void SimBroker::spoil_store() {
+  storage::Batch batch;
+  const auto visit = [&](storage::Column column, std::string_view prefix, auto&& change) {
+    const auto scanned = store_.scan(column, prefix, [&](ByteView key, ByteView value) {
+      if (auto changed = change(value); !changed.empty()) batch.push_back({column, std::string(as_text(key)), std::move(changed)});
+      return true;
+    });
+    static_cast<void>(scanned);
+  };
+  if (canaries_.forget_turns) {
+    visit(storage::Column::members, "", [](ByteView value) {
+      auto record = rollout::decode_member_record(value);
+      if (!record || record->granted == 0) return Bytes();
+      record->granted = 0;
+      return rollout::encode(*record);
+    });
+  }
+  if (canaries_.double_count) {
+    visit(storage::Column::devices, "", [](ByteView value) {
+      auto record = rollout::decode_device_record(value);
+      if (!record || record->applied_sequence == 0) return Bytes();
+      --record->applied_sequence;
+      return rollout::encode(*record);
+    });
+  }
+  if (canaries_.lost_lease) {
+    visit(storage::Column::rollouts, storage::kRolloutPrefix, [](ByteView value) {
+      auto record = rollout::decode_rollout_record(value);
+      if (!record || record->bytes_leased == 0) return Bytes();
+      record->bytes_leased = 0;
+      return rollout::encode(*record);
+    });
+  }
+  if (batch.empty()) return;
+  store_.set_faults({});
+  store_.commit(std::move(batch), {});
+  store_.poll();
 }
 
 void SimBroker::connected(Client& client) {
   auto& session = sessions_[client.id().str()];
   session.client = &client;
+  checks_.turns.connected(client.id().str(), true);
   for (const auto& message : session.unconfirmed) deliver(client, message);
 }
 
 void SimBroker::disconnected(Client& client) {
   sessions_[client.id().str()].client = nullptr;
+  checks_.turns.connected(client.id().str(), false);
+  checks_.turns.heard(client.id().str());
   if (service_) service_->on_disconnect(client.id().str(), now());
 }
 
@@ -101,6 +158,7 @@ void SimBroker::subscribe(Client& client, const std::vector<std::string>& topics
   auto& session = sessions_[client.id().str()];
   for (const auto& topic : topics) {
     session.subscriptions.insert(topic);
+    subscribers_[topic].insert(client.id().str());
     const auto found = retained_.find(topic);
     if (found != retained_.end()) send(session, topic, found->second, 1);
   }
@@ -108,13 +166,15 @@ void SimBroker::subscribe(Client& client, const std::vector<std::string>& topics
 
 bool SimBroker::arrive(Client& client, const std::string& topic, const Bytes& payload, int qos, bool retain) {
   if (!service_) return false;
+  checks_.turns.heard(client.id().str());
   const broker::Sender sender{client.id().str(), "", true};
   if (!service_->may_write(sender, topic)) {
     world_.found(client.id().str() + " may not write to " + topic);
     return true;
   }
   if (service_->on_message(sender, topic, payload, qos, retain, now()) == broker::Verdict::route) publish(topic, payload, qos, retain);
-  return true;
+  after_call();
+  return service_ != nullptr;
 }
 
 void SimBroker::confirm(Client& client, std::uint64_t number) {
@@ -123,14 +183,82 @@ void SimBroker::confirm(Client& client, std::uint64_t number) {
 
 void SimBroker::publish(const std::string& topic, ByteView payload, int qos, bool retain) {
   if (retain) retained_[topic] = to_bytes(payload);
-  const auto parsed = wire::Topics().parse(topic);
-  if (parsed && parsed->kind == wire::TopicKind::device_ack) {
-    const auto ack = wire::decode_ack(payload);
-    if (ack && ack->code == Code::ok) reports_.acked(parsed->device.str(), ack->sequence);
-  }
-  for (auto& [name, session] : sessions_) {
+  observe(topic, payload);
+  const auto found = subscribers_.find(topic);
+  if (found == subscribers_.end()) return;
+  for (const auto& name : found->second) {
+    auto& session = sessions_[name];
     if (session.subscriptions.contains(topic)) send(session, topic, to_bytes(payload), qos);
   }
+}
+
+void SimBroker::observe(const std::string& topic, ByteView payload) {
+  const auto parsed = wire::Topics().parse(topic);
+  if (!parsed) return;
+  if (parsed->kind == wire::TopicKind::device_ack) {
+    const auto ack = wire::decode_ack(payload);
+    if (!ack || ack->code != Code::ok) return;
+    checks_.reports.acked(parsed->device.str(), ack->sequence);
+    checks_.turns.ack(parsed->device.str(), *ack, store_);
+  }
+  if (parsed->kind == wire::TopicKind::group_gate) {
+    const auto envelope = trust::parse_envelope(payload);
+    const auto gate = envelope ? wire::decode_gate(envelope->payload) : Result<wire::Gate>(fail(Code::malformed, ""));
+    if (!gate) return world_.found("the broker sends a gate that cannot be read");
+    checks_.admissions.gate(*gate);
+    checks_.waves.gate(*gate, store_);
+  }
+}
+
+// A canary's monotonic clock runs too fast; the others are right about durations, and wrong about the date.
+Now SimBroker::now() const {
+  const auto pace = canaries_.short_soak ? 10 : 1;
+  return {WallMs{world_.wall().value + clock_error_ms_}, MonotonicMs{world_.now().value * pace}};
+}
+
+// The power goes at a certain write; what else was asked for in the same call may be on the disk or not.
+void SimBroker::after_call() {
+  if (crash_at_ == 0 || !service_ || store_.commit_count() < crash_at_) return;
+  crash_at_ = 0;
+  if (world_.faults) crash(world_.random.between(200, 5'000));
+}
+
+void SimBroker::forge_gate(const Release& release) {
+  if (!service_) return;
+  const auto& policy = release.manifest.policy;
+  for (const auto& group : release.manifest.groups) {
+    wire::Gate gate;
+    gate.group = group;
+    gate.product = release.manifest.product;
+    gate.manifest = release.rollout;
+    gate.sequence = release.manifest.sequence;
+    gate.admitted_bp = 10'000;
+    gate.admitted_point = std::uint64_t{1} << 32;
+    gate.wave = static_cast<std::uint32_t>(std::max<std::size_t>(policy.waves.size(), 1) - 1);
+    // With times that the policy allows a device cannot tell it from a true one.
+    auto opened = WallMs{std::max(world_.wall().value - 100'000'000, release.manifest.issued.value)};
+    for (std::uint32_t i = 0; i <= gate.wave; ++i) {
+      gate.wave_opened.push_back(opened);
+      if (canaries_.forged_times) opened = opened + std::int64_t{i < policy.waves.size() ? policy.waves[i].soak_s : 0} * 1'000;
+    }
+    if (!canaries_.forged_times && gate.wave > 0) gate.wave_opened.resize(1);
+    gate.fresh = world_.wall();
+    gate.issue = 1;
+    const auto topic = wire::Topics().gate(group);
+    const auto payload = trust::seal(trust::Kind::gate, wire::encode(gate), keys_.gate);
+    const auto found = subscribers_.find(topic);
+    if (found == subscribers_.end()) continue;
+    for (const auto& name : found->second) send(sessions_[name], topic, payload, 1);
+  }
+}
+
+void SimBroker::assign(const std::string& device, const Bytes& envelope) {
+  if (!service_) return;
+  const auto topic = wire::Topics().device(*DeviceId::parse(device), wire::TopicKind::device_assignment);
+  // While the store is down it is not taken: the operator's command says so.
+  if (service_->on_message({"op-1", "", true}, topic, envelope, 1, true, now()) != broker::Verdict::route) return;
+  publish(topic, envelope, 1, true);
+  after_call();
 }
 
 void SimBroker::send(Session& session, const std::string& topic, const Bytes& payload, int qos) {
@@ -192,6 +320,7 @@ void SimBroker::command(const std::string& verb, const Release& release) {
   world_.note(verb + " " + release.manifest.release);
   const std::string request = R"({"commands":[{"command":")" + verb + R"(","rollout":")" + release.rollout.short_hex() + R"("}]})";
   service_->on_control({"op-1", "", true}, request, now());
+  after_call();
 }
 
 bool SimBroker::release(const Release& release) {
@@ -201,6 +330,7 @@ bool SimBroker::release(const Release& release) {
     if (service_->on_message({"op-1", "", true}, topic, release.envelope, 1, true, now()) != broker::Verdict::route) return false;
     publish(topic, release.envelope, 1, true);
   }
+  after_call();
   world_.note("release " + release.manifest.release + " (" + nature_name(release.nature) + ") is out");
   return true;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "broker-plugin/service.hpp"
@@ -13,6 +14,7 @@
 #include "tests/sim/checks.hpp"
 #include "tests/sim/link.hpp"
 #include "tests/sim/releases.hpp"
+#include "tests/sim/rollout_checks.hpp"
 #include "tests/sim/world.hpp"
 
 namespace instar::sim {
@@ -33,15 +35,36 @@ class Client {
 struct Canaries {
   bool ack_before_durable = false;  // the store says "durable" at once
   bool skip_persist = false;        // devices lose some of their state writes
+  bool forged_times = false;        // somebody with the gate key opens waves early, with times that look right
+  bool forget_turns = false;        // a crash loses the turns that were given
+  bool double_count = false;        // a crash loses how many reports of a device were applied
+  bool short_soak = false;          // the broker's monotonic clock runs ten times too fast
+  bool false_turn = false;          // a device hears its turn though nobody gave it
+  bool lost_lease = false;          // a crash loses how much of a byte budget is spent
 };
 
 class SimBroker final : public broker::BrokerPort {
  public:
-  SimBroker(World& world, const Keys& keys, const Canaries& canaries, ReportCheck& reports, TransferCheck& transfers);
+  // What looks at all that goes in and out.
+  struct Checks {
+    ReportCheck& reports;
+    TransferCheck& transfers;
+    AdmissionCheck& admissions;
+    WaveCheck& waves;
+    TurnCheck& turns;
+    ByteCheck& bytes;
+  };
+  SimBroker(World& world, const Keys& keys, const Canaries& canaries, Checks checks);
 
   void start();
   // Power off; comes back after `down_ms`.
   void crash(std::int64_t down_ms);
+  // At the commit of this number from now on, before or after it is on the disk.
+  void crash_at_commit(std::uint64_t from_now) { crash_at_ = store_.commit_count() + from_now; }
+  void set_clock_error(std::int64_t ms) { clock_error_ms_ = ms; }
+  // A gate signed by a stolen key: everyone may go. Devices must not obey it where its policy has waves.
+  void forge_gate(const Release& release);
+  void assign(const std::string& device, const Bytes& envelope);
   [[nodiscard]] bool is_up() const noexcept { return service_ != nullptr; }
   [[nodiscard]] storage::MemoryStore& store() noexcept { return store_; }
   [[nodiscard]] const std::map<std::string, Bytes>& retained() const noexcept { return retained_; }
@@ -58,7 +81,7 @@ class SimBroker final : public broker::BrokerPort {
 
   // Uploads the packs and publishes the manifest. False: not now, try again.
   [[nodiscard]] bool release(const Release& release);
-  // pauseRollout, resumeRollout or abortRollout.
+  // pauseRollout, resumeRollout, abortRollout, approveRollout, revertRollout, retryRollout.
   void command(const std::string& verb, const Release& release);
 
   void publish(const std::string& topic, ByteView payload, int qos, bool retain) override;
@@ -75,7 +98,10 @@ class SimBroker final : public broker::BrokerPort {
     std::set<std::string> subscriptions;
     std::deque<Queued> unconfirmed;  // QoS 1
   };
-  [[nodiscard]] Now now() const { return {world_.wall(), world_.now()}; }
+  [[nodiscard]] Now now() const;
+  void after_call();
+  void observe(const std::string& topic, ByteView payload);
+  void spoil_store();
   void tick();
   void send(Session& session, const std::string& topic, const Bytes& payload, int qos);
   void deliver(Client& client, const Queued& message);
@@ -83,14 +109,17 @@ class SimBroker final : public broker::BrokerPort {
 
   World& world_;
   const Keys& keys_;
-  ReportCheck& reports_;
-  TransferCheck& transfers_;
+  const Canaries& canaries_;
+  Checks checks_;
+  std::uint64_t crash_at_ = 0;
+  std::int64_t clock_error_ms_ = 0;
   storage::MemoryStore store_;
   std::unique_ptr<storage::Store> eager_;  // a canary's store in front of it
   std::unique_ptr<broker::Service> service_;
   std::uint64_t life_ = 0;
   std::map<std::string, Bytes> retained_;
   std::map<std::string, Session> sessions_;
+  std::unordered_map<std::string, std::set<std::string>> subscribers_;  // topic → clients
   std::uint64_t number_ = 0;
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "core/revision/state_codec.hpp"
 #include "core/trust/digest.hpp"
+#include "core/trust/envelope.hpp"
 
 namespace instar::sim {
 namespace {
@@ -14,21 +16,20 @@ constexpr std::int64_t kSettledMs = 5'000;
 
 }  // namespace
 
-SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, RunningCheck& running,
-                     TransferCheck& transfers, const std::string& name, std::vector<GroupPath> groups)
+SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, Checks checks, const std::string& name,
+                     std::vector<GroupPath> groups)
     : world_(world),
       broker_(broker),
       keys_(keys),
       canaries_(canaries),
-      running_check_(running),
-      transfers_(transfers),
+      checks_(checks),
       link_(world),
       key_(*trust::SecretKey::from_seed(trust::digest(as_bytes(name)).bytes)),
       clock_error_ms_(world.random.chance(3'000) ? -world.random.between(0, 1'700'000'000'000) : world.random.between(-60'000, 60'000)),
       stager_(
           world, disk_, [this](std::int64_t ms, revision::Event event) { give_later(ms, std::move(event)); },
           [this](std::int64_t ms, std::function<void()> what) { later(ms, std::move(what)); },
-          [this](std::uint32_t bytes) { transfers_.durable(facts_.device.str(), bytes); }) {
+          [this](std::uint32_t bytes) { checks_.transfers.durable(facts_.device.str(), bytes); }) {
   facts_.device = *DeviceId::parse(name);
   facts_.product = "pump";
   facts_.groups = std::move(groups);
@@ -80,6 +81,8 @@ void SimDevice::boot() {
   carry_out(effects);
   if (!machine_) return;
   give(revision::FreeSpace{100'000'000});
+  give(revision::LocalTime{static_cast<std::int32_t>(world_.random.between(-12, 12)) * 3'600});
+  give(owner_);
   reconnect_later(world_.random.between(50, 1'000));
   tick();
 }
@@ -93,7 +96,7 @@ void SimDevice::stop_process() {
     link_.drop();
     broker_.disconnected(*this);
   }
-  transfers_.mishap(facts_.device.str());
+  checks_.transfers.mishap(facts_.device.str());
 }
 
 void SimDevice::power_cut(std::int64_t off_ms) {
@@ -128,7 +131,7 @@ void SimDevice::drop_link(std::int64_t away_ms) {
 
 void SimDevice::lost() {
   link_.drop();
-  transfers_.mishap(facts_.device.str());
+  checks_.transfers.mishap(facts_.device.str());
   if (!machine_) return;
   give(revision::Disconnected{});
   if (machine_) reconnect_later(world_.random.between(500, 3'000));
@@ -173,8 +176,9 @@ void SimDevice::tick() {
   if (!machine_) return;
   const auto view = machine_->view();
   if (world_.now() - booted_ > kSettledMs) {
-    running_check_.look(facts_.device.str(), view.phase, view.current_revision, view.candidate_revision, running_);
+    checks_.running.look(facts_.device.str(), view.phase, view.current_revision, view.candidate_revision, running_);
   }
+  if (view.running) checks_.admissions.runs(facts_.device.str(), *view.running);
   if (link_.is_up() && link_is_cut()) drop_link(0);
   if (!machine_) return;
   const auto deadline = machine_->next_deadline();
@@ -183,6 +187,10 @@ void SimDevice::tick() {
 }
 
 bool SimDevice::mishap() {
+  if (world_.faults && cut_after_ > 0 && --cut_after_ == 0) {
+    power_cut(world_.random.between(1'000, 30'000));
+    return true;
+  }
   if (!world_.faults || !world_.random.chance(kMishaps)) return false;
   if (world_.random.chance(5'000)) {
     power_cut(world_.random.between(1'000, 30'000));
@@ -213,7 +221,19 @@ void SimDevice::carry(revision::Publish& effect) {
     if (!fetch) return world_.found(facts_.device.str() + " sends a fetch that cannot be read: " + fetch.error().message);
     world_.note(facts_.device.str() + ": fetch session " + std::to_string(fetch->session) + ", " + std::to_string(fetch->ranges.size()) +
                 " ranges, received " + std::to_string(fetch->received_bytes) + ", window " + std::to_string(fetch->window_bytes));
-    transfers_.asked(facts_.device.str(), *fetch, disk_, machine_->view().candidate_revision);
+    checks_.transfers.asked(facts_.device.str(), *fetch, disk_, machine_->view().candidate_revision);
+  }
+  if (topic && topic->kind == wire::TopicKind::device_report) {
+    const auto envelope = trust::parse_envelope(effect.payload);
+    const auto report = envelope ? wire::decode_report(envelope->payload) : Result<wire::Report>(fail(Code::malformed, ""));
+    if (!report) return world_.found(facts_.device.str() + " sends a report that cannot be read");
+    checks_.bytes.report(*report);
+    if (canaries_.false_turn && report->asks_start) {
+      wire::Ack ack;
+      ack.start_rollout = report->rollout.prefix64();
+      ack.start_attempt = report->attempt;
+      give_later(1'000, revision::MessageArrived{wire::Topics().device(facts_.device, wire::TopicKind::device_ack), wire::encode(ack)});
+    }
   }
   if (!link_.is_up()) return;
   Outgoing message{++number_, effect.topic, std::move(effect.payload), effect.qos};
@@ -230,7 +250,24 @@ void SimDevice::send(const Outgoing& message) {
   });
 }
 
+void SimDevice::owner_says(revision::OwnerWord word) {
+  owner_ = std::move(word);
+  give(owner_);
+}
+
 void SimDevice::carry(revision::OpenStaging& effect) {
+  // What begins here has been persisted: a revision that is opened again after a restart began before.
+  const auto state = revision::decode_state(disk_.state);
+  if (state && state->candidate && effect.revision > last_opened_) {
+    last_opened_ = effect.revision;
+    const auto& rollout = state->candidate->info.manifest;
+    const auto& release = state->candidate->info.release;
+    checks_.admissions.started({facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release, facts_.metered});
+    checks_.turns.started(facts_.device.str(), rollout, state->attempt);
+  }
+  if (world_.now() < full_until_) {
+    return give_later(5, revision::StagingFailed{effect.revision, Error{Code::no_space, "the disk is full"}});
+  }
   stager_.open(effect);
 }
 void SimDevice::carry(revision::StagePiece& effect) {
@@ -240,16 +277,16 @@ void SimDevice::carry(revision::FinishStaging& effect) {
   stager_.finish(effect.revision);
 }
 void SimDevice::carry(revision::RemoveRevision& effect) {
-  running_check_.remove(facts_.device.str(), effect.revision, running_);
+  checks_.running.remove(facts_.device.str(), effect.revision, running_);
   stager_.remove(effect.revision);
 }
 
 const Release* SimDevice::release_of(const wire::Manifest& manifest) const {
-  return running_check_.release(trust::digest(wire::encode_manifest(manifest)));
+  return checks_.running.release(trust::digest(wire::encode_manifest(manifest)));
 }
 
 void SimDevice::carry(revision::StartTry& effect) {
-  running_check_.start(facts_.device.str(), effect.to, effect.manifest, disk_);
+  checks_.running.start(facts_.device.str(), effect.to, effect.manifest, disk_);
   if (running_ != effect.to) running_ = 0;
   later(world_.random.between(20, 500), [this, to = effect.to, release = release_of(effect.manifest)] {
     if (release == nullptr) return;
@@ -273,7 +310,7 @@ void SimDevice::carry(revision::RunProbe& effect) {
 }
 
 void SimDevice::carry(revision::SwitchBack& effect) {
-  if (effect.to != 0) running_check_.start(facts_.device.str(), effect.to, *effect.manifest, disk_);
+  if (effect.to != 0) checks_.running.start(facts_.device.str(), effect.to, *effect.manifest, disk_);
   running_ = 0;
   running_release_ = nullptr;
   const bool fails = world_.faults && world_.random.chance(500);
@@ -286,14 +323,16 @@ void SimDevice::carry(revision::SwitchBack& effect) {
 }
 
 void SimDevice::carry(revision::EnsureRunning& effect) {
-  running_check_.start(facts_.device.str(), effect.revision, effect.manifest, disk_);
+  checks_.running.start(facts_.device.str(), effect.revision, effect.manifest, disk_);
   if (running_ == effect.revision) return;
   running_ = effect.revision;
   running_release_ = release_of(effect.manifest);
 }
 
 void SimDevice::carry(revision::PointCurrent&) {}
-void SimDevice::carry(revision::Resubscribe&) { subscribe(); }
+void SimDevice::carry(revision::Resubscribe&) {
+  subscribe();
+}
 
 void SimDevice::carry(revision::Log& effect) {
   world_.note(facts_.device.str() + ": " + effect.message);

@@ -19,8 +19,15 @@ namespace instar::sim {
 
 class SimDevice final : public Client {
  public:
-  SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, RunningCheck& running, TransferCheck& transfers,
-            const std::string& name, std::vector<GroupPath> groups);
+  struct Checks {
+    RunningCheck& running;
+    TransferCheck& transfers;
+    AdmissionCheck& admissions;
+    TurnCheck& turns;
+    ByteCheck& bytes;
+  };
+  SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, Checks checks, const std::string& name,
+            std::vector<GroupPath> groups);
 
   void power_on();
   // Everything that is not on flash is gone.
@@ -28,6 +35,11 @@ class SimDevice final : public Client {
   // The client process dies; containers go on.
   void kill(std::int64_t down_ms);
   void drop_link(std::int64_t away_ms);
+  // The power goes after so many more effects.
+  void cut_after(std::uint64_t effects) { cut_after_ = effects; }
+  void owner_says(revision::OwnerWord word);
+  void set_clock_error(std::int64_t ms) { clock_error_ms_ = ms; }
+  void fill_disk(std::int64_t ms) { full_until_ = world_.now() + ms; }
 
   [[nodiscard]] const DeviceId& id() const override { return facts_.device; }
   [[nodiscard]] Link& link() override { return link_; }
@@ -81,8 +93,11 @@ class SimDevice final : public Client {
   SimBroker& broker_;
   const Keys& keys_;
   const Canaries& canaries_;
-  RunningCheck& running_check_;
-  TransferCheck& transfers_;
+  Checks checks_;
+  std::uint64_t cut_after_ = 0;
+  revision::OwnerWord owner_;
+  MonotonicMs full_until_;
+  std::uint32_t last_opened_ = 0;  // revision
   Link link_;
   revision::DeviceFacts facts_;
   trust::SecretKey key_;

@@ -1,0 +1,58 @@
+#include "core/rollout/record.hpp"
+#include "storage/key_layout.hpp"
+#include "tests/sim/rollout_checks.hpp"
+
+namespace instar::sim {
+namespace {
+
+// A turn is heard of when it is durable: two that were given a minute apart may be heard of so much closer.
+constexpr std::int64_t kMinuteMs = 55'000;
+
+}  // namespace
+
+void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::Store& store) {
+  if (ack.start_rollout == 0) return;
+  const auto found = by_prefix_.find(ack.start_rollout);
+  if (found == by_prefix_.end()) return world_.found(device + " is given its turn in a rollout that nobody knows");
+  if (!turns_.emplace(device, ack.start_rollout, ack.start_attempt).second) return;  // said again
+  ++given_;
+  const auto& policy = found->second->manifest.policy;
+  const auto& name = found->second->manifest.release;
+  if (policy.starts_per_minute_max != 0) {
+    auto& starts = starts_[ack.start_rollout];
+    starts.push_back(world_.now());
+    while (world_.now() - starts.front() >= kMinuteMs) starts.pop_front();
+    if (starts.size() > policy.starts_per_minute_max) {
+      world_.found(name + ": " + std::to_string(starts.size()) + " devices start within a minute, " +
+                   std::to_string(policy.starts_per_minute_max) + " may");
+    }
+  }
+  if (policy.in_flight_max == 0) return;
+  std::uint64_t in_flight = 0;
+  const auto prefix = std::string(as_text(found->second->rollout.bytes));
+  const auto scanned = store.scan(storage::Column::members, prefix, [&](ByteView key, ByteView value) {
+    const auto parsed = storage::parse_member_key(key);
+    const auto record = rollout::decode_member_record(value);
+    if (!parsed || !record || record->granted == 0 || record->granted != record->attempt || record->asks != 0) return true;
+    if (wire::is_final(record->step)) return true;
+    const auto id = parsed->second.str();
+    const bool silent = !online_[id] && world_.now() - heard_[id] >= std::int64_t{policy.silent_s} * 1'000 - 10'000;
+    in_flight += silent ? 0 : 1;
+    return true;
+  });
+  static_cast<void>(scanned);
+  if (in_flight > policy.in_flight_max) {
+    world_.found(name + ": " + std::to_string(in_flight) + " devices are in flight, " + std::to_string(policy.in_flight_max) + " may be");
+  }
+}
+
+void TurnCheck::started(const std::string& device, const Hash256& rollout, std::uint32_t attempt) {
+  const auto found = by_prefix_.find(rollout.prefix64());
+  if (found == by_prefix_.end()) return;
+  const auto& policy = found->second->manifest.policy;
+  if (policy.in_flight_max == 0 && policy.starts_per_minute_max == 0) return;
+  if (turns_.contains({device, rollout.prefix64(), attempt})) return;
+  world_.found(device + " begins attempt " + std::to_string(attempt) + " at " + found->second->manifest.release + " before its turn");
+}
+
+}  // namespace instar::sim

@@ -1,0 +1,112 @@
+// What a rollout promises, worked out a second time from the signed manifests, the gates and acks that the broker really sent, the records
+// that are durable in its store, and the true time. None of it calls what it checks. Each in its own file: check_admission.cpp,
+// check_waves.cpp, check_turns.cpp, check_bytes.cpp.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/wire/messages.hpp"
+#include "storage/store.hpp"
+#include "tests/sim/releases.hpp"
+#include "tests/sim/world.hpp"
+
+namespace instar::sim {
+
+// The place of a device, by the page docs/formats/gate.md alone.
+[[nodiscard]] std::uint32_t place_of(const wire::Policy& policy, const std::string& device);
+// Its wave given the limits of the waves opened so far; -1: none.
+[[nodiscard]] int wave_of_device(const wire::Policy& policy, const std::vector<std::uint64_t>& limits, const std::string& device);
+
+// No device begins what its signed policy and some gate of the broker do not let it begin; none falls back to an older release, but where
+// its rollout was taken back.
+class AdmissionCheck {
+ public:
+  explicit AdmissionCheck(World& world) : world_(world) {}
+  void published(const Release& release) { releases_[release.rollout] = &release; }
+  void gate(const wire::Gate& gate) { gates_[gate.manifest].push_back(gate); }
+  struct Start {
+    std::string device;
+    Hash256 rollout;
+    bool held = false;
+    bool consented = false;
+    bool metered = false;
+  };
+  void started(const Start& start);
+  // What it runs now.
+  void runs(const std::string& device, const wire::RevisionInfo& running);
+
+ private:
+  World& world_;
+  std::map<Hash256, const Release*> releases_;
+  std::map<Hash256, std::vector<wire::Gate>> gates_;
+  std::map<std::string, wire::RevisionInfo> running_;
+};
+
+// A wave opens once, in its turn, after its soak, with its approval, and when enough of those before have committed.
+class WaveCheck {
+ public:
+  explicit WaveCheck(World& world) : world_(world) {}
+  void published(const Release& release) { releases_[release.rollout] = &release; }
+  void approved(const Hash256& rollout, std::uint32_t wave) { approved_.emplace(rollout, wave); }
+  // Leaves the broker now; everything it follows from is durable.
+  void gate(const wire::Gate& gate, storage::Store& store);
+  // Waves opened over all rollouts.
+  [[nodiscard]] std::uint32_t opened() const noexcept { return opened_; }
+
+ private:
+  struct Seen {
+    std::vector<WallMs> opened;
+    std::vector<std::uint64_t> limits;
+    std::vector<MonotonicMs> when;
+    std::uint64_t issue = 0;
+  };
+  void check_opening(const Release& release, const Seen& seen, storage::Store& store);
+  World& world_;
+  std::map<Hash256, const Release*> releases_;
+  std::set<std::pair<Hash256, std::uint32_t>> approved_;
+  std::map<Hash256, Seen> seen_;
+  std::uint32_t opened_ = 0;
+};
+
+// No more in flight, no more starts in a minute than the policy says, and nobody begins before its turn.
+class TurnCheck {
+ public:
+  explicit TurnCheck(World& world) : world_(world) {}
+  void published(const Release& release) { by_prefix_[release.rollout.prefix64()] = &release; }
+  void ack(const std::string& device, const wire::Ack& ack, storage::Store& store);
+  void heard(const std::string& device) { heard_[device] = world_.now(); }
+  void connected(const std::string& device, bool is) { online_[device] = is; }
+  void started(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
+  [[nodiscard]] std::uint32_t given() const noexcept { return given_; }
+
+ private:
+  World& world_;
+  std::map<std::uint64_t, const Release*> by_prefix_;
+  std::set<std::tuple<std::string, std::uint64_t, std::uint32_t>> turns_;
+  std::map<std::uint64_t, std::deque<MonotonicMs>> starts_;
+  std::map<std::string, MonotonicMs> heard_;
+  std::map<std::string, bool> online_;
+  std::uint32_t given_ = 0;
+};
+
+// A rollout's byte budget holds over all crashes; a device's plan fits its own.
+class ByteCheck {
+ public:
+  explicit ByteCheck(World& world) : world_(world) {}
+  void published(const Release& release);
+  void sent(const std::string& device, const Hash256& pack, std::uint32_t bytes);
+  void report(const wire::Report& report);
+
+ private:
+  World& world_;
+  std::map<Hash256, const Release*> by_pack_;
+  std::map<Hash256, const Release*> releases_;
+  std::map<Hash256, std::uint64_t> sent_;
+};
+
+}  // namespace instar::sim

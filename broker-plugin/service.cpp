@@ -80,6 +80,7 @@ Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, By
   if (parsed->kind == wire::TopicKind::group_manifest) return take_manifest(sender, parsed->group, topic, payload, retain);
   if (parsed->kind == wire::TopicKind::device_assignment) return take_assignment(parsed->device, topic, payload, retain);
 
+  if (parsed->kind != wire::TopicKind::operator_put) note_connected(sender, parsed->device);
   Status status;
   switch (parsed->kind) {
     case wire::TopicKind::device_hello: status = take_hello(sender, parsed->device, payload); break;
@@ -131,6 +132,7 @@ void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {
   now_ = now;
   const auto client = DeviceId::parse(client_id);
   if (!client.has_value()) return;
+  connected_.erase(*client);
   tracker_.gone(*client, now);
   chunks_.drop(*client);
   upload_.drop(*client);

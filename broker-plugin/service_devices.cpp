@@ -26,10 +26,16 @@ Status ServiceImpl::take_hello(const Sender& sender, const DeviceId& device, Byt
   return {};
 }
 
+void ServiceImpl::note_connected(const Sender& sender, const DeviceId& device) {
+  if (sender.identity_known && connected_.insert(device).second) tracker_.is_there(device);
+}
+
 Status ServiceImpl::heed_hello(rollout::Via via, const Result<wire::Hello>& hello) {
   if (!hello.has_value()) return fail(hello.error());
   rollout::Effects effects;
   INSTAR_CHECK(tracker_.hello(*hello, via, now_, effects));
+  // It may have gone while its hello was opened.
+  if (via == rollout::Via::own_connection && !connected_.contains(hello->device)) tracker_.gone(hello->device, now_);
   carry_out(std::move(effects));
   return {};
 }

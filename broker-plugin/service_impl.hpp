@@ -55,6 +55,7 @@ class ServiceImpl final : public Service {
 
   // --- service_devices.cpp ---
   [[nodiscard]] Status take_hello(const Sender& sender, const DeviceId& device, ByteView payload);
+  void note_connected(const Sender& sender, const DeviceId& device);
   [[nodiscard]] Status heed_hello(rollout::Via via, const Result<wire::Hello>& hello);
   [[nodiscard]] Status take_report(const Sender& sender, const DeviceId& device, ByteView payload);
   [[nodiscard]] Status heed_report(const Result<wire::Report>& report);
@@ -128,6 +129,7 @@ class ServiceImpl final : public Service {
   Complaints complaints_;
   std::unique_ptr<Opener> opener_;
   std::unordered_map<DeviceId, wire::Ack> acks_;
+  std::unordered_set<DeviceId> connected_;  // of what has arrived, not of what has been opened
   std::unordered_map<Hash256, MonotonicMs> status_published_;
   std::set<Hash256> status_due_;
   Now now_;

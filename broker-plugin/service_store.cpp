@@ -195,10 +195,6 @@ Status ServiceImpl::load_root() {
 }
 
 Status ServiceImpl::load_tracker() {
-  std::vector<DeviceId> connected;
-  for (const auto& [id, device] : tracker_.devices()) {
-    if (device.online) connected.push_back(id);
-  }
   tracker_ = {};
   // A record that cannot be read is passed over: its device says hello again, its rollout can be published again.
   const auto damaged = [&](const char* column, ByteView key, const Error& error) {
@@ -249,7 +245,7 @@ Status ServiceImpl::load_tracker() {
     return true;
   }));
   tracker_.loaded(now_);
-  for (const auto& device : connected) tracker_.is_there(device);
+  for (const auto& device : connected_) tracker_.is_there(device);
   return {};
 }
 

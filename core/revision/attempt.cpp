@@ -241,6 +241,7 @@ void Engine::stop_attempt(Code code, const std::string& reason) {
     state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
   }
   if (state_.candidate->info.manifest == state_.waits_manifest) state_.waits_manifest = {};
+  if (state_.start_rollout == state_.candidate->info.manifest.prefix64()) state_.start_rollout = 0;
   record_candidate_outcome(wire::Step::failed, code);
   report(about_candidate(wire::Step::failed, code, reason));
 }

@@ -94,9 +94,11 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
   }
   unverified_.erase(topic);
   if (!*opened) return;
+  // After a restart nothing is heard yet: only what takes the place of the one that is waited for says that it is not offered any more.
+  const bool replaces = heard != heard_.end() && heard->second->hash == state_.waits_manifest;
   const auto& entry = heard_[topic] = std::make_shared<const HeardManifest>(std::move(**opened));
   vet_gate(entry->hash);
-  check_waiting("superseded by release " + entry->manifest.release);
+  if (replaces) check_waiting("superseded by release " + entry->manifest.release);
   consider();
 }
 

@@ -148,6 +148,7 @@ void Engine::give_up_waiting(Code code, const std::string& reason) {
   ending.step = wire::Step::failed;
   ending.code = code;
   ending.reason = reason + " before it began";
+  if (state_.start_rollout == ending.rollout.prefix64()) state_.start_rollout = 0;
   state_.waits_asks = false;
   note_waits("");
   dirty_ = true;
@@ -167,7 +168,10 @@ void Engine::check_waiting(const std::string& reason) {
 
 void Engine::on_turn(const wire::Ack& ack) {
   if (ack.start_rollout == 0) return;
-  if (state_.start_rollout == ack.start_rollout && state_.start_attempt == ack.start_attempt) return;
+  // Only what was asked for, and is still wanted: the broker counts a turn that was given up as over.
+  const bool asked =
+      state_.waits_asks && state_.waits_manifest.prefix64() == ack.start_rollout && state_.waits_attempt == ack.start_attempt;
+  if (!asked || (state_.start_rollout == ack.start_rollout && state_.start_attempt == ack.start_attempt)) return;
   state_.start_rollout = ack.start_rollout;
   state_.start_attempt = ack.start_attempt;
   dirty_ = true;

@@ -145,6 +145,8 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
       const bool asks = report.asks_start && report.step == wire::Step::waiting;
       const bool asked_before = member.asks != 0 && member.attempt == report.attempt;
       if (!asks || !asked_before) member.asks = asks ? ++ask_last_ : 0;
+      // A turn is for the attempt it was asked for: one that is given up, or asked for anew, has none.
+      if ((asks && !asked_before) || wire::is_final(report.step)) member.granted = 0;
       member.step = report.step;
       member.attempt = report.attempt;
       member.again = report.again;

@@ -14,6 +14,8 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
   if (ack.start_rollout == 0) return;
   const auto found = by_prefix_.find(ack.start_rollout);
   if (found == by_prefix_.end()) return world_.found(device + " is given its turn in a rollout that nobody knows");
+  world_.note(device + " is told that its turn has come, attempt " + std::to_string(ack.start_attempt) + " at " +
+              found->second->manifest.release);
   if (!turns_.emplace(device, ack.start_rollout, ack.start_attempt).second) return;  // said again
   ++given_;
   const auto& policy = found->second->manifest.policy;
@@ -29,6 +31,7 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
   }
   if (policy.in_flight_max == 0) return;
   std::uint64_t in_flight = 0;
+  std::string who;
   const auto prefix = std::string(as_text(found->second->rollout.bytes));
   const auto scanned = store.scan(storage::Column::members, prefix, [&](ByteView key, ByteView value) {
     const auto parsed = storage::parse_member_key(key);
@@ -37,12 +40,16 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
     if (wire::is_final(record->step)) return true;
     const auto id = parsed->second.str();
     const bool silent = !online_[id] && world_.now() - heard_[id] >= std::int64_t{policy.silent_s} * 1'000 - 10'000;
-    in_flight += silent ? 0 : 1;
+    if (silent) return true;
+    ++in_flight;
+    who += " " + id + " (" + std::string(wire::step_name(record->step)) + ", attempt " + std::to_string(record->attempt) + ", " +
+           (online_[id] ? "online" : "away") + ", heard " + std::to_string((world_.now() - heard_[id]) / 1'000) + " s ago)";
     return true;
   });
   static_cast<void>(scanned);
   if (in_flight > policy.in_flight_max) {
-    world_.found(name + ": " + std::to_string(in_flight) + " devices are in flight, " + std::to_string(policy.in_flight_max) + " may be");
+    world_.found(name + ": " + std::to_string(in_flight) + " devices are in flight, " + std::to_string(policy.in_flight_max) +
+                 " may be, when " + device + " is given its turn:" + who);
   }
 }
 

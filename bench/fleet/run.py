@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""What a fleet costs its broker: 10,000 devices take a delta of about 1 MB over real connections, 5 % fail, 20 % are away at a time.
+
+Beside it: the same broker without the plugin under the same connections, reports a second made durable against what the bare broker routes, the
+latency of an unrelated topic with and without the plugin and with a slow disk, and how many messages start a wave for 10 and for 10,000 devices.
+Only ratios within one run are worth reading. Writes build/report/fleet.json.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from harness.broker import Broker  # noqa: E402
+from harness.fleet import FLEET, Fleet, FleetRelease  # noqa: E402
+from harness.operator import Keys  # noqa: E402
+from harness.process import BUILD, SOURCE  # noqa: E402
+from harness.site import Site  # noqa: E402
+
+QUIET = ["log_type error", "log_type warning"]
+SLOW_FSYNC = BUILD / "bench/slow_fsync.so"
+
+
+def cpu_s(broker: Broker) -> float:
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{broker.process.pid}/task").iterdir()) / 1e9
+
+
+def pss_kib(broker: Broker) -> int:
+    for line in Path(f"/proc/{broker.process.pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def disk_kib(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1024
+
+
+def tool(port: int, *arguments: object, background: bool = False, timeout: int = 900):
+    command = [str(FLEET), "--port", str(port), "--timeout", str(timeout), *map(str, arguments)]
+    if background:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=timeout + 60)
+    assert done.returncode == 0, command
+    return json.loads(done.stdout)
+
+
+def latency(port: int, seconds: float, background: bool = False):
+    return tool(port, "latency", "--seconds", seconds, background=background)
+
+
+def result(child) -> dict:
+    out, _ = child.communicate(timeout=1000)
+    assert child.returncode == 0
+    return json.loads(out)
+
+
+def site_at(folder: Path, keys: Keys, **options: str) -> Site:
+    return Site(folder, keys, lines=QUIET, options={"transfer_log": "", **options})
+
+
+# --- the rollout ---------------------------------------------------------------------------------------------------
+def rollout(folder: Path, keys: Keys, devices: int, changed_bytes: int) -> dict:
+    with site_at(folder, keys) as site:
+        empty = pss_kib(site.broker)
+        release = FleetRelease(site, changed_bytes=changed_bytes)
+        # Nobody is there yet: what the release itself costs is counted apart from the devices.
+        waves = ["--wave", "2%:success=50%,quorum=1%", "--wave", "30%:success=50%,quorum=1%"]
+        rollout_id = release.publish(*waves)
+        before, disk_before = pss_kib(site.broker), disk_kib(site.folder / "broker/store")
+        began, cpu = time.monotonic(), cpu_s(site.broker)
+        fleet = Fleet(release, devices, rollout_id, fail_percent=5, offline_percent=20, timeout=1800).start()
+        clock = latency(site.broker.port, 60, background=True)
+        told = fleet.wait(2000)
+        unrelated = result(clock)
+        seconds = time.monotonic() - began
+        status = site.operator.rollout(rollout_id)
+        time.sleep(6)  # byte counts are saved every 5 s
+        return {
+            "devices": devices, "seconds": seconds, "done": told["done"], "committed": status["counts"]["committed"],
+            "rolled_back": status["counts"]["rolled_back"], "gates_a_wave": 1 if told["gates"] else 0,
+            "bytes_a_device": told["chunk_bytes"] / devices, "bytes_full_a_device": status["bytes_full"] / devices,
+            "reports": told["reports"], "acks": told["acks"], "broker_cpu_s": cpu_s(site.broker) - cpu,
+            "broker_cpu_ms_a_device": (cpu_s(site.broker) - cpu) * 1000 / devices,
+            "broker_kib": pss_kib(site.broker), "broker_empty_kib": empty, "broker_kib_a_device": (pss_kib(site.broker) - before) / devices,
+            "disk_kib_a_device": (disk_kib(site.folder / "broker/store") - disk_before) / devices, "unrelated": unrelated,
+        }
+
+
+def memory(folder: Path, keys: Keys, devices: int) -> dict:
+    """A device that is connected and known, with and without the plugin. The bare broker has the same connections and subscriptions."""
+    kib = {}
+    for name in ("plugin", "bare"):
+        with site_at(folder / name, keys) as site:
+            release = FleetRelease(site, changed_bytes=20_000)
+            rollout_id = release.publish()
+            if name == "bare":
+                site.broker.stop()
+                site.broker.plugin = False
+                site.broker.start()
+            before = pss_kib(site.broker)
+            fleet = Fleet(release, devices, rollout_id, timeout=25 if name == "bare" else 900).start()
+            if name == "plugin":
+                fleet.wait(1000)
+                fleet = Fleet(release, devices, "0" * 16, timeout=20).start()
+            time.sleep(15)
+            kib[name] = (pss_kib(site.broker) - before) / devices
+            fleet.wait(200)
+    return {"devices": devices, "plugin_kib": kib["plugin"], "bare_kib": kib["bare"], "above_kib": kib["plugin"] - kib["bare"]}
+
+
+def gates_to_start(folder: Path, keys: Keys, devices: int) -> int:
+    """Messages that the broker takes in to start a wave: gates published, whatever the number of devices."""
+    with site_at(folder, keys) as site:
+        release = FleetRelease(site, changed_bytes=20_000)
+        rollout_id = release.publish("--wave", "1:approval,quorum=0%,success=0%")
+        fleet = Fleet(release, devices, rollout_id, timeout=60).start()
+        time.sleep(12 + devices / 1000)
+        watcher = site.broker.client("watcher")
+        watcher.subscribe("instar/v1/g/#")
+        watcher.drain(1)  # what is retained
+        site.operator.ask("rollout", "approve", rollout_id)
+        count = len([packet for packet in watcher.drain(3) if packet.topic.endswith("/gate")])
+        fleet.stop()
+        return count
+
+
+# --- reports -------------------------------------------------------------------------------------------------------
+def throughput(folder: Path, keys: Keys, devices: int, reports: int) -> dict:
+    rows = {}
+    arguments = ["--devices", devices, "--reports", reports, "--product", "test-box", "--group", "test/line"]
+    with Broker(folder / "bare", plugin=False, lines=QUIET) as broker:
+        rows["bare"] = tool(broker.port, "reports", *arguments, "--bare")
+    for name, trust in (("connection", "connection"), ("signature", "signature")):
+        with site_at(folder / name, keys, report_trust=trust) as site:
+            release = FleetRelease(site, changed_bytes=20_000)
+            release.publish()
+            manifest = site.operator.ask("rollout", "show", "2.0")["manifest"]
+            rows[name] = tool(site.broker.port, "reports", *arguments, "--rollout", manifest)
+    for name in ("connection", "signature"):
+        rows[name]["ratio"] = rows[name]["per_second"] / rows["bare"]["per_second"]
+    return rows
+
+
+def slow_disk(folder: Path, keys: Keys, devices: int, reports: int) -> dict:
+    """An unrelated topic while reports come in, and each fsync takes 5 ms."""
+    rows = {}
+    arguments = ["--devices", devices, "--reports", reports, "--product", "test-box", "--group", "test/line"]
+    os.environ["INSTAR_FSYNC_US"] = "5000"
+    for name in ("bare", "plugin"):
+        with Site(folder / name, keys, lines=QUIET, options={"transfer_log": ""}, plugin=name == "plugin") as site:
+            site.broker.stop()
+            os.environ["LD_PRELOAD"] = str(SLOW_FSYNC)
+            try:
+                site.broker.start()
+            finally:
+                del os.environ["LD_PRELOAD"]
+            clock = latency(site.broker.port, 8, background=True)
+            load = tool(site.broker.port, "reports", *arguments, *(["--bare"] if name == "bare" else []), "--rollout", "11" * 32)
+            rows[name] = result(clock) | {"reports_per_second": load["per_second"]}
+    del os.environ["INSTAR_FSYNC_US"]
+    rows["p99_ratio"] = rows["plugin"]["p99_ms"] / max(rows["bare"]["p99_ms"], 0.01)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--changed-bytes", type=int, default=1_000_000)
+    parser.add_argument("--only", default="throughput,slow_disk,gates,memory,rollout")
+    options = parser.parse_args()
+    report = SOURCE / "build/report/fleet.json"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    results = json.loads(report.read_text()) if report.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="instar-fleet-") as scratch:
+        folder = Path(scratch)
+        keys = Keys(folder / "keys")
+        steps = {
+            "throughput": lambda at: throughput(at, keys, 200, 200),
+            "slow_disk": lambda at: slow_disk(at, keys, 200, 200),
+            "gates": lambda at: {str(count): gates_to_start(at / str(count), keys, count) for count in (10, 100, min(options.devices, 10_000))},
+            "memory": lambda at: memory(at, keys, min(options.devices, 5_000)),
+            "rollout": lambda at: rollout(at, keys, options.devices, options.changed_bytes),
+        }
+        for name in options.only.split(","):
+            results[name] = steps[name](folder / name)
+            print(json.dumps({name: results[name]}, indent=1), flush=True)
+            report.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

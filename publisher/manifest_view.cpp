@@ -1,6 +1,7 @@
 // A manifest in words and in JSON: manifest_json() and manifest_text().
 #include <utility>
 
+#include "publisher/policy_spec.hpp"
 #include "publisher/release.hpp"
 #include "publisher/table.hpp"
 #include "publisher/text.hpp"
@@ -59,20 +60,6 @@ Json container_json(const wire::Container& container) {
           {"health", health_json(container.health)},
           {"start_order", container.start_order},
           {"handler", container.handler}};
-}
-
-Json policy_json(const wire::Policy& policy) {
-  return {{"waves", policy.waves.size()},
-          {"failures_max", policy.failures_max},
-          {"failures_bp", policy.failures_bp},
-          {"in_flight_max", policy.in_flight_max},
-          {"attempts_max", policy.attempts_max},
-          {"backoff_s", policy.backoff_s},
-          {"device_bytes_max", policy.device_bytes_max},
-          {"rollout_bytes_max", policy.rollout_bytes_max},
-          {"rate_bytes_per_s_max", policy.rate_bytes_per_s_max},
-          {"metered_fallback", policy.metered_fallback},
-          {"salt", to_hex(policy.salt)}};
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -144,6 +131,7 @@ std::string manifest_text(const wire::Manifest& manifest, WallMs now) {
              manifest.expires.value == 0 ? "never" : local_time(manifest.expires) + " (" + relative_time(manifest.expires, now) + ")");
   for (const auto& container : manifest.containers) add_container(fields, container);
   add_requirements(fields, manifest.requirements);
+  for (const auto& [name, text] : policy_lines(manifest.policy)) fields.add(name, text);
   if (!manifest.notes.empty()) fields.add("notes", manifest.notes);
   Table table;
   table.column("ARTIFACT");

@@ -1,8 +1,10 @@
 #include "publisher/publish_options.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
+#include "publisher/policy_spec.hpp"
 #include "publisher/text.hpp"
 
 namespace instar::publisher {
@@ -58,6 +60,47 @@ Status add_containers(const PublishOptions& options, ReleaseSpec& spec) {
   return {};
 }
 
+// What the command line says goes before the file; waves and windows replace those of the file.
+Status set_policy(const PublishOptions& options, ReleaseSpec& spec) {
+  auto& policy = spec.policy;
+  if (!options.waves.empty()) policy.waves.clear();
+  for (const auto& text : options.waves) {
+    INSTAR_TRY(auto wave, parse_wave(text));
+    policy.waves.push_back(std::move(wave));
+  }
+  if (!options.windows.empty()) policy.windows.clear();
+  for (const auto& text : options.windows) {
+    INSTAR_TRY(const auto window, parse_window(text));
+    policy.windows.push_back(window);
+  }
+  if (!options.failures_max.empty()) INSTAR_CHECK(parse_failures(options.failures_max, policy));
+  if (!options.on_failure.empty()) {
+    INSTAR_TRY(policy.budget_action, parse_action(options.on_failure));
+  }
+  if (options.in_flight > 0) policy.in_flight_max = options.in_flight;
+  if (options.starts_per_minute > 0) policy.starts_per_minute_max = options.starts_per_minute;
+  if (options.attempts > 0) policy.attempts_max = options.attempts;
+  if (!options.start_within.empty()) {
+    INSTAR_TRY(spec.deadline_after_ms, parse_duration_ms(options.start_within));
+  }
+  if (!options.device_bytes.empty()) {
+    INSTAR_TRY(policy.device_bytes_max, parse_size(options.device_bytes));
+  }
+  if (!options.rollout_bytes.empty()) {
+    INSTAR_TRY(policy.rollout_bytes_max, parse_size(options.rollout_bytes));
+  }
+  if (!options.rate.empty()) {
+    INSTAR_TRY(const auto rate, parse_size(options.rate));
+    policy.rate_bytes_per_s_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(rate, 0xFFFF'FFFF));
+  }
+  policy.metered_fallback = policy.metered_fallback || options.metered_fallback;
+  policy.download_any_time = policy.download_any_time || options.download_any_time;
+  policy.consent = policy.consent || options.consent;
+  policy.unmetered_only = policy.unmetered_only || options.unmetered_only;
+  policy.revert_allowed = policy.revert_allowed || options.revert_allowed;
+  return complete_policy(policy);
+}
+
 Status set_sequence(const std::string& text, ReleaseSpec& spec) {
   if (text.empty()) return {};
   if (text == "auto") {
@@ -110,7 +153,7 @@ Result<ReleaseSpec> release_of(const PublishOptions& options) {
     INSTAR_TRY(spec.expires_after_ms, parse_duration_ms(options.expires));
   }
   if (!options.architectures.empty()) spec.requirements.architectures = options.architectures;
-  if (options.metered_fallback) spec.policy.metered_fallback = true;
+  INSTAR_CHECK(set_policy(options, spec));
   INSTAR_CHECK(set_sequence(options.sequence, spec));
   INSTAR_CHECK(check_release(spec));
   return spec;

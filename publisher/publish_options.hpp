@@ -26,6 +26,21 @@ struct PublishOptions {
   std::string notes;
   std::string sequence;  // "auto" or a number
   bool metered_fallback = false;
+  std::vector<std::string> waves;
+  std::string failures_max;
+  std::string on_failure;
+  std::uint32_t in_flight = 0;
+  std::uint32_t starts_per_minute = 0;
+  std::uint32_t attempts = 0;
+  std::string start_within;
+  std::vector<std::string> windows;
+  bool download_any_time = false;
+  bool consent = false;
+  bool unmetered_only = false;
+  bool revert_allowed = false;
+  std::string device_bytes;
+  std::string rollout_bytes;
+  std::string rate;
 };
 
 // The spec file, if any, with what the command line says put over it; or a release of what the command line says alone.

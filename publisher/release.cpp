@@ -8,13 +8,13 @@
 #include "core/trust/envelope.hpp"
 #include "files/files.hpp"
 #include "publisher/json_fields.hpp"
+#include "publisher/policy_spec.hpp"
 
 namespace instar::publisher {
 namespace {
 
 constexpr std::size_t kSpecBytesMax = 1024 * 1024;
 constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
-constexpr std::uint64_t kBasisPoints = 10'000;
 
 Result<std::uint32_t> millis32(JsonObject& object, std::string_view key, std::uint32_t fallback) {
   INSTAR_TRY(const auto ms, object.duration_ms_or(key, fallback));
@@ -126,27 +126,6 @@ Result<wire::Requirements> parse_requirements(JsonObject& object) {
   return requirements;
 }
 
-Result<wire::Policy> parse_policy(JsonObject& object) {
-  wire::Policy policy;
-  const Json* value = object.find("policy");
-  if (value == nullptr) return policy;
-  INSTAR_TRY(auto fields, JsonObject::of(*value, object.where("policy")));
-  INSTAR_TRY(policy.attempts_max, number32(fields, "attempts_max", policy.attempts_max));
-  INSTAR_TRY(const auto backoff_ms, fields.duration_ms_or("backoff", std::int64_t{policy.backoff_s} * 1000));
-  policy.backoff_s = static_cast<std::uint32_t>(std::min<std::int64_t>(backoff_ms / 1000, static_cast<std::int64_t>(kU32Max)));
-  INSTAR_TRY(policy.metered_fallback, fields.flag_or("metered_fallback", false));
-  INSTAR_TRY(policy.device_bytes_max, fields.size_or("device_bytes_max", 0));
-  INSTAR_TRY(policy.rollout_bytes_max, fields.size_or("rollout_bytes_max", 0));
-  INSTAR_TRY(const auto rate, fields.size_or("rate_max", 0));
-  policy.rate_bytes_per_s_max = static_cast<std::uint32_t>(std::min(rate, kU32Max));
-  INSTAR_TRY(policy.failures_max, number32(fields, "failures_max", 0));
-  INSTAR_TRY(const auto failures_bp, fields.number_or("failures_bp", 0, kBasisPoints));
-  policy.failures_bp = static_cast<std::uint16_t>(failures_bp);
-  INSTAR_TRY(policy.in_flight_max, number32(fields, "in_flight_max", 0));
-  INSTAR_CHECK(fields.done());
-  return policy;
-}
-
 Result<std::optional<std::uint64_t>> parse_sequence(JsonObject& object) {
   const Json* value = object.find("sequence");
   if (value == nullptr || (value->is_string() && value->get<std::string>() == "auto")) return std::nullopt;
@@ -179,6 +158,7 @@ Result<ReleaseSpec> parse_release(std::string_view text, const std::string& wher
     spec.containers.push_back(std::move(container));
   }
   INSTAR_TRY(spec.requirements, parse_requirements(object));
+  INSTAR_TRY(spec.deadline_after_ms, object.duration_ms_or("start_within", 0));
   INSTAR_TRY(spec.policy, parse_policy(object));
   INSTAR_CHECK(object.done());
   return spec;
@@ -231,6 +211,8 @@ Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFold
   manifest.requirements = spec.requirements;
   manifest.policy = spec.policy;
   manifest.policy.salt = std::move(salt);
+  if (spec.deadline_after_ms != 0) manifest.policy.deadline = now + spec.deadline_after_ms;
+  INSTAR_CHECK(complete_policy(manifest.policy));
   manifest.notes = spec.notes;
   for (const auto& each : spec.containers) {
     const auto found = artifacts.find(each.artifact_path);

@@ -24,7 +24,8 @@ struct ReleaseSpec {
   std::string release;
   std::optional<std::uint64_t> sequence;  // absent: one above the highest that the broker knows
   std::vector<GroupPath> groups;
-  std::int64_t expires_after_ms = 0;  // 0 = never
+  std::int64_t expires_after_ms = 0;   // 0 = never
+  std::int64_t deadline_after_ms = 0;  // devices begin within this time of publishing; 0 = whenever
   std::vector<ContainerSpec> containers;
   wire::Requirements requirements;
   wire::Policy policy;  // the salt is filled in by make_manifest()

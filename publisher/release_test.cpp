@@ -123,7 +123,12 @@ TEST_F(Releases, ErrorsInAReleaseFileNameThePlace) {
               HasSubstr("volumes[0]: mode"));
   EXPECT_THAT(error_of(R"({"containers": [], "sequence": 0})"), HasSubstr("sequence"));
   EXPECT_THAT(error_of(R"({"containers": [], "groups": ["a//b"]})"), HasSubstr("groups"));
-  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waves": []}})"), HasSubstr("unknown key 'waves'"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waevs": []}})"), HasSubstr("unknown key 'waevs'"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waves": [{"share": "12"}]}})"),
+              HasSubstr("policy: waves[0]: share: '12' must be a share such as 25% or 0.5%"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waves": ["10%:soek=1h"]}})"), HasSubstr("'soek=1h' is none of"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"windows": ["Mon 25:00 1h"]}})"), HasSubstr("must be a time of day"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"error_budget": {"failures": "0%"}}})"), HasSubstr("error_budget: failures"));
 }
 
 TEST_F(Releases, WhatADeviceWouldRefuseIsNotMade) {

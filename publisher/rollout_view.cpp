@@ -53,6 +53,24 @@ std::string code_text(const Json& row) {
   return reason.empty() ? code : code + ": " + reason;
 }
 
+std::string waves_text(const RolloutStatus& status) {
+  Table table;
+  table.column("WAVE");
+  for (const auto* name : {"DEVICES", "SILENT", "WAITING", "IN FLIGHT", "COMMITTED", "FAILED", "RETRYING", "REFUSED"}) {
+    table.column(name, Align::right);
+  }
+  for (std::size_t i = 0; i < status.waves.size(); ++i) {
+    const auto& wave = status.waves[i];
+    std::string name = std::to_string(i + 1);
+    if (!wave.opened) name += " (closed)";
+    if (wave.approved) name += " (approved)";
+    table.row({name, std::to_string(wave.admitted), std::to_string(wave.silent), std::to_string(wave.waiting),
+               std::to_string(wave.in_flight), std::to_string(wave.committed), std::to_string(wave.failed), std::to_string(wave.retrying),
+               std::to_string(wave.refused)});
+  }
+  return table.str();
+}
+
 }  // namespace
 
 std::uint64_t RolloutStatus::count(std::string_view step) const noexcept {
@@ -69,7 +87,7 @@ std::uint64_t RolloutStatus::finished() const noexcept {
 }
 
 bool RolloutStatus::is_over() const noexcept {
-  return state == "complete" || state == "aborted" || state == "refused";
+  return state == "complete" || state == "aborted" || state == "reverted" || state == "refused";
 }
 
 RolloutStatus read_status(const Json& json) {
@@ -89,6 +107,27 @@ RolloutStatus read_status(const Json& json) {
   status.updated = time_of(json, "updated_ms");
   for (const auto& reason : get(json, "reasons")) {
     status.reasons.push_back({get_text(reason, "code"), get_text(reason, "reason"), get_number(reason, "count")});
+  }
+  status.wave = get_number(json, "wave", 1);
+  status.cause = get_text(json, "cause");
+  status.waits_for = get_text(json, "waits_for");
+  status.asking = get_number(json, "asking");
+  status.retrying = get_number(json, "retrying");
+  status.bytes_budget = get_number(json, "bytes_budget");
+  for (const auto& row : get(json, "waves")) {
+    RolloutStatus::Wave wave;
+    wave.admitted = get_number(row, "admitted");
+    wave.silent = get_number(row, "silent");
+    wave.waiting = get_number(row, "waiting");
+    wave.in_flight = get_number(row, "in_flight");
+    wave.committed = get_number(row, "committed");
+    wave.failed = get_number(row, "failed");
+    wave.retrying = get_number(row, "retrying");
+    wave.refused = get_number(row, "refused");
+    wave.opened = get_number(row, "opened_ms") != 0;
+    wave.needs_approval = get_flag(row, "approval");
+    wave.approved = get_flag(row, "approved");
+    status.waves.push_back(wave);
   }
   // A refusal carries one code and reason at the top.
   if (status.reasons.empty() && !get_text(json, "reason").empty()) {
@@ -125,19 +164,44 @@ std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now
   return table.str();
 }
 
+std::vector<std::string> next_commands(const RolloutStatus& status) {
+  std::vector<std::string> commands;
+  const auto add = [&](const std::string& verb, const std::string& what) {
+    commands.push_back("instar rollout " + verb + " " + status.rollout + "   # " + what);
+  };
+  if (status.state == "active" && status.waits_for.find("approval") != std::string::npos) {
+    add("approve", "opens wave " + std::to_string(status.wave + 1));
+  }
+  if (status.state == "paused") {
+    if (status.count("failed") + status.count("rolled_back") > 0) add("retry", "lets the failed devices try anew");
+    add("resume", "goes on in spite of it");
+    add("abort", "ends it; devices stay with what they run");
+  }
+  return commands;
+}
+
 std::string rollout_text(const RolloutStatus& status, WallMs now) {
   Fields fields;
   fields.add("rollout", status.rollout);
   fields.add("release", status.product + " " + status.release + " (sequence " + std::to_string(status.sequence) + ")");
   fields.add("groups", joined(status.groups));
-  fields.add("state", status.state);
+  fields.add("state", status.state + (status.cause.empty() ? "" : ": " + status.cause));
+  if (status.waves.size() > 1) {
+    fields.add("wave", std::to_string(status.wave) + " of " + std::to_string(status.waves.size()) +
+                           (status.waits_for.empty() ? "" : "; waits for " + status.waits_for));
+  }
   fields.add("started", with_age(status.started, now));
   fields.add("last change", with_age(status.updated, now));
   std::string sent = human_bytes(status.bytes_sent) + " sent";
+  if (status.bytes_budget != 0) sent += " of at most " + human_bytes(status.bytes_budget);
   if (status.bytes_full != 0) sent += "; " + human_bytes(status.bytes_full) + " if every device had fetched the whole";
   fields.add("bytes", sent);
-  fields.add("done", bar(status.finished(), status.devices) + " " + std::to_string(status.finished()) + " of " +
+  fields.add("done", bar(status.finished() - std::min(status.retrying, status.finished()), status.devices) + " " +
+                         std::to_string(status.finished() - std::min(status.retrying, status.finished())) + " of " +
                          count_of(status.devices, "device"));
+  if (status.asking > 0) fields.add("asking", count_of(status.asking, "device") + " for a turn");
+  std::string next;
+  for (const auto& command : next_commands(status)) next += (next.empty() ? "\nnext:\n  " : "  ") + command + "\n";
   std::string out = fields.str();
   Table table;
   table.column("STATE");
@@ -146,17 +210,53 @@ std::string rollout_text(const RolloutStatus& status, WallMs now) {
     if (status.counts[i] != 0) table.row({std::string(kSteps[i]), std::to_string(status.counts[i])});
   }
   if (!table.empty()) out += "\n" + table.str();
+  if (status.waves.size() > 1) out += "\n" + waves_text(status);
   Table reasons;
   reasons.column("COUNT", Align::right);
   reasons.column("CODE");
   reasons.column("REASON");
   for (const auto& reason : status.reasons) reasons.row({std::to_string(reason.count), reason.code, reason.text});
   if (!reasons.empty()) out += "\n" + reasons.str();
-  return out;
+  return out + next;
+}
+
+std::string events_text(const Json& events, WallMs now) {
+  Table table;
+  table.column("WHEN");
+  table.column("WHO");
+  table.column("WHAT");
+  for (const auto& event : events) table.row({with_age(time_of(event, "time_ms"), now), get_text(event, "who"), get_text(event, "what")});
+  return table.empty() ? "nothing has happened yet\n" : table.str();
+}
+
+// A group below another is set in; its row counts what is below it too.
+std::string groups_text(const Json& rows) {
+  Table table;
+  table.column("GROUP");
+  table.column("DEVICES", Align::right);
+  table.column("ONLINE", Align::right);
+  table.column("ROLLOUT");
+  table.column("STATE");
+  table.column("RUNNING");
+  for (const auto& row : rows) {
+    const auto path = get_text(row, "group");
+    const auto depth = static_cast<std::size_t>(std::ranges::count(path, '/'));
+    std::string running;
+    for (const auto& release : get(row, "releases")) {
+      const auto name = get_text(release, "release");
+      running += (running.empty() ? "" : ", ") + (name.empty() ? std::string("nothing") : name) + " ×" +
+                 std::to_string(get_number(release, "devices"));
+    }
+    table.row({std::string(2 * depth, ' ') + (depth == 0 ? path : path.substr(path.rfind('/') + 1)),
+               std::to_string(get_number(row, "devices")), std::to_string(get_number(row, "online")), get_text(row, "rollout_release", "-"),
+               get_text(row, "rollout_state", "-"), running});
+  }
+  return table.empty() ? "no groups yet: they come with devices and releases\n" : table.str();
 }
 
 std::string rollout_line(const RolloutStatus& status) {
   std::string out = status.rollout + " " + status.state;
+  if (status.waves.size() > 1) out += " wave=" + std::to_string(status.wave) + "/" + std::to_string(status.waves.size());
   for (std::size_t i = 0; i < kSteps.size(); ++i) {
     if (status.counts[i] != 0) out += " " + std::string(kSteps[i]) + "=" + std::to_string(status.counts[i]);
   }

@@ -35,10 +35,31 @@ struct RolloutStatus {
   WallMs updated;
   std::vector<Reason> reasons;
 
+  struct Wave {
+    std::uint64_t admitted = 0;
+    std::uint64_t silent = 0;
+    std::uint64_t waiting = 0;
+    std::uint64_t in_flight = 0;
+    std::uint64_t committed = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t retrying = 0;
+    std::uint64_t refused = 0;
+    bool opened = false;
+    bool needs_approval = false;
+    bool approved = false;
+  };
+  std::vector<Wave> waves;
+  std::uint64_t wave = 1;  // from 1
+  std::string cause;
+  std::string waits_for;
+  std::uint64_t asking = 0;
+  std::uint64_t retrying = 0;
+  std::uint64_t bytes_budget = 0;
+
   [[nodiscard]] std::uint64_t count(std::string_view step) const noexcept;
   [[nodiscard]] std::uint64_t finished() const noexcept;  // committed, rolled back, refused, failed
   [[nodiscard]] std::uint64_t unsuccessful() const noexcept;
-  [[nodiscard]] bool is_over() const noexcept;  // complete, aborted or refused
+  [[nodiscard]] bool is_over() const noexcept;  // complete, aborted, reverted or refused
 };
 
 [[nodiscard]] RolloutStatus read_status(const Json& json);
@@ -46,7 +67,12 @@ struct RolloutStatus {
 [[nodiscard]] Exit exit_of(const RolloutStatus& status) noexcept;
 
 [[nodiscard]] std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now);
+// What is going on, why it stands still, and what to type next.
 [[nodiscard]] std::string rollout_text(const RolloutStatus& status, WallMs now);
+// Commands that would move a rollout on that stands; empty: none is needed.
+[[nodiscard]] std::vector<std::string> next_commands(const RolloutStatus& status);
+[[nodiscard]] std::string events_text(const Json& events, WallMs now);
+[[nodiscard]] std::string groups_text(const Json& rows);
 // One line for a log.
 [[nodiscard]] std::string rollout_line(const RolloutStatus& status);
 

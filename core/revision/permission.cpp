@@ -129,8 +129,10 @@ bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
   auto text = hindrance(manifest, hash, Stage::start);
   const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash);
   if (text.empty() && !asks) {
-    state_.waits_manifest = {};
-    note_waits("");
+    if (state_.waits_manifest == hash) {
+      state_.waits_manifest = {};
+      note_waits("");
+    }
     return true;
   }
   if (asks) text = "waits for its turn";

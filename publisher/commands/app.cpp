@@ -106,9 +106,11 @@ int run_instar(const std::vector<std::string>& arguments, Console console) {
   add_keygen(app, context);
   add_pack(app, context);
   add_unpack(app, context);
+  add_plan(app, context);
   add_publish(app, context);
   add_rollout(app, context);
   add_devices(app, context);
+  add_groups(app, context);
   add_inspect(app, context);
   add_root(app, context);
   add_help(app, context);

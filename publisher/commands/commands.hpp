@@ -27,8 +27,10 @@ void add_pack(CLI::App& app, Context& context);
 void add_unpack(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_publish(CLI::App& app, Context& context);
+void add_plan(CLI::App& app, Context& context);
 void add_rollout(CLI::App& app, Context& context);
 void add_devices(CLI::App& app, Context& context);
+void add_groups(CLI::App& app, Context& context);
 void add_help(CLI::App& app, Context& context);
 
 // A progress line on the terminal for each stage of long work, and an end to it after Ctrl-C.

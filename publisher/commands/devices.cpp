@@ -1,10 +1,17 @@
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "core/base/limits.hpp"
+#include "core/trust/envelope.hpp"
+#include "core/wire/messages.hpp"
+#include "files/files.hpp"
 #include "publisher/commands/commands.hpp"
 #include "publisher/json_fields.hpp"
+#include "publisher/keyring.hpp"
 #include "publisher/rollout_view.hpp"
 #include "publisher/session.hpp"
+#include "publisher/text.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -13,6 +20,13 @@ constexpr std::uint64_t kPageSize = 200;
 
 struct Options {
   ConnectionOptions connection;
+  bool history = false;
+  std::vector<std::string> devices;
+  std::string groups;
+  bool clear = false;
+  bool no_wait = false;
+  std::vector<std::string> keys;
+  std::string root;
   std::string device;
   std::string group;
   std::string release;
@@ -40,7 +54,7 @@ Outcome<Exit> list(const Options& options, const Console& console) {
 
 Outcome<Exit> show(const Options& options, const Console& console) {
   INSTAR_TRY(const auto session, connect(options.connection));
-  INSTAR_TRY(const auto device, session->request("getDevice", {{"device", options.device}}));
+  INSTAR_TRY(const auto device, session->request("getDevice", {{"device", options.device}, {"history", options.history}}));
   console.text() << device_text(device, wall_now());
   console.document(device);
   return Exit::ok;
@@ -51,6 +65,73 @@ Outcome<Exit> forget(const Options& options, const Console& console) {
   INSTAR_TRY(const auto data, session->request("forgetDevice", {{"device", options.device}}));
   console.text() << options.device << " is forgotten; the next key that it comes with is taken as its own\n";
   console.document({{"device", options.device}, {"forgotten", true}});
+  return Exit::ok;
+}
+
+Result<std::vector<GroupPath>> read_groups(const Options& options) {
+  std::vector<GroupPath> groups;
+  if (options.clear == !options.groups.empty()) {
+    return fail(Code::invalid_argument, "give either --groups a,b/c or --clear (the devices' own configurations count again)");
+  }
+  std::string_view rest = options.groups;
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    INSTAR_TRY(auto group, GroupPath::parse(rest.substr(0, comma)));
+    groups.push_back(std::move(group));
+    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+  }
+  return groups;
+}
+
+// Signed, and checked as the device will.
+Result<Bytes> seal_assignment(const wire::Assignment& assignment, const std::vector<trust::SecretKey>& keys,
+                              const trust::TrustStore& root) {
+  auto envelope = trust::seal(trust::Kind::assignment, wire::encode(assignment), keys);
+  INSTAR_TRY(const auto opened, root.open_assignment(envelope));
+  for (const auto& group : assignment.groups) {
+    auto allowed = root.allows_assignment(opened, group);
+    if (!allowed) return fail(with_context(std::move(allowed.error()), "the device would refuse group " + group.str()));
+  }
+  return envelope;
+}
+
+// Its own configuration's groups are not known here: with --clear, its next hello is waited for.
+Outcome<bool> has_moved(Session& session, const std::string& device, const std::vector<GroupPath>& groups, std::uint64_t seen_before) {
+  INSTAR_TRY(const auto row, session.request("getDevice", {{"device", device}}));
+  if (groups.empty()) return get_number(row, "last_seen_ms") > seen_before;
+  std::set<std::string> now;
+  for (const auto& group : get(row, "groups")) now.insert(group.is_string() ? group.get<std::string>() : "");
+  std::set<std::string> wanted;
+  for (const auto& group : groups) wanted.insert(group.str());
+  return now == wanted;
+}
+
+Outcome<Exit> assign(const Options& options, const Console& console) {
+  INSTAR_TRY(const auto groups, read_groups(options));
+  INSTAR_TRY(const auto keys, load_secret_keys(options.keys));
+  INSTAR_TRY(const auto root_bytes, files::read_file(options.root, limits::kMessageBytesMax));
+  auto root = trust::TrustStore::from_pinned(root_bytes);
+  if (!root) return fail(Failure(with_context(root.error(), options.root)));
+  INSTAR_TRY(const auto session, connect(options.connection));
+  Json moved = Json::array();
+  for (const auto& name : options.devices) {
+    INSTAR_TRY(const auto device, DeviceId::parse(name));
+    INSTAR_TRY(const auto before, session->request("getDevice", {{"device", name}}));
+    INSTAR_TRY(auto envelope, seal_assignment({device, groups, wall_now()}, keys, *root));
+    INSTAR_CHECK(session->publish(mqtt::Message{session->topics().device(device, wire::TopicKind::device_assignment), std::move(envelope), 1, true}));
+    bool there = false;
+    const auto deadline = monotonic_now() + session->timeout_ms();
+    while (!options.no_wait && !there && get_flag(before, "online") && monotonic_now() < deadline) {
+      INSTAR_TRY(there, has_moved(*session, name, groups, get_number(before, "last_seen_ms")));
+      if (!there) static_cast<void>(session->next(200));
+    }
+    const auto* const what = there             ? " is there"
+                             : options.no_wait ? " is told"
+                                               : " is told, and has not answered yet: it will when it is connected";
+    console.text() << name << what << "\n";
+    moved.push_back({{"device", name}, {"moved", there}});
+  }
+  console.document({{"devices", std::move(moved)}});
   return Exit::ok;
 }
 
@@ -76,6 +157,35 @@ void add_devices(CLI::App& app, Context& context) {
   add_connection(*show_command, show_options->connection);
   show_command->callback(
       [show_options, &context] { context.run = [show_options, &context] { return show(*show_options, context.console); }; });
+
+  const auto history_options = std::make_shared<Options>();
+  history_options->history = true;
+  auto* history_command = devices->add_subcommand("history", "Show one device with the last 50 of its reports");
+  history_command->add_option("DEVICE", history_options->device, "Its id")->required();
+  add_json(*history_command, context);
+  add_connection(*history_command, history_options->connection);
+  history_command->callback(
+      [history_options, &context] { context.run = [history_options, &context] { return show(*history_options, context.console); }; });
+
+  const auto group_options = std::make_shared<Options>();
+  auto* group_command = devices->add_subcommand(
+      "group",
+      "Put devices into groups from afar\n\n"
+      "A signed word to each device, which counts before its own configuration until it is taken back with --clear.");
+  group_command->add_option("DEVICE", group_options->devices, "Their ids")->required();
+  group_command->add_option("--groups", group_options->groups, "The groups, by commas")->type_name("PATH,…");
+  group_command->add_flag("--clear", group_options->clear, "The devices' own configurations count again");
+  group_command->add_flag("--no-wait", group_options->no_wait, "Do not wait for the devices to be there");
+  group_command->add_option("--root", group_options->root, "Root document, to check the signature as devices will")
+      ->required()
+      ->type_name("FILE");
+  group_command->add_option("--key", group_options->keys, "Secret release key; repeat for several signatures")
+      ->required()
+      ->type_name("FILE");
+  add_json(*group_command, context);
+  add_connection(*group_command, group_options->connection);
+  group_command->callback(
+      [group_options, &context] { context.run = [group_options, &context] { return assign(*group_options, context.console); }; });
 
   const auto forget_options = std::make_shared<Options>();
   auto* forget_command =

@@ -1,11 +1,14 @@
 #include "publisher/publish.hpp"
 
+#include <map>
 #include <utility>
 
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 #include "files/files.hpp"
 #include "publisher/commands/commands.hpp"
+#include "publisher/fleet_plan.hpp"
+#include "publisher/json_fields.hpp"
 #include "publisher/keyring.hpp"
 #include "publisher/progress.hpp"
 #include "publisher/publish_options.hpp"
@@ -31,6 +34,7 @@ struct Options {
   bool dry_run = false;
   bool wait = false;
   std::string wait_timeout;
+  std::string link = "64kbit";
 };
 
 // What is known before the broker is asked.
@@ -148,6 +152,75 @@ Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console&
   return Exit::ok;
 }
 
+// "64kbit" a second, or bytes as parse_size() has them.
+Result<std::uint64_t> parse_link(const std::string& text) {
+  for (const auto& [unit, bits] : {std::pair<std::string_view, std::uint64_t>{"kbit", 1'000}, {"Mbit", 1'000'000}, {"bit", 1}}) {
+    if (!text.ends_with(unit)) continue;
+    INSTAR_TRY(const auto number, parse_size(std::string_view(text).substr(0, text.size() - unit.size())));
+    if (number == 0) break;
+    return std::max<std::uint64_t>(number * bits / 8, 1);
+  }
+  INSTAR_TRY(const auto bytes, parse_size(text));
+  if (bytes == 0) return fail(Code::invalid_argument, "link '" + text + "' must be a rate such as 64kbit or 8k (bytes a second)");
+  return bytes;
+}
+
+Outcome<std::vector<PlannedDevice>> ask_devices(Session& session, const std::vector<GroupPath>& groups) {
+  std::map<std::string, PlannedDevice> devices;  // one may be in several of the groups
+  for (const auto& group : groups) {
+    std::uint64_t offset = 0;
+    while (true) {
+      INSTAR_TRY(const auto data,
+                 session.request("listDevices", {{"group", group.str()}, {"view", "plan"}, {"offset", offset}, {"count", 1'000}}));
+      const auto& rows = get(data, "devices");
+      for (const auto& row : rows) devices[get_text(row, "device")] = read_planned_device(row);
+      offset += rows.size();
+      if (rows.empty() || offset >= get_number(data, "totalCount", offset)) break;
+    }
+  }
+  std::vector<PlannedDevice> out;
+  for (auto& [name, device] : devices) out.push_back(std::move(device));
+  return out;
+}
+
+// Known for each base that a delta was made or tried against: those that are at hand. For others `dedupe` is told with "at most".
+DedupeCosts dedupe_costs(const ArtifactFolders& artifacts) {
+  DedupeCosts costs;
+  for (const auto& [path, folder] : artifacts) {
+    for (const auto& pack : folder.packs) {
+      if (pack.directory().kind != artifact::PackKind::dedupe) continue;
+      for (const auto& weight : folder.weights) {
+        if (weight.dedupe_bytes) costs[{pack.id(), weight.base}] = *weight.dedupe_bytes;
+      }
+    }
+  }
+  return costs;
+}
+
+// As publish does everything but send, with the fleet that the broker knows.
+Outcome<Exit> plan(const Options& options, const Console& console) {
+  PlanOptions how;
+  how.now = wall_now();
+  INSTAR_TRY(how.link_bytes_per_s, parse_link(options.link));
+  INSTAR_TRY(auto prepared, prepare(options));
+  INSTAR_TRY(const auto session, connect(options.connection));
+  std::uint64_t sequence = prepared.spec.sequence.value_or(0);
+  if (!prepared.spec.sequence) {
+    INSTAR_TRY(sequence, next_sequence(*session, prepared.spec.product));
+  }
+  INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
+  INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
+  INSTAR_TRY(const auto fleet, ask_devices(*session, prepared.spec.groups));
+  const auto planned =
+      plan_release(signed_manifest.manifest, signed_manifest.envelope.size(), fleet, dedupe_costs(prepared.artifacts), how.now);
+  console.text() << plan_text(planned, how);
+  auto json = document_of(signed_manifest);
+  json["deltas"] = std::move(deltas);
+  json["plan"] = plan_json(planned, how);
+  console.document(json);
+  return Exit::ok;
+}
+
 Outcome<Exit> run(const Options& options, const Console& console) {
   INSTAR_TRY(auto prepared, prepare(options));
   if (options.dry_run) return dry_run(options, prepared, console);
@@ -217,6 +290,34 @@ void add_release_options(CLI::App& command, PublishOptions& options) {
                    "Let devices on metered links take a costlier pack when the cheapest fails");
 }
 
+void add_policy_options(CLI::App& command, PublishOptions& options) {
+  const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
+    return command.add_option(flag, value, help)->group("Rollout")->type_name(type);
+  };
+  const auto add_flag = [&](const char* flag, bool& value, const char* help) { command.add_flag(flag, value, help)->group("Rollout"); };
+  add("--wave", options.waves,
+      "Who goes first: a number of devices, a share (10%), or device ids by commas; then, after a colon, success=95%, soak=1h, approval, "
+      "quorum=30%. Repeat for the next ones; everyone follows the last",
+      "WHO[:HOW]")
+      ->allow_extra_args(false);
+  add("--max-failures", options.failures_max, "Failed devices that stop the rollout [no bound]", "N|P%");
+  add("--on-failure", options.on_failure, "What follows then: pause, abort or revert [pause]", "ACTION");
+  add("--in-flight", options.in_flight, "Devices under way at a time, at most", "N");
+  add("--starts-per-minute", options.starts_per_minute, "Devices that begin in a minute, at most", "N");
+  add("--attempts", options.attempts, "Attempts of each device [1]", "N");
+  add("--start-within", options.start_within, "Devices that have not begun after this time do not any more [whenever]", "TIME");
+  add("--window", options.windows, "Maintenance window in the device's local time, like \"Mon-Fri 02:00 4h\"; repeat for several",
+      "\"DAYS HH:MM TIME\"")
+      ->allow_extra_args(false);
+  add_flag("--download-any-time", options.download_any_time, "Only the switch waits for a window");
+  add_flag("--consent", options.consent, "Each device waits until its owner says yes (instar-device allow)");
+  add_flag("--unmetered-only", options.unmetered_only, "Devices on metered links wait");
+  add_flag("--revert-allowed", options.revert_allowed, "The release may be taken back later (instar rollout revert)");
+  add("--device-bytes", options.device_bytes, "Bytes that one device may fetch, at most", "SIZE");
+  add("--rollout-bytes", options.rollout_bytes, "Bytes that all devices together may fetch, at most; then the rollout pauses", "SIZE");
+  add("--rate", options.rate, "Bytes a second that one device fetches, at most", "SIZE");
+}
+
 void add_delta_options(CLI::App& command, Options& options) {
   const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
     return command.add_option(flag, value, help)->group("Deltas")->type_name(type);
@@ -245,6 +346,7 @@ void add_publish(CLI::App& app, Context& context) {
       "the broker's word. "
       "Ends with 4 and the broker's reason if it is refused. Run again after a failure: what is stored is not sent twice.");
   add_release_options(*command, options->release);
+  add_policy_options(*command, options->release);
   add_delta_options(*command, *options);
   command->add_option("--root", options->root, "Root document, to check the signature as devices will")->required()->type_name("FILE");
   command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")->required()->type_name("FILE");
@@ -262,6 +364,25 @@ void add_publish(CLI::App& app, Context& context) {
       "      --init /usr/sbin/webd --probe \"/usr/bin/curl -sf http://localhost/\" --root keys/root.instar --key keys/release.key\n"
       "  instar publish --spec release.json --root keys/root.instar --key keys/release.key --wait");
   command->callback([options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
+}
+
+void add_plan(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<Options>();
+  auto* command =
+      app.add_subcommand("plan",
+                         "Reckon what a release would cost, before anything is sent\n\n"
+                         "Takes what `instar publish` takes. For each group: which devices take which pack, the bytes of each and of all, "
+                         "the time at a given link, how large the waves are, and which devices would refuse it and why.");
+  add_release_options(*command, options->release);
+  add_policy_options(*command, options->release);
+  add_delta_options(*command, *options);
+  command->add_option("--root", options->root, "Root document, to check the signature as devices will")->required()->type_name("FILE");
+  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")->required()->type_name("FILE");
+  command->add_option("--link", options->link, "Rate of a device's link, in bits (64kbit, 1Mbit) or bytes a second [64kbit]")
+      ->type_name("RATE");
+  add_json(*command, context);
+  add_connection(*command, options->connection);
+  command->callback([options, &context] { context.run = [options, &context] { return plan(*options, context.console); }; });
 }
 
 }  // namespace instar::publisher

@@ -14,6 +14,7 @@ struct Options {
   ConnectionOptions connection;
   std::string name;
   bool devices = false;
+  std::uint32_t wave = 0;
   std::string wait_timeout;
 };
 using OptionsPointer = std::shared_ptr<Options>;
@@ -83,10 +84,23 @@ Outcome<Exit> watch(const Options& options, const Console& console) {
 
 Outcome<Exit> change(const Options& options, const Console& console, const std::string& command, const char* done) {
   INSTAR_TRY(const auto chosen, choose(options));
-  INSTAR_TRY(const auto data, chosen.session->request(command, {{"rollout", chosen.rollout}}));
+  Json parameters{{"rollout", chosen.rollout}};
+  if (options.wave > 0) parameters["wave"] = options.wave;
+  INSTAR_TRY(const auto data, chosen.session->request(command, std::move(parameters)));
   console.text() << "rollout " << chosen.rollout << " is " << done << "\n";
-  Json document{{"rollout", chosen.rollout}, {"state", get_text(data, "state", done)}};
-  console.document(document);
+  const auto status = read_status(data);
+  if (!status.waits_for.empty()) {
+    console.text() << "wave " << status.wave << " of " << status.waves.size() << " waits for " << status.waits_for << "\n";
+  }
+  console.document(data);
+  return Exit::ok;
+}
+
+Outcome<Exit> history(const Options& options, const Console& console) {
+  INSTAR_TRY(const auto chosen, choose(options));
+  INSTAR_TRY(const auto data, chosen.session->request("getRollout", {{"rollout", chosen.rollout}, {"history", true}}));
+  console.text() << events_text(get(data, "events"), wall_now());
+  console.document({{"rollout", chosen.rollout}, {"events", get(data, "events")}});
   return Exit::ok;
 }
 
@@ -101,6 +115,9 @@ CLI::App* add(CLI::App& parent, Context& context, const OptionsPointer& options,
 void add_change(CLI::App& parent, Context& context, const char* name, const char* help, const char* control, const char* done) {
   const auto options = std::make_shared<Options>();
   auto* command = add(parent, context, options, name, help, true);
+  if (std::string_view(name) == "approve") {
+    command->add_option("--wave", options->wave, "The wave that is approved, from 1 [the open one]")->type_name("N");
+  }
   command->callback([options, &context, control, done] {
     context.run = [options, &context, control, done] { return change(*options, context.console, control, done); };
   });
@@ -140,6 +157,18 @@ void add_rollout(CLI::App& app, Context& context) {
   add_change(*rollout, context, "resume", "Let devices begin again", "resumeRollout", "active");
   add_change(*rollout, context, "abort", "End it: devices that have not yet switched stop and stay with what they run", "abortRollout",
              "aborted");
+  add_change(*rollout, context, "approve", "Say the yes that the open wave asks for before the next one opens", "approveRollout",
+             "approved");
+  add_change(*rollout, context, "retry", "Let devices that have failed, or refused, try anew", "retryRollout",
+             "tried anew where it failed");
+  add_change(*rollout, context, "revert",
+             "Take it back: devices that have committed go back to the revision before it (if the release allows that: --revert-allowed)",
+             "revertRollout", "taken back");
+
+  const auto history_options = std::make_shared<Options>();
+  auto* history_command = add(*rollout, context, history_options, "history", "Who did what to it and when, and what the broker did", true);
+  history_command->callback(
+      [history_options, &context] { context.run = [history_options, &context] { return history(*history_options, context.console); }; });
 }
 
 }  // namespace instar::publisher

@@ -1,0 +1,79 @@
+"""Thousands of devices in one process: build/…/bench/instar_fleet, and the releases that they take."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from .operator import Operator
+from .process import BUILD, Process
+from .site import Site
+
+FLEET = BUILD / "bench/instar_fleet"
+
+
+class FleetRelease:
+    """Two trees, the first of which the devices run from the beginning, and a release of the second with a delta between them."""
+
+    def __init__(self, site: Site, *, changed_bytes: int, settle: str = "1s", **policy: object):
+        self.site, self.operator = site, site.operator
+        self.base = self.operator.pack(site.tree("1.0", changed_bytes=changed_bytes))
+        self.fresh = self.operator.pack(site.tree("2.0", changed_bytes=changed_bytes))
+        self.running = site.folder / "running.manifest"
+        self.settle, self.policy = settle, policy
+        spec = self._spec("1.0", self.base)
+        self.operator.ask("publish", str(spec), "--sequence", "1", "--dry-run", "--no-delta", "--manifest-out", str(self.running), *self._keys())
+
+    def _keys(self) -> list[str]:
+        return ["--key", str(self.operator.keys.release), "--root", str(self.operator.keys.root)]
+
+    def _spec(self, release: str, artifact: Path) -> Path:
+        container = {"name": "app", "artifact": str(artifact), "init": ["/sbin/service"],
+                     "health": {"settle": self.settle, "probe": {"command": ["/sbin/probe"], "interval": "200ms", "failures_max": 2}}}
+        return self.operator.describe(release, artifact, containers=[container], policy=dict(self.policy))
+
+    def publish(self, *options: str) -> str:
+        """The rollout's id."""
+        spec = self._spec("2.0", self.fresh)
+        return self.operator.ask("publish", str(spec), "--sequence", "2", "--base", str(self.base), *self._keys(), *options,
+                                 timeout_s=300)["rollout"]
+
+    def packs(self) -> list[str]:
+        return [str(path) for path in sorted(self.fresh.iterdir()) if path.name not in ("artifact.json", "index")]
+
+
+class Fleet:
+    """`options`: of `instar_fleet devices`, with dashes as they are there."""
+
+    def __init__(self, release: FleetRelease, devices: int, rollout: str, **options: object):
+        site = release.site
+        self.out = site.folder / "fleet.json"
+        command = [str(FLEET), "--port", str(site.broker.port), "--timeout", str(options.pop("timeout", 900)), "devices",
+                   "--devices", str(devices), "--product", site.operator.product, "--group", site.operator.group,
+                   "--root", str(site.operator.keys.root), "--running", str(release.running), "--release", "2.0", "--rollout", rollout]
+        for pack in release.packs():
+            command += ["--pack", pack]
+        for key, value in options.items():
+            command += ["--" + key.replace("_", "-"), str(value)]
+        self.command = command
+        self.child: subprocess.Popen | None = None
+
+    def start(self) -> "Fleet":
+        self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.out.open("w"), stderr=subprocess.PIPE, text=True)
+        return self
+
+    def is_running(self) -> bool:
+        return self.child is not None and self.child.poll() is None
+
+    def wait(self, timeout_s: float) -> dict:
+        _, errors = self.child.communicate(timeout=timeout_s)
+        assert self.child.returncode == 0, errors
+        return json.loads(self.out.read_text())
+
+    def stop(self) -> None:
+        if self.is_running():
+            self.child.kill()
+            self.child.wait()
+
+
+def all_devices(operator: Operator) -> list[dict]:
+    return operator.ask("devices", "list")["devices"]

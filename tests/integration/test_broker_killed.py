@@ -1,0 +1,59 @@
+"""kill -9 of the broker, again and again while a fleet takes a release in waves: nothing is lost, nothing counts twice, no wave opens twice.
+
+INSTAR_KILLS and INSTAR_FLEET say how often and how many devices (200 and 1000: make bench-fleet KILLS=200)."""
+
+import os
+import random
+import time
+
+from harness.fleet import Fleet, FleetRelease, all_devices
+from harness.operator import Refused
+from harness.site import Site
+
+KILLS = int(os.environ.get("INSTAR_KILLS", "12"))
+DEVICES = int(os.environ.get("INSTAR_FLEET", "120"))
+
+
+def finished(site: Site, rollout: str) -> int:
+    """How many devices have come to an end, as the broker has it; -1 while it does not answer."""
+    try:
+        counts = site.operator.rollout(rollout)["counts"]
+    except Refused:
+        return -1
+    return counts["committed"] + counts["rolled_back"]
+
+
+def test_reports_and_waves_survive_every_kill(tmp_path, keys):
+    quiet = ["log_type error", "log_type warning"]
+    with Site(tmp_path, keys, lines=quiet) as site:
+        waves = [f"{DEVICES // 20}:success=50%,soak=1s,quorum=1%", "20%:success=50%,soak=1s,quorum=1%", "60%:success=50%,quorum=1%"]
+        release = FleetRelease(site, changed_bytes=60_000, waves=waves, in_flight_max=max(DEVICES // 8, 4))
+        rollout = release.publish()
+        fleet = Fleet(release, DEVICES, rollout, fail_percent=10, timeout=1500).start()
+        try:
+            seed = random.Random(4711)
+            kills = 0
+            while kills < KILLS and fleet.is_running():
+                # By progress where there is some, so that the moments lie all over the rollout, however fast the machine is.
+                before, patience = finished(site, rollout), time.monotonic() + 3
+                want = before + seed.randint(0, max(1, DEVICES // KILLS))
+                while finished(site, rollout) < want and time.monotonic() < patience and fleet.is_running():
+                    time.sleep(seed.uniform(0.01, 0.2))
+                site.broker.kill()
+                kills += 1
+                site.broker.start()
+            told = fleet.wait(1500)
+        finally:
+            fleet.stop()
+        assert told["done"], told
+        assert told["corrupt_chunks"] == 0 and told["wave_contradictions"] == 0 and told["pending_reports"] == 0
+        status = site.operator.rollout(rollout)
+        assert status["counts"]["committed"] == told["running"]["2.0"]
+        assert status["counts"]["rolled_back"] == DEVICES - told["running"]["2.0"]
+        assert status["state"] == "complete" and status["wave"] == status["waves_total"] == 4
+        applied = {row["device"]: row["applied_sequence"] for row in all_devices(site.operator)}
+        assert applied == told["last_reports"], "the broker has applied what each device has said, no more and no less"
+        opened = [event["what"] for event in site.operator.ask("rollout", "history", rollout)["events"] if event["what"].startswith("opened wave")]
+        assert [what.split(":")[0] for what in opened] == [f"opened wave {wave} of 4" for wave in (1, 2, 3, 4)], "each once"
+        print(f"{kills} kills, {DEVICES} devices, {told['seconds']:.0f} s, {told['reports']} reports sent, {sum(applied.values())} applied")
+        assert kills >= KILLS // 2, "the rollout was over before the broker had been killed often enough"

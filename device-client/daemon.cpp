@@ -24,7 +24,7 @@ constexpr std::size_t kRootBytesMax = limits::kMessageBytesMax;
 constexpr int kMessagesATurn = 64;       // then containers and timers get their turn
 constexpr std::int64_t kTickMs = 1'000;  // while an attempt is under way
 constexpr int kIdleWaitMs = 600'000;
-constexpr std::int64_t kLookMs = 60'000;
+constexpr std::int64_t kLookMs = 60'000;  // while a release waits: the clock may be set, or local time change
 constexpr std::uint32_t kStopMs = 3'000;
 
 std::string state_path(const Config& config) {
@@ -268,8 +268,10 @@ void Daemon::look_around() {
 void Daemon::tick() {
   const auto deadline = machine_->next_deadline();
   const bool due = deadline && now_.monotonic >= *deadline;
-  const bool busy = machine_->view().phase != "idle" && (!ticked_ || now_.monotonic - *ticked_ >= kTickMs);
-  if (!due && !busy) return;
+  const auto view = machine_->view();
+  const bool waits = view.phase != "idle" || !view.waits.empty();
+  const auto every = view.phase != "idle" ? kTickMs : kLookMs;
+  if (!due && !(waits && (!ticked_ || now_.monotonic - *ticked_ >= every))) return;
   ticked_ = now_.monotonic;
   handle(revision::Ticked{});
   handle_all();

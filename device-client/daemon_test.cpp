@@ -80,6 +80,39 @@ class DaemonTest : public ::testing::Test {
                       [](WallMs) { return 0; }};
     return Daemon::open(std::move(parts));
   }
+  // Release 2.4.1, admitted; heard over the connection.
+  void offer(wire::Policy policy) {
+    wire::Pack pack;
+    pack.id = trust::digest(as_bytes("pack"));
+    pack.head = {{trust::digest(as_bytes("head")), 100, 100, artifact::Codec::raw}};
+    pack.head_bytes = 100;
+    pack.body_count = 1;
+    pack.body_bytes = 1'000;
+    const wire::Artifact artifact{trust::digest(as_bytes("artifact")), wire::ArtifactKind::tree, 1'000, 1, 100, {pack}};
+    wire::Container container;
+    container.name = "app";
+    container.artifact = artifact.id;
+    wire::Manifest manifest;
+    manifest.product = "p";
+    manifest.release = "2.4.1";
+    manifest.sequence = 1;
+    manifest.issued = now.wall;
+    manifest.groups = {GroupPath::parse("plant/line").value()};
+    manifest.artifacts = {artifact};
+    manifest.containers = {container};
+    manifest.policy = std::move(policy);
+    const Bytes payload = wire::encode_manifest(manifest);
+    wire::Gate gate;
+    gate.group = manifest.groups.front();
+    gate.product = "p";
+    gate.manifest = trust::digest(payload);
+    gate.sequence = 1;
+    gate.admitted_bp = 10'000;
+    gate.fresh = now.wall;
+    gate.wave_opened = {now.wall};
+    client->deliver({"instar/v1/g/plant/line/manifest", trust::seal(trust::Kind::manifest, payload, key(2)), 1, true});
+    client->deliver({"instar/v1/g/plant/line/gate", trust::seal(trust::Kind::gate, wire::encode(gate), key(3)), 1, true});
+  }
   // Topics published, in order.
   std::vector<std::string> topics() const {
     std::vector<std::string> found;
@@ -113,12 +146,49 @@ TEST_F(DaemonTest, FirstStartLeavesADurableStateAndAKey) {
 }
 
 TEST_F(DaemonTest, HearsTheOwnersWordWhileItRuns) {
+  ASSERT_TRUE(write_owner_word(config.state_dir, {true, false, ""}).has_value());
   auto daemon = open();
   ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
-  ASSERT_TRUE(write_owner_word(config.state_dir, {true, false, ""}).has_value());
-  for (int i = 0; i < 100 && !read_status(config)->owner.hold; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 100));
-  EXPECT_THAT(status_text(*read_status(config)), HasSubstr("owner       updates are held (instar-device unhold lets them go on)"));
-  EXPECT_THAT(status_json(*read_status(config)), HasSubstr("\"held\":true"));
+  client->connect();
+  offer({});
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  const auto held = read_status(config).value();
+  EXPECT_EQ(held.state.phase, revision::Phase::idle);
+  EXPECT_THAT(status_text(held), HasSubstr("waits       held by the device's owner"));
+  EXPECT_THAT(status_text(held), HasSubstr("owner       updates are held (instar-device unhold lets them go on)"));
+  EXPECT_THAT(status_json(held), HasSubstr("\"held\":true"));
+  EXPECT_THAT(status_json(held), HasSubstr("\"waits\":\"held by the device's owner\""));
+  ASSERT_TRUE(write_owner_word(config.state_dir, {}).has_value());
+  for (int i = 0; i < 100 && read_status(config)->state.phase == revision::Phase::idle; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 100));
+  const auto free = read_status(config).value();
+  EXPECT_EQ(free.state.phase, revision::Phase::fetching);
+  EXPECT_EQ(free.state.waits, "");
+}
+
+TEST_F(DaemonTest, AnOwnersWordThatCannotBeReadHolds) {
+  auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  client->connect();
+  ASSERT_TRUE(files::write_file_atomic(config.state_dir + "/owner/word", as_bytes("hol")).has_value());
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  offer({});
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_EQ(read_status(config)->state.waits, "held by the device's owner");
+}
+
+TEST_F(DaemonTest, AClockThatIsSetWhileAWindowIsWaitedForIsNoticed) {
+  auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  client->connect();
+  wire::Policy policy;
+  policy.windows = {{4 /* Wednesday */, 3 * 60, 60}};  // it is Tuesday, 22:13:20
+  offer(policy);
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_EQ(read_status(config)->state.waits, "waits for its maintenance window");
+  now.wall = now.wall + std::int64_t{5} * 3'600 * 1'000;
+  now.monotonic = now.monotonic + 61'000;
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_EQ(read_status(config)->state.phase, revision::Phase::fetching);
 }
 
 TEST_F(DaemonTest, AnAssignmentOfGroupsMovesItsSubscriptions) {

@@ -86,7 +86,10 @@ void Engine::handle(const Event& event, Now now, Effects& effects) {
   // What the last call asked for has been carried out by now: effects are done in order before the next event comes.
   for (const auto number : std::exchange(removing_, {})) std::erase(state_.revisions, number);
   if (state_.phase == Phase::committing) finish_commit();
+  const bool was_busy = state_.phase != Phase::idle;
   std::visit([this](const auto& one) { on(one); }, event);
+  // What runs may have been taken back while another release was under way.
+  if (was_busy) go_back_if_told();
   finish(effects);
 }
 
@@ -160,6 +163,7 @@ void Engine::on(const Ticked& event) {
     retry_at_.reset();
     retry_due_ = true;
   }
+  check_waiting("");
   if (retry_due_ || !state_.waits_manifest.is_zero()) consider();
   if (ensure_at_ && now_.monotonic >= *ensure_at_) emit_ensure_running();
   if (switch_back_at_ && now_.monotonic >= *switch_back_at_) emit_switch_back();

@@ -121,9 +121,12 @@ class Engine {
   [[nodiscard]] std::string hindrance(const wire::Manifest& manifest, const Hash256& hash, Stage stage) const;
   [[nodiscard]] bool may_go_on(Stage stage);
   void note_waits(const std::string& text);
+  // Forgets the attempt that was to come, and its turn. Its number.
+  std::uint32_t stop_waiting();
   // Tells that the attempt that was to come will not; nothing, if none was told of.
   void give_up_waiting(Code code, const std::string& reason);
-  // Whether the release that is waited for is still offered.
+  // Gives up waiting for a release that has expired, whose rollout was ended, or that is not offered any more for `reason` (empty: it
+  // may only not have been heard yet).
   void check_waiting(const std::string& reason);
   [[nodiscard]] bool may_start(const wire::Manifest& manifest, const Hash256& hash);
   [[nodiscard]] bool has_turn(const Hash256& hash) const noexcept;

@@ -74,13 +74,16 @@ Result<std::optional<HeardManifest>> Engine::open_manifest(ByteView payload, con
 }
 
 void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes payload) {
+  const auto heard = heard_.find(topic);
+  // After a restart nothing is heard yet: only what takes the place of the one that is waited for says that it is not offered any more.
+  const bool was_waited_for = heard != heard_.end() && heard->second->hash == state_.waits_manifest;
   if (payload.empty()) {  // the retained message was cleared
-    heard_.erase(topic);
+    if (heard != heard_.end()) heard_.erase(heard);
     unverified_.erase(topic);
+    if (was_waited_for) check_waiting("the release was withdrawn");
     return;
   }
   const auto message = trust::digest(payload);
-  const auto heard = heard_.find(topic);
   if (heard != heard_.end() && heard->second->message == message) return;
   if (payload.size() > limits::kMessageBytesMax) {
     return refuse_message(message, {}, Error{Code::too_large, "a manifest of " + std::to_string(payload.size()) + " bytes"});
@@ -94,11 +97,9 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
   }
   unverified_.erase(topic);
   if (!*opened) return;
-  // After a restart nothing is heard yet: only what takes the place of the one that is waited for says that it is not offered any more.
-  const bool replaces = heard != heard_.end() && heard->second->hash == state_.waits_manifest;
   const auto& entry = heard_[topic] = std::make_shared<const HeardManifest>(std::move(**opened));
   vet_gate(entry->hash);
-  if (replaces) check_waiting("superseded by release " + entry->manifest.release);
+  if (was_waited_for) check_waiting("superseded by release " + entry->manifest.release);
   consider();
 }
 
@@ -133,7 +134,8 @@ void Engine::record_outcome(const HeardManifest& heard, std::uint32_t attempt, s
 // A release that is rightly signed and admitted, but not possible here.
 void Engine::refuse_release(const HeardManifest& heard, std::uint32_t retry_epoch, const Error& error) {
   const auto* before = outcome_of(heard.hash);
-  const std::uint32_t attempt = before == nullptr ? 0 : before->attempt;
+  std::uint32_t attempt = before == nullptr ? 0 : before->attempt;
+  if (state_.waits_manifest == heard.hash) attempt = stop_waiting();
   record_outcome(heard, attempt, retry_epoch, wire::Step::refused, error.code);
   log(4, "release " + heard.manifest.release + " is refused (" + std::string(code_name(error.code)) + "): " + error.message);
   wire::Report refusal;

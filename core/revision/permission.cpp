@@ -11,6 +11,10 @@
 namespace instar::revision {
 namespace {
 
+// For people on the device: the operator knows, nothing is reported.
+constexpr std::string_view kWaitsForGate = "waits for a gate that its policy allows";
+constexpr std::string_view kWaitsForResume = "waits while its rollout is paused";
+
 bool is_paced(const wire::Policy& policy) noexcept {
   return policy.in_flight_max != 0 || policy.starts_per_minute_max != 0;
 }
@@ -84,9 +88,19 @@ std::string Engine::hindrance(const wire::Manifest& manifest, const Hash256& has
 bool Engine::may_go_on(Stage stage) {
   const auto hash = state_.candidate->info.manifest;
   const auto gate = gates_.find(hash);
-  if (gate != gates_.end() && (broken_gates_.contains(hash) || gate->second.state != wire::GateState::open)) return false;
+  if (gate != gates_.end() && broken_gates_.contains(hash)) {
+    note_waits(std::string(kWaitsForGate));
+    return false;
+  }
+  if (gate != gates_.end() && gate->second.state != wire::GateState::open) {
+    note_waits(std::string(kWaitsForResume));
+    return false;
+  }
   auto text = hindrance(*candidate_, hash, stage);
-  if (text == pause_said_) return text.empty();
+  if (text == pause_said_) {
+    if (state_.waits == kWaitsForGate || state_.waits == kWaitsForResume) note_waits(text);
+    return text.empty();
+  }
   pause_said_ = text;
   note_waits(text);
   log(5, "release " + candidate_->release + (text.empty() ? " goes on" : " " + text));
@@ -145,16 +159,21 @@ bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
 void Engine::give_up_waiting(Code code, const std::string& reason) {
   if (state_.waits_manifest.is_zero()) return;
   wire::Report ending;
-  ending.rollout = std::exchange(state_.waits_manifest, Hash256{});
-  ending.attempt = state_.waits_attempt;
+  ending.rollout = state_.waits_manifest;
+  ending.attempt = stop_waiting();
   ending.step = wire::Step::failed;
   ending.code = code;
   ending.reason = reason + " before it began";
-  if (state_.start_rollout == ending.rollout.prefix64()) state_.start_rollout = 0;
+  report(std::move(ending));
+}
+
+std::uint32_t Engine::stop_waiting() {
+  if (state_.start_rollout == state_.waits_manifest.prefix64()) state_.start_rollout = 0;
+  state_.waits_manifest = {};
   state_.waits_asks = false;
   note_waits("");
   dirty_ = true;
-  report(std::move(ending));
+  return state_.waits_attempt;
 }
 
 void Engine::check_waiting(const std::string& reason) {
@@ -164,8 +183,13 @@ void Engine::check_waiting(const std::string& reason) {
   if (gate != nullptr && (gate->state == wire::GateState::aborted || gate->state == wire::GateState::reverted)) {
     return give_up_waiting(Code::refused, "the rollout was ended");
   }
-  const bool offered = std::ranges::any_of(heard_, [&](const auto& entry) { return entry.second->hash == hash; });
-  if (!offered && !reason.empty()) give_up_waiting(Code::stale, reason);
+  const auto offered = std::ranges::find_if(heard_, [&](const auto& entry) { return entry.second->hash == hash; });
+  if (offered == heard_.end()) {
+    if (!reason.empty()) give_up_waiting(Code::stale, reason);
+    return;
+  }
+  const auto& manifest = offered->second->manifest;
+  if (manifest.expires.value != 0 && clock() >= manifest.expires) give_up_waiting(Code::expired, "the release expired");
 }
 
 void Engine::on_turn(const wire::Ack& ack) {
@@ -246,8 +270,13 @@ void Engine::go_back_if_told() {
 
 void Engine::on_assignment(ByteView payload) {
   if (payload.empty() || payload.size() > limits::kMessageBytesMax) return;
+  const auto topic = topics_.device(facts_.device, wire::TopicKind::device_assignment);
+  unverified_.erase(topic);
   const auto taken = take_assignment(payload);
-  if (!taken) log(4, "an assignment of groups is not taken: " + taken.error().message);
+  if (taken) return;
+  log(4, "an assignment of groups is not taken: " + taken.error().message);
+  const auto code = taken.error().code;
+  if (code == Code::untrusted_key || code == Code::bad_signature) unverified_[topic] = to_bytes(payload);
 }
 
 Status Engine::take_assignment(ByteView payload) {
@@ -258,7 +287,8 @@ Status Engine::take_assignment(ByteView payload) {
   if (const auto before = assignment_in(state_.assignment); before && assignment.issued <= before->issued) {
     return fail(Code::stale, "it is older than the one that is obeyed");
   }
-  for (const auto& group : assignment.groups) {
+  // Who sends a device back to its own configuration must be able to reach it there.
+  for (const auto& group : assignment.groups.empty() ? facts_.groups : assignment.groups) {
     auto allowed = trust_.allows_assignment(envelope, group);
     if (!allowed) return fail(with_context(std::move(allowed.error()), "group " + group.str()));
   }
@@ -270,11 +300,12 @@ Status Engine::take_assignment(ByteView payload) {
   for (const auto& group : groups_) names += (names.empty() ? "" : ", ") + group.str();
   log(5, "the groups of this device are now: " + names);
   // What was heard on topics that are no longer ours does not count any more.
-  std::erase_if(heard_, [&](const auto& entry) {
+  const auto is_not_ours = [&](const auto& entry) {
     const auto topic = topics_.parse(entry.first);
     return !topic || !hears(topic->group);
-  });
-  unverified_.clear();
+  };
+  std::erase_if(heard_, is_not_ours);
+  std::erase_if(unverified_, is_not_ours);
   check_waiting("the release is not for the groups of this device any more");
   emit(Resubscribe{});
   if (connected_) say_hello();

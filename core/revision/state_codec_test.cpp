@@ -68,6 +68,14 @@ DeviceState everything() {
   state.bytes_spent = 12'345;
   state.fallback_reason = "etc/motd was changed";
   state.staging_reported = true;
+  state.assignment = {0x49, 0x4e, 0x53, 0x45, 0x06};
+  state.bytes_before = 94'000;
+  state.start_rollout = 0x0102'0304'0506'0708;
+  state.start_attempt = 2;
+  state.waits = "waits for its turn";
+  state.waits_manifest = hash_of(0x33);
+  state.waits_attempt = 3;
+  state.waits_asks = true;
   return state;
 }
 

@@ -90,7 +90,7 @@ inline Container container() {
 
 inline Policy policy() {
   Policy policy;
-  policy.waves = {{100, 5, {"gw-01", "gw-02"}, 9'900, 3'600, true}, {10'000, 0, {}, 10'000, 0, false}};
+  policy.waves = {{100, 5, {"gw-01", "gw-02"}, 9'900, 3'600, true, 8'000}, {10'000, 0, {}, 10'000, 0, false}};
   policy.failures_max = 3;
   policy.failures_bp = 200;
   policy.budget_action = BudgetAction::abort;
@@ -106,6 +106,9 @@ inline Policy policy() {
   policy.metered_fallback = true;
   policy.consent = true;
   policy.revert_allowed = true;
+  policy.silent_s = 7'200;
+  policy.download_any_time = true;
+  policy.unmetered_only = true;
   policy.salt = {0xde, 0xad, 0xbe, 0xef};
   return policy;
 }
@@ -143,6 +146,7 @@ inline Gate gate() {
   gate.wave_opened = {{1'760'000'000'500}, {1'760'000'090'000}};
   gate.issue = 9;
   gate.retry_epoch = 1;
+  gate.admitted_point = 1'073'741'824;
   return gate;
 }
 
@@ -169,6 +173,7 @@ inline Hello hello() {
   hello.connect = 3;
   hello.pack_formats = {1};
   hello.root_version = 1;
+  hello.asks_start = true;
   hello.degraded = {"state file was damaged, started from defaults"};
   return hello;
 }
@@ -190,6 +195,8 @@ inline Report report() {
   report.switch_ms = 6'200;
   report.device_time = {1'760'000'200'000};
   report.running = running();
+  report.again = true;
+  report.asks_start = true;
   return report;
 }
 
@@ -210,7 +217,12 @@ inline ChunkPiece piece() {
 }
 
 inline Ack ack() {
-  return {17, Code::untrusted_key, "another key is pinned for gw-01; forgetDevice makes room for a new one"};
+  return {17, Code::untrusted_key, "another key is pinned for gw-01; forgetDevice makes room for a new one", hash("manifest 42").prefix64(),
+          2};
+}
+
+inline Assignment assignment() {
+  return {device(), {group("plant-7/line-b"), group("lab")}, {1'760'000'300'000}};
 }
 
 inline Put put() {

@@ -69,6 +69,8 @@ std::vector<Format> formats() {
       format(
           "report", [] { return encode(examples::report()); }, decode_report, write),
       format(
+          "assignment", [] { return encode(examples::assignment()); }, decode_assignment, write),
+      format(
           "fetch", [] { return encode(examples::fetch()); }, decode_fetch, write),
       format(
           "chunk", [] { return encode(examples::piece()); }, decode_chunk_piece, write),

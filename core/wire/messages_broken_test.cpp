@@ -71,6 +71,12 @@ TEST(ReportBroken, IsRefused) {
   EXPECT_BROKEN(report, decode_report, m.running->release = "a/b", kBad, "report: running: release");
 }
 
+TEST(AssignmentBroken, IsRefused) {
+  EXPECT_BROKEN(assignment, decode_assignment, m.device = DeviceId{}, kBad, "assignment: device");
+  EXPECT_BROKEN(assignment, decode_assignment, m.groups[1] = m.groups[0], kBad, "assignment: groups");
+  EXPECT_BROKEN(assignment, decode_assignment, m.groups.resize(17), kLarge, "assignment: groups");
+}
+
 TEST(FetchBroken, IsRefused) {
   EXPECT_BROKEN(fetch, decode_fetch, m.pack = Hash256{}, kBad, "fetch: pack");
   EXPECT_BROKEN(fetch, decode_fetch, m.pack.reset(), kBad, "fetch: ranges");
@@ -298,6 +304,7 @@ TEST(EveryBit, CanBeFlippedInPayloads) {
   EXPECT_STANDS_FLIPS(gate, decode_gate, encode);
   EXPECT_STANDS_FLIPS(hello, decode_hello, encode);
   EXPECT_STANDS_FLIPS(report, decode_report, encode);
+  EXPECT_STANDS_FLIPS(assignment, decode_assignment, encode);
   EXPECT_STANDS_FLIPS(manifest, decode_manifest, encode_manifest);
 }
 

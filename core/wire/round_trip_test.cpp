@@ -43,6 +43,9 @@ TEST(RoundTrip, Hello) {
 TEST(RoundTrip, Report) {
   expect_round_trip(examples::report(), kEncode, decode_report);
 }
+TEST(RoundTrip, Assignment) {
+  expect_round_trip(examples::assignment(), kEncode, decode_assignment);
+}
 TEST(RoundTrip, Fetch) {
   expect_round_trip(examples::fetch(), kEncode, decode_fetch);
 }
@@ -178,6 +181,7 @@ TEST(RoundTrip, PolicyFields) {
   EXPECT_EQ(wave.success_bp, 9'900);
   EXPECT_EQ(wave.soak_s, 3'600U);
   EXPECT_TRUE(wave.approval);
+  EXPECT_EQ(wave.quorum_bp, 8'000);
   EXPECT_EQ(back.waves.at(1).share_bp, 10'000);
   EXPECT_EQ(back.failures_max, 3U);
   EXPECT_EQ(back.failures_bp, 200);
@@ -194,6 +198,8 @@ TEST(RoundTrip, PolicyFields) {
   EXPECT_EQ(back.rollout_bytes_max, 500'000'000U);
   EXPECT_EQ(back.rate_bytes_per_s_max, 100'000U);
   EXPECT_TRUE(back.metered_fallback && back.consent && back.revert_allowed);
+  EXPECT_EQ(back.silent_s, 7'200U);
+  EXPECT_TRUE(back.download_any_time && back.unmetered_only);
   EXPECT_EQ(back.salt, examples::policy().salt);
 }
 
@@ -210,6 +216,7 @@ TEST(RoundTrip, GateFields) {
   EXPECT_EQ(back.wave_opened, examples::gate().wave_opened);
   EXPECT_EQ(back.issue, 9U);
   EXPECT_EQ(back.retry_epoch, 1U);
+  EXPECT_EQ(back.admitted_point, std::uint64_t{1} << 30);
 }
 
 TEST(RoundTrip, HelloFields) {
@@ -236,6 +243,7 @@ TEST(RoundTrip, HelloFields) {
   EXPECT_EQ(back.pack_formats, std::vector<std::uint8_t>{1});
   EXPECT_EQ(back.root_version, 1U);
   EXPECT_EQ(back.degraded, examples::hello().degraded);
+  EXPECT_TRUE(back.asks_start);
 }
 
 TEST(RoundTrip, ReportFields) {
@@ -255,6 +263,25 @@ TEST(RoundTrip, ReportFields) {
   EXPECT_EQ(back.switch_ms, 6'200U);
   EXPECT_EQ(back.device_time.value, 1'760'000'200'000);
   EXPECT_EQ(back.running, examples::running());
+  EXPECT_TRUE(back.again && back.asks_start);
+}
+
+TEST(RoundTrip, AssignmentFields) {
+  const auto back = decode_assignment(encode(examples::assignment())).value();
+  EXPECT_EQ(back.device.str(), "gw-01");
+  EXPECT_EQ(back.groups, examples::assignment().groups);
+  EXPECT_EQ(back.issued.value, 1'760'000'300'000);
+  const auto none = decode_assignment(encode(Assignment{examples::device(), {}, WallMs{1}})).value();
+  EXPECT_TRUE(none.groups.empty()) << "the device's own configuration counts again";
+}
+
+TEST(RoundTrip, AckFields) {
+  const auto back = decode_ack(encode(examples::ack())).value();
+  EXPECT_EQ(back.sequence, 17U);
+  EXPECT_EQ(back.code, Code::untrusted_key);
+  EXPECT_EQ(back.reason, examples::ack().reason);
+  EXPECT_EQ(back.start_rollout, examples::hash("manifest 42").prefix64());
+  EXPECT_EQ(back.start_attempt, 2U);
 }
 
 TEST(RoundTrip, TransferFields) {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MESSAGES = ["root", "manifest", "gate", "hello", "report", "fetch", "chunk", "ack", "put", "stored"]
+MESSAGES = ["root", "manifest", "gate", "hello", "report", "assignment", "fetch", "chunk", "ack", "put", "stored"]
 BYTES = {"public_key", "data", "salt", "pack_formats"}
 
 
@@ -56,7 +56,7 @@ def test_frozen_schemas_hold(schemas):
 
 def test_field_added_at_the_end_is_fine(schemas):
     gate = schemas / "gate.fbs"
-    gate.write_text(gate.read_text().replace("retry_epoch:uint (id: 11);", "retry_epoch:uint (id: 11);\n  later:uint (id: 12);"))
+    gate.write_text(gate.read_text().replace("admitted_point:ulong (id: 12);", "admitted_point:ulong (id: 12);\n  later:uint (id: 13);"))
     assert conform(schemas).returncode == 0
 
 

@@ -5,6 +5,8 @@
 #   make check        format, the house rules, unit tests: quick, before each commit
 #   make bench        measured side by side; writes build/report/*.json
 #   make bench-bytes  bytes on the wire, against every peer that Debian packages; writes docs/benchmarks.md
+#   make sim          simulated fleets, SEEDS of them, on all cores; prints the seed that finds something
+#   make bench-fleet  10,000 devices on one broker; writes build/report/fleet.json (FLEET: options, KILLS=200: kill the broker as often)
 #   make packages     Debian packages of the programs, in build/packages
 #   make clean        remove what was built
 
@@ -15,11 +17,11 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps build demo test check bench bench-bytes packages clean
+.PHONY: help deps build demo test check bench bench-bytes bench-fleet sim packages clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,9s/^# *//p' Makefile
+	@sed -n '3,11s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -48,6 +50,16 @@ bench-bytes: build
 	@deploy/install-deps bench
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) nice /usr/bin/python3 -B bench/bytes/run.py $(BYTES)
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/bytes/client_memory.py
+
+SEEDS ?= 1000
+sim: build
+	@$(BUILD)/tests/sim/instar_sim --seed 1 --seeds $(SEEDS) --jobs 0
+
+# FLEET: options, such as FLEET='--devices 1000 --only rollout'.
+bench-fleet: build
+	@env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/fleet/run.py $(FLEET)
+	@[ -z "$(KILLS)" ] || env INSTAR_BUILD=$(BUILD) INSTAR_KILLS=$(KILLS) INSTAR_FLEET=1000 \
+	  /usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider tests/integration/test_broker_killed.py
 
 packages: build
 	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages

@@ -208,10 +208,13 @@ class Reporters {
   explicit Reporters(const Options& options) : options_(options) {
     for (std::uint32_t i = 0; i < options.devices; ++i) senders_.push_back(make(i));
     if (options.bare) {
-      sink_ = std::make_unique<Link>(
-          "fleet-sink",
-          Link::Events{
-              [this] { sink_->subscribe("bench/+/report", 1); }, [] {}, [this](const std::string&, ByteView, bool) { ++received_; }, {}});
+      sink_ = std::make_unique<Link>("fleet-sink", Link::Events{[this] {
+                                                                  sink_->subscribe("bench/+/report", 1);
+                                                                  sink_up_ = read_clocks().monotonic;
+                                                                },
+                                                                [] { throw std::runtime_error("the subscriber lost its connection"); },
+                                                                [this](const std::string&, ByteView, bool) { ++received_; },
+                                                                {}});
     }
   }
 
@@ -220,7 +223,11 @@ class Reporters {
     for (auto& sender : senders_) {
       if (!sender->link->connect(options_.plan.host, options_.plan.port)) throw std::runtime_error("no broker");
     }
-    const auto ready = [&] { return std::ranges::all_of(senders_, [](const auto& sender) { return sender->ready; }); };
+    const auto ready = [&] {
+      // A subscription takes a moment to be there.
+      const bool heard = !sink_ || (sink_up_.value != 0 && read_clocks().monotonic - sink_up_ > 500);
+      return heard && std::ranges::all_of(senders_, [](const auto& sender) { return sender->ready; });
+    };
     loop([&] { return ready(); });
     const auto begin = read_clocks().monotonic;
     for (std::uint32_t i = 0; i < senders_.size(); ++i) feed(*senders_[i]);
@@ -333,6 +340,7 @@ class Reporters {
   Poll poll_;
   std::uint64_t confirmed_ = 0;
   std::uint64_t received_ = 0;
+  MonotonicMs sink_up_;
 };
 
 // --- latency ------------------------------------------------------------------------------------------------------

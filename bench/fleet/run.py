@@ -23,7 +23,8 @@ from harness.operator import Keys  # noqa: E402
 from harness.process import BUILD, SOURCE  # noqa: E402
 from harness.site import Site  # noqa: E402
 
-QUIET = ["log_type error", "log_type warning"]
+# A bare broker must not drop what its one subscriber is behind with.
+QUIET = ["log_type error", "log_type warning", "max_queued_messages 100000", "max_inflight_messages 1000"]
 SLOW_FSYNC = BUILD / "bench/slow_fsync.so"
 
 
@@ -42,7 +43,7 @@ def disk_kib(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1024
 
 
-def tool(port: int, *arguments: object, background: bool = False, timeout: int = 900):
+def tool(port: int, *arguments: object, background: bool = False, timeout: int = 120):
     command = [str(FLEET), "--port", str(port), "--timeout", str(timeout), *map(str, arguments)]
     if background:
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

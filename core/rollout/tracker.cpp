@@ -218,14 +218,16 @@ Charge Tracker::charge(const DeviceId& id, std::uint64_t prefix, std::uint64_t b
   };
   const auto hash = by_prefix(prefix);
   auto* const rollout = hash.has_value() ? find_rollout(*hash) : nullptr;
-  const auto member = rollout == nullptr ? std::map<DeviceId, Member>::iterator{} : rollout->members.find(id);
-  if (rollout == nullptr || member == rollout->members.end()) {
+  if (rollout == nullptr) {
     count();
     return Charge::ok;
   }
-  auto& record = member->second.record;
+  // It may have begun before the broker has heard of it, or while its place is with a newer release: it costs the rollout all the same.
+  const auto member = rollout->members.find(id);
+  const bool known = member != rollout->members.end();
   const auto& policy = *rollout->policy;
-  if (policy.device_bytes_max != 0 && record.bytes_sent + bytes > policy.device_bytes_max) return Charge::device_spent;
+  const auto sent = known ? member->second.record.bytes_sent : 0;
+  if (policy.device_bytes_max != 0 && sent + bytes > policy.device_bytes_max) return Charge::device_spent;
   if (policy.rollout_bytes_max != 0) {
     if (rollout->bytes_charged + bytes > policy.rollout_bytes_max) {
       rollout->bytes_spent = true;
@@ -235,10 +237,11 @@ Charge Tracker::charge(const DeviceId& id, std::uint64_t prefix, std::uint64_t b
     if (rollout->bytes_charged + bytes > rollout->bytes_leased) return Charge::wait;
   }
   rollout->bytes_charged += bytes;
-  record.bytes_sent += bytes;
+  count();
+  if (!known) return Charge::ok;
+  member->second.record.bytes_sent += bytes;
   rollout->counts.bytes_sent += bytes;
   members_with_new_bytes_.emplace(*hash, id);
-  count();
   return Charge::ok;
 }
 

@@ -8,10 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <ctime>
-
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "core/trust/digest.hpp"

@@ -118,7 +118,8 @@ Outcome<Exit> assign(const Options& options, const Console& console) {
     INSTAR_TRY(const auto device, DeviceId::parse(name));
     INSTAR_TRY(const auto before, session->request("getDevice", {{"device", name}}));
     INSTAR_TRY(auto envelope, seal_assignment({device, groups, wall_now()}, keys, *root));
-    INSTAR_CHECK(session->publish(mqtt::Message{session->topics().device(device, wire::TopicKind::device_assignment), std::move(envelope), 1, true}));
+    INSTAR_CHECK(session->publish(
+        mqtt::Message{session->topics().device(device, wire::TopicKind::device_assignment), std::move(envelope), 1, true}));
     bool there = false;
     const auto deadline = monotonic_now() + session->timeout_ms();
     while (!options.no_wait && !there && get_flag(before, "online") && monotonic_now() < deadline) {

@@ -36,9 +36,10 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
   const auto scanned = store.scan(storage::Column::members, prefix, [&](ByteView key, ByteView value) {
     const auto parsed = storage::parse_member_key(key);
     const auto record = rollout::decode_member_record(value);
-    if (!parsed || !record || record->granted == 0 || record->granted != record->attempt || record->asks != 0) return true;
-    if (wire::is_final(record->step)) return true;
+    if (!parsed || !record || record->asks != 0 || wire::is_final(record->step)) return true;
     const auto id = parsed->second.str();
+    // By what the device was told, not by what the store remembers of that.
+    if (!turns_.contains({id, ack.start_rollout, record->attempt})) return true;
     const bool silent = !online_[id] && world_.now() - heard_[id] >= std::int64_t{policy.silent_s} * 1'000 - 10'000;
     if (silent) return true;
     ++in_flight;

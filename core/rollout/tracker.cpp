@@ -144,9 +144,17 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
       const auto before = standing_of(member);
       const bool asks = report.asks_start && report.step == wire::Step::waiting;
       const bool asked_before = member.asks != 0 && member.attempt == report.attempt;
-      if (!asks || !asked_before) member.asks = asks ? ++ask_last_ : 0;
-      // A turn is for the attempt it was asked for: one that is given up, or asked for anew, has none.
-      if ((asks && !asked_before) || wire::is_final(report.step)) member.granted = 0;
+      // It has its turn, and has not heard of that yet, or had to wait for something else meanwhile.
+      const bool has_turn = asks && member.granted != 0 && member.granted == report.attempt;
+      if (has_turn) {
+        member.asks = 0;
+        wire::Ack turn{device.record.applied_sequence, Code::ok, "", report.rollout.prefix64(), report.attempt};
+        effects.emplace_back(SendAck{report.device, std::move(turn)});
+      } else if (!asks || !asked_before) {
+        member.asks = asks ? ++ask_last_ : 0;
+      }
+      // An attempt that has come to an end, or was given up, has no turn any more.
+      if (wire::is_final(report.step)) member.granted = 0;
       member.step = report.step;
       member.attempt = report.attempt;
       member.again = report.again;

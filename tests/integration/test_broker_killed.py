@@ -56,4 +56,4 @@ def test_reports_and_waves_survive_every_kill(tmp_path, keys):
         opened = [event["what"] for event in site.operator.ask("rollout", "history", rollout)["events"] if event["what"].startswith("opened wave")]
         assert [what.split(":")[0] for what in opened] == [f"opened wave {wave} of 4" for wave in (1, 2, 3, 4)], "each once"
         print(f"{kills} kills, {DEVICES} devices, {told['seconds']:.0f} s, {told['reports']} reports sent, {sum(applied.values())} applied")
-        assert kills >= KILLS // 2, "the rollout was over before the broker had been killed often enough"
+        assert kills >= KILLS // 4, "the rollout was over before the broker had been killed often enough"

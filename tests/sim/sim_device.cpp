@@ -70,7 +70,6 @@ void SimDevice::power_on() {
 }
 
 void SimDevice::boot() {
-  restarting_ = false;
   ++life_;
   stager_.reset();
   booted_ = world_.now();
@@ -212,6 +211,18 @@ void SimDevice::carry(revision::Persist& effect) {
   if (canaries_.skip_persist && world_.random.chance(1'500)) return;
   if (world_.faults && world_.random.chance(5)) return kill(world_.random.between(500, 5'000));  // the write failed
   disk_.state = std::move(effect.state);
+  note_start();
+}
+
+// A release begins with the write that says so: a device that loses its power right after it goes on with it, whatever was said since.
+void SimDevice::note_start() {
+  const auto state = revision::decode_state(disk_.state);
+  if (!state || !state->candidate || state->candidate->number <= last_started_) return;
+  last_started_ = state->candidate->number;
+  const auto& rollout = state->candidate->info.manifest;
+  const auto& release = state->candidate->info.release;
+  checks_.admissions.started({facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release, facts_.metered});
+  checks_.turns.started(facts_.device.str(), rollout, state->attempt);
 }
 
 void SimDevice::carry(revision::Publish& effect) {
@@ -256,15 +267,6 @@ void SimDevice::owner_says(revision::OwnerWord word) {
 }
 
 void SimDevice::carry(revision::OpenStaging& effect) {
-  // What begins here has been persisted: a revision that is opened again after a restart began before.
-  const auto state = revision::decode_state(disk_.state);
-  if (state && state->candidate && effect.revision > last_opened_) {
-    last_opened_ = effect.revision;
-    const auto& rollout = state->candidate->info.manifest;
-    const auto& release = state->candidate->info.release;
-    checks_.admissions.started({facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release, facts_.metered});
-    checks_.turns.started(facts_.device.str(), rollout, state->attempt);
-  }
   if (world_.now() < full_until_) {
     return give_later(5, revision::StagingFailed{effect.revision, Error{Code::no_space, "the disk is full"}});
   }

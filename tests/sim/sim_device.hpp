@@ -71,6 +71,7 @@ class SimDevice final : public Client {
   void subscribe();
   void reconnect_later(std::int64_t ms);
   void send(const Outgoing& message);
+  void note_start();
   void tick();
   [[nodiscard]] const Release* release_of(const wire::Manifest& manifest) const;
   [[nodiscard]] bool link_is_cut() const;
@@ -97,7 +98,7 @@ class SimDevice final : public Client {
   std::uint64_t cut_after_ = 0;
   revision::OwnerWord owner_;
   MonotonicMs full_until_;
-  std::uint32_t last_opened_ = 0;  // revision
+  std::uint32_t last_started_ = 0;  // revision
   Link link_;
   revision::DeviceFacts facts_;
   trust::SecretKey key_;
@@ -113,7 +114,6 @@ class SimDevice final : public Client {
   MonotonicMs away_until_;
   std::deque<Outgoing> unconfirmed_;
   std::uint64_t number_ = 0;
-  bool restarting_ = false;
 };
 
 }  // namespace instar::sim

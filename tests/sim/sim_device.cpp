@@ -217,9 +217,9 @@ void SimDevice::carry(revision::Persist& effect) {
 // A release begins with the write that says so: a device that loses its power right after it goes on with it, whatever was said since.
 void SimDevice::note_start() {
   const auto state = revision::decode_state(disk_.state);
-  if (!state || !state->candidate || state->candidate->number <= last_started_) return;
-  last_started_ = state->candidate->number;
+  if (!state || !state->candidate || state->phase != revision::Phase::fetching) return;
   const auto& rollout = state->candidate->info.manifest;
+  if (!started_.emplace(rollout, state->attempt).second) return;
   const auto& release = state->candidate->info.release;
   checks_.admissions.started({facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release, facts_.metered});
   checks_.turns.started(facts_.device.str(), rollout, state->attempt);

@@ -6,7 +6,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/revision/machine.hpp"
@@ -98,7 +100,7 @@ class SimDevice final : public Client {
   std::uint64_t cut_after_ = 0;
   revision::OwnerWord owner_;
   MonotonicMs full_until_;
-  std::uint32_t last_started_ = 0;  // revision
+  std::set<std::pair<Hash256, std::uint32_t>> started_;  // rollout, attempt
   Link link_;
   revision::DeviceFacts facts_;
   trust::SecretKey key_;

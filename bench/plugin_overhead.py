@@ -23,13 +23,6 @@ from harness.process import PLUGIN, SOURCE  # noqa: E402
 PAYLOAD = b"x" * 200
 
 
-class QuietBroker(Broker):
-    """Logs errors only, as a broker in service does."""
-
-    def configuration(self) -> str:
-        return super().configuration().replace("log_type all", "log_type error")
-
-
 def cpu_ns(broker: Broker) -> int:
     """Time on a CPU of the broker's main thread, to the nanosecond, and of the plugin's other threads."""
     return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{broker.process.pid}/task").iterdir())
@@ -112,8 +105,8 @@ def main() -> None:
         if arguments.plugin == PLUGIN:
             from harness.operator import Keys
             options = Keys(folder / "keys").plugin_options()
-        with QuietBroker(folder / "bare", plugin=False) as bare, \
-             QuietBroker(folder / "plugin", options=options, plugin_file=arguments.plugin) as loaded:
+        with Broker(folder / "bare", plugin=False, quiet=True) as bare, \
+             Broker(folder / "plugin", options=options, plugin_file=arguments.plugin, quiet=True) as loaded:
             idle = {name: broker.memory_kb() for name, broker in (("bare", bare), ("plugin", loaded))}
             results = measure({"bare": bare, "plugin": loaded}, arguments.rounds, arguments.messages)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from harness.process import BUILD, SOURCE  # noqa: E402
 from harness.site import Site  # noqa: E402
 
 # A bare broker must not drop what its one subscriber is behind with.
-QUIET = ["log_type error", "log_type warning", "max_queued_messages 100000", "max_inflight_messages 1000"]
+PATIENT = ["max_queued_messages 100000", "max_inflight_messages 1000"]
 SLOW_FSYNC = BUILD / "bench/slow_fsync.so"
 
 
@@ -63,7 +63,7 @@ def result(child) -> dict:
 
 
 def site_at(folder: Path, keys: Keys, **options: str) -> Site:
-    return Site(folder, keys, lines=QUIET, options={"transfer_log": "", **options})
+    return Site(folder, keys, lines=PATIENT, quiet=True, options={"transfer_log": "", **options})
 
 
 # --- the rollout ---------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def gates_to_start(folder: Path, keys: Keys, devices: int) -> int:
 def throughput(folder: Path, keys: Keys, devices: int, reports: int) -> dict:
     rows = {}
     arguments = ["--devices", devices, "--reports", reports, "--product", "test-box", "--group", "test/line"]
-    with Broker(folder / "bare", plugin=False, lines=QUIET) as broker:
+    with Broker(folder / "bare", plugin=False, lines=PATIENT, quiet=True) as broker:
         rows["bare"] = tool(broker.port, "reports", *arguments, "--bare")
     for name, trust in (("connection", "connection"), ("signature", "signature")):
         with site_at(folder / name, keys, report_trust=trust) as site:
@@ -155,7 +155,7 @@ def slow_disk(folder: Path, keys: Keys, devices: int, reports: int) -> dict:
     arguments = ["--devices", devices, "--reports", reports, "--product", "test-box", "--group", "test/line"]
     os.environ["INSTAR_FSYNC_US"] = "5000"
     for name in ("bare", "plugin"):
-        with Site(folder / name, keys, lines=QUIET, options={"transfer_log": ""}, plugin=name == "plugin") as site:
+        with Site(folder / name, keys, lines=PATIENT, quiet=True, options={"transfer_log": ""}, plugin=name == "plugin") as site:
             site.broker.stop()
             os.environ["LD_PRELOAD"] = str(SLOW_FSYNC)
             try:

@@ -23,10 +23,11 @@ class Transfer:
 
 
 class Broker:
-    """options: plugin_opt_ keys and values. lines: further lines of mosquitto.conf, after those of the plugin."""
+    """options: plugin_opt_ keys and values. lines: further lines of mosquitto.conf, after those of the plugin. quiet: logs what a broker in
+    service logs, not each packet: for what is measured."""
 
     def __init__(self, folder: Path, *, plugin: bool = True, options: dict[str, str] | None = None, lines: list[str] | None = None,
-                 anonymous: bool = True, port: int | None = None, plugin_file: Path = PLUGIN):
+                 anonymous: bool = True, port: int | None = None, plugin_file: Path = PLUGIN, quiet: bool = False):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
@@ -36,6 +37,7 @@ class Broker:
         self.options.update(options or {})
         self.lines = lines or []
         self.anonymous = anonymous
+        self.quiet = quiet
         self.process = Process(folder / "mosquitto.log")
 
     def __enter__(self) -> "Broker":
@@ -45,9 +47,10 @@ class Broker:
         self.stop()
 
     def configuration(self) -> str:
+        log = ("error", "warning") if self.quiet else ("all",)
         lines = [f"listener {self.port} 127.0.0.1", f"allow_anonymous {'true' if self.anonymous else 'false'}", "user root",
-                 "log_dest stderr", "log_type all", "connection_messages true", "set_tcp_nodelay true", "sys_interval 1",
-                 "persistence true", f"persistence_location {self.folder}/"]
+                 "log_dest stderr", *[f"log_type {kind}" for kind in log], "connection_messages true", "set_tcp_nodelay true",
+                 "sys_interval 1", "persistence true", f"persistence_location {self.folder}/"]
         if self.plugin:
             lines.append(f"plugin {self.plugin_file}")
             lines += [f"plugin_opt_{key} {value}" for key, value in self.options.items() if value]

@@ -24,8 +24,7 @@ def finished(site: Site, rollout: str) -> int:
 
 
 def test_reports_and_waves_survive_every_kill(tmp_path, keys):
-    quiet = ["log_type error", "log_type warning"]
-    with Site(tmp_path, keys, lines=quiet) as site:
+    with Site(tmp_path, keys, quiet=True) as site:
         waves = [f"{DEVICES // 20}:success=50%,soak=1s,quorum=1%", "20%:success=50%,soak=1s,quorum=1%", "60%:success=50%,quorum=1%"]
         release = FleetRelease(site, changed_bytes=60_000, waves=waves, in_flight_max=max(DEVICES // 8, 4))
         rollout = release.publish()

@@ -147,6 +147,7 @@ void ServiceImpl::on_tick(Now now) {
   upload_.send_answers();
   chunks_.pump();
   if (!store_is_down_) do_chores();
+  store_.flush();
 }
 
 void ServiceImpl::do_chores() {

@@ -8,6 +8,11 @@
 namespace instar::broker {
 namespace {
 
+// When so many devices are acked in a turn the broker is busy, and the next acks wait a little: what a device says in the meantime is
+// confirmed by one message, not by many. A message costs the broker more than all of our own work for a report.
+constexpr std::size_t kBusyAcks = 32;
+constexpr std::int64_t kBusyPauseMs = 50;
+
 Status store_is_busy() {
   return fail(Code::unavailable, "the store is behind or down; the device sends it again");
 }
@@ -118,7 +123,8 @@ void ServiceImpl::queue_ack(const DeviceId& device, const wire::Ack& ack) {
 }
 
 void ServiceImpl::send_acks() {
-  if (acks_.empty()) return;
+  if (acks_.empty() || now_.monotonic < acks_after_) return;
+  if (acks_.size() >= kBusyAcks) acks_after_ = now_.monotonic + kBusyPauseMs;
   for (const auto& [device, ack] : std::exchange(acks_, {})) send_ack(device, ack);
 }
 

@@ -15,6 +15,11 @@ std::string sentence(const Error& error) {
   return std::string(code_name(error.code)) + ": " + error.message;
 }
 
+// Reports stand in a ring: after a jump of their numbers (a store that was lost) their slots are not in order.
+bool is_before(const Json& one, const Json& other) {
+  return one.contains("sequence") && one["sequence"] < other["sequence"];
+}
+
 Json report_row(const Bytes& bytes) {
   const auto report = rollout::decode_report_summary(bytes);
   return report.has_value() ? report_json(*report) : Json();
@@ -104,6 +109,7 @@ void ServiceImpl::add_history(const std::shared_ptr<Reply>& reply, std::size_t a
       }
       if (--gathered->open > 0) return;
       std::reverse(gathered->rows.begin(), gathered->rows.end());
+      std::stable_sort(gathered->rows.begin(), gathered->rows.end(), is_before);
       reply->responses[at]["data"][field] = std::move(gathered->rows);
       (*service)->finish(reply);
     });

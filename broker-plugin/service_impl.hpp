@@ -129,6 +129,7 @@ class ServiceImpl final : public Service {
   Complaints complaints_;
   std::unique_ptr<Opener> opener_;
   std::unordered_map<DeviceId, wire::Ack> acks_;
+  MonotonicMs acks_after_;                  // not before
   std::unordered_set<DeviceId> connected_;  // of what has arrived, not of what has been opened
   std::unordered_map<Hash256, MonotonicMs> status_published_;
   std::set<Hash256> status_due_;

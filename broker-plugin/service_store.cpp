@@ -58,10 +58,6 @@ bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
                                },
                                [&](const rollout::SaveReport& e) {
                                  batch.push_back({Column::history, storage::report_key(e.device, e.sequence), e.record});
-                                 if (e.sequence > limits::kHistoryReportsMax) {
-                                   const auto oldest = e.sequence - limits::kHistoryReportsMax;
-                                   batch.push_back({Column::history, storage::report_key(e.device, oldest), std::nullopt});
-                                 }
                                  return true;
                                },
                                [&](const rollout::SaveEvent& e) {

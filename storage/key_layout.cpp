@@ -71,7 +71,7 @@ std::optional<DeviceId> parse_assignment_key(ByteView key) {
 std::string report_key(const DeviceId& device, std::uint64_t sequence) {
   std::string key = "d" + device.str();
   key.push_back('\0');
-  append_u64_be(key, sequence);
+  key.push_back(static_cast<char>(sequence % limits::kHistoryReportsMax));
   return key;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
+#include "core/base/limits.hpp"
 #include "storage/store.hpp"
 
 namespace instar::storage {
@@ -65,7 +66,9 @@ inline constexpr std::string_view kCompletePrefix = "c";
 [[nodiscard]] std::string chunk_key(const Hash256& chunk, std::uint32_t encoded_bytes);
 [[nodiscard]] std::optional<std::pair<Hash256, std::uint32_t>> parse_chunk_key(ByteView key);
 
-// history: "d" ‖ device id ‖ 0 ‖ report sequence u64 big-endian → report, "r" ‖ rollout hash ‖ number u64 big-endian → event.
+// history: "d" ‖ device id ‖ 0 ‖ (report sequence mod kHistoryReportsMax) u8 → report, written over without a delete;
+// "r" ‖ rollout hash ‖ number u64 big-endian → event.
+static_assert(limits::kHistoryReportsMax <= 256);
 [[nodiscard]] std::string report_key(const DeviceId& device, std::uint64_t sequence);
 [[nodiscard]] std::string event_key(const Hash256& rollout, std::uint64_t number);
 

@@ -39,9 +39,7 @@ TEST(KeyLayout, HasTheBytesOfItsPage) {
   EXPECT_EQ(to_hex(as_bytes(complete_key(hash(0xab)))), "63" + hash(0xab).hex());
   EXPECT_EQ(to_hex(as_bytes(chunk_key(hash(0xab), 0x01020304))), hash(0xab).hex() + "01020304");
   EXPECT_EQ(to_hex(as_bytes(assignment_key(DeviceId::parse("gw").value()))), "61737369676e2f6777");
-  EXPECT_EQ(to_hex(as_bytes(report_key(DeviceId::parse("gw").value(), 258))),
-            "64677700"
-            "0000000000000102");
+  EXPECT_EQ(to_hex(as_bytes(report_key(DeviceId::parse("gw").value(), 258))), "6467770008");
   EXPECT_EQ(to_hex(as_bytes(event_key(hash(0xab), 258))), "72" + hash(0xab).hex() + "0000000000000102");
   EXPECT_EQ(to_hex(schema_value(1)), "01000000");
 }

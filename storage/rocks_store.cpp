@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <condition_variable>
 #include <cstdarg>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -26,6 +28,10 @@ namespace {
 constexpr const char* kChunkKeysName = "chunk_keys";
 // Bytes of one group commit: bounds the copy that RocksDB makes of it.
 constexpr std::size_t kGroupBytesMax = 4 * 1024 * 1024;
+// After a group of so many commits the writer pauses, and the next group takes in more: each costs a sync of the disk and a wake-up of
+// the owner, whatever is in it.
+constexpr std::size_t kBusyCommits = 32;
+constexpr std::chrono::milliseconds kBusyPause{8};
 
 rocksdb::Slice slice(std::string_view text) {
   return {text.data(), text.size()};
@@ -216,6 +222,7 @@ class OpenRocksStore final : public Store {
   OpenRocksStore& operator=(const OpenRocksStore&) = delete;
 
   void commit(Batch batch, CommitDone done) override;
+  void flush() override { hand_over(); }
   void read(Column column, std::string key, ReadDone done) override;
   void contains(Column column, std::vector<std::string> keys, ContainsDone done) override;
   [[nodiscard]] Status scan(Column column, std::string_view prefix, const Visitor& visit) override;
@@ -228,6 +235,7 @@ class OpenRocksStore final : public Store {
   [[nodiscard]] Status reopen() override;
 
  private:
+  void hand_over();
   void write_loop();
   void read_loop();
   [[nodiscard]] Status write_group(const std::vector<PendingCommit>& group);
@@ -246,6 +254,7 @@ class OpenRocksStore final : public Store {
   // The owner's alone.
   std::size_t outstanding_commits_ = 0;
   std::size_t outstanding_reads_ = 0;
+  std::deque<PendingCommit> given_;  // not yet with the writer
   std::deque<DoneRead> refused_reads_;
 
   std::mutex mutex_;
@@ -255,6 +264,7 @@ class OpenRocksStore final : public Store {
   std::function<void()> wake_;
   bool stopping_ = false;
   bool writing_ = false;
+  bool scanning_ = false;
   bool failed_ = false;
   std::deque<PendingCommit> commits_;
   std::deque<std::pair<CommitDone, Status>> commits_done_;
@@ -266,6 +276,7 @@ class OpenRocksStore final : public Store {
 };
 
 OpenRocksStore::~OpenRocksStore() {
+  hand_over();
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -279,13 +290,22 @@ OpenRocksStore::~OpenRocksStore() {
 
 void OpenRocksStore::commit(Batch batch, CommitDone done) {
   ++outstanding_commits_;
+  given_.push_back({std::move(batch), std::move(done)});
+}
+
+// All that the owner has given since its last poll(): one lock and at most one wake-up of the writer for many commits.
+void OpenRocksStore::hand_over() {
+  if (given_.empty()) return;
+  bool was_empty = false;
   {
     const std::lock_guard lock(mutex_);
+    was_empty = commits_.empty();
     // The service stops long before this; past it memory itself is in danger, and commits fail as on a broken disk.
-    if (commits_.size() >= 2 * limits::kStoreQueueMax) failed_ = true;
-    commits_.push_back({std::move(batch), std::move(done)});
+    if (commits_.size() + given_.size() > 2 * limits::kStoreQueueMax) failed_ = true;
+    std::ranges::move(given_, std::back_inserter(commits_));
   }
-  write_asked_.notify_one();
+  given_.clear();
+  if (was_empty) write_asked_.notify_one();
 }
 
 void OpenRocksStore::read(Column column, std::string key, ReadDone done) {
@@ -319,9 +339,13 @@ void OpenRocksStore::enqueue(PendingRead pending) {
 }
 
 Status OpenRocksStore::scan(Column column, std::string_view prefix, const Visitor& visit) {
+  hand_over();
   {
     std::unique_lock lock(mutex_);
+    scanning_ = true;
+    write_asked_.notify_one();
     write_idle_.wait(lock, [this] { return commits_.empty() && !writing_; });
+    scanning_ = false;
   }
   if (database_ == nullptr) return fail(closed_error());
   rocksdb::ReadOptions options;
@@ -335,6 +359,7 @@ Status OpenRocksStore::scan(Column column, std::string_view prefix, const Visito
 }
 
 std::size_t OpenRocksStore::poll() {
+  hand_over();
   std::deque<std::pair<CommitDone, Status>> commits;
   std::deque<DoneRead> reads;
   {
@@ -427,6 +452,8 @@ void OpenRocksStore::write_loop() {
     for (auto& pending : group) commits_done_.emplace_back(std::move(pending.done), status);
     if (commits_.empty()) write_idle_.notify_all();
     if (wake_) wake_();
+    // Nobody that waits for the writer is kept: a scan, or the end.
+    if (group.size() >= kBusyCommits) write_asked_.wait_for(lock, kBusyPause, [this] { return stopping_ || scanning_; });
   }
 }
 

@@ -52,6 +52,9 @@ class Store {
 
   virtual ~Store() = default;
   virtual void commit(Batch batch, CommitDone done) = 0;
+  // Commits gather until the owner lets them go, here or with poll(): one hand-over to the writer for many. Before the owner waits for
+  // anything else it calls one of the two.
+  virtual void flush() {}
   virtual void read(Column column, std::string key, ReadDone done) = 0;
   virtual void contains(Column column, std::vector<std::string> keys, ContainsDone done) = 0;
   // Synchronous, in key order, of what is durable or committed before the call; for start and for operators' lists.

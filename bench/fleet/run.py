@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
@@ -133,19 +134,23 @@ def gates_to_start(folder: Path, keys: Keys, devices: int) -> int:
 
 
 # --- reports -------------------------------------------------------------------------------------------------------
-def throughput(folder: Path, keys: Keys, devices: int, reports: int) -> dict:
-    rows = {}
+def throughput(folder: Path, keys: Keys, devices: int, reports: int, rounds: int) -> dict:
+    """In turns, since a machine's speed drifts; of each the median."""
+    seen = {"bare": [], "connection": [], "signature": []}
     arguments = ["--devices", devices, "--reports", reports, "--product", "test-box", "--group", "test/line"]
-    with Broker(folder / "bare", plugin=False, lines=PATIENT, quiet=True) as broker:
-        rows["bare"] = tool(broker.port, "reports", *arguments, "--bare")
-    for name, trust in (("connection", "connection"), ("signature", "signature")):
-        with site_at(folder / name, keys, report_trust=trust) as site:
-            release = FleetRelease(site, changed_bytes=20_000)
-            release.publish()
-            manifest = site.operator.ask("rollout", "show", "2.0")["manifest"]
-            rows[name] = tool(site.broker.port, "reports", *arguments, "--rollout", manifest)
-    for name in ("connection", "signature"):
-        rows[name]["ratio"] = rows[name]["per_second"] / rows["bare"]["per_second"]
+    for number in range(rounds):
+        with Broker(folder / f"bare-{number}", plugin=False, lines=PATIENT, quiet=True) as broker:
+            seen["bare"].append(tool(broker.port, "reports", *arguments, "--bare"))
+        for trust in ("connection", "signature"):
+            with site_at(folder / f"{trust}-{number}", keys, report_trust=trust) as site:
+                FleetRelease(site, changed_bytes=20_000).publish()
+                manifest = site.operator.ask("rollout", "show", "2.0")["manifest"]
+                seen[trust].append(tool(site.broker.port, "reports", *arguments, "--rollout", manifest))
+    assert all(row["reports"] == row["asked"] for row in sum(seen.values(), [])), seen
+    rows = {name: {"per_second": median(row["per_second"] for row in rows), "rounds": [round(row["per_second"]) for row in rows]}
+            for name, rows in seen.items()}
+    for row in rows.values():
+        row["ratio"] = row["per_second"] / rows["bare"]["per_second"]
     return rows
 
 
@@ -183,7 +188,7 @@ def main() -> None:
         folder = Path(scratch)
         keys = Keys(folder / "keys")
         steps = {
-            "throughput": lambda at: throughput(at, keys, 200, 200),
+            "throughput": lambda at: throughput(at, keys, 200, 300, 5),
             "slow_disk": lambda at: slow_disk(at, keys, 200, 200),
             "gates": lambda at: {str(count): gates_to_start(at / str(count), keys, count) for count in (10, 100, min(options.devices, 10_000))},
             "memory": lambda at: memory(at, keys, min(options.devices, 5_000)),

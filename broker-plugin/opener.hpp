@@ -32,7 +32,7 @@ class Opener {
   virtual ~Opener() = default;
   virtual void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned, HelloDone done) = 0;
   virtual void report(const DeviceId& device, ByteView payload, const trust::PublicKey& key, ReportDone done) = 0;
-  // Runs the callbacks of what has been opened; never waits.
+  // Runs callbacks of what has been opened, and returns how many; never waits. Not always all of them: what is left wakes the owner again.
   virtual std::size_t poll() = 0;
   // Asked for and not yet called back.
   [[nodiscard]] virtual std::size_t pending() const noexcept = 0;

@@ -64,6 +64,8 @@ class Service {
   virtual void on_disconnect(std::string_view client_id, Now now) = 0;
   // Often (each broker loop pass) and O(1) when there is nothing to do. Runs store.poll().
   virtual void on_tick(Now now) = 0;
+  // Something is left for the next on_tick(), which is not to wait for an event.
+  [[nodiscard]] virtual bool has_more() const { return false; }
   // ACL of our own prefix: true = allowed or not ours (defer), false = denied.
   [[nodiscard]] virtual bool may_write(const Sender& sender, std::string_view topic) const = 0;
   [[nodiscard]] virtual bool may_read(const Sender& sender, std::string_view topic) const = 0;

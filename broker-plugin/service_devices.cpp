@@ -12,6 +12,7 @@ namespace {
 // confirmed by one message, not by many. A message costs the broker more than all of our own work for a report.
 constexpr std::size_t kBusyAcks = 32;
 constexpr std::int64_t kBusyPauseMs = 50;
+constexpr std::size_t kAcksATick = 8;
 
 Status store_is_busy() {
   return fail(Code::unavailable, "the store is behind or down; the device sends it again");
@@ -123,9 +124,16 @@ void ServiceImpl::queue_ack(const DeviceId& device, const wire::Ack& ack) {
 }
 
 void ServiceImpl::send_acks() {
-  if (acks_.empty() || now_.monotonic < acks_after_) return;
-  if (acks_.size() >= kBusyAcks) acks_after_ = now_.monotonic + kBusyPauseMs;
-  for (const auto& [device, ack] : std::exchange(acks_, {})) send_ack(device, ack);
+  if (acks_leaving_.empty() && !acks_.empty() && now_.monotonic >= acks_after_) {
+    if (acks_.size() >= kBusyAcks) acks_after_ = now_.monotonic + kBusyPauseMs;
+    acks_leaving_.assign(acks_.begin(), acks_.end());
+    acks_.clear();
+  }
+  // Never so many at once that others' messages wait for them.
+  for (std::size_t i = 0; i < kAcksATick && !acks_leaving_.empty(); ++i) {
+    send_ack(acks_leaving_.back().first, acks_leaving_.back().second);
+    acks_leaving_.pop_back();
+  }
 }
 
 void ServiceImpl::send_ack(const DeviceId& device, const wire::Ack& ack) {

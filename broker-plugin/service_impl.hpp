@@ -29,6 +29,7 @@ class ServiceImpl final : public Service {
   void on_control(const Sender& sender, std::string_view payload, Now now) override;
   void on_disconnect(std::string_view client_id, Now now) override;
   void on_tick(Now now) override;
+  [[nodiscard]] bool has_more() const override { return !acks_leaving_.empty(); }
   [[nodiscard]] bool may_write(const Sender& sender, std::string_view topic) const override;
   [[nodiscard]] bool may_read(const Sender& sender, std::string_view topic) const override;
 
@@ -129,6 +130,7 @@ class ServiceImpl final : public Service {
   Complaints complaints_;
   std::unique_ptr<Opener> opener_;
   std::unordered_map<DeviceId, wire::Ack> acks_;
+  std::vector<std::pair<DeviceId, wire::Ack>> acks_leaving_;
   MonotonicMs acks_after_;                  // not before
   std::unordered_set<DeviceId> connected_;  // of what has arrived, not of what has been opened
   std::unordered_map<Hash256, MonotonicMs> status_published_;

@@ -34,6 +34,7 @@ struct Options {
   std::string release;  // to be reached
   double timeout_s = 600;
   std::uint32_t reports = 0;  // of each device
+  double offered = 0;         // reports a second of all devices; 0: as many as are confirmed
   std::string rollout;        // 64 hex digits, that the reports are about
   bool bare = false;
   double seconds = 10;
@@ -96,7 +97,7 @@ class Fleet {
     MonotonicMs tended = now.monotonic;
     MonotonicMs looked = now.monotonic;
     while (now.monotonic - begin < static_cast<std::int64_t>(options_.timeout_s * 1'000)) {
-      poll_.wait(20, [&](std::uint32_t number, std::uint32_t events) {
+      poll_.wait(options_.offered > 0 ? 2 : 20, [&](std::uint32_t number, std::uint32_t events) {
         auto& link = devices_[number]->link();
         if ((events & EPOLLOUT) != 0) link.write();
         if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) link.read();
@@ -200,7 +201,8 @@ class Fleet {
 };
 
 // --- reports ----------------------------------------------------------------------------------------------------
-// Each device sends its reports as fast as they are confirmed, a few ahead. `bare`: the same bytes to a topic that one subscriber hears.
+// Each device sends its reports as fast as they are confirmed, a few ahead, or all together so many a second. `bare`: the same bytes to a
+// topic that one subscriber hears.
 class Reporters {
  public:
   static constexpr std::uint32_t kAhead = 16;
@@ -230,7 +232,8 @@ class Reporters {
     };
     loop([&] { return ready(); });
     const auto begin = read_clocks().monotonic;
-    for (std::uint32_t i = 0; i < senders_.size(); ++i) feed(*senders_[i]);
+    began_ = begin;
+    for (auto& sender : senders_) feed(*sender);
     const auto all = std::uint64_t{options_.reports} * senders_.size();
     loop([&] { return (options_.bare ? received_ : confirmed_) >= all; });
     const auto ms = std::max<std::int64_t>(read_clocks().monotonic - begin, 1);
@@ -309,11 +312,29 @@ class Reporters {
     if (sender.sent > 0) feed(sender);
   }
 
-  void feed(Sender& sender) {
+  void publish_next(Sender& sender) {
     const auto topic = options_.bare ? "bench/" + sender.name + "/report"
                                      : wire::Topics().device(DeviceId::parse(sender.name).value(), wire::TopicKind::device_report);
-    while (sender.sent < sender.reports.size() && sender.sent - sender.confirmed < kAhead) {
-      sender.link->publish(topic, sender.reports[sender.sent++], 1);
+    sender.link->publish(topic, sender.reports[sender.sent++], 1);
+  }
+
+  void feed(Sender& sender) {
+    if (options_.offered > 0) return;  // feed_in_turn()
+    while (sender.sent < sender.reports.size() && sender.sent - sender.confirmed < kAhead) publish_next(sender);
+  }
+
+  bool may_send() const {
+    if (options_.offered == 0) return true;
+    return static_cast<double>(sent_) < options_.offered * static_cast<double>(read_clocks().monotonic - began_) / 1'000;
+  }
+
+  // At a rate of their own, devices take turns.
+  void feed_in_turn() {
+    for (std::size_t i = 0; i < senders_.size() && may_send(); ++i) {
+      auto& sender = *senders_[next_++ % senders_.size()];
+      if (sender.sent == sender.reports.size() || sender.sent - sender.confirmed >= kAhead) continue;
+      ++sent_;
+      publish_next(sender);
     }
   }
 
@@ -326,11 +347,14 @@ class Reporters {
     for (std::uint32_t i = 0; i < count; ++i) poll_.watch(i, link(i));
     while (!done()) {
       if (read_clocks().monotonic - begin > static_cast<std::int64_t>(options_.timeout_s * 1'000)) return;
-      poll_.wait(20, [&](std::uint32_t number, std::uint32_t events) {
+      poll_.wait(options_.offered > 0 ? 2 : 20, [&](std::uint32_t number, std::uint32_t events) {
         if ((events & EPOLLOUT) != 0) link(number).write();
         if ((events & ~EPOLLOUT) != 0) link(number).read();
         poll_.watch(number, link(number));
       });
+      if (options_.offered == 0 || began_.value == 0) continue;
+      feed_in_turn();
+      for (std::uint32_t i = 0; i < sink; ++i) poll_.watch(i, link(i));
     }
   }
 
@@ -338,51 +362,77 @@ class Reporters {
   std::vector<std::unique_ptr<Sender>> senders_;
   std::unique_ptr<Link> sink_;
   Poll poll_;
+  MonotonicMs began_;
+  std::size_t next_ = 0;
+  std::uint64_t sent_ = 0;
   std::uint64_t confirmed_ = 0;
   std::uint64_t received_ = 0;
   MonotonicMs sink_up_;
 };
 
 // --- latency ------------------------------------------------------------------------------------------------------
-// What another user of the broker feels: a message to oneself on a topic that is not ours.
-Json latency(const Options& options) {
-  std::vector<double> waits;
-  bool up = false;
-  Link* raw = nullptr;
-  Link link("fleet-clock", {[&] {
-                              raw->subscribe("telemetry/clock", 0);
-                              up = true;
-                            },
-                            [] { throw std::runtime_error("the clock lost its connection"); },
-                            [&](const std::string&, ByteView payload, bool) {
-                              const auto sent = std::stoll(std::string(as_text(payload)));
-                              const auto now = std::chrono::steady_clock::now().time_since_epoch();
-                              waits.push_back(static_cast<double>(std::chrono::nanoseconds(now).count() - sent) / 1e6);
-                            },
-                            {}});
-  raw = &link;
-  if (!link.connect(options.plan.host, options.plan.port)) throw std::runtime_error("no broker");
-  Poll poll;
-  const auto begin = std::chrono::steady_clock::now();
-  auto next = begin + std::chrono::milliseconds(200);
-  const auto step = std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / options.rate));
-  while (std::chrono::steady_clock::now() - begin < std::chrono::duration<double>(options.seconds)) {
-    poll.watch(0, link);
-    poll.wait(1, [&](std::uint32_t, std::uint32_t events) {
-      if ((events & EPOLLOUT) != 0) link.write();
-      if ((events & ~EPOLLOUT) != 0) link.read();
-    });
-    if (!up || std::chrono::steady_clock::now() < next) continue;
-    next += step;
-    const auto now = std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
-    link.publish("telemetry/clock", as_bytes(std::to_string(now)), 0);
+// What another user of the broker feels: messages to oneself on topics that are not ours. Several connections take turns: the broker reads
+// one message of a connection a round, and one connection alone would measure its own queue.
+class Clock {
+ public:
+  static constexpr std::uint32_t kLinks = 20;
+
+  explicit Clock(const Options& options) : options_(options) {
+    for (std::uint32_t i = 0; i < kLinks; ++i) links_.push_back(make("fleet-clock-" + std::to_string(i)));
   }
-  std::ranges::sort(waits);
-  const auto at = [&](double share) {
-    return waits.empty() ? 0 : waits[std::min(waits.size() - 1, static_cast<std::size_t>(share * static_cast<double>(waits.size())))];
-  };
-  return {{"messages", waits.size()}, {"p50_ms", at(0.5)}, {"p99_ms", at(0.99)}, {"max_ms", waits.empty() ? 0 : waits.back()}};
-}
+
+  Json run() {
+    for (std::uint32_t i = 0; i < kLinks; ++i) {
+      if (!links_[i]->connect(options_.plan.host, options_.plan.port)) throw std::runtime_error("no broker");
+      poll_.watch(i, *links_[i]);
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    auto next = begin + std::chrono::milliseconds(200);
+    const auto step = std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 / options_.rate));
+    std::uint32_t turn = 0;
+    while (std::chrono::steady_clock::now() - begin < std::chrono::duration<double>(options_.seconds)) {
+      poll_.wait(1, [&](std::uint32_t number, std::uint32_t events) {
+        if ((events & EPOLLOUT) != 0) links_[number]->write();
+        if ((events & ~EPOLLOUT) != 0) links_[number]->read();
+        poll_.watch(number, *links_[number]);
+      });
+      if (up_ < kLinks || std::chrono::steady_clock::now() < next) continue;
+      next += step;
+      const auto now = std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+      const auto number = turn++ % kLinks;
+      links_[number]->publish("telemetry/fleet-clock-" + std::to_string(number), as_bytes(std::to_string(now)), 0);
+      poll_.watch(number, *links_[number]);
+    }
+    std::ranges::sort(waits_);
+    return {{"messages", waits_.size()}, {"p50_ms", at(0.5)}, {"p99_ms", at(0.99)}, {"max_ms", at(1)}};
+  }
+
+ private:
+  std::unique_ptr<Link> make(const std::string& name) {
+    const auto number = links_.size();
+    return std::make_unique<Link>(name,
+                                  Link::Events{[this, number, name] {
+                                                 links_[number]->subscribe("telemetry/" + name, 0);
+                                                 ++up_;
+                                               },
+                                               [] { throw std::runtime_error("the clock lost its connection"); },
+                                               [this](const std::string&, ByteView payload, bool) {
+                                                 const auto sent = std::stoll(std::string(as_text(payload)));
+                                                 const auto now = std::chrono::steady_clock::now().time_since_epoch();
+                                                 waits_.push_back(static_cast<double>(std::chrono::nanoseconds(now).count() - sent) / 1e6);
+                                               },
+                                               {}});
+  }
+  double at(double share) const {
+    return waits_.empty() ? 0 : waits_[std::min(waits_.size() - 1, static_cast<std::size_t>(share * static_cast<double>(waits_.size())))];
+  }
+
+  const Options& options_;
+  std::vector<std::unique_ptr<Link>> links_;
+  Poll poll_;
+  std::uint32_t up_ = 0;
+  std::vector<double> waits_;
+};
 
 void prepare(Options& options) {
   options.plan.groups = {GroupPath::parse(options.group).value()};
@@ -420,13 +470,14 @@ int run(int argc, char** argv) {
   devices->add_option("--offline-percent", options.offline_percent);
   devices->add_option("--seed", options.plan.seed);
   reports->add_option("--reports", options.reports, "of each device")->required();
+  reports->add_option("--per-second", options.offered, "of all devices together; without it as fast as they are confirmed");
   reports->add_flag("--bare", options.bare, "to a topic that one subscriber hears, on a broker without the plugin");
   clock->add_option("--seconds", options.seconds)->capture_default_str();
   clock->add_option("--rate", options.rate, "messages a second")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   Json document;
   if (clock->parsed()) {
-    document = latency(options);
+    document = Clock(options).run();
   } else {
     prepare(options);
     document = devices->parsed() ? Fleet(options).run() : Reporters(options).run();

@@ -7,6 +7,7 @@ Only ratios within one run are worth reading. Writes build/report/fleet.json.
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -54,7 +55,7 @@ def tool(port: int, *arguments: object, background: bool = False, timeout: int =
 
 
 def latency(port: int, seconds: float, background: bool = False):
-    return tool(port, "latency", "--seconds", seconds, background=background)
+    return tool(port, "latency", "--seconds", seconds, "--rate", 500, background=background)
 
 
 def result(child) -> dict:
@@ -154,24 +155,30 @@ def throughput(folder: Path, keys: Keys, devices: int, reports: int, rounds: int
     return rows
 
 
-def slow_disk(folder: Path, keys: Keys, devices: int, reports: int) -> dict:
-    """An unrelated topic while reports come in, and each fsync takes 5 ms."""
-    rows = {}
-    arguments = ["--devices", devices, "--reports", reports, "--product", "test-box", "--group", "test/line"]
+def slow_disk(folder: Path, keys: Keys, devices: int, rounds: int) -> dict:
+    """An unrelated topic while reports come in, and each fsync takes 5 ms: at a rate that all keep up with, and at whatever each can do."""
+    common = ["--devices", devices, "--product", "test-box", "--group", "test/line", "--rollout", "11" * 32]
+    loads = {"offered": ["--reports", 150, "--per-second", 5_000], "saturated": ["--reports", 400]}
+    seen = {load: {"bare": [], "connection": [], "signature": []} for load in loads}
     os.environ["INSTAR_FSYNC_US"] = "5000"
-    for name in ("bare", "plugin"):
-        with Site(folder / name, keys, lines=PATIENT, quiet=True, options={"transfer_log": ""}, plugin=name == "plugin") as site:
+    for number, (load, arguments), name in itertools.product(range(rounds), loads.items(), ("bare", "connection", "signature")):
+        options = {"transfer_log": ""} if name == "bare" else {"transfer_log": "", "report_trust": name}
+        with Site(folder / load / name / str(number), keys, lines=PATIENT, quiet=True, options=options, plugin=name != "bare") as site:
             site.broker.stop()
             os.environ["LD_PRELOAD"] = str(SLOW_FSYNC)
             try:
                 site.broker.start()
             finally:
                 del os.environ["LD_PRELOAD"]
-            clock = latency(site.broker.port, 8, background=True)
-            load = tool(site.broker.port, "reports", *arguments, *(["--bare"] if name == "bare" else []), "--rollout", "11" * 32)
-            rows[name] = result(clock) | {"reports_per_second": load["per_second"]}
+            sent = tool(site.broker.port, "reports", *common, *arguments, *(["--bare"] if name == "bare" else []), background=True)
+            time.sleep(2)  # they are being signed
+            clock = latency(site.broker.port, 4, background=True)
+            seen[load][name].append(result(clock) | {"reports_per_second": result(sent)["per_second"]})
     del os.environ["INSTAR_FSYNC_US"]
-    rows["p99_ratio"] = rows["plugin"]["p99_ms"] / max(rows["bare"]["p99_ms"], 0.01)
+    rows = {load: {name: {key: median(row[key] for row in of) for key in of[0]} for name, of in names.items()} for load, names in seen.items()}
+    for names in rows.values():
+        for row in names.values():
+            row["p99_ratio"] = row["p99_ms"] / names["bare"]["p99_ms"]
     return rows
 
 
@@ -189,7 +196,7 @@ def main() -> None:
         keys = Keys(folder / "keys")
         steps = {
             "throughput": lambda at: throughput(at, keys, 200, 300, 5),
-            "slow_disk": lambda at: slow_disk(at, keys, 200, 200),
+            "slow_disk": lambda at: slow_disk(at, keys, 200, 5),
             "gates": lambda at: {str(count): gates_to_start(at / str(count), keys, count) for count in (10, 100, min(options.devices, 10_000))},
             "memory": lambda at: memory(at, keys, min(options.devices, 5_000)),
             "rollout": lambda at: rollout(at, keys, options.devices, options.changed_bytes),

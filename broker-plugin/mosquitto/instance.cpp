@@ -164,6 +164,7 @@ void Instance::on_tick(Now now) {
   forget_last_event();
   waker_->awake();
   backend_.service->on_tick(now);
+  if (backend_.service->has_more()) waker_->wake();
   if (transfer_file_.has_value()) flush_transfers(now);
 }
 

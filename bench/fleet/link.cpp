@@ -2,6 +2,7 @@
 
 #include <mosquitto.h>
 
+#include <cerrno>
 #include <mutex>
 #include <stdexcept>
 
@@ -49,7 +50,9 @@ Link::~Link() {
 }
 
 bool Link::connect(const std::string& host, int port) {
-  return mosquitto_connect(client_, host.c_str(), port, kKeepaliveS) == MOSQ_ERR_SUCCESS;
+  if (mosquitto_connect(client_, host.c_str(), port, kKeepaliveS) == MOSQ_ERR_SUCCESS) return true;
+  if (errno == EMFILE) throw std::runtime_error("too many open files: a connection takes three; use fewer devices a process");
+  return false;
 }
 
 void Link::disconnect() {

@@ -26,6 +26,7 @@ constexpr std::size_t kFileBytesMax = 64 * 1024 * 1024;
 struct Options {
   Plan plan;
   std::uint32_t devices = 100;
+  std::uint32_t first = 0;  // number of the first: several processes make one fleet
   std::uint32_t offline_percent = 0;
   std::string root;
   std::string running;
@@ -88,7 +89,8 @@ class Poll {
 class Fleet {
  public:
   explicit Fleet(const Options& options) : options_(options), random_(options.plan.seed) {
-    for (std::uint32_t i = 0; i < options.devices; ++i) devices_.push_back(std::make_unique<Device>(options_.plan, totals_, i));
+    for (std::uint32_t i = 0; i < options.devices; ++i)
+      devices_.push_back(std::make_unique<Device>(options_.plan, totals_, options.first + i));
   }
 
   Json run() {
@@ -462,6 +464,7 @@ int run(int argc, char** argv) {
     command->add_option("--rollout", options.rollout,
                         "devices: 16 hex digits, an outcome of it is an end too; reports: 64, what they are about");
   }
+  devices->add_option("--first", options.first, "number of the first device, where several processes make a fleet");
   devices->add_option("--root", options.root)->required();
   devices->add_option("--running", options.running, "signed manifest of what they run at the beginning");
   devices->add_option("--pack", options.packs, "pack files of the releases to come");

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 from harness.broker import Broker  # noqa: E402
 from harness.fleet import FLEET, Fleet, FleetRelease  # noqa: E402
 from harness.operator import Keys  # noqa: E402
-from harness.process import BUILD, SOURCE  # noqa: E402
+from harness.process import BUILD, SOURCE, wait_for  # noqa: E402
 from harness.site import Site  # noqa: E402
 
 # A bare broker must not drop what its one subscriber is behind with.
@@ -123,8 +123,9 @@ def gates_to_start(folder: Path, keys: Keys, devices: int) -> int:
     with site_at(folder, keys) as site:
         release = FleetRelease(site, changed_bytes=20_000)
         rollout_id = release.publish("--wave", "1:approval,quorum=0%,success=0%")
-        fleet = Fleet(release, devices, rollout_id, timeout=60).start()
-        time.sleep(12 + devices / 1000)
+        fleet = Fleet(release, devices, rollout_id, timeout=300).start()
+        wait_for("all devices are known", lambda: site.operator.rollout(rollout_id)["devices"] == devices, 120, 0.5)
+        time.sleep(5)
         watcher = site.broker.client("watcher")
         watcher.subscribe("instar/v1/g/#")
         watcher.drain(1)  # what is retained

@@ -41,38 +41,69 @@ class FleetRelease:
         return [str(path) for path in sorted(self.fresh.iterdir()) if path.name not in ("artifact.json", "index")]
 
 
+# A connection of libmosquitto takes three open files.
+A_PROCESS = 5_000
+
+
 class Fleet:
-    """`options`: of `instar_fleet devices`, with dashes as they are there."""
+    """In as many processes as open files ask for. `options`: of `instar_fleet devices`, with dashes as they are there."""
 
     def __init__(self, release: FleetRelease, devices: int, rollout: str, **options: object):
         site = release.site
-        self.out = site.folder / "fleet.json"
+        self.folder = site.folder
         command = [str(FLEET), "--port", str(site.broker.port), "--timeout", str(options.pop("timeout", 900)), "devices",
-                   "--devices", str(devices), "--product", site.operator.product, "--group", site.operator.group,
+                   "--product", site.operator.product, "--group", site.operator.group,
                    "--root", str(site.operator.keys.root), "--running", str(release.running), "--release", "2.0", "--rollout", rollout]
         for pack in release.packs():
             command += ["--pack", pack]
         for key, value in options.items():
             command += ["--" + key.replace("_", "-"), str(value)]
-        self.command = command
-        self.child: subprocess.Popen | None = None
+        self.commands = [[*command, "--first", str(first), "--devices", str(min(A_PROCESS, devices - first))]
+                         for first in range(0, devices, A_PROCESS)]
+        self.children: list[subprocess.Popen] = []
+
+    def _out(self, number: int) -> Path:
+        return self.folder / f"fleet-{number}.json"
 
     def start(self) -> "Fleet":
-        self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.out.open("w"), stderr=subprocess.PIPE, text=True)
+        for number, command in enumerate(self.commands):
+            self.children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._out(number).open("w"),
+                                                  stderr=subprocess.PIPE, text=True))
         return self
 
     def is_running(self) -> bool:
-        return self.child is not None and self.child.poll() is None
+        return any(child.poll() is None for child in self.children)
 
     def wait(self, timeout_s: float) -> dict:
-        _, errors = self.child.communicate(timeout=timeout_s)
-        assert self.child.returncode == 0, errors
-        return json.loads(self.out.read_text())
+        told: dict = {}
+        for number, child in enumerate(self.children):
+            _, errors = child.communicate(timeout=timeout_s)
+            assert child.returncode == 0, errors
+            told = added(told, json.loads(self._out(number).read_text()))
+        return told
 
     def stop(self) -> None:
-        if self.is_running():
-            self.child.kill()
-            self.child.wait()
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+
+
+def added(one: dict, other: dict) -> dict:
+    """Numbers summed, the time the longest, what all say true only if all do."""
+    out = dict(one)
+    for key, value in other.items():
+        if key not in out:
+            out[key] = value
+        elif isinstance(value, bool):
+            out[key] = out[key] and value
+        elif key == "seconds":
+            out[key] = max(out[key], value)
+        elif isinstance(value, dict):
+            out[key] = added(out[key], value)
+        elif isinstance(value, (int, float)):
+            out[key] += value
+    return out
 
 
 def all_devices(operator: Operator) -> list[dict]:

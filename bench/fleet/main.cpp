@@ -143,15 +143,15 @@ class Fleet {
     poll_.watch(number, device.link());
   }
 
-  // A device is away for 5 to 15 s, so often that the share of those away is what was asked for.
+  // A device is away for half a minute to two, so often that the share of those away is what was asked for.
   void go_away(Device& device, Now now) {
     if (options_.offline_percent == 0 || !device.is_online()) return;
     const auto since = std::exchange(considered_[&device], now.monotonic);
     if (since.value == 0) return;
-    const double online_ms = 10'000.0 * (100 - options_.offline_percent) / options_.offline_percent;
+    const double online_ms = 75'000.0 * (100 - options_.offline_percent) / options_.offline_percent;
     const double chance = std::min(1.0, static_cast<double>(now.monotonic - since) / online_ms);
     if (std::uniform_real_distribution<double>(0, 1)(random_) >= chance) return;
-    device.leave(now, now.monotonic + 5'000 + static_cast<std::int64_t>(random_() % 10'000));
+    device.leave(now, now.monotonic + 30'000 + static_cast<std::int64_t>(random_() % 90'000));
   }
 
   // Everybody has come to an end with the release, and everything said is confirmed.

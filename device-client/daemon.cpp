@@ -90,6 +90,7 @@ Status Daemon::load() {
     INSTAR_CHECK(files::make_folders(config.state_dir + "/revisions", 0700));
     state.clear();
     effects.clear();
+    parts_.facts.degraded.push_back("the state file was damaged: started anew");
     machine = make();
   }
   if (!machine) return fail(machine.error());

@@ -175,6 +175,7 @@ Status read_bounds(JsonObject& fields, wire::Policy& policy) {
   INSTAR_TRY(const auto rate, fields.size_or("rate_max", 0));
   policy.rate_bytes_per_s_max = static_cast<std::uint32_t>(std::min(rate, kU32Max));
   INSTAR_TRY(policy.metered_fallback, fields.flag_or("metered_fallback", false));
+  INSTAR_TRY(policy.fall_back_stops, number32(fields, "fall_back_stops", policy.fall_back_stops));
   INSTAR_TRY(policy.unmetered_only, fields.flag_or("unmetered_only", false));
   INSTAR_TRY(policy.download_any_time, fields.flag_or("download_any_time", false));
   INSTAR_TRY(policy.consent, fields.flag_or("consent", false));
@@ -329,6 +330,7 @@ Json policy_json(const wire::Policy& policy) {
           {"rate_bytes_per_s_max", policy.rate_bytes_per_s_max},
           {"metered_fallback", policy.metered_fallback},
           {"unmetered_only", policy.unmetered_only},
+          {"fall_back_stops", policy.fall_back_stops},
           {"silent_s", policy.silent_s},
           {"revert_allowed", policy.revert_allowed},
           {"salt", to_hex(policy.salt)}};
@@ -376,6 +378,9 @@ std::vector<std::pair<std::string, std::string>> policy_lines(const wire::Policy
   if (policy.rollout_bytes_max > 0) add("bytes in all", "at most " + human_bytes(policy.rollout_bytes_max));
   if (policy.rate_bytes_per_s_max > 0) add("rate", "at most " + human_bytes(policy.rate_bytes_per_s_max) + " a second and device");
   if (policy.revert_allowed) add("taken back", "allowed");
+  if (policy.fall_back_stops > 0) {
+    add("falls back", "when a container stops " + std::to_string(policy.fall_back_stops) + " times within an hour after the commit");
+  }
   return lines;
 }
 

@@ -97,6 +97,7 @@ Status set_policy(const PublishOptions& options, ReleaseSpec& spec) {
   policy.download_any_time = policy.download_any_time || options.download_any_time;
   policy.consent = policy.consent || options.consent;
   policy.unmetered_only = policy.unmetered_only || options.unmetered_only;
+  if (options.fall_back_stops > 0) policy.fall_back_stops = options.fall_back_stops;
   policy.revert_allowed = policy.revert_allowed || options.revert_allowed;
   return complete_policy(policy);
 }

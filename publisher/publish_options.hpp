@@ -37,6 +37,7 @@ struct PublishOptions {
   bool download_any_time = false;
   bool consent = false;
   bool unmetered_only = false;
+  std::uint32_t fall_back_stops = 0;
   bool revert_allowed = false;
   std::string device_bytes;
   std::string rollout_bytes;

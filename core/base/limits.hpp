@@ -104,6 +104,8 @@ inline constexpr std::size_t kRolloutsWithMembersMax = 8;
 // Reports of a device, and events of a rollout, that its history keeps: the newest.
 inline constexpr std::size_t kHistoryReportsMax = 50;
 inline constexpr std::size_t kHistoryEventsMax = 500;
+// Stops of a container within an hour that a policy may ask for before a release is given up.
+inline constexpr std::uint32_t kFallBackStopsMax = 60;
 // Messages whose signatures wait to be checked by the broker's threads. Past it devices send again.
 inline constexpr std::size_t kVerifyQueueMax = 16'384;
 // Threads that check them, 60 µs each: one does some 15,000 a second.

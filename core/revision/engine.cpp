@@ -167,6 +167,7 @@ void Engine::on(const Ticked& event) {
   if (retry_due_ || !state_.waits_manifest.is_zero()) consider();
   if (ensure_at_ && now_.monotonic >= *ensure_at_) emit_ensure_running();
   if (switch_back_at_ && now_.monotonic >= *switch_back_at_) emit_switch_back();
+  look_at_stops();
   check_stall();
   advance();
   try_if_allowed();
@@ -239,6 +240,8 @@ void Engine::say_hello() {
   hello.connect = connect_count_;
   hello.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
   hello.root_version = trust_.root().version;
+  hello.degraded = facts_.degraded;
+  std::ranges::copy(degraded_, std::back_inserter(hello.degraded));
   emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_hello), trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1,
                false});
 }
@@ -310,6 +313,7 @@ std::optional<MonotonicMs> Engine::next_deadline() const {
   take(session_.quiet_deadline());
   take(session_.stall_deadline());
   take(ensure_at_);
+  take(stops_.next_deadline());
   take(switch_back_at_);
   if (judge_) take(judge_->next_deadline());
   take(window_deadline());

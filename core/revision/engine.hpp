@@ -16,6 +16,7 @@
 #include "core/revision/machine.hpp"
 #include "core/revision/reporter.hpp"
 #include "core/revision/state_codec.hpp"
+#include "core/revision/stop_log.hpp"
 #include "core/revision/transitions.hpp"
 #include "core/trust/root.hpp"
 
@@ -137,6 +138,10 @@ class Engine {
   void look_again();
   [[nodiscard]] std::optional<MonotonicMs> window_deadline() const;
   void go_back_if_told();
+  // From the committed revision to the one before it; the caller has seen that this may be run.
+  void go_back(wire::Manifest before, std::uint32_t retry_epoch, Trigger trigger, Code code, std::string reason);
+  // The manifest of the revision before, unless it is gone, or has failed here: then why.
+  [[nodiscard]] Result<wire::Manifest> release_before() const;
   void on_assignment(ByteView payload);
   [[nodiscard]] Status take_assignment(ByteView payload);
   [[nodiscard]] static std::optional<wire::Assignment> assignment_in(const Bytes& envelope_bytes);
@@ -211,6 +216,10 @@ class Engine {
   void emit_ensure_running();
   void finish_commit();
   [[nodiscard]] bool release_differs() const;
+  void note_stop(const std::string& container);
+  // True if the committed release was given up for the one before.
+  bool fall_back();
+  void look_at_stops();
 
   DeviceFacts facts_;
   trust::SecretKey key_;
@@ -265,6 +274,8 @@ class Engine {
   std::optional<MonotonicMs> ensure_at_;
   std::optional<MonotonicMs> ensured_;
   std::int64_t ensure_pause_ms_ = 0;
+  StopLog stops_;                      // of the current revision's containers
+  std::vector<std::string> degraded_;  // as it was last told
 };
 
 }  // namespace instar::revision

@@ -41,6 +41,7 @@ struct DeviceFacts {
   bool devices_allowed = false;               // device nodes in trees
   std::uint32_t window_bytes_max = 256 * 1024;
   std::uint32_t piece_bytes_max = 32 * 1024;
+  std::vector<std::string> degraded;  // what does not work as it should, known at the start
   // How long the broker may stay away after a settled try before that counts against the release (docs/health.md).
   std::uint32_t broker_grace_ms = 180'000;
 };

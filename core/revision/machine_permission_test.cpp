@@ -362,6 +362,80 @@ TEST_F(PermissionTest, TakingBackSurvivesACutAfterEveryEffect) {
   }
 }
 
+// --- falling back -----------------------------------------------------------------------------------------------
+TEST_F(PermissionTest, AContainerThatStopsAgainAndAgainIsToldAndTheReleaseBeforeRunsAgain) {
+  auto two = rig.release(2);
+  two.policy.fall_back_stops = 4;
+  rig.publish(two);
+  rig.run(20'000);
+  ASSERT_EQ(rig.running_release(), "r2");
+  rig.applied.clear();
+  for (int i = 0; i < 3; ++i) rig.stop_container("app");
+  EXPECT_THAT(rig.hellos.back().degraded, testing::ElementsAre(HasSubstr("container 'app' stops again and again")));
+  EXPECT_EQ(rig.running_release(), "r2");
+  rig.stop_container("app");
+  rig.run(20'000);
+  EXPECT_EQ(rig.running_release(), "r1");
+  EXPECT_EQ(rig.running, rig.view().current_revision);
+  EXPECT_EQ(rig.phase(), "idle");
+  ASSERT_FALSE(rig.applied.empty());
+  EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
+  EXPECT_EQ(rig.applied.back().code, Code::unhealthy);
+  EXPECT_THAT(rig.applied.back().reason, HasSubstr("stopped 4 times within an hour after the commit"));
+  EXPECT_TRUE(rig.hellos.back().degraded.empty());
+}
+
+TEST_F(PermissionTest, WithoutTheManifestsWordADegradedReleaseRunsOn) {
+  rig.publish(rig.release(2));
+  rig.run(20'000);
+  for (int i = 0; i < 20; ++i) {
+    rig.stop_container("app");
+    rig.run(300'000);
+  }
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_EQ(rig.hellos.back().degraded.size(), 1U);
+  rig.run(3'700'000);
+  EXPECT_TRUE(rig.hellos.back().degraded.empty());
+}
+
+TEST_F(PermissionTest, WithNothingToFallBackToItRunsOn) {
+  rig = Rig();
+  rig.boot();
+  rig.connect();
+  auto one = rig.release(1);
+  one.policy.fall_back_stops = 1;
+  rig.publish(one);
+  rig.run(20'000);
+  rig.stop_container("app");
+  rig.run(20'000);
+  EXPECT_EQ(rig.running_release(), "r1");
+  EXPECT_EQ(rig.running, rig.view().current_revision);
+}
+
+TEST_F(PermissionTest, FallingBackSurvivesACutAfterEveryEffect) {
+  for (std::int64_t cut = 1; cut < 12; ++cut) {
+    SCOPED_TRACE(cut);
+    Rig one;
+    one.boot();
+    one.connect();
+    one.publish(one.release(1));
+    one.run(15'000);
+    auto two = one.release(2);
+    two.policy.fall_back_stops = 1;
+    one.publish(two);
+    one.run(20'000);
+    ASSERT_EQ(one.running_release(), "r2");
+    one.power_cut_after = cut;
+    one.stop_container("app");
+    one.run(30'000);
+    // Cut before the decision was on the disk, the stop is forgotten.
+    if (one.running_release() == "r2") one.stop_container("app");
+    one.run(30'000);
+    EXPECT_EQ(one.running_release(), "r1");
+    EXPECT_EQ(one.running, one.view().current_revision);
+  }
+}
+
 TEST_F(PermissionTest, WithoutTheManifestsLeaveItStays) {
   const auto two = rig.release(2);
   rig.publish(two);

@@ -227,6 +227,9 @@ class Rig {
     carry_out(effects);
   }
 
+  // A container of the current revision ends by itself.
+  void stop_container(const std::string& name) { give(ContainerStopped{view().current_revision, name, "exit 1"}); }
+
   // Power off and on: what was not persisted is gone, containers stop.
   void power_cut() {
     running = 0;

@@ -239,23 +239,33 @@ void Engine::go_back_if_told() {
   const auto hash = state_.current->info.manifest;
   const auto* gate = gate_of(hash);
   if (gate == nullptr || gate->state != wire::GateState::reverted || !current_->policy.revert_allowed) return;
-  auto before = state_.previous ? manifest_in(state_.previous_manifest) : std::nullopt;
-  const auto* outcome = state_.previous ? outcome_of(state_.previous->info.manifest) : nullptr;
-  const bool failed_here = outcome != nullptr && outcome->step != wire::Step::committed;
-  const auto* own = outcome_of(hash);
-  if (!before || failed_here) {
+  auto before = release_before();
+  if (!before) {
+    const auto* own = outcome_of(hash);
     wire::Report refusal;
     refusal.rollout = hash;
     refusal.attempt = own == nullptr ? 1 : own->attempt;
     refusal.step = wire::Step::committed;
     refusal.code = Code::refused;
-    refusal.reason = "release " + state_.current->info.release + " is to be taken back, but " +
-                     (failed_here ? "the one before it has failed here" : "the one before it is not on the device any more") +
+    refusal.reason = "release " + state_.current->info.release + " is to be taken back, but " + before.error().message +
                      ": publish the older content as a new release";
     return say_once("revert", hash, std::move(refusal));
   }
+  go_back(std::move(*before), gate->retry_epoch, Trigger::taken_back, Code::refused, "taken back by its rollout");
+}
+
+Result<wire::Manifest> Engine::release_before() const {
+  auto before = state_.previous ? manifest_in(state_.previous_manifest) : std::nullopt;
+  if (!before) return fail(Code::not_found, "the one before it is not on the device any more");
+  const auto* outcome = outcome_of(state_.previous->info.manifest);
+  if (outcome != nullptr && outcome->step != wire::Step::committed) return fail(Code::refused, "the one before it has failed here");
+  return std::move(*before);
+}
+
+void Engine::go_back(wire::Manifest before, std::uint32_t retry_epoch, Trigger trigger, Code code, std::string reason) {
+  const auto* own = outcome_of(state_.current->info.manifest);
   state_.attempt = state_.attempt_first = own == nullptr ? 1 : own->attempt;
-  state_.retry_epoch = gate->retry_epoch;
+  state_.retry_epoch = retry_epoch;
   state_.bytes_planned = state_.bytes_fetched = state_.bytes_full = state_.bytes_spent = state_.bytes_before = 0;
   state_.packs.clear();
   state_.candidate = std::exchange(state_.current, std::exchange(state_.previous, std::nullopt));
@@ -263,7 +273,8 @@ void Engine::go_back_if_told() {
   candidate_ = std::exchange(current_, std::move(before));
   switch_started_ = now_.monotonic;
   emit(PointCurrent{state_.current->number, 0});
-  roll_back(Trigger::taken_back, Code::refused, "taken back by its rollout");
+  stops_.clear();
+  roll_back(trigger, code, std::move(reason));
 }
 
 // --- groups said from afar --------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ std::string_view trigger_name(Trigger trigger) noexcept {
     case Trigger::cleaned: return "cleaned";
     case Trigger::taken_back: return "taken_back";
     case Trigger::overtaken: return "overtaken";
+    case Trigger::worn_out: return "worn_out";
   }
   return "unknown";
 }

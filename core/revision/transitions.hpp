@@ -29,8 +29,9 @@ enum class Trigger : std::uint8_t {
   cleaned,         // what the new revision made needless is gone
   taken_back,      // the gate takes the release that runs back
   overtaken,       // a newer release is admitted, and may have to wait itself
+  worn_out,        // containers of the committed release stop again and again
 };
-inline constexpr std::size_t kTriggerCount = 17;
+inline constexpr std::size_t kTriggerCount = 18;
 [[nodiscard]] std::string_view trigger_name(Trigger trigger) noexcept;
 
 // Whose word makes the move.
@@ -47,6 +48,7 @@ struct Transition {
 inline constexpr std::array kTransitions = {
     Transition{Phase::idle, Trigger::admitted, Phase::fetching, Owner::broker},
     Transition{Phase::idle, Trigger::taken_back, Phase::rolling_back, Owner::broker},
+    Transition{Phase::idle, Trigger::worn_out, Phase::rolling_back, Owner::device},
     Transition{Phase::waiting, Trigger::overtaken, Phase::idle, Owner::broker},
     Transition{Phase::waiting, Trigger::aborted, Phase::idle, Owner::broker},
     Transition{Phase::waiting, Trigger::retry_due, Phase::fetching, Owner::device},

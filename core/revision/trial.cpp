@@ -85,8 +85,44 @@ void Engine::on(const ContainerStopped& event) {
   if (state_.phase == Phase::trying || state_.phase == Phase::rolling_back) return;
   if (!state_.current || state_.current->number != event.revision) return;
   log(4, "container '" + event.container + "' of the current revision stopped: " + clean_text(event.detail) + "; starting it again");
+  note_stop(event.container);
+  if (fall_back()) return;
   if (!ensure_at_) ensure_at_ = now_.monotonic + ensure_pause_ms_;
   if (now_.monotonic >= *ensure_at_) emit_ensure_running();
+}
+
+void Engine::note_stop(const std::string& container) {
+  stops_.stopped(container, now_.monotonic);
+  look_at_stops();
+}
+
+// Told at once when it changes; a hello carries all of it.
+void Engine::look_at_stops() {
+  stops_.forget(now_.monotonic);
+  auto degraded = stops_.degraded(now_.monotonic);
+  if (degraded == degraded_) return;
+  for (const auto& line : degraded) {
+    if (std::ranges::find(degraded_, line) == degraded_.end()) log(4, line);
+  }
+  if (degraded.empty()) log(5, "no container stops again and again any more");
+  degraded_ = std::move(degraded);
+  if (connected_) say_hello();
+}
+
+// While a newer release is under way that one is the way out.
+bool Engine::fall_back() {
+  if (state_.phase != Phase::idle || !current_ || current_->policy.fall_back_stops == 0) return false;
+  const auto [container, count] = stops_.worst(now_.monotonic);
+  if (count < current_->policy.fall_back_stops) return false;
+  auto before = release_before();
+  const auto reason = "container '" + container + "' stopped " + std::to_string(count) + " times within an hour after the commit";
+  if (!before) {
+    log(4, reason + "; no other release to go back to: " + before.error().message);
+    return false;
+  }
+  const auto* own = outcome_of(state_.current->info.manifest);
+  go_back(std::move(*before), own == nullptr ? 0 : own->retry_epoch, Trigger::worn_out, Code::unhealthy, reason);
+  return true;
 }
 
 void Engine::on(const ProbeEnded& event) {
@@ -124,6 +160,8 @@ void Engine::commit() {
   state_.packs.clear();
   packs_.clear();
   ensure_pause_ms_ = 0;
+  stops_.clear();
+  look_at_stops();
   emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
   log(5, "release " + state_.current->info.release + " is committed as revision " + std::to_string(state_.current->number));
   report(std::move(ending));

@@ -109,6 +109,7 @@ inline Policy policy() {
   policy.silent_s = 7'200;
   policy.download_any_time = true;
   policy.unmetered_only = true;
+  policy.fall_back_stops = 5;
   policy.salt = {0xde, 0xad, 0xbe, 0xef};
   return policy;
 }

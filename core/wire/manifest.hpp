@@ -119,6 +119,7 @@ struct Policy {
   std::uint32_t silent_s = 3'600;
   bool download_any_time = false;
   bool unmetered_only = false;
+  std::uint32_t fall_back_stops = 0;  // of one container within an hour, of a committed release; 0 = it is never given up
   Bytes salt;
 };
 

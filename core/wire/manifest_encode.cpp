@@ -100,7 +100,7 @@ flatbuffers::Offset<fb::Policy> write_policy(FlatBuilder& builder, const Policy&
   return fb::CreatePolicy(builder, waves, budget, policy.in_flight_max, policy.starts_per_minute_max, policy.attempts_max, policy.backoff_s,
                           flat_time(policy.deadline), windows, policy.device_bytes_max, policy.rollout_bytes_max,
                           policy.rate_bytes_per_s_max, policy.metered_fallback, policy.consent, salt, policy.revert_allowed,
-                          policy.silent_s, policy.download_any_time, policy.unmetered_only);
+                          policy.silent_s, policy.download_any_time, policy.unmetered_only, policy.fall_back_stops);
 }
 
 }  // namespace

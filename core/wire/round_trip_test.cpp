@@ -200,6 +200,7 @@ TEST(RoundTrip, PolicyFields) {
   EXPECT_TRUE(back.metered_fallback && back.consent && back.revert_allowed);
   EXPECT_EQ(back.silent_s, 7'200U);
   EXPECT_TRUE(back.download_any_time && back.unmetered_only);
+  EXPECT_EQ(back.fall_back_stops, 5U);
   EXPECT_EQ(back.salt, examples::policy().salt);
 }
 

@@ -313,6 +313,8 @@ void add_policy_options(CLI::App& command, PublishOptions& options) {
   add_flag("--consent", options.consent, "Each device waits until its owner says yes (instar-device allow)");
   add_flag("--unmetered-only", options.unmetered_only, "Devices on metered links wait");
   add_flag("--revert-allowed", options.revert_allowed, "The release may be taken back later (instar rollout revert)");
+  add("--fall-back-stops", options.fall_back_stops,
+      "A device goes back to the release before when a container stops so often within an hour after the commit [never]", "N");
   add("--device-bytes", options.device_bytes, "Bytes that one device may fetch, at most", "SIZE");
   add("--rollout-bytes", options.rollout_bytes, "Bytes that all devices together may fetch, at most; then the rollout pauses", "SIZE");
   add("--rate", options.rate, "Bytes a second that one device fetches, at most", "SIZE");

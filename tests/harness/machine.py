@@ -7,12 +7,12 @@ import ctypes
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from .operator import Keys
@@ -69,7 +69,7 @@ class Machine:
         self.child: subprocess.Popen | None = None
         self.said: dict[str, dict | None] = {}
         self.said_at: dict[str, float] = {}
-        self.listeners: list[Callable[[str, dict | None], None]] = []
+        self.lines: list[tuple[float, str]] = []  # what the client has logged since the last start, and when
         self.reader: threading.Thread | None = None
         self.starts = 0
 
@@ -88,22 +88,24 @@ class Machine:
     def start(self, **arguments: object) -> "Machine":
         assert self.child is None, "it runs already"
         self.starts += 1
-        self.said, self.said_at = {}, {}
+        self.said, self.said_at, self.lines = {}, {}, []
         self.started = time.monotonic()
         self.child = subprocess.Popen(self.command("fd:0,fd:1", **arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, start_new_session=True)
-        self.reader = threading.Thread(target=self._read, args=(self.child.stdout, self.said, self.said_at), daemon=True)
+        self.reader = threading.Thread(target=self._read, args=(self.child.stdout, self.said, self.said_at, self.lines), daemon=True)
         self.reader.start()
         return self
 
-    def _read(self, console, said: dict, said_at: dict) -> None:
+    def _read(self, console, said: dict, said_at: dict, lines: list) -> None:
         with self.log.open("ab") as log:
             log.write(f"--- start {self.starts}\n".encode())
             for raw in console:
                 log.write(raw)
                 log.flush()
-                found = LINE.match(raw.decode(errors="replace").strip())
+                text = raw.decode(errors="replace").strip()
+                found = LINE.match(text)
                 if not found:
+                    lines.append((time.monotonic(), text))
                     continue
                 try:
                     value = json.loads(found[2])
@@ -111,8 +113,6 @@ class Machine:
                     continue  # cut in the middle of a line
                 said_at[found[1]] = time.monotonic()
                 said[found[1]] = value
-                for listener in self.listeners:
-                    listener(found[1], value)
 
     def is_running(self) -> bool:
         return self.child is not None and self.child.poll() is None
@@ -125,6 +125,10 @@ class Machine:
             return name in self.said
         wait_for(f"the machine says {name}; its console: {self.tail()}", heard, timeout_s, 0.02)
         return self.said[name]
+
+    def logged(self, words: str, since: float) -> float | None:
+        """When the client logged a line with these words, at `since` or later: the first one."""
+        return next((when for when, text in list(self.lines) if when >= since and words in text), None)
 
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-1500:] if self.log.exists() else ""
@@ -151,6 +155,16 @@ def group_exists(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def copy_device(out: Path, folder: Path) -> Path:
+    """What a run needs of the images, so that nobody makes them anew under it."""
+    for name in ("initrd.xz", "root.squashfs", "flash.img"):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(out / name, folder / name)
+    for name in ("site", "service/base"):
+        shutil.copytree(out / name, folder / name, symlinks=True)
+    return folder
 
 
 def build_device(build: Path, out: Path) -> dict:

@@ -29,9 +29,12 @@ from harness.process import BUILD, wait_for  # noqa: E402
 from harness.site import FINAL, sent_twice  # noqa: E402
 
 SKIPPED = 77  # what ctest is told to take as skipped
-LINK = "4mbit"
-EARLY_SHARE = 0.3  # cuts before the device has told that it is well again
+LINK = "3mbit"
+EARLY_SHARE = 0.25  # cuts before the device has told that it is well again
+AIMED_SHARE = 0.5  # of the others: so soon after a line of the client's log, as some phases are short
 CUT_S = (0.2, 8.0)  # after the client has started
+AIMS = {"going for release": 4.0, "is committed": 0.4, "container web of revision": 1.2, "failed": 0.6}  # words → seconds after them, at most
+AIM_WAIT_S = 12.0
 WINDOW_BYTES = 65536  # window_bytes_max of the device
 
 
@@ -49,13 +52,17 @@ class Publisher(threading.Thread):
         self.error: Exception | None = None
         self.stopping = threading.Event()
 
-    def publish(self, healthy: bool = True, delta: bool = True) -> str:
+    def prepare(self, healthy: bool = True) -> tuple[str, Path, Path]:
+        """The next release, packed."""
         self.count += 1
         release = f"r{self.count}"
         tree = service.release_tree(self.device, self.folder, release, ("old", "new")[self.count % 2], healthy)
         if not healthy:
             self.bad.add(release)
-        artifact = self.site.operator.pack(tree)
+        return release, tree, self.site.operator.pack(tree)
+
+    def publish(self, prepared: tuple[str, Path, Path], delta: bool = True) -> str:
+        release, tree, artifact = prepared
         self.current = release
         published = self.site.operator.publish(release, tree, containers=service.containers(artifact),
                                                options=() if delta else ("--no-delta",))
@@ -67,8 +74,10 @@ class Publisher(threading.Thread):
 
     def run(self) -> None:
         try:
+            upcoming = self.prepare()
             while not self.stopping.is_set():
-                release = self.publish(healthy=self.dice.random() > 0.2, delta=self.dice.random() > 0.5)
+                release = self.publish(upcoming, delta=self.dice.random() > 0.6)
+                upcoming = self.prepare(healthy=self.dice.random() > 0.25)
                 # One in ten is overtaken by the next one.
                 patience = self.dice.uniform(1, 6) if self.dice.random() < 0.1 else 120
                 until = time.monotonic() + patience
@@ -76,10 +85,9 @@ class Publisher(threading.Thread):
                     if (step := self.step(release)) in FINAL:
                         self.ended[step] += 1
                         break
-                    time.sleep(0.3)
+                    time.sleep(0.2)
                 else:
                     self.ended["overtaken"] += 1
-                self.stopping.wait(self.dice.uniform(0, 0.7))
         except (Refused, AssertionError, OSError) as error:
             self.error = error
 
@@ -117,17 +125,18 @@ class PowerCut:
             if not verify["ok"]:
                 self.faults.append(f"{name}: a revision is not what was signed: {verify}")
             running = roles.get("running", "")
-            candidate = (status["candidate"] or {}).get("release", "")
+            # The device goes on while it is looked at: what it ran or tried at the first glance, or at the second.
+            glances = {*roles.values(), *[(status[role] or {}).get("release", "") for role in ("running", "candidate")]}
             if running not in self.publisher.rollouts or running in self.publisher.bad:
                 self.faults.append(f"{name}: {running!r} runs, which is none of the good releases")
             answer = self.answer()
-            if answer not in {running, candidate, self.publisher.current}:
-                self.faults.append(f"{name}: the service says {answer!r}; the device runs {running!r}, tries {candidate!r}")
+            if answer not in glances | {self.publisher.current} or answer == roles.get("previous"):
+                self.faults.append(f"{name}: the service says {answer!r}; the device has {roles} and is {status['phase']}")
             wait_for("the broker hears from the device", lambda: self.heard(status["boot"]), 30, 0.2)
         except AssertionError as error:
             self.faults.append(f"{name}: {error}")
             return "nothing"
-        return "a candidate is being tried" if answer != running and answer == candidate else "the committed release runs"
+        return "a candidate is being tried" if answer not in (running, (status["running"] or {}).get("release")) else "the committed release runs"
 
     def heard(self, boot: int) -> bool:
         shown = self.site.operator.device(machines.DEVICE_ID)
@@ -159,7 +168,20 @@ class PowerCut:
         row[found] += 1
         print(f"{number:5}  {phase:<18} {found}", flush=True)
         if not early:
-            self.sleep_until(self.machine.said_at["START"] + self.dice.uniform(*CUT_S))
+            self.sleep_until(self.moment())
+
+    def moment(self) -> float:
+        """When the next cut is due: at a random time, or soon after something has happened."""
+        start = self.machine.said_at["START"]
+        if self.dice.random() >= AIMED_SHARE:
+            return start + self.dice.uniform(*CUT_S)
+        words, longest = self.dice.choice(list(AIMS.items()))
+        since = time.monotonic()
+        while time.monotonic() < since + AIM_WAIT_S:
+            if seen := self.machine.logged(words, since):
+                return seen + self.dice.uniform(0, longest)
+            time.sleep(0.01)
+        return 0
 
     def cut_and_boot(self) -> str:
         self.machine.cut()
@@ -180,7 +202,7 @@ def play(device: Path, folder: Path, cuts: int, seed: int) -> dict:
         run = PowerCut(site, machine, publisher, dice)
         machine.start()
         machine.wait_for("START", 60)
-        site.wait_for_counts(publisher.rollouts[publisher.publish()], {"committed": 1}, 90)
+        site.wait_for_counts(publisher.rollouts[publisher.publish(publisher.prepare())], {"committed": 1}, 90)
         before = len(site.broker.transfers())
         machines.limit_link(LINK)
         publisher.start()
@@ -192,7 +214,7 @@ def play(device: Path, folder: Path, cuts: int, seed: int) -> dict:
                 raise publisher.error
         publisher.end()
         # With the power on all ends well: one more release is fetched, tried and committed.
-        last = publisher.publish()
+        last = publisher.publish(publisher.prepare())
         try:
             site.wait_for_counts(publisher.rollouts[last], {"committed": 1}, 120)
             run.look()
@@ -237,7 +259,7 @@ def main() -> int:
     machines.enter_own_network()
     print(f"powercut: {chosen.cuts} cuts, seed {seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="instar-powercut."))
-    document = play(device, folder, chosen.cuts, seed)
+    document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed)
     chosen.report.parent.mkdir(parents=True, exist_ok=True)
     chosen.report.write_text(json.dumps(document, indent=2) + "\n")
     print(f"\n{table(document)}\n\n{document['releases']} releases, ended {document['ended']}; {document['bytes_again']} bytes sent again; "

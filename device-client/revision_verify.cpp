@@ -158,7 +158,8 @@ std::string verdicts_text(const std::vector<RevisionVerdict>& verdicts) {
   for (const auto& verdict : verdicts) {
     text += verdict.role + " " + verdict.release + " (revision " + std::to_string(verdict.revision) + "): ";
     text += std::to_string(verdict.tree.entries) + " entries, " + std::to_string(verdict.tree.bytes) + " bytes, ";
-    text += verdict.tree.faults == 0 ? "all as signed" : std::to_string(verdict.tree.faults) + " faults; the first: " + verdict.tree.first_fault;
+    text += verdict.tree.faults == 0 ? "all as signed"
+                                     : std::to_string(verdict.tree.faults) + " faults; the first: " + verdict.tree.first_fault;
     text += "\n";
   }
   return text.empty() ? "nothing is installed\n" : text;

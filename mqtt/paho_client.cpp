@@ -133,9 +133,7 @@ const char* text_or_null(const std::string& text) {
 class PahoClient final : public Client {
  public:
   explicit PahoClient(Options options)
-      : options_(std::move(options)),
-        queue_(options_.queue_events_max),
-        backoff_(options_.reconnect_ms_min, options_.reconnect_ms_max) {
+      : options_(std::move(options)), queue_(options_.queue_events_max), backoff_(options_.reconnect_ms_min, options_.reconnect_ms_max) {
     timer_fd_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
     INSTAR_ASSERT(timer_fd_ >= 0 && epoll_fd_ >= 0);
@@ -393,8 +391,7 @@ Status PahoClient::publish(Message message) {
   sent.qos = message.qos;
   sent.retained = message.retained ? 1 : 0;
   const int code = MQTTAsync_sendMessage(client_, message.topic.c_str(), &sent, nullptr);
-  if (code != MQTTASYNC_SUCCESS)
-    return fail(Code::unavailable, "cannot publish on " + message.topic + " now: " + MQTTAsync_strerror(code));
+  if (code != MQTTASYNC_SUCCESS) return fail(Code::unavailable, "cannot publish on " + message.topic + " now: " + MQTTAsync_strerror(code));
   return {};
 }
 

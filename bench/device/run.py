@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -28,7 +29,7 @@ TARGETS = {
     "pss_tls_kib": ("peak PSS of the client with TLS, KiB", 8 * 1024),
     "pss_plain_kib": ("peak PSS of the client without TLS, KiB", 6 * 1024),
     "written_ratio": ("bytes that the client wrote, to new content", 1.2),
-    "downtime_over_start_ms": ("downtime at a switch beyond the container's own start, ms", 150),
+    "downtime_over_start_ms": ("downtime at a switch beyond the container's own start, median, ms", 150),
     "oom_kills": ("processes that the OOM killer ended", 0),
 }
 STEPS = [("full", "old", True), ("delta", "new", True), ("no delta", "old", True), ("bad", "new", False)]
@@ -44,10 +45,10 @@ def new_bytes(tree: Path, before: Path | None) -> int:
     return sum(size for content, size in contents(tree).items() if content not in held)
 
 
-def started_ms(machine, since: float) -> int | None:
-    """How long LXC itself took to start the container."""
-    for when, text in reversed(machine.lines):
-        if when >= since and (found := re.search(r"runs, started in (\d+) ms", text)):
+def logged_ms(machine, since: float, words: str) -> int | None:
+    """What the client's log says first after `since`: how long LXC itself took to stop or to start the container."""
+    for when, text in list(machine.lines):
+        if when >= since and (found := re.search(words + r" (\d+) ms", text)):
             return int(found[1])
     return None
 
@@ -74,7 +75,8 @@ class Measure:
         row = self.site.operator.ask("rollout", "show", rollout, "--devices")["members"][0]
         measured = {"update": kind, "pack": row["pack_kind"], "bytes_fetched": row["bytes_fetched"], "new_bytes": new_bytes(tree, self.before),
                     "client_bytes": after["client_bytes"] - before["client_bytes"], "flash_bytes": after["flash_bytes"] - before["flash_bytes"],
-                    "downtime_ms": row["downtime_ms"], "switch_ms": row["switch_ms"], "start_ms": started_ms(self.machine, since),
+                    "downtime_ms": row["downtime_ms"], "switch_ms": row["switch_ms"], "stop_ms": logged_ms(self.machine, since, "is stopped, in"),
+                    "start_ms": logged_ms(self.machine, since, "runs, started in"),
                     **self.machine.said["MEMORY"], "oom_kills": after["oom_kills"]}
         if healthy:
             self.before = tree
@@ -105,12 +107,13 @@ def measure(device: Path, folder: Path, tls: bool, rounds: int) -> list[dict]:
 
 def summary(rows: list[dict]) -> dict:
     updates = [row for row in rows if row["update"] in ("delta", "no delta")]
-    over = [row["downtime_ms"] - row["start_ms"] for row in rows if row["update"] != "full" and row["start_ms"] is not None]
+    # A rollback reports the way back; the switch to it is not in its downtime.
+    over = [row["downtime_ms"] - row["start_ms"] for row in updates if row["start_ms"] is not None]
     return {
         "pss_tls_kib": max(row["pss_kb"] for row in rows if row["tls"]),
         "pss_plain_kib": max(row["pss_kb"] for row in rows if not row["tls"]),
         "written_ratio": round(max(row["client_bytes"] / row["new_bytes"] for row in updates), 3),
-        "downtime_over_start_ms": max(over) if over else None,
+        "downtime_over_start_ms": statistics.median(over) if over else None,
         "oom_kills": max(row["oom_kills"] for row in rows),
     }
 
@@ -120,13 +123,14 @@ def main() -> int:
     options.add_argument("--device", type=Path, default=SOURCE / "build/test-device")
     options.add_argument("--report", type=Path, default=SOURCE / "build/report/device.json")
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--client", default="instar-device-static", help="see deploy/test-device/build")
     options.add_argument("--keep", action="store_true")
     chosen = options.parse_args()
     if not machines.KERNEL.exists() or os.geteuid() != 0:
         print("bench-device: needs root and user-mode-linux; `deploy/install-deps device` installs it", file=sys.stderr)
         return 1
     device = chosen.device.resolve()
-    sizes = machines.build_device(BUILD, device)
+    sizes = machines.build_device(BUILD, device, "--client", chosen.client)
     machines.enter_own_network()
     folder = Path(tempfile.mkdtemp(prefix="instar-bench-device."))
     device = machines.copy_device(device, folder / "device")

@@ -167,9 +167,9 @@ def copy_device(out: Path, folder: Path) -> Path:
     return folder
 
 
-def build_device(build: Path, out: Path) -> dict:
+def build_device(build: Path, out: Path, *options: str) -> dict:
     """Makes the device's images; returns sizes.json."""
-    done = subprocess.run([sys.executable, "-B", str(SOURCE / "deploy/test-device/build"), "--build", str(build), "--out", str(out)],
+    done = subprocess.run([sys.executable, "-B", str(SOURCE / "deploy/test-device/build"), "--build", str(build), "--out", str(out), *options],
                           capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(done.stdout + done.stderr)

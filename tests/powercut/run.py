@@ -32,9 +32,7 @@ SKIPPED = 77  # what ctest is told to take as skipped
 LINK = "3mbit"
 EARLY_SHARE = 0.25  # cuts before the device has told that it is well again
 AIMED_SHARE = 0.5  # of the others: so soon after a line of the client's log, as some phases are short
-CUT_S = (0.2, 8.0)  # after the client has started
 AIMS = {"going for release": 4.0, "is committed": 0.4, "container web of revision": 1.2, "failed": 0.6}  # words → seconds after them, at most
-AIM_WAIT_S = 12.0
 WINDOW_BYTES = 65536  # window_bytes_max of the device
 
 
@@ -99,6 +97,9 @@ class Publisher(threading.Thread):
 
 
 class PowerCut:
+    cut_s = (0.2, 8.0)  # after the client has started
+    aim_wait_s = 12.0
+
     def __init__(self, site, machine, publisher: Publisher, dice: random.Random):
         self.site, self.machine, self.publisher, self.dice = site, machine, publisher, dice
         self.faults: list[str] = []
@@ -161,7 +162,7 @@ class PowerCut:
         row = self.rows.setdefault(phase, collections.Counter())
         row["cuts"] += 1
         if early:
-            self.sleep_until(self.machine.said_at["START"] + self.dice.uniform(CUT_S[0], 1.5))
+            self.sleep_until(self.machine.said_at["START"] + self.dice.uniform(self.cut_s[0], 1.5))
             found = "cut again while coming back"
         else:
             found = self.look()
@@ -174,10 +175,10 @@ class PowerCut:
         """When the next cut is due: at a random time, or soon after something has happened."""
         start = self.machine.said_at["START"]
         if self.dice.random() >= AIMED_SHARE:
-            return start + self.dice.uniform(*CUT_S)
+            return start + self.dice.uniform(*self.cut_s)
         words, longest = self.dice.choice(list(AIMS.items()))
         since = time.monotonic()
-        while time.monotonic() < since + AIM_WAIT_S:
+        while time.monotonic() < since + self.aim_wait_s:
             if seen := self.machine.logged(words, since):
                 return seen + self.dice.uniform(0, longest)
             time.sleep(0.01)
@@ -245,6 +246,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=None)
     options.add_argument("--device", type=Path, default=SOURCE / "build/test-device", help="what deploy/test-device/build writes")
     options.add_argument("--report", type=Path, default=SOURCE / "build/report/powercut.json")
+    options.add_argument("--short", action="store_true", help="for each run of the tests: cuts within 4 s")
     options.add_argument("--keep", action="store_true", help="keep the folder with the console, the flash image and the broker's files")
     chosen = options.parse_args()
     if not machines.KERNEL.exists():
@@ -253,6 +255,8 @@ def main() -> int:
     if os.geteuid() != 0:
         print("powercut: needs root for a network namespace of its own", file=sys.stderr)
         return 1
+    if chosen.short:
+        PowerCut.cut_s, PowerCut.aim_wait_s = (0.2, 4.0), 4.0
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(1 << 32)
     device = chosen.device.resolve()
     machines.build_device(BUILD, device)

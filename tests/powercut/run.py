@@ -193,7 +193,7 @@ class PowerCut:
         time.sleep(max(0.0, when - time.monotonic()))
 
 
-def play(device: Path, folder: Path, cuts: int, seed: int) -> dict:
+def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float) -> dict:
     dice = random.Random(seed)
     flash = folder / "flash.img"
     shutil.copy(device / "flash.img", flash)
@@ -210,9 +210,13 @@ def play(device: Path, folder: Path, cuts: int, seed: int) -> dict:
         run.sleep_until(time.monotonic() + dice.uniform(0.5, 3))
         for number in range(1, cuts + 1):
             # The last one is looked at in any case.
-            run.one(number, early=number < cuts and dice.random() < EARLY_SHARE)
+            last_one = number == cuts or time.monotonic() - began > minutes * 60
+            run.one(number, early=not last_one and dice.random() < EARLY_SHARE)
             if publisher.error:
                 raise publisher.error
+            if last_one:
+                break
+        cuts = number
         publisher.end()
         # With the power on all ends well: one more release is fetched, tried and committed.
         last = publisher.publish(publisher.prepare())
@@ -246,6 +250,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=None)
     options.add_argument("--device", type=Path, default=SOURCE / "build/test-device", help="what deploy/test-device/build writes")
     options.add_argument("--report", type=Path, default=SOURCE / "build/report/powercut.json")
+    options.add_argument("--minutes", type=float, default=24 * 60, help="no further cut after this time")
     options.add_argument("--short", action="store_true", help="for each run of the tests: cuts within 4 s")
     options.add_argument("--keep", action="store_true", help="keep the folder with the console, the flash image and the broker's files")
     chosen = options.parse_args()
@@ -263,7 +268,7 @@ def main() -> int:
     machines.enter_own_network()
     print(f"powercut: {chosen.cuts} cuts, seed {seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="instar-powercut."))
-    document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed)
+    document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed, chosen.minutes)
     chosen.report.parent.mkdir(parents=True, exist_ok=True)
     chosen.report.write_text(json.dumps(document, indent=2) + "\n")
     print(f"\n{table(document)}\n\n{document['releases']} releases, ended {document['ended']}; {document['bytes_again']} bytes sent again; "

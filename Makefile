@@ -7,6 +7,9 @@
 #   make bench-bytes  bytes on the wire, against every peer that Debian packages; writes docs/benchmarks.md
 #   make sim          simulated fleets, SEEDS of them, on all cores; prints the seed that finds something
 #   make bench-fleet  10,000 devices on one broker; writes build/report/fleet.json (FLEET: options, KILLS=200: kill the broker as often)
+#   make device       a machine with 64 MB of RAM and 32 MB of flash that runs a release, to look at on its console
+#   make test-powercut  cuts its power CUTS times while releases go back and forth; writes build/report/powercut.json
+#   make bench-device memory, flash and downtime of an update on it; writes build/report/device.json
 #   make packages     Debian packages of the programs, in build/packages
 #   make clean        remove what was built
 
@@ -17,11 +20,11 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps build demo test check bench bench-bytes bench-fleet sim packages clean
+.PHONY: help deps build demo test check bench bench-bytes bench-fleet sim packages clean device test-powercut bench-device
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,11s/^# *//p' Makefile
+	@sed -n '3,14s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -60,6 +63,19 @@ bench-fleet: build
 	@env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/fleet/run.py $(FLEET)
 	@[ -z "$(KILLS)" ] || env INSTAR_BUILD=$(BUILD) INSTAR_KILLS=$(KILLS) INSTAR_FLEET=1000 \
 	  /usr/bin/python3 -B -m pytest -q -s -p no:cacheprovider tests/integration/test_broker_killed.py
+
+device: build
+	@deploy/install-deps device
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) deploy/test-device/boot
+
+CUTS ?= 100
+test-powercut: build
+	@deploy/install-deps device
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B tests/powercut/run.py --cuts $(CUTS)
+
+bench-device: build
+	@deploy/install-deps device
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/run.py
 
 packages: build
 	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages

@@ -11,6 +11,7 @@
 #include "device-client/daemon.hpp"
 #include "device-client/device_status.hpp"
 #include "device-client/host.hpp"
+#include "device-client/revision_verify.hpp"
 #include "device-client/stager.hpp"
 
 namespace instar::device {
@@ -22,6 +23,7 @@ enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kBadInput = 5 };
 constexpr std::string_view kUsageText =
     "usage: instar-device run --config FILE           run the client in the foreground; SIGTERM ends it, containers run on\n"
     "       instar-device status --config FILE [--json]  what runs, what is under way; works while the daemon runs\n"
+    "       instar-device verify --config FILE [--json]  holds every file of the revisions against what was signed\n"
     "       instar-device hold | unhold --config FILE    hold all updates, or let them go on\n"
     "       instar-device allow | disallow [RELEASE] --config FILE\n"
     "                                               say yes (no more) to releases that ask for consent, or to that one alone\n"
@@ -68,7 +70,7 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     const std::string_view argument = argv[i];
     if (argument == "--config" && i + 1 < argc)
       arguments.config = argv[++i];
-    else if (argument == "--json" && arguments.command == "status")
+    else if (argument == "--json" && (arguments.command == "status" || arguments.command == "verify"))
       arguments.json = true;
     else if ((arguments.command == "allow" || arguments.command == "disallow") && arguments.release.empty() && is_name(argument))
       arguments.release = argument;
@@ -127,6 +129,21 @@ int status(const Config& config, bool json) {
   return kOk;
 }
 
+// The daemon may remove a revision while it is being read: when a fault was found and the state has moved on, all is looked at again.
+int verify(const Config& config, bool json) {
+  auto status = read_status(config);
+  if (!status) return print_error(status.error(), kFailed);
+  auto verdicts = verify_revisions(config.state_dir, status->state);
+  for (auto seen = status->state.generation; !is_sound(verdicts); seen = status->state.generation) {
+    status = read_status(config);
+    if (!status) return print_error(status.error(), kFailed);
+    if (status->state.generation == seen) break;
+    verdicts = verify_revisions(config.state_dir, status->state);
+  }
+  std::printf("%s%s", (json ? verdicts_json(verdicts) : verdicts_text(verdicts)).c_str(), json ? "\n" : "");
+  return is_sound(verdicts) ? kOk : kFailed;
+}
+
 bool is_owner_command(const std::string& command) {
   return command == "hold" || command == "unhold" || command == "allow" || command == "disallow";
 }
@@ -159,8 +176,8 @@ int main_of(int argc, char** argv) {
     std::printf("%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kOk;
   }
-  if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "check-config" &&
-                  !is_owner_command(arguments.command))) {
+  if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "verify" &&
+                  arguments.command != "check-config" && !is_owner_command(arguments.command))) {
     std::fprintf(stderr, "%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kUsage;
   }
@@ -169,6 +186,7 @@ int main_of(int argc, char** argv) {
   if (arguments.command == "run") return run(std::move(*config));
   if (is_owner_command(arguments.command)) return say(*config, arguments);
   if (arguments.command == "status") return status(*config, arguments.json);
+  if (arguments.command == "verify") return verify(*config, arguments.json);
   std::printf("%s: device %s, product %s, %zu groups, %s\n", arguments.config.c_str(), config->device_id.str().c_str(),
               config->product.c_str(), config->groups.size(), config->server.c_str());
   return kOk;

@@ -113,26 +113,31 @@ void StagingSource::forget_chunks(artifact::PackKind kind) {
 }
 
 Status StagingSource::cut_some(artifact::PackKind kind, std::uint64_t bytes) {
-  const artifact::Chunker chunker(artifact::body_chunks(kind));
+  const artifact::ChunkerParameters parameters = artifact::body_chunks(kind);
+  const artifact::Chunker chunker(parameters);
   const std::uint64_t all = contents_.stream_bytes();
-  Bytes buffer;
-  std::uint64_t buffer_at = cut_to_;
   const std::uint64_t stop = cut_to_ + bytes;
+  // Two chunks at their largest, in one buffer: a device has no more to spare. [start, end) of it is the stream from cut_to_ on.
+  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(2 * std::uint64_t{parameters.bytes_max}, all - cut_to_)));
+  std::size_t start = 0;
+  std::size_t end = 0;
   while (cut_to_ < all && cut_to_ < stop) {
-    std::size_t start = static_cast<std::size_t>(cut_to_ - buffer_at);
-    if (buffer.size() - start < limits::kChunkDecodedBytesMax && buffer_at + buffer.size() < all) {
-      buffer.erase(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(start));
-      buffer_at = cut_to_;
+    if (end - start < parameters.bytes_max && cut_to_ + (end - start) < all) {
+      std::copy(buffer.begin() + static_cast<std::ptrdiff_t>(start), buffer.begin() + static_cast<std::ptrdiff_t>(end), buffer.begin());
+      end -= start;
       start = 0;
-      const std::uint64_t more = std::min<std::uint64_t>(2 * limits::kChunkDecodedBytesMax, all - buffer_at - buffer.size());
-      INSTAR_TRY(const Bytes read_bytes, read(buffer_at + buffer.size(), static_cast<std::uint32_t>(more)));
-      buffer.insert(buffer.end(), read_bytes.begin(), read_bytes.end());
+      const auto more = static_cast<std::uint32_t>(std::min<std::uint64_t>(buffer.size() - end, all - cut_to_ - end));
+      for (const ContentRange& range : contents_.ranges(cut_to_ + end, more)) {
+        INSTAR_CHECK(read_content(range.row, range.file_offset, std::span(buffer).subspan(end, range.bytes)));
+        end += range.bytes;
+      }
     }
-    const ByteView rest = ByteView(buffer).subspan(start);
-    const std::size_t size = chunker.next_cut(rest, buffer_at + buffer.size() == all);
+    const ByteView rest = ByteView(buffer).subspan(start, end - start);
+    const std::size_t size = chunker.next_cut(rest, cut_to_ + rest.size() == all);
     INSTAR_ASSERT(size > 0);
     cut_.push_back({trust::digest(rest.first(size)), cut_to_, static_cast<std::uint32_t>(size)});
     cut_to_ += size;
+    start += size;
   }
   return {};
 }

@@ -208,6 +208,8 @@ void Supervisor::answered(Result<std::vector<JsonFields>> reply, MonotonicMs now
   switch (job.stage) {
     case Stage::look: return take_states(*reply, now);
     case Stage::stop:
+      options_.log->info("container " + job.to_stop.back() + " is stopped, in " + std::to_string(reply->front().integer("ms").value_or(0)) +
+                         " ms");
       running_.erase(job.to_stop.back());
       job.to_stop.pop_back();
       return;
@@ -219,7 +221,8 @@ void Supervisor::answered(Result<std::vector<JsonFields>> reply, MonotonicMs now
       if (const auto orphans = reply->front().integer("orphans").value_or(0); orphans > 0)
         options_.log->warning("ended " + std::to_string(orphans) + " processes of an earlier " + plan.container +
                               " whose LXC monitor had died");
-      options_.log->info("container " + plan.container + " of revision " + std::to_string(plan.revision) + " runs");
+      options_.log->info("container " + plan.container + " of revision " + std::to_string(plan.revision) + " runs, started in " +
+                         std::to_string(reply->front().integer("ms").value_or(0)) + " ms");
       return;
     }
   }

@@ -1,6 +1,6 @@
-// The only file that includes Paho. Its callbacks run on Paho's process-wide receive thread, with Paho's own lock held: they push
-// into the queue and do nothing else.
-#include <mqtt/async_client.h>
+// The only file that includes Paho: its C library, of which Debian ships an archive too, so that a device can have all in one program. Its
+// callbacks run on Paho's process-wide receive thread, with Paho's own lock held: they push into the queue and do nothing else.
+#include <MQTTAsync.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <random>
 
@@ -111,37 +112,28 @@ class EventQueue {
   std::uint64_t dropped_ = 0;
 };
 
-std::string paho_reason(const ::mqtt::token& token) {
-  switch (const int rc = token.get_return_code()) {
+// What Paho says when an action has failed: the CONNACK code of the broker, or Paho's own code and words.
+std::string paho_reason(const MQTTAsync_failureData* failure) {
+  switch (failure != nullptr ? failure->code : MQTTASYNC_FAILURE) {
     case 1: return "the broker does not speak MQTT 3.1.1";
     case 2: return "the broker refused the client id";
     case 3: return "the broker is not available";
     case 4: return "the broker refused the user name or password";
     case 5: return "the broker does not authorize this client";
-    default: return ::mqtt::exception(rc).what();
+    default: break;
   }
+  if (failure != nullptr && failure->message != nullptr) return failure->message;
+  return MQTTAsync_strerror(failure != nullptr ? failure->code : MQTTASYNC_FAILURE);
 }
 
-// Hands the end of an action to a function; Paho keeps a pointer to it.
-class Listener final : public virtual ::mqtt::iaction_listener {
- public:
-  using Handler = std::function<void(const ::mqtt::token&, bool ok)>;
-  explicit Listener(Handler handler) : handler_(std::move(handler)) {}
-  void on_failure(const ::mqtt::token& token) override { handler_(token, false); }
-  void on_success(const ::mqtt::token& token) override { handler_(token, true); }
-
- private:
-  Handler handler_;
-};
+const char* text_or_null(const std::string& text) {
+  return text.empty() ? nullptr : text.c_str();
+}
 
 class PahoClient final : public Client {
  public:
   explicit PahoClient(Options options)
-      : options_(std::move(options)),
-        queue_(options_.queue_events_max),
-        backoff_(options_.reconnect_ms_min, options_.reconnect_ms_max),
-        on_connect_([this](const ::mqtt::token& token, bool ok) { connect_ended(token, ok); }),
-        on_subscribe_([this](const ::mqtt::token& token, bool ok) { subscribe_ended(token, ok); }) {
+      : options_(std::move(options)), queue_(options_.queue_events_max), backoff_(options_.reconnect_ms_min, options_.reconnect_ms_max) {
     timer_fd_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
     INSTAR_ASSERT(timer_fd_ >= 0 && epoll_fd_ >= 0);
@@ -155,7 +147,7 @@ class PahoClient final : public Client {
 
   ~PahoClient() override {
     stop(0);
-    client_.reset();  // joins nothing, but no callback comes after it
+    if (client_ != nullptr) MQTTAsync_destroy(&client_);  // joins nothing, but no callback comes after it
     ::close(epoll_fd_);
     ::close(timer_fd_);
   }
@@ -171,16 +163,24 @@ class PahoClient final : public Client {
   void stop(std::uint32_t timeout_ms) override;
 
  private:
-  // Paho's thread.
-  void connect_ended(const ::mqtt::token& token, bool ok) noexcept {
-    if (!ok) queue_.push({EventKind::disconnected, {}, paho_reason(token)});
-  }
-  void subscribe_ended(const ::mqtt::token& token, bool ok) noexcept;
-  void message_arrived(const ::mqtt::const_message_ptr& message) noexcept;
+  // What a subscription's end is told with. Kept as long as the client: Paho holds a pointer to it.
+  struct Asked {
+    PahoClient* client = nullptr;
+    std::string filter;
+  };
+
+  // Paho's thread. `context` is the client, or what was asked.
+  static PahoClient& of(void* context) noexcept { return *static_cast<PahoClient*>(context); }
+  static void connected(void* context, char* cause) noexcept;
+  static void connection_lost(void* context, char* cause) noexcept;
+  static void connect_failed(void* context, MQTTAsync_failureData* failure) noexcept;
+  static void subscribe_failed(void* context, MQTTAsync_failureData* failure) noexcept;
+  static int message_arrived(void* context, char* topic, int topic_bytes, MQTTAsync_message* message) noexcept;
+  void disconnect_ended() noexcept;
 
   // Owner's thread.
   [[nodiscard]] Status check_options() const;
-  ::mqtt::connect_options connect_options() const;
+  [[nodiscard]] int connect();
   void attempt();
   void schedule_attempt();
   void set_timer(std::uint32_t ms);
@@ -192,9 +192,11 @@ class PahoClient final : public Client {
   Options options_;
   EventQueue queue_;
   Backoff backoff_;
-  Listener on_connect_;
-  Listener on_subscribe_;
-  std::unique_ptr<::mqtt::async_client> client_;
+  MQTTAsync client_ = nullptr;
+  std::map<std::string, Asked> asked_;  // by filter
+  std::mutex ending_mutex_;
+  std::condition_variable ending_;
+  bool disconnected_ = false;
   int timer_fd_ = -1;
   int epoll_fd_ = -1;
   std::atomic<bool> connected_ = false;
@@ -216,60 +218,79 @@ Status PahoClient::check_options() const {
 }
 
 Status PahoClient::start() {
-  INSTAR_ASSERT(!client_);
+  INSTAR_ASSERT(client_ == nullptr);
   INSTAR_CHECK(check_options());
-  try {
-    ::mqtt::create_options create(MQTTVERSION_3_1_1, kBufferedMessagesMax);
-    create.set_send_while_disconnected(false);
-    client_ = std::make_unique<::mqtt::async_client>(options_.server_uri, options_.client_id, create, nullptr);
-    client_->set_message_callback([this](const ::mqtt::const_message_ptr& message) { message_arrived(message); });
-    client_->set_connected_handler([this](const std::string&) { queue_.push({EventKind::connected, {}, {}}); });
-    client_->set_connection_lost_handler([this](const std::string& cause) {
-      connected_ = false;
-      queue_.push({EventKind::disconnected, {}, cause.empty() ? "the connection was lost" : "the connection was lost: " + cause});
-    });
-  } catch (const std::exception& error) {
-    client_.reset();
-    return fail(Code::invalid_argument, "cannot make an MQTT client for " + options_.server_uri + ": " + error.what());
+  MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
+  create.MQTTVersion = MQTTVERSION_3_1_1;
+  create.maxBufferedMessages = kBufferedMessagesMax;
+  create.sendWhileDisconnected = 0;
+  const char* const uri = options_.server_uri.c_str();
+  int code = MQTTAsync_createWithOptions(&client_, uri, options_.client_id.c_str(), MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create);
+  if (code == MQTTASYNC_SUCCESS) code = MQTTAsync_setCallbacks(client_, this, connection_lost, message_arrived, nullptr);
+  if (code == MQTTASYNC_SUCCESS) code = MQTTAsync_setConnected(client_, this, connected);
+  if (code != MQTTASYNC_SUCCESS) {
+    if (client_ != nullptr) MQTTAsync_destroy(&client_);
+    return fail(Code::invalid_argument, "cannot make an MQTT client for " + options_.server_uri + ": " + MQTTAsync_strerror(code));
   }
   attempt();
   return {};
 }
 
-::mqtt::connect_options PahoClient::connect_options() const {
-  ::mqtt::connect_options connect;
-  connect.set_mqtt_version(MQTTVERSION_3_1_1);
-  connect.set_clean_session(options_.clean_session);
-  connect.set_keep_alive_interval(static_cast<int>(options_.keepalive_s));
-  connect.set_connect_timeout(static_cast<int>(options_.connect_timeout_s));
-  connect.set_automatic_reconnect(false);  // Paho's own never retries a first connect that failed
+// Paho copies what it is given here.
+int PahoClient::connect() {
+  MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
+  connect.MQTTVersion = MQTTVERSION_3_1_1;
+  connect.cleansession = options_.clean_session ? 1 : 0;
+  connect.keepAliveInterval = static_cast<int>(options_.keepalive_s);
+  connect.connectTimeout = static_cast<int>(options_.connect_timeout_s);
+  connect.automaticReconnect = 0;  // Paho's own never retries a first connect that failed
+  connect.context = this;
+  connect.onFailure = connect_failed;
+  connect.username = text_or_null(options_.username);
   if (!options_.username.empty()) {
-    connect.set_user_name(options_.username);
-    connect.set_password(options_.password);
+    connect.binarypwd.len = static_cast<int>(options_.password.size());
+    connect.binarypwd.data = options_.password.data();
   }
+  MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
   if (options_.will.has_value()) {
-    const Message& will = *options_.will;
-    connect.set_will_message(::mqtt::message(will.topic, will.payload.data(), will.payload.size(), will.qos, will.retained));
+    will.topicName = options_.will->topic.c_str();
+    will.payload.len = static_cast<int>(options_.will->payload.size());
+    will.payload.data = options_.will->payload.data();
+    will.qos = options_.will->qos;
+    will.retained = options_.will->retained ? 1 : 0;
+    connect.will = &will;
   }
+  MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
   if (options_.server_uri.starts_with("ssl://") || options_.server_uri.starts_with("mqtts://")) {
-    ::mqtt::ssl_options tls;
-    if (!options_.ca_file.empty()) tls.set_trust_store(options_.ca_file);
-    if (!options_.certificate_file.empty()) tls.set_key_store(options_.certificate_file);
-    if (!options_.key_file.empty()) tls.set_private_key(options_.key_file);
-    tls.set_enable_server_cert_auth(true);
-    tls.set_verify(true);  // the host name too
-    connect.set_ssl(std::move(tls));
+    tls.trustStore = text_or_null(options_.ca_file);
+    tls.keyStore = text_or_null(options_.certificate_file);
+    tls.privateKey = text_or_null(options_.key_file);
+    tls.enableServerCertAuth = 1;
+    tls.verify = 1;  // the host name too
+    connect.ssl = &tls;
   }
-  return connect;
+  return MQTTAsync_connect(client_, &connect);
 }
 
 void PahoClient::attempt() {
-  try {
-    const EventQueue::NoWaiting guard(queue_);
-    client_->connect(connect_options(), nullptr, on_connect_);
-  } catch (const std::exception& error) {
-    queue_.push({EventKind::disconnected, {}, error.what()});
-  }
+  const EventQueue::NoWaiting guard(queue_);
+  if (const int code = connect(); code != MQTTASYNC_SUCCESS) queue_.push({EventKind::disconnected, {}, MQTTAsync_strerror(code)});
+}
+
+void PahoClient::connected(void* context, char* cause) noexcept {
+  static_cast<void>(cause);
+  of(context).queue_.push({EventKind::connected, {}, {}});
+}
+
+void PahoClient::connection_lost(void* context, char* cause) noexcept {
+  PahoClient& client = of(context);
+  client.connected_ = false;
+  const bool known = cause != nullptr && *cause != '\0';
+  client.queue_.push({EventKind::disconnected, {}, known ? std::string("the connection was lost: ") + cause : "the connection was lost"});
+}
+
+void PahoClient::connect_failed(void* context, MQTTAsync_failureData* failure) noexcept {
+  of(context).queue_.push({EventKind::disconnected, {}, paho_reason(failure)});
 }
 
 void PahoClient::set_timer(std::uint32_t ms) {
@@ -288,29 +309,40 @@ void PahoClient::schedule_attempt() {
   set_timer(backoff_.next_ms(static_cast<std::uint32_t>(random_()) << 1U));  // minstd_rand gives 31 bits
 }
 
-void PahoClient::message_arrived(const ::mqtt::const_message_ptr& message) noexcept {
-  if (!message) return;
-  Bytes payload;
-  if (const auto& bytes = message->get_payload_ref(); !bytes.empty()) payload = to_bytes(std::string_view(bytes.data(), bytes.length()));
-  queue_.push({EventKind::message, {message->get_topic(), std::move(payload), message->get_qos(), message->is_retained()}, {}});
+// 1: it has been taken. `topic_bytes` is 0 for a topic without a zero byte in it.
+int PahoClient::message_arrived(void* context, char* topic, int topic_bytes, MQTTAsync_message* message) noexcept {
+  Message arrived;
+  arrived.topic = topic_bytes > 0 ? std::string(topic, static_cast<std::size_t>(topic_bytes)) : std::string(topic);
+  const auto* const payload = static_cast<const std::uint8_t*>(message->payload);
+  if (message->payloadlen > 0) arrived.payload.assign(payload, payload + message->payloadlen);
+  arrived.qos = message->qos;
+  arrived.retained = message->retained != 0;
+  MQTTAsync_freeMessage(&message);
+  MQTTAsync_free(topic);
+  of(context).queue_.push({EventKind::message, std::move(arrived), {}});
+  return 1;
 }
 
-void PahoClient::subscribe_ended(const ::mqtt::token& token, bool ok) noexcept {
-  // Paho reports the SUBACK code 0x80 of a single filter as a failure. When the connection went, that has been told already.
-  if (ok || !connected_) return;
-  std::string filter;
-  if (const auto topics = token.get_topics(); topics && !topics->empty()) filter = (*topics)[0];
+// Paho reports the SUBACK code 0x80 of a single filter as a failure.
+void PahoClient::subscribe_failed(void* context, MQTTAsync_failureData* failure) noexcept {
+  static_cast<void>(failure);
+  const Asked& asked = *static_cast<const Asked*>(context);
+  if (!asked.client->connected_) return;  // when the connection went, that has been told already
   // A client without its subscriptions is deaf: as good as not connected, and said so.
-  queue_.push({EventKind::disconnected, {}, "the broker refused the subscription to " + filter});
+  asked.client->queue_.push({EventKind::disconnected, {}, "the broker refused the subscription to " + asked.filter});
 }
 
 void PahoClient::send_subscriptions(const std::vector<Subscription>& subscriptions) {
-  try {
-    const EventQueue::NoWaiting guard(queue_);
-    for (const Subscription& subscription : subscriptions)
-      client_->subscribe(subscription.filter, subscription.qos, nullptr, on_subscribe_);
-  } catch (const std::exception& error) {
-    queue_.push({EventKind::disconnected, {}, std::string("cannot subscribe: ") + error.what()});
+  const EventQueue::NoWaiting guard(queue_);
+  for (const Subscription& subscription : subscriptions) {
+    Asked& asked = asked_.try_emplace(subscription.filter, Asked{this, subscription.filter}).first->second;
+    MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+    response.context = &asked;
+    response.onFailure = subscribe_failed;
+    const int code = MQTTAsync_subscribe(client_, subscription.filter.c_str(), subscription.qos, &response);
+    if (code == MQTTASYNC_SUCCESS) continue;
+    queue_.push({EventKind::disconnected, {}, std::string("cannot subscribe: ") + MQTTAsync_strerror(code)});
+    return;
   }
 }
 
@@ -324,11 +356,11 @@ void PahoClient::note(const Event& event) {
     if (connected_at_ != Clock::time_point() && Clock::now() - connected_at_ >= kLastedS) backoff_.reset();
     connected_at_ = {};
     connected_ = false;
-    try {
+    {
       const EventQueue::NoWaiting guard(queue_);
-      if (client_->is_connected()) client_->disconnect(0);  // a refused subscription: the connection itself still stands
-    } catch (const std::exception&) {
-      // Lost in between, which is what was wanted.
+      const MQTTAsync_disconnectOptions now = MQTTAsync_disconnectOptions_initializer;
+      // A refused subscription: the connection itself still stands. If it is lost in between, that is what was wanted.
+      if (MQTTAsync_isConnected(client_) != 0) MQTTAsync_disconnect(client_, &now);
     }
     schedule_attempt();
   }
@@ -336,7 +368,7 @@ void PahoClient::note(const Event& event) {
 
 std::optional<Event> PahoClient::take(std::uint32_t timeout_ms) {
   const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
-  while (!stopped_ && client_) {
+  while (!stopped_ && client_ != nullptr) {
     if (timer_fired()) attempt();
     if (auto event = queue_.pop()) {
       note(*event);
@@ -352,12 +384,14 @@ std::optional<Event> PahoClient::take(std::uint32_t timeout_ms) {
 
 Status PahoClient::publish(Message message) {
   if (!connected_ || stopped_) return fail(Code::unavailable, "not connected to " + options_.server_uri);
-  try {
-    const EventQueue::NoWaiting guard(queue_);
-    client_->publish(::mqtt::make_message(message.topic, message.payload.data(), message.payload.size(), message.qos, message.retained));
-  } catch (const std::exception& error) {
-    return fail(Code::unavailable, "cannot publish on " + message.topic + " now: " + error.what());
-  }
+  const EventQueue::NoWaiting guard(queue_);
+  MQTTAsync_message sent = MQTTAsync_message_initializer;
+  sent.payload = message.payload.data();
+  sent.payloadlen = static_cast<int>(message.payload.size());
+  sent.qos = message.qos;
+  sent.retained = message.retained ? 1 : 0;
+  const int code = MQTTAsync_sendMessage(client_, message.topic.c_str(), &sent, nullptr);
+  if (code != MQTTASYNC_SUCCESS) return fail(Code::unavailable, "cannot publish on " + message.topic + " now: " + MQTTAsync_strerror(code));
   return {};
 }
 
@@ -370,13 +404,16 @@ Status PahoClient::subscribe(Subscription subscription) {
 Status PahoClient::unsubscribe(const std::string& filter) {
   std::erase_if(options_.subscriptions, [&](const Subscription& one) { return one.filter == filter; });
   if (!connected_ || stopped_) return {};
-  try {
-    const EventQueue::NoWaiting guard(queue_);
-    client_->unsubscribe(filter);
-  } catch (const std::exception& error) {
-    return fail(Code::unavailable, "cannot unsubscribe from " + filter + " now: " + error.what());
-  }
+  const EventQueue::NoWaiting guard(queue_);
+  const int code = MQTTAsync_unsubscribe(client_, filter.c_str(), nullptr);
+  if (code != MQTTASYNC_SUCCESS) return fail(Code::unavailable, "cannot unsubscribe from " + filter + " now: " + MQTTAsync_strerror(code));
   return {};
+}
+
+void PahoClient::disconnect_ended() noexcept {
+  const std::scoped_lock lock(ending_mutex_);
+  disconnected_ = true;
+  ending_.notify_all();
 }
 
 void PahoClient::stop(std::uint32_t timeout_ms) {
@@ -385,14 +422,18 @@ void PahoClient::stop(std::uint32_t timeout_ms) {
   connected_ = false;
   set_timer(0);
   queue_.close();
-  if (!client_) return;
+  if (client_ == nullptr) return;
   const EventQueue::NoWaiting guard(queue_);
-  try {
-    // Paho lets what is in flight finish within the time given, then sends DISCONNECT.
-    if (client_->is_connected()) client_->disconnect(static_cast<int>(timeout_ms))->wait_for(std::chrono::milliseconds(timeout_ms));
-  } catch (const std::exception&) {
-    // The connection went by itself: nothing left to be polite to.
-  }
+  if (MQTTAsync_isConnected(client_) == 0) return;
+  // Paho lets what is in flight finish within the time given, then sends DISCONNECT.
+  MQTTAsync_disconnectOptions ending = MQTTAsync_disconnectOptions_initializer;
+  ending.timeout = static_cast<int>(timeout_ms);
+  ending.context = this;
+  ending.onSuccess = [](void* context, MQTTAsync_successData*) { of(context).disconnect_ended(); };
+  ending.onFailure = [](void* context, MQTTAsync_failureData*) { of(context).disconnect_ended(); };
+  if (MQTTAsync_disconnect(client_, &ending) != MQTTASYNC_SUCCESS) return;  // it went by itself: nothing left to be polite to
+  std::unique_lock lock(ending_mutex_);
+  ending_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [this] { return disconnected_; });
 }
 
 }  // namespace

@@ -1,0 +1,286 @@
+#!/usr/bin/python3 -B
+"""Real power cuts: the test device is killed at random moments while releases go back and forth, again and again on the same flash image.
+
+After each boot: a container runs, it is one of the releases that were published, every file of its revision is what was signed, its service
+answers over the network, and the broker hears from the device. At the end, with the power on, a last release is committed.
+Prints the table of what was under way at each cut and what was found; exit code 1 if a device was without a running, verified revision.
+"""
+
+import argparse
+import collections
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(SOURCE / "tests"), str(SOURCE / "deploy/test-device")]
+
+import service  # noqa: E402
+from harness import machine as machines  # noqa: E402
+from harness.operator import Refused  # noqa: E402
+from harness.process import BUILD, wait_for  # noqa: E402
+from harness.site import FINAL, sent_twice  # noqa: E402
+
+SKIPPED = 77  # what ctest is told to take as skipped
+LINK = "3mbit"
+EARLY_SHARE = 0.25  # cuts before the device has told that it is well again
+AIMED_SHARE = 0.5  # of the others: so soon after a line of the client's log, as some phases are short
+AIMS = {"going for release": 4.0, "is committed": 0.4, "container web of revision": 1.2, "failed": 0.6}  # words → seconds after them, at most
+WINDOW_BYTES = 65536  # window_bytes_max of the device
+
+
+class Publisher(threading.Thread):
+    """Releases, one after the other has ended: by turns the service before and after its updates; delta or not; now and then a bad one."""
+
+    def __init__(self, site, device: Path, folder: Path, dice: random.Random):
+        super().__init__(daemon=True)
+        self.site, self.device, self.folder, self.dice = site, device, folder, dice
+        self.count = 0
+        self.bad: set[str] = set()
+        self.rollouts: dict[str, str] = {}
+        self.current = ""
+        self.ended: collections.Counter = collections.Counter()
+        self.error: Exception | None = None
+        self.stopping = threading.Event()
+
+    def prepare(self, healthy: bool = True) -> tuple[str, Path, Path]:
+        """The next release, packed."""
+        self.count += 1
+        release = f"r{self.count}"
+        tree = service.release_tree(self.device, self.folder, release, ("old", "new")[self.count % 2], healthy)
+        if not healthy:
+            self.bad.add(release)
+        return release, tree, self.site.operator.pack(tree)
+
+    def publish(self, prepared: tuple[str, Path, Path], delta: bool = True) -> str:
+        release, tree, artifact = prepared
+        self.current = release
+        published = self.site.operator.publish(release, tree, containers=service.containers(artifact),
+                                               options=() if delta else ("--no-delta",))
+        self.rollouts[release] = published["rollout"]
+        return release
+
+    def step(self, release: str) -> str:
+        return next((step for step, count in self.site.operator.rollout(self.rollouts[release])["counts"].items() if count), "")
+
+    def run(self) -> None:
+        try:
+            upcoming = self.prepare()
+            while not self.stopping.is_set():
+                release = self.publish(upcoming, delta=self.dice.random() > 0.6)
+                upcoming = self.prepare(healthy=self.dice.random() > 0.25)
+                # One in ten is overtaken by the next one.
+                patience = self.dice.uniform(1, 6) if self.dice.random() < 0.1 else 120
+                until = time.monotonic() + patience
+                while time.monotonic() < until and not self.stopping.is_set():
+                    if (step := self.step(release)) in FINAL:
+                        self.ended[step] += 1
+                        break
+                    time.sleep(0.2)
+                else:
+                    self.ended["overtaken"] += 1
+        except (Refused, AssertionError, OSError) as error:
+            self.error = error
+
+    def end(self) -> None:
+        self.stopping.set()
+        self.join(180)
+        if self.error:
+            raise self.error
+
+
+class PowerCut:
+    cut_s = (0.2, 8.0)  # after the client has started
+    aim_wait_s = 12.0
+
+    def __init__(self, site, machine, publisher: Publisher, dice: random.Random):
+        self.site, self.machine, self.publisher, self.dice = site, machine, publisher, dice
+        self.faults: list[str] = []
+        self.rows: dict[str, collections.Counter] = {}
+        self.boots: list[dict] = []
+
+    def answer(self) -> str:
+        """What the service in the container says over the network; while it is being switched nobody answers."""
+        def ask() -> str:
+            try:
+                with urllib.request.urlopen(f"http://{machines.DEVICE_ADDRESS}:{service.PORT}/release", timeout=2) as reply:
+                    return reply.read().decode().strip()
+            except OSError:
+                return ""
+        return wait_for("the service in the container answers", ask, 30, 0.1)
+
+    def look(self) -> str:
+        """Is the device well? Returns what was found; what is wrong goes to `faults`."""
+        name = f"boot {self.machine.starts}"
+        try:
+            said = self.machine.wait_for("CHECK", 60)
+            status, verify = said["status"], said["verify"] or {"ok": False, "revisions": []}
+            roles = {one["role"]: one["release"] for one in verify["revisions"]}
+            if not verify["ok"]:
+                self.faults.append(f"{name}: a revision is not what was signed: {verify}")
+            running = roles.get("running", "")
+            # The device goes on while it is looked at: what it ran or tried at the first glance, or at the second.
+            glances = {*roles.values(), *[(status[role] or {}).get("release", "") for role in ("running", "candidate")]}
+            if running not in self.publisher.rollouts or running in self.publisher.bad:
+                self.faults.append(f"{name}: {running!r} runs, which is none of the good releases")
+            answer = self.answer()
+            if answer not in glances | {self.publisher.current} or answer == roles.get("previous"):
+                self.faults.append(f"{name}: the service says {answer!r}; the device has {roles} and is {status['phase']}")
+            wait_for("the broker hears from the device", lambda: self.heard(status["boot"]), 30, 0.2)
+        except AssertionError as error:
+            self.faults.append(f"{name}: {error}")
+            return "nothing"
+        return "a candidate is being tried" if answer not in (running, (status["running"] or {}).get("release")) else "the committed release runs"
+
+    def heard(self, boot: int) -> bool:
+        shown = self.site.operator.device(machines.DEVICE_ID)
+        return shown["online"] and shown["boot"] >= boot
+
+    def boot(self) -> str:
+        """Starts it after a cut; the phase that was under way, as the flash has it."""
+        self.machine.start()
+        disk = self.machine.wait_for("DISK", 30)
+        if not disk["ok"]:
+            raise AssertionError(f"the flash cannot be mounted: {self.machine.tail()}")
+        state = self.machine.wait_for("BOOT", 30)
+        self.machine.wait_for("START", 30)
+        self.boots.append(disk)
+        if state is None:
+            return "no state"
+        return state["phase"] + (" (removing)" if disk["trash"] and state["phase"] == "idle" else "")
+
+    def one(self, number: int, early: bool) -> None:
+        """One cut, the boot after it, and the look at it unless the next cut comes before."""
+        phase = self.cut_and_boot()
+        row = self.rows.setdefault(phase, collections.Counter())
+        row["cuts"] += 1
+        if early:
+            self.sleep_until(self.machine.said_at["START"] + self.dice.uniform(self.cut_s[0], 1.5))
+            found = "cut again while coming back"
+        else:
+            found = self.look()
+        row[found] += 1
+        print(f"{number:5}  {phase:<18} {found}", flush=True)
+        if not early:
+            self.sleep_until(self.moment())
+
+    def moment(self) -> float:
+        """When the next cut is due: at a random time, or soon after something has happened."""
+        start = self.machine.said_at["START"]
+        if self.dice.random() >= AIMED_SHARE:
+            return start + self.dice.uniform(*self.cut_s)
+        words, longest = self.dice.choice(list(AIMS.items()))
+        since = time.monotonic()
+        while time.monotonic() < since + self.aim_wait_s:
+            if seen := self.machine.logged(words, since):
+                return seen + self.dice.uniform(0, longest)
+            time.sleep(0.01)
+        return 0
+
+    def cut_and_boot(self) -> str:
+        self.machine.cut()
+        return self.boot()
+
+    @staticmethod
+    def sleep_until(when: float) -> None:
+        time.sleep(max(0.0, when - time.monotonic()))
+
+
+def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float) -> dict:
+    dice = random.Random(seed)
+    flash = folder / "flash.img"
+    shutil.copy(device / "flash.img", flash)
+    began = time.monotonic()
+    with machines.site_for(folder, device) as site, machines.Machine(folder / "machine", device, flash) as machine:
+        publisher = Publisher(site, device, folder / "trees", random.Random(seed + 1))
+        run = PowerCut(site, machine, publisher, dice)
+        machine.start()
+        machine.wait_for("START", 60)
+        site.wait_for_counts(publisher.rollouts[publisher.publish(publisher.prepare())], {"committed": 1}, 90)
+        before = len(site.broker.transfers())
+        machines.limit_link(LINK)
+        publisher.start()
+        run.sleep_until(time.monotonic() + dice.uniform(0.5, 3))
+        for number in range(1, cuts + 1):
+            # The last one is looked at in any case.
+            last_one = number == cuts or time.monotonic() - began > minutes * 60
+            run.one(number, early=not last_one and dice.random() < EARLY_SHARE)
+            if publisher.error:
+                raise publisher.error
+            if last_one:
+                break
+        cuts = number
+        publisher.end()
+        # With the power on all ends well: one more release is fetched, tried and committed.
+        last = publisher.publish(publisher.prepare())
+        try:
+            site.wait_for_counts(publisher.rollouts[last], {"committed": 1}, 120)
+            run.look()
+        except AssertionError as error:
+            run.faults.append(f"the last release: {error}; console: {machine.tail()}")
+        again = sent_twice(site.broker.transfers()[before:]).get(machines.DEVICE_ID, 0)
+        if again > cuts * WINDOW_BYTES:
+            run.faults.append(f"{again} bytes were sent again, more than the window of {WINDOW_BYTES} for each of {cuts} cuts")
+        return {"format": 1, "ok": not run.faults, "cuts": cuts, "seed": seed, "seconds": round(time.monotonic() - began, 1),
+                "faults": run.faults, "phases": {phase: dict(row) for phase, row in sorted(run.rows.items())},
+                "releases": publisher.count, "ended": dict(publisher.ended), "bytes_again": again,
+                "boot_ms": sorted(disk["first_ms"] for disk in run.boots)[len(run.boots) // 2]}
+
+
+def table(document: dict) -> str:
+    found = sorted({key for row in document["phases"].values() for key in row if key != "cuts"})
+    rows = [["phase at the cut", "cuts", *found]]
+    rows += [[phase, str(row["cuts"]), *[str(row.get(key, 0)) for key in found]] for phase, row in document["phases"].items()]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(lines)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--cuts", type=int, default=100)
+    options.add_argument("--seed", type=int, default=None)
+    options.add_argument("--device", type=Path, default=SOURCE / "build/test-device", help="what deploy/test-device/build writes")
+    options.add_argument("--report", type=Path, default=SOURCE / "build/report/powercut.json")
+    options.add_argument("--minutes", type=float, default=24 * 60, help="no further cut after this time")
+    options.add_argument("--short", action="store_true", help="for each run of the tests: cuts within 4 s")
+    options.add_argument("--keep", action="store_true", help="keep the folder with the console, the flash image and the broker's files")
+    chosen = options.parse_args()
+    if not machines.KERNEL.exists():
+        print("powercut: skipped, user-mode-linux is not installed; `deploy/install-deps device` installs it")
+        return SKIPPED
+    if os.geteuid() != 0:
+        print("powercut: needs root for a network namespace of its own", file=sys.stderr)
+        return 1
+    if chosen.short:
+        PowerCut.cut_s, PowerCut.aim_wait_s = (0.2, 4.0), 4.0
+    seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(1 << 32)
+    device = chosen.device.resolve()
+    machines.build_device(BUILD, device)
+    machines.enter_own_network()
+    print(f"powercut: {chosen.cuts} cuts, seed {seed}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="instar-powercut."))
+    document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed, chosen.minutes)
+    chosen.report.parent.mkdir(parents=True, exist_ok=True)
+    chosen.report.write_text(json.dumps(document, indent=2) + "\n")
+    print(f"\n{table(document)}\n\n{document['releases']} releases, ended {document['ended']}; {document['bytes_again']} bytes sent again; "
+          f"{document['seconds']} s; boot to init {document['boot_ms']} ms")
+    for fault in document["faults"]:
+        print(f"FAULT {fault}")
+    if document["ok"] and not chosen.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        print(f"all that was written is in {folder}")
+    return 0 if document["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

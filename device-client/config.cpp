@@ -154,6 +154,8 @@ const std::map<std::string_view, Setter>& setters() {
       {"certificate_file", path(&Config::certificate_file)},
       {"key_file", path(&Config::key_file)},
       {"prefix", set_prefix},
+      {"watchdog", path(&Config::watchdog)},
+      {"watchdog_s", number(&Config::watchdog_s, 5, 3'600)},
       {"keepalive_s", number(&Config::keepalive_s, 5, 65'535)},
       {"reconnect_s_max", number(&Config::reconnect_s_max, 1, 3'600)},
       {"metered", flag(&Config::metered)},

@@ -44,7 +44,9 @@ struct Config {
   std::uint32_t stop_timeout_s = 10;
   std::uint32_t broker_grace_s = 180;
   std::string lxc_helper;  // empty: beside the daemon, then /usr/libexec/instar/instar-lxc
-  int log_level = 6;       // syslog numbers
+  std::string watchdog;    // /dev/watchdog; empty: none
+  std::uint32_t watchdog_s = 60;
+  int log_level = 6;  // syslog numbers
 };
 
 // `name` stands in messages: "device.conf:12: …". Every mistake in the file is told, one a line. Errors: invalid_argument.

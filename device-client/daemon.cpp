@@ -150,6 +150,7 @@ int Daemon::run(int stop_fd) {
   parts_.log.notice("stopping as asked; containers run on");
   publish_presence(false);
   client_->stop(kStopMs);
+  if (parts_.watchdog) parts_.watchdog->stop();
   return 0;
 }
 
@@ -167,6 +168,7 @@ bool Daemon::turn(int stop_fd, int wait_ms_max) {
   tick();
   remove_deferred();
   handle_all();
+  if (parts_.watchdog) parts_.watchdog->tick(supervisor_.is_well(), now_.monotonic);
   return !failed_;
 }
 
@@ -180,6 +182,7 @@ int Daemon::wait_ms(int wait_ms_max) {
   until(machine_->next_deadline());
   until(supervisor_.next_deadline(now_.monotonic));
   until(parts_.staging->next_deadline());
+  if (parts_.watchdog) until(parts_.watchdog->next_deadline());
   const auto view = machine_->view();
   if (view.phase != "idle") wait = std::min(wait, kTickMs);
   // Local time may jump while a window is waited for.

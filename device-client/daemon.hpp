@@ -16,6 +16,7 @@
 #include "device-client/owner.hpp"
 #include "device-client/staging_port.hpp"
 #include "device-client/supervisor.hpp"
+#include "device-client/watchdog.hpp"
 #include "mqtt/client.hpp"
 
 namespace instar::device {
@@ -31,6 +32,7 @@ struct DaemonParts {
   std::function<std::unique_ptr<mqtt::Client>(mqtt::Options)> make_client;
   std::function<Now()> clocks;
   std::function<std::int32_t(WallMs)> utc_offset_s;  // seconds that local time is east of UTC then
+  std::optional<Watchdog> watchdog = std::nullopt;
 };
 
 class Daemon {

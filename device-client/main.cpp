@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,6 +99,20 @@ int block_signals() {
   return ::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+Watchdog::Options watchdog_options(const Config& config, const Log& log) {
+  const auto environment = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  Watchdog::Options options{config.watchdog, config.watchdog_s, "", 0, config.state_dir + "/watchdog-boots", &log};
+  // systemd's is meant for the process that it started (sd_watchdog_enabled(3)).
+  if (const auto pid = environment("WATCHDOG_PID"); pid.empty() || pid == std::to_string(::getpid())) {
+    options.notify_socket = environment("NOTIFY_SOCKET");
+    options.notify_us = std::strtoull(environment("WATCHDOG_USEC").c_str(), nullptr, 10);
+  }
+  return options;
+}
+
 int run(Config config) {
   const Log log(config.log_level, Log::stderr_is_journal());
   const int stop_fd = block_signals();
@@ -111,8 +126,10 @@ int run(Config config) {
   if (!key) return print_error(key.error(), kFailed);
   auto facts = read_facts(config);
   auto staging = std::make_unique<Staging>(config, log);
-  DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(*helper), std::move(*key), log,
-                    std::move(staging), mqtt::make_paho_client, read_clocks, read_utc_offset_s};
+  auto watchdog = Watchdog::start(watchdog_options(config, log), read_clocks().monotonic);
+  if (!watchdog) return print_error(watchdog.error(), kFailed);
+  DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(*helper), std::move(*key),     log,
+                    std::move(staging), mqtt::make_paho_client, read_clocks, read_utc_offset_s,  std::move(*watchdog)};
   log.notice("instar-device " + client_version() + " starts for device " + parts.config.device_id.str());
   auto daemon = Daemon::open(std::move(parts));
   if (!daemon) {

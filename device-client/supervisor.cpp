@@ -356,6 +356,13 @@ std::optional<MonotonicMs> Supervisor::next_deadline(MonotonicMs now) const {
   return deadline;
 }
 
+bool Supervisor::is_well() const {
+  return std::ranges::all_of(wanted_, [&](const ContainerPlan& plan) {
+    const auto found = running_.find(plan.lxc_name);
+    return found != running_.end() && !found->second.stopping;
+  });
+}
+
 std::set<std::uint32_t> Supervisor::revisions_in_use() const {
   std::set<std::uint32_t> revisions;
   for (const auto& [name, running] : running_) revisions.insert(running.revision);

@@ -74,7 +74,7 @@ def rollout(folder: Path, keys: Keys, devices: int, changed_bytes: int) -> dict:
         empty = pss_kib(site.broker)
         release = FleetRelease(site, changed_bytes=changed_bytes)
         # Nobody is there yet: what the release itself costs is counted apart from the devices.
-        waves = ["--wave", "2%:success=50%,quorum=1%", "--wave", "30%:success=50%,quorum=1%"]
+        waves = ["--wave", "2%:success=50%,quorum=1%", "--wave", "30%:success=50%,quorum=1%", "--in-flight", "500"]
         rollout_id = release.publish(*waves)
         before, disk_before = pss_kib(site.broker), disk_kib(site.folder / "broker/store")
         began, cpu = time.monotonic(), cpu_s(site.broker)

@@ -211,7 +211,11 @@ def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float) -> di
         for number in range(1, cuts + 1):
             # The last one is looked at in any case.
             last_one = number == cuts or time.monotonic() - began > minutes * 60
-            run.one(number, early=not last_one and dice.random() < EARLY_SHARE)
+            try:
+                run.one(number, early=not last_one and dice.random() < EARLY_SHARE)
+            except AssertionError as error:  # it does not start any more
+                run.faults.append(f"cut {number}: {error}")
+                last_one = True
             if publisher.error:
                 raise publisher.error
             if last_one:

@@ -41,6 +41,24 @@ TEST_F(Reports, AreAckedWhenDurableAndNotBefore) {
   EXPECT_EQ(last_ack().code, Code::ok);
 }
 
+TEST_F(Reports, OfManyDevicesAreAckedAFewATurn) {
+  std::vector<TestDevice> devices;
+  for (int i = 0; i < 20; ++i) devices.emplace_back("many-" + std::to_string(i), static_cast<std::uint8_t>(120 + i));
+  for (auto& device : devices) rig_.hello(device);
+  rig_.settle();
+  rig_.forget_published();
+  for (auto& device : devices) rig_.report(device, rollout_, Step::fetching);
+  const auto acked = [&] { return std::ranges::count_if(devices, [&](const auto& device) { return !rig_.acks(device).empty(); }); };
+  rig_.tick();
+  EXPECT_EQ(acked(), 8);
+  EXPECT_TRUE(rig_.service().has_more());
+  rig_.tick();
+  EXPECT_EQ(acked(), 16);
+  rig_.tick();
+  EXPECT_EQ(acked(), 20);
+  EXPECT_FALSE(rig_.service().has_more());
+}
+
 TEST_F(Reports, DuplicatesAreAckedAgainAndCountOnce) {
   const auto report = device_.report(rollout_, Step::fetching);
   for (int i = 0; i < 5; ++i) rig_.from(device_, TopicKind::device_report, report);

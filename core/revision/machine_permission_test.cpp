@@ -313,6 +313,20 @@ TEST_F(PermissionTest, EarlierAttemptsCountAgainstTheBudget) {
   EXPECT_THAT(last_reason(), HasSubstr("after 94000 of earlier attempts, the release's budget for a device is 150000"));
 }
 
+// A device that runs r2, with r1 before it: the release that it runs.
+template <typename Set>
+wire::Manifest run_two(Rig& rig, Set set_policy) {
+  rig.boot();
+  rig.connect();
+  rig.publish(rig.release(1));
+  rig.run(15'000);
+  auto two = rig.release(2);
+  set_policy(two.policy);
+  rig.publish(two);
+  rig.run(20'000);
+  return two;
+}
+
 // --- taken back -------------------------------------------------------------------------------------------------
 TEST_F(PermissionTest, TakenBackItRunsTheReleaseBeforeAndNeverTriesItAgain) {
   auto two = rig.release(2);
@@ -343,14 +357,7 @@ TEST_F(PermissionTest, TakingBackSurvivesACutAfterEveryEffect) {
   for (std::int64_t cut = 1; cut < 12; ++cut) {
     SCOPED_TRACE(cut);
     Rig one;
-    one.boot();
-    one.connect();
-    one.publish(one.release(1));
-    one.run(15'000);
-    auto two = one.release(2);
-    two.policy.revert_allowed = true;
-    one.publish(two);
-    one.run(20'000);
+    const auto two = run_two(one, [](wire::Policy& policy) { policy.revert_allowed = true; });
     ASSERT_EQ(one.running_release(), "r2");
     one.power_cut_after = cut;
     auto message = one.gate_for(two, 2);
@@ -416,14 +423,7 @@ TEST_F(PermissionTest, FallingBackSurvivesACutAfterEveryEffect) {
   for (std::int64_t cut = 1; cut < 12; ++cut) {
     SCOPED_TRACE(cut);
     Rig one;
-    one.boot();
-    one.connect();
-    one.publish(one.release(1));
-    one.run(15'000);
-    auto two = one.release(2);
-    two.policy.fall_back_stops = 1;
-    one.publish(two);
-    one.run(20'000);
+    run_two(one, [](wire::Policy& policy) { policy.fall_back_stops = 1; });
     ASSERT_EQ(one.running_release(), "r2");
     one.power_cut_after = cut;
     one.stop_container("app");

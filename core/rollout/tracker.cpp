@@ -62,13 +62,12 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
   place(hello.device, device, &effects);
   mark_seen(hello.device, device.target);
   // With a report still to come, that report says it better.
-  wire::Ack ack{record.applied_sequence, Code::ok, "", 0, 0};
   if (hello.last_sequence == record.applied_sequence) {
     adopt_hello(hello, device, now, effects);
-    answer_asking(hello, ack, now, effects);
+    answer_asking(hello, now, effects);
   }
   effects.emplace_back(SaveDevice{hello.device, encode(record)});
-  effects.emplace_back(SendAck{hello.device, std::move(ack)});
+  effects.emplace_back(SendAck{hello.device, {record.applied_sequence, Code::ok, "", 0, 0}});
   return {};
 }
 
@@ -94,16 +93,16 @@ void Tracker::adopt_hello(const wire::Hello& hello, Device& device, Now now, Eff
 }
 
 // Its turn may have come while it was away, or with an ack that was lost; or its question was.
-void Tracker::answer_asking(const wire::Hello& hello, wire::Ack& ack, Now now, Effects& effects) {
+void Tracker::answer_asking(const wire::Hello& hello, Now now, Effects& effects) {
   if (!hello.asks_start) return;
   const auto rollout = rollouts_.find(hello.rollout);
   if (rollout == rollouts_.end()) return;
   const auto known = rollout->second.members.find(hello.device);
   if (known == rollout->second.members.end() || known->second.record.attempt != hello.attempt) return;
   if (known->second.record.granted == hello.attempt) {
-    ack.start_rollout = hello.rollout.prefix64();
-    ack.start_attempt = hello.attempt;
-    return;
+    auto& untold = rollout->second.untold;
+    if (std::ranges::find(untold, hello.device) == untold.end()) untold.push_back(hello.device);
+    return give_turns(hello.rollout, rollout->second, now, effects);
   }
   if (known->second.record.asks != 0) return;
   auto member = known->second.record;

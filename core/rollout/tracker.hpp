@@ -44,9 +44,10 @@ struct Rollout {
   std::map<DeviceId, Member> members;
 
   // Turns.
-  std::map<std::uint64_t, DeviceId> queue;  // by order of asking
-  std::set<DeviceId> in_flight;             // given a turn, and not ended
-  std::deque<MonotonicMs> starts;           // of the last minute
+  std::map<std::uint64_t, DeviceId> queue;              // by order of asking
+  std::set<DeviceId> in_flight;                         // given a turn, and not ended
+  std::deque<std::pair<MonotonicMs, DeviceId>> starts;  // of the last minute: when each was told last
+  std::deque<DeviceId> untold;                          // have their turn, and ask: it was not heard
   MonotonicMs no_starts_before;
 
   // The byte budget of the whole rollout.
@@ -151,7 +152,7 @@ class Tracker {
   void apply(const wire::Report& report, Device& device, Now now, Effects& effects);
   void adopt_hello(const wire::Hello& hello, Device& device, Now now, Effects& effects);
   void recovered(const Hash256& hash, Rollout& rollout, Effects& effects);
-  void answer_asking(const wire::Hello& hello, wire::Ack& ack, Now now, Effects& effects);
+  void answer_asking(const wire::Hello& hello, Now now, Effects& effects);
 
   // --- tracker_members.cpp
   void set_member(Rollout& rollout, const DeviceId& device, MemberRecord record, bool stored);
@@ -186,6 +187,9 @@ class Tracker {
   void admit(Rollout& rollout);
 
   // --- tracker_turns.cpp
+  // A start for the policy's count of a minute, if there is room for one.
+  [[nodiscard]] static bool take_start(Rollout& rollout, const DeviceId& device, Now now);
+  void repeat_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
   void give_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
   [[nodiscard]] std::uint64_t count_in_flight(const Rollout& rollout, Now now) const;
   void extend_leases(Effects& effects);

@@ -20,23 +20,49 @@ std::uint64_t Tracker::count_in_flight(const Rollout& rollout, Now now) const {
   }));
 }
 
+// Told anew it counts anew: the device starts then, not when the turn was given.
+bool Tracker::take_start(Rollout& rollout, const DeviceId& device, Now now) {
+  if (rollout.policy->starts_per_minute_max == 0) return true;
+  std::erase_if(rollout.starts, [&](const auto& start) { return start.second == device || now.monotonic - start.first >= kMinuteMs; });
+  if (rollout.starts.size() >= rollout.policy->starts_per_minute_max) return false;
+  rollout.starts.emplace_back(now.monotonic, device);
+  return true;
+}
+
+// A turn that was given and not heard of is said again when it fits into the minute, before others are given theirs.
+void Tracker::repeat_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects) {
+  while (!rollout.untold.empty()) {
+    const auto id = rollout.untold.front();
+    const auto member = rollout.members.find(id);
+    const auto device = devices_.find(id);
+    const bool still = member != rollout.members.end() && device != devices_.end() && member->second.record.step == wire::Step::waiting &&
+                       member->second.record.granted == member->second.record.attempt;
+    if (still) {
+      if (!take_start(rollout, id, now)) return;
+      effects.emplace_back(
+          SendAck{id, {device->second.record.applied_sequence, Code::ok, "", hash.prefix64(), member->second.record.attempt}});
+    }
+    rollout.untold.pop_front();
+  }
+}
+
 void Tracker::give_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects) {
   auto& record = rollout.record;
   if (record.state != RolloutState::active || now.monotonic < rollout.no_starts_before) return;
   const auto& policy = *rollout.policy;
-  while (!rollout.starts.empty() && now.monotonic - rollout.starts.front() >= kMinuteMs) rollout.starts.pop_front();
+  repeat_turns(hash, rollout, now, effects);
+  if (!rollout.untold.empty()) return;
   auto in_flight = policy.in_flight_max == 0 ? 0 : count_in_flight(rollout, now);
   bool given = false;
   while (!rollout.queue.empty()) {
     if (policy.in_flight_max != 0 && in_flight >= policy.in_flight_max) break;
-    if (policy.starts_per_minute_max != 0 && rollout.starts.size() >= policy.starts_per_minute_max) break;
     const auto id = rollout.queue.begin()->second;
+    if (!take_start(rollout, id, now)) break;
     auto member = rollout.members.at(id).record;
     member.asks = 0;
     member.granted = member.attempt;
     const auto attempt = member.attempt;
     save_member(hash, id, std::move(member), effects);
-    if (policy.starts_per_minute_max != 0) rollout.starts.push_back(now.monotonic);
     if (policy.starts_per_minute_max != 0) ++record.starts;
     ++in_flight;
     given = true;

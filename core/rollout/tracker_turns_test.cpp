@@ -12,6 +12,16 @@ using testing::IsEmpty;
 
 class TurnsTest : public testing::Test {
  protected:
+  // It connects again and still asks for its turn.
+  Status ask_again(const std::string& name) {
+    auto again = hello(name);
+    again.rollout = hash(1);
+    again.step = Step::waiting;
+    again.attempt = 1;
+    again.asks_start = true;
+    again.last_sequence = again.acked_sequence = 1;
+    return rig.hello(again);
+  }
   void fleet(int count) {
     for (int i = 0; i < count; ++i) ASSERT_TRUE(rig.hello(hello("d" + std::to_string(i))).has_value());
   }
@@ -62,13 +72,38 @@ TEST_F(TurnsTest, ATurnIsSaidAgainToADeviceThatHasNotHeardIt) {
   ASSERT_TRUE(rig.take(release).has_value());
   ASSERT_TRUE(rig.ask("d0", 1).has_value());
   rig.restart();
-  auto again = hello("d0");
-  again.rollout = hash(1);
-  again.step = Step::waiting;
-  again.attempt = 1;
-  again.asks_start = true;
-  again.last_sequence = again.acked_sequence = 1;
-  ASSERT_TRUE(rig.hello(again).has_value());
+  ASSERT_TRUE(ask_again("d0").has_value());
+  EXPECT_THAT(rig.started(), ElementsAre("d0"));
+}
+
+TEST_F(TurnsTest, ATurnThatIsSaidAgainCountsInTheMinuteInWhichItIsSaid) {
+  fleet(6);
+  auto release = manifest(1);
+  release.policy.starts_per_minute_max = 2;
+  ASSERT_TRUE(rig.take(release).has_value());
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(rig.ask("d" + std::to_string(i), 1).has_value());
+  static_cast<void>(rig.started());
+  rig.pass(61);
+  EXPECT_THAT(rig.started(), ElementsAre("d2", "d3"));
+  ASSERT_TRUE(ask_again("d0").has_value());
+  EXPECT_THAT(rig.started(), IsEmpty()) << "two have started in this minute";
+  rig.pass(61);
+  EXPECT_THAT(rig.started(), ElementsAre("d0", "d4")) << "before those that have not had theirs";
+  ASSERT_TRUE(ask_again("d0").has_value());
+  EXPECT_THAT(rig.started(), ElementsAre("d0")) << "its own place in the minute";
+}
+
+TEST_F(TurnsTest, AfterARestartATurnIsSaidAgainWhenTheMinuteIsKnown) {
+  fleet(1);
+  auto release = manifest(1);
+  release.policy.starts_per_minute_max = 1;
+  ASSERT_TRUE(rig.take(release).has_value());
+  ASSERT_TRUE(rig.ask("d0", 1).has_value());
+  static_cast<void>(rig.started());
+  rig.restart();
+  ASSERT_TRUE(ask_again("d0").has_value());
+  EXPECT_THAT(rig.started(), IsEmpty());
+  rig.pass(61);
   EXPECT_THAT(rig.started(), ElementsAre("d0"));
 }
 

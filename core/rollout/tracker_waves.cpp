@@ -68,7 +68,7 @@ void Tracker::advance(const Hash256& hash, Rollout& rollout, Now now, Effects& e
                now, effects);
     save(hash, rollout, effects);
   }
-  if (!rollout.queue.empty()) give_turns(hash, rollout, now, effects);
+  if (!rollout.queue.empty() || !rollout.untold.empty()) give_turns(hash, rollout, now, effects);
 }
 
 // Now and then: a restart of the broker costs at most a sixty-fourth of a soak.

@@ -35,6 +35,13 @@ struct Member {
   bool seen = false;        // heard of since the current wave opened
 };
 
+// A turn, as the starts of a minute are counted.
+struct Start {
+  MonotonicMs told;  // last
+  DeviceId device;
+  std::uint32_t attempt = 0;
+};
+
 struct Rollout {
   RolloutRecord record;
   std::shared_ptr<const wire::Policy> policy;
@@ -44,10 +51,10 @@ struct Rollout {
   std::map<DeviceId, Member> members;
 
   // Turns.
-  std::map<std::uint64_t, DeviceId> queue;              // by order of asking
-  std::set<DeviceId> in_flight;                         // given a turn, and not ended
-  std::deque<std::pair<MonotonicMs, DeviceId>> starts;  // of the last minute: when each was told last
-  std::deque<DeviceId> untold;                          // have their turn, and ask: it was not heard
+  std::map<std::uint64_t, DeviceId> queue;  // by order of asking
+  std::set<DeviceId> in_flight;             // given a turn, and not ended
+  std::deque<Start> starts;                 // of the last minute
+  std::deque<DeviceId> untold;              // have their turn, and ask: it was not heard
   MonotonicMs no_starts_before;
 
   // The byte budget of the whole rollout.
@@ -188,7 +195,7 @@ class Tracker {
 
   // --- tracker_turns.cpp
   // A start for the policy's count of a minute, if there is room for one.
-  [[nodiscard]] static bool take_start(Rollout& rollout, const DeviceId& device, Now now);
+  [[nodiscard]] static bool take_start(Rollout& rollout, const DeviceId& device, std::uint32_t attempt, Now now);
   void repeat_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
   void give_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
   [[nodiscard]] std::uint64_t count_in_flight(const Rollout& rollout, Now now) const;

@@ -21,11 +21,13 @@ std::uint64_t Tracker::count_in_flight(const Rollout& rollout, Now now) const {
 }
 
 // Told anew it counts anew: the device starts then, not when the turn was given.
-bool Tracker::take_start(Rollout& rollout, const DeviceId& device, Now now) {
+bool Tracker::take_start(Rollout& rollout, const DeviceId& device, std::uint32_t attempt, Now now) {
   if (rollout.policy->starts_per_minute_max == 0) return true;
-  std::erase_if(rollout.starts, [&](const auto& start) { return start.second == device || now.monotonic - start.first >= kMinuteMs; });
+  std::erase_if(rollout.starts, [&](const Start& start) {
+    return (start.device == device && start.attempt == attempt) || now.monotonic - start.told >= kMinuteMs;
+  });
   if (rollout.starts.size() >= rollout.policy->starts_per_minute_max) return false;
-  rollout.starts.emplace_back(now.monotonic, device);
+  rollout.starts.push_back({now.monotonic, device, attempt});
   return true;
 }
 
@@ -38,7 +40,7 @@ void Tracker::repeat_turns(const Hash256& hash, Rollout& rollout, Now now, Effec
     const bool still = member != rollout.members.end() && device != devices_.end() && member->second.record.step == wire::Step::waiting &&
                        member->second.record.granted == member->second.record.attempt;
     if (still) {
-      if (!take_start(rollout, id, now)) return;
+      if (!take_start(rollout, id, member->second.record.attempt, now)) return;
       effects.emplace_back(
           SendAck{id, {device->second.record.applied_sequence, Code::ok, "", hash.prefix64(), member->second.record.attempt}});
     }
@@ -57,8 +59,8 @@ void Tracker::give_turns(const Hash256& hash, Rollout& rollout, Now now, Effects
   while (!rollout.queue.empty()) {
     if (policy.in_flight_max != 0 && in_flight >= policy.in_flight_max) break;
     const auto id = rollout.queue.begin()->second;
-    if (!take_start(rollout, id, now)) break;
     auto member = rollout.members.at(id).record;
+    if (!take_start(rollout, id, member.attempt, now)) break;
     member.asks = 0;
     member.granted = member.attempt;
     const auto attempt = member.attempt;

@@ -93,6 +93,20 @@ TEST_F(TurnsTest, ATurnThatIsSaidAgainCountsInTheMinuteInWhichItIsSaid) {
   EXPECT_THAT(rig.started(), ElementsAre("d0")) << "its own place in the minute";
 }
 
+TEST_F(TurnsTest, EachAttemptOfADeviceIsAStart) {
+  fleet(2);
+  auto release = manifest(1);
+  release.policy.starts_per_minute_max = 2;
+  release.policy.attempts_max = 2;
+  ASSERT_TRUE(rig.take(release).has_value());
+  ASSERT_TRUE(rig.ask("d0", 1).has_value());
+  ASSERT_TRUE(rig.tell("d0", 1, Step::failed, 1, true).has_value());
+  ASSERT_TRUE(rig.ask("d0", 1, 2).has_value());
+  EXPECT_THAT(rig.started(), ElementsAre("d0"));
+  ASSERT_TRUE(rig.ask("d1", 1).has_value());
+  EXPECT_THAT(rig.started(), IsEmpty());
+}
+
 TEST_F(TurnsTest, AfterARestartATurnIsSaidAgainWhenTheMinuteIsKnown) {
   fleet(1);
   auto release = manifest(1);

@@ -122,6 +122,8 @@ class Engine {
   [[nodiscard]] std::string hindrance(const wire::Manifest& manifest, const Hash256& hash, Stage stage) const;
   [[nodiscard]] bool may_go_on(Stage stage);
   void note_waits(const std::string& text);
+  // The same of the candidate, unless a newer release is waited for: that one is told of.
+  void note_pause(const std::string& text);
   // Forgets the attempt that was to come, and its turn. Its number.
   std::uint32_t stop_waiting();
   // Tells that the attempt that was to come will not; nothing, if none was told of.

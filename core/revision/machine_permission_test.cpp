@@ -159,6 +159,23 @@ TEST_F(PermissionTest, ItAsksForItsTurnAndWaits) {
   EXPECT_FALSE(rig.hellos.back().asks_start && rig.connected && rig.phase() != "idle");
 }
 
+TEST_F(PermissionTest, APausedReleaseAndANewerOneThatWaitsAreEachToldOfOnce) {
+  const auto two = rig.release(2);
+  rig.serves = false;
+  rig.publish(two);
+  rig.run(2'000);
+  ASSERT_EQ(rig.phase(), "fetching");
+  gate(two, 2, wire::GateState::paused);
+  rig.run(2'000);
+  auto three = rig.release(3);
+  three.policy.in_flight_max = 1;
+  rig.publish(three);
+  rig.run(60'000);
+  const auto told = std::ranges::count_if(rig.applied, [](const wire::Report& report) { return report.reason == "waits for its turn"; });
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(rig.view().waits, "waits for its turn");
+}
+
 TEST_F(PermissionTest, ATurnOutlivesARestart) {
   auto two = rig.release(2);
   two.policy.starts_per_minute_max = 1;

@@ -89,23 +89,28 @@ bool Engine::may_go_on(Stage stage) {
   const auto hash = state_.candidate->info.manifest;
   const auto gate = gates_.find(hash);
   if (gate != gates_.end() && broken_gates_.contains(hash)) {
-    note_waits(std::string(kWaitsForGate));
+    note_pause(std::string(kWaitsForGate));
     return false;
   }
   if (gate != gates_.end() && gate->second.state != wire::GateState::open) {
-    note_waits(std::string(kWaitsForResume));
+    note_pause(std::string(kWaitsForResume));
     return false;
   }
   auto text = hindrance(*candidate_, hash, stage);
   if (text == pause_said_) {
-    if (state_.waits == kWaitsForGate || state_.waits == kWaitsForResume) note_waits(text);
+    if (state_.waits == kWaitsForGate || state_.waits == kWaitsForResume) note_pause(text);
     return text.empty();
   }
   pause_said_ = text;
-  note_waits(text);
+  note_pause(text);
   log(5, "release " + candidate_->release + (text.empty() ? " goes on" : " " + text));
   report(about_candidate(text.empty() ? step_of(state_.phase) : wire::Step::waiting, Code::ok, pause_said_));
   return pause_said_.empty();
+}
+
+void Engine::note_pause(const std::string& text) {
+  const bool newer = !state_.waits_manifest.is_zero() && state_.waits_manifest != state_.candidate->info.manifest;
+  if (!newer) note_waits(text);
 }
 
 void Engine::note_waits(const std::string& text) {

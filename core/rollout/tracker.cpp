@@ -100,8 +100,7 @@ void Tracker::answer_asking(const wire::Hello& hello, Now now, Effects& effects)
   const auto known = rollout->second.members.find(hello.device);
   if (known == rollout->second.members.end() || known->second.record.attempt != hello.attempt) return;
   if (known->second.record.granted == hello.attempt) {
-    auto& untold = rollout->second.untold;
-    if (std::ranges::find(untold, hello.device) == untold.end()) untold.push_back(hello.device);
+    note_untold(rollout->second, hello.device);
     return give_turns(hello.rollout, rollout->second, now, effects);
   }
   if (known->second.record.asks != 0) return;
@@ -147,8 +146,7 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
       const bool has_turn = asks && member.granted != 0 && member.granted == report.attempt;
       if (has_turn) {
         member.asks = 0;
-        wire::Ack turn{device.record.applied_sequence, Code::ok, "", report.rollout.prefix64(), report.attempt};
-        effects.emplace_back(SendAck{report.device, std::move(turn)});
+        note_untold(*rollout, report.device);
       } else if (!asks || !asked_before) {
         member.asks = asks ? ++ask_last_ : 0;
       }

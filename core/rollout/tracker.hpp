@@ -196,6 +196,7 @@ class Tracker {
   // --- tracker_turns.cpp
   // A start for the policy's count of a minute, if there is room for one.
   [[nodiscard]] static bool take_start(Rollout& rollout, const DeviceId& device, std::uint32_t attempt, Now now);
+  static void note_untold(Rollout& rollout, const DeviceId& device);
   void repeat_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
   void give_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
   [[nodiscard]] std::uint64_t count_in_flight(const Rollout& rollout, Now now) const;

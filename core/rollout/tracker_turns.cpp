@@ -31,6 +31,10 @@ bool Tracker::take_start(Rollout& rollout, const DeviceId& device, std::uint32_t
   return true;
 }
 
+void Tracker::note_untold(Rollout& rollout, const DeviceId& device) {
+  if (std::ranges::find(rollout.untold, device) == rollout.untold.end()) rollout.untold.push_back(device);
+}
+
 // A turn that was given and not heard of is said again when it fits into the minute, before others are given theirs.
 void Tracker::repeat_turns(const Hash256& hash, Rollout& rollout, Now now, Effects& effects) {
   while (!rollout.untold.empty()) {

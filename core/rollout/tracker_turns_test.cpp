@@ -85,6 +85,9 @@ TEST_F(TurnsTest, ATurnThatIsSaidAgainCountsInTheMinuteInWhichItIsSaid) {
   static_cast<void>(rig.started());
   rig.pass(61);
   EXPECT_THAT(rig.started(), ElementsAre("d2", "d3"));
+  ASSERT_TRUE(rig.ask("d1", 1).has_value());
+  EXPECT_THAT(rig.started(), IsEmpty()) << "by a report as by a hello";
+  ASSERT_TRUE(rig.tell("d1", 1, Step::fetching).has_value());
   ASSERT_TRUE(ask_again("d0").has_value());
   EXPECT_THAT(rig.started(), IsEmpty()) << "two have started in this minute";
   rig.pass(61);

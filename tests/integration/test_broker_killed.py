@@ -27,7 +27,7 @@ def test_reports_and_waves_survive_every_kill(tmp_path, keys):
     with Site(tmp_path, keys, quiet=True) as site:
         waves = [f"{DEVICES // 20}:success=50%,soak=1s,quorum=1%", "20%:success=50%,soak=1s,quorum=1%", "60%:success=50%,quorum=1%"]
         # Few at a time, where many kills are to find the rollout under way.
-        in_flight = max(min(DEVICES // 8, 4 * DEVICES // KILLS), 4)
+        in_flight = max(min(DEVICES // 8, 2 * DEVICES // KILLS), 4)
         release = FleetRelease(site, changed_bytes=60_000, waves=waves, in_flight_max=in_flight)
         rollout = release.publish()
         fleet = Fleet(release, DEVICES, rollout, fail_percent=10, timeout=1500).start()

@@ -131,7 +131,11 @@ void ServiceImpl::send_acks() {
   }
   // Never so many at once that others' messages wait for them.
   for (std::size_t i = 0; i < kAcksATick && !acks_leaving_.empty(); ++i) {
-    send_ack(acks_leaving_.back().first, acks_leaving_.back().second);
+    auto& [device, ack] = acks_leaving_.back();
+    // The device may have given it up since.
+    if (ack.start_rollout != 0 && !tracker_.has_turn(device, ack.start_rollout, ack.start_attempt))
+      ack.start_rollout = ack.start_attempt = 0;
+    send_ack(device, ack);
     acks_leaving_.pop_back();
   }
 }

@@ -51,6 +51,8 @@ void Engine::start(Now now, Effects& effects) {
   dirty_ = true;
   ++state_.boot;
   if (state_.waits_manifest.is_zero()) state_.waits.clear();
+  // Which report asked is not kept: what comes in answer to the hello is the answer to it.
+  asked_report_ = state_.last_report;
   bytes_persisted_ = state_.bytes_fetched;
   candidate_ = manifest_in(state_.candidate_manifest);
   current_ = manifest_in(state_.current_manifest);

@@ -247,8 +247,9 @@ class Engine {
   std::vector<GroupPath> groups_;
   OwnerWord owner_;
   std::int32_t utc_offset_s_ = 0;
-  std::string pause_said_;  // what the attempt under way waits for, as it was last told
-  bool staged_ = false;     // all is there and verified
+  std::uint64_t asked_report_ = 0;  // sequence of the report that asked for a turn last
+  std::string pause_said_;          // what the attempt under way waits for, as it was last told
+  bool staged_ = false;             // all is there and verified
   std::optional<wire::Manifest> candidate_;
   std::optional<wire::Manifest> current_;
 

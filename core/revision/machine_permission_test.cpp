@@ -176,6 +176,23 @@ TEST_F(PermissionTest, APausedReleaseAndANewerOneThatWaitsAreEachToldOfOnce) {
   EXPECT_EQ(rig.view().waits, "waits for its turn");
 }
 
+TEST_F(PermissionTest, ATurnFromBeforeItAskedIsNotTaken) {
+  auto two = rig.release(2);
+  two.policy.in_flight_max = 1;
+  rig.publish(two);
+  rig.run(2'000);
+  wire::Ack late;
+  late.sequence = rig.view().last_report - 1;
+  late.start_rollout = Rig::rollout_of(two).prefix64();
+  late.start_attempt = 1;
+  rig.hear(rig.topics.device(rig.facts.device, wire::TopicKind::device_ack), wire::encode(late));
+  rig.run(20'000);
+  EXPECT_EQ(rig.running_release(), "r1");
+  turn(two, 1);
+  rig.run(20'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+}
+
 TEST_F(PermissionTest, ATurnOutlivesARestart) {
   auto two = rig.release(2);
   two.policy.starts_per_minute_max = 1;

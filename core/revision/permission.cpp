@@ -158,6 +158,7 @@ bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
   waiting.reason = std::move(text);
   waiting.asks_start = asks;
   report(std::move(waiting));
+  asked_report_ = state_.last_report;
   return false;
 }
 
@@ -198,6 +199,8 @@ void Engine::check_waiting(const std::string& reason) {
 }
 
 void Engine::on_turn(const wire::Ack& ack) {
+  // Given before the device asked last, it belongs to a question that was given up: the broker counts on it no more.
+  if (ack.sequence < asked_report_) return;
   if (ack.start_rollout == 0) return;
   // Only what was asked for, and is still wanted: the broker counts a turn that was given up as over.
   const bool asked =

@@ -134,6 +134,9 @@ class Tracker {
   // Leases or turns that should not wait for the second. O(1).
   [[nodiscard]] bool is_urgent() const noexcept { return !leases_due_.empty(); }
 
+  // The turn that an ack is to tell of still stands.
+  [[nodiscard]] bool has_turn(const DeviceId& device, std::uint64_t rollout, std::uint32_t attempt) const;
+
   // --- views; references hold until the next call that changes something ---
   [[nodiscard]] const Device* device(const DeviceId& device) const noexcept;
   [[nodiscard]] const Rollout* rollout(const Hash256& rollout) const noexcept;

@@ -31,6 +31,15 @@ bool Tracker::take_start(Rollout& rollout, const DeviceId& device, std::uint32_t
   return true;
 }
 
+bool Tracker::has_turn(const DeviceId& device, std::uint64_t prefix, std::uint32_t attempt) const {
+  const auto hash = by_prefix(prefix);
+  const auto rollout = hash ? rollouts_.find(*hash) : rollouts_.end();
+  if (rollout == rollouts_.end()) return false;
+  const auto member = rollout->second.members.find(device);
+  if (member == rollout->second.members.end()) return false;
+  return member->second.record.granted == attempt && member->second.record.attempt == attempt && member->second.record.asks == 0;
+}
+
 void Tracker::note_untold(Rollout& rollout, const DeviceId& device) {
   if (std::ranges::find(rollout.untold, device) == rollout.untold.end()) rollout.untold.push_back(device);
 }

@@ -82,6 +82,8 @@ class TurnCheck {
   void heard(const std::string& device) { heard_[device] = world_.now(); }
   void connected(const std::string& device, bool is) { online_[device] = is; }
   void started(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
+  // The device waits for that attempt no more, and has not begun it: its turn, if it had one, is over, and it has to ask anew.
+  void given_up(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
   [[nodiscard]] std::uint32_t given() const noexcept { return given_; }
 
  private:

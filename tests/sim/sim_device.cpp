@@ -217,7 +217,11 @@ void SimDevice::carry(revision::Persist& effect) {
 // A release begins with the write that says so: a device that loses its power right after it goes on with it, whatever was said since.
 void SimDevice::note_start() {
   const auto state = revision::decode_state(disk_.state);
-  if (!state || !state->candidate || state->phase != revision::Phase::fetching) return;
+  if (!state) return;
+  const auto waited = std::exchange(waited_, {state->waits_manifest, state->waits_attempt});
+  const bool begun = state->candidate && state->candidate->info.manifest == waited.first && state->attempt == waited.second;
+  if (!waited.first.is_zero() && waited != waited_ && !begun) checks_.turns.given_up(facts_.device.str(), waited.first, waited.second);
+  if (!state->candidate || state->phase != revision::Phase::fetching) return;
   const auto& rollout = state->candidate->info.manifest;
   if (!started_.emplace(rollout, state->attempt).second) return;
   const auto& release = state->candidate->info.release;
@@ -241,6 +245,7 @@ void SimDevice::carry(revision::Publish& effect) {
     checks_.bytes.report(*report);
     if (canaries_.false_turn && report->asks_start) {
       wire::Ack ack;
+      ack.sequence = report->sequence;
       ack.start_rollout = report->rollout.prefix64();
       ack.start_attempt = report->attempt;
       give_later(1'000, revision::MessageArrived{wire::Topics().device(facts_.device, wire::TopicKind::device_ack), wire::encode(ack)});

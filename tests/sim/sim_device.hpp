@@ -101,6 +101,7 @@ class SimDevice final : public Client {
   revision::OwnerWord owner_;
   MonotonicMs full_until_;
   std::set<std::pair<Hash256, std::uint32_t>> started_;  // rollout, attempt
+  std::pair<Hash256, std::uint32_t> waited_;             // for what, as the disk has it
   Link link_;
   revision::DeviceFacts facts_;
   trust::SecretKey key_;

@@ -22,8 +22,11 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
   const auto& name = found->second->manifest.release;
   if (policy.starts_per_minute_max != 0) {
     auto& starts = starts_[ack.start_rollout];
-    starts.push_back(world_.now());
-    while (world_.now() - starts.front() >= kMinuteMs) starts.pop_front();
+    // A turn that was given up and is told once more is no second start: the device begins that attempt once.
+    std::erase_if(starts, [&](const auto& start) {
+      return world_.now() - start.first >= kMinuteMs || start.second == std::pair(device, ack.start_attempt);
+    });
+    starts.emplace_back(world_.now(), std::pair(device, ack.start_attempt));
     if (starts.size() > policy.starts_per_minute_max) {
       world_.found(name + ": " + std::to_string(starts.size()) + " devices start within a minute, " +
                    std::to_string(policy.starts_per_minute_max) + " may");

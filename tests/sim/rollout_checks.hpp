@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/wire/messages.hpp"
@@ -90,7 +91,8 @@ class TurnCheck {
   World& world_;
   std::map<std::uint64_t, const Release*> by_prefix_;
   std::set<std::tuple<std::string, std::uint64_t, std::uint32_t>> turns_;
-  std::map<std::uint64_t, std::deque<MonotonicMs>> starts_;
+  // Of the last minute: when told, and of which device's which attempt.
+  std::map<std::uint64_t, std::deque<std::pair<MonotonicMs, std::pair<std::string, std::uint32_t>>>> starts_;
   std::map<std::string, MonotonicMs> heard_;
   std::map<std::string, bool> online_;
   std::uint32_t given_ = 0;

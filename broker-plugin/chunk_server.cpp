@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kSessionRangesMax = 4 * limits::kFetchRangesMax;
 // Chunk reads under way: bounds what comes into memory at once.
 constexpr std::size_t kChunkLoadsMax = 32;
+// A session that is over may be asked for more: it is kept for a little, and costs nothing to open again.
+constexpr std::int64_t kOverMs = 10'000;
 
 }  // namespace
 
@@ -75,7 +77,7 @@ void ChunkServer::take_credit(Session& session, std::uint64_t received) {
   INSTAR_ASSERT(in_flight_bytes_ >= now - session.received);
   in_flight_bytes_ -= now - session.received;
   session.received = now;
-  while (!session.piece_ends.empty() && session.piece_ends.front() <= now) session.piece_ends.pop_front();
+  std::erase_if(session.piece_ends, [now](std::uint64_t end) { return end <= now; });
   release_carried(session);
 }
 
@@ -112,7 +114,7 @@ void ChunkServer::drop_stalled(MonotonicMs now) {
   const auto limit_ms = tight ? options_.stall_ms_when_tight : options_.stall_ms;
   std::vector<DeviceId> stalled;
   for (auto& [device, session] : sessions_) {
-    if (now - session.heard >= limit_ms) stalled.push_back(device);
+    if (now - session.heard >= (is_over(session) ? kOverMs : limit_ms)) stalled.push_back(device);
     // Lost on the way, after all: pieces sent before the device had subscribed.
     if (session.carried_pieces > 0 && now - session.carried_since >= limit_ms) release_carried(session);
   }
@@ -157,7 +159,7 @@ ChunkServer::Step ChunkServer::step(const DeviceId& device, Session& session) {
       return send_piece(device, session, ref);
     }
     if (wanted.count > 0) fault(device, session, wanted.first, wire::ChunkFault::out_of_range);
-    session.wanted.pop_front();
+    session.wanted.erase(session.wanted.begin());
   }
   return Step::waits;
 }
@@ -209,7 +211,9 @@ void ChunkServer::advance(Session& session, std::uint32_t chunk_bytes, std::uint
   if (wanted.offset < chunk_bytes) return;
   wanted.offset = 0;
   ++wanted.first;
-  if (--wanted.count == 0) session.wanted.pop_front();
+  if (--wanted.count > 0) return;
+  session.wanted.erase(session.wanted.begin());
+  if (session.wanted.empty()) session.wanted.shrink_to_fit();
 }
 
 void ChunkServer::fault(const DeviceId& device, const Session& session, std::uint32_t ordinal, wire::ChunkFault fault) {

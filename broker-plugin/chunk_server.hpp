@@ -27,7 +27,8 @@ struct ChunkServerOptions {
   std::size_t cache_bytes_max = 16 * 1024 * 1024;      // encoded chunks, shared by all devices
   std::size_t directory_bytes_max = 16 * 1024 * 1024;  // decoded directories
   std::size_t in_flight_bytes_max = 0;                 // 0 = limits.hpp
-  // A session without a sign of life for so long is dropped; the shorter time counts when half of the common budget is taken.
+  // A session without a sign of life for so long is dropped; the shorter time counts when half of the common budget is taken. One that
+  // wants nothing, and has told of all that was sent, is over.
   std::int64_t stall_ms = 600'000;
   std::int64_t stall_ms_when_tight = 60'000;
   std::size_t pump_bytes_max = 4 * 1024 * 1024;  // sent in one go before other work has its turn
@@ -57,7 +58,7 @@ class ChunkServer {
   void drop(const DeviceId& device);
   // Sends what credit allows; O(1) when there is nothing to send.
   void pump();
-  // Drops sessions that have stalled. Now and then.
+  // Drops sessions that have stalled or are over. Now and then.
   void drop_stalled(MonotonicMs now);
 
   [[nodiscard]] std::size_t in_flight_bytes() const noexcept { return in_flight_bytes_; }
@@ -78,13 +79,13 @@ class ChunkServer {
     std::uint64_t received = 0;
     std::uint32_t window = 0;
     std::uint32_t piece_bytes_max = 0;
-    std::deque<std::uint64_t> piece_ends;  // `sent` after each piece that is still out
+    std::vector<std::uint64_t> piece_ends;  // `sent` after each piece that is still out; at most kWindowPiecesMax
     // Left out by the device's sessions before this one: the broker may hold them still. The connection keeps the order, so the
     // first credit of this session says that they are through.
     std::uint64_t carried_bytes = 0;
     std::size_t carried_pieces = 0;
     MonotonicMs carried_since;
-    std::deque<Wanted> wanted;
+    std::vector<Wanted> wanted;  // next first; at most kSessionRangesMax
     bool in_ring = false;
     MonotonicMs heard;
   };
@@ -97,6 +98,9 @@ class ChunkServer {
   using Directory = std::shared_ptr<const artifact::PackDirectory>;
 
   [[nodiscard]] std::uint64_t in_flight(const Session& session) const { return session.sent - session.received; }
+  [[nodiscard]] bool is_over(const Session& session) const {
+    return session.wanted.empty() && in_flight(session) == 0 && session.carried_pieces == 0;
+  }
   Step step(const DeviceId& device, Session& session);
   Step send_piece(const DeviceId& device, Session& session, const artifact::ChunkRef& ref);
   void take_credit(Session& session, std::uint64_t received);

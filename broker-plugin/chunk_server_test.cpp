@@ -350,6 +350,31 @@ TEST(ChunkServer, ASlowDeviceIsNotTakenForADeadOne) {
   EXPECT_EQ(rig.server.in_flight_bytes(), 0U);
 }
 
+TEST(ChunkServer, ASessionThatIsOverIsForgottenAndGoesOnWhenAskedAgain) {
+  ServerRig rig;
+  const auto pack = make_test_pack(22);
+  rig.add(pack);
+  rig.ask("a", pack, 1, 512 * 1024, {{0, 1, 0}});
+  ASSERT_EQ(rig.bytes("a"), 500U);
+  rig.server.drop_stalled({kStart.value + 60'000});
+  EXPECT_EQ(rig.server.session_count(), 1U) << "it has not told of what it has got";
+  rig.credit("a", 1, 500, 512 * 1024);
+  rig.server.drop_stalled({kStart.value + 9'999});
+  EXPECT_EQ(rig.server.session_count(), 1U);
+  rig.server.drop_stalled({kStart.value + 10'000});
+  EXPECT_EQ(rig.server.session_count(), 0U);
+  wire::Fetch fetch;
+  fetch.session = 1;
+  fetch.pack = pack.id;
+  fetch.ranges = {{0, 1, 0}};
+  fetch.window_bytes = 65'536;
+  fetch.piece_bytes_max = 32'768;
+  fetch.received_bytes = 500;
+  rig.server.fetch(device_id("a"), fetch, rig.now);
+  rig.settle();
+  EXPECT_EQ(rig.bytes("a"), 1'000U);
+}
+
 TEST(ChunkServer, TheCacheOfChunksIsBounded) {
   ServerRig rig({.cache_bytes_max = 300'000});
   const auto pack = make_test_pack(18, 20, 100'000);

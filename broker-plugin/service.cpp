@@ -8,7 +8,9 @@ namespace instar::broker {
 namespace {
 
 // Byte counts of transfers become durable at least so often.
-constexpr std::int64_t kSaveBytesMs = 5'000;
+constexpr std::int64_t kSaveBytesMs = 500;
+// Counted bytes are saved within so many of these, a part of the devices at a time.
+constexpr std::size_t kSavesARound = 40;
 constexpr std::int64_t kCheckSessionsMs = 10'000;
 // Soaks, silence and turns are looked at so often.
 constexpr std::int64_t kTickMs = 1'000;
@@ -150,6 +152,14 @@ void ServiceImpl::on_tick(Now now) {
   store_.flush();
 }
 
+void ServiceImpl::on_stop() {
+  if (store_is_down_) return;
+  rollout::Effects effects;
+  tracker_.save_bytes(tracker_.unsaved_bytes(), effects);
+  carry_out(std::move(effects));
+  store_.flush();
+}
+
 void ServiceImpl::do_chores() {
   const auto now = now_.monotonic;
   if (!status_due_.empty()) publish_due_statuses();
@@ -161,8 +171,10 @@ void ServiceImpl::do_chores() {
   }
   if (now - bytes_saved_ >= kSaveBytesMs) {
     bytes_saved_ = now;
+    bytes_a_save_ = std::max(bytes_a_save_, tracker_.unsaved_bytes() / kSavesARound + 1);
     rollout::Effects effects;
-    tracker_.save_bytes(effects);
+    tracker_.save_bytes(bytes_a_save_, effects);
+    if (tracker_.unsaved_bytes() == 0) bytes_a_save_ = 0;
     if (!effects.empty()) carry_out(std::move(effects));
   }
   if (now - sessions_checked_ >= kCheckSessionsMs) {

@@ -29,6 +29,7 @@ class ServiceImpl final : public Service {
   void on_control(const Sender& sender, std::string_view payload, Now now) override;
   void on_disconnect(std::string_view client_id, Now now) override;
   void on_tick(Now now) override;
+  void on_stop() override;
   [[nodiscard]] bool has_more() const override { return !acks_leaving_.empty(); }
   [[nodiscard]] bool may_write(const Sender& sender, std::string_view topic) const override;
   [[nodiscard]] bool may_read(const Sender& sender, std::string_view topic) const override;
@@ -139,6 +140,7 @@ class ServiceImpl final : public Service {
   MonotonicMs gates_refreshed_;
   MonotonicMs ticked_;
   MonotonicMs bytes_saved_;
+  std::size_t bytes_a_save_ = 0;  // devices
   MonotonicMs sessions_checked_;
   // After a failed commit nothing is taken in until the store has been loaded again.
   bool store_is_down_ = false;

@@ -91,5 +91,35 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
   EXPECT_EQ(status["bytes_full"], 400'500);
 }
 
+// A stop is no crash: what was counted and not yet saved is.
+TEST(ServiceLife, BytesThatWereCountedOutliveAStop) {
+  ServiceRig rig;
+  ASSERT_TRUE(rig.start().has_value());
+  const auto pack = make_test_pack(1);
+  rig.upload(pack);
+  TestDevice device("gw-01");
+  rig.hello(device);
+  const auto manifest = make_manifest(pack, 1);
+  rig.publish(manifest);
+  rig.settle();
+  wire::Fetch fetch;
+  fetch.session = 0x10001;
+  fetch.pack = pack.id;
+  fetch.ranges = {{0, 1, 0}};
+  fetch.window_bytes = 512 * 1024;
+  fetch.piece_bytes_max = 32 * 1024;
+  fetch.rollout = rollout_of(manifest).prefix64();
+  EXPECT_EQ(rig.fetch(device, fetch), Verdict::consume);
+  rig.settle();
+  ASSERT_EQ(rig.transferred_bytes, 500U);
+  rig.service().on_stop();
+  rig.store().flush();
+  rig.store().poll();
+  ASSERT_TRUE(rig.restart().has_value());
+  rig.settle();
+  rig.tick(1'000);
+  EXPECT_EQ(rig.status(rollout_of(manifest))["bytes_sent"], 500);
+}
+
 }  // namespace
 }  // namespace instar::broker

@@ -1,6 +1,7 @@
 #include "storage/rocks_store.hpp"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
@@ -91,11 +92,19 @@ rocksdb::DBOptions db_options(const RocksOptions& options) {
   return db;
 }
 
+// Records of devices and reports are alike: LZ4 makes a third of them. Chunks are compressed already. A RocksDB built without LZ4 stores
+// them as they are.
+rocksdb::CompressionType compression(bool blobs) {
+  const auto supported = rocksdb::GetSupportedCompressions();
+  const bool has_lz4 = std::ranges::find(supported, rocksdb::kLZ4Compression) != supported.end();
+  return has_lz4 && !blobs ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+}
+
 rocksdb::ColumnFamilyOptions column_options(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache, bool blobs) {
   rocksdb::ColumnFamilyOptions column;
   column.write_buffer_size = blobs ? options.write_buffer_bytes / 2 : options.write_buffer_bytes / 8;
   column.max_write_buffer_number = 2;
-  column.compression = rocksdb::kNoCompression;
+  column.compression = compression(blobs);
   column.target_file_size_base = 4 * 1024 * 1024;
   column.max_bytes_for_level_base = 16 * 1024 * 1024;
   rocksdb::BlockBasedTableOptions table;

@@ -30,7 +30,9 @@ Instance::Instance(PluginOptions options, BrokerPort& port, wire::Topics topics)
       bridges_(options_.bridges.begin(), options_.bridges.end()) {}
 
 // The service goes before the store, the store (with its threads) before the waker.
-Instance::~Instance() = default;
+Instance::~Instance() {
+  if (backend_.service != nullptr) backend_.service->on_stop();
+}
 
 Result<std::unique_ptr<Instance>> Instance::open(PluginOptions options, BrokerPort& port, Now now) {
   INSTAR_TRY(auto topics, wire::Topics::with_prefix(options.prefix));

@@ -33,6 +33,7 @@ class FakeService final : public Service {
   }
   void on_disconnect(std::string_view client_id, Now) override { gone.emplace_back(client_id); }
   void on_tick(Now) override { ++ticks; }
+  void on_stop() override {}
   bool may_write(const Sender&, std::string_view topic) const override { return !unwritable.contains(std::string(topic)); }
   bool may_read(const Sender&, std::string_view topic) const override { return !unreadable.contains(std::string(topic)); }
 

@@ -219,22 +219,20 @@ void Engine::say_hello() {
   hello.metered = facts_.metered;
   if (state_.current) hello.running = state_.current->info;
   if (state_.previous) hello.previous = state_.previous->info;
-  if (state_.candidate) {
-    hello.rollout = state_.candidate->info.manifest;
-    hello.step = step_of(state_.phase);
-    hello.attempt = state_.attempt;
-  } else if (!state_.outcomes.empty()) {
-    hello.rollout = state_.outcomes.back().manifest;
-    hello.step = state_.outcomes.back().step;
-    hello.attempt = state_.outcomes.back().attempt;
-  }
   // What is waited for goes before what came to an end earlier.
   const bool other = state_.candidate && state_.candidate->info.manifest != state_.waits_manifest;
   if (!state_.waits_manifest.is_zero() && !other) {
     hello.rollout = state_.waits_manifest;
-    hello.step = wire::Step::waiting;
-    hello.attempt = state_.waits_attempt;
-    hello.asks_start = state_.waits_asks;
+  } else if (state_.candidate) {
+    hello.rollout = state_.candidate->info.manifest;
+  } else if (!state_.outcomes.empty()) {
+    hello.rollout = state_.outcomes.back().manifest;
+  }
+  if (!hello.rollout.is_zero()) {
+    const auto stands = report_as_it_stands(hello.rollout);
+    hello.step = stands.step;
+    hello.attempt = stands.attempt;
+    hello.asks_start = stands.asks_start;
   }
   hello.last_sequence = state_.last_report;
   hello.acked_sequence = state_.acked_report;
@@ -246,6 +244,26 @@ void Engine::say_hello() {
   std::ranges::copy(degraded_, std::back_inserter(hello.degraded));
   emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_hello), trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1,
                false});
+}
+
+wire::Report Engine::report_as_it_stands(const Hash256& hash) const {
+  wire::Report report;
+  report.rollout = hash;
+  report.step = wire::Step::waiting;
+  if (state_.waits_manifest == hash) {
+    report.attempt = state_.waits_attempt;
+    report.asks_start = state_.waits_asks;
+  } else if (state_.candidate && state_.candidate->info.manifest == hash) {
+    report.step = step_of(state_.phase);
+    report.attempt = state_.attempt;
+  } else if (const auto* outcome = outcome_of(hash); outcome != nullptr) {
+    report.step = outcome->step;
+    report.attempt = outcome->attempt;
+  } else if (state_.current && state_.current->info.manifest == hash) {
+    report.step = wire::Step::committed;
+    report.attempt = 1;
+  }
+  return report;
 }
 
 wire::Report Engine::about_candidate(wire::Step step, Code code, std::string reason) const {

@@ -85,6 +85,8 @@ class Engine {
   void say_hello();
   void report(wire::Report report);
   // A report about the candidate, with its counts.
+  // Where this device is in that rollout, for a word that changes nothing of it: what it waits for, the attempt, or how that ended.
+  [[nodiscard]] wire::Report report_as_it_stands(const Hash256& hash) const;
   [[nodiscard]] wire::Report about_candidate(wire::Step step, Code code, std::string reason) const;
   void log(int level, std::string message);
   void emit(Effect effect) { out_.push_back(std::move(effect)); }

@@ -69,6 +69,45 @@ TEST_F(PermissionTest, AGateThatBreaksThePolicyIsNotObeyedAndToldOnce) {
   EXPECT_EQ(rig.running_release(), "r2");
 }
 
+TEST_F(PermissionTest, AWordOfAGateThatIsNotObeyedTakesNothingBackOfWhatTheDeviceHasSaid) {
+  auto two = rig.release(2);
+  two.policy.waves = {wire::Wave{.share_bp = 100, .soak_s = 600}, wire::Wave{.share_bp = 10'000}};
+  two.policy.in_flight_max = 1;
+  rig.store_packs(two);
+  rig.put(rig.topics.manifest(two.groups.front()), rig.seal(two));
+  auto message = rig.gate_for(two, 1);
+  message.wave = 1;
+  message.wave_opened = {opened, opened + 600'000};
+  message.fresh = opened + 700'000;
+  rig.put_gate(message);
+  rig.run(5'000);
+  ASSERT_EQ(rig.applied.size(), 1U);
+  ASSERT_TRUE(rig.applied[0].asks_start);
+  message.issue = 2;
+  message.wave_opened[1] = opened + 599'000;
+  rig.put_gate(message);
+  rig.run(5'000);
+  ASSERT_EQ(rig.applied.size(), 2U);
+  EXPECT_THAT(rig.applied[1].reason, HasSubstr("not obeyed"));
+  EXPECT_EQ(rig.applied[1].attempt, 1U);
+  EXPECT_TRUE(rig.applied[1].asks_start) << "it keeps its place in the queue";
+
+  message.issue = 3;
+  message.wave_opened[1] = opened + 600'000;
+  rig.put_gate(message);
+  rig.finish_fails = Error{Code::corrupt, "a file does not match"};
+  turn(two, 1);
+  rig.run(30'000);
+  ASSERT_EQ(rig.applied.back().step, Step::failed);
+  message.issue = 4;
+  message.wave_opened[1] = opened + 598'000;
+  rig.put_gate(message);
+  rig.run(5'000);
+  EXPECT_THAT(last_reason(), HasSubstr("not obeyed"));
+  EXPECT_EQ(rig.applied.back().step, Step::failed);
+  EXPECT_EQ(rig.applied.back().attempt, 1U);
+}
+
 TEST_F(PermissionTest, AGateFromBeforeTheReleaseIsNotObeyed) {
   auto two = rig.release(2);
   two.issued = opened + std::int64_t{2} * 24 * 3'600 * 1'000;

@@ -43,11 +43,7 @@ void Engine::vet_gate(const Hash256& hash) {
     return;
   }
   broken_gates_.insert(hash);
-  wire::Report refusal;
-  refusal.rollout = hash;
-  refusal.step = state_.candidate && state_.candidate->info.manifest == hash ? step_of(state_.phase) : wire::Step::waiting;
-  if (const auto* outcome = outcome_of(hash); outcome != nullptr) refusal.attempt = outcome->attempt;
-  if (state_.candidate && state_.candidate->info.manifest == hash) refusal.attempt = state_.attempt;
+  auto refusal = report_as_it_stands(hash);
   refusal.code = Code::refused;
   refusal.reason = obeyed.error().message + ": not obeyed";
   say_once("gate", hash, std::move(refusal));
@@ -249,11 +245,7 @@ void Engine::go_back_if_told() {
   if (gate == nullptr || gate->state != wire::GateState::reverted || !current_->policy.revert_allowed) return;
   auto before = release_before();
   if (!before) {
-    const auto* own = outcome_of(hash);
-    wire::Report refusal;
-    refusal.rollout = hash;
-    refusal.attempt = own == nullptr ? 1 : own->attempt;
-    refusal.step = wire::Step::committed;
+    auto refusal = report_as_it_stands(hash);
     refusal.code = Code::refused;
     refusal.reason = "release " + state_.current->info.release + " is to be taken back, but " + before.error().message +
                      ": publish the older content as a new release";

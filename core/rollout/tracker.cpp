@@ -66,7 +66,7 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
     adopt_hello(hello, device, now, effects);
     answer_asking(hello, now, effects);
   }
-  effects.emplace_back(SaveDevice{hello.device, encode(record)});
+  save_device(hello.device, device, effects);
   effects.emplace_back(SendAck{hello.device, {record.applied_sequence, Code::ok, "", 0, 0}});
   return {};
 }
@@ -152,15 +152,18 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
       }
       // An attempt that has come to an end, or was given up, has no turn any more.
       if (wire::is_final(report.step)) member.granted = 0;
+      // A word beside the way (a gate that is not obeyed) plans nothing, and takes nothing back of what the attempt has planned.
+      if (report.bytes_full != 0 || report.attempt != member.attempt) {
+        member.bytes_planned = report.bytes_planned;
+        member.bytes_fetched = report.bytes_fetched;
+        member.bytes_full = report.bytes_full;
+        member.pack_kind = report.pack_kind;
+      }
       member.step = report.step;
       member.attempt = report.attempt;
       member.again = report.again;
       member.code = report.code;
       member.reason = report.reason;
-      member.bytes_planned = report.bytes_planned;
-      member.bytes_fetched = report.bytes_fetched;
-      member.bytes_full = report.bytes_full;
-      member.pack_kind = report.pack_kind;
       if (report.downtime_ms > 0) member.downtime_ms = report.downtime_ms;
       if (report.switch_ms > 0) member.switch_ms = report.switch_ms;
       member.report_sequence = report.sequence;
@@ -178,7 +181,7 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
   }
   place(report.device, device, &effects);
   mark_seen(report.device, report.rollout);
-  effects.emplace_back(SaveDevice{report.device, encode(record)});
+  save_device(report.device, device, effects);
   if (rollout != nullptr) advance(report.rollout, *rollout, now, effects);
 }
 
@@ -219,7 +222,7 @@ Charge Tracker::charge(const DeviceId& id, std::uint64_t prefix, std::uint64_t b
   if (device == devices_.end()) return Charge::ok;
   const auto count = [&] {
     device->second.record.bytes_sent += bytes;
-    devices_with_new_bytes_.insert(id);
+    if (!devices_due_.contains(id)) devices_with_new_bytes_.try_emplace(id);
   };
   const auto hash = by_prefix(prefix);
   auto* const rollout = hash.has_value() ? find_rollout(*hash) : nullptr;
@@ -246,28 +249,37 @@ Charge Tracker::charge(const DeviceId& id, std::uint64_t prefix, std::uint64_t b
   if (!known) return Charge::ok;
   member->second.record.bytes_sent += bytes;
   rollout->counts.bytes_sent += bytes;
-  members_with_new_bytes_.emplace(*hash, id);
+  const auto due = devices_due_.find(id);
+  auto& unsaved = due == devices_due_.end() ? devices_with_new_bytes_[id] : due->second;
+  if (std::ranges::find(unsaved, *hash) == unsaved.end()) unsaved.push_back(*hash);
   return Charge::ok;
 }
 
-void Tracker::save_bytes(Effects& effects) {
-  for (const auto& id : devices_with_new_bytes_) {
-    const auto device = devices_.find(id);
-    if (device != devices_.end()) effects.emplace_back(SaveDevice{id, encode(device->second.record)});
+// With it go the bytes that were counted for its memberships.
+void Tracker::save_device(const DeviceId& id, const Device& device, Effects& effects) {
+  effects.emplace_back(SaveDevice{id, encode(device.record)});
+  for (auto* unsaved : {&devices_due_, &devices_with_new_bytes_}) {
+    const auto entry = unsaved->extract(id);
+    if (entry.empty()) continue;
+    for (const auto& hash : entry.mapped()) {
+      auto* const rollout = find_rollout(hash);
+      if (rollout == nullptr) continue;
+      const auto member = rollout->members.find(id);
+      if (member == rollout->members.end()) continue;
+      member->second.stored = true;
+      effects.emplace_back(SaveMember{hash, id, encode(member->second.record)});
+      effects.emplace_back(ShowStatus{hash});
+    }
   }
-  std::set<Hash256> changed;
-  for (const auto& [hash, id] : members_with_new_bytes_) {
-    const auto rollout = rollouts_.find(hash);
-    if (rollout == rollouts_.end()) continue;
-    const auto member = rollout->second.members.find(id);
-    if (member == rollout->second.members.end()) continue;
-    member->second.stored = true;
-    effects.emplace_back(SaveMember{hash, id, encode(member->second.record)});
-    changed.insert(hash);
+}
+
+void Tracker::save_bytes(std::size_t devices_max, Effects& effects) {
+  for (std::size_t i = 0; i < devices_max; ++i) {
+    if (devices_due_.empty()) devices_due_.swap(devices_with_new_bytes_);
+    if (devices_due_.empty()) return;
+    const auto id = devices_due_.begin()->first;
+    save_device(id, devices_.at(id), effects);
   }
-  for (const auto& hash : changed) effects.emplace_back(ShowStatus{hash});
-  devices_with_new_bytes_.clear();
-  members_with_new_bytes_.clear();
 }
 
 Status Tracker::forget(const DeviceId& id, Effects& effects) {
@@ -277,6 +289,7 @@ Status Tracker::forget(const DeviceId& id, Effects& effects) {
   online_ -= device->second.online ? 1 : 0;
   effects.emplace_back(RemoveDevice{id, device->second.record.applied_sequence});
   devices_.erase(device);
+  devices_due_.erase(id);
   devices_with_new_bytes_.erase(id);
   effects.emplace_back(Note{5, "device " + id.str() + " is forgotten; the next hello under this name pins a new key"});
   return {};

@@ -108,9 +108,13 @@ class Tracker {
   // It is connected still: for a tracker that was loaded again while devices were.
   void is_there(const DeviceId& device);
   // Before payload bytes are handed to the device for the rollout whose hash starts with `rollout`: counts them, if they may go.
-  // Saved by save_bytes(); the lease that bounds a rollout's budget is saved ahead of them.
+  // Counted bytes become durable with the next report or hello of the device, or with save_bytes(); the lease that bounds a rollout's
+  // budget is saved ahead of them.
   [[nodiscard]] Charge charge(const DeviceId& device, std::uint64_t rollout, std::uint64_t bytes);
-  void save_bytes(Effects& effects);
+  // Of at most so many devices: those that have waited longest come first.
+  void save_bytes(std::size_t devices_max, Effects& effects);
+  // Devices with bytes that are not saved.
+  [[nodiscard]] std::size_t unsaved_bytes() const noexcept { return devices_with_new_bytes_.size() + devices_due_.size(); }
   void lease_saved(const Hash256& rollout, std::uint64_t bytes);
 
   // --- events from operators; `who`: as history names them ---
@@ -161,6 +165,7 @@ class Tracker {
   // --- tracker.cpp: devices
   void apply(const wire::Report& report, Device& device, Now now, Effects& effects);
   void adopt_hello(const wire::Hello& hello, Device& device, Now now, Effects& effects);
+  void save_device(const DeviceId& id, const Device& device, Effects& effects);
   void recovered(const Hash256& hash, Rollout& rollout, Effects& effects);
   void answer_asking(const wire::Hello& hello, Now now, Effects& effects);
 
@@ -168,6 +173,8 @@ class Tracker {
   void set_member(Rollout& rollout, const DeviceId& device, MemberRecord record, bool stored);
   void save_member(const Hash256& hash, const DeviceId& device, MemberRecord record, Effects& effects);
   void drop_member(const Hash256& hash, const DeviceId& device, Effects* effects);
+  // The member's bytes are saved, or of no interest any more.
+  void settle_bytes(const Hash256& hash, const DeviceId& device);
   static void count(Rollout& rollout, const Member& member, bool in);
   [[nodiscard]] Rollout* find_rollout(const Hash256& hash) noexcept;
   void mark_seen(const DeviceId& device, const std::optional<Hash256>& rollout);
@@ -217,8 +224,10 @@ class Tracker {
   std::uint64_t ask_last_ = 0;
   std::size_t online_ = 0;
   std::set<Hash256> leases_due_;
-  std::set<DeviceId> devices_with_new_bytes_;
-  std::set<std::pair<Hash256, DeviceId>> members_with_new_bytes_;
+  // Whose counted bytes are not saved, by the rollouts they count for as well. Those due are saved before newer ones become due.
+  using Unsaved = std::map<DeviceId, std::vector<Hash256>>;
+  Unsaved devices_with_new_bytes_;
+  Unsaved devices_due_;
 };
 
 }  // namespace instar::rollout

@@ -116,6 +116,7 @@ void Tracker::save_member(const Hash256& hash, const DeviceId& device, MemberRec
   effects.emplace_back(SaveMember{hash, device, encode(record)});
   effects.emplace_back(ShowStatus{hash});
   set_member(rollouts_.at(hash), device, std::move(record), true);
+  settle_bytes(hash, device);
 }
 
 void Tracker::drop_member(const Hash256& hash, const DeviceId& device, Effects* effects) {
@@ -130,7 +131,13 @@ void Tracker::drop_member(const Hash256& hash, const DeviceId& device, Effects* 
     effects->emplace_back(ShowStatus{hash});
   }
   rollout.members.erase(member);
-  members_with_new_bytes_.erase({hash, device});
+  settle_bytes(hash, device);
+}
+
+void Tracker::settle_bytes(const Hash256& hash, const DeviceId& device) {
+  for (auto* unsaved : {&devices_due_, &devices_with_new_bytes_}) {
+    if (const auto entry = unsaved->find(device); entry != unsaved->end()) std::erase(entry->second, hash);
+  }
 }
 
 std::optional<Hash256> Tracker::find_target(const DeviceRecord& device) const {

@@ -113,7 +113,7 @@ class Rig {
   }
   Status forget(std::string_view device) { return run(tracker.forget(id(device), begin())); }
   void save_bytes() {
-    tracker.save_bytes(begin());
+    tracker.save_bytes(100, begin());
     static_cast<void>(run({}));
   }
   [[nodiscard]] const Rollout& rollout(std::uint64_t sequence) const { return *tracker.rollout(hash(sequence)); }

@@ -160,7 +160,7 @@ void Tracker::make_room(Effects& effects) {
   const auto product = oldest->second.record.product;
   for (const auto& [device, member] : oldest->second.members) {
     if (member.stored) effects.emplace_back(RemoveMember{hash, device});
-    members_with_new_bytes_.erase({hash, device});
+    settle_bytes(hash, device);
   }
   effects.emplace_back(RemoveRollout{hash, oldest->second.record.events});
   by_product_[product].erase(oldest->second.record.sequence);
@@ -183,7 +183,7 @@ void Tracker::archive_old(std::string_view product, Effects& effects) {
     rollout.record.archived = rollout.counts;
     for (const auto& [device, member] : rollout.members) {
       if (member.stored) effects.emplace_back(RemoveMember{it->second, device});
-      members_with_new_bytes_.erase({it->second, device});
+      settle_bytes(it->second, device);
     }
     rollout.members.clear();
     rollout.queue.clear();

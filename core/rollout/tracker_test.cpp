@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 #include "core/base/limits.hpp"
 #include "core/rollout/tracker_rig_for_test.hpp"
 
@@ -319,6 +322,48 @@ TEST(Tracker, AccountsBytesPerDeviceAndRollout) {
   EXPECT_EQ(rig.tracker.device(id("d"))->record.bytes_sent, 1'500U);
   rig.save_bytes();
   EXPECT_TRUE(rig.effects.empty());
+}
+
+TEST(Tracker, CountedBytesAreSavedAFewAtATimeAndWithWhatIsSavedAnyway) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  const std::array<const char*, 3> names{"a", "b", "c"};
+  for (const auto* name : names) ASSERT_TRUE(rig.hello(hello(name)).has_value());
+  // By the tracker itself from here on: the rig would have everything saved at once.
+  auto& tracker = rig.tracker;
+  for (const auto* name : names) EXPECT_EQ(tracker.charge(id(name), hash(1).prefix64(), 1'000), Charge::ok);
+  Effects effects;
+  ASSERT_TRUE(tracker.report(report("b", 1, hash(1), Step::fetching), kNow, effects).has_value());
+  const auto is_member = [](const Effect& effect) { return std::holds_alternative<SaveMember>(effect); };
+  EXPECT_EQ(std::ranges::count_if(effects, is_member), 1);
+  EXPECT_EQ(tracker.unsaved_bytes(), 2U);
+  const auto saved = [&] {
+    effects.clear();
+    tracker.save_bytes(1, effects);
+    const auto* device = effects.empty() ? nullptr : std::get_if<SaveDevice>(&effects.front());
+    return device == nullptr ? "" : device->device.str();
+  };
+  EXPECT_EQ(saved(), "a");
+  EXPECT_EQ(tracker.charge(id("a"), hash(1).prefix64(), 1), Charge::ok);
+  EXPECT_EQ(saved(), "c") << "new bytes wait until those before them are saved";
+  EXPECT_EQ(std::ranges::count_if(effects, is_member), 1);
+  EXPECT_EQ(saved(), "a");
+  EXPECT_EQ(saved(), "");
+}
+
+TEST(Tracker, AWordBesideTheWayTakesNothingBackOfWhatWasPlanned) {
+  Rig rig;
+  ASSERT_TRUE(rig.take(manifest(1)).has_value());
+  ASSERT_TRUE(rig.hello(hello("d")).has_value());
+  auto fetching = report("d", 1, hash(1), Step::fetching);
+  fetching.bytes_planned = 400;
+  ASSERT_TRUE(rig.report(fetching).has_value());
+  auto word = report("d", 2, hash(1), Step::fetching);
+  word.bytes_full = 0;
+  word.code = Code::refused;
+  ASSERT_TRUE(rig.report(word).has_value());
+  EXPECT_EQ(rig.rollout(1).members.at(id("d")).record.bytes_planned, 400U);
+  EXPECT_EQ(rig.rollout(1).counts.bytes_full, 1'000U);
 }
 
 TEST(Tracker, AnOlderHelloOverABridgeIsNotTaken) {

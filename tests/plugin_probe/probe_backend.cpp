@@ -51,6 +51,7 @@ class ProbeService final : public Service {
   }
   void on_disconnect(std::string_view client_id, Now) override { port_.log(LOG_NOTICE, "probe gone " + std::string(client_id)); }
   void on_tick(Now) override { (void)store_.poll(); }
+  void on_stop() override {}
 
   bool may_write(const Sender& sender, std::string_view topic) const override {
     const auto parsed = topics_.parse(topic);

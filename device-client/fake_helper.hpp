@@ -22,34 +22,45 @@ class FakeHelper {
     std::ofstream(path()) << R"SH(#!/bin/bash
 here=$(dirname "$0")
 command=$1; shift
-names=()
+names=() stops=() starts=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
-  case $1 in --name) names+=("$2"); name=$2;; --lxcpath) lxcpath=$2;; esac
+  case $1 in --name) names+=("$2");; --stop) stops+=("$2");; --start) starts+=("$2");; --lxcpath) lxcpath=$2;; esac
   shift 2
 done
 shift
-echo "$command ${names[*]}${1:+ -- $*}" >> "$here/calls"
 pid_of() { cat "$here/run.$1" 2>/dev/null; }
 alive() { [ -n "$(pid_of "$1")" ] && grep -q '^State:.[^Z]' "/proc/$(pid_of "$1")/status" 2>/dev/null; }
+fails() { [ -e "$here/fail.$1.$2" ] && echo "{\"name\":\"$2\",\"failed\":\"$(cat "$here/fail.$1.$2")\"}"; }
+now() { date +%s%3N; }
+[ $command = switch ] || echo "$command ${names[*]}${1:+ -- $*}" >> "$here/calls"
 [ -e "$here/hang.$command" ] && sleep 1000
-if [ -e "$here/fail.$command.$name" ]; then echo "{\"error\":\"$(cat "$here/fail.$command.$name")\"}"; exit 1; fi
 case $command in
   state)
     for each in "${names[@]}"; do
       if alive "$each"; then echo "{\"name\":\"$each\",\"state\":\"RUNNING\",\"pid\":$(pid_of "$each")}"
       else echo "{\"name\":\"$each\",\"state\":\"STOPPED\",\"pid\":-1}"; fi
     done;;
-  start)
-    [ -e "$lxcpath/$name/config" ] || { echo '{"error":"no config"}'; exit 1; }
-    setsid sleep 1000 >/dev/null 2>&1 </dev/null &
-    echo $! > "$here/run.$name"
-    echo "{\"state\":\"RUNNING\",\"pid\":$!,\"ms\":1,\"orphans\":0}";;
-  stop)
-    alive "$name" && kill -9 "$(pid_of "$name")"
-    rm -f "$here/run.$name"
-    sleep 0.05
-    echo '{"state":"STOPPED","forced":false,"ms":1,"orphans":0}';;
-  probe) cat "$here/probe.$name" 2>/dev/null || echo '{"line":"fine","ms":1,"exit":0}';;
+  switch)
+    for each in "${stops[@]}"; do
+      echo "stop $each" >> "$here/calls"
+      fails stop "$each" && exit 0
+      at=$(now) ran=false
+      alive "$each" && ran=true && kill -9 "$(pid_of "$each")"
+      rm -f "$here/run.$each"
+      sleep 0.05
+      echo "{\"name\":\"$each\",\"state\":\"STOPPED\",\"ran\":$ran,\"forced\":false,\"at_ms\":$at,\"ms\":$(($(now) - at)),\"orphans\":0}"
+    done
+    for each in "${starts[@]}"; do
+      for file in config init instar; do mv "$lxcpath/$each/$file.next" "$lxcpath/$each/$file" 2>/dev/null; done
+      echo "start $each -- $(tr '\0' ' ' < "$lxcpath/$each/init" | sed 's/ $//')" >> "$here/calls"
+      [ -e "$here/hang.start.$each" ] && sleep 1000
+      fails start "$each" && exit 0
+      [ -e "$lxcpath/$each/config" ] || { echo '{"error":"no config"}'; exit 1; }
+      setsid sleep 1000 >/dev/null 2>&1 </dev/null &
+      echo $! > "$here/run.$each"
+      echo "{\"name\":\"$each\",\"state\":\"RUNNING\",\"pid\":$!,\"at_ms\":$(now),\"ms\":1,\"orphans\":0}"
+    done;;
+  probe) cat "$here/probe.${names[0]}" 2>/dev/null || echo '{"line":"fine","ms":1,"exit":0}';;
 esac
 )SH";
     ::chmod(path().c_str(), 0755);

@@ -106,6 +106,17 @@ bool HelperProcess::poll(MonotonicMs now) {
   return true;
 }
 
+std::vector<JsonFields> HelperProcess::told() const {
+  std::vector<JsonFields> lines;
+  std::string_view rest = output_;
+  for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+    auto fields = JsonFields::parse(rest.substr(0, end));
+    if (fields && !fields->text("error")) lines.push_back(std::move(*fields));
+    rest = rest.substr(end + 1);
+  }
+  return lines;
+}
+
 Result<std::vector<JsonFields>> HelperProcess::result() const {
   if (timed_out_) return fail(Code::unavailable, what_ + " did not answer in time and was killed");
   std::vector<JsonFields> lines;

@@ -31,6 +31,8 @@ class HelperProcess {
   // The lines it printed. Errors: unavailable (timed out), io (died), malformed, internal; what the helper itself calls an error is
   // told as `io` with its words.
   [[nodiscard]] Result<std::vector<JsonFields>> result() const;
+  // What it told before it ended, however it ended: its whole lines that can be read and are no error.
+  [[nodiscard]] std::vector<JsonFields> told() const;
 
  private:
   HelperProcess() = default;

@@ -3,12 +3,15 @@
 // liblxc's start() moves its caller into the container's monitor cgroup and leaves open state behind: a long-lived daemon must not
 // do that, and a device without a rollout under way need not hold liblxc in memory. Each command prints one line of JSON.
 //
-//   instar-lxc start --lxcpath P --name N [-- INIT ARGUMENT…]
-//   instar-lxc stop  --lxcpath P --name N --timeout-ms T
-//   instar-lxc state --lxcpath P --name N [--name N…]
-//   instar-lxc probe --lxcpath P --name N --timeout-ms T -- COMMAND ARGUMENT…
+//   instar-lxc switch --lxcpath P --timeout-ms T [--stop N]… [--start N]…
+//   instar-lxc state  --lxcpath P --name N [--name N…]
+//   instar-lxc probe  --lxcpath P --name N --timeout-ms T -- COMMAND ARGUMENT…
 //
-// Exit code 0: the line says what happened. 1: it failed, "error" says why. 2: wrong usage.
+// A switch is one process so that a container is away for no longer than LXC needs: everything is loaded and parsed before the first
+// one stops. It stops in the order given, then starts in the order given, one line for each as soon as it is done, and ends at the
+// first that fails. What is to be started is described by files in its folder (switch_files.hpp), put in place when its turn comes.
+//
+// Exit code 0: the lines say what happened. 1: it failed, "error" says why. 2: wrong usage.
 #include <fcntl.h>
 #include <lxc/lxccontainer.h>
 #include <poll.h>
@@ -25,12 +28,15 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/assert.hpp"
 #include "device-client/cgroup_orphans.hpp"
 #include "device-client/json_line.hpp"
+#include "device-client/switch_files.hpp"
 
 namespace instar::device {
 namespace {
@@ -45,6 +51,8 @@ struct Arguments {
   std::string command;
   std::string lxcpath;
   std::vector<std::string> names;
+  std::vector<std::string> stops;
+  std::vector<std::string> starts;
   std::uint32_t timeout_ms = 10'000;
   std::vector<char*> rest;  // after "--", with a null pointer at the end
 
@@ -88,10 +96,6 @@ class Lock {
   int fd_;
 };
 
-std::string folder_of(const Arguments& arguments) {
-  return arguments.lxcpath + "/" + arguments.name();
-}
-
 // The first ERROR line of LXC's log, without time stamp and place: why a start failed. Later ones are its echoes up the stack.
 std::string first_error(const std::string& path) {
   std::ifstream log(path);
@@ -110,56 +114,147 @@ std::string state_of(lxc_container* container) {
   return state != nullptr ? state : "UNKNOWN";
 }
 
-int start(const Arguments& arguments) {
-  const auto begin = Clock::now();
-  const Lock lock(folder_of(arguments) + "/lock");
-  if (!lock.held()) return answer_error("cannot lock " + folder_of(arguments) + ": " + std::strerror(errno));
-  const std::string log = folder_of(arguments) + "/log";
-  const Container container(lxc_container_new(arguments.name().c_str(), arguments.lxcpath.c_str()));
-  if (!container || !container->is_defined(container.get()))
-    return answer_error("no usable LXC configuration in " + folder_of(arguments) + "/config");
-  lxc_container* const c = container.get();
-  if (state_of(c) == "RUNNING")
-    return answer(JsonLine().add("state", "RUNNING").add("pid", std::int64_t{c->init_pid(c)}).add("already", true));
-  if (state_of(c) != "STOPPED" && !c->wait(c, "STOPPED", kSettleTimeoutS))
-    return answer_error("the container is " + state_of(c) + " and stays so; stop it first");
-  const auto orphans = end_orphans(arguments.lxcpath, arguments.name(), kOrphanTimeoutMs);
-  if (!orphans) return answer_error(orphans.error().message);
-  [[maybe_unused]] const int emptied = ::truncate(log.c_str(), 0);
-  c->want_daemonize(c, true);
-  c->want_close_all_fds(c, true);
-  char* const* const init = arguments.rest.size() > 1 ? arguments.rest.data() : nullptr;
-  if (!c->start(c, 0, init)) return answer_error(first_error(log));
-  return answer(JsonLine()
-                    .add("state", "RUNNING")
-                    .add("pid", std::int64_t{c->init_pid(c)})
-                    .add("ms", ms_since(begin))
-                    .add("orphans", static_cast<std::int64_t>(*orphans)));
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
 }
 
-int stop(const Arguments& arguments) {
-  const auto begin = Clock::now();
-  const Lock lock(folder_of(arguments) + "/lock");
-  const Container container(lxc_container_new(arguments.name().c_str(), arguments.lxcpath.c_str()));
-  if (!container) return answer_error("cannot look at " + folder_of(arguments));
+// A container that is to be started, and what for.
+struct Next {
+  std::string name;
+  std::string folder;
+  Container container;
+  std::vector<std::string> init;
+
+  [[nodiscard]] Status load(const std::string& lxcpath);
+  [[nodiscard]] Status put_in_place() const;
+  // Prints its line. In a process of its own: start() moves its caller into the monitor's cgroup.
+  [[nodiscard]] Status start(const std::string& lxcpath);
+};
+
+// Before anything is stopped: the new description, or the one that is in place when there is no new one.
+Status Next::load(const std::string& lxcpath) {
+  container.reset(lxc_container_new(name.c_str(), lxcpath.c_str()));
+  if (!container) return fail(Code::io, "cannot look at " + folder);
+  const std::string next = folder + kNextConfig;
+  if (::access(next.c_str(), F_OK) == 0) {
+    container->clear_config(container.get());
+    if (!container->load_config(container.get(), next.c_str())) return fail(Code::io, "no usable LXC configuration in " + next);
+  } else if (!container->is_defined(container.get())) {
+    return fail(Code::io, "no usable LXC configuration in " + folder + kConfig);
+  }
+  std::ifstream file(::access((folder + kNextInit).c_str(), F_OK) == 0 ? folder + kNextInit : folder + kInit, std::ios::binary);
+  for (std::string argument; std::getline(file, argument, '\0');) init.push_back(argument);
+  return {};
+}
+
+// The record last: until then it is not known as the wanted one.
+Status Next::put_in_place() const {
+  for (const auto& [from, to] : {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit), std::pair(kNextRecord, kRecord)}) {
+    if (::rename((folder + from).c_str(), (folder + to).c_str()) != 0 && errno != ENOENT)
+      return fail(Code::io, "cannot put " + folder + to + " in place: " + std::strerror(errno));
+  }
+  return {};
+}
+
+Status Next::start(const std::string& lxcpath) {
+  const auto at_ms = now_ms();
   lxc_container* const c = container.get();
+  JsonLine line;
+  line.add("name", name).add("state", "RUNNING").add("at_ms", at_ms);
+  if (state_of(c) == "RUNNING") {
+    static_cast<void>(answer(line.add("pid", std::int64_t{c->init_pid(c)}).add("ms", std::int64_t{0}).add("already", true)));
+    return {};
+  }
+  if (state_of(c) != "STOPPED" && !c->wait(c, "STOPPED", kSettleTimeoutS))
+    return fail(Code::io, "the container is " + state_of(c) + " and stays so; stop it first");
+  INSTAR_TRY(const auto orphans, end_orphans(lxcpath, name, kOrphanTimeoutMs));
+  INSTAR_CHECK(put_in_place());
+  [[maybe_unused]] const int emptied = ::truncate((folder + "/log").c_str(), 0);
+  c->want_daemonize(c, true);
+  c->want_close_all_fds(c, true);
+  std::vector<char*> arguments;
+  for (auto& argument : init) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  if (!c->start(c, 0, init.empty() ? nullptr : arguments.data())) return fail(Code::io, first_error(folder + "/log"));
+  static_cast<void>(
+      answer(line.add("pid", std::int64_t{c->init_pid(c)}).add("ms", now_ms() - at_ms).add("orphans", static_cast<std::int64_t>(orphans))));
+  return {};
+}
+
+// Prints its line.
+Status stop(lxc_container* c, const std::string& name, const Arguments& arguments) {
+  const auto at_ms = now_ms();
+  const bool ran = state_of(c) != "STOPPED";
   bool forced = false;
-  if (state_of(c) != "STOPPED") {
+  if (ran) {
     const int timeout_s = static_cast<int>((arguments.timeout_ms + 999) / 1000);
     // shutdown() can miss a container that has just started: then stop() ends it.
     if (timeout_s == 0 || !c->shutdown(c, timeout_s) || state_of(c) != "STOPPED") {
       forced = true;
       c->stop(c);
     }
-    if (!c->wait(c, "STOPPED", kSettleTimeoutS)) return answer_error("the container does not stop, it is " + state_of(c));
+    if (!c->wait(c, "STOPPED", kSettleTimeoutS)) return fail(Code::io, "the container does not stop, it is " + state_of(c));
   }
-  const auto orphans = end_orphans(arguments.lxcpath, arguments.name(), kOrphanTimeoutMs);
-  if (!orphans) return answer_error(orphans.error().message);
-  return answer(JsonLine()
-                    .add("state", "STOPPED")
-                    .add("forced", forced)
-                    .add("ms", ms_since(begin))
-                    .add("orphans", static_cast<std::int64_t>(*orphans)));
+  INSTAR_TRY(const auto orphans, end_orphans(arguments.lxcpath, name, kOrphanTimeoutMs));
+  static_cast<void>(answer(JsonLine()
+                               .add("name", name)
+                               .add("state", "STOPPED")
+                               .add("ran", ran)
+                               .add("forced", forced)
+                               .add("at_ms", at_ms)
+                               .add("ms", now_ms() - at_ms)
+                               .add("orphans", static_cast<std::int64_t>(orphans))));
+  return {};
+}
+
+int answer_failed(const std::string& name, const Error& error) {
+  return answer(JsonLine().add("name", name).add("failed", error.message));
+}
+
+// The child prints what there is to be told.
+bool start_in_child(Next& next, const std::string& lxcpath) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto started = next.start(lxcpath);
+    if (!started) static_cast<void>(answer_failed(next.name, started.error()));
+    ::_exit(started ? 0 : 1);
+  }
+  int status = 0;
+  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (child > 0 && WIFEXITED(status)) return WEXITSTATUS(status) == 0;
+  static_cast<void>(answer_failed(next.name, {Code::io, child < 0 ? "no process to start it in" : "the process that starts it died"}));
+  return false;
+}
+
+int switch_over(const Arguments& arguments) {
+  const auto folder_of = [&](const std::string& name) { return arguments.lxcpath + "/" + name; };
+  // All of them at once, in one order for everybody.
+  std::set<std::string> names(arguments.stops.begin(), arguments.stops.end());
+  names.insert(arguments.starts.begin(), arguments.starts.end());
+  std::vector<std::unique_ptr<Lock>> locks;
+  for (const auto& name : names) {
+    locks.push_back(std::make_unique<Lock>(folder_of(name) + "/lock"));
+    if (!locks.back()->held()) return answer_failed(name, {Code::io, "cannot lock " + folder_of(name) + ": " + std::strerror(errno)});
+  }
+  std::vector<std::pair<std::string, Container>> stops;
+  for (const auto& name : arguments.stops) {
+    stops.emplace_back(name, Container(lxc_container_new(name.c_str(), arguments.lxcpath.c_str())));
+    if (!stops.back().second) return answer_failed(name, {Code::io, "cannot look at " + folder_of(name)});
+  }
+  std::vector<Next> starts;
+  for (const auto& name : arguments.starts) {
+    Next next{name, folder_of(name), nullptr, {}};
+    if (const auto loaded = next.load(arguments.lxcpath); !loaded) return answer_failed(name, loaded.error());
+    starts.push_back(std::move(next));
+  }
+  for (const auto& [name, container] : stops) {
+    if (const auto stopped = stop(container.get(), name, arguments); !stopped) return answer_failed(name, stopped.error());
+  }
+  for (auto& next : starts) {
+    if (!start_in_child(next, arguments.lxcpath)) return 0;
+  }
+  return 0;
 }
 
 int state(const Arguments& arguments) {
@@ -279,27 +374,31 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.lxcpath = argv[i + 1];
     } else if (key == "--name") {
       arguments.names.emplace_back(argv[i + 1]);
+    } else if (key == "--stop") {
+      arguments.stops.emplace_back(argv[i + 1]);
+    } else if (key == "--start") {
+      arguments.starts.emplace_back(argv[i + 1]);
     } else if (key != "--timeout-ms" || !parse_number(argv[i + 1], arguments.timeout_ms)) {
       return false;
     }
   }
   for (++i; i < argc; ++i) arguments.rest.push_back(argv[i]);
   arguments.rest.push_back(nullptr);
-  return !arguments.lxcpath.empty() && !arguments.names.empty();
+  return !arguments.lxcpath.empty();
 }
 
 int run(int argc, char** argv) {
   Arguments arguments;
   if (parse(argc, argv, arguments)) {
-    if (arguments.command == "state") return state(arguments);
-    if (arguments.names.size() == 1) {
-      if (arguments.command == "start") return start(arguments);
-      if (arguments.command == "stop") return stop(arguments);
-      if (arguments.command == "probe" && arguments.rest.size() > 1) return probe(arguments);
-    }
+    const bool names_only = arguments.stops.empty() && arguments.starts.empty();
+    if (arguments.command == "switch" && !names_only && arguments.names.empty()) return switch_over(arguments);
+    if (arguments.command == "state" && names_only && !arguments.names.empty()) return state(arguments);
+    if (arguments.command == "probe" && names_only && arguments.names.size() == 1 && arguments.rest.size() > 1) return probe(arguments);
   }
   std::fprintf(stderr,
-               "usage: instar-lxc start|stop|state|probe --lxcpath FOLDER --name NAME [--timeout-ms N] [-- COMMAND ARGUMENT...]\n"
+               "usage: instar-lxc switch --lxcpath FOLDER [--timeout-ms N] [--stop NAME]... [--start NAME]...\n"
+               "       instar-lxc state --lxcpath FOLDER --name NAME...\n"
+               "       instar-lxc probe --lxcpath FOLDER --name NAME [--timeout-ms N] -- COMMAND ARGUMENT...\n"
                "The device client calls this; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
   return 2;
 }

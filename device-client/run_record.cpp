@@ -1,12 +1,13 @@
 #include "device-client/run_record.hpp"
 
 #include "device-client/json_line.hpp"
+#include "device-client/switch_files.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
 
 std::string run_record_path(const std::string& lxc_folder) {
-  return lxc_folder + "/instar";
+  return lxc_folder + kRecord;
 }
 
 std::string format_run_record(const RunRecord& record) {

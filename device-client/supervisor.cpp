@@ -11,6 +11,7 @@
 
 #include "core/base/assert.hpp"
 #include "device-client/run_record.hpp"
+#include "device-client/switch_files.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
@@ -104,9 +105,9 @@ void Supervisor::step(MonotonicMs now, std::vector<revision::Event>& out) {
   while (true) {
     if (helper_) {
       if (!helper_->poll(now)) return;
-      auto reply = helper_->result();
+      const auto helper = std::move(*helper_);
       helper_.reset();
-      if (!std::exchange(helper_is_stale_, false)) answered(std::move(reply), now);
+      if (!std::exchange(helper_is_stale_, false)) answered(helper, now);
     }
     if (!job_) return;
     next_command(now, out);
@@ -116,28 +117,30 @@ void Supervisor::step(MonotonicMs now, std::vector<revision::Event>& out) {
 // Starts the next helper, or ends the job.
 void Supervisor::next_command(MonotonicMs now, std::vector<revision::Event>& out) {
   Job& job = *job_;
-  if (job.given_up) return finish(now, out);
-  const std::string path = options_.config.state_dir + "/lxc";
-  switch (job.stage) {
-    case Stage::look: return look(now);
-    case Stage::stop:
-      if (!job.to_stop.empty()) {
-        const std::string name = job.to_stop.back();
-        if (running_.contains(name) && !job.down_since) job.down_since = now;
-        const std::uint32_t timeout_ms = options_.config.stop_timeout_s * 1000;
-        return spawn({"stop", "--lxcpath", path, "--name", name, "--timeout-ms", std::to_string(timeout_ms)}, timeout_ms + kStopExtraMs,
-                     now);
-      }
-      job.stage = Stage::start;
-      [[fallthrough]];
-    case Stage::start:
-      if (job.to_start.empty()) return finish(now, out);
-      const ContainerPlan& plan = job.to_start.back();
-      if (const auto ready = prepare(plan); !ready) return command_failed(ready.error());
-      std::vector<std::string> arguments = {"start", "--lxcpath", path, "--name", plan.lxc_name, "--"};
-      arguments.insert(arguments.end(), plan.init.begin(), plan.init.end());
-      return spawn(std::move(arguments), kStartMs, now);
+  if (job.given_up) return finish(out);
+  if (job.stage == Stage::look) return look(now);
+  if (job.to_stop.empty() && job.to_start.empty()) return finish(out);
+  change(now);
+}
+
+// One helper for all of it, and everything prepared before the first container stops: what is away is away for LXC's time alone.
+void Supervisor::change(MonotonicMs now) {
+  Job& job = *job_;
+  for (auto plan = job.to_start.rbegin(); plan != job.to_start.rend(); ++plan) {
+    const auto ready = prepare(*plan);
+    if (ready) continue;
+    // As if it had been its turn.
+    std::rotate(job.to_start.begin(), plan.base(), job.to_start.end());
+    return start_failed(ready.error());
   }
+  const std::uint32_t stop_ms = options_.config.stop_timeout_s * 1000;
+  std::vector<std::string> arguments = {"switch", "--lxcpath", options_.config.state_dir + "/lxc", "--timeout-ms", std::to_string(stop_ms)};
+  for (auto name = job.to_stop.rbegin(); name != job.to_stop.rend(); ++name) arguments.insert(arguments.end(), {"--stop", *name});
+  for (auto plan = job.to_start.rbegin(); plan != job.to_start.rend(); ++plan)
+    arguments.insert(arguments.end(), {"--start", plan->lxc_name});
+  const auto allowed_ms =
+      static_cast<std::int64_t>(job.to_stop.size()) * (stop_ms + kStopExtraMs) + static_cast<std::int64_t>(job.to_start.size()) * kStartMs;
+  spawn(arguments, clamp_ms(allowed_ms), now);
 }
 
 void Supervisor::spawn(const std::vector<std::string>& arguments, std::uint32_t timeout_ms, MonotonicMs now) {
@@ -198,57 +201,73 @@ void Supervisor::take_states(const std::vector<JsonFields>& lines, MonotonicMs n
   for (auto& [order, name] : stops) job.to_stop.push_back(std::move(name));  // the last to start is the first to stop
   for (auto plan = job.plans.rbegin(); plan != job.plans.rend(); ++plan)
     if (!kept.contains(plan->lxc_name)) job.to_start.push_back(*plan);
-  job.stage = Stage::stop;
+  job.stage = Stage::change;
 }
 
-void Supervisor::answered(Result<std::vector<JsonFields>> reply, MonotonicMs now) {
+void Supervisor::answered(const HelperProcess& helper, MonotonicMs now) {
   INSTAR_ASSERT(job_.has_value());
+  const auto reply = helper.result();
+  if (job_->stage == Stage::look) return reply ? take_states(*reply, now) : command_failed(reply.error());
+  // What was done before it failed, or was killed, is done.
+  for (const auto& line : helper.told()) take_change(line, now);
+  if (!reply) command_failed(reply.error());
+}
+
+// Containers come in the order in which they were asked for.
+void Supervisor::take_change(const JsonFields& line, MonotonicMs now) {
   Job& job = *job_;
-  if (!reply) return command_failed(reply.error());
-  switch (job.stage) {
-    case Stage::look: return take_states(*reply, now);
-    case Stage::stop:
-      options_.log->info("container " + job.to_stop.back() + " is stopped, in " + std::to_string(reply->front().integer("ms").value_or(0)) +
-                         " ms");
-      running_.erase(job.to_stop.back());
-      job.to_stop.pop_back();
-      return;
-    case Stage::start: {
-      const ContainerPlan plan = std::move(job.to_start.back());
-      job.to_start.pop_back();
-      const auto pid = static_cast<pid_t>(reply->front().integer("pid").value_or(-1));
-      running_.insert_or_assign(plan.lxc_name, Running{plan.revision, ProcessWatch(pid), now, false});
-      if (const auto orphans = reply->front().integer("orphans").value_or(0); orphans > 0)
-        options_.log->warning("ended " + std::to_string(orphans) + " processes of an earlier " + plan.container +
-                              " whose LXC monitor had died");
-      options_.log->info("container " + plan.container + " of revision " + std::to_string(plan.revision) + " runs, started in " +
-                         std::to_string(reply->front().integer("ms").value_or(0)) + " ms");
-      return;
-    }
+  const auto name = line.text("name").value_or("");
+  if (const auto why = line.text("failed")) return command_failed({Code::io, *why});
+  const auto ms = line.integer("ms").value_or(0);
+  const auto at_ms = line.integer("at_ms").value_or(0);
+  job.up_ms = at_ms + ms;
+  if (!job.to_stop.empty() && job.to_stop.back() == name) {
+    if (line.flag("ran") && !job.down_ms) job.down_ms = at_ms;
+    options_.log->info("container " + name + " is stopped, in " + std::to_string(ms) + " ms");
+    running_.erase(name);
+    job.to_stop.pop_back();
+  } else if (!job.to_start.empty() && job.to_start.back().lxc_name == name) {
+    const ContainerPlan plan = std::move(job.to_start.back());
+    job.to_start.pop_back();
+    const auto pid = static_cast<pid_t>(line.integer("pid").value_or(-1));
+    running_.insert_or_assign(name, Running{plan.revision, ProcessWatch(pid), now, false});
+    if (const auto orphans = line.integer("orphans").value_or(0); orphans > 0)
+      options_.log->warning("ended " + std::to_string(orphans) + " processes of an earlier " + plan.container +
+                            " whose LXC monitor had died");
+    options_.log->info("container " + plan.container + " of revision " + std::to_string(plan.revision) + " runs, started in " +
+                       std::to_string(ms) + " ms");
   }
+}
+
+void Supervisor::command_failed(Error error) {
+  Job& job = *job_;
+  if (job.stage == Stage::change && job.to_stop.empty() && !job.to_start.empty()) return start_failed(std::move(error));
+  if (job.stage == Stage::change && !job.to_stop.empty())
+    error = with_context(std::move(error), "stopping container " + job.to_stop.back());
+  job.to_stop.clear();
+  job.to_start.clear();
+  job.given_up = true;
+  note_error(std::move(error));
 }
 
 // A try ends at the first failure. Otherwise what can run is started all the same.
-void Supervisor::command_failed(Error error) {
+void Supervisor::start_failed(Error error) {
   Job& job = *job_;
-  if (job.stage == Stage::start) {
-    job.failed_container = job.to_start.back().container;
-    error = with_context(std::move(error), "starting container " + job.failed_container);
-    job.to_start.pop_back();
-  } else if (job.stage == Stage::stop) {
-    error = with_context(std::move(error), "stopping container " + job.to_stop.back());
-    job.to_stop.clear();
-    job.to_start.clear();
-  }
-  options_.log->warning(error.message);
-  if (!job.error) job.error = std::move(error);
-  if (job.goal == Goal::try_new || job.stage == Stage::look) job.given_up = true;
+  job.failed_container = job.to_start.back().container;
+  job.to_start.pop_back();
+  if (job.goal == Goal::try_new) job.given_up = true;
+  note_error(with_context(std::move(error), "starting container " + job.failed_container));
 }
 
-void Supervisor::finish(MonotonicMs now, std::vector<revision::Event>& out) {
+void Supervisor::note_error(Error error) {
+  options_.log->warning(error.message);
+  if (!job_->error) job_->error = std::move(error);
+}
+
+void Supervisor::finish(std::vector<revision::Event>& out) {
   const Job job = std::move(*job_);
   job_.reset();
-  const std::uint32_t down_ms = job.down_since ? clamp_ms(now - *job.down_since) : 0;
+  const std::uint32_t down_ms = job.down_ms ? clamp_ms(job.up_ms - *job.down_ms) : 0;
   if (job.error) {
     switch (job.goal) {
       case Goal::try_new: out.emplace_back(revision::TryFailed{job.revision, *job.error}); break;
@@ -280,9 +299,12 @@ Status Supervisor::prepare(const ContainerPlan& plan) const {
     if (::chown(path.c_str(), volume.uid, volume.gid) != 0 || ::chmod(path.c_str(), volume.mode) != 0)
       return fail(Code::io, "cannot make volume " + path + ": " + std::strerror(errno));
   }
-  INSTAR_CHECK(write_plain(plan.lxc_folder + "/config", plan.config));
+  std::string init;
+  for (const auto& argument : plan.init) init += argument + '\0';
   const RunRecord record{plan.revision, plan.start_order, plan.container, plan.fingerprint};
-  return write_plain(run_record_path(plan.lxc_folder), format_run_record(record));
+  INSTAR_CHECK(write_plain(plan.lxc_folder + kNextConfig, plan.config));
+  INSTAR_CHECK(write_plain(plan.lxc_folder + kNextInit, init));
+  return write_plain(plan.lxc_folder + kNextRecord, format_run_record(record));
 }
 
 // Folders of containers that no longer are: they are stopped, nothing is lost.

@@ -56,7 +56,7 @@ class Supervisor {
 
  private:
   enum class Goal : std::uint8_t { try_new, back, ensure };
-  enum class Stage : std::uint8_t { look, stop, start };
+  enum class Stage : std::uint8_t { look, change };
   // What is to be run; plans in start order.
   struct Job {
     Goal goal = Goal::ensure;
@@ -66,7 +66,9 @@ class Supervisor {
     Stage stage = Stage::look;
     std::vector<std::string> to_stop;     // LXC names, next one last
     std::vector<ContainerPlan> to_start;  // next one last
-    std::optional<MonotonicMs> down_since;
+    // By the helper's clock: when the first container that ran was told to stop, and when the last was there again.
+    std::optional<std::int64_t> down_ms;
+    std::int64_t up_ms = 0;
     bool given_up = false;
     std::string failed_container;
   };
@@ -89,14 +91,19 @@ class Supervisor {
   void next_command(MonotonicMs now, std::vector<revision::Event>& out);
   void look(MonotonicMs now);
   void take_states(const std::vector<JsonFields>& lines, MonotonicMs now);
-  void answered(Result<std::vector<JsonFields>> reply, MonotonicMs now);
+  void answered(const HelperProcess& helper, MonotonicMs now);
+  void take_change(const JsonFields& line, MonotonicMs now);
+  void change(MonotonicMs now);
+  // Of the container that was to be stopped or started next.
   void command_failed(Error error);
-  void finish(MonotonicMs now, std::vector<revision::Event>& out);
+  void start_failed(Error error);
+  void note_error(Error error);
+  void finish(std::vector<revision::Event>& out);
   void check_running(MonotonicMs now, std::vector<revision::Event>& out);
   void check_probes(MonotonicMs now, std::vector<revision::Event>& out);
   // LXC names of this device's containers that have a configuration.
   [[nodiscard]] std::vector<std::string> known_names() const;
-  // Folders, volumes, configuration and record of a container that is stopped.
+  // Folders, volumes, and the files that say how it is to run from its next start on; what runs notices nothing.
   [[nodiscard]] Status prepare(const ContainerPlan& plan) const;
   void remove_leftovers();
 

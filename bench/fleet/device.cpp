@@ -151,7 +151,7 @@ void Device::carry(revision::Publish& effect) {
   static_cast<void>(link_.publish(effect.topic, effect.payload, effect.qos, effect.retain));
 }
 
-// All chunks of each pack; of the content nothing is kept.
+// Of each pack the chunks that the running release does not hold; of the content nothing is kept.
 void Device::carry(revision::OpenStaging& effect) {
   half_.clear();
   for (const auto& choice : effect.choices) {
@@ -165,10 +165,16 @@ void Device::carry(revision::OpenStaging& effect) {
       return;
     }
     const auto& chunks = known->second.chunks;
-    wants.ranges.push_back({0, static_cast<std::uint32_t>(chunks.size()), 0});
-    for (const auto& ref : chunks) {
-      wants.chunk_bytes.push_back(ref.encoded_bytes);
-      wants.bytes_wanted += ref.encoded_bytes;
+    for (std::uint32_t i = 0; i < chunks.size(); ++i) {
+      if (plan_.held.contains(chunks[i].hash)) continue;
+      const bool follows = !wants.ranges.empty() && wants.ranges.back().first + wants.ranges.back().count == i;
+      if (follows) {
+        ++wants.ranges.back().count;
+      } else {
+        wants.ranges.push_back({i, 1, 0});
+      }
+      wants.chunk_bytes.push_back(chunks[i].encoded_bytes);
+      wants.bytes_wanted += chunks[i].encoded_bytes;
     }
     events_.emplace_back(std::move(wants));
   }

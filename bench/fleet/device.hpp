@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct Plan {
   Bytes root;                                        // envelope of the pinned root document
   Bytes running_manifest;                            // envelope of what runs at the beginning; empty: nothing
   std::map<Hash256, artifact::PackDirectory> packs;  // of the releases to come
+  std::set<Hash256> held;                            // chunks that what runs at the beginning holds
   std::uint32_t fail_percent = 0;
   std::uint64_t seed = 1;
 };

@@ -31,6 +31,7 @@ struct Options {
   std::string root;
   std::string running;
   std::vector<std::string> packs;
+  std::vector<std::string> held;
   std::string group;
   std::string release;  // to be reached
   double timeout_s = 600;
@@ -440,10 +441,15 @@ void prepare(Options& options) {
   options.plan.groups = {GroupPath::parse(options.group).value()};
   if (!options.root.empty()) options.plan.root = read(options.root);
   if (!options.running.empty()) options.plan.running_manifest = read(options.running);
-  for (const auto& path : options.packs) {
+  const auto open = [](const std::string& path) {
     const auto pack = publisher::PackFile::open(path);
     if (!pack) throw std::runtime_error(path + ": " + pack.error().message);
-    options.plan.packs[pack->id()] = pack->directory();
+    return std::pair(pack->id(), pack->directory());
+  };
+  for (const auto& path : options.packs) options.plan.packs.insert(open(path));
+  for (const auto& path : options.held) {
+    const auto pack = open(path);
+    for (const auto& chunk : pack.second.chunks) options.plan.held.insert(chunk.hash);
   }
 }
 
@@ -468,6 +474,7 @@ int run(int argc, char** argv) {
   devices->add_option("--root", options.root)->required();
   devices->add_option("--running", options.running, "signed manifest of what they run at the beginning");
   devices->add_option("--pack", options.packs, "pack files of the releases to come");
+  devices->add_option("--held", options.held, "pack files of what they run at the beginning: its chunks are not fetched");
   devices->add_option("--release", options.release, "what all are to run in the end");
   devices->add_option("--fail-percent", options.plan.fail_percent);
   devices->add_option("--offline-percent", options.offline_percent);

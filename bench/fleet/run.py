@@ -69,8 +69,23 @@ def site_at(folder: Path, keys: Keys, **options: str) -> Site:
 
 
 # --- the rollout ---------------------------------------------------------------------------------------------------
-def rollout(folder: Path, keys: Keys, devices: int, changed_bytes: int) -> dict:
+def connecting(folder: Path, keys: Keys, devices: int) -> dict:
+    """The minute in which the same fleet connects to a broker without the plugin: latency of an unrelated topic, and the broker's CPU."""
     with site_at(folder, keys) as site:
+        release = FleetRelease(site, changed_bytes=20_000)
+        site.broker.plugin = False
+        site.broker.restart()
+        cpu = cpu_s(site.broker)
+        fleet = Fleet(release, devices, "0" * 16, timeout=80).start()
+        unrelated = latency(site.broker.port, 60)
+        cpu = cpu_s(site.broker) - cpu
+        fleet.wait(200)
+        return {"unrelated": unrelated, "broker_cpu_s": cpu}
+
+
+def rollout(folder: Path, keys: Keys, devices: int, changed_bytes: int) -> dict:
+    bare = connecting(folder / "bare", keys, devices)
+    with site_at(folder / "plugin", keys) as site:
         empty = pss_kib(site.broker)
         release = FleetRelease(site, changed_bytes=changed_bytes)
         # Nobody is there yet: what the release itself costs is counted apart from the devices.
@@ -79,12 +94,13 @@ def rollout(folder: Path, keys: Keys, devices: int, changed_bytes: int) -> dict:
         before, disk_before = pss_kib(site.broker), disk_kib(site.folder / "broker/store")
         began, cpu = time.monotonic(), cpu_s(site.broker)
         fleet = Fleet(release, devices, rollout_id, fail_percent=5, offline_percent=20, timeout=1800).start()
-        clock = latency(site.broker.port, 60, background=True)
+        unrelated = latency(site.broker.port, 60)
+        cpu_connecting = cpu_s(site.broker) - cpu
+        later = latency(site.broker.port, 120)
         told = fleet.wait(2000)
-        unrelated = result(clock)
         seconds = time.monotonic() - began
         status = site.operator.rollout(rollout_id)
-        time.sleep(6)  # byte counts are saved every 5 s
+        time.sleep(30)  # within which counted bytes are saved
         return {
             "devices": devices, "seconds": seconds, "done": told["done"], "committed": status["counts"]["committed"],
             "rolled_back": status["counts"]["rolled_back"], "gates_a_wave": 1 if told["gates"] else 0,
@@ -92,7 +108,9 @@ def rollout(folder: Path, keys: Keys, devices: int, changed_bytes: int) -> dict:
             "reports": told["reports"], "acks": told["acks"], "broker_cpu_s": cpu_s(site.broker) - cpu,
             "broker_cpu_ms_a_device": (cpu_s(site.broker) - cpu) * 1000 / devices,
             "broker_kib": pss_kib(site.broker), "broker_empty_kib": empty, "broker_kib_a_device": (pss_kib(site.broker) - before) / devices,
-            "disk_kib_a_device": (disk_kib(site.folder / "broker/store") - disk_before) / devices, "unrelated": unrelated,
+            "disk_kib_a_device": (disk_kib(site.folder / "broker/store") - disk_before) / devices,
+            "unrelated": {"connecting": unrelated, "connecting_bare": bare["unrelated"], "later": later},
+            "connecting_cpu_s": cpu_connecting, "connecting_cpu_s_bare": bare["broker_cpu_s"],
         }
 
 

@@ -116,8 +116,8 @@ class LxcTest : public ::testing::Test {
     supervisor->run_probe({1, "app", {std::move(command), timeout_ms, 1000, 1}}, read_clocks().monotonic);
     return only<revision::ProbeEnded>(work(1));
   }
-  JsonFields helper(const std::string& command) {
-    auto process = HelperProcess::spawn(INSTAR_LXC_HELPER, {command, "--lxcpath", config.state_dir + "/lxc", "--name", device + ".app"},
+  JsonFields helper(const std::string& command, const std::string& option = "--name") {
+    auto process = HelperProcess::spawn(INSTAR_LXC_HELPER, {command, "--lxcpath", config.state_dir + "/lxc", option, device + ".app"},
                                         60'000, read_clocks().monotonic);
     EXPECT_TRUE(process.has_value());
     while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -208,6 +208,62 @@ TEST_F(LxcTest, SwitchesToAnotherTreeAndBackWithTheOldOneUntouched) {
   EXPECT_TRUE(probe({"exists", "/data/written"}).passed) << "and is there again after going back";
 }
 
+TEST_F(LxcTest, SeveralSwitchTogetherAndWhatDidNotChangeRunsOn) {
+  // `hub` is the same in both, `app` differs, `old` goes and `new` comes.
+  const auto release = [&](std::uint32_t revision, const std::string& third) {
+    auto manifest = staged(revision, {"/bin/payload", "serve"});
+    auto hub = manifest.containers.front();
+    hub.name = "hub";
+    hub.start_order = 1;
+    hub.artifact.bytes.fill(99);
+    auto other = manifest.containers.front();
+    other.name = third;
+    other.start_order = 3;
+    manifest.containers.front().start_order = 2;
+    manifest.containers.insert(manifest.containers.end(), {hub, other});
+    const auto shared = fs::path(config.state_dir) / "revisions" / std::to_string(revision) / "artifacts" / hub.artifact.hex();
+    fs::create_directories(shared);
+    fs::copy(tree_of(revision), shared / "tree", fs::copy_options::recursive);
+    return manifest;
+  };
+  const auto pid_of = [&](const std::string& container) {
+    auto process =
+        HelperProcess::spawn(INSTAR_LXC_HELPER, {"state", "--lxcpath", config.state_dir + "/lxc", "--name", device + "." + container},
+                             60'000, read_clocks().monotonic);
+    while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const auto lines = process->result();
+    return lines ? lines->front().integer("pid").value_or(-1) : -1;
+  };
+  start(release(1, "old"));
+  const auto hub = pid_of("hub");
+  const auto app = pid_of("app");
+  const auto old = pid_of("old");
+  for (const auto pid : {hub, app, old}) EXPECT_TRUE(alive(static_cast<pid_t>(pid)));
+  supervisor->start_try({1, 2, release(2, "new")});
+  EXPECT_GT(only<revision::TryStarted>(work(1)).downtime_ms, 0U);
+  EXPECT_EQ(pid_of("hub"), hub) << "it was not touched";
+  EXPECT_FALSE(alive(static_cast<pid_t>(app)));
+  EXPECT_FALSE(alive(static_cast<pid_t>(old)));
+  EXPECT_TRUE(alive(static_cast<pid_t>(pid_of("app"))));
+  EXPECT_TRUE(alive(static_cast<pid_t>(pid_of("new"))));
+  EXPECT_FALSE(fs::exists(config.state_dir + "/lxc/" + device + ".old"));
+}
+
+TEST_F(LxcTest, ASwitchWhoseSecondContainerCannotStartSaysWhichAndWhy) {
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  auto broken = manifest.containers.front();
+  broken.name = "broken";
+  broken.start_order = 1;
+  broken.init = {"/bin/nothere"};
+  manifest.containers.push_back(broken);
+  supervisor->start_try({0, 1, manifest});
+  const auto failed = only<revision::TryFailed>(work(1));
+  EXPECT_THAT(failed.error.message, HasSubstr("starting container broken"));
+  EXPECT_THAT(failed.error.message, HasSubstr("/bin/nothere"));
+  supervisor->switch_back({1, 0, std::nullopt});
+  EXPECT_EQ(only<revision::SwitchedBack>(work(1)).revision, 0U);
+}
+
 TEST_F(LxcTest, VolumesOutliveRevisions) {
   auto first = staged(1, {"/bin/payload", "serve"});
   first.containers[0].volumes = {{"db", "/var/lib/my data", 0750, 0, 0}};
@@ -292,7 +348,7 @@ TEST_F(LxcTest, AStartAskedForTwiceGivesOneContainer) {
   const auto manifest = staged(1, {"/bin/payload", "serve"});
   start(manifest);
   const pid_t pid = init_pid();
-  const auto again = helper("start");
+  const auto again = helper("switch", "--start");
   EXPECT_TRUE(again.flag("already"));
   EXPECT_EQ(again.integer("pid"), pid);
 }

@@ -56,6 +56,7 @@ class Fleet:
                    "--root", str(site.operator.keys.root), "--running", str(release.running), "--release", "2.0", "--rollout", rollout]
         for pack in release.packs():
             command += ["--pack", pack]
+        command += ["--held", str(release.base / "dedupe.pack")]
         for key, value in options.items():
             command += ["--" + key.replace("_", "-"), str(value)]
         self.commands = [[*command, "--first", str(first), "--devices", str(min(A_PROCESS, devices - first))]

@@ -66,7 +66,9 @@ inline void add_delta(Published& published, const Published& base, const MadeDel
   }
   wire::Pack pack;
   pack.kind = artifact::PackKind::delta;
-  pack.id = trust::digest(artifact::encode_directory(directory));
+  auto encoded_directory = artifact::encode_directory(directory);
+  pack.id = trust::digest(encoded_directory);
+  published.directories[pack.id] = std::move(encoded_directory);
   pack.base = base.artifact.id;
   pack.head.assign(directory.chunks.begin(), directory.chunks.begin() + directory.head_count);
   pack.body_count = static_cast<std::uint32_t>(body.size());

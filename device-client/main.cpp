@@ -11,9 +11,9 @@
 
 #include "device-client/daemon.hpp"
 #include "device-client/device_status.hpp"
+#include "device-client/disk_staging.hpp"
 #include "device-client/host.hpp"
 #include "device-client/revision_verify.hpp"
-#include "device-client/stager.hpp"
 
 namespace instar::device {
 namespace {
@@ -33,28 +33,6 @@ constexpr std::string_view kUsageText =
     "FILE is /etc/instar/device.conf when left out. docs/device.md describes it.\n"
     "Exit codes: 0 ok, 1 failed, 2 wrong usage, 5 the configuration cannot be used.\n";
 constexpr const char* kDefaultConfig = "/etc/instar/device.conf";
-
-class Staging final : public StagingPort {
- public:
-  Staging(const Config& config, const Log& log) : stager_(options(config, log)) {}
-  void open(const revision::OpenStaging& effect, Events& out) override { stager_.open(effect, out); }
-  void piece(const revision::StagePiece& effect, Events& out) override { stager_.piece(effect, out); }
-  void finish(const revision::FinishStaging& effect, Events& out) override { stager_.finish(effect, out); }
-  void remove(const revision::RemoveRevision& effect, Events& out) override { stager_.remove(effect, out); }
-  bool step(Events& out) override { return stager_.step(out); }
-  void tick(MonotonicMs now) override { stager_.tick(now); }
-  std::optional<MonotonicMs> next_deadline() const override { return stager_.next_deadline(); }
-
- private:
-  static StagerOptions options(const Config& config, const Log& log) {
-    StagerOptions made;
-    made.state_dir = config.state_dir;
-    made.devices_allowed = config.devices_allowed;
-    made.log = [log](int level, const std::string& message) { log.write(level, message); };
-    return made;
-  }
-  Stager stager_;
-};
 
 struct Arguments {
   std::string command;
@@ -125,7 +103,7 @@ int run(Config config) {
   auto key = load_identity(config.state_dir);
   if (!key) return print_error(key.error(), kFailed);
   auto facts = read_facts(config);
-  auto staging = std::make_unique<Staging>(config, log);
+  auto staging = std::make_unique<DiskStaging>(config, log);
   auto watchdog = Watchdog::start(watchdog_options(config, log), read_clocks().monotonic);
   if (!watchdog) return print_error(watchdog.error(), kFailed);
   DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(*helper), std::move(*key),     log,

@@ -75,6 +75,7 @@ struct Published : artifact::ContentSource, artifact::PackSink {
   wire::Artifact artifact;
   Bytes index;
   std::map<Hash256, std::vector<Bytes>> chunks;  // by pack, encoded, by ordinal
+  std::map<Hash256, Bytes> directories;          // by pack
 
   explicit Published(TreeSpec spec) : tree(std::move(spec)) {
     artifact::IndexWriter writer(index, {.devices_allowed = true});
@@ -119,7 +120,9 @@ struct Published : artifact::ContentSource, artifact::PackSink {
       EXPECT_TRUE(directory);
       wire::Pack pack;
       pack.kind = kind;
-      pack.id = trust::digest(artifact::encode_directory(*directory));
+      auto encoded = artifact::encode_directory(*directory);
+      pack.id = trust::digest(encoded);
+      directories[pack.id] = std::move(encoded);
       pack.head.assign(directory->chunks.begin(), directory->chunks.begin() + directory->head_count);
       pack.body_count = static_cast<std::uint32_t>(body_.size());
       pack.head_bytes = directory->head_bytes();

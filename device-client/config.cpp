@@ -174,6 +174,9 @@ const std::map<std::string_view, Setter>& setters() {
   return all;
 }
 
+// An idle device then costs its link about 400 KB a month (bench/device/idle.py).
+constexpr std::uint32_t kMeteredKeepaliveS = 1'200;
+
 std::string known_keys() {
   std::string names;
   for (const auto& [name, setter] : setters()) names += (names.empty() ? "" : ", ") + std::string(name);
@@ -208,6 +211,7 @@ class Reader {
     if (!config_.password_file.empty() && config_.username.empty()) mistakes_ += std::string(name_) + ": password_file needs username\n";
     if (config_.window_bytes_max < config_.piece_bytes_max)
       mistakes_ += std::string(name_) + ": window_bytes_max must not be smaller than piece_bytes_max\n";
+    if (config_.metered && !seen_.contains("keepalive_s")) config_.keepalive_s = kMeteredKeepaliveS;
     if (!mistakes_.empty()) {
       mistakes_.pop_back();
       return fail(Code::invalid_argument, mistakes_);

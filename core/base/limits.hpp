@@ -113,7 +113,8 @@ inline constexpr std::uint32_t kVerifyThreadsMax = 64;
 // Store writes not yet durable. Past it the service answers `unavailable` and devices send again.
 inline constexpr std::size_t kStoreQueueMax = 65'536;
 inline constexpr std::int64_t kStatusIntervalMs = 1'000;
-inline constexpr std::int64_t kGateRefreshMs = 6 * 3'600 * 1'000;
+// Gates are signed anew with the time: what an idle device hears in a month, beside its keepalive.
+inline constexpr std::int64_t kGateRefreshMs = 24 * 3'600 * 1'000;
 
 // --- device --------------------------------------------------------------------------------------
 inline constexpr std::size_t kPendingReportsMax = 256;

@@ -54,7 +54,7 @@ const wire::Gate* Engine::gate_of(const Hash256& hash) const noexcept {
   return gate == gates_.end() || broken_gates_.contains(hash) ? nullptr : &gate->second;
 }
 
-// Remembered over restarts: what is repeated every few hours is told once.
+// Remembered over restarts: what is repeated each day is told once.
 void Engine::say_once(std::string_view kind, const Hash256& hash, wire::Report report_text) {
   trust::Hasher hasher;
   hasher.update(as_bytes(kind));

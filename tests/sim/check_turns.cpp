@@ -43,7 +43,9 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
     const auto id = parsed->second.str();
     // By what the device was told, not by what the store remembers of that.
     if (!turns_.contains({id, ack.start_rollout, record->attempt})) return true;
-    const bool silent = !online_[id] && world_.now() - heard_[id] >= std::int64_t{policy.silent_s} * 1'000 - 10'000;
+    // A connection alone says nothing to the broker: a device is back with its first word.
+    const bool is_back = online_[id] && heard_[id] >= connected_[id];
+    const bool silent = !is_back && world_.now() - heard_[id] >= std::int64_t{policy.silent_s} * 1'000 - 10'000;
     if (silent) return true;
     ++in_flight;
     who += " " + id + " (" + std::string(wire::step_name(record->step)) + ", attempt " + std::to_string(record->attempt) + ", " +

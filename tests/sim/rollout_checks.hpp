@@ -81,7 +81,10 @@ class TurnCheck {
   void published(const Release& release) { by_prefix_[release.rollout.prefix64()] = &release; }
   void ack(const std::string& device, const wire::Ack& ack, storage::Store& store);
   void heard(const std::string& device) { heard_[device] = world_.now(); }
-  void connected(const std::string& device, bool is) { online_[device] = is; }
+  void connected(const std::string& device, bool is) {
+    online_[device] = is;
+    if (is) connected_[device] = world_.now();
+  }
   void started(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
   // The device waits for that attempt no more, and has not begun it: its turn, if it had one, is over, and it has to ask anew.
   void given_up(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
@@ -95,6 +98,7 @@ class TurnCheck {
   std::map<std::uint64_t, std::deque<std::pair<MonotonicMs, std::pair<std::string, std::uint32_t>>>> starts_;
   std::map<std::string, MonotonicMs> heard_;
   std::map<std::string, bool> online_;
+  std::map<std::string, MonotonicMs> connected_;  // since when
   std::uint32_t given_ = 0;
 };
 

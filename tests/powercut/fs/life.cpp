@@ -1,5 +1,6 @@
 #include "tests/powercut/fs/life.hpp"
 
+#include <dlfcn.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,7 +130,10 @@ class Broker final : public mqtt::Client {
       }
       if (report.step == wire::Step::rolled_back) ++outside_.rollbacks;
       outside_.applied = report.sequence;
-      if (is_target && wire::is_final(report.step)) offer_next();
+      if (is_target && wire::is_final(report.step)) {
+        outside_.ended = target;
+        offer_next();
+      }
     }
     ack();
   }
@@ -167,7 +171,20 @@ std::string config_text(const Life& life) {
          "\nserver = tcp://x:1\nroot_file = " + life.root_file + "\nstate_dir = " + life.state_dir + "\n";
 }
 
+void arm(const Fault& fault, Outside& outside) {
+  outside.fault_calls = 0;
+  if (fault.kind.empty()) return;
+  using Arm = void(const char*, unsigned long long, int, int, void*);
+  auto* const fail_nth = reinterpret_cast<Arm*>(::dlsym(RTLD_DEFAULT, "instar_fail_nth"));
+  if (fail_nth == nullptr) {
+    std::fprintf(stderr, "fail_nth.so is not preloaded\n");
+    ::_exit(4);
+  }
+  fail_nth(fault.kind.c_str(), fault.n, fault.error, fault.on ? 1 : 0, &outside.fault_calls);
+}
+
 void live(const Life& life, const Releases& releases, Outside& outside) {
+  arm(life.fault, outside);
   ::setenv("INSTAR_RUN_DIR", life.run_dir.c_str(), 1);
   auto config = device::parse_config(config_text(life), "fs cuts").value();
   if (const auto ready = device::prepare_state_dir(config); !ready) give_up(life, ready.error());

@@ -14,10 +14,20 @@ namespace instar::powercut {
 struct Outside {
   std::atomic<std::uint64_t> target{1};     // sequence of the release that is published
   std::atomic<std::uint64_t> applied{0};    // highest report that the broker has acked
+  std::atomic<std::uint64_t> ended{0};      // sequence of the newest release whose end was reported
   std::atomic<std::uint64_t> committed{0};  // sequence of the newest release reported as committed
   std::atomic<std::uint64_t> commits{0}, rollbacks{0}, overtaken{0};
   std::atomic<std::uint64_t> bytes_sent{0};
-  std::atomic<bool> goes_on{true};  // publish the next release when one has ended
+  std::atomic<bool> goes_on{true};                 // publish the next release when one has ended
+  std::atomic<unsigned long long> fault_calls{0};  // of the kind that is to fail, in this life
+};
+
+// The call that fails in a life (fail_nth.c).
+struct Fault {
+  std::string kind;  // empty: none
+  std::uint64_t n = 0;
+  int error = 0;
+  bool on = false;  // and all after it
 };
 
 struct Life {
@@ -26,6 +36,7 @@ struct Life {
   std::string run_dir;  // process ids of containers; not on the flash
   std::uint64_t number = 0;
   bool verbose = false;
+  Fault fault;
 };
 
 // Never returns.

@@ -4,17 +4,19 @@
 // After each cut: the state can be read; a revision is current, it is one that was published, and every file of it is what was signed, as
 // is every file of the one before and of one that is on trial; what the broker has heard of (a commit, a report) has not been forgotten. At
 // the end the power stays on, and the last release is committed.
+#include <dlfcn.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -36,16 +38,19 @@ bool syncs = true;  // see --never-sync
 
 }  // namespace
 
-// In the place of libc's, for this program alone.
+// In the place of libc's, for this program alone; what comes next may be fail_nth.so.
 extern "C" {
 int fsync(int fd) {
-  return syncs ? static_cast<int>(::syscall(SYS_fsync, fd)) : 0;
+  static auto* const next = reinterpret_cast<int (*)(int)>(::dlsym(RTLD_NEXT, "fsync"));
+  return syncs ? next(fd) : 0;
 }
 int fdatasync(int fd) {
-  return syncs ? static_cast<int>(::syscall(SYS_fdatasync, fd)) : 0;
+  static auto* const next = reinterpret_cast<int (*)(int)>(::dlsym(RTLD_NEXT, "fdatasync"));
+  return syncs ? next(fd) : 0;
 }
 int syncfs(int fd) noexcept {
-  return syncs ? static_cast<int>(::syscall(SYS_syncfs, fd)) : 0;
+  static auto* const next = reinterpret_cast<int (*)(int)>(::dlsym(RTLD_NEXT, "syncfs"));
+  return syncs ? next(fd) : 0;
 }
 }
 
@@ -56,6 +61,16 @@ namespace fs = std::filesystem;
 
 constexpr int kFlashMegabytes = 32;
 constexpr int kSkipped = 77;
+// A flash that breaks, is full, or was mounted read-only by the kernel; a machine without memory for a process.
+struct FaultKind {
+  const char* kind;
+  int error;
+  bool on;
+};
+constexpr FaultKind kFaults[] = {{"write", EIO, false},   {"write", ENOSPC, true}, {"sync", EIO, false},      {"sync", EIO, true},
+                                 {"rename", EIO, false},  {"rename", EROFS, true}, {"link", EMLINK, false},   {"link", EIO, true},
+                                 {"make", ENOSPC, false}, {"make", EROFS, true},   {"attribute", EIO, false}, {"remove", EIO, false},
+                                 {"remove", EROFS, true}, {"read", EIO, false},    {"spawn", ENOMEM, false}};
 constexpr std::uint64_t kCheckEvery = 500;  // cuts between two looks at the file system itself
 
 struct Options {
@@ -65,6 +80,8 @@ struct Options {
   double minutes = 0;
   std::string report;
   bool verbose = false;
+  bool faults = false;
+  std::uint64_t stride = 1;
   bool never_syncs = false;  // a canary: the client's syncs do nothing
 };
 
@@ -114,6 +131,27 @@ class Cutter {
     tally_.commits = outside_.commits;
     tally_.rollbacks = outside_.rollbacks;
     tally_.overtaken = outside_.overtaken;
+    tally_.bytes_sent = outside_.bytes_sent;
+    tally_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    return tally_;
+  }
+
+  // Each call of an update that can fail, one after the other: the device comes through, and takes the next release once nothing fails.
+  Tally run_faults(std::uint64_t stride, std::chrono::steady_clock::time_point until) {
+    const auto began = std::chrono::steady_clock::now();
+    ok(flash_.mount(), "mount");
+    live_until_committed();
+    outside_.goes_on = false;
+    for (const auto& fault : kFaults) {
+      for (std::uint64_t n = 1; std::chrono::steady_clock::now() < until && tally_.faults.size() < 10; n += stride) {
+        life_.fault = {fault.kind, n, fault.error, fault.on};
+        const auto reached = fail_once();
+        life_.fault = {};
+        if (!reached) break;
+      }
+    }
+    tally_.commits = outside_.commits;
+    tally_.rollbacks = outside_.rollbacks;
     tally_.bytes_sent = outside_.bytes_sent;
     tally_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     return tally_;
@@ -202,9 +240,43 @@ class Cutter {
     ++row.cuts;
     row.faults += tally_.faults.size() - faults_before;
   }
+  // False when the life had no such call any more.
+  bool fail_once() {
+    const auto target = next_good();
+    power_on();
+    int status = 0;
+    bool gone = false;
+    for (int i = 0; i < 150 && !gone && outside_.ended < target; ++i) {
+      ::usleep(10'000);
+      gone = ::waitpid(child_, &status, WNOHANG) == child_;
+    }
+    const auto name = life_.fault.kind + " " + std::to_string(life_.fault.n) + " (" + std::strerror(life_.fault.error) +
+                      (life_.fault.on ? ", and on)" : ")");
+    const bool reached = outside_.fault_calls >= life_.fault.n;
+    if (gone && WIFSIGNALED(status)) fault(name + ": the client was ended by signal " + std::to_string(WTERMSIG(status)));
+    end_processes();
+    ++tally_.cuts;
+    const auto faults_before = tally_.faults.size();
+    look();
+    life_.fault = {};
+    live_until_committed();
+    if (tally_.faults.size() > faults_before) std::fprintf(stderr, "      after %s\n", name.c_str());
+    auto& row = tally_.phases["call: " + name.substr(0, name.find(' '))];
+    ++row.cuts;
+    row.faults += tally_.faults.size() - faults_before;
+    return reached;
+  }
+  // Publishes the next release that is good.
+  std::uint64_t next_good() {
+    do ++outside_.target;
+    while (Releases::is_bad(outside_.target));
+    return outside_.target;
+  }
   // The power stays on until the published release has come to an end, and something good runs.
   void live_until_committed() {
     const auto goes_on = outside_.goes_on.exchange(false);
+    // What has come to its end is not tried again.
+    if (outside_.ended >= outside_.target && outside_.committed < outside_.target) next_good();
     power_on();
     const auto target = outside_.target.load();
     bool done = false;
@@ -251,7 +323,7 @@ void work(const Options& options, int job, const std::string& result, std::chron
     }
     const auto share = options.cuts / static_cast<std::uint64_t>(options.jobs);
     Cutter cutter(options, options.seed + static_cast<std::uint64_t>(job), folder.string(), *flash, outside);
-    const nlohmann::json tally = cutter.run(share, until);
+    const nlohmann::json tally = options.faults ? cutter.run_faults(options.stride, until) : cutter.run(share, until);
     std::ofstream(result) << tally.dump();
   }
   fs::remove_all(folder);
@@ -276,6 +348,9 @@ int main_of(int argc, char** argv) {
   app.add_option("--minutes", options.minutes, "end after so long, whatever is left");
   app.add_option("--report", options.report, "JSON file");
   app.add_flag("--verbose", options.verbose);
+  app.add_flag("--faults", options.faults,
+               "instead of cuts: let the first, second, third… call of each kind fail; needs LD_PRELOAD=fail_nth.so");
+  app.add_option("--stride", options.stride, "with --faults: each so manieth call only")->check(CLI::PositiveNumber);
   app.add_flag("--never-sync", options.never_syncs, "a canary: the client's syncs do nothing, and that must be found");
   CLI11_PARSE(app, argc, argv);
   if (::geteuid() != 0) {

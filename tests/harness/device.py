@@ -1,6 +1,7 @@
 """One `instar-device` with a configuration and a state folder of its own, and its containers."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -31,9 +32,9 @@ class Device:
     def config(self) -> Path:
         return self.folder / "device.conf"
 
-    def start(self) -> "Device":
+    def start(self, environment: dict[str, str] | None = None) -> "Device":
         self.config.write_text("".join(f"{key} = {value}\n" for key, value in self.settings.items()))
-        self.process.spawn([str(DEVICE), "run", "--config", str(self.config)])
+        self.process.spawn([str(DEVICE), "run", "--config", str(self.config)], env=os.environ | (environment or {}))
         return self
 
     def kill(self) -> None:

@@ -33,6 +33,8 @@ struct DaemonParts {
   std::function<Now()> clocks;
   std::function<std::int32_t(WallMs)> utc_offset_s;  // seconds that local time is east of UTC then
   std::optional<Watchdog> watchdog = std::nullopt;
+  // A release that the owner has at hand (install.hpp); zero: none.
+  Hash256 install = {};
 };
 
 class Daemon {

@@ -14,6 +14,7 @@
 #include "device-client/device_status.hpp"
 #include "device-client/disk_staging.hpp"
 #include "device-client/host.hpp"
+#include "device-client/install.hpp"
 #include "device-client/revision_verify.hpp"
 
 namespace instar::device {
@@ -26,6 +27,7 @@ constexpr std::string_view kUsageText =
     "usage: instar-device run --config FILE           run the client in the foreground; SIGTERM ends it, containers run on\n"
     "       instar-device status --config FILE [--json]  what runs, what is under way; works while the daemon runs\n"
     "       instar-device verify --config FILE [--json]  holds every file of the revisions against what was signed\n"
+    "       instar-device install BUNDLE --config FILE   takes a release from a file of `instar publish --bundle`; the client is stopped\n"
     "       instar-device hold | unhold --config FILE    hold all updates, or let them go on\n"
     "       instar-device allow | disallow [RELEASE] --config FILE\n"
     "                                               say yes (no more) to releases that ask for consent, or to that one alone\n"
@@ -38,6 +40,7 @@ constexpr const char* kDefaultConfig = "/etc/instar/device.conf";
 struct Arguments {
   std::string command;
   std::string release;
+  std::string bundle;
   std::string config = kDefaultConfig;
   bool json = false;
 };
@@ -54,12 +57,14 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.json = true;
     else if ((arguments.command == "allow" || arguments.command == "disallow") && arguments.release.empty() && is_name(argument))
       arguments.release = argument;
+    else if (arguments.command == "install" && arguments.bundle.empty() && !argument.starts_with("-"))
+      arguments.bundle = argument;
     else if (arguments.command == "check-config" && !argument.starts_with("-"))
       arguments.config = argument;
     else
       return false;
   }
-  return true;
+  return (arguments.command == "install") == !arguments.bundle.empty();
 }
 
 int print_error(const Error& error, int exit_code) {
@@ -99,31 +104,58 @@ void keep_memory_small() {
   ::mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
+// A daemon's parts, or what is in the way of one. `lock`: held as long as the daemon lives.
+Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<StateLock>& lock) {
+  if (::geteuid() != 0) return fail(Code::refused, "must run as root: it starts containers and keeps owners of files");
+  INSTAR_CHECK(prepare_state_dir(config));
+  INSTAR_TRY(lock, StateLock::take(config.state_dir));
+  INSTAR_TRY(auto helper, find_helper(config));
+  INSTAR_TRY(auto key, load_identity(config.state_dir));
+  auto facts = read_facts(config);
+  auto staging = std::make_unique<DiskStaging>(config, log);
+  return DaemonParts{std::move(config),  std::move(facts),       read_host(), std::move(helper), std::move(key), log,
+                     std::move(staging), mqtt::make_paho_client, read_clocks, read_utc_offset_s};
+}
+
 int run(Config config) {
   keep_memory_small();
   const Log log(config.log_level, Log::stderr_is_journal());
   const int stop_fd = block_signals();
-  if (::geteuid() != 0) return print_error({Code::refused, "must run as root: it starts containers and keeps owners of files"}, kFailed);
-  if (const auto ready = prepare_state_dir(config); !ready) return print_error(ready.error(), kFailed);
-  const auto lock = StateLock::take(config.state_dir);
-  if (!lock) return print_error(lock.error(), kFailed);
-  auto helper = find_helper(config);
-  if (!helper) return print_error(helper.error(), kFailed);
-  auto key = load_identity(config.state_dir);
-  if (!key) return print_error(key.error(), kFailed);
-  auto facts = read_facts(config);
-  auto staging = std::make_unique<DiskStaging>(config, log);
-  auto watchdog = Watchdog::start(watchdog_options(config, log), read_clocks().monotonic);
+  auto watched = watchdog_options(config, log);
+  std::optional<StateLock> lock;
+  auto parts = make_parts(std::move(config), log, lock);
+  if (!parts) return print_error(parts.error(), kFailed);
+  watched.count_file = parts->config.state_dir + "/watchdog-boots";
+  auto watchdog = Watchdog::start(std::move(watched), read_clocks().monotonic);
   if (!watchdog) return print_error(watchdog.error(), kFailed);
-  DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(*helper), std::move(*key),     log,
-                    std::move(staging), mqtt::make_paho_client, read_clocks, read_utc_offset_s,  std::move(*watchdog)};
-  log.notice("instar-device " + client_version() + " starts for device " + parts.config.device_id.str());
-  auto daemon = Daemon::open(std::move(parts));
+  parts->watchdog.emplace(std::move(*watchdog));
+  log.notice("instar-device " + client_version() + " starts for device " + parts->config.device_id.str());
+  auto daemon = Daemon::open(std::move(*parts));
   if (!daemon) {
     log.error(daemon.error().message);
     return kFailed;
   }
   return (*daemon)->run(stop_fd);
+}
+
+int install(Config config, const std::string& bundle) {
+  keep_memory_small();
+  if (const int pid = StateLock::holder(config.state_dir); pid > 0)
+    return print_error(
+        {Code::unavailable, "the client runs (process " + std::to_string(pid) +
+                                "): stop it, install, and start it again (systemctl stop instar-device); containers run on meanwhile"},
+        kFailed);
+  const Log log(config.log_level, Log::stderr_is_journal());
+  const int stop_fd = block_signals();
+  std::optional<DeviceStatus> before;
+  if (auto status = read_status(config)) before = std::move(*status);
+  std::optional<StateLock> lock;
+  auto parts = make_parts(std::move(config), log, lock);
+  if (!parts) return print_error(parts.error(), kFailed);
+  const auto installed = install(bundle, std::move(*parts), before, stop_fd);
+  if (!installed) return print_error(installed.error(), kFailed);
+  std::printf("%s\n", installed->c_str());
+  return kOk;
 }
 
 int status(const Config& config, bool json) {
@@ -181,13 +213,14 @@ int main_of(int argc, char** argv) {
     return kOk;
   }
   if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "verify" &&
-                  arguments.command != "check-config" && !is_owner_command(arguments.command))) {
+                  arguments.command != "check-config" && arguments.command != "install" && !is_owner_command(arguments.command))) {
     std::fprintf(stderr, "%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kUsage;
   }
   auto config = load_config(arguments.config);
   if (!config) return print_error(config.error(), kBadInput);
   if (arguments.command == "run") return run(std::move(*config));
+  if (arguments.command == "install") return install(std::move(*config), arguments.bundle);
   if (is_owner_command(arguments.command)) return say(*config, arguments);
   if (arguments.command == "status") return status(*config, arguments.json);
   if (arguments.command == "verify") return verify(*config, arguments.json);

@@ -66,13 +66,22 @@ Result<std::vector<PackChoice>> Engine::choose_packs(const wire::Manifest& manif
   return choices;
 }
 
+// What the owner brings has no gate: it counts as of the last attempt.
+std::uint32_t Engine::retry_epoch_of(const Hash256& hash) const noexcept {
+  if (const auto gate = gates_.find(hash); gate != gates_.end()) return gate->second.retry_epoch;
+  const auto* before = outcome_of(hash);
+  return before == nullptr ? 0 : before->retry_epoch;
+}
+
 void Engine::begin(const HeardManifest& heard) {
-  const auto epoch = gates_.at(heard.hash).retry_epoch;
+  if (is_brought(heard.hash)) brought_begun_ = true;
+  const auto epoch = retry_epoch_of(heard.hash);
   const auto possible = check_requirements(heard.manifest, facts_, free_bytes_, clock());
   if (!possible) return refuse_release(heard, epoch, possible.error());
   const auto choices = choose_packs(heard.manifest);
   if (!choices) return refuse_release(heard, epoch, choices.error());
-  if (const auto fits = check_byte_budget(heard.manifest, *choices); !fits) return refuse_release(heard, epoch, fits.error());
+  const auto fits = is_brought(heard.hash) ? Status() : check_byte_budget(heard.manifest, *choices);
+  if (!fits) return refuse_release(heard, epoch, fits.error());
   if (state_.phase == Phase::waiting) overtake(heard);
   if (!may_start(heard.manifest, heard.hash)) return;
   if (state_.phase == Phase::idle) return take_candidate(heard, *choices, Trigger::admitted);
@@ -120,7 +129,7 @@ void Engine::take_candidate(const HeardManifest& heard, const std::vector<PackCh
   candidate_ = heard.manifest;
   state_.attempt = before == nullptr ? 1 : before->attempt + 1;
   state_.attempt_first = state_.attempt;
-  state_.retry_epoch = gates_.at(heard.hash).retry_epoch;
+  state_.retry_epoch = retry_epoch_of(heard.hash);
   state_.highest_sequence = std::max(state_.highest_sequence, heard.manifest.sequence);
   state_.packs.clear();
   state_.bytes_full = 0;

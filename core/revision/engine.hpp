@@ -108,6 +108,8 @@ class Engine {
   [[nodiscard]] bool is_known(const Hash256& manifest) const noexcept;
   [[nodiscard]] bool hears(const GroupPath& group) const noexcept;
   // The gate lets this device start `heard` now.
+  // By the owner, in a file.
+  [[nodiscard]] bool is_brought(const Hash256& hash) const noexcept { return !hash.is_zero() && owner_.install == hash; }
   [[nodiscard]] bool is_admitted(const wire::Manifest& manifest, const Hash256& hash) const noexcept;
   [[nodiscard]] std::shared_ptr<const HeardManifest> best_offer() const;
   void consider();
@@ -156,6 +158,7 @@ class Engine {
   void retry();
   [[nodiscard]] artifact::Holdings holdings() const;
   [[nodiscard]] Result<std::vector<PackChoice>> choose_packs(const wire::Manifest& manifest) const;
+  [[nodiscard]] std::uint32_t retry_epoch_of(const Hash256& hash) const noexcept;
   [[nodiscard]] Status check_byte_budget(const wire::Manifest& manifest, const std::vector<PackChoice>& choices) const;
   // Makes `heard` the candidate in a new revision and opens its staging.
   void take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger);
@@ -247,6 +250,7 @@ class Engine {
   std::map<Hash256, wire::Gate> gates_;                                // by manifest
   std::set<Hash256> broken_gates_;
   std::vector<GroupPath> groups_;
+  bool brought_begun_ = false;  // since the start: what fails is not begun again for the same word
   OwnerWord owner_;
   std::int32_t utc_offset_s_ = 0;
   std::uint64_t asked_report_ = 0;  // sequence of the report that asked for a turn last

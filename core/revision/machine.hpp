@@ -134,6 +134,8 @@ struct OwnerWord {
   bool hold = false;
   bool allow_any = false;
   std::string allowed;
+  // A release that the owner brings: needs no gate, turn, window, consent or byte budget. Zero: none.
+  Hash256 install = {};
 };
 // Seconds that local time is east of UTC: told at start and when it changes, with summer time.
 struct LocalTime {

@@ -358,6 +358,40 @@ TEST_F(PermissionTest, AMeteredLinkWaits) {
   EXPECT_EQ(rig.running_release(), "r2");
 }
 
+// --- what the owner brings --------------------------------------------------------------------------------------
+TEST_F(PermissionTest, WhatTheOwnerBringsNeedsNoGateTurnConsentOrBudget) {
+  auto two = rig.release(2);
+  two.policy.in_flight_max = 1;
+  two.policy.consent = true;
+  two.policy.device_bytes_max = 10;
+  rig.store_packs(two);
+  rig.put(rig.topics.manifest(two.groups.front()), rig.seal(two));
+  rig.run(20'000);
+  EXPECT_EQ(rig.running_release(), "r1") << "there is no gate";
+  rig.give(OwnerWord{false, false, "", Rig::rollout_of(two)});
+  rig.run(20'000);
+  EXPECT_EQ(rig.running_release(), "r2");
+  EXPECT_EQ(rig.applied.back().step, Step::committed);
+}
+
+TEST_F(PermissionTest, WhatTheOwnerBringsAndFailsIsTriedOnceAWord) {
+  auto two = rig.release(2);
+  rig.bad_releases = {"r2"};
+  rig.store_packs(two);
+  rig.put(rig.topics.manifest(two.groups.front()), rig.seal(two));
+  rig.give(OwnerWord{false, false, "", Rig::rollout_of(two)});
+  rig.run(120'000);
+  EXPECT_EQ(rig.running_release(), "r1");
+  const auto rolled_back = [&] {
+    return std::ranges::count_if(rig.applied, [](const auto& report) { return report.step == Step::rolled_back; });
+  };
+  EXPECT_EQ(rolled_back(), 1);
+  rig.power_cut();
+  rig.give(OwnerWord{false, false, "", Rig::rollout_of(two)});
+  rig.run(120'000);
+  EXPECT_EQ(rolled_back(), 2) << "said again, it is tried again";
+}
+
 // --- bytes ----------------------------------------------------------------------------------------------------
 TEST_F(PermissionTest, WhatCostsMoreThanItMayIsRefusedBeforeTheFirstByte) {
   auto two = rig.release(2);

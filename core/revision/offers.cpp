@@ -186,6 +186,7 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
 }
 
 bool Engine::is_admitted(const wire::Manifest& manifest, const Hash256& hash) const noexcept {
+  if (is_brought(hash)) return true;
   const auto* gate = gate_of(hash);
   if (gate == nullptr || gate->sequence != manifest.sequence || gate->state != wire::GateState::open) return false;
   return wire::admits(manifest.policy, *gate, facts_.device);
@@ -203,7 +204,8 @@ std::shared_ptr<const HeardManifest> Engine::best_offer() const {
     if (outcome != nullptr && !again) continue;
     if (outcome == nullptr && manifest.sequence <= state_.highest_sequence) continue;
     if (!is_admitted(manifest, heard->hash)) continue;
-    if (again && gates_.at(heard->hash).retry_epoch <= outcome->retry_epoch) continue;
+    if (again && is_brought(heard->hash) && brought_begun_) continue;
+    if (again && !is_brought(heard->hash) && gates_.at(heard->hash).retry_epoch <= outcome->retry_epoch) continue;
     if (manifest.expires.value != 0 && clock() >= manifest.expires) continue;
     best = heard;
   }

@@ -72,6 +72,7 @@ void Engine::say_once(std::string_view kind, const Hash256& hash, wire::Report r
 std::string Engine::hindrance(const wire::Manifest& manifest, const Hash256& hash, Stage stage) const {
   const auto& policy = manifest.policy;
   if (owner_.hold) return "held by the device's owner";
+  if (is_brought(hash)) return "";
   const bool allowed = owner_.allow_any || owner_.allowed == manifest.release || owner_.allowed == hash.short_hex();
   if (policy.consent && !allowed) return "waits for the consent of the device's owner (instar-device allow " + manifest.release + ")";
   const bool is_download = stage != Stage::change;
@@ -128,7 +129,7 @@ bool Engine::has_turn(const Hash256& hash) const noexcept {
 // For the next attempt at a release that is admitted and possible here. Otherwise it is told once what it waits for.
 bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
   auto text = hindrance(manifest, hash, Stage::start);
-  const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash);
+  const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash) && !is_brought(hash);
   if (text.empty() && !asks) {
     if (state_.waits_manifest == hash) {
       state_.waits_manifest = {};

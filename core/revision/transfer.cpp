@@ -123,7 +123,7 @@ void Engine::plan() {
     return;
   }
   const auto budget = candidate_->policy.device_bytes_max;
-  if (budget != 0 && state_.bytes_before + planned > budget) {
+  if (budget != 0 && state_.bytes_before + planned > budget && !is_brought(state_.candidate->info.manifest)) {
     return end_attempt(
         Error{Code::refused,
               "this takes " + std::to_string(planned) + " bytes" +

@@ -5,6 +5,7 @@
 
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
+#include "files/bundle.hpp"
 #include "files/files.hpp"
 #include "publisher/commands/commands.hpp"
 #include "publisher/fleet_plan.hpp"
@@ -31,6 +32,7 @@ struct Options {
   std::vector<std::string> keys;
   std::string root;
   std::string manifest_out;
+  std::string bundle;
   bool dry_run = false;
   bool wait = false;
   std::string wait_timeout;
@@ -96,9 +98,13 @@ Outcome<Signed> sign(const Prepared& prepared, std::uint64_t sequence) {
   return Signed{std::move(manifest), std::move(envelope), std::move(rollout)};
 }
 
-Outcome<void> write_manifest(const Options& options, const Signed& signed_manifest) {
-  if (options.manifest_out.empty()) return {};
-  INSTAR_CHECK(files::write_file_atomic(options.manifest_out, signed_manifest.envelope));
+// Copies of what is signed, where they were asked for.
+Outcome<void> write_copies(const Options& options, const Prepared& prepared, const Signed& signed_manifest) {
+  if (!options.manifest_out.empty()) INSTAR_CHECK(files::write_file_atomic(options.manifest_out, signed_manifest.envelope));
+  if (options.bundle.empty()) return {};
+  std::vector<std::string> packs;
+  for (const auto* pack : distinct_packs(prepared.artifacts)) packs.push_back(pack->path());
+  INSTAR_CHECK(files::write_bundle(options.bundle, prepared.root.envelope(), signed_manifest.envelope, packs));
   return {};
 }
 
@@ -138,7 +144,7 @@ Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console&
     INSTAR_TRY(lacking, lacking_packs(*session, distinct_packs(prepared.artifacts)));
   }
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
-  INSTAR_CHECK(write_manifest(options, signed_manifest));
+  INSTAR_CHECK(write_copies(options, prepared, signed_manifest));
   console.text() << manifest_text(signed_manifest.manifest, wall_now()) << "\ndry run: nothing was sent. One message of "
                  << signed_manifest.envelope.size() << " bytes a group";
   if (lacking) console.text() << "; " << bytes_of(*lacking) << " bytes of packs would be uploaded";
@@ -233,7 +239,7 @@ Outcome<Exit> run(const Options& options, const Console& console) {
   }
   INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
-  INSTAR_CHECK(write_manifest(options, signed_manifest));
+  INSTAR_CHECK(write_copies(options, prepared, signed_manifest));
   const auto packs = distinct_packs(prepared.artifacts);
   INSTAR_TRY(const auto lacking, lacking_packs(*session, packs));
   INSTAR_TRY(const auto uploaded, upload(*session, lacking, console));
@@ -353,6 +359,10 @@ void add_publish(CLI::App& app, Context& context) {
   command->add_option("--root", options->root, "Root document, to check the signature as devices will")->required()->type_name("FILE");
   command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")->required()->type_name("FILE");
   command->add_option("--manifest-out", options->manifest_out, "Write the signed manifest to this file too")->type_name("FILE");
+  command
+      ->add_option("--bundle", options->bundle,
+                   "Write the release and its packs to one file too, for `instar-device install FILE` where there is no link")
+      ->type_name("FILE");
   command->add_flag("--dry-run", options->dry_run, "Do everything but send; with --sequence N no broker is needed");
   auto* wait = command->add_flag("--wait", options->wait, "Follow the rollout until it is over; ends with 7 if devices did not take it");
   command->add_option("--wait-timeout", options->wait_timeout, "Give up waiting after this time, ends with 6 [never]")

@@ -10,6 +10,16 @@ namespace {
 // A gate leaves when its record is durable; the store may be so late.
 constexpr std::int64_t kStoreDelayMs = 5'000;
 
+std::vector<std::uint64_t> limits_in(storage::Store& store, const Hash256& rollout) {
+  std::vector<std::uint64_t> limits;
+  const auto scanned = store.scan(storage::Column::rollouts, storage::rollout_key(rollout), [&](ByteView, ByteView value) {
+    if (const auto record = rollout::decode_rollout_record(value)) limits = record->wave_limits;
+    return false;
+  });
+  static_cast<void>(scanned);
+  return limits;
+}
+
 }  // namespace
 
 void WaveCheck::gate(const wire::Gate& gate, storage::Store& store) {
@@ -34,9 +44,13 @@ void WaveCheck::gate(const wire::Gate& gate, storage::Store& store) {
   }
   const bool opens = gate.wave_opened.size() > seen.opened.size();
   const bool first = seen.opened.empty();
+  // Of waves that open at once only the last one's limit is in the gate: those between are in the record that it was made from.
+  const auto limits = limits_in(store, gate.manifest);
   while (seen.opened.size() < gate.wave_opened.size()) {
-    seen.opened.push_back(gate.wave_opened[seen.opened.size()]);
-    seen.limits.push_back(gate.admitted_point);
+    const auto wave = seen.opened.size();
+    seen.opened.push_back(gate.wave_opened[wave]);
+    const bool between = wave + 1 < gate.wave_opened.size() && wave < limits.size();
+    seen.limits.push_back(between ? limits[wave] : gate.admitted_point);
     seen.when.push_back(world_.now());
   }
   if (!opens) return;

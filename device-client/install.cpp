@@ -1,0 +1,84 @@
+#include "device-client/install.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+
+#include "core/base/limits.hpp"
+#include "core/trust/envelope.hpp"
+#include "device-client/bundle_link.hpp"
+#include "device-client/owner.hpp"
+
+namespace instar::device {
+namespace {
+
+constexpr int kTurnMs = 1'000;
+// A device that has not begun after so long does not take it, and its log says why.
+constexpr std::int64_t kBeginMs = 20'000;
+
+Result<GroupPath> group_for(const wire::Manifest& manifest, const Config& config) {
+  for (const auto& own : config.groups) {
+    for (const auto& group : own.with_parents()) {
+      if (std::ranges::find(manifest.groups, group) != manifest.groups.end()) return group;
+    }
+  }
+  std::string groups;
+  for (const auto& group : manifest.groups) groups += (groups.empty() ? "" : ", ") + group.str();
+  return fail(Code::refused, "release " + manifest.release + " is for " + groups + ", and this device is in none of these groups");
+}
+
+Status check(const wire::Manifest& manifest, const Hash256& hash, const Config& config, const std::optional<DeviceStatus>& status) {
+  if (manifest.product != config.product)
+    return fail(Code::refused,
+                "release " + manifest.release + " is for product " + manifest.product + ", this device is a " + config.product);
+  INSTAR_TRY(const auto word, read_owner_word(config.state_dir));
+  if (word.hold) return fail(Code::refused, "updates are held on this device; let them go on first: instar-device unhold");
+  if (!status) return {};
+  const auto& state = status->state;
+  if (state.current && state.current->info.manifest == hash) return fail(Code::refused, "release " + manifest.release + " runs already");
+  if (manifest.sequence < state.highest_sequence)
+    return fail(Code::refused, "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) +
+                                   ", this device has obeyed " + std::to_string(state.highest_sequence) +
+                                   " already: publish it with a higher one");
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> install(const std::string& path, DaemonParts parts, const std::optional<DeviceStatus>& status, int stop_fd) {
+  INSTAR_TRY(auto bundle, files::Bundle::open(path));
+  INSTAR_TRY(auto root, bundle.only(files::BundlePart::root, limits::kMessageBytesMax));
+  INSTAR_TRY(auto envelope, bundle.only(files::BundlePart::manifest, limits::kMessageBytesMax));
+  INSTAR_TRY(const auto parsed, trust::parse_envelope(envelope));
+  // Not believed yet: only good for telling early what the daemon would refuse later.
+  INSTAR_TRY(const auto manifest, wire::decode_manifest(parsed.payload));
+  const auto hash = parsed.payload_hash;
+  INSTAR_CHECK(check(manifest, hash, parts.config, status));
+  INSTAR_TRY(const auto group, group_for(manifest, parts.config));
+  INSTAR_TRY(auto link, BundleLink::make(std::move(bundle),
+                                         {std::move(root), std::move(envelope), parts.config.topics, parts.config.device_id, group}));
+  const auto* const heard = link.get();
+  parts.install = hash;
+  parts.make_client = [&link](const mqtt::Options& /*options*/) { return std::move(link); };
+  const auto clocks = parts.clocks;
+  INSTAR_TRY(const auto daemon, Daemon::open(std::move(parts)));
+  const auto began = clocks().monotonic;
+  while (daemon->turn(stop_fd, kTurnMs)) {
+    const auto view = daemon->machine().view();
+    if (heard->ending() && view.phase == "idle") {
+      const auto& ending = *heard->ending();
+      if (ending.step != wire::Step::committed)
+        return fail(ending.code, "release " + manifest.release + " did not come through: " + ending.reason);
+      return "release " + manifest.release + " is committed as revision " + std::to_string(view.current_revision) +
+             "; the broker hears of it when the device is connected";
+    }
+    pollfd stop{stop_fd, POLLIN, 0};
+    if (::poll(&stop, 1, 0) == 1)
+      return fail(Code::unavailable, "stopped half way: what is staged stays, the same command goes on where it was");
+    if (view.phase == "idle" && !heard->ending() && clocks().monotonic - began > kBeginMs)
+      return fail(Code::refused, "the device does not take release " + manifest.release + "; its log above says why");
+  }
+  return fail(Code::io, "the state could not be written");
+}
+
+}  // namespace instar::device

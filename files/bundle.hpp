@@ -1,0 +1,43 @@
+// A release in one file, for a device without a link: the signed manifest, the root document, and its packs as they are on the operator's
+// disk. docs/formats/bundle.md. Nothing in it is trusted: what counts are the signatures and hashes of what it holds.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.hpp"
+#include "core/base/result.hpp"
+#include "files/posix.hpp"
+
+namespace instar::files {
+
+// Frozen numbers.
+enum class BundlePart : std::uint32_t { root = 1, manifest = 2, pack = 3 };
+
+// Durable when it returns; a file of that name is replaced. `packs`: paths of pack files. Errors: not_found, io.
+[[nodiscard]] Status write_bundle(const std::string& path, ByteView root, ByteView manifest, const std::vector<std::string>& packs);
+
+class Bundle {
+ public:
+  struct Part {
+    BundlePart kind{};
+    std::uint64_t offset = 0;
+    std::uint64_t bytes = 0;
+  };
+  // Errors: not_found, io, malformed (no bundle), unsupported (a later version's), corrupt (cut off, or longer than it says).
+  [[nodiscard]] static Result<Bundle> open(const std::string& path);
+
+  [[nodiscard]] const std::vector<Part>& parts() const noexcept { return parts_; }
+  // `count` bytes from `offset` of the part on. Errors: io, corrupt (there are fewer).
+  [[nodiscard]] Result<Bytes> read(const Part& part, std::uint64_t offset, std::uint64_t count) const;
+  // The only part of its kind, whole. Errors: malformed (none, or two), too_large, those of read().
+  [[nodiscard]] Result<Bytes> only(BundlePart kind, std::size_t bytes_max) const;
+
+ private:
+  Fd file_;
+  std::string path_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace instar::files

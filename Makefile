@@ -9,6 +9,8 @@
 #   make bench-fleet  10,000 devices on one broker; writes build/report/fleet.json (FLEET: options, KILLS=200: kill the broker as often)
 #   make device       a machine with 64 MB of RAM and 32 MB of flash that runs a release, to look at on its console
 #   make test-powercut  cuts its power CUTS times while releases go back and forth; writes build/report/powercut.json
+#   make test-powercut-fs  the same on the client's file system alone: CUTS of them, some six a second
+#   make test-faults  lets each write, sync, rename, link … of an update fail in its turn
 #   make bench-device memory, flash and downtime of an update on it; writes build/report/device.json
 #   make packages     Debian packages of the programs, in build/packages
 #   make clean        remove what was built
@@ -20,11 +22,12 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps build demo test check bench bench-bytes bench-fleet sim packages clean device test-powercut bench-device
+.PHONY: help deps build demo test check bench bench-bytes bench-fleet sim packages clean device test-powercut test-powercut-fs test-faults \
+        bench-device
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '3,14s/^# *//p' Makefile
+	@sed -n '3,16s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -73,9 +76,19 @@ test-powercut: build
 	@deploy/install-deps device
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B tests/powercut/run.py --cuts $(CUTS)
 
+test-powercut-fs: build
+	@mkdir -p build/report
+	@$(ROOT) $(BUILD)/tests/powercut/instar_fs_cuts --cuts $(CUTS) --jobs $(JOBS) --report build/report/powercut-fs.json
+
+test-faults: build
+	@mkdir -p build/report
+	@$(ROOT) env LD_PRELOAD=$(abspath $(BUILD))/tests/powercut/libinstar_fail_nth.so \
+	  $(BUILD)/tests/powercut/instar_fs_cuts --faults --report build/report/faults.json
+
 bench-device: build
 	@deploy/install-deps device
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/run.py
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/idle.py
 
 packages: build
 	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages

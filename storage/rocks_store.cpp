@@ -3,6 +3,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
@@ -76,6 +77,13 @@ struct Database {
   [[nodiscard]] rocksdb::ColumnFamilyHandle* at(Column column) const { return handles[static_cast<std::size_t>(column)]; }
   [[nodiscard]] rocksdb::ColumnFamilyHandle* chunk_keys() const { return handles[kColumnCount]; }
 };
+
+// Flushes and compactions are to wait for the owner's thread, not the other way round: they are far behind the log in any case.
+void lower_background_priority() {
+  for (const auto pool : {rocksdb::Env::Priority::HIGH, rocksdb::Env::Priority::LOW}) {
+    static_cast<void>(rocksdb::Env::Default()->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow));
+  }
+}
 
 rocksdb::DBOptions db_options(const RocksOptions& options) {
   rocksdb::DBOptions db;
@@ -182,6 +190,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   INSTAR_TRY(const auto version, peek_schema(path));
   auto out = std::make_unique<Database>();
   rocksdb::DB* raw = nullptr;
+  lower_background_priority();
   const auto opened = rocksdb::DB::Open(db_options(options), path, descriptors(options), &out->handles, &raw);
   if (!opened.ok()) return fail(open_error(opened, path));
   out->db.reset(raw);

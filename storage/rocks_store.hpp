@@ -17,7 +17,7 @@ struct RocksOptions {
   // Unflushed writes of all columns together.
   std::size_t write_buffer_bytes = 8 * 1024 * 1024;
   // The write-ahead log is cut by flushing when it is longer than this: bounds both disk and the time to open.
-  std::size_t log_bytes_max = 4 * 1024 * 1024;
+  std::size_t log_bytes_max = 8 * 1024 * 1024;
   // Values of the column `chunks` from this size on are kept in blob files, out of the way of compaction.
   std::size_t blob_bytes_min = 4 * 1024;
   // Blob files are closed at this size; garbage is collected by the file.

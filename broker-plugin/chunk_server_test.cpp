@@ -363,15 +363,7 @@ TEST(ChunkServer, ASessionThatIsOverIsForgottenAndGoesOnWhenAskedAgain) {
   EXPECT_EQ(rig.server.session_count(), 1U);
   rig.server.drop_stalled({kStart.value + 10'000});
   EXPECT_EQ(rig.server.session_count(), 0U);
-  wire::Fetch fetch;
-  fetch.session = 1;
-  fetch.pack = pack.id;
-  fetch.ranges = {{0, 1, 0}};
-  fetch.window_bytes = 65'536;
-  fetch.piece_bytes_max = 32'768;
-  fetch.received_bytes = 500;
-  rig.server.fetch(device_id("a"), fetch, rig.now);
-  rig.settle();
+  rig.ask("a", pack, 1, 512 * 1024, {{0, 1, 0}}, 500);
   EXPECT_EQ(rig.bytes("a"), 1'000U);
 }
 

@@ -7,9 +7,9 @@
 namespace instar::broker {
 namespace {
 
-// Byte counts of transfers become durable at least so often.
+// Counted bytes are saved a part of the devices at a time, so often; all of those that wait within kSavesARound of these, and what is
+// counted meanwhile in the round after.
 constexpr std::int64_t kSaveBytesMs = 500;
-// Counted bytes are saved within so many of these, a part of the devices at a time.
 constexpr std::size_t kSavesARound = 40;
 constexpr std::int64_t kCheckSessionsMs = 10'000;
 // Soaks, silence and turns are looked at so often.

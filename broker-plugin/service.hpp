@@ -64,7 +64,8 @@ class Service {
   virtual void on_disconnect(std::string_view client_id, Now now) = 0;
   // Often (each broker loop pass) and O(1) when there is nothing to do. Runs store.poll().
   virtual void on_tick(Now now) = 0;
-  // The broker stops: what was only counted is given to the store. (After a crash, the bytes of the last half minute are not accounted.)
+  // The broker stops: what was only counted is given to the store. (A crash loses the count of the last
+  // 40 s at most, of devices that have reported nothing since.)
   virtual void on_stop() = 0;
   // Something is left for the next on_tick(), which is not to wait for an event.
   [[nodiscard]] virtual bool has_more() const { return false; }

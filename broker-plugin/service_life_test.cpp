@@ -8,6 +8,17 @@ namespace {
 
 using wire::Step;
 
+wire::Fetch fetch_of(const TestPack& pack, std::uint32_t chunks, const Hash256& rollout) {
+  wire::Fetch fetch;
+  fetch.session = 0x10001;
+  fetch.pack = pack.id;
+  fetch.ranges = {{0, chunks, 0}};
+  fetch.window_bytes = 512 * 1024;
+  fetch.piece_bytes_max = 32 * 1024;
+  fetch.rollout = rollout.prefix64();
+  return fetch;
+}
+
 TEST(ServiceLife, GoesFromUploadToCommitted) {
   ServiceRig rig;
   ASSERT_TRUE(rig.start().has_value());
@@ -46,13 +57,7 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
   EXPECT_EQ(rig.status(rollout)["devices"], 1);
   EXPECT_EQ(rig.status(rollout)["counts"]["waiting"], 1);
 
-  wire::Fetch fetch;
-  fetch.session = 0x10001;
-  fetch.pack = pack.id;
-  fetch.ranges = {{0, 5, 0}};
-  fetch.window_bytes = 512 * 1024;
-  fetch.piece_bytes_max = 32 * 1024;
-  fetch.rollout = rollout.prefix64();
+  auto fetch = fetch_of(pack, 5, rollout);
   EXPECT_EQ(rig.fetch(device, fetch), Verdict::consume);
   rig.settle();
   std::vector<Bytes> got(5);
@@ -102,13 +107,7 @@ TEST(ServiceLife, BytesThatWereCountedOutliveAStop) {
   const auto manifest = make_manifest(pack, 1);
   rig.publish(manifest);
   rig.settle();
-  wire::Fetch fetch;
-  fetch.session = 0x10001;
-  fetch.pack = pack.id;
-  fetch.ranges = {{0, 1, 0}};
-  fetch.window_bytes = 512 * 1024;
-  fetch.piece_bytes_max = 32 * 1024;
-  fetch.rollout = rollout_of(manifest).prefix64();
+  const auto fetch = fetch_of(pack, 1, rollout_of(manifest));
   EXPECT_EQ(rig.fetch(device, fetch), Verdict::consume);
   rig.settle();
   ASSERT_EQ(rig.transferred_bytes, 500U);

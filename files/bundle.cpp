@@ -71,7 +71,8 @@ Status write_bundle(const std::string& path, ByteView root, ByteView manifest, c
   for (std::size_t i = 0; i < files.size(); ++i) INSTAR_CHECK(copy(files[i], packs[i], out, fresh));
   INSTAR_CHECK(sync_fd(out.get(), fresh));
   if (::rename(fresh.c_str(), path.c_str()) != 0) return os_error("renaming", fresh, errno);
-  return {};
+  const auto slash = path.rfind('/');
+  return sync_folder(slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash));
 }
 
 Result<Bundle> Bundle::open(const std::string& path) {

@@ -78,7 +78,7 @@ struct Database {
   [[nodiscard]] rocksdb::ColumnFamilyHandle* chunk_keys() const { return handles[kColumnCount]; }
 };
 
-// Flushes and compactions are to wait for the owner's thread, not the other way round: they are far behind the log in any case.
+// Flushes and compactions give way to the broker's thread: what they write is durable in the log already. For all of the process.
 void lower_background_priority() {
   for (const auto pool : {rocksdb::Env::Priority::HIGH, rocksdb::Env::Priority::LOW}) {
     static_cast<void>(rocksdb::Env::Default()->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow));
@@ -100,8 +100,7 @@ rocksdb::DBOptions db_options(const RocksOptions& options) {
   return db;
 }
 
-// Records of devices and reports are alike: LZ4 makes a third of them. Chunks are compressed already. A RocksDB built without LZ4 stores
-// them as they are.
+// Records of devices and reports are alike. Chunks are compressed already. A RocksDB built without LZ4 stores all as it is.
 rocksdb::CompressionType compression(bool blobs) {
   const auto supported = rocksdb::GetSupportedCompressions();
   const bool has_lz4 = std::ranges::find(supported, rocksdb::kLZ4Compression) != supported.end();

@@ -11,18 +11,6 @@
 #include "core/trust/envelope.hpp"
 
 namespace instar::device {
-namespace {
-
-constexpr std::uint64_t kDirectoryHead = 80;
-constexpr std::uint64_t kDirectoryChunk = 41;
-
-std::uint64_t u32_at(ByteView bytes, std::size_t at) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 4; i > 0; --i) value = value << 8 | bytes[at + i - 1];
-  return value;
-}
-
-}  // namespace
 
 BundleLink::BundleLink(files::Bundle bundle, Documents documents)
     : bundle_(std::move(bundle)), documents_(std::move(documents)), event_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -39,14 +27,12 @@ Result<std::unique_ptr<BundleLink>> BundleLink::make(files::Bundle bundle, Docum
   return link;
 }
 
-// The directory's head says how many chunks it lists (docs/formats/pack.md).
 Status BundleLink::read_directories() {
   for (const auto& part : bundle_.parts()) {
     if (part.kind != files::BundlePart::pack) continue;
-    INSTAR_TRY(const auto head, bundle_.read(part, 0, kDirectoryHead));
-    const auto count = u32_at(head, 8) + u32_at(head, 12);
-    if (count > limits::kPackChunksMax) return fail(Code::too_large, "a pack of " + std::to_string(count) + " chunks");
-    INSTAR_TRY(const auto bytes, bundle_.read(part, 0, kDirectoryHead + kDirectoryChunk * count));
+    INSTAR_TRY(const auto head, bundle_.read(part, 0, artifact::kDirectoryHeadBytes));
+    INSTAR_TRY(const auto size, artifact::directory_bytes(head));
+    INSTAR_TRY(const auto bytes, bundle_.read(part, 0, size));
     INSTAR_TRY(auto directory, artifact::decode_directory(bytes));
     Pack pack{part, std::move(directory.chunks), {}};
     std::uint64_t at = bytes.size();

@@ -108,18 +108,22 @@ bool HelperProcess::poll(MonotonicMs now) {
 
 std::vector<JsonFields> HelperProcess::told() const {
   std::vector<JsonFields> lines;
-  std::string_view rest = output_;
-  for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-    auto fields = JsonFields::parse(rest.substr(0, end));
-    if (fields && !fields->text("error")) lines.push_back(std::move(*fields));
-    rest = rest.substr(end + 1);
-  }
+  static_cast<void>(read_lines(lines));
   return lines;
 }
 
 Result<std::vector<JsonFields>> HelperProcess::result() const {
   if (timed_out_) return fail(Code::unavailable, what_ + " did not answer in time and was killed");
   std::vector<JsonFields> lines;
+  INSTAR_CHECK(read_lines(lines));
+  if (!WIFEXITED(status_) || WEXITSTATUS(status_) != 0 || lines.empty())
+    return fail(Code::io, what_ + (WIFSIGNALED(status_) ? " was killed by signal " + std::to_string(WTERMSIG(status_))
+                                                        : " failed with exit code " + std::to_string(WEXITSTATUS(status_))));
+  return lines;
+}
+
+// Up to the first that is an error, or cannot be read: the last one of a helper that was killed.
+Status HelperProcess::read_lines(std::vector<JsonFields>& lines) const {
   std::string_view rest = output_;
   while (!rest.empty()) {
     const auto end = rest.find('\n');
@@ -128,10 +132,7 @@ Result<std::vector<JsonFields>> HelperProcess::result() const {
     lines.push_back(std::move(fields));
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
   }
-  if (!WIFEXITED(status_) || WEXITSTATUS(status_) != 0 || lines.empty())
-    return fail(Code::io, what_ + (WIFSIGNALED(status_) ? " was killed by signal " + std::to_string(WTERMSIG(status_))
-                                                        : " failed with exit code " + std::to_string(WEXITSTATUS(status_))));
-  return lines;
+  return {};
 }
 
 }  // namespace instar::device

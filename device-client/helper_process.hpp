@@ -31,12 +31,13 @@ class HelperProcess {
   // The lines it printed. Errors: unavailable (timed out), io (died), malformed, internal; what the helper itself calls an error is
   // told as `io` with its words.
   [[nodiscard]] Result<std::vector<JsonFields>> result() const;
-  // What it told before it ended, however it ended: its whole lines that can be read and are no error.
+  // What it told before it ended, however it ended: its lines up to the first that is an error or was cut off.
   [[nodiscard]] std::vector<JsonFields> told() const;
 
  private:
   HelperProcess() = default;
   void release() noexcept;
+  [[nodiscard]] Status read_lines(std::vector<JsonFields>& lines) const;
   std::string what_;  // for messages: "instar-lxc start press.app"
   pid_t pid_ = -1;
   int fd_ = -1;

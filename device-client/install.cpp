@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/limits.hpp"
+#include "core/revision/requirements.hpp"
 #include "core/trust/envelope.hpp"
 #include "device-client/bundle_link.hpp"
 #include "device-client/owner.hpp"
@@ -36,11 +37,11 @@ Status check(const wire::Manifest& manifest, const Hash256& hash, const Config& 
   if (!status) return {};
   const auto& state = status->state;
   if (state.current && state.current->info.manifest == hash) return fail(Code::refused, "release " + manifest.release + " runs already");
-  if (manifest.sequence < state.highest_sequence)
-    return fail(Code::refused, "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) +
-                                   ", this device has obeyed " + std::to_string(state.highest_sequence) +
-                                   " already: publish it with a higher one");
-  return {};
+  const bool goes_on = state.candidate && state.candidate->info.manifest == hash;
+  if (goes_on || revision::may_begin(state, manifest, hash)) return {};
+  auto error = revision::obeyed_newer(state, manifest);
+  error.message += ": publish it with a higher one";
+  return fail(std::move(error));
 }
 
 }  // namespace

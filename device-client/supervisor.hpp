@@ -49,9 +49,9 @@ class Supervisor {
   [[nodiscard]] bool is_settled() const noexcept { return !job_ && !helper_; }
   // Nothing is under way, and LXC has been asked: revisions_in_use() is the whole truth.
   [[nodiscard]] bool knows_what_runs() const { return is_settled() && (looked_ || known_names().empty()); }
-  // Revisions whose trees are under running containers: their folders must stay.
   // All containers that should run do, as far as it knows; before anything should, true.
   [[nodiscard]] bool is_well() const;
+  // Revisions whose trees are under running containers: their folders must stay.
   [[nodiscard]] std::set<std::uint32_t> revisions_in_use() const;
 
  private:

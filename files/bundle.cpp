@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "core/base/limits.hpp"
 #include "files/files.hpp"
 
 namespace instar::files {
@@ -17,7 +18,6 @@ constexpr std::string_view kMagic = "INSTARB";
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeadBytes = 12;
 constexpr std::size_t kPartBytes = 12;
-constexpr std::uint64_t kPartsMax = 1'024;
 constexpr std::size_t kCopyBytes = 256 * 1024;
 
 void put(Bytes& out, std::uint64_t value, int bytes) {
@@ -65,6 +65,10 @@ Status write_bundle(const std::string& path, ByteView root, ByteView manifest, c
     part(BundlePart::pack, bytes);
     files.push_back(std::move(file));
   }
+  if (packs.size() + 2 > limits::kBundlePartsMax) {
+    return fail(Code::too_large,
+                std::to_string(packs.size()) + " packs are too many for a bundle: it holds " + std::to_string(limits::kBundlePartsMax - 2));
+  }
   const auto fresh = path + ".new";
   INSTAR_TRY(const auto out, open_file(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   for (const auto bytes : {ByteView(head), root, manifest}) INSTAR_CHECK(write_all(out.get(), bytes, fresh));
@@ -88,8 +92,9 @@ Result<Bundle> Bundle::open(const std::string& path) {
     return fail(Code::unsupported,
                 path + " is a bundle of version " + std::to_string(head[kMagic.size()]) + ", this client reads version 1");
   const auto count = number(head, kMagic.size() + 1, 4);
-  if (count > kPartsMax)
-    return fail(Code::malformed, path + " has " + std::to_string(count) + " parts, " + std::to_string(kPartsMax) + " are allowed");
+  if (count > limits::kBundlePartsMax)
+    return fail(Code::malformed,
+                path + " has " + std::to_string(count) + " parts, " + std::to_string(limits::kBundlePartsMax) + " are allowed");
   Bytes table(count * kPartBytes);
   INSTAR_TRY(const auto read, read_at(bundle.file_.get(), table, kHeadBytes, path));
   std::uint64_t at = kHeadBytes + table.size();

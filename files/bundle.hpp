@@ -15,7 +15,7 @@ namespace instar::files {
 // Frozen numbers.
 enum class BundlePart : std::uint32_t { root = 1, manifest = 2, pack = 3 };
 
-// Durable when it returns; a file of that name is replaced. `packs`: paths of pack files. Errors: not_found, io.
+// Durable when it returns; a file of that name is replaced. `packs`: paths of pack files. Errors: not_found, too_large, io.
 [[nodiscard]] Status write_bundle(const std::string& path, ByteView root, ByteView manifest, const std::vector<std::string>& packs);
 
 class Bundle {

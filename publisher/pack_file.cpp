@@ -21,9 +21,6 @@
 namespace instar::publisher {
 namespace {
 
-constexpr std::size_t kDirectoryHeaderBytes = 80;
-constexpr std::size_t kDirectoryEntryBytes = 41;
-constexpr std::size_t kHeadCountOffset = 8;
 constexpr std::size_t kCopyBytes = 1024 * 1024;
 // zstd 1.5's decoding context for one frame held in memory (ZSTD_estimateDCtxSize() is 95,992 there), rounded up.
 constexpr std::uint32_t kDecoderStateBytes = 128 * 1024;
@@ -31,12 +28,6 @@ constexpr std::uint32_t kDecoderStateBytes = 128 * 1024;
 constexpr std::uint32_t kMqttHeaderBytes = 1 + 3 + 2;
 // A device id of middling length.
 constexpr std::string_view kTypicalDevice = "gateway-00001234";
-
-std::uint32_t read_u32(ByteView bytes, std::size_t offset) noexcept {
-  std::uint32_t value = 0;
-  for (std::size_t i = 4; i-- > 0;) value = value << 8 | bytes[offset + i];
-  return value;
-}
 
 // Full and dedupe: one chunk at a time.
 std::uint32_t chunk_memory_bytes(const artifact::PackDirectory& directory) noexcept {
@@ -105,17 +96,12 @@ Result<PackFile> PackFile::open(const std::string& path) {
   PackFile pack;
   INSTAR_TRY(pack.file_, Descriptor::open_read(path));
   INSTAR_TRY(const auto file_bytes, pack.file_.size());
-  if (file_bytes < kDirectoryHeaderBytes) return fail(Code::malformed, path + " is too short for a pack file");
-  Bytes header(kDirectoryHeaderBytes);
-  INSTAR_CHECK(pack.file_.read_at(0, header));
-  if (std::memcmp(header.data(), "INPD", 4) != 0) return fail(Code::malformed, path + " is not a pack file: it does not begin with INPD");
-  const std::uint64_t chunk_count =
-      std::uint64_t{read_u32(header, kHeadCountOffset)} + read_u32(header, kHeadCountOffset + sizeof(std::uint32_t));
-  if (chunk_count > limits::kPackChunksMax) {
-    return fail(Code::too_large, path + " names " + std::to_string(chunk_count) + " chunks, more than the " +
-                                     std::to_string(limits::kPackChunksMax) + " that a pack may have");
-  }
-  pack.directory_bytes_.resize(kDirectoryHeaderBytes + static_cast<std::size_t>(chunk_count) * kDirectoryEntryBytes);
+  if (file_bytes < artifact::kDirectoryHeadBytes) return fail(Code::malformed, path + " is too short for a pack file");
+  Bytes head(artifact::kDirectoryHeadBytes);
+  INSTAR_CHECK(pack.file_.read_at(0, head));
+  const auto directory_bytes = artifact::directory_bytes(head);
+  if (!directory_bytes) return fail(with_context(directory_bytes.error(), path));
+  pack.directory_bytes_.resize(*directory_bytes);
   if (file_bytes < pack.directory_bytes_.size()) return fail(Code::corrupt, path + " ends inside its directory: it was cut off");
   INSTAR_CHECK(pack.file_.read_at(0, pack.directory_bytes_));
   auto directory = artifact::decode_directory(pack.directory_bytes_);

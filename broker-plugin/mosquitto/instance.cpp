@@ -30,8 +30,10 @@ Instance::Instance(PluginOptions options, BrokerPort& port, wire::Topics topics)
       bridges_(options_.bridges.begin(), options_.bridges.end()) {}
 
 // The service goes before the store, the store (with its threads) before the waker.
-Instance::~Instance() {
-  if (backend_.service != nullptr) backend_.service->on_stop();
+Instance::~Instance() = default;
+
+void Instance::on_stop() {
+  backend_.service->on_stop();
 }
 
 Result<std::unique_ptr<Instance>> Instance::open(PluginOptions options, BrokerPort& port, Now now) {

@@ -54,6 +54,8 @@ class Instance {
   void on_disconnect(const Client& client, Now now);
   void on_tick(Now now);
   void on_reload();
+  // The broker stops.
+  void on_stop();
   // Topics under the prefix and $CONTROL/<prefix>.
   [[nodiscard]] bool guards(std::string_view topic) const noexcept;
 

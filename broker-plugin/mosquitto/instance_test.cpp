@@ -33,7 +33,7 @@ class FakeService final : public Service {
   }
   void on_disconnect(std::string_view client_id, Now) override { gone.emplace_back(client_id); }
   void on_tick(Now) override { ++ticks; }
-  void on_stop() override {}
+  void on_stop() override { ++stops; }
   bool may_write(const Sender&, std::string_view topic) const override { return !unwritable.contains(std::string(topic)); }
   bool may_read(const Sender&, std::string_view topic) const override { return !unreadable.contains(std::string(topic)); }
 
@@ -46,6 +46,7 @@ class FakeService final : public Service {
   std::vector<std::string> controls;
   std::vector<std::string> gone;
   int ticks = 0;
+  int stops = 0;
 };
 
 class FakePort final : public BrokerPort {
@@ -263,6 +264,11 @@ TEST_F(InstanceTest, PrefixMovesEverything) {
   EXPECT_TRUE(instance.guards("$CONTROL/acme/up/response"));
   EXPECT_FALSE(instance.guards("$CONTROL/acme/upper"));
   EXPECT_FALSE(instance.guards("instar/v1/root"));
+}
+
+TEST_F(InstanceTest, TheServiceHearsOfTheStop) {
+  open().on_stop();
+  EXPECT_EQ(service().stops, 1);
 }
 
 TEST_F(InstanceTest, TransfersAreInTheFileAfterTheTickThatSendsThem) {

@@ -253,6 +253,11 @@ INSTAR_EXPORT int mosquitto_plugin_cleanup(void* userdata, mosquitto_opt*, int) 
     const std::unique_ptr<Registration> registration(static_cast<Registration*>(userdata));
     if (registration == nullptr || shared == nullptr || --shared->references > 0) return static_cast<int>(MOSQ_ERR_SUCCESS);
     unregister_callbacks(registration->identifier);
+    // What it throws must not keep the store from being closed.
+    (void)guarded(0, "saving at the stop", [] {
+      shared->instance->on_stop();
+      return 0;
+    });
     shut_down();
     return static_cast<int>(MOSQ_ERR_SUCCESS);
   });

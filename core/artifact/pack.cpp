@@ -10,7 +10,6 @@ namespace instar::artifact {
 namespace {
 
 constexpr std::uint8_t kMagic[4] = {'I', 'N', 'P', 'D'};
-constexpr std::size_t kDirectoryHeadBytes = 80;
 constexpr std::size_t kDirectoryChunkBytes = 41;
 
 void append_u32(Bytes& out, std::uint32_t value) {
@@ -98,6 +97,18 @@ Bytes encode_directory(const PackDirectory& directory) {
     out.push_back(static_cast<std::uint8_t>(ref.codec));
   }
   return out;
+}
+
+Result<std::size_t> directory_bytes(ByteView head) {
+  if (head.size() < kDirectoryHeadBytes || !std::equal(std::begin(kMagic), std::end(kMagic), head.begin())) {
+    return fail(Code::malformed, "this is not the directory of a pack: it does not begin with INPD");
+  }
+  const auto count = std::uint64_t{read_u32(head.subspan(8))} + read_u32(head.subspan(12));
+  if (count > limits::kPackChunksMax) {
+    return fail(Code::too_large,
+                "a pack of " + std::to_string(count) + " chunks; at most " + std::to_string(limits::kPackChunksMax) + " are allowed");
+  }
+  return kDirectoryHeadBytes + static_cast<std::size_t>(count) * kDirectoryChunkBytes;
 }
 
 Result<PackDirectory> decode_directory(ByteView bytes) {

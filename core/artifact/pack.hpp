@@ -51,6 +51,9 @@ struct PackDirectory {
 };
 [[nodiscard]] Bytes encode_directory(const PackDirectory& directory);
 [[nodiscard]] Result<PackDirectory> decode_directory(ByteView bytes);
+// Bytes of the whole directory, by its first kDirectoryHeadBytes: a pack file begins with it. Errors: malformed, too_large.
+inline constexpr std::size_t kDirectoryHeadBytes = 80;
+[[nodiscard]] Result<std::size_t> directory_bytes(ByteView head);
 
 // --- body table: what the device reads out of the head --------------------------------------------
 // Chunk i of the body covers [offset, offset + decoded_bytes) of the content stream, offsets running on from 0.

@@ -73,6 +73,8 @@ inline constexpr std::size_t kXattrsMax = 16;
 inline constexpr std::size_t kXattrBytesMax = 4096;
 inline constexpr std::uint64_t kContentBytesMax = std::uint64_t{4} << 30;
 inline constexpr std::uint32_t kPackChunksMax = 400'000;
+// Documents and packs in one file for a device without a link.
+inline constexpr std::uint32_t kBundlePartsMax = 1'024;
 
 // --- delta packs -----------------------------------------------------------------------------------
 // Bytes that a decoder holds of one stream. Past 64 KiB only new text gains; 1 MiB is what a device of 64 MB can spare for it.

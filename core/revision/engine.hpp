@@ -84,9 +84,9 @@ class Engine {
   void on_ack(ByteView payload);
   void say_hello();
   void report(wire::Report report);
-  // A report about the candidate, with its counts.
   // Where this device is in that rollout, for a word that changes nothing of it: what it waits for, the attempt, or how that ended.
   [[nodiscard]] wire::Report report_as_it_stands(const Hash256& hash) const;
+  // A report about the candidate, with its counts.
   [[nodiscard]] wire::Report about_candidate(wire::Step step, Code code, std::string reason) const;
   void log(int level, std::string message);
   void emit(Effect effect) { out_.push_back(std::move(effect)); }
@@ -107,9 +107,9 @@ class Engine {
   [[nodiscard]] const Outcome* outcome_of(const Hash256& manifest) const noexcept;
   [[nodiscard]] bool is_known(const Hash256& manifest) const noexcept;
   [[nodiscard]] bool hears(const GroupPath& group) const noexcept;
-  // The gate lets this device start `heard` now.
   // By the owner, in a file.
   [[nodiscard]] bool is_brought(const Hash256& hash) const noexcept { return !hash.is_zero() && owner_.install == hash; }
+  // The gate lets this device start `heard` now.
   [[nodiscard]] bool is_admitted(const wire::Manifest& manifest, const Hash256& hash) const noexcept;
   [[nodiscard]] std::shared_ptr<const HeardManifest> best_offer() const;
   void consider();

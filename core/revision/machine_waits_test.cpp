@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/revision/machine_rig.hpp"
+#include "core/revision/machine_fixture.hpp"
 
 namespace instar::revision {
 namespace {
@@ -11,29 +11,8 @@ using rig::Rig;
 using testing::HasSubstr;
 using wire::Step;
 
-class WaitsTest : public testing::Test {
+class WaitsTest : public rig::RunsR1 {
  protected:
-  void SetUp() override {
-    rig.boot();
-    rig.connect();
-    rig.publish(rig.release(1));
-    rig.run(15'000);
-    ASSERT_EQ(rig.running_release(), "r1");
-    rig.applied.clear();
-  }
-  void gate(const wire::Manifest& manifest, std::uint64_t issue, wire::GateState state) {
-    auto message = rig.gate_for(manifest, issue);
-    message.wave_opened = {opened};
-    message.state = state;
-    rig.put_gate(message);
-  }
-  void turn(const wire::Manifest& manifest, std::uint32_t attempt) {
-    wire::Ack ack;
-    ack.sequence = rig.view().last_report;
-    ack.start_rollout = Rig::rollout_of(manifest).prefix64();
-    ack.start_attempt = attempt;
-    rig.hear(rig.topics.device(rig.facts.device, wire::TopicKind::device_ack), wire::encode(ack));
-  }
   // A release that is admitted and has to ask for its turn.
   [[nodiscard]] wire::Manifest paced(std::uint64_t sequence) {
     auto manifest = rig.release(sequence);
@@ -51,8 +30,6 @@ class WaitsTest : public testing::Test {
     rig.connect();
     EXPECT_FALSE(rig.hellos.back().asks_start);
   }
-  WallMs opened{1'700'000'000'000};
-  Rig rig;
 };
 
 TEST_F(WaitsTest, AReleaseThatExpiresMeanwhileIsNotAskedForAnyMore) {

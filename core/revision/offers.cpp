@@ -62,10 +62,8 @@ Result<std::optional<HeardManifest>> Engine::open_manifest(ByteView payload, con
   const auto hash = envelope.payload_hash;
   const bool is_current = state_.current && state_.current->info.manifest == hash;
   const bool is_candidate = state_.candidate && state_.candidate->info.manifest == hash;
-  if (!is_current && !is_candidate && manifest.sequence <= state_.highest_sequence && outcome_of(hash) == nullptr) {
-    return fail(Code::stale, "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) +
-                                 ", this device has obeyed " + std::to_string(state_.highest_sequence) + " already");
-  }
+  if (!is_current && !is_candidate && manifest.sequence <= state_.highest_sequence && outcome_of(hash) == nullptr)
+    return fail(obeyed_newer(state_, manifest));
   if (!is_current && !is_candidate && manifest.expires.value != 0 && clock() >= manifest.expires) {
     return fail(Code::expired, "release " + manifest.release + " expired at " + std::to_string(manifest.expires.value) +
                                    " ms since 1970, it is " + std::to_string(clock().value));
@@ -199,13 +197,12 @@ std::shared_ptr<const HeardManifest> Engine::best_offer() const {
     const auto& manifest = heard->manifest;
     if (best && manifest.sequence <= best->manifest.sequence) continue;
     if (state_.candidate && state_.candidate->info.manifest == heard->hash) continue;
+    if (!may_begin(state_, manifest, heard->hash) || !is_admitted(manifest, heard->hash)) continue;
+    // Once more, and only when that was said since.
     const auto* outcome = outcome_of(heard->hash);
-    const bool again = outcome != nullptr && outcome->step != wire::Step::committed && manifest.sequence >= state_.highest_sequence;
-    if (outcome != nullptr && !again) continue;
-    if (outcome == nullptr && manifest.sequence <= state_.highest_sequence) continue;
-    if (!is_admitted(manifest, heard->hash)) continue;
-    if (again && is_brought(heard->hash) && brought_begun_) continue;
-    if (again && !is_brought(heard->hash) && gates_.at(heard->hash).retry_epoch <= outcome->retry_epoch) continue;
+    const bool said =
+        is_brought(heard->hash) ? !brought_begun_ : outcome == nullptr || gates_.at(heard->hash).retry_epoch > outcome->retry_epoch;
+    if (outcome != nullptr && !said) continue;
     if (manifest.expires.value != 0 && clock() >= manifest.expires) continue;
     best = heard;
   }

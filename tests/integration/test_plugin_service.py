@@ -105,6 +105,8 @@ def test_broker_runs_ahead_of_a_device_by_its_window_and_no_more(site):
         assert [piece["offset"] for piece in ours] == [size(ours[:n]) for n in range(len(ours))]
     assert received == total == sum(t.bytes for t in site.broker.transfers() if t.device == "paper-1")
     assert command(site, command="getDevice", device="paper-1")["data"]["bytes_sent"] == total
+    site.broker.restart()
+    assert command(site, command="getDevice", device="paper-1")["data"]["bytes_sent"] == total, "a stop saves what was counted"
 
 
 def test_nothing_is_sent_to_a_device_that_has_left(site):

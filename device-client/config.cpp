@@ -169,6 +169,9 @@ const std::map<std::string_view, Setter>& setters() {
       {"stop_timeout_s", number(&Config::stop_timeout_s, 0, 600)},
       {"broker_grace_s", number(&Config::broker_grace_s, 0, 86'400)},
       {"lxc_helper", path(&Config::lxc_helper)},
+      {"handlers_dir", path(&Config::handlers_dir)},
+      {"self_update", flag(&Config::self_update)},
+      {"reboot_command", text_value(&Config::reboot_command)},
       {"log_level", number(&Config::log_level, 3, 7)},
   };
   return all;

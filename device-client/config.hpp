@@ -44,7 +44,11 @@ struct Config {
   std::uint32_t stop_timeout_s = 10;
   std::uint32_t broker_grace_s = 180;
   std::string lxc_helper;  // empty: beside the daemon, then /usr/libexec/instar/instar-lxc
-  std::string watchdog;    // /dev/watchdog; empty: none
+  // Programs that take payloads which are no containers (docs/handlers.md): what lies there may change the host.
+  std::string handlers_dir = "/etc/instar/handlers";
+  bool self_update = false;    // a release may bring another client
+  std::string reboot_command;  // for a shell; empty: payloads that need a boot fail
+  std::string watchdog;        // /dev/watchdog; empty: none
   std::uint32_t watchdog_s = 60;
   int log_level = 6;  // syslog numbers
 };

@@ -135,9 +135,6 @@ std::string lxc_name(const DeviceId& device, const std::string& container) {
 
 Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
                                      const wire::Container& container) {
-  if (!container.handler.empty())
-    return fail(Code::unsupported, "container " + container.name + " wants the handler " + container.handler +
-                                       ", which this client does not have; it runs LXC containers only");
   INSTAR_CHECK(revision::check_settings(container, config.lxc_keys_allowed));
   ContainerPlan plan;
   plan.container = container.name;
@@ -167,6 +164,7 @@ Result<std::vector<ContainerPlan>> plan_containers(const Config& config, const H
                                                    const wire::Manifest& manifest) {
   std::vector<ContainerPlan> plans;
   for (const auto& container : manifest.containers) {
+    if (!container.handler.empty()) continue;
     INSTAR_TRY(auto plan, plan_container(config, host, revision, container));
     plans.push_back(std::move(plan));
   }

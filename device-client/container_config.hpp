@@ -39,10 +39,10 @@ struct HostFacts {
 
 [[nodiscard]] std::string lxc_name(const DeviceId& device, const std::string& container);
 
-// Errors: refused (a setting that is not safe and that `config` does not allow), unsupported (a handler).
+// Errors: refused (a setting that is not safe and that `config` does not allow).
 [[nodiscard]] Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
                                                    const wire::Container& container);
-// All containers of a manifest, in start order.
+// All containers of a manifest, in start order; payloads of host handlers are none.
 [[nodiscard]] Result<std::vector<ContainerPlan>> plan_containers(const Config& config, const HostFacts& host, std::uint32_t revision,
                                                                  const wire::Manifest& manifest);
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "core/base/assert.hpp"
+#include "device-client/factory.hpp"
 #include "device-client/host.hpp"
 #include "device-client/json_line.hpp"
 #include "files/files.hpp"
@@ -19,17 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 constexpr std::size_t kRootBytesMax = limits::kMessageBytesMax;
 constexpr int kMessagesATurn = 64;       // then containers and timers get their turn
 constexpr std::int64_t kTickMs = 1'000;  // while an attempt is under way
 constexpr int kIdleWaitMs = 600'000;
 constexpr std::int64_t kLookMs = 60'000;  // while a release waits: the clock may be set, or local time change
 constexpr std::uint32_t kStopMs = 3'000;
-
-std::string state_path(const Config& config) {
-  return config.state_dir + "/state";
-}
 
 std::string presence(bool online, std::string_view reason) {
   JsonLine line;
@@ -53,7 +49,12 @@ Status point(const std::string& link, std::uint32_t revision) {
 }  // namespace
 
 Daemon::Daemon(DaemonParts parts)
-    : parts_(std::move(parts)), supervisor_({parts_.config, parts_.host, parts_.helper, &parts_.log}), now_(parts_.clocks()) {}
+    : parts_(std::move(parts)),
+      supervisor_({parts_.config, parts_.host, parts_.helper, &parts_.log}),
+      clients_(parts_.config.state_dir),
+      now_(parts_.clocks()) {
+  if (running_client()) lasts_at_ = now_.monotonic + ClientSlots::kLastedMs;
+}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(DaemonParts parts) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(parts)));
@@ -67,10 +68,12 @@ Result<std::unique_ptr<Daemon>> Daemon::open(DaemonParts parts) {
 Status Daemon::load() {
   const Config& config = parts_.config;
   Bytes state;
-  if (auto read = files::read_file(state_path(config), kStateBytesMax))
+  if (auto read = files::read_file(state_path(config.state_dir), kStateBytesMax))
     state = std::move(*read);
   else if (read.error().code != Code::not_found)
     return fail(read.error());
+  else
+    state = factory_state();
 
   revision::Effects effects;
   auto root = files::read_file(config.root_file, kRootBytesMax);
@@ -79,18 +82,14 @@ Status Daemon::load() {
   const auto make = [&] { return revision::Machine::load(parts_.facts, parts_.key, config.topics, state, pinned, now_, effects); };
   auto machine = make();
   if (!machine && !state.empty() && (machine.error().code == Code::corrupt || machine.error().code == Code::malformed)) {
-    // Revision numbers start again, so what was staged must not be in their way. Containers run on: their mounts stay.
     const std::string aside = ".unreadable-" + std::to_string(now_.wall.value);
     parts_.log.error("the state file cannot be read (" + machine.error().message +
                      "); starting anew, what was there is kept with the ending " + aside);
-    std::error_code error;
-    fs::rename(state_path(config), state_path(config) + aside, error);
-    if (error) return fail(Code::io, "cannot move the state file aside: " + error.message());
-    fs::rename(config.state_dir + "/revisions", config.state_dir + "/revisions" + aside, error);
-    INSTAR_CHECK(files::make_folders(config.state_dir + "/revisions", 0700));
-    state.clear();
+    INSTAR_CHECK(move_aside(aside));
+    state = factory_state();
     effects.clear();
-    parts_.facts.degraded.push_back("the state file was damaged: started anew");
+    parts_.facts.degraded.push_back(state.empty() ? "the state file was damaged: started anew"
+                                                  : "the state file was damaged: started anew from the factory revision");
     machine = make();
   }
   if (!machine) return fail(machine.error());
@@ -99,6 +98,32 @@ Status Daemon::load() {
   carry_out(effects);
   if (failed_) return fail(Code::io, "the state file could not be written");
   return {};
+}
+
+// Revision numbers start again, so what was staged must not be in their way; the factory revision stays, and its numbers. Containers run
+// on: their mounts stay. The state file goes last: a crash before that comes here again.
+Status Daemon::move_aside(const std::string& ending) const {
+  const std::string& folder = parts_.config.state_dir;
+  const auto& factory = parts_.facts.factory;
+  INSTAR_CHECK(files::make_folders(folder + "/revisions" + ending, 0700));
+  std::error_code error;
+  std::vector<std::string> names;
+  for (fs::directory_iterator it(folder + "/revisions", error), end; !error && it != end; it.increment(error))
+    names.push_back(it->path().filename().string());
+  for (const auto& name : names) {
+    if (factory && name == std::to_string(factory->number)) continue;
+    fs::rename(folder + "/revisions/" + name, folder + "/revisions" + ending + "/" + name, error);
+    if (error) return fail(Code::io, "cannot move revision " + name + " aside: " + error.message());
+  }
+  fs::rename(state_path(folder), state_path(folder) + ending, error);
+  if (error) return fail(Code::io, "cannot move the state file aside: " + error.message());
+  return files::sync_folder(folder);
+}
+
+// What a device without a state starts from; empty: from nothing.
+Bytes Daemon::factory_state() const {
+  const auto factory = read_factory(parts_.config.state_dir);
+  return factory && *factory ? revision::encode_state(**factory) : Bytes();
 }
 
 Status Daemon::connect() {
@@ -133,6 +158,7 @@ void Daemon::remember_leftover_revisions() {
     std::uint32_t number = 0;
     const auto [stop, bad] = std::from_chars(name.data(), name.data() + name.size(), number);
     if (bad != std::errc() || stop != name.data() + name.size()) continue;
+    if (parts_.facts.factory && number == parts_.facts.factory->number) continue;
     if (number != view.current_revision && number != view.previous_revision && number != view.candidate_revision) deferred_.insert(number);
   }
 }
@@ -142,7 +168,7 @@ int Daemon::run(int stop_fd) {
     pollfd stop{stop_fd, POLLIN, 0};
     if (::poll(&stop, 1, 0) == 1) break;
     if (!turn(stop_fd, kIdleWaitMs)) {
-      parts_.log.error("stopping: the state could not be written; containers run on");
+      parts_.log.error("stopping; containers run on");
       client_->stop(0);
       return 1;
     }
@@ -150,6 +176,7 @@ int Daemon::run(int stop_fd) {
   parts_.log.notice("stopping as asked; containers run on");
   publish_presence(false);
   client_->stop(kStopMs);
+  clients_.lasted();
   if (parts_.watchdog) parts_.watchdog->stop();
   return 0;
 }
@@ -169,7 +196,20 @@ bool Daemon::turn(int stop_fd, int wait_ms_max) {
   remove_deferred();
   handle_all();
   if (parts_.watchdog) parts_.watchdog->tick(supervisor_.is_well(), now_.monotonic);
+  if (lasts_at_ && now_.monotonic >= *lasts_at_) {
+    clients_.lasted();
+    lasts_at_.reset();
+  }
+  if (supervisor_.wants_other_client() && !failed_) become_other_client();
   return !failed_;
+}
+
+// The broker hears nothing of it but a new connection.
+void Daemon::become_other_client() {
+  client_->stop(kStopMs);
+  const auto error = parts_.run_client_anew();
+  parts_.log.error(error.message + "; ending, for the service manager to do it");
+  failed_ = true;
 }
 
 int Daemon::wait_ms(int wait_ms_max) {
@@ -183,6 +223,7 @@ int Daemon::wait_ms(int wait_ms_max) {
   until(supervisor_.next_deadline(now_.monotonic));
   until(parts_.staging->next_deadline());
   if (parts_.watchdog) until(parts_.watchdog->next_deadline());
+  until(lasts_at_);
   const auto view = machine_->view();
   if (view.phase != "idle") wait = std::min(wait, kTickMs);
   // Local time may jump while a window is waited for.
@@ -283,7 +324,7 @@ void Daemon::tick() {
 }
 
 void Daemon::effect(const revision::Persist& persist) {
-  const auto written = files::write_file_atomic(state_path(parts_.config), persist.state, 0600);
+  const auto written = files::write_file_atomic(state_path(parts_.config.state_dir), persist.state, 0600);
   if (written) return;
   parts_.log.error(written.error().message);
   failed_ = true;

@@ -32,6 +32,8 @@ struct DaemonParts {
   std::function<std::unique_ptr<mqtt::Client>(mqtt::Options)> make_client;
   std::function<Now()> clocks;
   std::function<std::int32_t(WallMs)> utc_offset_s;  // seconds that local time is east of UTC then
+  // Runs the system's client in this process's place; returns only if that cannot be (client_slots.hpp).
+  std::function<Error()> run_client_anew = [] { return Error{Code::unsupported, "this process cannot become another client"}; };
   std::optional<Watchdog> watchdog = std::nullopt;
   // A release that the owner has at hand (install.hpp); zero: none.
   Hash256 install = {};
@@ -55,6 +57,8 @@ class Daemon {
  private:
   explicit Daemon(DaemonParts parts);
   [[nodiscard]] Status load();
+  [[nodiscard]] Status move_aside(const std::string& ending) const;
+  [[nodiscard]] Bytes factory_state() const;
   [[nodiscard]] Status connect();
   [[nodiscard]] int wait_ms(int wait_ms_max);
   void wait(int stop_fd, int wait_ms_max);
@@ -68,6 +72,7 @@ class Daemon {
   void look_around();
   void remove_deferred();
   void remember_leftover_revisions();
+  void become_other_client();
 
   void effect(const revision::Persist& persist);
   void effect(revision::Publish& publish);
@@ -94,6 +99,8 @@ class Daemon {
 
   DaemonParts parts_;
   Supervisor supervisor_;
+  ClientSlots clients_;
+  std::optional<MonotonicMs> lasts_at_;  // when this client, which came with a release, has lasted
   std::unique_ptr<revision::Machine> machine_;
   std::unique_ptr<mqtt::Client> client_;
   std::vector<std::pair<std::string, int>> subscribed_;

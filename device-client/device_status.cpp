@@ -1,5 +1,7 @@
 #include "device-client/device_status.hpp"
 
+#include "device-client/client_slots.hpp"
+#include "device-client/factory.hpp"
 #include "device-client/host.hpp"
 #include "device-client/json_line.hpp"
 #include "device-client/owner.hpp"
@@ -7,8 +9,6 @@
 
 namespace instar::device {
 namespace {
-
-constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 
 std::string record_json(const std::optional<revision::RevisionRecord>& record) {
   if (!record) return "null";
@@ -48,7 +48,7 @@ std::string owner_text(const revision::OwnerWord& word) {
 }
 
 Result<DeviceStatus> read_status(const Config& config) {
-  const std::string path = config.state_dir + "/state";
+  const std::string path = state_path(config.state_dir);
   auto bytes = files::read_file(path, kStateBytesMax);
   if (!bytes) return fail(with_context(bytes.error(), "the daemon has left no state; is it running, and may you read its folder?"));
   DeviceStatus status;
@@ -58,6 +58,8 @@ Result<DeviceStatus> read_status(const Config& config) {
   status.device = config.device_id;
   status.product = config.product;
   status.daemon_pid = StateLock::holder(config.state_dir);
+  if (auto factory = read_factory(config.state_dir); factory && *factory) status.factory = (*factory)->current;
+  status.client = ClientSlots(config.state_dir).current();
   status.owner = read_owner_word(config.state_dir).value_or(revision::OwnerWord{true, false, ""});
   return status;
 }
@@ -73,6 +75,8 @@ std::string status_json(const DeviceStatus& status) {
       .add_raw("running", record_json(state.current))
       .add_raw("previous", record_json(state.previous))
       .add_raw("candidate", record_json(state.candidate))
+      .add_raw("factory", record_json(status.factory))
+      .add("client", status.client ? status.client->hex() : "")
       .add("attempt", std::int64_t{state.attempt})
       .add_raw("last_outcome", outcome_json(state))
       .add("bytes_planned", static_cast<std::int64_t>(state.bytes_planned))
@@ -99,6 +103,8 @@ std::string status_text(const DeviceStatus& status) {
   line("daemon", status.daemon_pid == 0 ? "not running" : "running, process " + std::to_string(status.daemon_pid));
   line("running", record_text(state.current));
   line("previous", record_text(state.previous));
+  if (status.factory) line("factory", record_text(status.factory));
+  if (status.client) line("client", "of a release, artifact " + status.client->short_hex());
   line("phase", std::string(revision::phase_name(state.phase)));
   if (!state.waits.empty()) line("waits", state.waits);
   line("owner", owner_text(status.owner));

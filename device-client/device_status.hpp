@@ -1,6 +1,7 @@
 // What `instar-device status` says, from the files alone: it works while the daemon runs and while it does not.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/base/result.hpp"
@@ -15,6 +16,9 @@ struct DeviceStatus {
   std::string product;
   int daemon_pid = 0;  // 0: not running
   revision::DeviceState state;
+  std::optional<revision::RevisionRecord> factory;
+  // The release that its client came with, by the artifact; nullopt: the system's own.
+  std::optional<Hash256> client;
   revision::OwnerWord owner;
 };
 

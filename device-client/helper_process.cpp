@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -16,10 +17,22 @@ namespace instar::device {
 namespace {
 
 constexpr std::size_t kOutputBytesMax = 256 * 1024;
+// Of a last line.
+constexpr std::size_t kLineBytesMax = 400;
+// A program may end without closing its output (what it started has it), or close it without ending.
+constexpr std::int64_t kLookMs = 50;
 
 }  // namespace
 
-Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std::vector<std::string>& arguments, std::uint32_t timeout_ms,
+std::string HelperEnd::text() const {
+  auto told = timed_out     ? std::string("it did not end in time and was killed")
+              : signal != 0 ? "killed by signal " + std::to_string(signal)
+                            : "exit code " + std::to_string(exit_code);
+  if (!line.empty()) told += ": " + line;
+  return told;
+}
+
+Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std::vector<std::string>& arguments, HelperOptions options,
                                            MonotonicMs now) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail(Code::io, std::string("cannot make a pipe: ") + std::strerror(errno));
@@ -27,7 +40,10 @@ Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  if (options.takes_errors)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+  else
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
@@ -43,9 +59,13 @@ Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std
   std::vector<char*> argv = {const_cast<char*>(program.c_str())};
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
+  std::vector<char*> variables;
+  for (char** each = environ; *each != nullptr; ++each) variables.push_back(*each);
+  for (const auto& each : options.environment) variables.push_back(const_cast<char*>(each.c_str()));
+  variables.push_back(nullptr);
   HelperProcess process;
   process.what_ = program.substr(program.rfind('/') + 1) + (arguments.empty() ? "" : " " + arguments[0]);
-  const int error = ::posix_spawn(&process.pid_, program.c_str(), &actions, &attributes, argv.data(), environ);
+  const int error = ::posix_spawn(&process.pid_, program.c_str(), &actions, &attributes, argv.data(), variables.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   ::close(ends[1]);
@@ -55,7 +75,8 @@ Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std
     return fail(error == ENOENT ? Code::not_found : Code::io, "cannot run " + program + ": " + std::strerror(error));
   }
   process.fd_ = ends[0];
-  process.deadline_ = now + timeout_ms;
+  process.deadline_ = now + options.timeout_ms;
+  process.takes_errors_ = options.takes_errors;
   return process;
 }
 
@@ -71,6 +92,8 @@ HelperProcess& HelperProcess::operator=(HelperProcess&& other) noexcept {
   fd_ = std::exchange(other.fd_, -1);
   deadline_ = other.deadline_;
   output_ = std::move(other.output_);
+  takes_errors_ = other.takes_errors_;
+  closed_ = other.closed_;
   timed_out_ = other.timed_out_;
   status_ = other.status_;
   return *this;
@@ -93,17 +116,36 @@ bool HelperProcess::poll(MonotonicMs now) {
   ssize_t got = 0;
   while ((got = ::read(fd_, buffer, sizeof buffer)) > 0)
     if (output_.size() < kOutputBytesMax) output_.append(buffer, static_cast<std::size_t>(got));
-  const bool closed = got == 0;
-  if (now >= deadline_ && !closed) {
+  closed_ = closed_ || got == 0;
+  // instar-lxc ends when it has closed its output.
+  pid_t ended = ::waitpid(pid_, &status_, closed_ && !takes_errors_ ? 0 : WNOHANG);
+  if (ended == 0 && now >= deadline_) {
     timed_out_ = true;
-    ::kill(pid_, SIGKILL);
+    ::kill(takes_errors_ ? -pid_ : pid_, SIGKILL);  // a script with what it waits for; instar-lxc leaves containers behind
+    ended = ::waitpid(pid_, &status_, 0);
   }
-  const pid_t ended = ::waitpid(pid_, &status_, closed || timed_out_ ? 0 : WNOHANG);
   if (ended == 0) return false;
   // What it wrote between our last read and its end.
   while ((got = ::read(fd_, buffer, sizeof buffer)) > 0) output_.append(buffer, static_cast<std::size_t>(got));
   pid_ = -1;
   return true;
+}
+
+MonotonicMs HelperProcess::deadline(MonotonicMs now) const noexcept {
+  return closed_ || takes_errors_ ? std::min(deadline_, now + kLookMs) : deadline_;
+}
+
+HelperEnd HelperProcess::ended() const {
+  HelperEnd end;
+  end.timed_out = timed_out_;
+  end.exit_code = WIFEXITED(status_) ? WEXITSTATUS(status_) : 0;
+  end.signal = WIFSIGNALED(status_) ? WTERMSIG(status_) : 0;
+  const auto last = output_.find_last_not_of(" \t\r\n");
+  if (last == std::string::npos) return end;
+  const auto before = output_.find_last_of('\n', last);
+  const auto first = before == std::string::npos ? 0 : before + 1;
+  end.line = output_.substr(first, std::min(last + 1 - first, kLineBytesMax));
+  return end;
 }
 
 std::vector<JsonFields> HelperProcess::told() const {

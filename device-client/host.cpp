@@ -14,6 +14,9 @@
 #include <utility>
 
 #include "core/trust/digest.hpp"
+#include "device-client/client_slots.hpp"
+#include "device-client/factory.hpp"
+#include "device-client/host_payload.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
@@ -32,6 +35,10 @@ std::string lock_path(const std::string& state_dir) {
 }
 
 }  // namespace
+
+std::string state_path(const std::string& state_dir) {
+  return state_dir + "/state";
+}
 
 Now read_clocks() {
   // CLOCK_BOOTTIME counts on while the device sleeps.
@@ -73,6 +80,14 @@ revision::DeviceFacts read_facts(const Config& config) {
   facts.window_bytes_max = config.window_bytes_max;
   facts.piece_bytes_max = config.piece_bytes_max;
   facts.broker_grace_ms = config.broker_grace_s * 1000;
+  facts.handlers = find_handlers(config);
+  if (auto factory = read_factory(config.state_dir); !factory) {
+    facts.degraded.push_back("the factory revision's record cannot be read: " + factory.error().message);
+  } else if (*factory) {
+    facts.factory = (*factory)->current;
+    facts.factory_manifest = (*factory)->current_manifest;
+  }
+  if (const auto why = client_given_up(); !why.empty()) facts.degraded.push_back(why);
   return facts;
 }
 

@@ -12,9 +12,13 @@
 
 namespace instar::device {
 
+inline constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
+[[nodiscard]] std::string state_path(const std::string& state_dir);
+
 [[nodiscard]] Now read_clocks();
 // Seconds that local time (/etc/localtime, TZ) is east of UTC at `utc`.
 [[nodiscard]] std::int32_t read_utc_offset_s(WallMs utc);
+// With its handlers and its factory revision.
 [[nodiscard]] revision::DeviceFacts read_facts(const Config& config);
 [[nodiscard]] HostFacts read_host();
 [[nodiscard]] std::string client_version();

@@ -13,6 +13,7 @@
 #include "device-client/daemon.hpp"
 #include "device-client/device_status.hpp"
 #include "device-client/disk_staging.hpp"
+#include "device-client/factory.hpp"
 #include "device-client/host.hpp"
 #include "device-client/install.hpp"
 #include "device-client/revision_verify.hpp"
@@ -28,6 +29,8 @@ constexpr std::string_view kUsageText =
     "       instar-device status --config FILE [--json]  what runs, what is under way; works while the daemon runs\n"
     "       instar-device verify --config FILE [--json]  holds every file of the revisions against what was signed\n"
     "       instar-device install BUNDLE --config FILE   takes a release from a file of `instar publish --bundle`; the client is stopped\n"
+    "       instar-device set-factory --config FILE      what runs now is kept for good, for when nothing else runs; the client is "
+    "stopped\n"
     "       instar-device hold | unhold --config FILE    hold all updates, or let them go on\n"
     "       instar-device allow | disallow [RELEASE] --config FILE\n"
     "                                               say yes (no more) to releases that ask for consent, or to that one alone\n"
@@ -36,6 +39,9 @@ constexpr std::string_view kUsageText =
     "FILE is /etc/instar/device.conf when left out. docs/device.md describes it.\n"
     "Exit codes: 0 ok, 1 failed, 2 wrong usage, 5 the configuration cannot be used.\n";
 constexpr const char* kDefaultConfig = "/etc/instar/device.conf";
+
+// For the client that this process may have to become.
+char** own_arguments = nullptr;
 
 struct Arguments {
   std::string command;
@@ -113,8 +119,10 @@ Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<Stat
   INSTAR_TRY(auto key, load_identity(config.state_dir));
   auto facts = read_facts(config);
   auto staging = std::make_unique<DiskStaging>(config, log);
-  return DaemonParts{std::move(config),  std::move(facts),       read_host(), std::move(helper), std::move(key), log,
-                     std::move(staging), mqtt::make_paho_client, read_clocks, read_utc_offset_s};
+  DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(helper), std::move(key), log,
+                    std::move(staging), mqtt::make_paho_client, read_clocks, read_utc_offset_s};
+  parts.run_client_anew = [] { return run_client_anew(own_arguments); };
+  return parts;
 }
 
 int run(Config config) {
@@ -155,6 +163,17 @@ int install(Config config, const std::string& bundle) {
   const auto installed = install(bundle, std::move(*parts), before, stop_fd);
   if (!installed) return print_error(installed.error(), kFailed);
   std::printf("%s\n", installed->c_str());
+  return kOk;
+}
+
+int keep_as_factory(const Config& config) {
+  std::optional<StateLock> lock;
+  auto held = StateLock::take(config.state_dir);
+  if (!held) return print_error(with_context(held.error(), "stop the client first (systemctl stop instar-device)"), kFailed);
+  lock.emplace(std::move(*held));
+  const auto release = device::set_factory(config.state_dir);
+  if (!release) return print_error(release.error(), kFailed);
+  std::printf("release %s is the factory release of this device: its revision is never removed\n", release->c_str());
   return kOk;
 }
 
@@ -213,12 +232,16 @@ int main_of(int argc, char** argv) {
     return kOk;
   }
   if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "verify" &&
-                  arguments.command != "check-config" && arguments.command != "install" && !is_owner_command(arguments.command))) {
+                  arguments.command != "check-config" && arguments.command != "install" && arguments.command != "set-factory" &&
+                  !is_owner_command(arguments.command))) {
     std::fprintf(stderr, "%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kUsage;
   }
   auto config = load_config(arguments.config);
   if (!config) return print_error(config.error(), kBadInput);
+  if (arguments.command == "set-factory") return keep_as_factory(*config);
+  if (arguments.command == "run" || arguments.command == "install") run_chosen_client(config->state_dir, argv);
+  own_arguments = argv;
   if (arguments.command == "run") return run(std::move(*config));
   if (arguments.command == "install") return install(std::move(*config), arguments.bundle);
   if (is_owner_command(arguments.command)) return say(*config, arguments);

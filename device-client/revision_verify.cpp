@@ -1,9 +1,11 @@
 #include "device-client/revision_verify.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <optional>
 
+#include "device-client/factory.hpp"
 #include "device-client/json_line.hpp"
 #include "device-client/staging_hashing.hpp"
 #include "device-client/staging_index.hpp"
@@ -129,6 +131,9 @@ std::vector<RevisionVerdict> verify_revisions(const std::string& state_dir, cons
   if (state.previous) verdicts.push_back(verify_revision(state_dir, "previous", *state.previous));
   const bool whole = state.phase == revision::Phase::trying || state.phase == revision::Phase::committing;
   if (state.candidate && whole) verdicts.push_back(verify_revision(state_dir, "candidate", *state.candidate));
+  const auto factory = read_factory(state_dir);
+  if (factory && *factory && std::ranges::find(verdicts, (*factory)->current->number, &RevisionVerdict::revision) == verdicts.end())
+    verdicts.push_back(verify_revision(state_dir, "factory", *(*factory)->current));
   return verdicts;
 }
 

@@ -24,7 +24,7 @@ struct TreeVerdict {
 [[nodiscard]] Result<TreeVerdict> verify_artifact(const std::string& folder, const Hash256& artifact);
 
 struct RevisionVerdict {
-  std::string role;  // running, previous, candidate
+  std::string role;  // running, previous, candidate, factory
   std::string release;
   std::uint32_t revision = 0;
   TreeVerdict tree;  // of all its artifacts

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "core/base/assert.hpp"
+#include "core/revision/requirements.hpp"
 #include "device-client/run_record.hpp"
 #include "device-client/switch_files.hpp"
 #include "files/files.hpp"
@@ -24,6 +25,12 @@ constexpr std::uint32_t kLookMs = 20'000;
 constexpr std::uint32_t kStartMs = 120'000;
 constexpr std::uint32_t kStopExtraMs = 60'000;
 constexpr std::uint32_t kProbeExtraMs = 15'000;
+// A handler may write to slow flash, or to another processor over a slow bus.
+constexpr std::uint32_t kHandlerMs = 1'800'000;
+constexpr std::uint32_t kClientVersionMs = 60'000;
+// What a handler ends with when its work takes effect with the next boot.
+constexpr int kRebootCode = 10;
+constexpr std::uint32_t kRebootS = 600;
 // Between looks at containers on kernels that cannot tell of a process's end.
 constexpr std::int64_t kPollMs = 500;
 
@@ -42,7 +49,7 @@ std::uint32_t clamp_ms(std::int64_t ms) {
 
 }  // namespace
 
-Supervisor::Supervisor(SupervisorOptions options) : options_(std::move(options)) {
+Supervisor::Supervisor(SupervisorOptions options) : options_(std::move(options)), clients_(options_.config.state_dir) {
   INSTAR_ASSERT(options_.log != nullptr);
 }
 
@@ -52,13 +59,20 @@ void Supervisor::begin(Goal goal, std::uint32_t revision, const wire::Manifest* 
   Job job;
   job.goal = goal;
   job.revision = revision;
+  wanted_payloads_.clear();
   if (manifest != nullptr) {
     if (auto plans = plan_containers(options_.config, options_.host, revision, *manifest))
       job.plans = std::move(*plans);
     else
       job.error = plans.error();
     job.given_up = job.error.has_value();
+    wanted_payloads_ = plan_payloads(options_.config, revision, *manifest);
   }
+  const auto records = read_payload_records(options_.config.state_dir);
+  job.payloads = goal == Goal::try_new ? steps_to_try(records, wanted_payloads_)
+                 : goal == Goal::back  ? steps_back(records, wanted_payloads_, revision)
+                                       : steps_to_keep(records, wanted_payloads_);
+  std::ranges::reverse(job.payloads);
   wanted_revision_ = revision;
   wanted_ = job.plans;
   helper_is_stale_ = helper_.has_value();
@@ -76,6 +90,15 @@ void Supervisor::ensure_running(const revision::EnsureRunning& effect) {
 }
 
 void Supervisor::run_probe(const revision::RunProbe& effect, MonotonicMs now) {
+  if (const auto payload = std::ranges::find(wanted_payloads_, effect.container, &PayloadPlan::name); payload != wanted_payloads_.end()) {
+    auto process = HelperProcess::spawn(options_.config.handlers_dir + "/" + payload->kind, {"verify"},
+                                        {effect.probe.timeout_ms, handler_environment(options_.config, "verify", *payload), true}, now);
+    if (process)
+      probes_.push_back({effect.revision, effect.container, effect.probe.timeout_ms, true, std::move(*process)});
+    else
+      pending_.push_back(revision::ProbeEnded{effect.revision, effect.container, false, process.error().message});
+    return;
+  }
   std::vector<std::string> arguments = {"probe",
                                         "--lxcpath",
                                         options_.config.state_dir + "/lxc",
@@ -86,9 +109,9 @@ void Supervisor::run_probe(const revision::RunProbe& effect, MonotonicMs now) {
                                         "--"};
   arguments.insert(arguments.end(), effect.probe.command.begin(), effect.probe.command.end());
   const auto allowed_ms = clamp_ms(std::int64_t{effect.probe.timeout_ms} + kProbeExtraMs);
-  auto process = HelperProcess::spawn(options_.helper, arguments, allowed_ms, now);
+  auto process = HelperProcess::spawn(options_.helper, arguments, {allowed_ms}, now);
   if (process)
-    probes_.push_back({effect.revision, effect.container, effect.probe.timeout_ms, std::move(*process)});
+    probes_.push_back({effect.revision, effect.container, effect.probe.timeout_ms, false, std::move(*process)});
   else
     pending_.push_back(revision::ProbeEnded{effect.revision, effect.container, false, process.error().message});
 }
@@ -109,7 +132,7 @@ void Supervisor::step(MonotonicMs now, std::vector<revision::Event>& out) {
       helper_.reset();
       if (!std::exchange(helper_is_stale_, false)) answered(helper, now);
     }
-    if (!job_) return;
+    if (!job_ || other_client_ || (job_->boot_by && now < *job_->boot_by)) return;
     next_command(now, out);
   }
 }
@@ -118,9 +141,129 @@ void Supervisor::step(MonotonicMs now, std::vector<revision::Event>& out) {
 void Supervisor::next_command(MonotonicMs now, std::vector<revision::Event>& out) {
   Job& job = *job_;
   if (job.given_up) return finish(out);
+  if (job.goal != Goal::ensure && !job.payloads.empty()) return run_payload(now);
   if (job.stage == Stage::look) return look(now);
-  if (job.to_stop.empty() && job.to_start.empty()) return finish(out);
-  change(now);
+  if (!job.to_stop.empty() || !job.to_start.empty()) return change(now);
+  if (!job.payloads.empty()) return run_payload(now);
+  finish(out);
+}
+
+// --- payloads of host handlers ------------------------------------------------------------------------
+
+// What is on record before a handler is called is what it may have done.
+void Supervisor::run_payload(MonotonicMs now) {
+  Job& job = *job_;
+  const PayloadStep step = job.payloads.back();
+  const auto& [action, plan] = step;
+  if (std::exchange(job.boot_by, std::nullopt))
+    return payload_failed(step, {Code::io, "the device was to boot, and did not within " + std::to_string(kRebootS) + " s"});
+  if (action == PayloadAction::install) {
+    const auto noted =
+        write_payload_record(options_.config.state_dir, {plan.name, plan.kind, plan.artifact, plan.revision, PayloadState::installing});
+    if (!noted) return payload_failed(step, noted.error());
+  }
+  if (plan.kind == revision::kClientHandler) return client_step(step, now);
+  const std::string name(action_name(action));
+  options_.log->info("handler " + plan.kind + ": " + name + " of payload " + plan.name);
+  auto process = HelperProcess::spawn(options_.config.handlers_dir + "/" + plan.kind, {name},
+                                      {kHandlerMs, handler_environment(options_.config, name, plan), true}, now);
+  if (!process) return payload_failed(step, process.error());
+  job.payload_runs = true;
+  helper_ = std::move(*process);
+}
+
+void Supervisor::payload_ended(const HelperEnd& end, MonotonicMs now) {
+  Job& job = *job_;
+  const PayloadStep step = job.payloads.back();
+  if (std::exchange(job.reboots, false)) {
+    if (!end.ok()) return payload_failed(step, {Code::io, "the device was to boot: reboot_command: " + end.text()});
+    job.boot_by = now + std::int64_t{kRebootS} * 1'000;
+    return;
+  }
+  if (end.ok() && step.plan.kind == revision::kClientHandler) return take_client(step);
+  const bool boots = !end.timed_out && end.signal == 0 && end.exit_code == kRebootCode && step.action != PayloadAction::commit;
+  if (boots) return reboot(step, now);
+  if (!end.ok()) return payload_failed(step, {Code::unhealthy, end.text()});
+  if (const auto noted = note_payload(step); !noted) return payload_failed(step, noted.error());
+  job.payloads.pop_back();
+}
+
+Status Supervisor::note_payload(const PayloadStep& step) {
+  const auto& plan = step.plan;
+  if (plan.tree.empty()) return remove_payload_record(options_.config.state_dir, plan.name);
+  const auto state = step.action == PayloadAction::install ? PayloadState::installed : PayloadState::committed;
+  return write_payload_record(options_.config.state_dir, {plan.name, plan.kind, plan.artifact, plan.revision, state});
+}
+
+// A try ends at the first failure. Otherwise the others are seen to, and all of it is tried again later.
+void Supervisor::payload_failed(const PayloadStep& step, Error error) {
+  Job& job = *job_;
+  if (job.failed_container.empty()) job.failed_container = step.plan.name;
+  std::erase_if(job.payloads, [&](const PayloadStep& each) { return each.plan.name == step.plan.name; });
+  if (job.goal == Goal::try_new) job.given_up = true;
+  note_error(with_context(std::move(error),
+                          "handler " + step.plan.kind + ", " + std::string(action_name(step.action)) + " of payload " + step.plan.name));
+}
+
+// The step is repeated after the boot: it is then that the handler can say whether it has come to what it should.
+void Supervisor::reboot(const PayloadStep& step, MonotonicMs now) {
+  Job& job = *job_;
+  const auto& command = options_.config.reboot_command;
+  if (command.empty())
+    return payload_failed(
+        step,
+        {Code::refused, "it takes effect with a boot, and this device's configuration does not say how to make one (reboot_command)"});
+  options_.log->notice("handler " + step.plan.kind + " wants the device to boot: " + command);
+  auto process = HelperProcess::spawn("/bin/sh", {"-c", command}, {kRebootS * 1'000, {}, true}, now);
+  if (!process) return payload_failed(step, process.error());
+  job.payload_runs = job.reboots = true;
+  helper_ = std::move(*process);
+}
+
+// A client is asked for its version first: one that cannot even do that (another architecture, a library that is missing) is not tried.
+void Supervisor::client_step(const PayloadStep& step, MonotonicMs now) {
+  Job& job = *job_;
+  if (step.action != PayloadAction::install) return take_client(step);
+  if (const auto put = clients_.put(step.plan.tree, step.plan.artifact); !put) return payload_failed(step, put.error());
+  auto process = HelperProcess::spawn(clients_.program(step.plan.artifact), {"version"}, {kClientVersionMs, {}, true}, now);
+  if (!process) return payload_failed(step, process.error());
+  job.payload_runs = true;
+  helper_ = std::move(*process);
+}
+
+void Supervisor::take_client(const PayloadStep& step) {
+  Job& job = *job_;
+  const auto& plan = step.plan;
+  const bool there = !plan.tree.empty();
+  Status done;
+  bool right = true;  // the client that runs
+  if (step.action == PayloadAction::install) {
+    right = running_client() == plan.artifact;
+    if (!right && clients_.trying() == plan.artifact)
+      return payload_failed(step,
+                            {Code::unhealthy, client_given_up().empty() ? "it was started and did not come so far" : client_given_up()});
+    if (!right) done = clients_.try_out(plan.artifact);
+  } else if (step.action == PayloadAction::commit) {
+    done = clients_.keep(plan.artifact);
+    right = running_client() == plan.artifact || !client_given_up().empty();
+  } else {
+    // Only what is left of a trial, or what was committed and is taken back.
+    const auto before = there ? std::optional(plan.artifact) : std::nullopt;
+    if (there) done = clients_.put(plan.tree, plan.artifact);
+    const auto records = read_payload_records(options_.config.state_dir);
+    const auto record = std::ranges::find(records, plan.name, &PayloadRecord::name);
+    const bool was_kept = record != records.end() && clients_.current() == record->artifact;
+    if (done) done = there || was_kept ? clients_.keep(before) : clients_.end_trial();
+    right = running_client() == clients_.current() || !client_given_up().empty();
+  }
+  // Noted at the end of the way there: the step is repeated in the other client.
+  const bool noted = right || step.action != PayloadAction::install;
+  if (done && noted) done = note_payload(step);
+  if (!done) return payload_failed(step, done.error());
+  if (noted) job.payloads.pop_back();
+  if (right) return;
+  options_.log->notice("going on in another client: " + std::string(action_name(step.action)) + " of payload " + plan.name);
+  other_client_ = true;
 }
 
 // One helper for all of it, and everything prepared before the first container stops: what is away is away for LXC's time alone.
@@ -144,7 +287,7 @@ void Supervisor::change(MonotonicMs now) {
 }
 
 void Supervisor::spawn(const std::vector<std::string>& arguments, std::uint32_t timeout_ms, MonotonicMs now) {
-  auto process = HelperProcess::spawn(options_.helper, arguments, timeout_ms, now);
+  auto process = HelperProcess::spawn(options_.helper, arguments, {timeout_ms}, now);
   if (process)
     helper_ = std::move(*process);
   else
@@ -206,6 +349,7 @@ void Supervisor::take_states(const std::vector<JsonFields>& lines, MonotonicMs n
 
 void Supervisor::answered(const HelperProcess& helper, MonotonicMs now) {
   INSTAR_ASSERT(job_.has_value());
+  if (std::exchange(job_->payload_runs, false)) return payload_ended(helper.ended(), now);
   const auto reply = helper.result();
   if (job_->stage == Stage::look) return reply ? take_states(*reply, now) : command_failed(reply.error());
   // What was done before it failed, or was killed, is done.
@@ -339,7 +483,11 @@ void Supervisor::check_probes(MonotonicMs now, std::vector<revision::Event>& out
       continue;
     }
     revision::ProbeEnded ended{it->revision, it->container, false, {}};
-    if (const auto reply = it->process.result(); !reply) {
+    if (it->is_handler) {
+      const auto end = it->process.ended();
+      ended.passed = end.ok();
+      ended.detail = end.text();
+    } else if (const auto reply = it->process.result(); !reply) {
       ended.detail = reply.error().message;
     } else {
       const JsonFields& fields = reply->front();
@@ -360,8 +508,9 @@ void Supervisor::check_probes(MonotonicMs now, std::vector<revision::Event>& out
 
 std::vector<int> Supervisor::fds() const {
   std::vector<int> fds;
-  if (helper_) fds.push_back(helper_->fd());
-  for (const auto& probe : probes_) fds.push_back(probe.process.fd());
+  if (helper_ && helper_->fd() >= 0) fds.push_back(helper_->fd());
+  for (const auto& probe : probes_)
+    if (probe.process.fd() >= 0) fds.push_back(probe.process.fd());
   for (const auto& [name, running] : running_)
     if (!running.stopping && running.watch.fd() >= 0) fds.push_back(running.watch.fd());
   return fds;
@@ -370,9 +519,9 @@ std::vector<int> Supervisor::fds() const {
 std::optional<MonotonicMs> Supervisor::next_deadline(MonotonicMs now) const {
   std::optional<MonotonicMs> deadline;
   const auto at = [&](MonotonicMs when) { deadline = deadline ? std::min(*deadline, when) : when; };
-  if (!pending_.empty() || (job_ && !helper_)) at(now);
-  if (helper_) at(helper_->deadline());
-  for (const auto& probe : probes_) at(probe.process.deadline());
+  if (!pending_.empty() || (job_ && !helper_)) at(job_ && job_->boot_by ? *job_->boot_by : now);
+  if (helper_) at(helper_->deadline(now));
+  for (const auto& probe : probes_) at(probe.process.deadline(now));
   for (const auto& [name, running] : running_)
     if (running.watch.fd() < 0) at(now + kPollMs);
   return deadline;

@@ -2,6 +2,10 @@
 // `instar-lxc`, one helper process at a time (probes beside it), and tells how it went as events. A container that stops by itself,
 // or that EnsureRunning could not start, is told as ContainerStopped; whether and when to try again is the machine's to say.
 //
+// Payloads of host handlers go with them (host_payload.hpp): before the containers when something is tried or taken back, as it is they
+// that containers stand on, and after them when what is committed is made sure of. Handlers are called one at a time. A client that is to
+// be tried, kept or left asks for this process to be replaced: wants_other_client().
+//
 // A container whose fingerprint is that of the wanted one is left running, whichever revision it was started for. What runs is
 // asked of LXC and of the record beside each container's configuration, never remembered: so a daemon that was killed finds it.
 #pragma once
@@ -13,8 +17,10 @@
 #include <vector>
 
 #include "core/revision/machine.hpp"
+#include "device-client/client_slots.hpp"
 #include "device-client/container_config.hpp"
 #include "device-client/helper_process.hpp"
+#include "device-client/host_payload.hpp"
 #include "device-client/log.hpp"
 #include "device-client/process_watch.hpp"
 
@@ -51,6 +57,8 @@ class Supervisor {
   [[nodiscard]] bool knows_what_runs() const { return is_settled() && (looked_ || known_names().empty()); }
   // All containers that should run do, as far as it knows; before anything should, true.
   [[nodiscard]] bool is_well() const;
+  // What is under way goes on in another client: ClientSlots::choose() says in which.
+  [[nodiscard]] bool wants_other_client() const noexcept { return other_client_; }
   // Revisions whose trees are under running containers: their folders must stay.
   [[nodiscard]] std::set<std::uint32_t> revisions_in_use() const;
 
@@ -62,6 +70,10 @@ class Supervisor {
     Goal goal = Goal::ensure;
     std::uint32_t revision = 0;
     std::vector<ContainerPlan> plans;
+    std::vector<PayloadStep> payloads;   // next one last
+    bool payload_runs = false;           // the helper is its handler
+    bool reboots = false;                // the helper makes the device boot
+    std::optional<MonotonicMs> boot_by;  // it was told to
     std::optional<Error> error;
     Stage stage = Stage::look;
     std::vector<std::string> to_stop;     // LXC names, next one last
@@ -82,6 +94,7 @@ class Supervisor {
     std::uint32_t revision = 0;
     std::string container;
     std::uint32_t timeout_ms = 0;
+    bool is_handler = false;
     HelperProcess process;
   };
 
@@ -89,6 +102,13 @@ class Supervisor {
   void step(MonotonicMs now, std::vector<revision::Event>& out);
   void spawn(const std::vector<std::string>& arguments, std::uint32_t timeout_ms, MonotonicMs now);
   void next_command(MonotonicMs now, std::vector<revision::Event>& out);
+  void run_payload(MonotonicMs now);
+  void payload_ended(const HelperEnd& end, MonotonicMs now);
+  [[nodiscard]] Status note_payload(const PayloadStep& step);
+  void payload_failed(const PayloadStep& step, Error error);
+  void client_step(const PayloadStep& step, MonotonicMs now);
+  void take_client(const PayloadStep& step);
+  void reboot(const PayloadStep& step, MonotonicMs now);
   void look(MonotonicMs now);
   void take_states(const std::vector<JsonFields>& lines, MonotonicMs now);
   void answered(const HelperProcess& helper, MonotonicMs now);
@@ -118,6 +138,9 @@ class Supervisor {
   // What should run.
   std::uint32_t wanted_revision_ = 0;
   std::vector<ContainerPlan> wanted_;
+  std::vector<PayloadPlan> wanted_payloads_;
+  ClientSlots clients_;
+  bool other_client_ = false;
 };
 
 }  // namespace instar::device

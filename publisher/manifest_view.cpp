@@ -69,6 +69,12 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 void add_container(Fields& fields, const wire::Container& container) {
+  if (!container.handler.empty()) {
+    fields.add("payload " + container.name, "artifact " + container.artifact.short_hex());
+    fields.add("  handler", container.handler);
+    fields.add("  healthy if", "its handler's verify exits 0, for " + human_duration(container.health.settle_ms));
+    return;
+  }
   fields.add("container " + container.name, "artifact " + container.artifact.short_hex());
   fields.add("  init", container.init.empty() ? "/sbin/init" : joined(container.init));
   for (const auto& setting : container.settings) fields.add("  setting", setting.key + " = " + setting.value);

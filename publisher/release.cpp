@@ -108,6 +108,11 @@ Result<ContainerSpec> parse_container(const Json& json, const std::string& where
   INSTAR_TRY(spec.container.volumes, parse_volumes(object));
   INSTAR_TRY(spec.container.health, parse_health(object));
   INSTAR_TRY(spec.container.start_order, number32(object, "start_order", 0));
+  INSTAR_TRY(spec.container.handler, object.text_or("handler", ""));
+  const auto& made = spec.container;
+  const bool has_more = !made.init.empty() || !made.settings.empty() || !made.volumes.empty() || made.health.probe;
+  if (!made.handler.empty() && has_more)
+    return fail(Code::malformed, where + ": a payload of a handler has no init, settings, volumes or probe: its handler knows what to do");
   INSTAR_CHECK(object.done());
   return spec;
 }

@@ -45,7 +45,7 @@ artifact::Holdings Engine::holdings() const {
   artifact::Holdings holdings;
   holdings.memory_bytes = facts_.memory_bytes / 2;
   holdings.delta_decoder = true;
-  for (const auto* record : {&state_.current, &state_.previous}) {
+  for (const auto* record : {&state_.current, &state_.previous, &facts_.factory}) {
     if (*record) holdings.artifacts.insert(holdings.artifacts.end(), (*record)->info.artifacts.begin(), (*record)->info.artifacts.end());
   }
   return holdings;
@@ -191,6 +191,7 @@ void Engine::open_staging() {
   }
   if (state_.current) open.bases.push_back(state_.current->number);
   if (state_.previous) open.bases.push_back(state_.previous->number);
+  if (facts_.factory && !is_factory(state_.current) && !is_factory(state_.previous)) open.bases.push_back(facts_.factory->number);
   for (const auto number : disposable_revisions()) open.bases.push_back(number);
   emit(std::move(open));
 }
@@ -285,16 +286,16 @@ std::vector<std::uint32_t> Engine::disposable_revisions() const {
   const auto is = [](const std::optional<RevisionRecord>& record, std::uint32_t number) { return record && record->number == number; };
   std::vector<std::uint32_t> numbers;
   for (const auto number : state_.revisions) {
-    if (is(state_.current, number) || is(state_.previous, number) || is(state_.candidate, number)) continue;
+    if (is(state_.current, number) || is(state_.previous, number) || is(state_.candidate, number) || is(facts_.factory, number)) continue;
     if (std::ranges::find(removing_, number) == removing_.end()) numbers.push_back(number);
   }
   return numbers;
 }
 
-// What is kept for convenience alone goes first: abandoned stagings, then the previous revision.
+// What is kept for convenience alone goes first: abandoned stagings, then the previous revision. Never the current or the factory one.
 bool Engine::make_room() {
   auto numbers = disposable_revisions();
-  if (numbers.empty() && state_.previous && (may_cost_more() || !needs_previous())) {
+  if (numbers.empty() && state_.previous && !is_factory(state_.previous) && (may_cost_more() || !needs_previous())) {
     numbers.push_back(state_.previous->number);
     state_.previous.reset();
     state_.previous_manifest.clear();
@@ -315,7 +316,7 @@ bool Engine::needs_previous() const {
   for (std::size_t i = 0; i < state_.packs.size(); ++i) {
     const auto* pack = find_pack(candidate_->artifacts[i], state_.packs[i]);
     if (pack != nullptr && pack->kind == artifact::PackKind::delta && has(state_.previous, pack->base) &&
-        !has(state_.current, pack->base)) {
+        !has(state_.current, pack->base) && !has(facts_.factory, pack->base)) {
       return true;
     }
   }

@@ -144,10 +144,18 @@ class Engine {
   void look_again();
   [[nodiscard]] std::optional<MonotonicMs> window_deadline() const;
   void go_back_if_told();
-  // From the committed revision to the one before it; the caller has seen that this may be run.
-  void go_back(wire::Manifest before, std::uint32_t retry_epoch, Trigger trigger, Code code, std::string reason);
-  // The manifest of the revision before, unless it is gone, or has failed here: then why.
-  [[nodiscard]] Result<wire::Manifest> release_before() const;
+  // A revision to go back to.
+  struct Before {
+    RevisionRecord record;
+    Bytes envelope;
+    wire::Manifest manifest;
+  };
+  // From the committed revision to that one; the caller has seen that this may be run.
+  void go_back(Before before, std::uint32_t retry_epoch, Trigger trigger, Code code, std::string reason);
+  // The revision before, unless it is gone, or has failed here: then why.
+  [[nodiscard]] Result<Before> release_before() const;
+  // The factory revision, unless there is none, it runs, or it has failed here.
+  [[nodiscard]] std::optional<Before> factory_release() const;
   void on_assignment(ByteView payload);
   [[nodiscard]] Status take_assignment(ByteView payload);
   [[nodiscard]] static std::optional<wire::Assignment> assignment_in(const Bytes& envelope_bytes);
@@ -174,7 +182,11 @@ class Engine {
   void overtake(const HeardManifest& heard);
   void use_new_revision();
   void remove_revision(std::uint32_t number);
+  // Neither the current, the previous, the candidate nor the factory revision.
   [[nodiscard]] std::vector<std::uint32_t> disposable_revisions() const;
+  [[nodiscard]] bool is_factory(const std::optional<RevisionRecord>& record) const noexcept {
+    return record && facts_.factory && record->number == facts_.factory->number;
+  }
   [[nodiscard]] bool make_room();
   // A way that costs more than the one announced may be taken without asking the owner.
   [[nodiscard]] bool may_cost_more() const noexcept;
@@ -220,6 +232,8 @@ class Engine {
   void commit();
   void roll_back(Trigger trigger, Code code, std::string reason);
   void emit_switch_back();
+  // The revision to go back to cannot be started: to the factory revision, if there is one.
+  [[nodiscard]] bool go_to_factory(const Error& error);
   void emit_ensure_running();
   void finish_commit();
   [[nodiscard]] bool release_differs() const;
@@ -280,6 +294,7 @@ class Engine {
   std::uint32_t downtime_ms_ = 0;
   std::optional<MonotonicMs> switch_back_at_;
   std::int64_t switch_back_pause_ms_ = 0;
+  std::uint32_t switch_back_failures_ = 0;  // in a row
   std::optional<MonotonicMs> ensure_at_;
   std::optional<MonotonicMs> ensured_;
   std::int64_t ensure_pause_ms_ = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/revision/requirements.hpp"
+
 namespace instar::revision {
 namespace {
 
@@ -9,6 +11,8 @@ namespace {
 constexpr std::int64_t kProbeAnswerSlackMs = 10'000;
 // A probe is not asked more often than this, whatever the manifest says.
 constexpr std::uint32_t kProbeIntervalMsMin = 100;
+// Handlers look at hardware.
+constexpr std::uint32_t kVerifyTimeoutMs = 60'000;
 
 void take_earlier(std::optional<MonotonicMs>& earliest, const std::optional<MonotonicMs>& time) {
   if (time && (!earliest || *time < *earliest)) earliest = time;
@@ -16,12 +20,21 @@ void take_earlier(std::optional<MonotonicMs>& earliest, const std::optional<Mono
 
 }  // namespace
 
+std::optional<wire::Probe> probe_of(const wire::Container& container) {
+  if (container.handler.empty()) return container.health.probe;
+  if (container.handler == kClientHandler) return std::nullopt;
+  wire::Probe probe;
+  probe.command = {"verify"};
+  probe.timeout_ms = kVerifyTimeoutMs;
+  return probe;
+}
+
 HealthJudge::HealthJudge(const wire::Manifest& manifest, LinkBefore before, MonotonicMs started) : before_(before), settled_(started) {
   for (const auto& container : manifest.containers) {
     Watch watch;
     watch.container = container.name;
     watch.settled = started + container.health.settle_ms;
-    watch.probe = container.health.probe;
+    watch.probe = probe_of(container);
     if (watch.probe) watch.probe_next = started + std::max(watch.probe->interval_ms, kProbeIntervalMsMin);
     settled_ = std::max(settled_, watch.settled);
     watches_.push_back(std::move(watch));

@@ -20,6 +20,9 @@ struct LinkBefore {
   std::uint32_t grace_ms = 0;   // how long the broker may stay away once all containers have settled
 };
 
+// How a container, or a payload of a host handler (whose `verify` is asked), is found well; nullopt: by running alone.
+[[nodiscard]] std::optional<wire::Probe> probe_of(const wire::Container& container);
+
 struct Verdict {
   bool passed = false;
   std::string reason;  // of a failure; or what a person should know about a pass

@@ -18,6 +18,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
+#include "core/revision/state_codec.hpp"
 #include "core/trust/root.hpp"
 #include "core/wire/manifest.hpp"
 #include "core/wire/messages.hpp"
@@ -42,6 +43,11 @@ struct DeviceFacts {
   std::uint32_t window_bytes_max = 256 * 1024;
   std::uint32_t piece_bytes_max = 32 * 1024;
   std::vector<std::string> degraded;  // what does not work as it should, known at the start
+  // Kinds of payloads, beside containers, that something on this device takes (docs/handlers.md).
+  std::vector<std::string> handlers;
+  // The revision that is never removed, and what runs when there is no other: if one was provided.
+  std::optional<RevisionRecord> factory;
+  Bytes factory_manifest;  // its envelope
   // How long the broker may stay away after a settled try before that counts against the release (docs/health.md).
   std::uint32_t broker_grace_ms = 180'000;
 };
@@ -203,7 +209,8 @@ struct SwitchBack {
   std::uint32_t to = 0;
   std::optional<wire::Manifest> manifest;
 };
-// At start: make sure that the containers of the current revision run (they usually still do).
+// At start: make sure that the containers of the current revision run (they usually still do). With payloads of host handlers also at
+// the commit: what was tried is kept.
 struct EnsureRunning {
   std::uint32_t revision = 0;
   wire::Manifest manifest;

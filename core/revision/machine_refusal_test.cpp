@@ -4,6 +4,7 @@
 
 #include "core/base/limits.hpp"
 #include "core/revision/machine_rig.hpp"
+#include "core/revision/requirements.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::revision {
@@ -196,7 +197,8 @@ INSTANTIATE_TEST_SUITE_P(
                m.requirements.architectures = {"armv7l", "riscv64"};
              }},
         Need{"kernel", Code::unsupported, "needs kernel 6.2 or later", [](wire::Manifest& m) { m.requirements.kernel_min = "6.2"; }},
-        Need{"client", Code::unsupported, "needs client 0.2.0 or later", [](wire::Manifest& m) { m.requirements.client_min = "0.2.0"; }},
+        Need{"client_version", Code::unsupported, "needs client 0.2.0 or later",
+             [](wire::Manifest& m) { m.requirements.client_min = "0.2.0"; }},
         Need{"memory", Code::unsupported, "needs 67108865 bytes of memory",
              [](wire::Manifest& m) { m.requirements.memory_bytes_min = 64 * 1024 * 1024 + 1; }},
         Need{"setting", Code::refused, "asks for lxc.mount.entry",
@@ -206,7 +208,18 @@ INSTANTIATE_TEST_SUITE_P(
         Need{"deadline", Code::expired, "was to start before", [](wire::Manifest& m) { m.policy.deadline = WallMs{1'000}; }},
         Need{"waves", Code::invalid_argument, "wave 1 must have one of",
              [](wire::Manifest& m) { m.policy.waves = {wire::Wave{.share_bp = 10'000, .device_count = 3}}; }},
-        Need{"handler", Code::unsupported, "handler 'firmware'", [](wire::Manifest& m) { m.containers[0].handler = "firmware"; }},
+        Need{"handler", Code::unsupported, "for the handler firmware, and this device has none of that name",
+             [](wire::Manifest& m) {
+               m.containers[0].handler = "firmware";
+               m.containers[0].health.probe.reset();
+             }},
+        Need{"handler_and_probe", Code::refused, "only containers have those",
+             [](wire::Manifest& m) { m.containers[0].handler = "firmware"; }},
+        Need{"client", Code::refused, "does not let its client be replaced",
+             [](wire::Manifest& m) {
+               m.containers[0].handler = kClientHandler;
+               m.containers[0].health.probe.reset();
+             }},
         Need{"ready", Code::unsupported, "say itself that it is ready",
              [](wire::Manifest& m) { m.containers[0].health.ready_timeout_ms = 1'000; }},
         Need{"image", Code::unsupported, "is an image", [](wire::Manifest& m) { m.artifacts[0].kind = wire::ArtifactKind::image; }},

@@ -255,23 +255,33 @@ void Engine::go_back_if_told() {
   go_back(std::move(*before), gate->retry_epoch, Trigger::taken_back, Code::refused, "taken back by its rollout");
 }
 
-Result<wire::Manifest> Engine::release_before() const {
+Result<Engine::Before> Engine::release_before() const {
   auto before = state_.previous ? manifest_in(state_.previous_manifest) : std::nullopt;
   if (!before) return fail(Code::not_found, "the one before it is not on the device any more");
   const auto* outcome = outcome_of(state_.previous->info.manifest);
   if (outcome != nullptr && outcome->step != wire::Step::committed) return fail(Code::refused, "the one before it has failed here");
-  return std::move(*before);
+  return Before{*state_.previous, state_.previous_manifest, std::move(*before)};
 }
 
-void Engine::go_back(wire::Manifest before, std::uint32_t retry_epoch, Trigger trigger, Code code, std::string reason) {
+std::optional<Engine::Before> Engine::factory_release() const {
+  if (!facts_.factory || is_factory(state_.current)) return std::nullopt;
+  auto manifest = manifest_in(facts_.factory_manifest);
+  const auto* outcome = outcome_of(facts_.factory->info.manifest);
+  if (!manifest || (outcome != nullptr && outcome->step != wire::Step::committed)) return std::nullopt;
+  return Before{*facts_.factory, facts_.factory_manifest, std::move(*manifest)};
+}
+
+void Engine::go_back(Before before, std::uint32_t retry_epoch, Trigger trigger, Code code, std::string reason) {
   const auto* own = outcome_of(state_.current->info.manifest);
   state_.attempt = state_.attempt_first = own == nullptr ? 1 : own->attempt;
   state_.retry_epoch = retry_epoch;
   state_.bytes_planned = state_.bytes_fetched = state_.bytes_full = state_.bytes_spent = state_.bytes_before = 0;
   state_.packs.clear();
-  state_.candidate = std::exchange(state_.current, std::exchange(state_.previous, std::nullopt));
-  state_.candidate_manifest = std::exchange(state_.current_manifest, std::exchange(state_.previous_manifest, {}));
-  candidate_ = std::exchange(current_, std::move(before));
+  state_.candidate = std::exchange(state_.current, std::move(before.record));
+  state_.candidate_manifest = std::exchange(state_.current_manifest, std::move(before.envelope));
+  state_.previous.reset();
+  state_.previous_manifest.clear();
+  candidate_ = std::exchange(current_, std::move(before.manifest));
   switch_started_ = now_.monotonic;
   emit(PointCurrent{state_.current->number, 0});
   stops_.clear();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 #include <string>
 
 #include "core/revision/settings.hpp"
@@ -55,13 +56,25 @@ Status check_supported(const wire::Manifest& manifest) {
     return fail(Code::unsupported, std::move(what) + ": this client version cannot keep that; update the client or change the release");
   };
   for (const auto& container : manifest.containers) {
-    if (!container.handler.empty()) return cannot("container '" + container.name + "' asks for the handler '" + container.handler + "'");
     if (container.health.ready_timeout_ms != 0) return cannot("container '" + container.name + "' is to say itself that it is ready");
   }
   for (const auto& artifact : manifest.artifacts) {
     if (artifact.kind != wire::ArtifactKind::tree) return cannot("artifact " + artifact.id.short_hex() + " is an image");
   }
   return {};
+}
+
+Status check_handler(const wire::Container& payload, std::span<const std::string> handlers) {
+  if (payload.handler.empty()) return {};
+  const auto shown = "payload '" + payload.name + "'";
+  if (!payload.init.empty() || !payload.settings.empty() || !payload.volumes.empty() || payload.health.probe)
+    return fail(Code::refused, shown + " is for the handler " + payload.handler +
+                                   " and has an init, settings, volumes or a probe: only containers have those");
+  if (std::ranges::find(handlers, payload.handler) != handlers.end()) return {};
+  if (payload.handler == kClientHandler)
+    return fail(Code::refused, shown + " is a client: this device's configuration does not let its client be replaced (self_update = yes)");
+  return fail(Code::unsupported,
+              shown + " is for the handler " + payload.handler + ", and this device has none of that name (docs/handlers.md)");
 }
 
 }  // namespace
@@ -78,7 +91,10 @@ Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& fac
   INSTAR_CHECK(check_supported(manifest));
   INSTAR_CHECK(wire::check_waves(manifest.policy));
   INSTAR_CHECK(check_machine(manifest.requirements, facts, free_bytes));
-  for (const auto& container : manifest.containers) INSTAR_CHECK(check_settings(container, facts.lxc_keys_allowed));
+  for (const auto& container : manifest.containers) {
+    INSTAR_CHECK(check_handler(container, facts.handlers));
+    INSTAR_CHECK(check_settings(container, facts.lxc_keys_allowed));
+  }
   return {};
 }
 

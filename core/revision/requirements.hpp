@@ -11,6 +11,9 @@
 
 namespace instar::revision {
 
+// The kind of payload that is a client: no program takes it, the client itself does.
+inline constexpr std::string_view kClientHandler = "instar-client";
+
 // Dotted versions by their leading numbers: "6.1.0-18-amd64" is at least "5.10". What has no number counts as 0.
 [[nodiscard]] bool version_at_least(std::string_view version, std::string_view minimum) noexcept;
 

@@ -10,13 +10,15 @@ namespace {
 
 constexpr std::int64_t kSwitchBackPauseMsMin = 5'000;
 constexpr std::int64_t kSwitchBackPauseMsMax = 300'000;
+// Then the factory revision is gone to: some two and a half minutes after the first.
+constexpr std::uint32_t kSwitchBackFailuresMax = 6;
 
 bool is_same(const wire::Container& a, const wire::Container& b) {
   const auto same_setting = [](const wire::Setting& x, const wire::Setting& y) { return x.key == y.key && x.value == y.value; };
   const auto same_volume = [](const wire::Volume& x, const wire::Volume& y) {
     return x.name == y.name && x.path == y.path && x.mode == y.mode && x.uid == y.uid && x.gid == y.gid;
   };
-  return a.name == b.name && a.artifact == b.artifact && a.init == b.init && a.start_order == b.start_order &&
+  return a.name == b.name && a.artifact == b.artifact && a.init == b.init && a.start_order == b.start_order && a.handler == b.handler &&
          std::ranges::equal(a.settings, b.settings, same_setting) && std::ranges::equal(a.volumes, b.volumes, same_volume);
 }
 
@@ -114,11 +116,15 @@ bool Engine::fall_back() {
   if (state_.phase != Phase::idle || !current_ || current_->policy.fall_back_stops == 0) return false;
   const auto [container, count] = stops_.worst(now_.monotonic);
   if (count < current_->policy.fall_back_stops) return false;
-  auto before = release_before();
   const auto reason = "container '" + container + "' stopped " + std::to_string(count) + " times within an hour after the commit";
+  auto before = release_before();
   if (!before) {
-    log(4, reason + "; no other release to go back to: " + before.error().message);
-    return false;
+    auto factory = factory_release();
+    if (!factory) {
+      log(4, reason + "; no other release to go back to: " + before.error().message);
+      return false;
+    }
+    before = std::move(*factory);
   }
   const auto* own = outcome_of(state_.current->info.manifest);
   go_back(std::move(*before), own == nullptr ? 0 : own->retry_epoch, Trigger::worn_out, Code::unhealthy, reason);
@@ -136,8 +142,10 @@ void Engine::judge() {
   if (!judge_ || state_.phase != Phase::trying) return;
   for (const auto& name : judge_->probes_due(now_.monotonic)) {
     const auto container = std::ranges::find(candidate_->containers, name, &wire::Container::name);
-    INSTAR_ASSERT(container != candidate_->containers.end() && container->health.probe.has_value());
-    emit(RunProbe{state_.candidate->number, name, *container->health.probe});
+    INSTAR_ASSERT(container != candidate_->containers.end());
+    const auto probe = probe_of(*container);
+    INSTAR_ASSERT(probe.has_value());
+    emit(RunProbe{state_.candidate->number, name, *probe});
   }
   const auto verdict = judge_->verdict(connected_, now_.monotonic);
   if (!verdict) return;
@@ -163,6 +171,8 @@ void Engine::commit() {
   stops_.clear();
   look_at_stops();
   emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
+  // Their handlers are told of the commit.
+  if (std::ranges::any_of(current_->containers, [](const auto& one) { return !one.handler.empty(); })) emit_ensure_running();
   log(5, "release " + state_.current->info.release + " is committed as revision " + std::to_string(state_.current->number));
   report(std::move(ending));
   for (const auto number : disposable_revisions()) remove_revision(number);
@@ -181,6 +191,7 @@ void Engine::roll_back(Trigger trigger, Code code, std::string reason) {
   state_.verdict_reason = clean_text(reason);
   log(4, "release " + state_.candidate->info.release + " is taken back: " + state_.verdict_reason);
   switch_back_pause_ms_ = 0;
+  switch_back_failures_ = 0;
   emit_switch_back();
 }
 
@@ -200,8 +211,30 @@ void Engine::on(const SwitchedBack& event) {
   consider();
 }
 
+// What came after the factory revision has no way back but that one; what is left of it goes with the attempt.
+bool Engine::go_to_factory(const Error& error) {
+  auto factory = factory_release();
+  if (!factory || !state_.current) return false;
+  log(3, "release " + state_.current->info.release + " could not be started again " + std::to_string(switch_back_failures_) +
+             " times: going to the factory release " + factory->record.info.release);
+  state_.verdict_reason = clean_text(state_.verdict_reason + "; release " + state_.current->info.release + " could not be started again (" +
+                                     error.message + "): gone back to the factory release");
+  state_.current = std::move(factory->record);
+  state_.current_manifest = std::move(factory->envelope);
+  current_ = std::move(factory->manifest);
+  state_.previous.reset();
+  state_.previous_manifest.clear();
+  switch_back_failures_ = 0;
+  switch_back_pause_ms_ = 0;
+  dirty_ = true;
+  emit(PointCurrent{state_.current->number, 0});
+  emit_switch_back();
+  return true;
+}
+
 void Engine::on(const SwitchBackFailed& event) {
   if (state_.phase != Phase::rolling_back) return;
+  if (++switch_back_failures_ >= kSwitchBackFailuresMax && go_to_factory(event.error)) return;
   switch_back_pause_ms_ = std::min(std::max(switch_back_pause_ms_ * 2, kSwitchBackPauseMsMin), kSwitchBackPauseMsMax);
   switch_back_at_ = now_.monotonic + switch_back_pause_ms_;
   log(3, "the revision before could not be started (" + event.error.message + "); trying again in " +

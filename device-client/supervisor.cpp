@@ -131,6 +131,7 @@ void Supervisor::step(MonotonicMs now, std::vector<revision::Event>& out) {
       const auto helper = std::move(*helper_);
       helper_.reset();
       if (!std::exchange(helper_is_stale_, false)) answered(helper, now);
+      if (helper_) continue;  // the answer asked for another one
     }
     if (!job_ || other_client_ || (job_->boot_by && now < *job_->boot_by)) return;
     next_command(now, out);

@@ -195,6 +195,10 @@ bool Daemon::turn(int stop_fd, int wait_ms_max) {
   tick();
   remove_deferred();
   handle_all();
+  if (auto phase = machine_->view().phase; phase != phase_) {
+    phase_ = std::move(phase);
+    let_go_of_code();
+  }
   if (parts_.watchdog) parts_.watchdog->tick(supervisor_.is_well(), now_.monotonic);
   if (lasts_at_ && now_.monotonic >= *lasts_at_) {
     clients_.lasted();
@@ -247,6 +251,7 @@ void Daemon::take_messages() {
       case mqtt::EventKind::connected:
         connected_ = true;
         parts_.log.notice("connected to " + parts_.config.server);
+        let_go_of_code();
         handle(revision::Connected{});
         publish_presence(true);
         break;

@@ -108,6 +108,7 @@ class Daemon {
   std::optional<std::int32_t> utc_offset_s_;
   Now now_;
   std::optional<MonotonicMs> ticked_;
+  std::string phase_;  // as of the last turn
   std::deque<revision::Event> events_;
   std::vector<revision::Event> fresh_;  // what effects just brought about
   bool staging_busy_ = true;            // something may be left from before

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,6 +127,21 @@ Result<trust::SecretKey> load_identity(const std::string& state_dir) {
   INSTAR_TRY(auto key, trust::SecretKey::from_seed(seed));
   INSTAR_CHECK(files::write_file_atomic(path, as_bytes(trust::format_secret_key(key)), 0600));
   return key;
+}
+
+void let_go_of_code() noexcept {
+  const auto each = [](dl_phdr_info* object, std::size_t, void*) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    for (int i = 0; i < object->dlpi_phnum; ++i) {
+      const auto& segment = object->dlpi_phdr[i];
+      if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
+      const auto begin = (object->dlpi_addr + segment.p_vaddr) / page * page;
+      const auto end = (object->dlpi_addr + segment.p_vaddr + segment.p_memsz) / page * page;  // the last page may be shared with data
+      if (end > begin) static_cast<void>(::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED));
+    }
+    return 0;
+  };
+  ::dl_iterate_phdr(each, nullptr);
 }
 
 Result<std::string> read_password(const std::string& path) {

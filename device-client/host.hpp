@@ -29,6 +29,10 @@ inline constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 // <state_dir>/identity.key, made on first use. Errors: io; malformed (a file that is not a key is never replaced).
 [[nodiscard]] Result<trust::SecretKey> load_identity(const std::string& state_dir);
 
+// Lets go of the pages of programs and libraries that this process has mapped: what is still used comes back from the page cache, one fault
+// for 64 KB; the rest, of what is over, does not stay mapped for ever. Only clean pages of files that nobody may write to.
+void let_go_of_code() noexcept;
+
 // First line of a file.
 [[nodiscard]] Result<std::string> read_password(const std::string& path);
 

@@ -77,6 +77,20 @@ def release_tree(device: Path, folder: Path, release: str, age: str, healthy: bo
     return tree
 
 
-def containers(artifact: Path) -> list[dict]:
+def containers(artifact: Path, client: Path | None = None) -> list[dict]:
     init = ["/sbin/lighttpd", "-D", "-f", "/etc/lighttpd.conf"]
-    return [{"name": "web", "artifact": str(artifact), "init": init, "health": HEALTH}]
+    made: list[dict] = [{"name": "web", "artifact": str(artifact), "init": init, "health": HEALTH}]
+    if client:
+        made.append({"name": "client", "artifact": str(client), "handler": "instar-client", "health": {"settle": "1s"}})
+    return made
+
+
+def client_tree(program: Path, folder: Path, name: str) -> Path:
+    """A client as a payload: the device's own, with a few bytes behind its end that make it another one."""
+    tree = folder / name
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    subprocess.run(["strip", "--strip-all", "-o", str(tree / "instar-device"), str(program)], check=True)
+    with (tree / "instar-device").open("ab") as file:
+        file.write(name.encode())
+    return tree

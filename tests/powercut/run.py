@@ -1,5 +1,6 @@
 #!/usr/bin/python3 -B
 """Real power cuts: the test device is killed at random moments while releases go back and forth, again and again on the same flash image.
+One release in five brings another client too.
 
 After each boot: a container runs, it is one of the releases that were published, every file of its revision is what was signed, its service
 answers over the network, and the broker hears from the device. At the end, with the power on, a last release is committed.
@@ -31,19 +32,23 @@ from harness.site import FINAL, sent_twice  # noqa: E402
 SKIPPED = 77  # what ctest is told to take as skipped
 LINK = "3mbit"
 EARLY_SHARE = 0.25  # cuts before the device has told that it is well again
+CLIENT_SHARE = 0.2  # of the releases
 AIMED_SHARE = 0.5  # of the others: so soon after a line of the client's log, as some phases are short
-AIMS = {"going for release": 4.0, "is committed": 0.4, "container web of revision": 1.2, "failed": 0.6}  # words → seconds after them, at most
+AIMS = {"going for release": 4.0, "is committed": 0.4, "container web of revision": 1.2, "failed": 0.6, "going on in another client": 1.5}  # words → seconds after them, at most
 WINDOW_BYTES = 65536  # window_bytes_max of the device
 
 
 class Publisher(threading.Thread):
-    """Releases, one after the other has ended: by turns the service before and after its updates; delta or not; now and then a bad one."""
+    """Releases, one after the other has ended: by turns the service before and after its updates; delta or not; now and then a bad one,
+    now and then one with a client."""
 
     def __init__(self, site, device: Path, folder: Path, dice: random.Random):
         super().__init__(daemon=True)
         self.site, self.device, self.folder, self.dice = site, device, folder, dice
         self.count = 0
         self.bad: set[str] = set()
+        self.with_client: set[str] = set()
+        self.clients: list[Path] = []
         self.rollouts: dict[str, str] = {}
         self.current = ""
         self.ended: collections.Counter = collections.Counter()
@@ -59,11 +64,20 @@ class Publisher(threading.Thread):
             self.bad.add(release)
         return release, tree, self.site.operator.pack(tree)
 
-    def publish(self, prepared: tuple[str, Path, Path], delta: bool = True) -> str:
+    def client(self) -> Path:
+        """One of two, by turns."""
+        if not self.clients:
+            program = BUILD / "device-client/instar-device-static"
+            self.clients = [self.site.operator.pack(service.client_tree(program, self.folder, name)) for name in ("client-a", "client-b")]
+        return self.clients[len(self.with_client) % 2]
+
+    def publish(self, prepared: tuple[str, Path, Path], delta: bool = True, client: bool = False) -> str:
         release, tree, artifact = prepared
         self.current = release
-        published = self.site.operator.publish(release, tree, containers=service.containers(artifact),
-                                               options=() if delta else ("--no-delta",))
+        containers = service.containers(artifact, self.client() if client else None)
+        if client:
+            self.with_client.add(release)
+        published = self.site.operator.publish(release, tree, containers=containers, options=() if delta else ("--no-delta",))
         self.rollouts[release] = published["rollout"]
         return release
 
@@ -74,7 +88,7 @@ class Publisher(threading.Thread):
         try:
             upcoming = self.prepare()
             while not self.stopping.is_set():
-                release = self.publish(upcoming, delta=self.dice.random() > 0.6)
+                release = self.publish(upcoming, delta=self.dice.random() > 0.6, client=self.dice.random() < CLIENT_SHARE)
                 upcoming = self.prepare(healthy=self.dice.random() > 0.25)
                 # One in ten is overtaken by the next one.
                 patience = self.dice.uniform(1, 6) if self.dice.random() < 0.1 else 120
@@ -154,6 +168,8 @@ class PowerCut:
         self.boots.append(disk)
         if state is None:
             return "no state"
+        if (state["candidate"] or {}).get("release") in self.publisher.with_client:
+            return state["phase"] + " (client)"
         return state["phase"] + (" (removing)" if disk["trash"] and state["phase"] == "idle" else "")
 
     def one(self, number: int, early: bool) -> None:

@@ -16,6 +16,9 @@ namespace instar::device {
 // Seconds that local time (/etc/localtime, TZ) is east of UTC at `utc`.
 [[nodiscard]] std::int32_t read_utc_offset_s(WallMs utc);
 [[nodiscard]] revision::DeviceFacts read_facts(const Config& config);
+// Images that can be mounted: a loop device is there, and the kernel has the file system or its module can be loaded. `root`: where
+// /proc, /dev and /lib/modules are, for tests.
+[[nodiscard]] std::vector<wire::ImageFormat> read_image_formats(const std::string& root = "");
 [[nodiscard]] HostFacts read_host();
 [[nodiscard]] std::string client_version();
 

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include "core/artifact/image.hpp"
 #include "core/revision/settings.hpp"
 #include "core/trust/digest.hpp"
+#include "device-client/container_image.hpp"
+#include "device-client/switch_files.hpp"
 
 namespace instar::device {
 namespace {
@@ -110,21 +113,28 @@ void write_volumes(Writer& out, const Config& config, const wire::Container& con
 std::string config_text(const Config& config, const HostFacts& host, const ContainerPlan& plan, const wire::Container& container) {
   Writer out;
   out.comment("Made by instar-device at each start of the container: changes are lost.");
-  out.line("lxc.rootfs.path", "overlay:" + plan.tree + ":" + plan.writable + "/upper");
+  const bool is_image = !plan.image.empty();
+  out.line("lxc.rootfs.path", "overlay:" + (is_image ? plan.lxc_folder + kLower : plan.tree) + ":" + plan.writable + "/upper");
   write_defaults(out, config, container);
   for (const auto& setting : container.settings) out.line(setting.key, setting.value);
   write_volumes(out, config, container);
   write_bounds(out, host, container);
+  // Nobody has looked into an image for device nodes.
+  if (is_image && !config.devices_allowed) out.line("lxc.rootfs.options", "nodev");
   out.line("lxc.log.file", plan.lxc_folder + "/log");
   out.line("lxc.log.level", "WARN");
   return out.take();
 }
 
-void set_places(const Config& config, std::uint32_t revision, const wire::Container& container, ContainerPlan& plan) {
+void set_places(const Config& config, std::uint32_t revision, const wire::Container& container, wire::ImageFormat image,
+                ContainerPlan& plan) {
   const std::string folder = config.state_dir + "/revisions/" + std::to_string(revision);
   plan.revision = revision;
   plan.tree = folder + "/artifacts/" + container.artifact.hex() + "/tree";
   plan.writable = folder + "/containers/" + container.name;
+  if (image == wire::ImageFormat::none) return;
+  plan.image = format_container_image({std::string(wire::image_format_name(image)), plan.tree + "/" + std::string(artifact::kImagePath),
+                                       plan.writable + "/upper", config.devices_allowed});
 }
 
 }  // namespace
@@ -133,8 +143,8 @@ std::string lxc_name(const DeviceId& device, const std::string& container) {
   return device.str() + "." + container;
 }
 
-Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
-                                     const wire::Container& container) {
+Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision, const wire::Container& container,
+                                     wire::ImageFormat image) {
   INSTAR_CHECK(revision::check_settings(container, config.lxc_keys_allowed));
   ContainerPlan plan;
   plan.container = container.name;
@@ -145,9 +155,10 @@ Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host
   plan.start_order = container.start_order;
 
   // The same for every revision that would run it in the same way.
-  set_places(config, 0, container, plan);
+  set_places(config, 0, container, image, plan);
   trust::Hasher hasher;
   hasher.update(as_bytes(config_text(config, host, plan, container)));
+  hasher.update(as_bytes(plan.image));
   for (const auto& argument : container.init) {
     const std::uint8_t end = 0;
     hasher.update(as_bytes(argument));
@@ -155,7 +166,7 @@ Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host
   }
   plan.fingerprint = hasher.finish();
 
-  set_places(config, revision, container, plan);
+  set_places(config, revision, container, image, plan);
   plan.config = config_text(config, host, plan, container);
   return plan;
 }
@@ -165,7 +176,9 @@ Result<std::vector<ContainerPlan>> plan_containers(const Config& config, const H
   std::vector<ContainerPlan> plans;
   for (const auto& container : manifest.containers) {
     if (!container.handler.empty()) continue;
-    INSTAR_TRY(auto plan, plan_container(config, host, revision, container));
+    const auto* const artifact = manifest.artifact(container.artifact);
+    const auto image = artifact == nullptr ? wire::ImageFormat::none : artifact->image_format;
+    INSTAR_TRY(auto plan, plan_container(config, host, revision, container, image));
     plans.push_back(std::move(plan));
   }
   std::ranges::stable_sort(plans, {}, &ContainerPlan::start_order);

@@ -14,6 +14,7 @@ namespace instar::device {
 
 // What a container runs from: paths below `state_dir`.
 //   revisions/<n>/artifacts/<hash>/tree     lower layer, shared by hard links, never written
+//   revisions/<n>/artifacts/<hash>/tree/image   or a file system in a file, mounted by instar-lxc at lxc/<device>.<name>/lower
 //   revisions/<n>/containers/<name>/upper   what the container writes; lives and dies with the revision
 //   volumes/<volume>                        lives on
 //   lxc/<device>.<name>/config              LXC's own place for it: lxc-ls -P <state_dir>/lxc and the like just work
@@ -28,6 +29,7 @@ struct ContainerPlan {
   std::vector<wire::Volume> volumes;
   std::uint32_t start_order = 0;
   std::string config;  // text for lxc_folder + "/config"
+  std::string image;   // text for lxc_folder + "/image" (container_image.hpp); empty = it runs from a tree
   // Equal when nothing that the running container could notice differs, whichever revision it was made for.
   Hash256 fingerprint;
 };
@@ -39,9 +41,10 @@ struct HostFacts {
 
 [[nodiscard]] std::string lxc_name(const DeviceId& device, const std::string& container);
 
+// `image`: the file system that the container's artifact is, none = a tree.
 // Errors: refused (a setting that is not safe and that `config` does not allow).
 [[nodiscard]] Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
-                                                   const wire::Container& container);
+                                                   const wire::Container& container, wire::ImageFormat image = wire::ImageFormat::none);
 // All containers of a manifest, in start order; payloads of host handlers are none.
 [[nodiscard]] Result<std::vector<ContainerPlan>> plan_containers(const Config& config, const HostFacts& host, std::uint32_t revision,
                                                                  const wire::Manifest& manifest);

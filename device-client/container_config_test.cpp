@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "device-client/container_image.hpp"
+
 namespace instar::device {
 namespace {
 
@@ -66,6 +68,42 @@ TEST(ContainerConfig, WritesTheWholeText) {
                 "lxc.cgroup2.devices.allow = c 5:1 rwm\nlxc.cgroup2.devices.allow = c 5:2 rwm\nlxc.cgroup2.devices.allow = c 136:* rwm\n"
                 "lxc.log.file = /data/instar/lxc/press-12.app/log\n"
                 "lxc.log.level = WARN\n");
+}
+
+TEST(ContainerConfig, AnImageIsMountedBelowTheContainersFolder) {
+  const auto tree = plan_container(config(), {}, 7, app());
+  const auto plan = plan_container(config(), {}, 7, app(), wire::ImageFormat::squashfs);
+  ASSERT_TRUE(tree && plan);
+  EXPECT_EQ(tree->image, "");
+  EXPECT_THAT(plan->config, HasSubstr("lxc.rootfs.path = overlay:/data/instar/lxc/press-12.app/lower:"
+                                      "/data/instar/revisions/7/containers/app/upper\n"));
+  EXPECT_THAT(plan->config, HasSubstr("lxc.rootfs.options = nodev\n"));
+  const auto image = parse_container_image(plan->image);
+  ASSERT_TRUE(image) << plan->image;
+  EXPECT_EQ(*image, (ContainerImage{"squashfs", plan->tree + "/image", plan->writable + "/upper", false}));
+  auto with = config();
+  with.devices_allowed = true;
+  const auto open = plan_container(with, {}, 7, app(), wire::ImageFormat::squashfs);
+  EXPECT_THAT(open->config, Not(HasSubstr("nodev")));
+  EXPECT_TRUE(parse_container_image(open->image)->devices);
+}
+
+TEST(ContainerConfig, AnotherImageIsAnotherContainer) {
+  const auto fingerprint = [](std::uint32_t revision, std::uint8_t artifact, wire::ImageFormat format) {
+    auto container = app();
+    container.artifact.bytes.fill(artifact);
+    return plan_container(config(), {}, revision, container, format)->fingerprint;
+  };
+  const auto one = fingerprint(7, 1, wire::ImageFormat::erofs);
+  EXPECT_EQ(fingerprint(8, 1, wire::ImageFormat::erofs), one) << "another revision with the same image";
+  EXPECT_NE(fingerprint(8, 2, wire::ImageFormat::erofs), one);
+  EXPECT_NE(fingerprint(7, 1, wire::ImageFormat::none), one);
+}
+
+TEST(ContainerConfig, ImageTextIsReadBackOrRefused) {
+  for (const auto* text : {"", "erofs\n", "erofs\n/a\n/b\n", "erofs\n/a\n/b\nyes\n", "erofs\n/a\n\nnodev\n", "erofs\n/a\n/b\ndev\nmore\n"})
+    EXPECT_FALSE(parse_container_image(text)) << text;
+  EXPECT_TRUE(parse_container_image("erofs\n/a\n/b\ndev\n"));
 }
 
 TEST(ContainerConfig, NamesItsPlaces) {

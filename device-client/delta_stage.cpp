@@ -15,8 +15,7 @@
 namespace instar::device {
 
 Result<std::unique_ptr<Stage>> DeltaStage::open(StageSetup setup, std::vector<HeldArtifact> held) {
-  if (setup.artifact.kind != wire::ArtifactKind::tree || setup.pack.kind != artifact::PackKind::delta ||
-      setup.pack.format != artifact::kPackFormat) {
+  if (setup.pack.kind != artifact::PackKind::delta || setup.pack.format != artifact::kPackFormat) {
     return fail(Code::unsupported, "pack " + setup.pack.id.short_hex() + " is of a kind that this version cannot stage: update the client");
   }
   std::unique_ptr<DeltaStage> stage(new DeltaStage(std::move(setup), std::move(held)));

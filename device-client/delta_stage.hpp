@@ -21,7 +21,7 @@ namespace instar::device {
 
 class DeltaStage final : public Stage {
  public:
-  // `held`: the artifacts of this device's staged revisions. Errors: unsupported (an image, another kind of pack), io, no_space.
+  // `held`: the artifacts of this device's staged revisions. Errors: unsupported (another kind of pack), io, no_space.
   [[nodiscard]] static Result<std::unique_ptr<Stage>> open(StageSetup setup, std::vector<HeldArtifact> held);
 
   [[nodiscard]] Result<bool> find_held(const Neighbours& neighbours, StagingSlice slice) override;

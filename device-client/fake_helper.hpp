@@ -51,7 +51,7 @@ case $command in
       echo "{\"name\":\"$each\",\"state\":\"STOPPED\",\"ran\":$ran,\"forced\":false,\"at_ms\":$at,\"ms\":$(($(now) - at)),\"orphans\":0}"
     done
     for each in "${starts[@]}"; do
-      for file in config init instar; do mv "$lxcpath/$each/$file.next" "$lxcpath/$each/$file" 2>/dev/null; done
+      for file in config init image instar; do mv "$lxcpath/$each/$file.next" "$lxcpath/$each/$file" 2>/dev/null; done
       echo "start $each -- $(tr '\0' ' ' < "$lxcpath/$each/init" | sed 's/ $//')" >> "$here/calls"
       [ -e "$here/hang.start.$each" ] && sleep 1000
       fails start "$each" && exit 0

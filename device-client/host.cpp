@@ -10,9 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 #include <utility>
 
 #include "core/trust/digest.hpp"
@@ -79,6 +81,7 @@ revision::DeviceFacts read_facts(const Config& config) {
   facts.metered = config.metered;
   facts.lxc_keys_allowed = config.lxc_keys_allowed;
   facts.devices_allowed = config.devices_allowed;
+  facts.image_formats = read_image_formats();
   facts.window_bytes_max = config.window_bytes_max;
   facts.piece_bytes_max = config.piece_bytes_max;
   facts.broker_grace_ms = config.broker_grace_s * 1000;
@@ -91,6 +94,29 @@ revision::DeviceFacts read_facts(const Config& config) {
   }
   if (const auto why = client_given_up(); !why.empty()) facts.degraded.push_back(why);
   return facts;
+}
+
+std::vector<wire::ImageFormat> read_image_formats(const std::string& root) {
+  std::vector<wire::ImageFormat> formats;
+  if (!files::exists(root + "/dev/loop-control")) return formats;
+  utsname system{};
+  ::uname(&system);
+  const auto add = [&](std::string_view name) {
+    const auto format = wire::parse_image_format(name);
+    if (format && std::ranges::find(formats, *format) == formats.end()) formats.push_back(*format);
+  };
+  // "nodev	proc", "	squashfs"
+  std::ifstream known(root + "/proc/filesystems");
+  for (std::string line; std::getline(known, line);) add(std::string_view(line).substr(line.rfind('\t') + 1));
+  // "kernel/fs/erofs/erofs.ko.xz: kernel/lib/lz4/lz4_decompress.ko.xz"
+  std::ifstream modules(root + "/lib/modules/" + system.release + "/modules.dep");
+  for (std::string line; std::getline(modules, line);) {
+    const std::string_view path = std::string_view(line).substr(0, line.find(':'));
+    const std::string_view name = path.substr(path.rfind('/') + 1);
+    if (const auto end = name.find(".ko"); end != std::string_view::npos) add(name.substr(0, end));
+  }
+  std::ranges::sort(formats);
+  return formats;
 }
 
 HostFacts read_host() {

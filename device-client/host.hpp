@@ -20,6 +20,9 @@ inline constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 [[nodiscard]] std::int32_t read_utc_offset_s(WallMs utc);
 // With its handlers and its factory revision.
 [[nodiscard]] revision::DeviceFacts read_facts(const Config& config);
+// Images that can be mounted: a loop device is there, and the kernel has the file system or its module can be loaded. `root`: where
+// /proc, /dev and /lib/modules are, for tests.
+[[nodiscard]] std::vector<wire::ImageFormat> read_image_formats(const std::string& root = "");
 [[nodiscard]] HostFacts read_host();
 [[nodiscard]] std::string client_version();
 

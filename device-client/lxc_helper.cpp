@@ -6,13 +6,20 @@
 //   instar-lxc switch --lxcpath P --timeout-ms T [--stop N]… [--start N]…
 //   instar-lxc state  --lxcpath P --name N [--name N…]
 //   instar-lxc probe  --lxcpath P --name N --timeout-ms T -- COMMAND ARGUMENT…
+//   instar-lxc mount  --lxcpath P --name N --
 //
 // A switch is one process so that a container is away for no longer than LXC needs: everything is loaded and parsed before the first
 // one stops. It stops in the order given, then starts in the order given, one line for each as soon as it is done, and ends at the
 // first that fails. What is to be started is described by files in its folder (switch_files.hpp), put in place when its turn comes.
 //
+// A container that runs from an image has `instar-lxc mount` as LXC's pre-mount hook: it is called in the container's new mount namespace,
+// also when that reboots, before LXC makes the overlay and leaves the host's root. So the mount is in no other namespace, neither the
+// host's nor that of LXC's monitor, and goes with the container whatever ends it; the loop device goes with the mount. (A namespace made
+// here, around LXC's start, would live on in the monitor and hold every file system that the host unmounts later.)
+//
 // Exit code 0: the lines say what happened. 1: it failed, "error" says why. 2: wrong usage.
 #include <fcntl.h>
+#include <limits.h>
 #include <lxc/lxccontainer.h>
 #include <poll.h>
 #include <signal.h>
@@ -27,6 +34,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -35,6 +43,7 @@
 
 #include "core/base/assert.hpp"
 #include "device-client/cgroup_orphans.hpp"
+#include "device-client/image_mount.hpp"
 #include "device-client/json_line.hpp"
 #include "device-client/switch_files.hpp"
 
@@ -118,6 +127,23 @@ std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
 }
 
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The one that is to be put in place, or the one that is there when there is none.
+std::string next_text(const std::string& folder, const char* next, const char* now) {
+  return read_text(::access((folder + next).c_str(), F_OK) == 0 ? folder + next : folder + now);
+}
+
+// As one word of a shell's command.
+std::string shell_word(const std::string& word) {
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 // A container that is to be started, and what for.
 struct Next {
   std::string name;
@@ -126,6 +152,7 @@ struct Next {
   std::vector<std::string> init;
 
   [[nodiscard]] Status load(const std::string& lxcpath);
+  [[nodiscard]] Status load_image(const std::string& lxcpath);
   [[nodiscard]] Status put_in_place() const;
   // Prints its line. In a process of its own: start() moves its caller into the monitor's cgroup.
   [[nodiscard]] Status start(const std::string& lxcpath);
@@ -142,14 +169,29 @@ Status Next::load(const std::string& lxcpath) {
   } else if (!container->is_defined(container.get())) {
     return fail(Code::io, "no usable LXC configuration in " + folder + kConfig);
   }
-  std::ifstream file(::access((folder + kNextInit).c_str(), F_OK) == 0 ? folder + kNextInit : folder + kInit, std::ios::binary);
-  for (std::string argument; std::getline(file, argument, '\0');) init.push_back(argument);
+  const std::string arguments = next_text(folder, kNextInit, kInit);  // a zero byte after each
+  for (std::size_t at = 0; at < arguments.size(); at += init.back().size() + 1) init.emplace_back(arguments.c_str() + at);
+  return load_image(lxcpath);
+}
+
+Status Next::load_image(const std::string& lxcpath) {
+  const std::string image = next_text(folder, kNextImage, kImage);
+  if (image.empty()) return {};
+  if (!parse_container_image(image)) return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
+  char self[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
+  if (length <= 0) return fail(Code::io, std::string("cannot tell the path of instar-lxc, which mounts images: ") + std::strerror(errno));
+  const std::string hook = shell_word({self, static_cast<std::size_t>(length)}) + " mount --lxcpath " + shell_word(lxcpath) + " --name " +
+                           shell_word(name) + " --";
+  if (!container->set_config_item(container.get(), "lxc.hook.pre-mount", hook.c_str()))
+    return fail(Code::io, "LXC takes no pre-mount hook for " + folder + ", which mounts its image");
   return {};
 }
 
 // The record last: until then it is not known as the wanted one.
 Status Next::put_in_place() const {
-  for (const auto& [from, to] : {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit), std::pair(kNextRecord, kRecord)}) {
+  for (const auto& [from, to] :
+       {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit), std::pair(kNextImage, kImage), std::pair(kNextRecord, kRecord)}) {
     if (::rename((folder + from).c_str(), (folder + to).c_str()) != 0 && errno != ENOENT)
       return fail(Code::io, "cannot put " + folder + to + " in place: " + std::strerror(errno));
   }
@@ -170,12 +212,16 @@ Status Next::start(const std::string& lxcpath) {
   INSTAR_TRY(const auto orphans, end_orphans(lxcpath, name, kOrphanTimeoutMs));
   INSTAR_CHECK(put_in_place());
   [[maybe_unused]] const int emptied = ::truncate((folder + "/log").c_str(), 0);
+  ::unlink((folder + kImageError).c_str());
   c->want_daemonize(c, true);
   c->want_close_all_fds(c, true);
   std::vector<char*> arguments;
   for (auto& argument : init) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
-  if (!c->start(c, 0, init.empty() ? nullptr : arguments.data())) return fail(Code::io, first_error(folder + "/log"));
+  if (!c->start(c, 0, init.empty() ? nullptr : arguments.data())) {
+    const std::string image_error = read_text(folder + kImageError);
+    return fail(Code::io, image_error.empty() ? first_error(folder + "/log") : image_error);
+  }
   static_cast<void>(
       answer(line.add("pid", std::int64_t{c->init_pid(c)}).add("ms", now_ms() - at_ms).add("orphans", static_cast<std::int64_t>(orphans))));
   return {};
@@ -266,6 +312,17 @@ int state(const Arguments& arguments) {
     if (answer(JsonLine().add("name", name).add("state", now).add("pid", pid)) != 0) return 1;
   }
   return 0;
+}
+
+// LXC's hook: what it prints is lost, so the reason is left in a file.
+int mount(const Arguments& arguments) {
+  const std::string folder = arguments.lxcpath + "/" + arguments.name();
+  const auto image = parse_container_image(read_text(folder + kImage));
+  const auto mounted =
+      image ? mount_image(*image, folder + kLower) : Status(fail(Code::malformed, folder + kImage + " does not say what is to be mounted"));
+  if (mounted) return 0;
+  std::ofstream(folder + kImageError) << mounted.error().message;
+  return answer_error(mounted.error().message);
 }
 
 // Keeps the last line that has something in it.
@@ -393,13 +450,15 @@ int run(int argc, char** argv) {
     const bool names_only = arguments.stops.empty() && arguments.starts.empty();
     if (arguments.command == "switch" && !names_only && arguments.names.empty()) return switch_over(arguments);
     if (arguments.command == "state" && names_only && !arguments.names.empty()) return state(arguments);
+    if (arguments.command == "mount" && names_only && arguments.names.size() == 1) return mount(arguments);
     if (arguments.command == "probe" && names_only && arguments.names.size() == 1 && arguments.rest.size() > 1) return probe(arguments);
   }
   std::fprintf(stderr,
                "usage: instar-lxc switch --lxcpath FOLDER [--timeout-ms N] [--stop NAME]... [--start NAME]...\n"
                "       instar-lxc state --lxcpath FOLDER --name NAME...\n"
                "       instar-lxc probe --lxcpath FOLDER --name NAME [--timeout-ms N] -- COMMAND ARGUMENT...\n"
-               "The device client calls this; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
+               "       instar-lxc mount --lxcpath FOLDER --name NAME -- [WHAT LXC SAYS]\n"
+               "The device client calls this, LXC the last; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
   return 2;
 }
 

@@ -248,13 +248,28 @@ TEST_F(StagerDelta, AWrongBodyChunkIsRefusedAndFetchedAgain) {
   expect_new_tree();
 }
 
-TEST_F(StagerDelta, AnImageCannotBeStaged) {
-  Published image = published_from(new_tree(), old_release());
-  image.artifact.kind = wire::ArtifactKind::image;
-  device_.open(2, {&image}, PackKind::delta, {1});
+TEST_F(StagerDelta, AnImageIsMadeOfTheImageBeforeIt) {
+  Published one(TreeSpec::image(noise(400'000, 21)));
+  Published two = published_from(TreeSpec::image(changed(noise(400'000, 21), 200'000)), one);
+  device_.open(2, {&one.as_image()}, PackKind::full);
+  device_.run();
+  ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
+  device_.bytes_fetched = 0;
+  device_.open(3, {&two.as_image()}, PackKind::delta, {2});
+  device_.run();
+  ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
+  expect_tree(tree_of(device_, 3, two), two.tree);
+  EXPECT_LT(device_.bytes_fetched, 2'000u);
+}
+
+TEST_F(StagerDelta, ATreeThatIsCalledAnImageIsRefused) {
+  Published tree = published_from(new_tree(), old_release());
+  device_.open(2, {&tree.as_image()}, PackKind::delta, {1});
   device_.run();
   ASSERT_TRUE(device_.failed);
-  EXPECT_EQ(device_.failed->code, Code::unsupported);
+  EXPECT_EQ(device_.failed->code, Code::malformed);
+  EXPECT_THAT(device_.failed->message, HasSubstr("the index of an image has '/bin'"));
+  EXPECT_FALSE(device_.unusable.empty());
 }
 
 }  // namespace

@@ -24,10 +24,6 @@ constexpr std::size_t kInlineLinkBytes = 60;
 }  // namespace
 
 Result<std::unique_ptr<Stage>> ArtifactStage::open(StageSetup setup) {
-  if (setup.artifact.kind != wire::ArtifactKind::tree) {
-    return fail(Code::unsupported,
-                "artifact " + setup.artifact.id.short_hex() + " is an image, which this version cannot stage: update the client");
-  }
   if (setup.pack.kind > artifact::PackKind::dedupe || setup.pack.format != artifact::kPackFormat) {
     return fail(Code::unsupported, "pack " + setup.pack.id.short_hex() + " is of a kind that this version cannot stage: update the client");
   }
@@ -63,6 +59,7 @@ Status ArtifactStage::adopt(const StagingSource& base) {
   while (true) {
     INSTAR_TRY(const Entry* entry, stream->next());
     if (entry == nullptr) break;
+    INSTAR_CHECK(check_kind(*entry));
     count_entry(*entry);
   }
   if (stream->id() != setup_.artifact.id) return fail(Code::corrupt, base.index_path() + " does not match its name");
@@ -102,6 +99,7 @@ Result<bool> ArtifactStage::read_head() {
     head_reader_ = std::make_unique<artifact::PackHeadReader>(
         setup_.artifact.index_bytes,
         [this](const Entry& entry) -> Status {
+          INSTAR_CHECK(check_kind(entry));
           count_entry(entry);
           return {};
         },

@@ -18,7 +18,7 @@ namespace instar::device {
 
 class ArtifactStage final : public Stage {
  public:
-  // Errors: unsupported (an image, a delta), io, no_space.
+  // Errors: unsupported (a delta), io, no_space.
   [[nodiscard]] static Result<std::unique_ptr<Stage>> open(StageSetup setup);
 
   [[nodiscard]] const ArtifactStage* with_tables() const noexcept override { return this; }

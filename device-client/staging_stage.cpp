@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/artifact/image.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
@@ -50,6 +51,10 @@ void Stage::take_body(ChunkBits durable, std::uint32_t count) {
   have_.assign(count, false);
   for (std::uint32_t i = 0; i < count; ++i) have_[i] = durable_->test(i);
   body_known_ = true;
+}
+
+Status Stage::check_kind(const artifact::Entry& entry) const {
+  return setup_.artifact.kind == wire::ArtifactKind::image ? artifact::check_image_entry(entry) : Status{};
 }
 
 std::optional<ChunkRef> Stage::chunk(std::uint32_t ordinal) const {

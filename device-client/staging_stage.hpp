@@ -133,6 +133,8 @@ class Stage {
   [[nodiscard]] Status open_folders();
   [[nodiscard]] std::string file(const char* name) const { return setup_.folder + "/" + name; }
   void remove_files(std::initializer_list<const char*> names);
+  // An image's index has the entries of an image. Errors: malformed.
+  [[nodiscard]] Status check_kind(const artifact::Entry& entry) const;
   [[nodiscard]] std::uint32_t head_count() const noexcept { return static_cast<std::uint32_t>(setup_.pack.head.size()); }
   [[nodiscard]] std::uint64_t head_bytes() const noexcept { return head_offsets_.back(); }
   // Body chunk `body` as it must be; 0 <= body < have_.size().

@@ -57,6 +57,12 @@ struct TreeSpec {
     contents[path] = content;
     return entry;
   }
+  // That of an image whose file has this content.
+  static TreeSpec image(const Bytes& content) {
+    TreeSpec tree;
+    tree.file("image", content);
+    return tree;
+  }
   artifact::Entry& symlink(const std::string& path, const std::string& target) {
     auto& entry = add(path, artifact::EntryType::symlink);
     entry.target = target;
@@ -101,6 +107,12 @@ struct Published : artifact::ContentSource, artifact::PackSink {
     const std::size_t count = std::min<std::size_t>(out.size(), content.size() - offset);
     std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(offset), count, out.begin());
     return count;
+  }
+  // The manifest calls it an image, whatever it is.
+  Published& as_image() {
+    artifact.kind = wire::ArtifactKind::image;
+    artifact.image_format = wire::ImageFormat::squashfs;
+    return *this;
   }
   Status put(bool head, std::uint32_t, const artifact::ChunkRef&, ByteView encoded) override {
     (head ? head_ : body_).push_back(to_bytes(encoded));

@@ -431,10 +431,11 @@ Status Supervisor::prepare(const ContainerPlan& plan) const {
   if (!fs::is_directory(plan.tree, error))
     return fail(Code::not_found, "its tree " + plan.tree + " is missing; the revision must be fetched again");
   INSTAR_CHECK(files::make_folders(plan.writable + "/upper"));
-  // The root of the container is the upper folder: it looks as the tree's root does.
+  // The root of the container is the upper folder: it looks as the tree's root does. An image's shows when it is mounted.
   struct stat root {};
-  if (::stat(plan.tree.c_str(), &root) != 0 || ::chmod((plan.writable + "/upper").c_str(), root.st_mode & 07777U) != 0 ||
-      ::chown((plan.writable + "/upper").c_str(), root.st_uid, root.st_gid) != 0)
+  if (plan.image.empty() &&
+      (::stat(plan.tree.c_str(), &root) != 0 || ::chmod((plan.writable + "/upper").c_str(), root.st_mode & 07777U) != 0 ||
+       ::chown((plan.writable + "/upper").c_str(), root.st_uid, root.st_gid) != 0))
     return fail(Code::io, "cannot prepare " + plan.writable + "/upper: " + std::strerror(errno));
   INSTAR_CHECK(files::make_folders(plan.lxc_folder));
   for (const auto& volume : plan.volumes) {
@@ -449,6 +450,7 @@ Status Supervisor::prepare(const ContainerPlan& plan) const {
   const RunRecord record{plan.revision, plan.start_order, plan.container, plan.fingerprint};
   INSTAR_CHECK(write_plain(plan.lxc_folder + kNextConfig, plan.config));
   INSTAR_CHECK(write_plain(plan.lxc_folder + kNextInit, init));
+  INSTAR_CHECK(write_plain(plan.lxc_folder + kNextImage, plan.image));
   return write_plain(plan.lxc_folder + kNextRecord, format_run_record(record));
 }
 

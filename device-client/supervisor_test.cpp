@@ -5,6 +5,7 @@
 
 #include "device-client/run_record.hpp"
 #include "device-client/supervisor_fixture.hpp"
+#include "files/files.hpp"
 
 namespace instar::device {
 namespace {
@@ -25,6 +26,27 @@ TEST_F(SupervisorTest, StartsTheFirstRevisionInOrder) {
   EXPECT_TRUE(std::filesystem::is_directory(folder / "revisions/1/containers/a/upper"));
   EXPECT_THAT(supervisor->revisions_in_use(), ElementsAre(1U));
   EXPECT_EQ(read_run_record(folder / "lxc/d.a")->revision, 1U);
+}
+
+TEST_F(SupervisorTest, AnImageIsNamedBesideTheConfigurationAndATreeTakesItAwayAgain) {
+  auto first = manifest({container("a", 1)});
+  wire::Artifact image;
+  image.id = first.containers[0].artifact;
+  image.kind = wire::ArtifactKind::image;
+  image.image_format = wire::ImageFormat::erofs;
+  first.artifacts = {image};
+  supervisor->start_try({0, 1, staged(1, first)});
+  work();
+  const auto text = files::read_file(folder / "lxc/d.a/image", 4096);
+  ASSERT_TRUE(text);
+  EXPECT_THAT(std::string(as_text(*text)),
+              HasSubstr("erofs\n" + folder.path() + "/revisions/1/artifacts/" + image.id.hex() + "/tree/image\n"));
+  EXPECT_TRUE(std::filesystem::is_directory(folder / "revisions/1/containers/a/upper"));
+  helper.take_calls();
+  supervisor->start_try({1, 2, staged(2, manifest({container("a", 1)}))});
+  work();
+  EXPECT_THAT(helper.take_calls(), ElementsAre("state d.a", "stop d.a", "start d.a -- /bin/a an argument"));
+  EXPECT_TRUE(files::read_file(folder / "lxc/d.a/image", 4096)->empty());
 }
 
 TEST_F(SupervisorTest, SwitchRestartsOnlyWhatChangedAndMeasuresDowntime) {

@@ -1,4 +1,4 @@
-// build_artifact(): a tree on disk becomes an artifact folder.
+// build_artifact(): a tree on disk, or an image file, becomes an artifact folder.
 #include <unistd.h>
 
 #include <algorithm>
@@ -6,12 +6,14 @@
 #include <chrono>
 #include <future>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "core/artifact/index.hpp"
 #include "files/files.hpp"
 #include "files/tree.hpp"
 #include "publisher/artifact_folder.hpp"
+#include "publisher/image_file.hpp"
 #include "publisher/out_folder.hpp"
 
 namespace instar::publisher {
@@ -38,7 +40,7 @@ class OutFolder {
     const bool is_new = real_path(options.out).empty();
     INSTAR_CHECK(files::make_folders(options.out));
     OutFolder folder(options.out, is_new);
-    if (real_path(options.tree).empty()) return fail(Code::not_found, options.tree + ": no such folder");
+    if (real_path(options.tree).empty()) return fail(Code::not_found, options.tree + ": no such folder or file");
     if (lies_inside(options.out, options.tree)) {
       folder.keep();
       if (is_new) ::rmdir(options.out.c_str());
@@ -144,6 +146,20 @@ Result<Bytes> write_index(const std::vector<artifact::Entry>& entries, bool devi
   return bytes;
 }
 
+// Of an image, `options.tree` is where it lies as a tree from then on.
+Result<std::vector<artifact::Entry>> read_source(BuildOptions& options, std::optional<ImageTree>& image) {
+  const auto progress = [&](std::uint64_t done, std::uint64_t all) { options.work.tell("reading", done, all); };
+  if (is_file(options.tree)) {
+    INSTAR_TRY(image, open_image(options.tree, parent_folder(options.out), progress));
+    options.tree = image->tree;
+    return image->entries;
+  }
+  files::TreeOptions tree_options;
+  tree_options.rules.devices_allowed = options.devices_allowed;
+  tree_options.progress = progress;
+  return files::read_tree(options.tree, tree_options);
+}
+
 }  // namespace
 
 Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
@@ -157,16 +173,15 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
     return fail(Code::invalid_argument, "a delta needs the artifact that it is against: only full and dedupe can be made of a tree alone");
   }
   INSTAR_TRY(auto out, OutFolder::prepare(options));
-  files::TreeOptions tree_options;
-  tree_options.rules.devices_allowed = options.devices_allowed;
-  tree_options.progress = [&](std::uint64_t done, std::uint64_t all) { options.work.tell("reading", done, all); };
-  INSTAR_TRY(const auto entries, files::read_tree(options.tree, tree_options));
+  std::optional<ImageTree> image;
+  INSTAR_TRY(const auto entries, read_source(options, image));
   Hash256 id;
   INSTAR_TRY(const auto index, write_index(entries, options.devices_allowed, id));
   INSTAR_CHECK(files::write_file_atomic(options.out + "/" + std::string(kIndexFile), index));
   INSTAR_CHECK(build_packs(options, index, entries));
 
   ArtifactFolder folder{.path = options.out, .id = id, .packs = {}, .weights = {}};
+  if (image) folder.image_format = image->format;
   for (const auto kind : options.kinds) {
     INSTAR_TRY(auto pack, PackFile::open(options.out + "/" + std::string(artifact::pack_kind_name(kind)) + ".pack"));
     folder.packs.push_back(std::move(pack));

@@ -4,11 +4,13 @@
 #include <optional>
 #include <utility>
 
+#include "core/artifact/image.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 #include "files/files.hpp"
 #include "publisher/delta_pack.hpp"
+#include "publisher/image_file.hpp"
 #include "publisher/json_fields.hpp"
 #include "publisher/out_folder.hpp"
 #include "publisher/pack_contents.hpp"
@@ -26,6 +28,7 @@ constexpr std::size_t kWeightsMax = 1000;
 // The files that artifact.json names, and which artifact it says they are.
 struct Listing {
   Hash256 id;
+  wire::ImageFormat image_format = wire::ImageFormat::none;
   std::vector<std::string> pack_files;
   std::vector<BaseWeight> weights;
 };
@@ -49,12 +52,23 @@ Result<BaseWeight> parse_weight(const Json& json, const std::string& where) {
   return weight;
 }
 
+Result<wire::ImageFormat> parse_format(JsonObject& object) {
+  INSTAR_TRY(const auto kind, object.text_or("kind", "tree"));
+  INSTAR_TRY(const auto name, object.text_or("image_format", ""));
+  if (kind == "tree" && name.empty()) return wire::ImageFormat::none;
+  const auto format = wire::parse_image_format(name);
+  if (kind == "image" && format) return *format;
+  return fail(Code::unsupported, object.where("kind") + " is '" + kind + "', image_format '" + name +
+                                     "': this command knows trees, and images of squashfs, erofs and ext4");
+}
+
 Result<Listing> parse_listing(const Json& json, const std::string& where) {
   INSTAR_TRY(auto object, JsonObject::of(json, where));
   INSTAR_TRY(const auto format, object.number_or("format", 0, 1'000));
   if (format != kFormat) return fail(Code::unsupported, where + " has format " + std::to_string(format) + ", this command reads 1");
   Listing listing;
   INSTAR_TRY(listing.id, parse_hash(object, "artifact"));
+  INSTAR_TRY(listing.image_format, parse_format(object));
   const Json* packs = object.find("packs");
   if (packs == nullptr || !packs->is_array() || packs->empty() || packs->size() > limits::kPacksMax) {
     return fail(Code::malformed, where + ": packs must be an array of 1 to " + std::to_string(limits::kPacksMax));
@@ -82,6 +96,11 @@ std::string listing_of(const std::string& path) {
 }
 
 Result<Listing> read_listing(const std::string& path) {
+  if (is_file(path)) {
+    return fail(
+        Code::invalid_argument,
+        path + " is a file, not an artifact folder. If it holds a file system, make one of it with: instar pack " + path + " -o OUT");
+  }
   auto text = files::read_file(listing_of(path), kArtifactFileBytesMax);
   if (!text) {
     if (text.error().code != Code::not_found) return fail(text.error());
@@ -94,9 +113,9 @@ Result<Listing> read_listing(const std::string& path) {
 Status check_index(const Bytes& bytes, const std::string& path, ArtifactFolder& folder) {
   std::uint32_t entries = 0;
   artifact::IndexReader reader(
-      [&](const artifact::Entry&) -> Status {
+      [&](const artifact::Entry& entry) -> Status {
         ++entries;
-        return {};
+        return folder.image_format == wire::ImageFormat::none ? Status{} : artifact::check_image_entry(entry);
       },
       kReadAll);
   auto status = reader.feed(bytes);
@@ -156,6 +175,13 @@ class ContentCheck {
   trust::Hasher hasher_;
 };
 
+Status check_format(const ArtifactFolder& folder, ByteView first) {
+  INSTAR_TRY(const auto format, probe_image(first, folder.content_bytes, "the image in it"));
+  if (format == folder.image_format) return {};
+  return fail(Code::corrupt, "the image in it is " + std::string(wire::image_format_name(format)) + ", artifact.json says " +
+                                 std::string(wire::image_format_name(folder.image_format)) + ": pack the image again");
+}
+
 Status verify_pack(const PackFile& pack, const ArtifactFolder& folder) {
   std::vector<artifact::Entry> entries;
   const auto& directory = pack.directory();
@@ -185,6 +211,9 @@ Status verify_pack(const PackFile& pack, const ArtifactFolder& folder) {
   const auto on_chunk = [&](std::uint32_t ordinal, ByteView decoded) -> Status {
     if (ordinal < directory.head_count) return head.feed(decoded);
     if (!content) INSTAR_CHECK(end_of_head());
+    // Chunks of a full pack are as large as they can be.
+    const bool is_start = ordinal == directory.head_count && directory.kind == artifact::PackKind::full;
+    if (is_start && folder.image_format != wire::ImageFormat::none) INSTAR_CHECK(check_format(folder, decoded));
     return content->feed(decoded);
   };
   INSTAR_CHECK(pack.verify(on_chunk));
@@ -202,7 +231,8 @@ Result<Hash256> listed_artifact(const std::string& path) {
 Result<ArtifactFolder> open_artifact(const std::string& path) {
   const std::string listing_path = listing_of(path);
   INSTAR_TRY(auto listing, read_listing(path));
-  ArtifactFolder folder{.path = path, .id = listing.id, .packs = {}, .weights = std::move(listing.weights)};
+  ArtifactFolder folder{
+      .path = path, .id = listing.id, .image_format = listing.image_format, .packs = {}, .weights = std::move(listing.weights)};
   const std::string index_path = path + "/" + std::string(kIndexFile);
   INSTAR_TRY(const auto index, files::read_file(index_path, limits::kIndexBytesMax));
   INSTAR_CHECK(check_index(index, index_path, folder));
@@ -247,6 +277,8 @@ Status verify_artifact(const ArtifactFolder& folder, const ReadableTree* base) {
 wire::Artifact manifest_artifact(const ArtifactFolder& folder) {
   wire::Artifact artifact;
   artifact.id = folder.id;
+  artifact.image_format = folder.image_format;
+  if (folder.image_format != wire::ImageFormat::none) artifact.kind = wire::ArtifactKind::image;
   artifact.content_bytes = folder.content_bytes;
   artifact.entry_count = folder.entry_count;
   artifact.index_bytes = folder.index_bytes;
@@ -291,11 +323,12 @@ Json artifact_json(const ArtifactFolder& folder) {
   }
   Json out{{"format", kFormat},
            {"artifact", folder.id.hex()},
-           {"kind", "tree"},
+           {"kind", folder.image_format == wire::ImageFormat::none ? "tree" : "image"},
            {"content_bytes", folder.content_bytes},
            {"entry_count", folder.entry_count},
            {"index_bytes", folder.index_bytes},
            {"packs", std::move(packs)}};
+  if (folder.image_format != wire::ImageFormat::none) out["image_format"] = std::string(wire::image_format_name(folder.image_format));
   for (const auto& weight : folder.weights) {
     out["bases"].push_back({{"base", weight.base.hex()},
                             {"full_bytes", weight.full_bytes},
@@ -309,7 +342,10 @@ std::string artifact_text(const ArtifactFolder& folder) {
   Fields fields;
   fields.add("artifact", folder.id.hex());
   fields.add("folder", folder.path);
-  fields.add("content", human_bytes(folder.content_bytes) + " in " + std::to_string(folder.entry_count) + " entries");
+  const bool is_tree = folder.image_format == wire::ImageFormat::none;
+  fields.add("content",
+             human_bytes(folder.content_bytes) + (is_tree ? " in " + std::to_string(folder.entry_count) + " entries"
+                                                          : ", an image: " + std::string(wire::image_format_name(folder.image_format))));
   Table table;
   table.column("PACK");
   table.column("BASE");

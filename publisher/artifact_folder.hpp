@@ -1,4 +1,5 @@
-// What `instar pack` makes of a tree: a folder with the index, one file for each pack, and artifact.json. docs/formats/pack-file.md
+// What `instar pack` makes of a tree or of an image file: a folder with the index, one file for each pack, and artifact.json.
+// docs/formats/pack-file.md
 #pragma once
 
 #include <algorithm>
@@ -22,7 +23,7 @@ inline constexpr std::string_view kArtifactFile = "artifact.json";
 inline constexpr std::string_view kIndexFile = "index";
 
 struct BuildOptions {
-  std::string tree;
+  std::string tree;  // or an image file
   std::string out;
   std::vector<artifact::PackKind> kinds{artifact::PackKind::full, artifact::PackKind::dedupe};
   int level = 19;
@@ -45,6 +46,7 @@ struct BaseWeight {
 struct ArtifactFolder {
   std::string path;
   Hash256 id;
+  wire::ImageFormat image_format = wire::ImageFormat::none;  // none: a tree
   std::uint64_t content_bytes = 0;
   std::uint32_t entry_count = 0;
   std::uint32_t index_bytes = 0;
@@ -56,7 +58,7 @@ struct ArtifactFolder {
 // Reads the tree and writes the folder; artifact.json comes last, so that a folder that has one is whole. Each kind of pack is
 // made on a thread of its own. Same tree and level, same bytes, wherever it lies.
 // Errors: invalid_argument (no `full` among the kinds; `out` inside the tree or a folder that holds other things), those of
-// files::read_tree, io, no_space, unavailable (stopped: nothing of it is left).
+// files::read_tree and open_image, io, no_space, unavailable (stopped: nothing of it is left).
 [[nodiscard]] Result<ArtifactFolder> build_artifact(const BuildOptions& options);
 
 // Writes artifact.json anew: the packs of `folder` are what the folder holds.

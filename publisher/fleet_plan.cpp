@@ -28,6 +28,8 @@ revision::DeviceFacts facts_of(const PlannedDevice& device) {
   facts.client_version = device.client_version;
   facts.memory_bytes = device.memory_bytes;
   facts.metered = device.metered;
+  // Nor does a device tell which images its kernel can mount.
+  facts.image_formats = {wire::ImageFormat::squashfs, wire::ImageFormat::erofs, wire::ImageFormat::ext4};
   return facts;
 }
 

@@ -28,6 +28,8 @@ Json artifact_entry_json(const wire::Artifact& artifact) {
   for (const auto& pack : artifact.packs) packs.push_back(pack_json(pack));
   return {{"id", artifact.id.hex()},
           {"kind", artifact.kind == wire::ArtifactKind::tree ? "tree" : "image"},
+          {"image_format",
+           artifact.kind == wire::ArtifactKind::tree ? Json() : Json(std::string(wire::image_format_name(artifact.image_format)))},
           {"content_bytes", artifact.content_bytes},
           {"entry_count", artifact.entry_count},
           {"index_bytes", artifact.index_bytes},
@@ -141,6 +143,7 @@ std::string manifest_text(const wire::Manifest& manifest, WallMs now) {
   if (!manifest.notes.empty()) fields.add("notes", manifest.notes);
   Table table;
   table.column("ARTIFACT");
+  table.column("KIND");
   table.column("CONTENT", Align::right);
   table.column("FILES", Align::right);
   table.column("PACK");
@@ -149,7 +152,9 @@ std::string manifest_text(const wire::Manifest& manifest, WallMs now) {
   table.column("BYTES TO FETCH", Align::right);
   for (const auto& artifact : manifest.artifacts) {
     for (const auto& pack : artifact.packs) {
-      table.row({artifact.id.short_hex(), human_bytes(artifact.content_bytes), std::to_string(artifact.entry_count),
+      const bool is_tree = artifact.kind == wire::ArtifactKind::tree;
+      table.row({artifact.id.short_hex(), is_tree ? "tree" : std::string(wire::image_format_name(artifact.image_format)),
+                 human_bytes(artifact.content_bytes), std::to_string(artifact.entry_count),
                  std::string(artifact::pack_kind_name(pack.kind)), human_bytes(pack.head_bytes), human_bytes(pack.body_bytes),
                  std::to_string(pack.head_bytes + pack.body_bytes)});
     }

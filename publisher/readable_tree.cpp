@@ -8,6 +8,7 @@
 #include "core/trust/digest.hpp"
 #include "files/tree.hpp"
 #include "publisher/artifact_folder.hpp"
+#include "publisher/image_file.hpp"
 #include "publisher/pack_contents.hpp"
 
 namespace instar::publisher {
@@ -27,6 +28,18 @@ Result<ReadableTree> unpacked(const std::string& path, const std::string& scratc
   return tree;
 }
 
+Result<ReadableTree> of_image(const std::string& path, const std::string& scratch_parent, const Work& work) {
+  const auto progress = [&](std::uint64_t done, std::uint64_t all) { work.tell("reading " + path, done, all); };
+  INSTAR_TRY(auto image, open_image(path, scratch_parent, progress));
+  ReadableTree tree;
+  tree.name = path;
+  tree.entries = std::move(image.entries);
+  INSTAR_TRY(tree.id, index_id(tree.entries));
+  INSTAR_TRY(tree.tree, files::StagingTree::open(image.tree));
+  tree.scratch = std::move(image.scratch);
+  return tree;
+}
+
 }  // namespace
 
 bool is_artifact_folder(const std::string& path) {
@@ -37,6 +50,7 @@ bool is_artifact_folder(const std::string& path) {
 
 Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent, const Work& work) {
   if (is_artifact_folder(path)) return unpacked(path, scratch_parent, work);
+  if (is_file(path)) return of_image(path, scratch_parent, work);
   ReadableTree tree;
   tree.name = path;
   files::TreeOptions options;

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/artifact/image.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
 #include "files/files.hpp"
@@ -39,6 +40,35 @@ std::uint64_t overlap(const std::vector<Entry>& base, const std::vector<Entry>& 
     if (entry.type == EntryType::file && (paths.contains(entry.path) || contents.contains(entry.content))) bytes += entry.size;
   }
   return bytes;
+}
+
+bool is_image(const std::vector<Entry>& entries) {
+  return entries.size() == artifact::kImageEntries && entries.back().path == artifact::kImagePath;
+}
+
+// Bytes of the chunks that the dedupe packs of both have. Nothing in common where one has none.
+std::uint64_t common_chunk_bytes(const std::string& base, const ArtifactFolder& fresh) {
+  const auto chunks_of = [](const ArtifactFolder& folder) {
+    std::unordered_map<Hash256, std::uint64_t> chunks;
+    for (const auto& pack : folder.packs) {
+      if (pack.directory().kind != artifact::PackKind::dedupe) continue;
+      for (const auto& chunk : pack.directory().chunks) chunks.emplace(chunk.hash, chunk.decoded_bytes);
+    }
+    return chunks;
+  };
+  const auto opened = is_artifact_folder(base) ? open_artifact(base) : Result<ArtifactFolder>(fail(Code::not_found, base));
+  if (!opened) return 0;
+  const auto held = chunks_of(*opened);
+  std::uint64_t bytes = 0;
+  for (const auto& [hash, size] : chunks_of(fresh)) bytes += held.contains(hash) ? size : 0;
+  return bytes;
+}
+
+// How much of one artifact has become of another, larger for more. All images have one path: what counts is their chunks, then their size.
+std::pair<std::uint64_t, std::uint64_t> likeness(const ReadableTree& base, const std::vector<Entry>& fresh, const ArtifactFolder& folder) {
+  if (!is_image(base.entries) || !is_image(fresh)) return {overlap(base.entries, fresh), 0};
+  const auto [less, more] = std::minmax(base.entries.back().size, fresh.back().size);
+  return {common_chunk_bytes(base.name, folder), UINT64_MAX - (more - less)};
 }
 
 class Maker {
@@ -90,7 +120,7 @@ class Maker {
     INSTAR_CHECK(work.go_on());
     INSTAR_TRY(const auto base, open_tree(path, parent_folder(artifacts_.begin()->first), work));
     base_id_ = base.id;
-    INSTAR_TRY(ArtifactFolder* const target, most_alike(base.entries));
+    INSTAR_TRY(ArtifactFolder* const target, most_alike(base));
     artifact = target->id;
     auto fresh = trees_.find(target->path);
     if (fresh == trees_.end()) {
@@ -100,16 +130,16 @@ class Maker {
     return add_delta(*target, fresh->second, base, policy_);
   }
 
-  Result<ArtifactFolder*> most_alike(const std::vector<Entry>& base) {
+  Result<ArtifactFolder*> most_alike(const ReadableTree& base) {
     ArtifactFolder* best = nullptr;
-    std::uint64_t best_bytes = 0;
+    std::pair<std::uint64_t, std::uint64_t> best_likeness;
     for (auto& [path, folder] : artifacts_) {
       if (artifacts_.size() == 1) return &folder;
       INSTAR_TRY(const auto entries, read_index_of(path));
-      const std::uint64_t bytes = overlap(base, entries);
-      if (best != nullptr && bytes <= best_bytes) continue;
+      const auto alike = likeness(base, entries, folder);
+      if (best != nullptr && alike <= best_likeness) continue;
       best = &folder;
-      best_bytes = bytes;
+      best_likeness = alike;
     }
     INSTAR_ASSERT(best != nullptr);
     return best;
@@ -176,7 +206,7 @@ Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet flee
   INSTAR_CHECK(status);
   Maker maker(artifacts, options);
   for (const auto& path : options.bases) {
-    if (real_path(path).empty()) return fail(Code::not_found, path + ", given with --base: no such folder");
+    if (real_path(path).empty()) return fail(Code::not_found, path + ", given with --base: no such folder or file");
     INSTAR_TRY(auto made, maker.make(path));
     result.deltas.push_back(std::move(made));
   }

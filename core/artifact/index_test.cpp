@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/artifact/image.hpp"
 #include "core/artifact/varint.hpp"
 #include "core/base/limits.hpp"
 
@@ -497,6 +498,23 @@ TEST(IndexChecker, CountsEntriesUpToTheBound) {
   }
   entry.path = "9";
   EXPECT_EQ(checker.check(entry).error().code, Code::too_large);
+}
+
+TEST(ImageIndex, HasTheRootFolderAndOneFile) {
+  EXPECT_TRUE(check_image_entry(folder("")));
+  EXPECT_TRUE(check_image_entry(file("image")));
+  Entry entry = folder("");
+  entry.mode = 0700;
+  EXPECT_EQ(check_image_entry(entry).error().code, Code::malformed);
+  EXPECT_FALSE(check_image_entry(folder("image")));
+  EXPECT_FALSE(check_image_entry(file("other")));
+  EXPECT_FALSE(check_image_entry(link(EntryType::symlink, "image", "/dev/sda")));
+  entry = file("image");
+  entry.uid = 1;
+  EXPECT_FALSE(check_image_entry(entry));
+  entry = file("image");
+  entry.xattrs = {{"user.a", {}}};
+  EXPECT_FALSE(check_image_entry(entry));
 }
 
 }  // namespace

@@ -38,8 +38,9 @@ struct DeviceFacts {
   // Names the boot of the machine, the same for each start of the client in it; 0 = not known, each start then counts as a boot.
   std::uint64_t machine_boot = 0;
   bool metered = false;
-  std::vector<std::string> lxc_keys_allowed;  // beyond the safe list
-  bool devices_allowed = false;               // device nodes in trees
+  std::vector<std::string> lxc_keys_allowed;     // beyond the safe list
+  bool devices_allowed = false;                  // device nodes in trees
+  std::vector<wire::ImageFormat> image_formats;  // that the kernel can mount, with a loop device
   std::uint32_t window_bytes_max = 256 * 1024;
   std::uint32_t piece_bytes_max = 32 * 1024;
   std::vector<std::string> degraded;  // what does not work as it should, known at the start

@@ -179,6 +179,12 @@ struct Need {
   void (*set)(wire::Manifest&);
 };
 
+void make_image(wire::Manifest& manifest, wire::ImageFormat format) {
+  manifest.artifacts[0].kind = wire::ArtifactKind::image;
+  manifest.artifacts[0].image_format = format;
+  manifest.artifacts[0].entry_count = 2;
+}
+
 class NeedTest : public RefusalTest, public testing::WithParamInterface<Need> {};
 
 TEST_P(NeedTest, IsRefusedWithItsReason) {
@@ -222,7 +228,13 @@ INSTANTIATE_TEST_SUITE_P(
              }},
         Need{"ready", Code::unsupported, "say itself that it is ready",
              [](wire::Manifest& m) { m.containers[0].health.ready_timeout_ms = 1'000; }},
-        Need{"image", Code::unsupported, "is an image", [](wire::Manifest& m) { m.artifacts[0].kind = wire::ArtifactKind::image; }},
+        Need{"image", Code::unsupported, "container 'app' is an image (erofs), this device can mount: squashfs, ext4;",
+             [](wire::Manifest& m) { make_image(m, wire::ImageFormat::erofs); }},
+        Need{"shiftedImage", Code::refused, "the owners in an image cannot be shifted",
+             [](wire::Manifest& m) {
+               make_image(m, wire::ImageFormat::squashfs);
+               m.containers[0].settings = {{"lxc.idmap", "u 0 100000 65536"}};
+             }},
         Need{"packs", Code::unsupported, "can be used here", [](wire::Manifest& m) { m.artifacts[0].packs[0].memory_bytes = 1u << 30; }}),
     [](const testing::TestParamInfo<Need>& one) { return one.param.name; });
 
@@ -233,6 +245,14 @@ TEST_F(RefusalTest, FreeSpaceThatIsAskedForIsNamedWithWhatIsThere) {
   rig.publish(two);
   rig.run(1'000);
   expect_refused(Code::no_space, "needs 5000 bytes free on the device, 1000 are", Rig::rollout_of(two));
+}
+
+TEST_F(RefusalTest, AnImageThatTheKernelCanMountIsTaken) {
+  auto two = rig.release(2);
+  make_image(two, wire::ImageFormat::squashfs);
+  rig.publish(two);
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, AllowedKeysOfTheOwnerAreTaken) {

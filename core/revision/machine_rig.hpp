@@ -143,6 +143,7 @@ class Rig {
     facts.kernel = "6.1.0-18-amd64";
     facts.client_version = "0.1.0";
     facts.memory_bytes = 64 * 1024 * 1024;
+    facts.image_formats = {wire::ImageFormat::squashfs, wire::ImageFormat::ext4};
   }
 
   [[nodiscard]] Now now() const { return {wall, monotonic}; }

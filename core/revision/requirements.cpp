@@ -58,8 +58,30 @@ Status check_supported(const wire::Manifest& manifest) {
   for (const auto& container : manifest.containers) {
     if (container.health.ready_timeout_ms != 0) return cannot("container '" + container.name + "' is to say itself that it is ready");
   }
-  for (const auto& artifact : manifest.artifacts) {
-    if (artifact.kind != wire::ArtifactKind::tree) return cannot("artifact " + artifact.id.short_hex() + " is an image");
+  return {};
+}
+
+std::string names_of(const std::vector<wire::ImageFormat>& formats) {
+  std::string names;
+  for (const auto format : formats) names += (names.empty() ? "" : ", ") + std::string(wire::image_format_name(format));
+  return names.empty() ? "none" : names;
+}
+
+// An image is mounted as it is: by a kernel that knows its file system, and with the owners that it has.
+Status check_images(const wire::Manifest& manifest, const DeviceFacts& facts) {
+  for (const auto& container : manifest.containers) {
+    const auto* const artifact = manifest.artifact(container.artifact);
+    if (artifact == nullptr || artifact->kind != wire::ArtifactKind::image) continue;
+    const std::string what =
+        "container '" + container.name + "' is an image (" + std::string(wire::image_format_name(artifact->image_format)) + ")";
+    if (std::ranges::find(facts.image_formats, artifact->image_format) == facts.image_formats.end()) {
+      return fail(Code::unsupported, what + ", this device can mount: " + names_of(facts.image_formats) +
+                                         "; give its kernel that file system and loop devices, or publish a tree");
+    }
+    if (std::ranges::any_of(container.settings, [](const auto& setting) { return setting.key.starts_with("lxc.idmap"); })) {
+      return fail(Code::refused,
+                  what + " and asks for lxc.idmap: the owners in an image cannot be shifted; publish a tree whose owners are");
+    }
   }
   return {};
 }
@@ -89,6 +111,7 @@ Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& fac
                                    " ms since 1970, it is " + std::to_string(clock.value));
   }
   INSTAR_CHECK(check_supported(manifest));
+  INSTAR_CHECK(check_images(manifest, facts));
   INSTAR_CHECK(wire::check_waves(manifest.policy));
   INSTAR_CHECK(check_machine(manifest.requirements, facts, free_bytes));
   for (const auto& container : manifest.containers) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/artifact/pack.hpp"
@@ -14,6 +15,8 @@
 namespace instar::wire {
 
 enum class ArtifactKind : std::uint8_t { tree = 0, image = 1 };
+// The file system in an image; ext4 stands for ext2 and ext3 too, which the same driver mounts.
+enum class ImageFormat : std::uint8_t { none = 0, squashfs = 1, erofs = 2, ext4 = 3 };
 enum class BudgetAction : std::uint8_t { pause = 0, abort = 1, revert = 2 };
 
 struct Pack {
@@ -36,6 +39,7 @@ struct Artifact {
   std::uint32_t entry_count = 0;
   std::uint32_t index_bytes = 0;
   std::vector<Pack> packs;
+  ImageFormat image_format = ImageFormat::none;  // of an image
 };
 
 struct Setting {
@@ -140,13 +144,18 @@ struct Manifest {
   [[nodiscard]] bool is_for(const GroupPath& group) const noexcept;  // one of `groups` covers it
 };
 
+// As the kernel calls it: "squashfs", "erofs", "ext4"; "none" of a tree.
+[[nodiscard]] std::string_view image_format_name(ImageFormat format) noexcept;
+// The other way; nothing for a name that is none of the three.
+[[nodiscard]] std::optional<ImageFormat> parse_image_format(std::string_view name) noexcept;
+
 // Same manifest, same bytes.
 [[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
 // Errors: malformed, too_large, unsupported (a format or an enum value of a later version; the message says which).
 // Checks what one manifest can be checked for: bounds, names, at least one group, artifact and container, sequence not 0, every
-// container's artifact present, every artifact with a `full` pack, head sizes adding up, container names unique, paths of volumes
-// absolute and clean, texts clean (settings in one line), no wave that admits nobody. Whether a setting is safe is the device's to
-// say, whether the policy can be carried out is the broker's.
+// container's artifact present, every artifact with a `full` pack, images with a format and the index of an image, head sizes adding up,
+// container names unique, paths of volumes absolute and clean, texts clean (settings in one line), no wave that admits nobody. Whether a
+// setting is safe is the device's to say, whether the policy can be carried out is the broker's.
 [[nodiscard]] Result<Manifest> decode_manifest(ByteView payload);
 
 }  // namespace instar::wire

@@ -15,6 +15,12 @@ struct BrokenManifest {
   const char* says;  // the place, as the message names it
 };
 
+void make_image(Manifest& manifest, ImageFormat format) {
+  manifest.artifacts[0].kind = ArtifactKind::image;
+  manifest.artifacts[0].image_format = format;
+  manifest.artifacts[0].entry_count = 2;
+}
+
 class ManifestBroken : public testing::TestWithParam<BrokenManifest> {};
 
 TEST_P(ManifestBroken, IsRefusedAndSaysWhere) {
@@ -64,6 +70,18 @@ INSTANTIATE_TEST_SUITE_P(
         BrokenManifest{"TooMany", [](Manifest& m) { m.artifacts.resize(17, m.artifacts[0]); }, kLarge, "artifacts is 17"},
         BrokenManifest{"SameTwice", [](Manifest& m) { m.artifacts.push_back(m.artifacts[0]); }, kBad, "artifacts has the same id twice"},
         BrokenManifest{"ZeroId", [](Manifest& m) { m.artifacts[0].id = {}; }, kBad, "artifacts[0]: id"},
+        BrokenManifest{"ImageWithoutFormat", [](Manifest& m) { make_image(m, ImageFormat::none); }, kBad,
+                       "artifacts[0]: image_format must be there"},
+        BrokenManifest{"TreeWithFormat", [](Manifest& m) { m.artifacts[0].image_format = ImageFormat::erofs; }, kBad,
+                       "artifacts[0]: image_format must be there"},
+        BrokenManifest{"LaterImageFormat", [](Manifest& m) { make_image(m, static_cast<ImageFormat>(4)); }, kNewer,
+                       "artifacts[0]: image_format"},
+        BrokenManifest{"ImageOfManyEntries",
+                       [](Manifest& m) {
+                         make_image(m, ImageFormat::ext4);
+                         m.artifacts[0].entry_count = 3;
+                       },
+                       kBad, "artifacts[0]: entry_count is 3, of an image it is 2"},
         BrokenManifest{"LaterKind", [](Manifest& m) { m.artifacts[0].kind = static_cast<ArtifactKind>(2); }, kNewer,
                        "artifacts[0]: kind is 2"},
         BrokenManifest{"Content", [](Manifest& m) { m.artifacts[0].content_bytes = limits::kContentBytesMax + 1; }, kLarge,

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/artifact/image.hpp"
 #include "core/base/limits.hpp"
 #include "core/wire/fields.hpp"
 #include "core/wire/manifest.hpp"
@@ -69,6 +70,18 @@ Result<Pack> read_pack(const fb::Pack* from) {
   return pack;
 }
 
+Status check_image(const Artifact& artifact) {
+  const bool is_image = artifact.kind == ArtifactKind::image;
+  if (is_image == (artifact.image_format == ImageFormat::none)) {
+    return bad_field("image_format", "must be there for an image, and for nothing else");
+  }
+  if (is_image && artifact.entry_count != artifact::kImageEntries) {
+    return bad_field("entry_count", "is " + std::to_string(artifact.entry_count) + ", of an image it is " +
+                                        std::to_string(artifact::kImageEntries) + ": the root folder and the file");
+  }
+  return {};
+}
+
 Result<Artifact> read_artifact(const fb::Artifact* from) {
   Artifact artifact;
   INSTAR_TRY(artifact.id, read_nonzero_hash(from->id(), "id"));
@@ -80,6 +93,8 @@ Result<Artifact> read_artifact(const fb::Artifact* from) {
   artifact.entry_count = from->entry_count();
   artifact.index_bytes = from->index_bytes();
   INSTAR_TRY(artifact.packs, read_each<Pack>(from->packs(), "packs", 1, limits::kPacksMax, read_pack));
+  INSTAR_TRY(artifact.image_format, read_enum(from->image_format(), ImageFormat::ext4, "image_format"));
+  INSTAR_CHECK(check_image(artifact));
   if (find_twice(artifact.packs, &Pack::id) != nullptr) return bad_field("packs", "has the same id twice");
   if (std::ranges::none_of(artifact.packs, [](const Pack& pack) { return pack.kind == artifact::PackKind::full; })) {
     return bad_field("packs", "has no full pack, the one that every device can use");

@@ -40,7 +40,7 @@ flatbuffers::Offset<fb::Artifact> write_artifact(FlatBuilder& builder, const Art
   const auto packs = builder.CreateVector(offsets);
   const auto id = flat_hash(artifact.id);
   return fb::CreateArtifact(builder, &id, static_cast<fb::ArtifactKind>(artifact.kind), artifact.content_bytes, artifact.entry_count,
-                            artifact.index_bytes, packs);
+                            artifact.index_bytes, packs, static_cast<fb::ImageFormat>(artifact.image_format));
 }
 
 flatbuffers::Offset<fb::Setting> write_setting(FlatBuilder& builder, const Setting& setting) {

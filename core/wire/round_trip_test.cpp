@@ -82,6 +82,19 @@ TEST(RoundTrip, LeastManifest) {
   EXPECT_TRUE(back.policy.waves.empty());
 }
 
+TEST(RoundTrip, ManifestOfAnImage) {
+  Manifest manifest = examples::manifest();
+  for (const auto format : {ImageFormat::squashfs, ImageFormat::erofs, ImageFormat::ext4}) {
+    manifest.artifacts[0].kind = ArtifactKind::image;
+    manifest.artifacts[0].image_format = format;
+    manifest.artifacts[0].entry_count = 2;
+    expect_round_trip(manifest, encode_manifest, decode_manifest);
+    EXPECT_EQ(decode_manifest(encode_manifest(manifest)).value().artifacts[0].image_format, format);
+    EXPECT_EQ(parse_image_format(image_format_name(format)), format);
+  }
+  EXPECT_EQ(parse_image_format("none"), std::nullopt);
+}
+
 TEST(RoundTrip, LeastOfTheOthers) {
   Gate gate;
   gate.group = examples::group("g");

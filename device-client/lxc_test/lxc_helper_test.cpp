@@ -145,6 +145,35 @@ TEST_F(LxcTest, StartsAndStopsAContainer) {
   EXPECT_TRUE(fs::is_empty(config.state_dir + "/lxc"));
 }
 
+// Loop devices whose file lies below `folder`.
+std::vector<std::string> attached_below(const std::string& folder) {
+  std::vector<std::string> found;
+  for (const auto& each : fs::directory_iterator("/sys/block")) {
+    std::ifstream file(each.path() / "loop/backing_file");
+    std::string backing;
+    if (std::getline(file, backing) && backing.starts_with(folder + "/")) found.push_back(backing);
+  }
+  return found;
+}
+
+TEST_F(LxcTest, AnImageThatCannotBeMountedFailsWithItsReasonAndIsLetGo) {
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  wire::Artifact image;
+  image.id = manifest.containers[0].artifact;
+  image.kind = wire::ArtifactKind::image;
+  image.image_format = wire::ImageFormat::ext4;
+  manifest.artifacts = {image};
+  std::ofstream(tree_of(1) / "image") << std::string(1'000'000, 'x');
+  supervisor->start_try({0, 1, manifest});
+  const auto failed = only<revision::TryFailed>(work(1));
+  EXPECT_THAT(failed.error.message, HasSubstr("cannot mount the image " + (tree_of(1) / "image").string() + " as ext4"));
+  EXPECT_THAT(attached_below(config.state_dir), ::testing::IsEmpty());
+  // The next one has its own reason.
+  fs::remove(tree_of(1) / "image");
+  supervisor->start_try({0, 1, manifest});
+  EXPECT_THAT(only<revision::TryFailed>(work(1)).error.message, HasSubstr("cannot open the image"));
+}
+
 TEST_F(LxcTest, PassesArgumentsExitCodesAndTheLastLine) {
   start(staged(1, {"/bin/payload", "serve"}));
   EXPECT_TRUE(probe({"exit", "0"}).passed);

@@ -35,7 +35,7 @@ Result<std::vector<artifact::PackKind>> parse_kinds(const Options& options) {
 Status check_bases(const Options& options) {
   const std::string& out = options.build.out;
   for (const auto& base : options.bases) {
-    if (real_path(base).empty()) return fail(Code::not_found, base + ", given with --base: no such folder");
+    if (real_path(base).empty()) return fail(Code::not_found, base + ", given with --base: no such folder or file");
     if (real_path(base) == real_path(out)) {
       return fail(Code::invalid_argument, base + " is to be replaced by the new artifact: choose another folder with -o");
     }
@@ -114,16 +114,18 @@ void add_pack(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand(
       "pack",
-      "Make an artifact of a directory tree\n\n"
-      "Reads TREE (a container's root file system: files, folders, links, owners, modes, file capabilities) and writes to "
+      "Make an artifact of a directory tree or an image\n\n"
+      "Reads TREE (a container's root file system: files, folders, links, owners, modes, file capabilities; or a file with a squashfs, "
+      "erofs "
+      "or ext4 file system, which devices mount as it is) and writes to "
       "OUT its index and one pack file for each kind. The same tree gives the same bytes, on any machine. With --base it makes a delta "
       "against each OLD too, and tells what a device that has OLD would fetch by each pack; a delta that does not pay is dropped.");
-  command->add_option("TREE", options->build.tree, "Directory tree to pack")->required();
+  command->add_option("TREE", options->build.tree, "Directory tree, or image file, to pack")->required();
   command
       ->add_option("-o,--out", options->build.out,
                    "Folder for the artifact; new, empty, or an artifact of before. With --base: none, to measure only")
       ->type_name("OUT");
-  command->add_option("--base", options->bases, "Directory tree, or artifact folder, of before; repeat for several deltas")
+  command->add_option("--base", options->bases, "Directory tree, image file, or artifact folder, of before; repeat for several deltas")
       ->allow_extra_args(false)
       ->type_name("OLD");
   command->add_option("--kinds", options->kinds, "Which packs to make, by commas: full, dedupe; delta comes with --base")
@@ -142,6 +144,7 @@ void add_pack(CLI::App& app, Context& context) {
       "Examples:\n"
       "  instar pack build/rootfs -o out/web-2.4.1\n"
       "  instar pack build/rootfs -o out/web-2.4.1 --base out/web-2.4.0\n"
+      "  instar pack rootfs.erofs -o out/web-2.4.1\n"
       "  instar pack --base old/ new/ --json                  measure a pair");
   command->callback([options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }

@@ -330,7 +330,8 @@ void add_delta_options(CLI::App& command, Options& options) {
   const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
     return command.add_option(flag, value, help)->group("Deltas")->type_name(type);
   };
-  add("--base", options.deltas.bases, "Make a delta against this tree or artifact folder of before too; repeat for several", "OLD")
+  add("--base", options.deltas.bases, "Make a delta against this tree, image file or artifact folder of before too; repeat for several",
+      "OLD")
       ->allow_extra_args(false);
   add("--artifacts", options.deltas.artifacts,
       "Folder of artifact folders, to find in it what devices run; those beside each artifact are found", "DIR");

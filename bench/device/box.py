@@ -178,7 +178,7 @@ class Box:
         self.slots: list[Disk] = []
         self.was_cut = False
         self._limit: int | None = None
-        self._watch: threading.Thread | None = None
+        self._watch: list[threading.Thread] = []
         self._children: list[subprocess.Popen] = []
 
     @property
@@ -266,8 +266,11 @@ class Box:
         self._wire = self.network.counted()
         self._peak = Memory()
         self._samples, self._begun, self._done = 0, time.monotonic(), threading.Event()
-        self._watch = threading.Thread(target=self._sample, daemon=True)
-        self._watch.start()
+        self._watch = [threading.Thread(target=self._sample, daemon=True)]
+        if self._limit is not None:
+            self._watch.append(threading.Thread(target=self._cut, daemon=True))
+        for thread in self._watch:
+            thread.start()
 
     def end(self) -> Taken:
         seconds = time.monotonic() - self._begun
@@ -283,8 +286,9 @@ class Box:
     def _stop_watch(self) -> None:
         if self._watch:
             self._done.set()
-            self._watch.join()
-            self._watch = None
+            for thread in self._watch:
+                thread.join()
+            self._watch, self._limit = [], None
 
     def _disks(self) -> list[Disk]:
         return [self.data, *self.slots]
@@ -298,9 +302,13 @@ class Box:
             self._peak = self._peak.highest(memory_of(self.pids()))
             self._least_free = min(self._least_free, self.data.free())
             self._samples += 1
-            if self._limit is not None and self.network.counted()[0] - self._wire[0] >= self._limit:
-                self._limit, self.was_cut = None, True
+
+    def _cut(self) -> None:
+        while not self._done.wait(0.002):
+            if self.network.counted()[0] - self._wire[0] >= self._limit:
+                self.was_cut = True
                 self.kill()
+                return
 
     def after_cut(self) -> None:
         """What a start of the machine does: nothing is mounted but the device's own disk."""

@@ -25,8 +25,9 @@ import service  # noqa: E402
 from box import SERVER, Box, Cut, Failed, Network, Taken  # noqa: E402
 from footprint import Missing, Programs  # noqa: E402
 from instar_update import Instar  # noqa: E402
+from mender import MenderModule, MenderRootfs  # noqa: E402
 from slots import RaucCasync, RaucPlain, RaucStreaming, SwupdateArchive, SwupdateDelta, SwupdateRdiff  # noqa: E402
-from updater import Casync, Job, MenderModule, OstreeFile, OstreePull, Updater  # noqa: E402
+from updater import Casync, Job, OstreeFile, OstreePull, Updater  # noqa: E402
 from webserver import WebServer  # noqa: E402
 
 DATA_BYTES = 32 << 20
@@ -35,7 +36,7 @@ SLOW = "2mbit"
 
 def updaters() -> list[Updater]:
     return [Instar(tls=False), Instar(tls=True), Casync(), OstreePull(), OstreeFile(), SwupdateArchive(), SwupdateDelta(), SwupdateRdiff(),
-            RaucPlain(), RaucCasync(), RaucStreaming(), MenderModule()]
+            RaucPlain(), RaucCasync(), RaucStreaming(), MenderModule(), MenderRootfs()]
 
 
 def expect_tree(made: Path, wanted: Path) -> None:
@@ -146,7 +147,8 @@ def attempt(bench: Bench, rounds: int, cut: bool) -> dict:
         row = bench.measure(rounds, cut)
         return row | ({"surprise": f"it was not to run here: {updater.not_here}"} if updater.not_here else {})
     except (Failed, Missing, AssertionError, OSError) as why:
-        row = {"name": updater.name, "what": updater.what, "failed": " ".join(str(why).split())}
+        row = {"name": updater.name, "what": updater.what, "room": updater.room, "reboot": updater.reboot, "checks": updater.checks,
+               "failed": " ".join(str(why).split())}
         return row | ({"not_here": updater.not_here} if updater.not_here else {})
 
 
@@ -160,7 +162,13 @@ def faults(rows: list[dict]) -> list[str]:
     return bad
 
 
-COLUMNS = ["", "program", "with libraries", "idle PSS", "peak PSS", "private dirty", "wire", "written", "÷ new", "disk", "after a kill"]
+# Of KB: the program; with all that it loads beyond the C library; memory of all its processes together, and of the largest; on the wire both
+# ways; what reached the disks; what it needed of them at the highest, a second slot counted; what came again after the kill.
+COLUMNS = ["KB", "program", "with libraries", "idle PSS", "peak PSS", "largest process", "private dirty", "wire", "written", "written ÷ new",
+           "more disk", "again after a kill"]
+COMPARED = {"with libraries": lambda row: row["program_bytes"] + row["library_bytes"], "peak PSS": lambda row: row["peak_pss_kib"],
+            "private dirty": lambda row: row["peak_private_dirty_kib"], "wire": lambda row: row["received_bytes"] + row["sent_bytes"],
+            "written": lambda row: row["written_bytes"]}
 
 
 def cells(row: dict, new_bytes: int) -> list[str]:
@@ -170,7 +178,8 @@ def cells(row: dict, new_bytes: int) -> list[str]:
     if "failed" in row:
         return [row["name"], "did not run: " + (row.get("not_here") or row["failed"])]
     return [row["name"], kb(row["program_bytes"]), kb(row["program_bytes"] + row["library_bytes"]),
-            "–" if row["idle_pss_kib"] is None else f"{row['idle_pss_kib']:,}", f"{row['peak_pss_kib']:,}", f"{row['peak_private_dirty_kib']:,}",
+            "–" if row["idle_pss_kib"] is None else f"{row['idle_pss_kib']:,}", f"{row['peak_pss_kib']:,}",
+            f"{row['largest_pss_kib']:,}", f"{row['peak_private_dirty_kib']:,}",
             kb(row["received_bytes"] + row["sent_bytes"]), kb(row["written_bytes"]), f"{row['written_bytes'] / new_bytes:.2f}",
             kb(row["space_bytes"]), after_kill(row)]
 
@@ -184,12 +193,31 @@ def after_kill(row: dict) -> str:
 
 
 def table(rows: list[dict], new_bytes: int) -> str:
-    """Markdown; sizes in KB of 1024 bytes."""
+    """Markdown; KB of 1024 bytes."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * (len(COLUMNS) - 1)]
     for row in rows:
         found = cells(row, new_bytes)
         lines.append("| " + " | ".join(found + [""] * (len(COLUMNS) - len(found))) + " |")
     return "\n".join(lines)
+
+
+def ratios(rows: list[dict]) -> dict[str, dict[str, float]]:
+    """Each peer's figures over those of Instar without TLS, as the peers run."""
+    ours = next((row for row in rows if row["name"] == "instar" and "failed" not in row), None)
+    if not ours:
+        return {}
+    return {row["name"]: {what: round(of(row) / of(ours), 2) for what, of in COMPARED.items()} for row in rows if "failed" not in row}
+
+
+def ratios_table(rows: list[dict]) -> str:
+    lines = ["| ÷ instar | " + " | ".join(COMPARED) + " |", "|---|" + "---:|" * len(COMPARED)]
+    return "\n".join(lines + [f"| {name} | " + " | ".join(f"{value:.1f}" for value in found.values()) + " |" for name, found in ratios(rows).items()])
+
+
+def nature_table(rows: list[dict]) -> str:
+    """What is no figure."""
+    lines = ["| | what is done | needs of the disk besides the old release | reboot | what the device checks |", "|---|---|---|---|---|"]
+    return "\n".join(lines + [f"| {row['name']} | {row['what']} | {row.get('room', '')} | {row.get('reboot', '')} | {row.get('checks', '')} |" for row in rows])
 
 
 def new_bytes_of(old: Path, new: Path) -> int:
@@ -231,10 +259,11 @@ def main() -> int:
         network.close()
     new_bytes = new_bytes_of(old, new)
     report = json.loads(chosen.report.read_text()) if chosen.report.exists() else {"format": 1}
-    report["peers"] = {"tree_bytes": sum(size for size, _ in pairs.content(new).values()), "new_bytes": new_bytes, "slow_link": SLOW, "rows": rows}
+    report["peers"] = {"tree_bytes": sum(size for size, _ in pairs.content(new).values()), "new_bytes": new_bytes, "slow_link": SLOW, "rows": rows,
+                       "ratios_to_instar": ratios(rows)}
     chosen.report.parent.mkdir(parents=True, exist_ok=True)
     chosen.report.write_text(json.dumps(report, indent=2) + "\n")
-    print(table(rows, new_bytes))
+    print("\n\n".join([table(rows, new_bytes), ratios_table(rows), nature_table(rows)]))
     bad = faults(rows)
     for line in bad:
         print(f"peers: FAILED {line}", file=sys.stderr)

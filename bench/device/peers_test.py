@@ -27,6 +27,7 @@ class Breaks:
     def __init__(self, why: Exception | None, not_here: str = ""):
         self.updater, self.why = self, why
         self.name, self.what, self.not_here = "broken", "breaks", not_here
+        self.room = self.reboot = self.checks = "none"
 
     def measure(self, rounds: int, cut: bool) -> dict:
         if self.why:
@@ -70,8 +71,16 @@ def test_the_table_has_a_cell_for_each_column():
             peers.attempt(Breaks(Failed("x")), 1, False)]
     lines = peers.table(rows, 1_000_000).splitlines()
     assert {line.count("|") for line in lines} == {len(peers.COLUMNS) + 1}
-    assert "| one | 10 | 30 | – | 900 | 300 | 100 | 2,930 | 3.00 | 4 | 10 |" in lines
+    assert "| one | 10 | 30 | – | 900 | 800 | 300 | 100 | 2,930 | 3.00 | 4 | 10 |" in lines
     assert [line.split("|")[-2].strip() for line in lines[3:6]] == ["0", "fails", "–"]
+
+
+def test_ratios_are_to_instar_and_there_are_none_without_it():
+    rows = [measured(name="instar"), measured(name="other", peak_pss_kib=1800), peers.attempt(Breaks(Failed("x")), 1, False)]
+    assert peers.ratios(rows)["other"] == {"with libraries": 1, "peak PSS": 2, "private dirty": 1, "wire": 1, "written": 1}
+    assert "| other | 1.0 | 2.0 | 1.0 | 1.0 | 1.0 |" in peers.ratios_table(rows)
+    assert peers.ratios(rows[1:]) == {}
+    assert "| broken | breaks | none | none | none |" in peers.nature_table(rows[2:])
 
 
 def test_the_median_is_taken_of_each_figure():

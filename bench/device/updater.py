@@ -1,7 +1,5 @@
-"""What every way to update a device has in common, and those that write a tree: casync, OSTree, Mender's module."""
+"""What every way to update a device has in common, and those that write a tree: casync and OSTree."""
 
-import json
-import shutil
 import subprocess
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -177,62 +175,3 @@ class OstreeFile(Ostree):
         box.run(job.bin.folder / "bin/busybox", "wget", "-q", "-c", "-O", file, f"{job.url}/delta", env=job.bin.environment())
         self._ostree(job, box, "static-delta apply-offline", file)
         file.unlink()
-
-
-class MenderModule(Updater):
-    name = "mender-client, directory"
-    packages = ["mender-client"]
-    programs = ["/usr/bin/mender"]
-    what = "an artifact with all files, compressed by LZMA, and the update module `directory`, which keeps the old files as a tar until the commit"
-    commands = ["mender install URL/new.mender", "mender commit"]
-    room, reboot, checks = "the old files, and the new ones once more", "no", "a signature over the artifact (ECDSA)"
-
-    def serve(self, job: Job) -> None:
-        tool("openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", job.work / "key.pem")
-        tool("openssl", "pkey", "-in", job.work / "key.pem", "-pubout", "-out", job.work / "public.pem")
-
-    def _artifact(self, job: Job, box: Box) -> None:
-        """It names the folder on the device, so each box has one of its own."""
-        files = job.work / "files"
-        files.mkdir(exist_ok=True)
-        shutil.copy(job.tar(job.new), files / "update.tar")
-        (files / "dest_dir").write_text(f"{box.place}/tree\n")
-        tool("mender-artifact", "write", "module-image", "--artifact-name", "2.0", "--device-type", "test-box", "--type", "directory",
-             "--file", files / "update.tar", "--file", files / "dest_dir", "--key", job.work / "key.pem", "--compression", "lzma",
-             "--output-path", job.web / "new.mender")
-
-    def provision(self, job: Job, box: Box) -> None:
-        self._artifact(job, box)
-        copy_tree(job.old, box.place / "tree")
-        state = box.place / "mender"
-        state.mkdir()
-        (state / "device_type").write_text("device_type=test-box\n")
-        self._configure(job, box, {})
-
-    def _configure(self, job: Job, box: Box, more: dict) -> None:
-        (box.place / "mender.conf").write_text(json.dumps(
-            {"ArtifactVerifyKey": str(job.work / "public.pem"), "DBus": {"Enabled": False}, "ServerURL": job.url} | more))
-        # The one file whose place is fixed.
-        etc = box.folder / "etc-mender"
-        etc.mkdir(exist_ok=True)
-        (etc / "artifact_info").write_text("artifact_name=1.0\n")
-        Path("/etc/mender").mkdir(exist_ok=True)
-        tool("mount", "--bind", etc, "/etc/mender")
-
-    def _mender(self, job: Job, box: Box) -> list:
-        return [job.bin.folder / "bin/mender", "--no-syslog", "--config", box.place / "mender.conf", "--data", box.place / "mender"]
-
-    def update(self, job: Job, box: Box) -> None:
-        for arguments in (["install", f"{job.url}/new.mender"], ["commit"]):
-            box.run(*self._mender(job, box), *arguments, env=job.bin.environment())
-
-    def result(self, job: Job, box: Box) -> Path:
-        return box.place / "tree"
-
-    def idle_pss_kib(self, job: Job, box: Box) -> int | None:
-        """A daemon whose server refuses it and is asked again later."""
-        box.spawn(*self._mender(job, box), "daemon", env=job.bin.environment())
-        return box.idle_pss_kib(5)
-
-    def close(self, box: Box) -> None:
-        subprocess.run(["umount", "/etc/mender"], capture_output=True)

@@ -11,7 +11,7 @@
 #   make test-powercut  cuts its power CUTS times while releases go back and forth; writes build/report/powercut.json
 #   make test-powercut-fs  the same on the client's file system alone: CUTS of them, some six a second
 #   make test-faults  lets each write, sync, rename, link … of an update fail in its turn
-#   make bench-device memory, flash and downtime of an update on it, and the same update by every updater that Debian packages; writes build/report/device.json
+#   make bench-device memory, flash and downtime of an update on it, and the same by other updaters; writes build/report/device.json
 #   make packages     Debian packages of the programs, in build/packages
 #   make clean        remove what was built
 

@@ -185,10 +185,10 @@ def cells(row: dict, new_bytes: int) -> list[str]:
 
 
 def after_kill(row: dict) -> str:
-    """What the device received more than without the kill, in KB."""
+    """What the device received more than without the kill, in KB. Less comes where the whole had brought things twice: 0."""
     cut = row.get("cut") or {}
     if "second_bytes" in cut:
-        return f"{(cut['first_bytes'] + cut['second_bytes'] - cut['whole_bytes']) / 1024:,.0f}"
+        return f"{max(0, cut['first_bytes'] + cut['second_bytes'] - cut['whole_bytes']) / 1024:,.0f}"
     return "fails" if "not_resumed" in cut else "–"
 
 

@@ -237,7 +237,7 @@ class RaucCasync(Rauc):
 
 class RaucStreaming(Rauc):
     name = "rauc, streaming"
-    what = "a bundle in the format `verity`, read block by block over HTTP, with RAUC's adaptive update where blocks are the same"
+    what = "a bundle in the format `verity`, read block by block over HTTP"
     commands = ["rauc install URL/new.raucb    # format=verity"]
     form = "verity"
     not_here = "it mounts the bundle by dm-verity over a network block device, and the kernel of this machine has neither"

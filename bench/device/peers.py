@@ -63,8 +63,8 @@ class Bench:
         with WebServer(self.folder / "web", SERVER) as web:
             job = Job(self.old, self.new, self.folder / "web", web.url, self.folder / "work", programs)
             updater.serve(job)
-            row = {"name": updater.name, "version": updater.version(), "what": updater.what, **programs.sizes(), "room": updater.room,
-                   "reboot": updater.reboot, "checks": updater.checks, "idle_pss_kib": self._idle(job)}
+            row = {"name": updater.name, "version": updater.version(), "what": updater.what, "commands": updater.commands,
+                   **programs.sizes(), "room": updater.room, "reboot": updater.reboot, "checks": updater.checks, "idle_pss_kib": self._idle(job)}
             taken = [self._whole(job) for _ in range(rounds)]
             row |= summary([found for found, _ in taken]) | taken[-1][1] | {"rounds": [asdict(found) for found, _ in taken]}
             if cut:

@@ -4,9 +4,10 @@ import hashlib
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from box import Box, Disk, Failed, tool
+from box import Box, Cut, Disk, Failed, tool
 from pairs import TIME_STAMP
 from updater import Job, Updater, copy_tree
 
@@ -190,14 +191,25 @@ class Rauc(Updater):
         (box.place / "bus").unlink(missing_ok=True)
         environment = self._environment(job, box)
         box.spawn(job.bin.folder / "bin/dbus-daemon", f"--config-file={box.place}/bus.conf", "--nofork", env=environment)
-        until = time.monotonic() + 10
-        while not (box.place / "bus").exists():
-            if time.monotonic() > until:
-                raise Failed(f"dbus-daemon made no socket {box.place / 'bus'}: {box.tail()}")
-            time.sleep(0.01)
+        self._wait("dbus-daemon made no socket", box, (box.place / "bus").exists)
         box.spawn(job.bin.folder / "bin/rauc", "-c", box.place / "system.conf", "--override-boot-slot=A", "service", env=environment)
-        time.sleep(0.5)
+        self._wait("the service of RAUC is not on the bus", box, lambda: self._on_bus(environment))
         return environment
+
+    def _wait(self, what: str, box: Box, check: Callable[[], bool]) -> None:
+        until = time.monotonic() + 20
+        while not check():
+            if box.was_cut:
+                raise Cut
+            if time.monotonic() > until:
+                raise Failed(f"{what} within 20 s: {box.tail()}")
+            time.sleep(0.02)
+
+    def _on_bus(self, environment: dict[str, str]) -> bool:
+        """Asked from outside of the box."""
+        done = subprocess.run(["dbus-send", "--system", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.NameHasOwner",
+                               "string:de.pengutronix.rauc"], env=environment, capture_output=True, text=True)
+        return "boolean true" in done.stdout
 
     def update(self, job: Job, box: Box) -> None:
         environment = self._start(job, box)

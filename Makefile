@@ -11,7 +11,7 @@
 #   make test-powercut  cuts its power CUTS times while releases go back and forth; writes build/report/powercut.json
 #   make test-powercut-fs  the same on the client's file system alone: CUTS of them, some six a second
 #   make test-faults  lets each write, sync, rename, link … of an update fail in its turn
-#   make bench-device memory, flash and downtime of an update on it; writes build/report/device.json
+#   make bench-device memory, flash and downtime of an update on it, and the same by other updaters; writes build/report/device.json
 #   make packages     Debian packages of the programs, in build/packages
 #   make clean        remove what was built
 
@@ -85,10 +85,13 @@ test-faults: build
 	@$(ROOT) env LD_PRELOAD=$(abspath $(BUILD))/tests/powercut/libinstar_fail_nth.so \
 	  $(BUILD)/tests/powercut/instar_fs_cuts --faults --report build/report/faults.json
 
+# PEERS: options of its last part, such as PEERS='--only "instar; casync" --rounds 1'.
 bench-device: build
 	@deploy/install-deps device
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/run.py
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/idle.py
+	@deploy/install-deps peers
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/peers.py $(PEERS)
 
 packages: build
 	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages

@@ -15,6 +15,8 @@ PAGE = """\
 How many bytes it takes to bring a device from one release to the next, what that costs the device, and what it costs to make: Instar and
 every peer that Debian packages, on the same pairs of trees. `make bench-bytes` makes the pairs from pinned versions, runs everything, checks
 that each method rebuilt the new tree to the byte, and writes this page. Machine: {machine}.
+What whole updaters take of a device for one update – footprint, memory, flash –, is in
+[deploy/test-device/README.md](../deploy/test-device/README.md#beside-other-updaters) (`make bench-device`).
 
 ## Pairs
 

@@ -1,7 +1,8 @@
-"""A web server on a free port of loopback that answers requests for ranges, as those peers need that fetch parts of a file, and
-counts the bytes that it sends."""
+"""A web server on a free port, of loopback unless told otherwise, that answers requests for ranges, as those peers need that fetch parts of a
+file, and counts the bytes that it sends."""
 
 import re
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,16 +10,23 @@ from pathlib import Path
 BLOCK = 1 << 20
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address) -> None:
+        """A client that is gone is no error of the server's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class WebServer:
     """Serves the files below `folder` while it is open. `body_bytes` counts content, without HTTP's own headers."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, address: str = "127.0.0.1"):
         self.folder = folder.resolve()
         self.body_bytes = 0
         self.requests = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = _Server((address, 0), self._handler())
+        self.url = f"http://{address}:{self._server.server_address[1]}"
 
     def __enter__(self) -> "WebServer":
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

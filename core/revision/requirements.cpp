@@ -71,7 +71,7 @@ std::string names_of(const std::vector<wire::ImageFormat>& formats) {
 Status check_images(const wire::Manifest& manifest, const DeviceFacts& facts) {
   for (const auto& container : manifest.containers) {
     const auto* const artifact = manifest.artifact(container.artifact);
-    if (artifact == nullptr || artifact->kind != wire::ArtifactKind::image) continue;
+    if (!container.handler.empty() || artifact == nullptr || artifact->kind != wire::ArtifactKind::image) continue;
     const std::string what =
         "container '" + container.name + "' is an image (" + std::string(wire::image_format_name(artifact->image_format)) + ")";
     if (std::ranges::find(facts.image_formats, artifact->image_format) == facts.image_formats.end()) {

@@ -1,0 +1,146 @@
+"""The Debian packages as `make packages` makes them: what they need, that they install, and that either of the device's two replaces the other.
+
+They are installed by dpkg into this machine's own root file system under an overlay: its packages are there, and nothing of it changes.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness.process import BUILD
+
+UNIT = "/usr/lib/systemd/system/instar-device.service"
+DEVICE_FILES = {"/usr/bin/instar-device", "/usr/libexec/instar/instar-lxc", UNIT, "/usr/share/doc/instar-device/device.md",
+                "/usr/share/doc/instar-device/examples/device.conf"}
+# What lintian calls an error and is none of ours to mend: there is no address to name, and the broker's plugin is no shared library.
+KNOWN_TAGS = {"bogus-mail-host", "bogus-mail-host-in-debian-changelog", "maintscript-calls-ldconfig", "no-manual-page"}
+
+
+def run(*command: object, **options) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory) -> dict[str, Path]:
+    """Name → file, made anew."""
+    folder = tmp_path_factory.mktemp("packages")
+    run("cpack", "--config", BUILD / "CPackConfig.cmake", "-B", folder)
+    return {run("dpkg-deb", "-f", file, "Package").strip(): file for file in folder.glob("*.deb")}
+
+
+def field(package: Path, name: str) -> set[str]:
+    """The packages that a field names, without their versions."""
+    return {part.split()[0] for part in run("dpkg-deb", "-f", package, name).split(",") if part.strip()}
+
+
+def files(package: Path) -> set[str]:
+    return {line.split()[5].removeprefix(".") for line in run("dpkg-deb", "-c", package).splitlines() if not line.startswith("d")}
+
+
+class Root:
+    """This machine's root file system with a layer on top that goes with the test."""
+
+    def __init__(self, folder: Path):
+        self.layers, self.place = folder / "layers", folder / "root"
+        self.layers.mkdir()
+        self.place.mkdir()
+
+    def __enter__(self) -> "Root":
+        run("mount", "-t", "tmpfs", "-o", "size=256m", "layers", self.layers)
+        for name in ("upper", "work"):
+            (self.layers / name).mkdir()
+        run("mount", "-t", "overlay", "-o", f"lowerdir=/,upperdir={self.layers}/upper,workdir={self.layers}/work", "root", self.place)
+        for name in ("proc", "dev"):
+            run("mount", "--bind", f"/{name}", self.place / name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for place in (self.place / "dev", self.place / "proc", self.place, self.layers):
+            subprocess.run(["umount", "-l", place], capture_output=True)
+
+    def run(self, *command: object) -> str:
+        return run("chroot", self.place, *command)
+
+    def dpkg(self, package: Path) -> str:
+        """Into the root, and nothing of the services that the package brings is started."""
+        shutil.copy(package, self.place / "root" / package.name)
+        return self.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "-i", f"/root/{package.name}")
+
+    def state(self, name: str) -> str:
+        done = subprocess.run(["chroot", self.place, "dpkg-query", "-W", "-f", "${db:Status-Status}", name], capture_output=True, text=True)
+        return done.stdout
+
+
+@pytest.fixture
+def root(tmp_path):
+    with Root(tmp_path) as found:
+        yield found
+
+
+def test_there_is_a_package_for_each_part(packages):
+    assert packages.keys() == {"instar", "instar-device", "instar-device-static", "mosquitto-instar"}
+
+
+def test_both_device_packages_put_the_same_at_the_same_places(packages):
+    def own(name: str) -> set[str]:
+        return {path for path in files(packages[name]) if not path.startswith((f"/usr/share/doc/{name}/c", "/usr/share/lintian/"))}
+
+    assert own("instar-device") == own("instar-device-static") == DEVICE_FILES
+
+
+def test_the_static_package_needs_what_the_helper_needs(packages):
+    """Libraries for the daemon are in it; of LXC it takes the library, not the tools with what those bring."""
+    static = packages["instar-device-static"]
+    assert field(static, "Depends") == {"libc6", "liblxc1", "liblxc-common"}
+    assert {"lxc", "libpaho-mqtt1.3", "libsodium23"} <= field(packages["instar-device"], "Depends")
+    assert field(static, "Provides") == {"instar-device"}
+
+
+def is_well(root: Root) -> None:
+    assert root.run("instar-device", "version").startswith("instar-device ")
+    # What is wrong with a unit is only said, with exit code 0.
+    said = subprocess.run(["chroot", root.place, "systemd-analyze", "verify", UNIT], capture_output=True, text=True)
+    assert said.returncode == 0 and said.stdout + said.stderr == ""
+    assert "not found" not in root.run("ldd", "/usr/libexec/instar/instar-lxc")
+    # The helper lies where the daemon looks for it, and the example is one that it takes.
+    root.run("sh", "-c", "mkdir -p /etc/instar && touch /etc/instar/root.instar")
+    root.run("instar-device", "check-config", "/usr/share/doc/instar-device/examples/device.conf")
+
+
+def test_the_static_package_replaces_the_other_and_is_replaced_by_it(packages, root):
+    root.dpkg(packages["instar-device"])
+    is_well(root)
+    assert "libpaho" in root.run("ldd", "/usr/bin/instar-device")
+    root.dpkg(packages["instar-device-static"])
+    is_well(root)
+    assert "statically linked" in root.run("ldd", "/usr/bin/instar-device")
+    assert root.state("instar-device") in ("", "not-installed", "config-files") and root.state("instar-device-static") == "installed"
+    root.run("dpkg", "--verify", "instar-device-static")
+    root.dpkg(packages["instar-device"])
+    is_well(root)
+    assert root.state("instar-device") == "installed" and root.state("instar-device-static") in ("", "not-installed", "config-files")
+    root.run("dpkg", "-r", "instar-device")
+    assert not any((root.place / path[1:]).exists() for path in DEVICE_FILES)
+
+
+def test_the_static_package_installs_alone_and_goes_without_a_trace(packages, root):
+    root.dpkg(packages["instar-device-static"])
+    is_well(root)
+    root.run("dpkg", "-P", "instar-device-static")
+    assert not any((root.place / path[1:]).exists() for path in DEVICE_FILES)
+
+
+def test_the_operators_and_the_brokers_packages_install(packages, root):
+    root.dpkg(packages["instar"])
+    assert root.run("instar", "--version").strip()
+    root.dpkg(packages["mosquitto-instar"])
+    assert "not found" not in root.run("ldd", "/usr/lib/mosquitto/mosquitto_instar.so")
+
+
+def test_lintian_finds_nothing_new(packages):
+    done = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", *map(str, packages.values())], capture_output=True, text=True)
+    tags = {line.split(": ", 2)[2].split()[0] for line in done.stdout.splitlines() if line.startswith(("E: ", "W: "))}
+    assert tags <= KNOWN_TAGS, done.stdout

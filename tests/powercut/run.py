@@ -4,7 +4,8 @@ One release in five brings another client too.
 
 After each boot: a container runs, it is one of the releases that were published, every file of its revision is what was signed, its service
 answers over the network, and the broker hears from the device. At the end, with the power on, a last release is committed.
-Prints the table of what was under way at each cut and what was found; exit code 1 if a device was without a running, verified revision.
+Prints the table of what was under way at each cut and what was found; exit code 1 if a device was without a running, verified revision. A fault
+is told at once; SIGINT and SIGTERM end a long run with its report, after one more release.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -174,6 +176,7 @@ class PowerCut:
 
     def one(self, number: int, early: bool) -> None:
         """One cut, the boot after it, and the look at it unless the next cut comes before."""
+        before = len(self.faults)
         phase = self.cut_and_boot()
         row = self.rows.setdefault(phase, collections.Counter())
         row["cuts"] += 1
@@ -184,6 +187,8 @@ class PowerCut:
             found = self.look()
         row[found] += 1
         print(f"{number:5}  {phase:<18} {found}", flush=True)
+        for fault in self.faults[before:]:
+            print(f"       FAULT {fault}", flush=True)
         if not early:
             self.sleep_until(self.moment())
 
@@ -209,6 +214,9 @@ class PowerCut:
         time.sleep(max(0.0, when - time.monotonic()))
 
 
+told_to_end = threading.Event()
+
+
 def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float) -> dict:
     dice = random.Random(seed)
     flash = folder / "flash.img"
@@ -226,7 +234,7 @@ def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float) -> di
         run.sleep_until(time.monotonic() + dice.uniform(0.5, 3))
         for number in range(1, cuts + 1):
             # The last one is looked at in any case.
-            last_one = number == cuts or time.monotonic() - began > minutes * 60
+            last_one = number == cuts or time.monotonic() - began > minutes * 60 or told_to_end.is_set()
             try:
                 run.one(number, early=not last_one and dice.random() < EARLY_SHARE)
             except AssertionError as error:  # it does not start any more
@@ -287,6 +295,8 @@ def main() -> int:
     machines.build_device(BUILD, device)
     machines.enter_own_network()
     print(f"powercut: {chosen.cuts} cuts, seed {seed}", flush=True)
+    for word in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(word, lambda *_: told_to_end.set())
     folder = Path(tempfile.mkdtemp(prefix="instar-powercut."))
     document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed, chosen.minutes)
     chosen.report.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """Real power cuts: the test device is killed at random moments while releases go back and forth, again and again on the same flash image.
-One release in five brings another client too.
+With --clients one release in five brings another client too; the flash is then larger, as going from one such client to the next takes room for
+both beside the system's.
 
 After each boot: a container runs, it is one of the releases that were published, every file of its revision is what was signed, its service
 answers over the network, and the broker hears from the device. At the end, with the power on, a last release is committed.
@@ -15,6 +16,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -34,7 +36,8 @@ from harness.site import FINAL, sent_twice  # noqa: E402
 SKIPPED = 77  # what ctest is told to take as skipped
 LINK = "3mbit"
 EARLY_SHARE = 0.25  # cuts before the device has told that it is well again
-CLIENT_SHARE = 0.2  # of the releases
+CLIENT_SHARE = 0.2  # of the releases, with --clients
+CLIENT_BYTES = 12 * 1024 * 1024  # more flash for that
 AIMED_SHARE = 0.5  # of the others: so soon after a line of the client's log, as some phases are short
 AIMS = {"going for release": 4.0, "is committed": 0.4, "container web of revision": 1.2, "failed": 0.6, "going on in another client": 1.5}  # words → seconds after them, at most
 WINDOW_BYTES = 65536  # window_bytes_max of the device
@@ -44,8 +47,9 @@ class Publisher(threading.Thread):
     """Releases, one after the other has ended: by turns the service before and after its updates; delta or not; now and then a bad one,
     now and then one with a client."""
 
-    def __init__(self, site, device: Path, folder: Path, dice: random.Random):
+    def __init__(self, site, device: Path, folder: Path, dice: random.Random, client_share: float):
         super().__init__(daemon=True)
+        self.client_share = client_share
         self.site, self.device, self.folder, self.dice = site, device, folder, dice
         self.count = 0
         self.bad: set[str] = set()
@@ -90,7 +94,7 @@ class Publisher(threading.Thread):
         try:
             upcoming = self.prepare()
             while not self.stopping.is_set():
-                release = self.publish(upcoming, delta=self.dice.random() > 0.6, client=self.dice.random() < CLIENT_SHARE)
+                release = self.publish(upcoming, delta=self.dice.random() > 0.6, client=self.dice.random() < self.client_share)
                 upcoming = self.prepare(healthy=self.dice.random() > 0.25)
                 # One in ten is overtaken by the next one.
                 patience = self.dice.uniform(1, 6) if self.dice.random() < 0.1 else 120
@@ -217,13 +221,21 @@ class PowerCut:
 told_to_end = threading.Event()
 
 
-def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float) -> dict:
+def enlarge(flash: Path, more: int) -> None:
+    with flash.open("ab") as file:
+        file.truncate(flash.stat().st_size + more)
+    subprocess.run(["resize2fs", str(flash)], check=True, capture_output=True)
+
+
+def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float, clients: bool) -> dict:
     dice = random.Random(seed)
     flash = folder / "flash.img"
     shutil.copy(device / "flash.img", flash)
+    if clients:
+        enlarge(flash, CLIENT_BYTES)
     began = time.monotonic()
     with machines.site_for(folder, device) as site, machines.Machine(folder / "machine", device, flash) as machine:
-        publisher = Publisher(site, device, folder / "trees", random.Random(seed + 1))
+        publisher = Publisher(site, device, folder / "trees", random.Random(seed + 1), CLIENT_SHARE if clients else 0)
         run = PowerCut(site, machine, publisher, dice)
         machine.start()
         machine.wait_for("START", 60)
@@ -279,6 +291,7 @@ def main() -> int:
     options.add_argument("--device", type=Path, default=SOURCE / "build/test-device", help="what deploy/test-device/build writes")
     options.add_argument("--report", type=Path, default=SOURCE / "build/report/powercut.json")
     options.add_argument("--minutes", type=float, default=24 * 60, help="no further cut after this time")
+    options.add_argument("--clients", action="store_true", help="releases bring other clients, too")
     options.add_argument("--short", action="store_true", help="for each run of the tests: cuts within 4 s")
     options.add_argument("--keep", action="store_true", help="keep the folder with the console, the flash image and the broker's files")
     chosen = options.parse_args()
@@ -298,7 +311,7 @@ def main() -> int:
     for word in (signal.SIGINT, signal.SIGTERM):
         signal.signal(word, lambda *_: told_to_end.set())
     folder = Path(tempfile.mkdtemp(prefix="instar-powercut."))
-    document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed, chosen.minutes)
+    document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed, chosen.minutes, chosen.clients)
     chosen.report.parent.mkdir(parents=True, exist_ok=True)
     chosen.report.write_text(json.dumps(document, indent=2) + "\n")
     print(f"\n{table(document)}\n\n{document['releases']} releases, ended {document['ended']}; {document['bytes_again']} bytes sent again; "

@@ -118,7 +118,7 @@ class LxcTest : public ::testing::Test {
   }
   JsonFields helper(const std::string& command, const std::string& option = "--name") {
     auto process = HelperProcess::spawn(INSTAR_LXC_HELPER, {command, "--lxcpath", config.state_dir + "/lxc", option, device + ".app"},
-                                        60'000, read_clocks().monotonic);
+                                        {60'000}, read_clocks().monotonic);
     EXPECT_TRUE(process.has_value());
     while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     const auto lines = process->result();
@@ -258,7 +258,7 @@ TEST_F(LxcTest, SeveralSwitchTogetherAndWhatDidNotChangeRunsOn) {
   const auto pid_of = [&](const std::string& container) {
     auto process =
         HelperProcess::spawn(INSTAR_LXC_HELPER, {"state", "--lxcpath", config.state_dir + "/lxc", "--name", device + "." + container},
-                             60'000, read_clocks().monotonic);
+                             {60'000}, read_clocks().monotonic);
     while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     const auto lines = process->result();
     return lines ? lines->front().integer("pid").value_or(-1) : -1;

@@ -215,6 +215,21 @@ def test_a_client_that_does_not_reach_the_broker_is_taken_back(site):
     assert program_of(device) == system
 
 
+def test_a_client_from_a_file(site):
+    device = site.add_device("stick", settings={"self_update": "yes"}, start=False)
+    device.start()
+    device.stop()
+    bundle = site.folder / "1.0.bundle"
+    site.tree("1.0")
+    site.operator.publish("1.0", site.folder / "trees/1.0", containers=with_client(site, "1.0", client_tree(site, "c1")), options=("--bundle", str(bundle)))
+    installed = subprocess.run([str(DEVICE), "install", str(bundle), "--config", str(device.config)], capture_output=True, text=True, timeout=120)
+    assert installed.returncode == 0, installed.stderr
+    assert "release 1.0 is committed as revision 1" in installed.stdout
+    device.start()
+    wait_for("the client of the release runs", lambda: program_of(device).startswith(str(device.state_dir / "client")), 20)
+    assert device.ask("app", "/bin/cat", "/www/version") == "1.0\n"
+
+
 def test_without_the_owners_leave_no_client_is_taken(site):
     device = site.add_device("fixed")
     site.wait_for_counts(publish(site, "1.0", containers(site, "1.0", None)), {"committed": 1})

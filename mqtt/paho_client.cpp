@@ -35,7 +35,7 @@ class EventQueue {
   explicit EventQueue(std::size_t events_max) : events_max_(events_max), fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     INSTAR_ASSERT(fd_ >= 0);
   }
-  ~EventQueue() { ::close(fd_); }
+  ~EventQueue() = default;  // whoever closes the queue closes fd()
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
 
@@ -145,11 +145,11 @@ class PahoClient final : public Client {
     }
   }
 
-  ~PahoClient() override {
-    stop(0);
-    if (client_ != nullptr) MQTTAsync_destroy(&client_);  // joins nothing, but no callback comes after it
-    ::close(epoll_fd_);
-    ::close(timer_fd_);
+  // Never destroyed, see LastingClient.
+  ~PahoClient() override = default;
+  // After stop(): nothing comes through them any more.
+  void close_descriptors() noexcept {
+    for (const int fd : {epoll_fd_, timer_fd_, queue_.fd()}) ::close(fd);
   }
 
   Status start() override;
@@ -436,10 +436,37 @@ void PahoClient::stop(std::uint32_t timeout_ms) {
   ending_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [this] { return disconnected_; });
 }
 
+// A PahoClient that is stopped at its end and never freed. Paho's threads may still be at work on a client while MQTTAsync_destroy() frees
+// it (https://github.com/eclipse-paho/paho.mqtt.c/issues/1669; here a command once ended with a corrupted heap, among some 30,000 that did
+// not). A process makes one client or two: what stays is some KB, and Paho's threads, which have nothing to do.
+class LastingClient final : public Client {
+ public:
+  explicit LastingClient(Options options) : client_(*new PahoClient(std::move(options))) {}
+  ~LastingClient() override {
+    client_.stop(0);
+    client_.close_descriptors();
+  }
+  LastingClient(const LastingClient&) = delete;
+  LastingClient& operator=(const LastingClient&) = delete;
+
+  Status start() override { return client_.start(); }
+  Status publish(Message message) override { return client_.publish(std::move(message)); }
+  std::optional<Event> take(std::uint32_t timeout_ms) override { return client_.take(timeout_ms); }
+  bool is_connected() const noexcept override { return client_.is_connected(); }
+  Status subscribe(Subscription subscription) override { return client_.subscribe(std::move(subscription)); }
+  Status unsubscribe(const std::string& filter) override { return client_.unsubscribe(filter); }
+  int event_fd() const noexcept override { return client_.event_fd(); }
+  std::uint64_t dropped_messages() const noexcept override { return client_.dropped_messages(); }
+  void stop(std::uint32_t timeout_ms) override { client_.stop(timeout_ms); }
+
+ private:
+  PahoClient& client_;
+};
+
 }  // namespace
 
 std::unique_ptr<Client> make_paho_client(Options options) {
-  return std::make_unique<PahoClient>(std::move(options));
+  return std::make_unique<LastingClient>(std::move(options));
 }
 
 }  // namespace instar::mqtt

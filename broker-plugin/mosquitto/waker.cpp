@@ -3,12 +3,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+
 namespace instar::broker {
 namespace {
 
 constexpr long kAgainNs = 1'000'000;
 
 void on_wake(int) {}
+
+// Signals that a Waker of this process has had, and that are ignored since: they may be had again.
+std::array<std::atomic<bool>, _NSIG> had{};
+
+bool is_free(int number, const struct sigaction& now) noexcept {
+  return now.sa_handler == SIG_DFL || (now.sa_handler == SIG_IGN && had[static_cast<std::size_t>(number)]);
+}
 
 // A timer whose signal goes to the calling thread, whichever else does not block it.
 bool make_timer(int signal, timer_t& timer) {
@@ -31,7 +40,7 @@ void set_timer(timer_t timer, long every_ns) noexcept {
 Result<std::unique_ptr<Waker>> Waker::install() {
   for (int number = SIGRTMIN + 5; number <= SIGRTMAX; ++number) {
     struct sigaction before {};
-    if (::sigaction(number, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) continue;
+    if (::sigaction(number, nullptr, &before) != 0 || !is_free(number, before)) continue;
     struct sigaction ours {};
     ours.sa_handler = on_wake;
     ours.sa_flags = SA_RESTART;
@@ -51,6 +60,7 @@ Waker::~Waker() {
   (void)::timer_delete(again_);
   // A signal still on its way must not meet the default action, which ends the process.
   before_.sa_handler = SIG_IGN;
+  had[static_cast<std::size_t>(signal_)] = true;
   ::sigaction(signal_, &before_, nullptr);
 }
 

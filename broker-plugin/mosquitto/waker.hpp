@@ -18,7 +18,7 @@ namespace instar::broker {
 
 class Waker {
  public:
-  // On the thread that is to be woken. Takes the first free signal from SIGRTMIN+5 on. Errors: unavailable.
+  // On the thread that is to be woken. Takes the first free signal from SIGRTMIN+5 on, and gives it back at its end. Errors: unavailable.
   [[nodiscard]] static Result<std::unique_ptr<Waker>> install();
   ~Waker();
   Waker(const Waker&) = delete;

@@ -50,6 +50,10 @@ TEST(Waker, IsQuietOnceItHasBeenHeard) {
   EXPECT_EQ(::poll(nullptr, 0, 20), 0);
 }
 
+TEST(Waker, ASignalMayBeHadAgain) {
+  for (int i = 0; i < 2 * (SIGRTMAX - SIGRTMIN); ++i) ASSERT_TRUE(Waker::install().has_value()) << i;
+}
+
 volatile sig_atomic_t foreign_count = 0;
 void foreign(int) {
   foreign_count = foreign_count + 1;

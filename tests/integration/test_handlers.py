@@ -135,6 +135,52 @@ def test_a_device_without_the_handler_refuses_before_the_first_byte(site):
     assert site.broker.bytes_sent(device.id) == sent
 
 
+def test_the_handler_of_the_documentation(tmp_path):
+    """A boot loader of files: `slot` is what it starts next, and what it started is on the kernel's command line."""
+    page = (Path(__file__).resolve().parents[2] / "docs/handlers.md").read_text()
+    handler = tmp_path / "kernel"
+    script = page.split("```sh\n")[1].split("```")[0]
+    handler.write_text(script.replace("/dev/disk/by-partlabel/", f"{tmp_path}/"))
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "fw_setenv").write_text(f"#!/bin/sh\necho \"$2\" > {tmp_path}/$1\n")
+    (tools / "fw_setenv").chmod(0o755)
+    for name in ("state", "payload"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "payload/zImage").write_text("a kernel")
+    command_line = tmp_path / "cmdline"
+
+    def boot(slot: str) -> None:
+        command_line.write_text(f"console=ttyS0 slot={slot} quiet\n")
+
+    def call(action: str, artifact: str = "1111", payload: str = str(tmp_path / "payload")) -> int:
+        environment = {"PATH": f"{tools}:/usr/bin:/bin", "INSTAR_STATE": str(tmp_path / "state"), "INSTAR_PAYLOAD": payload, "INSTAR_ARTIFACT": artifact}
+        script = f"mount --bind {command_line} /proc/cmdline && exec /bin/sh {handler} {action}"
+        return subprocess.run(["unshare", "-m", "/bin/sh", "-c", script], env=environment, capture_output=True).returncode
+
+    def slot() -> str:
+        return (tmp_path / "slot").read_text().strip()
+
+    boot("a")
+    assert call("install") == 10 and slot() == "b"
+    assert (tmp_path / "kernel-b").read_text() == "a kernel"
+    boot("b")
+    assert [call("install"), call("verify"), call("commit")] == [0, 0, 0]
+    assert (tmp_path / "upgrade_available").read_text() == "0\n"
+    # The next one does not come up: the boot loader goes back, and so does the release.
+    assert call("install", "2222") == 10 and slot() == "a"
+    assert call("install", "2222") == 1, "it did not boot what it was told to"
+    assert call("verify", "2222") == 1
+    assert call("rollback") == 0 and slot() == "b"
+    # One that comes up and is not well.
+    assert call("install", "3333") == 10
+    boot("a")
+    assert call("install", "3333") == 0
+    assert call("rollback") == 10 and slot() == "b"
+    boot("b")
+    assert call("rollback") == 0
+
+
 # --- the client itself ------------------------------------------------------------------------------------
 def client_tree(site, name: str, program: str | None = None, note: bytes = b"") -> Path:
     """A client as a payload. `program`: a script instead of it; `note`: what makes it another artifact, behind the end of the program."""

@@ -139,14 +139,14 @@ TEST(RocksStore, KeepsChunksInBlobFilesAndFindsThemAgain) {
   const auto path = folder.path() + "/s";
   {
     auto store = must_open(path);
-    // Past the write buffer, so that it is flushed.
     for (std::uint8_t i = 0; i < 40; ++i)
       commit_and_wait(*store, {{Column::chunks, std::string(1, static_cast<char>(i)), Bytes(200'000, i)}});
   }
+  // A flush runs behind the broker's thread and a close does not wait for it; an open writes what only the log has into blob files.
+  auto store = must_open(path);
   std::size_t blob_files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(path)) blob_files += entry.path().extension() == ".blob" ? 1 : 0;
   EXPECT_GE(blob_files, 1U);
-  auto store = must_open(path);
   for (std::uint8_t i = 0; i < 40; ++i) EXPECT_EQ(get(*store, Column::chunks, std::string(1, static_cast<char>(i))), Bytes(200'000, i));
 }
 

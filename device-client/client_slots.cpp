@@ -1,6 +1,5 @@
 #include "device-client/client_slots.hpp"
 
-#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "device-client/own_program.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
@@ -28,12 +28,6 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-std::string own_program() {
-  char self[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  return length > 0 ? std::string(self, static_cast<std::size_t>(length)) : std::string();
-}
-
 }  // namespace
 
 std::optional<Hash256> ClientSlots::read(const char* link) const {
@@ -45,11 +39,7 @@ std::optional<Hash256> ClientSlots::read(const char* link) const {
 }
 
 Status ClientSlots::point(const char* link, const Hash256& artifact) const {
-  const std::string path = folder_ + "/" + link;
-  const std::string fresh = path + ".new";
-  ::unlink(fresh.c_str());
-  if (::symlink(artifact.hex().c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0)
-    return fail(Code::io, "cannot point " + path + " at " + artifact.hex() + ": " + std::strerror(errno));
+  INSTAR_CHECK(files::replace_link(folder_ + "/" + link, artifact.hex()));
   return files::sync_folder(folder_);
 }
 
@@ -153,8 +143,10 @@ void run_chosen_client(const std::string& state_dir, char** arguments) {
   const auto choice = ClientSlots(state_dir).choose();
   if (!choice.given_up.empty()) ::setenv(kGivenUp, choice.given_up.c_str(), 1);
   if (!choice.artifact) return;
+  const auto system = own_program();
+  if (!system) return static_cast<void>(::setenv(kGivenUp, (choice.program + " is not run: " + system.error().message).c_str(), 1));
   ::setenv(kArtifact, choice.artifact->hex().c_str(), 1);
-  ::setenv(kSystem, own_program().c_str(), 1);
+  ::setenv(kSystem, system->c_str(), 1);
   ::execv(choice.program.c_str(), arguments);
   ::setenv(kGivenUp, (choice.program + " cannot be run: " + std::strerror(errno)).c_str(), 1);
   ::unsetenv(kArtifact);
@@ -162,7 +154,12 @@ void run_chosen_client(const std::string& state_dir, char** arguments) {
 }
 
 Error run_client_anew(char** arguments) {
-  const auto system = variable(kSystem).empty() ? own_program() : variable(kSystem);
+  std::string system = variable(kSystem);
+  if (system.empty()) {
+    auto own = own_program();
+    if (!own) return own.error();
+    system = std::move(*own);
+  }
   for (const char* name : {kArtifact, kSystem, kGivenUp}) ::unsetenv(name);
   ::execv(system.c_str(), arguments);
   return {Code::io, "cannot run " + system + ": " + std::strerror(errno)};

@@ -35,14 +35,8 @@ std::string presence(bool online, std::string_view reason) {
 }
 
 Status point(const std::string& link, std::uint32_t revision) {
-  const std::string target = "revisions/" + std::to_string(revision);
-  const std::string fresh = link + ".new";
-  ::unlink(fresh.c_str());
-  if (revision == 0) {
-    if (::unlink(link.c_str()) != 0 && errno != ENOENT) return fail(Code::io, "cannot remove " + link + ": " + std::strerror(errno));
-  } else if (::symlink(target.c_str(), fresh.c_str()) != 0 || ::rename(fresh.c_str(), link.c_str()) != 0) {
-    return fail(Code::io, "cannot point " + link + " at " + target + ": " + std::strerror(errno));
-  }
+  if (revision != 0) return files::replace_link(link, "revisions/" + std::to_string(revision));
+  if (::unlink(link.c_str()) != 0 && errno != ENOENT) return fail(Code::io, "cannot remove " + link + ": " + std::strerror(errno));
   return {};
 }
 
@@ -159,7 +153,7 @@ void Daemon::remember_leftover_revisions() {
     const auto [stop, bad] = std::from_chars(name.data(), name.data() + name.size(), number);
     if (bad != std::errc() || stop != name.data() + name.size()) continue;
     if (parts_.facts.factory && number == parts_.facts.factory->number) continue;
-    if (number != view.current_revision && number != view.previous_revision && number != view.candidate_revision) deferred_.insert(number);
+    if (!view.revisions.contains(number)) deferred_.insert(number);
   }
 }
 
@@ -300,6 +294,11 @@ void Daemon::carry_out(revision::Effects& effects) {
 }
 
 void Daemon::look_around() {
+  if (!staging_busy_ && deferred_.empty() && (!space_told_ || now_.monotonic - *space_told_ >= kLookMs)) {
+    space_told_ = now_.monotonic;
+    parts_.staging->tell_free_space(fresh_);
+    handle_all();
+  }
   const auto offset = parts_.utc_offset_s(now_.wall);
   if (utc_offset_s_ != offset) {
     utc_offset_s_ = offset;
@@ -373,7 +372,7 @@ void Daemon::remove_deferred() {
       ++it;
       continue;
     }
-    parts_.staging->remove({*it}, fresh_);
+    parts_.staging->remove({*it});
     it = deferred_.erase(it);
     staging_busy_ = true;
   }

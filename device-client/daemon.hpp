@@ -68,7 +68,7 @@ class Daemon {
   void handle_all();
   void carry_out(revision::Effects& effects);
   void tick();
-  // The owner's word and local time, when they have changed.
+  // The owner's word and local time, when they have changed; free space, now and then.
   void look_around();
   void remove_deferred();
   void remember_leftover_revisions();
@@ -108,6 +108,7 @@ class Daemon {
   std::optional<std::int32_t> utc_offset_s_;
   Now now_;
   std::optional<MonotonicMs> ticked_;
+  std::optional<MonotonicMs> space_told_;
   std::string phase_;  // as of the last turn
   std::deque<revision::Event> events_;
   std::vector<revision::Event> fresh_;  // what effects just brought about

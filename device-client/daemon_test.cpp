@@ -31,9 +31,10 @@ struct FakeStaging final : StagingPort {
   void open(const revision::OpenStaging&, Events&) override {}
   void piece(const revision::StagePiece&, Events&) override {}
   void finish(const revision::FinishStaging&, Events&) override {}
-  void remove(const revision::RemoveRevision& effect, Events&) override { seen_.removed.push_back(effect.revision); }
+  void remove(const revision::RemoveRevision& effect) override { seen_.removed.push_back(effect.revision); }
   bool step(Events&) override { return false; }
   void tick(MonotonicMs) override { ++seen_.ticks; }
+  void tell_free_space(Events&) const override {}
   std::optional<MonotonicMs> next_deadline() const override { return std::nullopt; }
   Seen& seen_;
 };

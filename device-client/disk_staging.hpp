@@ -14,9 +14,10 @@ class DiskStaging final : public StagingPort {
   void open(const revision::OpenStaging& effect, Events& out) override { stager_.open(effect, out); }
   void piece(const revision::StagePiece& effect, Events& out) override { stager_.piece(effect, out); }
   void finish(const revision::FinishStaging& effect, Events& out) override { stager_.finish(effect, out); }
-  void remove(const revision::RemoveRevision& effect, Events& out) override { stager_.remove(effect, out); }
+  void remove(const revision::RemoveRevision& effect) override { stager_.remove(effect); }
   bool step(Events& out) override { return stager_.step(out); }
   void tick(MonotonicMs now) override { stager_.tick(now); }
+  void tell_free_space(Events& out) const override { stager_.tell_free_space(out); }
   std::optional<MonotonicMs> next_deadline() const override { return stager_.next_deadline(); }
 
  private:

@@ -1,7 +1,6 @@
 #include "device-client/host.hpp"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <link.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -22,6 +21,7 @@
 #include "device-client/client_slots.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host_payload.hpp"
+#include "device-client/own_program.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
@@ -146,9 +146,7 @@ Result<std::string> find_helper(const Config& config) {
     if (usable(config.lxc_helper)) return config.lxc_helper;
     return fail(Code::not_found, "lxc_helper = " + config.lxc_helper + " is not a program that can be run");
   }
-  char self[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  const std::string own = length > 0 ? std::string(self, static_cast<std::size_t>(length)) : std::string();
+  const std::string own = own_program().value_or("");
   for (const std::string& path : {own.substr(0, own.rfind('/') + 1) + "instar-lxc", std::string("/usr/libexec/instar/instar-lxc")})
     if (usable(path)) return path;
   return fail(Code::not_found, "instar-lxc is neither beside this program nor in /usr/libexec/instar; install it, or set lxc_helper");

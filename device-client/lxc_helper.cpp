@@ -19,7 +19,6 @@
 //
 // Exit code 0: the lines say what happened. 1: it failed, "error" says why. 2: wrong usage.
 #include <fcntl.h>
-#include <limits.h>
 #include <lxc/lxccontainer.h>
 #include <poll.h>
 #include <signal.h>
@@ -45,6 +44,7 @@
 #include "device-client/cgroup_orphans.hpp"
 #include "device-client/image_mount.hpp"
 #include "device-client/json_line.hpp"
+#include "device-client/own_program.hpp"
 #include "device-client/switch_files.hpp"
 
 namespace instar::device {
@@ -178,11 +178,8 @@ Status Next::load_image(const std::string& lxcpath) {
   const std::string image = next_text(folder, kNextImage, kImage);
   if (image.empty()) return {};
   if (!parse_container_image(image)) return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
-  char self[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  if (length <= 0) return fail(Code::io, std::string("cannot tell the path of instar-lxc, which mounts images: ") + std::strerror(errno));
-  const std::string hook = shell_word({self, static_cast<std::size_t>(length)}) + " mount --lxcpath " + shell_word(lxcpath) + " --name " +
-                           shell_word(name) + " --";
+  INSTAR_TRY(const std::string self, own_program());
+  const std::string hook = shell_word(self) + " mount --lxcpath " + shell_word(lxcpath) + " --name " + shell_word(name) + " --";
   if (!container->set_config_item(container.get(), "lxc.hook.pre-mount", hook.c_str()))
     return fail(Code::io, "LXC takes no pre-mount hook for " + folder + ", which mounts its image");
   return {};

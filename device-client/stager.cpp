@@ -49,22 +49,30 @@ void Stager::finish(const revision::FinishStaging& effect, StagingEvents& out) {
   session_busy_ = true;
 }
 
-void Stager::remove(const revision::RemoveRevision& effect, StagingEvents& out) {
-  if (session_ && session_->revision() == effect.revision) session_.reset();
+void Stager::remove(const revision::RemoveRevision& effect) {
+  if (session_ && session_->revision() == effect.revision) {
+    session_.reset();
+    session_busy_ = false;
+  }
   const std::string from = options_.state_dir + "/revisions/" + std::to_string(effect.revision);
   const std::string to = trash_folder(options_) + "/" + std::to_string(effect.revision);
   struct stat status {};
-  if (::lstat(from.c_str(), &status) != 0) return tell_free_space(out);
+  trash_ = true;
+  if (::lstat(from.c_str(), &status) != 0) return;
   Status done = files::make_folders(trash_folder(options_), 0700);
   // Something of that name may still be on its way out.
   if (done) done = files::remove_tree(to);
   if (done && ::rename(from.c_str(), to.c_str()) != 0) done = files::os_error("moving " + from + " to", to, errno);
   if (!done) options_.log(3, "revision " + std::to_string(effect.revision) + " cannot be removed: " + done.error().message);
-  trash_ = true;
 }
 
+// What is on its way out goes first: a staging reckons with its room.
 bool Stager::step(StagingEvents& out) {
-  if (session_ && session_busy_) {
+  if (trash_) {
+    trash_ = empty_trash(out);
+    return trash_ || session_busy_;
+  }
+  if (session_busy_) {
     const auto more = session_->step(out);
     if (!more) {
       fail_session(more.error(), out);
@@ -72,10 +80,8 @@ bool Stager::step(StagingEvents& out) {
       session_busy_ = *more;
     }
     if (!out.empty() && std::holds_alternative<revision::StagingDone>(out.back())) tell_free_space(out);
-    return session_busy_ || trash_;
   }
-  if (trash_) trash_ = empty_trash(out);
-  return trash_;
+  return session_busy_;
 }
 
 bool Stager::empty_trash(StagingEvents& out) {

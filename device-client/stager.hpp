@@ -27,8 +27,8 @@ class Stager {
   void piece(const revision::StagePiece& effect, StagingEvents& out);
   // Later: StagingDone, or StagingWants when something on disk turned out to be damaged, or StagingFailed.
   void finish(const revision::FinishStaging& effect, StagingEvents& out);
-  // The revision is out of the way at once; its space is free after some steps.
-  void remove(const revision::RemoveRevision& effect, StagingEvents& out);
+  // The revision is out of the way at once; its space is free after some steps, before any staging goes on.
+  void remove(const revision::RemoveRevision& effect);
 
   // True while there is more to do.
   [[nodiscard]] bool step(StagingEvents& out);

@@ -219,7 +219,7 @@ TEST_F(StagerDeltaDamage, KilledAtEveryStepOfTheRepairItEndsInTheRightTree) {
     if (!stopped || HasFailure()) break;
     // What was not durable at the kill came twice at most: one window's worth.
     EXPECT_LE(device_.bytes_fetched, 2 * new_release().pack(PackKind::dedupe).body_bytes);
-    device_.stager->remove({2}, device_.events);
+    device_.stager->remove({2});
     device_.settle();
     device_.events.clear();
   }

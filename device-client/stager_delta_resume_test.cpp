@@ -144,7 +144,7 @@ TEST_F(StagerDeltaResume, KilledAtEveryStepItEndsInTheRightTreeAndMakesNoFinishe
     EXPECT_EQ(after.size(), kMade.size());
     for (const auto& [path, birth] : before) EXPECT_EQ(after.at(path), birth) << path << " was made twice";
     if (HasFailure()) break;
-    device_.stager->remove({2}, device_.events);
+    device_.stager->remove({2});
     device_.settle();
     device_.events.clear();
   }

@@ -159,7 +159,7 @@ TEST_F(StagerDelta, IsABaseForTheNextOne) {
   device_.run();
   expect_new_tree();
   const Published back = published_from(old_tree(), new_release());
-  device_.stager->remove({1}, device_.events);
+  device_.stager->remove({1});
   device_.open(3, {&back}, PackKind::delta, {2});
   device_.run();
   ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");

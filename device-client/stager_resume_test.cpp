@@ -85,7 +85,7 @@ TEST_F(StagerResume, AKillAfterAnyCallLosesNothing) {
   bytes = device_.bytes_fetched;
   bool interrupted = true;
   for (int calls = 1; interrupted; ++calls) {
-    device_.stager->remove({2}, device_.events);
+    device_.stager->remove({2});
     device_.settle();
     forget();
     device_.open(2, {&new_release()}, PackKind::dedupe, {1});
@@ -227,7 +227,7 @@ TEST_F(StagerResume, ANewerReleaseTakesWhatAnAbandonedStagingHad) {
     ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
     for (const auto& [chunk, count] : device_.fetches) EXPECT_EQ(count, 1) << chunk.hex();
     expect_tree(tree_of(device_, 4, two), two.tree);
-    for (const std::uint32_t revision : {3U, 4U}) device_.stager->remove({revision}, device_.events);
+    for (const std::uint32_t revision : {3U, 4U}) device_.stager->remove({revision});
     device_.settle();
   }
 }
@@ -246,7 +246,7 @@ TEST_F(StagerResume, ABrokenAbandonedStagingIsLeftAlone) {
     device_.open(4, {&old_release()}, PackKind::dedupe, {3});
     device_.run();
     ASSERT_TRUE(device_.done) << name;
-    device_.stager->remove({4}, device_.events);
+    device_.stager->remove({4});
     device_.settle();
   }
 }

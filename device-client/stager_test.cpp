@@ -183,7 +183,7 @@ TEST_F(StagerUpdate, LeavesTheBaseAsItWas) {
   update();
   ASSERT_TRUE(device_.done);
   expect_tree(tree_of(device_, 1, first_), first_.tree);
-  device_.stager->remove({2}, device_.events);
+  device_.stager->remove({2});
   device_.settle();
   EXPECT_FALSE(exists(folder_ / "state/revisions/2"));
   EXPECT_FALSE(exists(folder_ / "state/trash"));
@@ -193,7 +193,7 @@ TEST_F(StagerUpdate, LeavesTheBaseAsItWas) {
 TEST_F(StagerUpdate, ASecondRevisionIsWholeWithoutItsBase) {
   update();
   ASSERT_TRUE(device_.done);
-  device_.stager->remove({1}, device_.events);
+  device_.stager->remove({1});
   device_.settle();
   expect_tree(tree_of(device_, 2, second_), second_.tree);
 }
@@ -335,16 +335,27 @@ TEST_F(StagerTest, OpeningAStagedRevisionAgainIsHarmless) {
 }
 
 TEST_F(StagerTest, RemovingWhatIsNotThereIsHarmless) {
-  device_.stager->remove({7}, device_.events);
+  device_.stager->remove({7});
   device_.settle();
   EXPECT_FALSE(device_.failed);
+}
+
+TEST_F(StagerUpdate, TheRoomOfWhatIsRemovedIsThereBeforeAStagingGoesOn) {
+  device_.stager->remove({1});
+  device_.open(2, {&second_}, PackKind::full);
+  while (exists(folder_ / "state/trash")) {
+    EXPECT_FALSE(exists(folder_ / "state/revisions/2"));
+    ASSERT_TRUE(device_.step());
+  }
+  device_.run();
+  EXPECT_TRUE(device_.done);
 }
 
 TEST_F(StagerTest, EmptiesTheTrashOfAnEarlierProcess) {
   const Published release(first_tree());
   device_.open(1, {&release}, PackKind::full);
   device_.run();
-  device_.stager->remove({1}, device_.events);
+  device_.stager->remove({1});
   device_.kill_and_start();
   device_.settle();
   EXPECT_FALSE(exists(folder_ / "state/trash"));

@@ -16,10 +16,11 @@ class StagingPort {
   virtual void open(const revision::OpenStaging& effect, Events& out) = 0;
   virtual void piece(const revision::StagePiece& effect, Events& out) = 0;
   virtual void finish(const revision::FinishStaging& effect, Events& out) = 0;
-  virtual void remove(const revision::RemoveRevision& effect, Events& out) = 0;
+  virtual void remove(const revision::RemoveRevision& effect) = 0;
   // A bounded bit of work; true while more is left. To be called after each of the others.
   virtual bool step(Events& out) = 0;
   virtual void tick(MonotonicMs now) = 0;
+  virtual void tell_free_space(Events& out) const = 0;
   [[nodiscard]] virtual std::optional<MonotonicMs> next_deadline() const = 0;
 };
 

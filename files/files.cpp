@@ -148,6 +148,14 @@ Result<bool> remove_some(const std::string& path, std::uint32_t entries_max) {
   return ::lstat(path.c_str(), &status) != 0 && errno == ENOENT;
 }
 
+Status replace_link(const std::string& path, const std::string& target) {
+  const std::string fresh = path + ".new";
+  ::unlink(fresh.c_str());
+  if (::symlink(target.c_str(), fresh.c_str()) != 0) return os_error("making", fresh, errno);
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return os_error("pointing", path + " at " + target, errno);
+  return {};
+}
+
 bool exists(const std::string& path) noexcept {
   struct stat status {};
   return ::lstat(path.c_str(), &status) == 0;

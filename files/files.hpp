@@ -24,6 +24,8 @@ namespace instar::files {
 [[nodiscard]] Status remove_tree(const std::string& path);
 // The same for at most `entries_max` files and folders in it; true when nothing is left.
 [[nodiscard]] Result<bool> remove_some(const std::string& path, std::uint32_t entries_max);
+// Points the symbolic link `path` at `target`, in one step; durable once its folder is synced.
+[[nodiscard]] Status replace_link(const std::string& path, const std::string& target);
 // Something of that name is there, be it a link that leads nowhere.
 [[nodiscard]] bool exists(const std::string& path) noexcept;
 [[nodiscard]] Status sync_folder(const std::string& path);

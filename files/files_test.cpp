@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "files/posix.hpp"
 #include "files/temporary_folder.hpp"
 
@@ -126,6 +128,18 @@ TEST(Files, RemovesATreeInParts) {
   EXPECT_GE(calls, 4);
   EXPECT_FALSE(exists(folder / "tree"));
   EXPECT_TRUE(*remove_some(folder / "tree", 3));
+}
+
+TEST(Files, PointsALinkAtSomethingElseInOneStep) {
+  const TemporaryFolder folder;
+  for (const char* const target : {"old", "new"}) {
+    ASSERT_TRUE(replace_link(folder / "link", target));
+    EXPECT_EQ(std::filesystem::read_symlink(folder / "link"), target);
+  }
+  EXPECT_FALSE(exists(folder / "link.new"));
+  const auto refused = replace_link(folder / "none/link", "new");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find(folder / "none/link.new"), std::string::npos) << refused.error().message;
 }
 
 TEST(Files, DoesNotRemoveWhatIsMountedInATree) {

@@ -10,6 +10,9 @@
 namespace instar::revision {
 namespace {
 
+// Flash that the containers may count on: with less than this free, what ended attempts have left goes at once.
+constexpr std::uint64_t kContainersFreeBytes = std::uint64_t{2} << 20;
+
 std::uint64_t full_bytes(const wire::Artifact& artifact) noexcept {
   const auto full = std::ranges::find(artifact.packs, artifact::PackKind::full, &wire::Pack::kind);
   return full == artifact.packs.end() ? 0 : full->head_bytes + full->body_bytes;
@@ -77,6 +80,7 @@ void Engine::begin(const HeardManifest& heard) {
   if (is_brought(heard.hash)) brought_begun_ = true;
   const auto epoch = retry_epoch_of(heard.hash);
   const auto possible = check_requirements(heard.manifest, facts_, free_bytes_, clock());
+  if (!possible && possible.error().code == Code::no_space && makes_room_first(heard.manifest.release)) return;
   if (!possible) return refuse_release(heard, epoch, possible.error());
   const auto choices = choose_packs(heard.manifest);
   if (!choices) return refuse_release(heard, epoch, choices.error());
@@ -235,7 +239,8 @@ void Engine::end_attempt(const Error& error, wire::Step step, bool fresh_revisio
   report(std::move(ending));
   close_session();
   if (!again) {
-    drop_candidate();
+    const bool damaged = fresh_revision && !rolled_back;
+    drop_candidate(damaged ? Leftover::remove : Leftover::keep);
     return enter(rolled_back ? Trigger::back_for_good : Trigger::attempts_spent);
   }
   if (fresh_revision) use_new_revision();
@@ -256,9 +261,38 @@ void Engine::stop_attempt(Code code, const std::string& reason) {
   report(about_candidate(wire::Step::failed, code, reason));
 }
 
-void Engine::drop_candidate() {
+// Of what ended attempts leave one revision stays: the last that got anything.
+void Engine::drop_candidate(Leftover leftover) {
+  const auto number = state_.candidate->number;
+  const bool has_something = state_.bytes_before + state_.bytes_fetched > 0 || state_.phase == Phase::rolling_back;
   forget_candidate();
-  for (const auto number : disposable_revisions()) remove_revision(number);
+  if (leftover == Leftover::remove) return keep_one_leftover(std::nullopt);
+  if (has_something) return keep_one_leftover(number);
+  auto others = disposable_revisions();
+  std::erase(others, number);
+  keep_one_leftover(others.empty() ? std::nullopt : std::optional(others.back()));
+}
+
+void Engine::keep_one_leftover(std::optional<std::uint32_t> kept) {
+  for (const auto number : disposable_revisions()) {
+    if (number != kept) remove_revision(number);
+  }
+}
+
+// A release asks for more room than there is, and what ended attempts have left takes some: that goes, and FreeSpace tells of it.
+bool Engine::makes_room_first(const std::string& release) {
+  if (room_awaited_) return true;
+  if (disposable_revisions().empty()) return false;
+  keep_one_leftover(std::nullopt);
+  room_awaited_ = true;
+  log(5, "release " + release + " needs room: what earlier attempts have left is removed first");
+  return true;
+}
+
+void Engine::on(const FreeSpace& event) {
+  free_bytes_ = event.bytes;
+  if (free_bytes_ < kContainersFreeBytes && state_.phase == Phase::idle && state_.waits_manifest.is_zero()) keep_one_leftover(std::nullopt);
+  if (std::exchange(room_awaited_, false)) consider();
 }
 
 void Engine::forget_candidate() {

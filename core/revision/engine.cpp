@@ -77,9 +77,8 @@ void Engine::start(Now now, Effects& effects) {
       break;
     case RestartAction::switch_back: emit_switch_back(); break;
   }
-  for (const auto number : disposable_revisions()) {
-    if (state_.phase == Phase::idle && state_.waits_manifest.is_zero()) remove_revision(number);
-  }
+  if (const auto left = disposable_revisions(); !left.empty() && state_.phase == Phase::idle && state_.waits_manifest.is_zero())
+    keep_one_leftover(left.back());
   finish(effects);
 }
 
@@ -174,10 +173,6 @@ void Engine::on(const Ticked& event) {
   advance();
   try_if_allowed();
   judge();
-}
-
-void Engine::on(const FreeSpace& event) {
-  free_bytes_ = event.bytes;
 }
 
 void Engine::on_ack(ByteView payload) {
@@ -370,6 +365,9 @@ Machine::View Engine::view() const {
   }
   if (state_.previous) view.previous_revision = state_.previous->number;
   if (state_.candidate) view.candidate_revision = state_.candidate->number;
+  view.revisions = {state_.revisions.begin(), state_.revisions.end()};
+  view.revisions.insert({view.current_revision, view.previous_revision, view.candidate_revision});
+  view.revisions.erase(0);
   view.bytes_fetched = state_.bytes_fetched;
   view.pending_reports = state_.pending.size();
   view.last_report = state_.last_report;

@@ -80,7 +80,6 @@ class Engine {
   void on(const Disconnected& event);
   void on(const MessageArrived& event);
   void on(const Ticked& event);
-  void on(const FreeSpace& event);
   void on_ack(ByteView payload);
   void say_hello();
   void report(wire::Report report);
@@ -175,10 +174,17 @@ class Engine {
   void stop_attempt(Code code, const std::string& reason);
   void record_candidate_outcome(wire::Step step, Code code);
   [[nodiscard]] bool attempts_left() const noexcept;
-  // Gives the candidate up; its folder goes.
-  void drop_candidate();
-  // The same, and the folder stays: a newer release may use what is in it.
+  // Gives the candidate up. What it holds stays for a release that shares content with it, in place of what earlier ones left: until a
+  // commit, or until room is needed.
+  enum class Leftover : std::uint8_t { keep, remove };
+  void drop_candidate(Leftover leftover);
+  // The same, and all folders stay.
   void forget_candidate();
+  // Of the disposable revisions all but this one go.
+  void keep_one_leftover(std::optional<std::uint32_t> kept);
+  // True: the release is looked at again when there is more room.
+  [[nodiscard]] bool makes_room_first(const std::string& release);
+  void on(const FreeSpace& event);
   void overtake(const HeardManifest& heard);
   void use_new_revision();
   void remove_revision(std::uint32_t number);
@@ -259,6 +265,7 @@ class Engine {
   std::uint32_t connect_count_ = 0;
   MonotonicMs hello_at_;
   std::uint64_t free_bytes_ = 0;
+  bool room_awaited_ = false;                                          // leftovers are on their way out for a release
   std::map<std::string, std::shared_ptr<const HeardManifest>> heard_;  // by topic
   std::map<std::string, Bytes> unverified_;                            // by topic: tried again with the next root document
   std::map<Hash256, wire::Gate> gates_;                                // by manifest

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -63,7 +64,7 @@ struct MessageArrived {
 struct Ticked {};  // at least once a second while busy; otherwise when next_deadline() says
 struct FreeSpace {
   std::uint64_t bytes = 0;
-};  // told at start and after each change
+};  // told at start, after each change, and now and then, as others write to the same disk
 
 // What the stager still wants of one pack: told once per choice after OpenStaging (with no ranges when nothing is wanted of it)
 // and again whenever it changes as a whole (head read). A chunk that was handed over and is not yet durable may be named
@@ -257,6 +258,7 @@ class Machine {
     std::uint32_t current_revision = 0;
     std::uint32_t previous_revision = 0;
     std::uint32_t candidate_revision = 0;
+    std::set<std::uint32_t> revisions;  // these, and what ended attempts have left: what is on disk beyond them is of no use
     std::uint64_t bytes_fetched = 0;
     std::size_t pending_reports = 0;
     std::uint64_t last_report = 0;

@@ -228,7 +228,7 @@ void Engine::stop_if_aborted() {
   const std::string word = gate->state == wire::GateState::aborted ? "aborted" : "taken back";
   log(5, "release " + state_.candidate->info.release + " is stopped: its rollout was " + word);
   stop_attempt(Code::refused, "the rollout was " + word + " before this device had switched");
-  drop_candidate();
+  drop_candidate(Leftover::keep);
   enter(Trigger::aborted);
 }
 

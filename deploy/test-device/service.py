@@ -85,12 +85,12 @@ def containers(artifact: Path, client: Path | None = None) -> list[dict]:
     return made
 
 
-def client_tree(program: Path, folder: Path, name: str) -> Path:
-    """A client as a payload: the device's own, with a few bytes behind its end that make it another one."""
+def client_tree(program: Path, folder: Path, name: str, tail: bytes = b"") -> Path:
+    """A client as a payload: the device's own, with bytes behind its end that make it another one."""
     tree = folder / name
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     subprocess.run(["strip", "--strip-all", "-o", str(tree / "instar-device"), str(program)], check=True)
     with (tree / "instar-device").open("ab") as file:
-        file.write(name.encode())
+        file.write(name.encode() + tail)
     return tree

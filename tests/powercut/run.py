@@ -38,6 +38,7 @@ LINK = "3mbit"
 EARLY_SHARE = 0.25  # cuts before the device has told that it is well again
 CLIENT_SHARE = 0.2  # of the releases, with --clients
 CLIENT_BYTES = 12 * 1024 * 1024  # more flash for that
+CLIENT_NEW_BYTES = 256 * 1024  # that no other client has
 AIMED_SHARE = 0.5  # of the others: so soon after a line of the client's log, as some phases are short
 AIMS = {"going for release": 4.0, "is committed": 0.4, "container web of revision": 1.2, "failed": 0.6, "going on in another client": 1.5}  # words → seconds after them, at most
 PATIENCE_S = 180  # a machine that shares its host may be slow: that is no fault of the device
@@ -55,7 +56,8 @@ class Publisher(threading.Thread):
         self.count = 0
         self.bad: set[str] = set()
         self.with_client: set[str] = set()
-        self.clients: list[Path] = []
+        self.clients = 0
+        self.wanted: Path | None = None  # the client that is to be committed
         self.rollouts: dict[str, str] = {}
         self.current = ""
         self.ended: collections.Counter = collections.Counter()
@@ -72,11 +74,13 @@ class Publisher(threading.Thread):
         return release, tree, self.site.operator.pack(tree)
 
     def client(self) -> Path:
-        """One of two, by turns."""
-        if not self.clients:
-            program = BUILD / "device-client/instar-device-static"
-            self.clients = [self.site.operator.pack(service.client_tree(program, self.folder, name)) for name in ("client-a", "client-b")]
-        return self.clients[len(self.with_client) % 2]
+        """A new one, once the last one was committed; the operator brings that with each release until it is."""
+        if self.wanted is None:
+            self.clients += 1
+            tree = service.client_tree(BUILD / "device-client/instar-device-static", self.folder, f"client-{self.clients}",
+                                       self.dice.randbytes(CLIENT_NEW_BYTES))
+            self.wanted = self.site.operator.pack(tree)
+        return self.wanted
 
     def publish(self, prepared: tuple[str, Path, Path], delta: bool = True, client: bool = False) -> str:
         release, tree, artifact = prepared
@@ -95,7 +99,7 @@ class Publisher(threading.Thread):
         try:
             upcoming = self.prepare()
             while not self.stopping.is_set():
-                release = self.publish(upcoming, delta=self.dice.random() > 0.6, client=self.dice.random() < self.client_share)
+                release = self.publish(upcoming, delta=self.dice.random() > 0.6, client=self.wanted is not None or self.dice.random() < self.client_share)
                 upcoming = self.prepare(healthy=self.dice.random() > 0.25)
                 # One in ten is overtaken by the next one.
                 patience = self.dice.uniform(1, 6) if self.dice.random() < 0.1 else 120
@@ -103,6 +107,8 @@ class Publisher(threading.Thread):
                 while time.monotonic() < until and not self.stopping.is_set():
                     if (step := self.step(release)) in FINAL:
                         self.ended[step] += 1
+                        if step == "committed" and release in self.with_client:
+                            self.wanted = None
                         break
                     time.sleep(0.2)
                 else:

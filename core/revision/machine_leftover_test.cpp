@@ -1,0 +1,170 @@
+// What an ended attempt leaves on the flash: kept for the next release, given up when room is needed, and gone with a commit.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/revision/machine_fixture.hpp"
+
+namespace instar::revision {
+namespace {
+
+using rig::Rig;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using wire::Step;
+
+// r1 runs as revision 1; r2 was taken back and has left revision 2.
+class LeftoverTest : public rig::RunsR1 {
+ protected:
+  void SetUp() override {
+    RunsR1::SetUp();
+    fail("r2");
+    ASSERT_TRUE(rig.staged.contains(2));
+  }
+  // Publishes it, and its probe fails.
+  void fail(const std::string& release) {
+    rig.bad_releases.insert(release);
+    rig.publish(rig.release(std::stoul(release.substr(1))));
+    rig.run(10'000);
+    ASSERT_EQ(rig.applied.back().step, Step::rolled_back);
+    ASSERT_EQ(rig.phase(), "idle");
+    ASSERT_EQ(rig.running, 1u);
+  }
+  void publish_and_run(std::uint64_t sequence) {
+    rig.publish(rig.release(sequence));
+    rig.run(10'000);
+  }
+};
+
+TEST_F(LeftoverTest, TheNextReleaseMayTakeFromItAndItsCommitRemovesIt) {
+  publish_and_run(3);
+  EXPECT_EQ(rig.running_release(), "r3");
+  EXPECT_THAT(rig.opened[3].bases, ElementsAre(1u, 2u));
+  EXPECT_FALSE(rig.staged.contains(2));
+  EXPECT_TRUE(rig.staged.contains(1)) << "the way back";
+}
+
+TEST_F(LeftoverTest, APowerCutKeepsIt) {
+  rig.power_cut();
+  rig.run(5'000);
+  EXPECT_TRUE(rig.staged.contains(2));
+  EXPECT_TRUE(rig.view().revisions.contains(2));
+  publish_and_run(3);
+  EXPECT_THAT(rig.opened[3].bases, Contains(2u));
+}
+
+TEST_F(LeftoverTest, TheLatestOneOnlyIsKept) {
+  fail("r3");
+  EXPECT_FALSE(rig.staged.contains(2));
+  EXPECT_TRUE(rig.staged.contains(3));
+}
+
+TEST_F(LeftoverTest, AnAttemptThatGotNothingDoesNotReplaceIt) {
+  rig.serves = false;
+  auto three = rig.release(3);
+  rig.publish(three);
+  rig.run(1'000);
+  ASSERT_EQ(rig.phase(), "fetching");
+  auto message = rig.gate_for(three, 2);
+  message.state = wire::GateState::aborted;
+  rig.put_gate(message);
+  rig.run(1'000);
+  ASSERT_EQ(rig.phase(), "idle");
+  EXPECT_TRUE(rig.staged.contains(2));
+  EXPECT_FALSE(rig.view().revisions.contains(3));
+}
+
+TEST_F(LeftoverTest, WhatWasDamagedIsNotKept) {
+  rig.finish_fails = Error{Code::corrupt, "damaged on disk 4 times"};
+  publish_and_run(3);
+  ASSERT_EQ(rig.applied.back().step, Step::failed);
+  EXPECT_THAT(rig.view().revisions, ElementsAre(1u));
+}
+
+TEST_F(LeftoverTest, ADownloadThatWasStoppedHalfWayIsKept) {
+  rig.corrupt = {2, 2, 2, 2, 2, 2, 2, 2};
+  publish_and_run(3);
+  ASSERT_EQ(rig.phase(), "idle");
+  ASSERT_EQ(rig.running_release(), "r1");
+  EXPECT_TRUE(rig.view().revisions.contains(3));
+  EXPECT_FALSE(rig.view().revisions.contains(2));
+}
+
+// --- room ---------------------------------------------------------------------------------------------
+TEST_F(LeftoverTest, ItMakesRoomBeforeTheRevisionBeforeDoes) {
+  publish_and_run(3);
+  ASSERT_EQ(rig.view().previous_revision, 1u);
+  rig.bad_releases.insert("r4");
+  publish_and_run(4);
+  ASSERT_TRUE(rig.staged.contains(4));
+  rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
+  rig.publish(rig.release(5));
+  rig.settle();
+  EXPECT_FALSE(rig.staged.contains(4));
+  EXPECT_TRUE(rig.staged.contains(1));
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r5");
+}
+
+TEST_F(LeftoverTest, ItIsRemovedWhenTheContainersHaveLittleRoomLeft) {
+  rig.give(FreeSpace{std::uint64_t{3} << 20});
+  EXPECT_TRUE(rig.staged.contains(2));
+  rig.give(FreeSpace{std::uint64_t{1} << 20});
+  EXPECT_FALSE(rig.staged.contains(2));
+  EXPECT_TRUE(rig.staged.contains(1));
+}
+
+TEST_F(LeftoverTest, AReleaseThatAsksForRoomIsLookedAtAgainWhenItIsGone) {
+  rig.give(FreeSpace{5'000'000});
+  auto three = rig.release(3);
+  three.requirements.free_bytes_min = 8'000'000;
+  rig.publish(three);
+  rig.run(1'000);
+  EXPECT_FALSE(rig.staged.contains(2));
+  EXPECT_EQ(rig.phase(), "idle");
+  EXPECT_NE(rig.applied.back().step, Step::refused) << "the room is on its way";
+  rig.disconnect();
+  rig.connect();
+  rig.run(1'000);
+  EXPECT_NE(rig.applied.back().step, Step::refused) << "heard again before that";
+  rig.give(FreeSpace{9'000'000});
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r3");
+}
+
+TEST_F(LeftoverTest, AReleaseThatAsksForMoreRoomThanThereCanBeIsRefused) {
+  rig.give(FreeSpace{5'000'000});
+  auto three = rig.release(3);
+  three.requirements.free_bytes_min = 8'000'000;
+  rig.publish(three);
+  rig.run(1'000);
+  rig.give(FreeSpace{6'000'000});
+  rig.run(1'000);
+  EXPECT_EQ(rig.applied.back().step, Step::refused);
+  EXPECT_EQ(rig.applied.back().code, Code::no_space);
+  EXPECT_THAT(rig.applied.back().reason, HasSubstr("8000000 bytes free on the device, 6000000 are"));
+}
+
+TEST_F(LeftoverTest, ACutAfterEveryEffectLeavesADeviceThatTakesTheNextRelease) {
+  for (std::int64_t cut = 1; cut < 30; ++cut) {
+    SCOPED_TRACE(cut);
+    Rig one;
+    one.boot();
+    one.connect();
+    one.publish(one.release(1));
+    one.run(15'000);
+    one.bad_releases = {"r2"};
+    one.power_cut_after = cut;
+    one.publish(one.release(2));
+    one.run(30'000);
+    EXPECT_EQ(one.running_release(), "r1");
+    EXPECT_LE(one.view().revisions.size(), 2u) << "the running one, one leftover";
+    one.publish(one.release(3));
+    one.run(30'000);
+    EXPECT_EQ(one.running_release(), "r3");
+    EXPECT_EQ(one.staged.size(), 2u);
+  }
+}
+
+}  // namespace
+}  // namespace instar::revision

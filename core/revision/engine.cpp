@@ -168,7 +168,7 @@ void Engine::on(const Ticked& event) {
   if (retry_due_ || !state_.waits_manifest.is_zero()) consider();
   if (ensure_at_ && now_.monotonic >= *ensure_at_) emit_ensure_running();
   if (switch_back_at_ && now_.monotonic >= *switch_back_at_) emit_switch_back();
-  look_at_stops();
+  tell_degraded();
   check_stall();
   advance();
   try_if_allowed();

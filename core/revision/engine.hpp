@@ -246,7 +246,7 @@ class Engine {
   void note_stop(const std::string& container);
   // True if the committed release was given up for the one before.
   bool fall_back();
-  void look_at_stops();
+  void tell_degraded();
 
   DeviceFacts facts_;
   trust::SecretKey key_;
@@ -302,6 +302,7 @@ class Engine {
   std::optional<MonotonicMs> switch_back_at_;
   std::int64_t switch_back_pause_ms_ = 0;
   std::uint32_t switch_back_failures_ = 0;  // in a row
+  std::string stuck_;                       // why going back does not work, once it has failed often
   std::optional<MonotonicMs> ensure_at_;
   std::optional<MonotonicMs> ensured_;
   std::int64_t ensure_pause_ms_ = 0;

@@ -173,5 +173,22 @@ TEST_F(BackTest, ARollbackGoesNeverToAReleaseThatFailedHere) {
   EXPECT_EQ(rig.view().previous_revision, 0U) << "r2 was never a revision to go back to";
 }
 
+// --- no way back ------------------------------------------------------------------------------------------------
+TEST_F(BackTest, ADeviceThatCannotGoBackIsReportedAsDegradedUntilItCan) {
+  rig.bad_releases = {"r2"};
+  rig.switch_back_failures = 7;
+  rig.publish(rig.release(2));
+  rig.run(60'000);
+  EXPECT_TRUE(rig.hellos.back().degraded.empty()) << "it may well be that the next try does it";
+  rig.run(200'000);
+  ASSERT_EQ(rig.phase(), "rolling_back");
+  ASSERT_EQ(rig.hellos.back().degraded.size(), 1u);
+  EXPECT_THAT(rig.hellos.back().degraded[0], HasSubstr("cannot go back from release r2"));
+  rig.run(400'000);
+  EXPECT_EQ(rig.phase(), "idle");
+  EXPECT_EQ(rig.running, 1u);
+  EXPECT_TRUE(rig.hellos.back().degraded.empty());
+}
+
 }  // namespace
 }  // namespace instar::revision

@@ -95,18 +95,19 @@ void Engine::on(const ContainerStopped& event) {
 
 void Engine::note_stop(const std::string& container) {
   stops_.stopped(container, now_.monotonic);
-  look_at_stops();
+  tell_degraded();
 }
 
 // Told at once when it changes; a hello carries all of it.
-void Engine::look_at_stops() {
+void Engine::tell_degraded() {
   stops_.forget(now_.monotonic);
   auto degraded = stops_.degraded(now_.monotonic);
+  if (!stuck_.empty()) degraded.push_back(stuck_);
   if (degraded == degraded_) return;
   for (const auto& line : degraded) {
     if (std::ranges::find(degraded_, line) == degraded_.end()) log(4, line);
   }
-  if (degraded.empty()) log(5, "no container stops again and again any more");
+  if (degraded.empty()) log(5, "not degraded any more");
   degraded_ = std::move(degraded);
   if (connected_) say_hello();
 }
@@ -169,7 +170,7 @@ void Engine::commit() {
   packs_.clear();
   ensure_pause_ms_ = 0;
   stops_.clear();
-  look_at_stops();
+  tell_degraded();
   emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
   // Their handlers are told of the commit.
   if (std::ranges::any_of(current_->containers, [](const auto& one) { return !one.handler.empty(); })) emit_ensure_running();
@@ -205,6 +206,8 @@ void Engine::on(const SwitchedBack& event) {
   if (event.revision != (state_.current ? state_.current->number : 0)) return;
   downtime_ms_ = event.downtime_ms;
   switch_back_at_.reset();
+  stuck_.clear();
+  tell_degraded();
   end_attempt(Error{state_.verdict_code, state_.verdict_reason}, wire::Step::rolled_back, true);
   state_.verdict_code = Code::ok;
   state_.verdict_reason.clear();
@@ -239,6 +242,9 @@ void Engine::on(const SwitchBackFailed& event) {
   switch_back_at_ = now_.monotonic + switch_back_pause_ms_;
   log(3, "the revision before could not be started (" + event.error.message + "); trying again in " +
              std::to_string(switch_back_pause_ms_ / 1000) + " s");
+  if (switch_back_failures_ < kSwitchBackFailuresMax || !stuck_.empty()) return;
+  stuck_ = clean_text("cannot go back from release " + state_.candidate->info.release + ", tries go on: " + event.error.message);
+  tell_degraded();
 }
 
 }  // namespace instar::revision

@@ -35,14 +35,16 @@ TARGETS = {
 STEPS = [("full", "old", True), ("delta", "new", True), ("no delta", "old", True), ("bad", "new", False)]
 
 
-def contents(tree: Path) -> dict[bytes, int]:
-    return {hashlib.blake2b(p.read_bytes(), digest_size=16).digest(): p.stat().st_size for p in tree.rglob("*") if p.is_file() and not p.is_symlink()}
+def contents(payload: Path) -> dict[bytes, int]:
+    """Of the files of a tree, or of an image, which is one file."""
+    files = [payload] if payload.is_file() else [p for p in payload.rglob("*") if p.is_file() and not p.is_symlink()]
+    return {hashlib.blake2b(p.read_bytes(), digest_size=16).digest(): p.stat().st_size for p in files}
 
 
-def new_bytes(tree: Path, before: Path | None) -> int:
-    """Content of files that the tree before does not have."""
+def new_bytes(payload: Path, before: Path | None) -> int:
+    """Content of files that the release before does not have."""
     held = contents(before) if before else {}
-    return sum(size for content, size in contents(tree).items() if content not in held)
+    return sum(size for content, size in contents(payload).items() if content not in held)
 
 
 def logged_ms(machine, since: float, words: str) -> int | None:
@@ -54,8 +56,8 @@ def logged_ms(machine, since: float, words: str) -> int | None:
 
 
 class Measure:
-    def __init__(self, site, machine, device: Path, folder: Path):
-        self.site, self.machine, self.device, self.folder = site, machine, device, folder
+    def __init__(self, site, machine, device: Path, folder: Path, payload: str):
+        self.site, self.machine, self.device, self.folder, self.payload = site, machine, device, folder, payload
         self.before: Path | None = None
 
     def settled(self) -> dict:
@@ -65,7 +67,7 @@ class Measure:
 
     def update(self, kind: str, age: str, healthy: bool, label: str) -> dict:
         release = f"{label}-{kind.replace(' ', '-')}"
-        tree = service.release_tree(self.device, self.folder, release, age, healthy)
+        tree = service.release_payload(self.device, self.folder, release, age, healthy, self.payload)
         artifact = self.site.operator.pack(tree)
         before, since = self.settled(), time.monotonic()
         rollout = self.site.operator.publish(release, tree, containers=service.containers(artifact),
@@ -84,13 +86,13 @@ class Measure:
         return measured
 
 
-def measure(device: Path, folder: Path, tls: bool, rounds: int) -> list[dict]:
+def measure(device: Path, folder: Path, tls: bool, rounds: int, payload: str) -> list[dict]:
     name = "tls" if tls else "plain"
     flash = folder / f"{name}.img"
     shutil.copy(device / "flash.img", flash)
     rows = []
     with machines.site_for(folder / name, device) as site, machines.Machine(folder / name / "machine", device, flash) as machine:
-        work = Measure(site, machine, device, folder / name / "trees")
+        work = Measure(site, machine, device, folder / name / "trees", payload)
         for number in range(rounds):
             for kind, age, healthy in STEPS if number == 0 else STEPS[1:]:
                 # Each with a client just started: what the peak says is of this update alone.
@@ -123,6 +125,7 @@ def main() -> int:
     options.add_argument("--device", type=Path, default=SOURCE / "build/test-device")
     options.add_argument("--report", type=Path, default=SOURCE / "build/report/device.json")
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--payload", choices=service.PAYLOADS, default="tree", help="what its container runs from: a tree, or an image of it")
     options.add_argument("--client", default="instar-device-static", help="see deploy/test-device/build")
     options.add_argument("--keep", action="store_true")
     chosen = options.parse_args()
@@ -134,12 +137,12 @@ def main() -> int:
     machines.enter_own_network()
     folder = Path(tempfile.mkdtemp(prefix="instar-bench-device."))
     device = machines.copy_device(device, folder / "device")
-    rows = measure(device, folder, True, chosen.rounds) + measure(device, folder, False, chosen.rounds)
+    rows = measure(device, folder, True, chosen.rounds, chosen.payload) + measure(device, folder, False, chosen.rounds, chosen.payload)
     reached = summary(rows)
     promises = [{"text": f"{text}: {reached[name]}, at most {limit} wanted", "holds": None if reached[name] is None else reached[name] <= limit}
                 for name, (text, limit) in TARGETS.items()]
     chosen.report.parent.mkdir(parents=True, exist_ok=True)
-    chosen.report.write_text(json.dumps({"format": 1, "sizes": sizes, "summary": reached, "promises": promises, "updates": rows}, indent=2) + "\n")
+    chosen.report.write_text(json.dumps({"format": 1, "payload": chosen.payload, "sizes": sizes, "summary": reached, "promises": promises, "updates": rows}, indent=2) + "\n")
     for promise in promises:
         print(("  held    " if promise["holds"] else "  MISSED  ") + promise["text"])
     if not chosen.keep:

@@ -7,12 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demo"))
+SOURCE = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(SOURCE / "demo"), str(SOURCE / "tests")]
 import rootfs  # noqa: E402
+from harness.images import make_image  # noqa: E402
 
 PACKAGES = ["lighttpd", "libc6", "libpcre2-8-0", "libnettle8", "libxxhash0", "libcrypt1"]
 LIBRARIES = "lib/x86_64-linux-gnu"
 PORT = 8080
+IMAGE_OPTIONS = {"squashfs": ("-comp", "zstd", "-Xcompression-level", "19")}  # what the device's kernel mounts, and how it is made
+PAYLOADS = ("tree", *IMAGE_OPTIONS)
 CONFIGURATION = """\
 server.port = 8080
 server.document-root = "/www"
@@ -75,6 +79,12 @@ def release_tree(device: Path, folder: Path, release: str, age: str, healthy: bo
     if healthy:
         (tree / "www/health").write_text("fine\n")
     return tree
+
+
+def release_payload(device: Path, folder: Path, release: str, age: str, healthy: bool = True, payload: str = "tree") -> Path:
+    """The same as the tree that it is, or as an image of the file system `payload`."""
+    tree = release_tree(device, folder, release, age, healthy)
+    return tree if payload == "tree" else make_image(tree, payload, folder / f"{release}.{payload}", *IMAGE_OPTIONS[payload])
 
 
 def containers(artifact: Path, client: Path | None = None) -> list[dict]:

@@ -37,7 +37,7 @@ SKIPPED = 77  # what ctest is told to take as skipped
 LINK = "3mbit"
 EARLY_SHARE = 0.25  # cuts before the device has told that it is well again
 CLIENT_SHARE = 0.2  # of the releases, with --clients
-CLIENT_BYTES = 12 * 1024 * 1024  # more flash for that
+CLIENT_BYTES = 12 * 1024 * 1024  # more flash for that, beside trees
 CLIENT_NEW_BYTES = 256 * 1024  # that no other client has
 AIMED_SHARE = 0.5  # of the others: so soon after a line of the client's log, as some phases are short
 AIMS = {"going for release": 4.0, "is committed": 0.4, "container web of revision": 1.2, "failed": 0.6, "going on in another client": 1.5}  # words → seconds after them, at most
@@ -49,9 +49,9 @@ class Publisher(threading.Thread):
     """Releases, one after the other has ended: by turns the service before and after its updates; delta or not; now and then a bad one,
     now and then one with a client."""
 
-    def __init__(self, site, device: Path, folder: Path, dice: random.Random, client_share: float):
+    def __init__(self, site, device: Path, folder: Path, dice: random.Random, client_share: float, payload: str):
         super().__init__(daemon=True)
-        self.client_share = client_share
+        self.client_share, self.payload = client_share, payload
         self.site, self.device, self.folder, self.dice = site, device, folder, dice
         self.count = 0
         self.bad: set[str] = set()
@@ -68,7 +68,7 @@ class Publisher(threading.Thread):
         """The next release, packed."""
         self.count += 1
         release = f"r{self.count}"
-        tree = service.release_tree(self.device, self.folder, release, ("old", "new")[self.count % 2], healthy)
+        tree = service.release_payload(self.device, self.folder, release, ("old", "new")[self.count % 2], healthy, self.payload)
         if not healthy:
             self.bad.add(release)
         return release, tree, self.site.operator.pack(tree)
@@ -234,15 +234,15 @@ def enlarge(flash: Path, more: int) -> None:
     subprocess.run(["resize2fs", str(flash)], check=True, capture_output=True)
 
 
-def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float, clients: bool) -> dict:
+def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float, clients: bool, payload: str) -> dict:
     dice = random.Random(seed)
     flash = folder / "flash.img"
     shutil.copy(device / "flash.img", flash)
-    if clients:
+    if clients and payload == "tree":
         enlarge(flash, CLIENT_BYTES)
     began = time.monotonic()
     with machines.site_for(folder, device) as site, machines.Machine(folder / "machine", device, flash) as machine:
-        publisher = Publisher(site, device, folder / "trees", random.Random(seed + 1), CLIENT_SHARE if clients else 0)
+        publisher = Publisher(site, device, folder / "trees", random.Random(seed + 1), CLIENT_SHARE if clients else 0, payload)
         run = PowerCut(site, machine, publisher, dice)
         machine.start()
         machine.wait_for("START", PATIENCE_S)
@@ -276,7 +276,7 @@ def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float, clien
         if again > cuts * WINDOW_BYTES:
             run.faults.append(f"{again} bytes were sent again, more than the window of {WINDOW_BYTES} for each of {cuts} cuts")
         return {"format": 1, "ok": not run.faults, "cuts": cuts, "seed": seed, "seconds": round(time.monotonic() - began, 1),
-                "faults": run.faults, "phases": {phase: dict(row) for phase, row in sorted(run.rows.items())},
+                "faults": run.faults, "payload": payload, "phases": {phase: dict(row) for phase, row in sorted(run.rows.items())},
                 "releases": publisher.count, "ended": dict(publisher.ended), "bytes_again": again,
                 "boot_ms": sorted(disk["first_ms"] for disk in run.boots)[len(run.boots) // 2]}
 
@@ -299,6 +299,7 @@ def main() -> int:
     options.add_argument("--report", type=Path, default=SOURCE / "build/report/powercut.json")
     options.add_argument("--minutes", type=float, default=24 * 60, help="no further cut after this time")
     options.add_argument("--clients", action="store_true", help="releases bring other clients, too")
+    options.add_argument("--payload", choices=service.PAYLOADS, default="tree", help="what the container runs from: a tree, or an image of it")
     options.add_argument("--short", action="store_true", help="for each run of the tests: cuts within 4 s")
     options.add_argument("--keep", action="store_true", help="keep the folder with the console, the flash image and the broker's files")
     chosen = options.parse_args()
@@ -318,7 +319,7 @@ def main() -> int:
     for word in (signal.SIGINT, signal.SIGTERM):
         signal.signal(word, lambda *_: told_to_end.set())
     folder = Path(tempfile.mkdtemp(prefix="instar-powercut."))
-    document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed, chosen.minutes, chosen.clients)
+    document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed, chosen.minutes, chosen.clients, chosen.payload)
     chosen.report.parent.mkdir(parents=True, exist_ok=True)
     chosen.report.write_text(json.dumps(document, indent=2) + "\n")
     print(f"\n{table(document)}\n\n{document['releases']} releases, ended {document['ended']}; {document['bytes_again']} bytes sent again; "

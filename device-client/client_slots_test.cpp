@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "device-client/killed_at_call.hpp"
 #include "files/temporary_folder.hpp"
 
 namespace instar::device {
@@ -104,6 +106,59 @@ TEST_F(ClientSlotsTest, ATreeWithoutAClientIsNone) {
   const auto put = slots.put(folder / "empty", hash(1));
   ASSERT_FALSE(put.has_value());
   EXPECT_THAT(put.error().message, HasSubstr("no program instar-device at the top of its tree"));
+}
+
+// --- a kill between any two system calls ----------------------------------------------------------------------
+// Each step is done again from its record until it has said that it is done (host_payload.hpp).
+class KilledClientSlots : public ClientSlotsTest {
+ protected:
+  // From client 1 committed. `work` to its end leaves `after`; killed anywhere, one of the two can be run, and once more leaves `after`.
+  template <typename Prepare, typename Work>
+  void expect_whole(std::uint8_t after, Prepare prepare, Work work) {
+    const auto first = tree("tree1");
+    tree("tree2");
+    int call = 0;
+    for (bool ended = false; !ended; ++call) {
+      SCOPED_TRACE("killed at call " + std::to_string(call));
+      ASSERT_LT(call, 500);
+      std::filesystem::remove_all(folder / "client");
+      ASSERT_TRUE(slots.put(first, hash(1)) && slots.keep(hash(1)));
+      prepare();
+      ended = ends_before_call(call, work);
+      const auto choice = slots.choose();
+      ASSERT_TRUE(choice.artifact == hash(1) || choice.artifact == hash(2)) << choice.given_up;
+      EXPECT_EQ(::access(choice.program.c_str(), X_OK), 0);
+      work();
+      EXPECT_EQ(slots.current(), hash(after));
+      EXPECT_FALSE(slots.trying().has_value());
+      EXPECT_EQ(slots.choose().artifact, hash(after));
+    }
+    EXPECT_GT(call, 20) << "calls were counted";
+  }
+};
+
+TEST_F(KilledClientSlots, AnotherClientIsTriedAndKept) {
+  expect_whole(
+      2, [] {},
+      [this] {
+        static_cast<void>(slots.put(folder / "tree2", hash(2)));
+        static_cast<void>(slots.try_out(hash(2)));
+        static_cast<void>(slots.choose());
+        static_cast<void>(slots.keep(hash(2)));
+      });
+}
+
+TEST_F(KilledClientSlots, AnotherClientIsTakenBack) {
+  expect_whole(
+      1,
+      [this] {
+        ASSERT_TRUE(slots.put(folder / "tree2", hash(2)));
+        ASSERT_TRUE(slots.try_out(hash(2)));
+      },
+      [this] {
+        static_cast<void>(slots.end_trial());
+        static_cast<void>(slots.keep(hash(1)));
+      });
 }
 
 }  // namespace

@@ -89,16 +89,22 @@ void Supervisor::ensure_running(const revision::EnsureRunning& effect) {
   begin(Goal::ensure, effect.revision, &effect.manifest);
 }
 
+// The handler is asked itself; in a container instar-lxc runs the command, and has a while more to tell of it.
 void Supervisor::run_probe(const revision::RunProbe& effect, MonotonicMs now) {
-  if (const auto payload = std::ranges::find(wanted_payloads_, effect.container, &PayloadPlan::name); payload != wanted_payloads_.end()) {
-    auto process = HelperProcess::spawn(options_.config.handlers_dir + "/" + payload->kind, {"verify"},
-                                        {effect.probe.timeout_ms, handler_environment(options_.config, "verify", *payload), true}, now);
-    if (process)
-      probes_.push_back({effect.revision, effect.container, effect.probe.timeout_ms, true, std::move(*process)});
-    else
-      pending_.push_back(revision::ProbeEnded{effect.revision, effect.container, false, process.error().message});
-    return;
-  }
+  const auto payload = std::ranges::find(wanted_payloads_, effect.container, &PayloadPlan::name);
+  const bool by_handler = payload != wanted_payloads_.end();
+  auto process = by_handler
+                     ? HelperProcess::spawn(options_.config.handlers_dir + "/" + payload->kind, {"verify"},
+                                            {effect.probe.timeout_ms, handler_environment(options_.config, "verify", *payload), true}, now)
+                     : HelperProcess::spawn(options_.helper, probe_arguments(effect),
+                                            {clamp_ms(std::int64_t{effect.probe.timeout_ms} + kProbeExtraMs)}, now);
+  if (process)
+    probes_.push_back({effect.revision, effect.container, effect.probe.timeout_ms, by_handler, std::move(*process)});
+  else
+    pending_.push_back(revision::ProbeEnded{effect.revision, effect.container, false, process.error().message});
+}
+
+std::vector<std::string> Supervisor::probe_arguments(const revision::RunProbe& effect) const {
   std::vector<std::string> arguments = {"probe",
                                         "--lxcpath",
                                         options_.config.state_dir + "/lxc",
@@ -108,12 +114,7 @@ void Supervisor::run_probe(const revision::RunProbe& effect, MonotonicMs now) {
                                         std::to_string(effect.probe.timeout_ms),
                                         "--"};
   arguments.insert(arguments.end(), effect.probe.command.begin(), effect.probe.command.end());
-  const auto allowed_ms = clamp_ms(std::int64_t{effect.probe.timeout_ms} + kProbeExtraMs);
-  auto process = HelperProcess::spawn(options_.helper, arguments, {allowed_ms}, now);
-  if (process)
-    probes_.push_back({effect.revision, effect.container, effect.probe.timeout_ms, false, std::move(*process)});
-  else
-    pending_.push_back(revision::ProbeEnded{effect.revision, effect.container, false, process.error().message});
+  return arguments;
 }
 
 void Supervisor::poll(MonotonicMs now, std::vector<revision::Event>& out) {
@@ -232,39 +233,43 @@ void Supervisor::client_step(const PayloadStep& step, MonotonicMs now) {
   helper_ = std::move(*process);
 }
 
+// Noted at the end of the way there: until then the step is repeated, in the client that it has put in place.
 void Supervisor::take_client(const PayloadStep& step) {
-  Job& job = *job_;
-  const auto& plan = step.plan;
-  const bool there = !plan.tree.empty();
+  auto [done, runs] = step.action == PayloadAction::install  ? try_client(step.plan)
+                      : step.action == PayloadAction::commit ? keep_client(step.plan)
+                                                             : give_back_client(step.plan);
+  const bool noted = runs || step.action != PayloadAction::install;
+  if (done && noted) done = note_payload(step);
+  if (!done) return payload_failed(step, done.error());
+  if (noted) job_->payloads.pop_back();
+  if (runs) return;
+  options_.log->notice("going on in another client: " + std::string(action_name(step.action)) + " of payload " + step.plan.name);
+  other_client_ = true;
+}
+
+Supervisor::ClientTaken Supervisor::try_client(const PayloadPlan& plan) const {
+  if (running_client() == plan.artifact) return {{}, true};
+  if (clients_.trying() != plan.artifact) return {clients_.try_out(plan.artifact), false};
+  return {fail(Code::unhealthy, client_given_up().empty() ? "it was started and did not come so far" : client_given_up()), false};
+}
+
+Supervisor::ClientTaken Supervisor::keep_client(const PayloadPlan& plan) const {
+  return {clients_.keep(plan.artifact), running_client() == plan.artifact || !client_given_up().empty()};
+}
+
+// Only what is left of a trial goes, or what was committed and is taken back.
+Supervisor::ClientTaken Supervisor::give_back_client(const PayloadPlan& plan) const {
   Status done;
-  bool right = true;  // the client that runs
-  if (step.action == PayloadAction::install) {
-    right = running_client() == plan.artifact;
-    if (!right && clients_.trying() == plan.artifact)
-      return payload_failed(step,
-                            {Code::unhealthy, client_given_up().empty() ? "it was started and did not come so far" : client_given_up()});
-    if (!right) done = clients_.try_out(plan.artifact);
-  } else if (step.action == PayloadAction::commit) {
-    done = clients_.keep(plan.artifact);
-    right = running_client() == plan.artifact || !client_given_up().empty();
+  if (!plan.tree.empty()) {
+    done = clients_.put(plan.tree, plan.artifact);
+    if (done) done = clients_.keep(plan.artifact);
   } else {
-    // Only what is left of a trial, or what was committed and is taken back.
-    const auto before = there ? std::optional(plan.artifact) : std::nullopt;
-    if (there) done = clients_.put(plan.tree, plan.artifact);
     const auto records = read_payload_records(options_.config.state_dir);
     const auto record = std::ranges::find(records, plan.name, &PayloadRecord::name);
     const bool was_kept = record != records.end() && clients_.current() == record->artifact;
-    if (done) done = there || was_kept ? clients_.keep(before) : clients_.end_trial();
-    right = running_client() == clients_.current() || !client_given_up().empty();
+    done = was_kept ? clients_.keep(std::nullopt) : clients_.end_trial();
   }
-  // Noted at the end of the way there: the step is repeated in the other client.
-  const bool noted = right || step.action != PayloadAction::install;
-  if (done && noted) done = note_payload(step);
-  if (!done) return payload_failed(step, done.error());
-  if (noted) job.payloads.pop_back();
-  if (right) return;
-  options_.log->notice("going on in another client: " + std::string(action_name(step.action)) + " of payload " + plan.name);
-  other_client_ = true;
+  return {done, running_client() == clients_.current() || !client_given_up().empty()};
 }
 
 // One helper for all of it, and everything prepared before the first container stops: what is away is away for LXC's time alone.

@@ -98,6 +98,7 @@ class Supervisor {
     HelperProcess process;
   };
 
+  [[nodiscard]] std::vector<std::string> probe_arguments(const revision::RunProbe& effect) const;
   void begin(Goal goal, std::uint32_t revision, const wire::Manifest* manifest);
   void step(MonotonicMs now, std::vector<revision::Event>& out);
   void spawn(const std::vector<std::string>& arguments, std::uint32_t timeout_ms, MonotonicMs now);
@@ -108,6 +109,14 @@ class Supervisor {
   void payload_failed(const PayloadStep& step, Error error);
   void client_step(const PayloadStep& step, MonotonicMs now);
   void take_client(const PayloadStep& step);
+  // What was done to the clients on disk, and whether the one that the step is to end in runs already.
+  struct ClientTaken {
+    Status done;
+    bool runs = false;
+  };
+  [[nodiscard]] ClientTaken try_client(const PayloadPlan& plan) const;
+  [[nodiscard]] ClientTaken keep_client(const PayloadPlan& plan) const;
+  [[nodiscard]] ClientTaken give_back_client(const PayloadPlan& plan) const;
   void reboot(const PayloadStep& step, MonotonicMs now);
   void look(MonotonicMs now);
   void take_states(const std::vector<JsonFields>& lines, MonotonicMs now);

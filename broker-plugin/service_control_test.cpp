@@ -42,7 +42,7 @@ TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
   ASSERT_EQ(responses.size(), 4U);
   EXPECT_EQ(responses[0]["command"], "getVersion");
   EXPECT_EQ(responses[0]["correlationData"], "a");
-  EXPECT_EQ(responses[0]["data"]["schema_version"], 2);
+  EXPECT_EQ(responses[0]["data"]["schema_version"], 3);
   EXPECT_EQ(responses[0]["data"]["prefix"], "instar/v1");
   EXPECT_EQ(responses[1]["correlationData"], "b");
   EXPECT_NE(error_of(responses[1]).find("not_found"), std::string::npos);

@@ -35,6 +35,16 @@ Json revision_json(const std::optional<wire::RevisionInfo>& revision) {
           {"rollout", revision->manifest.short_hex()}};
 }
 
+// What it can take beyond trees.
+void add_takes(Json& out, const rollout::DeviceRecord& record) {
+  Json images = Json::array();
+  for (const auto number : record.image_formats) {
+    images.push_back(wire::image_format_name(static_cast<wire::ImageFormat>(number)));
+  }
+  out["image_formats"] = std::move(images);
+  out["handlers"] = record.handlers;
+}
+
 Json waves_json(const rollout::Rollout& rollout) {
   Json out = Json::array();
   const auto& record = rollout.record;
@@ -197,6 +207,7 @@ Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose
   out["bytes_sent"] = record.bytes_sent;
   out["first_seen_ms"] = record.first_seen.value;
   out["pack_formats"] = record.pack_formats;
+  add_takes(out, record);
   out["running_artifacts"] = artifacts_json(record.running);
   out["previous_artifacts"] = artifacts_json(record.previous);
   return out;
@@ -217,6 +228,7 @@ Json plan_json(const DeviceId& id, const rollout::Device& device) {
   out["online"] = device.online;
   out["last_seen_ms"] = record.last_seen.value;
   out["pack_formats"] = record.pack_formats;
+  add_takes(out, record);
   out["running_sequence"] = record.running.has_value() ? record.running->sequence : 0;
   out["running_artifacts"] = artifacts_json(record.running);
   out["previous_artifacts"] = artifacts_json(record.previous);

@@ -171,6 +171,7 @@ const std::map<std::string_view, Setter>& setters() {
       {"lxc_helper", path(&Config::lxc_helper)},
       {"handlers_dir", path(&Config::handlers_dir)},
       {"self_update", flag(&Config::self_update)},
+      {"previous_makes_room", flag(&Config::previous_makes_room)},
       {"reboot_command", text_value(&Config::reboot_command)},
       {"log_level", number(&Config::log_level, 3, 7)},
   };

@@ -46,9 +46,10 @@ struct Config {
   std::string lxc_helper;  // empty: beside the daemon, then /usr/libexec/instar/instar-lxc
   // Programs that take payloads which are no containers (docs/handlers.md): what lies there may change the host.
   std::string handlers_dir = "/etc/instar/handlers";
-  bool self_update = false;    // a release may bring another client
-  std::string reboot_command;  // for a shell; empty: payloads that need a boot fail
-  std::string watchdog;        // /dev/watchdog; empty: none
+  bool self_update = false;          // a release may bring another client
+  bool previous_makes_room = false;  // the revision before may be removed for the next
+  std::string reboot_command;        // for a shell; empty: payloads that need a boot fail
+  std::string watchdog;              // /dev/watchdog; empty: none
   std::uint32_t watchdog_s = 60;
   int log_level = 6;  // syslog numbers
 };

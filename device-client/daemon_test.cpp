@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/trust/envelope.hpp"
 #include "device-client/device_status.hpp"
 #include "device-client/fake_helper.hpp"
 #include "device-client/host.hpp"
@@ -26,6 +27,7 @@ struct FakeStaging final : StagingPort {
   struct Seen {
     std::vector<std::uint32_t> removed;
     int ticks = 0;
+    std::optional<std::uint64_t> bytes_free;
   };
   explicit FakeStaging(Seen& seen) : seen_(seen) {}
   void open(const revision::OpenStaging&, Events&) override {}
@@ -34,7 +36,9 @@ struct FakeStaging final : StagingPort {
   void remove(const revision::RemoveRevision& effect) override { seen_.removed.push_back(effect.revision); }
   bool step(Events&) override { return false; }
   void tick(MonotonicMs) override { ++seen_.ticks; }
-  void tell_free_space(Events&) const override {}
+  void tell_free_space(Events& out) const override {
+    if (seen_.bytes_free) out.push_back(revision::FreeSpace{*seen_.bytes_free});
+  }
   std::optional<MonotonicMs> next_deadline() const override { return std::nullopt; }
   Seen& seen_;
 };
@@ -302,6 +306,27 @@ TEST_F(DaemonTest, RemovesFoldersThatTheStateDoesNotKnow) {
   const auto daemon = open();
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   EXPECT_THAT(staging.removed, ElementsAre(7U));
+}
+
+TEST_F(DaemonTest, LooksForFreeSpaceOnceAMinute) {
+  const auto daemon = open();
+  const auto told = [&] {
+    client->connect();
+    EXPECT_TRUE((*daemon)->turn(stop_fd, 0));
+    const auto hello = std::ranges::find_if(client->published, [](const auto& message) { return message.topic.ends_with("/hello"); });
+    const auto envelope = trust::parse_envelope(hello->payload);
+    const auto bytes = wire::decode_hello(envelope->payload)->free_bytes;
+    client->published.clear();
+    client->disconnect("");
+    return bytes;
+  };
+  staging.bytes_free = 5'000'000;
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_EQ(told(), 5'000'000U);
+  staging.bytes_free = 7'000'000;
+  EXPECT_EQ(told(), 5'000'000U);
+  now.monotonic.value += 60'000;
+  EXPECT_EQ(told(), 7'000'000U);
 }
 
 TEST_F(DaemonTest, AMessageOfGarbageChangesNothing) {

@@ -97,6 +97,7 @@ revision::DeviceFacts read_facts(const Config& config) {
   facts.metered = config.metered;
   facts.lxc_keys_allowed = config.lxc_keys_allowed;
   facts.devices_allowed = config.devices_allowed;
+  facts.previous_makes_room = config.previous_makes_room;
   facts.image_formats = read_image_formats();
   facts.window_bytes_max = config.window_bytes_max;
   facts.piece_bytes_max = config.piece_bytes_max;

@@ -28,8 +28,8 @@ revision::DeviceFacts facts_of(const PlannedDevice& device) {
   facts.client_version = device.client_version;
   facts.memory_bytes = device.memory_bytes;
   facts.metered = device.metered;
-  // Nor does a device tell which images its kernel can mount.
-  facts.image_formats = {wire::ImageFormat::squashfs, wire::ImageFormat::erofs, wire::ImageFormat::ext4};
+  facts.image_formats = device.image_formats;
+  facts.handlers = device.handlers;
   return facts;
 }
 
@@ -144,6 +144,10 @@ PlannedDevice read_planned_device(const Json& row) {
   device.online = get_flag(row, "online");
   device.last_seen = {static_cast<std::int64_t>(get_number(row, "last_seen_ms"))};
   device.running_sequence = get_number(row, "running_sequence");
+  for (const auto& name : get_texts(row, "image_formats")) {
+    if (const auto format = wire::parse_image_format(name)) device.image_formats.push_back(*format);
+  }
+  device.handlers = get_texts(row, "handlers");
   for (const auto* key : {"running_artifacts", "previous_artifacts"}) {
     for (const auto& artifact : get(row, key)) device.held.push_back(hash_of(artifact));
   }

@@ -23,6 +23,8 @@ struct PlannedDevice {
   std::string client_version;
   std::uint64_t memory_bytes = 0;
   std::uint64_t free_bytes = 0;
+  std::vector<wire::ImageFormat> image_formats;
+  std::vector<std::string> handlers;
   bool metered = false;
   bool online = false;
   WallMs last_seen;

@@ -66,6 +66,23 @@ TEST(FleetPlan, SaysWhoWouldRefuseAndWhy) {
   EXPECT_THAT(text, HasSubstr("Nothing was sent."));
 }
 
+TEST(FleetPlan, KnowsWhatDevicesTakeBesideTrees) {
+  auto manifest = release();
+  manifest.containers[0].handler = "kernel";
+  manifest.containers[0].init.clear();
+  manifest.containers[0].settings.clear();
+  manifest.containers[0].volumes.clear();
+  manifest.containers[0].health.probe.reset();
+  const auto with = read_planned_device({{"device", "with"}, {"handlers", {"modem", "kernel"}}, {"image_formats", {"ext4", "zonefs"}}});
+  EXPECT_EQ(with.handlers, (std::vector<std::string>{"modem", "kernel"}));
+  EXPECT_EQ(with.image_formats, std::vector{wire::ImageFormat::ext4}) << "another one is of a later version";
+  auto able = device("able", true);
+  able.handlers = {"kernel"};
+  const auto plan = plan_release(manifest, 2'000, {able, device("plain", true)}, {}, WallMs{1});
+  ASSERT_EQ(plan.groups[0].refusals.size(), 1U);
+  EXPECT_THAT(plan_text(plan, {}), HasSubstr("1 device would refuse: unsupported: payload 'web' is for the handler kernel"));
+}
+
 TEST(FleetPlan, TellsHowLargeTheWavesAre) {
   auto manifest = release();
   wire::Wave named;

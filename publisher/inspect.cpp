@@ -156,6 +156,7 @@ Status inspect_hello(const InspectOptions& options, ByteView bytes, const trust:
                               {"last_sequence", hello.last_sequence},
                               {"acked_sequence", hello.acked_sequence},
                               {"root_version", hello.root_version},
+                              {"handlers", hello.handlers},
                               {"key", key_id_text(hello.key.id())}};
   Fields fields;
   fields.add("device", hello.device.str() + ", " + hello.product);

@@ -127,6 +127,14 @@ std::string get_text(const Json& object, std::string_view key, std::string_view 
   return value != nullptr && value->is_string() ? value->get<std::string>() : std::string(fallback);
 }
 
+std::vector<std::string> get_texts(const Json& object, std::string_view key) {
+  std::vector<std::string> texts;
+  for (const auto& item : get(object, key)) {
+    if (item.is_string()) texts.push_back(item.get<std::string>());
+  }
+  return texts;
+}
+
 std::uint64_t get_number(const Json& object, std::string_view key, std::uint64_t fallback) {
   const Json* value = member(object, key);
   if (value == nullptr || !value->is_number_integer()) return fallback;

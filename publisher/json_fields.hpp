@@ -45,6 +45,8 @@ class JsonObject {
 };
 
 [[nodiscard]] std::string get_text(const Json& object, std::string_view key, std::string_view fallback = {});
+// The texts of the array under `key`.
+[[nodiscard]] std::vector<std::string> get_texts(const Json& object, std::string_view key);
 [[nodiscard]] std::uint64_t get_number(const Json& object, std::string_view key, std::uint64_t fallback = 0);
 [[nodiscard]] bool get_flag(const Json& object, std::string_view key, bool fallback = false);
 // The object or array under `key`, or an empty object.

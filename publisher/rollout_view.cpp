@@ -18,14 +18,6 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-std::vector<std::string> texts_of(const Json& array) {
-  std::vector<std::string> all;
-  for (const auto& item : array) {
-    if (item.is_string()) all.push_back(item.get<std::string>());
-  }
-  return all;
-}
-
 WallMs time_of(const Json& json, std::string_view key) {
   return {static_cast<std::int64_t>(std::min<std::uint64_t>(get_number(json, key), std::uint64_t{1} << 60))};
 }
@@ -96,7 +88,7 @@ RolloutStatus read_status(const Json& json) {
   status.product = get_text(json, "product");
   status.release = get_text(json, "release");
   status.sequence = get_number(json, "sequence");
-  status.groups = texts_of(get(json, "groups"));
+  status.groups = get_texts(json, "groups");
   status.state = get_text(json, "state");
   status.devices = get_number(json, "devices");
   const Json& counts = get(json, "counts");
@@ -296,7 +288,7 @@ std::string devices_text(const Json& rows, WallMs now) {
     const auto release = get_text(running, "release");
     table.row({get_text(row, "device"), get_flag(row, "online") ? "yes" : "no", get_text(row, "product"), release.empty() ? "-" : release,
                release.empty() ? "-" : std::to_string(get_number(running, "sequence")), get_text(row, "target", "-"),
-               relative_time(time_of(row, "last_seen_ms"), now), joined(texts_of(get(row, "groups")))});
+               relative_time(time_of(row, "last_seen_ms"), now), joined(get_texts(row, "groups"))});
   }
   return table.empty() ? "no devices known here; one appears when its instar-device connects\n" : table.str();
 }
@@ -307,17 +299,23 @@ std::string device_text(const Json& device, WallMs now) {
   fields.add("online", get_flag(device, "online") ? "yes" : "no");
   fields.add("last seen", with_age(time_of(device, "last_seen_ms"), now));
   fields.add("product", get_text(device, "product"));
-  fields.add("groups", joined(texts_of(get(device, "groups"))));
+  fields.add("groups", joined(get_texts(device, "groups")));
   fields.add("key", get_text(device, "public_key"));
   fields.add("machine", get_text(device, "architecture") + ", kernel " + get_text(device, "kernel"));
   fields.add("client", get_text(device, "client_version"));
   fields.add("free", human_bytes(get_number(device, "free_bytes")) + " of storage, " + human_bytes(get_number(device, "memory_bytes")) +
                          " of memory in all");
+  const auto takes = [&](std::string_view key) {
+    const auto names = get_texts(device, key);
+    return names.empty() ? std::string("none") : joined(names);
+  };
+  fields.add("mounts images", takes("image_formats"));
+  fields.add("has handlers", takes("handlers"));
   fields.add("link", get_flag(device, "metered") ? "metered" : "not metered");
   fields.add("running", revision_text(get(device, "running")));
   fields.add("previous", revision_text(get(device, "previous")));
   fields.add("bytes sent", human_bytes(get_number(device, "bytes_sent")));
-  const auto degraded = texts_of(get(device, "degraded"));
+  const auto degraded = get_texts(device, "degraded");
   if (!degraded.empty()) fields.add("degraded", joined(degraded));
   std::string out = fields.str();
   Table table;

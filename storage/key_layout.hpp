@@ -16,7 +16,7 @@
 namespace instar::storage {
 
 // Rises with a change that an older program could not read.
-inline constexpr std::uint32_t kSchemaVersion = 2;
+inline constexpr std::uint32_t kSchemaVersion = 3;
 
 // Names on disk, by Column. Frozen.
 inline constexpr std::array<std::string_view, kColumnCount> kColumnNames = {"meta",  "devices", "rollouts", "members",

@@ -57,8 +57,10 @@ inline constexpr std::size_t kHeadChunksMax = 256;
 inline constexpr std::size_t kSettingValueBytesMax = 1024;
 inline constexpr std::size_t kArchitecturesMax = 16;
 inline constexpr std::size_t kSaltBytesMax = 64;
-inline constexpr std::size_t kPackFormatsMax = 16;  // of a hello
-inline constexpr std::size_t kDegradedMax = 16;     // of a hello
+inline constexpr std::size_t kPackFormatsMax = 16;   // of a hello
+inline constexpr std::size_t kDegradedMax = 16;      // of a hello
+inline constexpr std::size_t kImageFormatsMax = 16;  // of a hello
+inline constexpr std::size_t kHandlersMax = 32;      // of a hello
 // Milliseconds of any one health time (settle, probe, ready). Past it a bad release would hold a device for over a day.
 inline constexpr std::uint32_t kHealthMsMax = 24 * 3'600 * 1'000;
 // The end of the year 9999, milliseconds since 1970: arithmetic on times below it cannot overflow.

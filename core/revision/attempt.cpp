@@ -261,10 +261,10 @@ void Engine::stop_attempt(Code code, const std::string& reason) {
   report(about_candidate(wire::Step::failed, code, reason));
 }
 
-// Of what ended attempts leave one revision stays: the last that got anything.
+// Of what ended attempts leave one revision stays: the last that got any content.
 void Engine::drop_candidate(Leftover leftover) {
   const auto number = state_.candidate->number;
-  const bool has_something = state_.bytes_before + state_.bytes_fetched > 0 || state_.phase == Phase::rolling_back;
+  const bool has_something = state_.bytes_before > 0 || !has_heads_only() || state_.phase == Phase::rolling_back;
   forget_candidate();
   if (leftover == Leftover::remove) return keep_one_leftover(std::nullopt);
   if (has_something) return keep_one_leftover(number);
@@ -326,10 +326,11 @@ std::vector<std::uint32_t> Engine::disposable_revisions() const {
   return numbers;
 }
 
-// What is kept for convenience alone goes first: abandoned stagings, then the previous revision. Never the current or the factory one.
+// What ended attempts have left; after that, where the owner has said so, the previous revision. Never the current or the factory one.
 bool Engine::make_room() {
   auto numbers = disposable_revisions();
-  if (numbers.empty() && state_.previous && !is_factory(state_.previous) && (may_cost_more() || !needs_previous())) {
+  if (numbers.empty() && facts_.previous_makes_room && state_.previous && !is_factory(state_.previous) &&
+      (may_cost_more() || !needs_previous())) {
     numbers.push_back(state_.previous->number);
     state_.previous.reset();
     state_.previous_manifest.clear();
@@ -411,6 +412,12 @@ void Engine::on(const StagingDone& event) {
   try_if_allowed();
 }
 
+bool Engine::has_heads_only() const noexcept {
+  std::uint64_t heads = 0;
+  for (const auto& pack : packs_) heads += pack.head_bytes;
+  return state_.bytes_fetched <= heads;
+}
+
 void Engine::on(const StagingFailed& event) {
   if (!is_candidate(event.revision)) return;
   if (state_.phase != Phase::fetching && state_.phase != Phase::staging) return;
@@ -418,9 +425,12 @@ void Engine::on(const StagingFailed& event) {
     log(5, "making room for revision " + std::to_string(event.revision) + ": " + event.error.message);
     return open_staging();
   }
-  const bool untouched = state_.bytes_fetched == 0 && (event.error.code == Code::no_space || event.error.code == Code::refused);
-  const bool fresh = event.error.code == Code::corrupt || event.error.code == Code::malformed;
-  end_attempt(event.error, untouched ? wire::Step::refused : wire::Step::failed, fresh);
+  auto error = event.error;
+  if (error.code == Code::no_space && state_.previous && !is_factory(state_.previous) && !facts_.previous_makes_room)
+    error.message += "; or let the revision before make room (previous_makes_room = yes on the device)";
+  const bool untouched = has_heads_only() && (error.code == Code::no_space || error.code == Code::refused);
+  const bool fresh = error.code == Code::corrupt || error.code == Code::malformed;
+  end_attempt(error, untouched ? wire::Step::refused : wire::Step::failed, fresh);
 }
 
 }  // namespace instar::revision

@@ -235,6 +235,8 @@ void Engine::say_hello() {
   hello.connect = connect_count_;
   hello.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
   hello.root_version = trust_.root().version;
+  for (const auto format : facts_.image_formats) hello.image_formats.push_back(static_cast<std::uint8_t>(format));
+  hello.handlers = facts_.handlers;
   hello.degraded = facts_.degraded;
   std::ranges::copy(degraded_, std::back_inserter(hello.degraded));
   emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_hello), trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1,

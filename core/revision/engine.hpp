@@ -202,6 +202,8 @@ class Engine {
   void take_pack(std::size_t artifact, const wire::Pack& pack, const PackUnusable& event);
   void note_pack_kind();
   void on(const StagingDone& event);
+  // Nothing has come but what tells what is wanted: that it cannot be had here says nothing of the release.
+  [[nodiscard]] bool has_heads_only() const noexcept;
   void on(const StagingFailed& event);
 
   // --- transfer.cpp

@@ -41,6 +41,7 @@ struct DeviceFacts {
   bool metered = false;
   std::vector<std::string> lxc_keys_allowed;     // beyond the safe list
   bool devices_allowed = false;                  // device nodes in trees
+  bool previous_makes_room = false;              // the revision before may be removed for the next
   std::vector<wire::ImageFormat> image_formats;  // that the kernel can mount, with a loop device
   std::uint32_t window_bytes_max = 256 * 1024;
   std::uint32_t piece_bytes_max = 32 * 1024;

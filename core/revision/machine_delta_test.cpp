@@ -172,6 +172,7 @@ TEST_F(DeltaTest, TheOnlyBaseOfADeltaIsNotGivenUpForRoomOnAMeteredLink) {
   rig.publish(rig.release(2));
   rig.run(10'000);
   rig.facts.metered = true;
+  rig.facts.previous_makes_room = true;
   rig.power_cut();
   rig.applied.clear();
   auto three = rig.release(3);

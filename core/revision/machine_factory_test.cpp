@@ -45,6 +45,8 @@ TEST_F(FactoryTest, ItIsNeverRemoved) {
 
 TEST_F(FactoryTest, NotEvenForRoom) {
   update(2);  // r1 is the previous one too
+  rig.facts.previous_makes_room = true;
+  rig.power_cut();
   rig.staging_fails = Error{Code::no_space, "needs 10 bytes, 1 are free"};
   rig.publish(rig.release(3));
   rig.run(20'000);

@@ -398,7 +398,16 @@ TEST_F(MachineTest, ThePreviousRevisionMakesRoomForTheNext) {
   rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
   rig.publish(rig.release(3));
   rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r3");
+  EXPECT_EQ(rig.running_release(), "r2") << "not without the owner's word";
+  EXPECT_TRUE(rig.staged.contains(1));
+  EXPECT_THAT(rig.applied.back().reason, testing::HasSubstr("previous_makes_room = yes"));
+
+  rig.facts.previous_makes_room = true;
+  rig.power_cut();
+  rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
+  rig.publish(rig.release(4));
+  rig.run(10'000);
+  EXPECT_EQ(rig.running_release(), "r4");
   EXPECT_FALSE(rig.staged.contains(1));
 }
 

@@ -129,7 +129,7 @@ void Engine::plan() {
               "this takes " + std::to_string(planned) + " bytes" +
                   (state_.bytes_before == 0 ? "" : " after " + std::to_string(state_.bytes_before) + " of earlier attempts") +
                   ", the release's budget for a device is " + std::to_string(budget)},
-        state_.bytes_fetched == 0 ? wire::Step::refused : wire::Step::failed, false);
+        has_heads_only() ? wire::Step::refused : wire::Step::failed, false);
   }
   if (!exact && announced) return;
   const bool is_news = !announced || planned != state_.bytes_planned;

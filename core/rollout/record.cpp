@@ -9,7 +9,7 @@ namespace instar::rollout {
 namespace {
 
 // Version 1 is still read: what it lacks is as if it had never been.
-constexpr std::uint8_t kRecordVersion = 2;
+constexpr std::uint8_t kRecordVersion = 3;
 // Elements of any list in a record: far above what limits.hpp lets in, far below what would hurt.
 constexpr std::uint32_t kListMax = 4096;
 
@@ -354,6 +354,8 @@ Bytes encode(const DeviceRecord& record) {
   out.time(record.first_seen);
   out.time(record.last_seen);
   out.text(as_text(record.pack_formats));
+  out.text(as_text(record.image_formats));
+  out.list(record.handlers, [&](const std::string& name) { out.text(name); });
   return out.take();
 }
 
@@ -398,6 +400,10 @@ Result<DeviceRecord> decode_device_record(ByteView bytes) {
     in.list([&] { static_cast<void>(read_summary(in)); });  // the last reports, which are history now
   } else {
     record.pack_formats = to_bytes(as_bytes(in.text()));
+  }
+  if (in.version() >= 3) {
+    record.image_formats = to_bytes(as_bytes(in.text()));
+    in.list([&] { record.handlers.push_back(in.text()); });
   }
   return finish(in, std::move(record), "device");
 }

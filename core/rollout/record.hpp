@@ -146,6 +146,8 @@ struct DeviceRecord {
   WallMs first_seen;
   WallMs last_seen;
   std::vector<std::uint8_t> pack_formats;
+  std::vector<std::uint8_t> image_formats;  // numbers of wire::ImageFormat
+  std::vector<std::string> handlers;
   friend bool operator==(const DeviceRecord&, const DeviceRecord&) = default;
 };
 

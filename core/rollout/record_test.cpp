@@ -81,6 +81,8 @@ DeviceRecord device_record() {
   record.first_seen = {1};
   record.last_seen = {2};
   record.pack_formats = {1, 3};
+  record.image_formats = {1};
+  record.handlers = {"kernel", "modem"};
   return record;
 }
 
@@ -117,6 +119,17 @@ TEST(Records, HaveTheBytesOfTheirPage) {
   Bytes bytes;
   ASSERT_TRUE(from_hex(hex, bytes));
   EXPECT_EQ(decode_member_record(bytes).value(), member);
+}
+
+// As the second version wrote it: without what a device takes beside trees.
+TEST(Records, OfVersionTwoAreStillRead) {
+  auto record = device_record();
+  record.image_formats.clear();
+  record.handlers.clear();
+  auto bytes = encode(record);
+  bytes[0] = 2;
+  bytes.resize(bytes.size() - 2 * sizeof(std::uint32_t));
+  EXPECT_EQ(decode_device_record(bytes).value(), record);
 }
 
 // As the first version wrote it.

@@ -46,6 +46,8 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
   record.root_version = hello.root_version;
   record.degraded = hello.degraded;
   record.pack_formats = hello.pack_formats;
+  record.image_formats = hello.image_formats;
+  record.handlers = hello.handlers;
   record.last_seen = now.wall;
   online_ += device.online ? 0 : 1;
   device.online = true;

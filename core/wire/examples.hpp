@@ -176,6 +176,8 @@ inline Hello hello() {
   hello.root_version = 1;
   hello.asks_start = true;
   hello.degraded = {"state file was damaged, started from defaults"};
+  hello.image_formats = {1, 3};
+  hello.handlers = {"kernel"};
   return hello;
 }
 

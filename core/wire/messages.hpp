@@ -90,6 +90,8 @@ struct Hello {
   std::uint32_t root_version = 0;
   std::vector<std::string> degraded;
   bool asks_start = false;
+  std::vector<std::uint8_t> image_formats;  // numbers of ImageFormat, also of a later version
+  std::vector<std::string> handlers;
 };
 
 struct Report {

@@ -61,6 +61,8 @@ TEST(HelloBroken, IsRefused) {
   EXPECT_BROKEN(hello, decode_hello, m.running->artifacts.resize(17), kLarge, "hello: running: artifacts");
   EXPECT_BROKEN(hello, decode_hello, m.step = static_cast<Step>(9), kNewer, "hello: step is 9");
   EXPECT_BROKEN(hello, decode_hello, m.pack_formats.resize(17), kLarge, "hello: pack_formats");
+  EXPECT_BROKEN(hello, decode_hello, m.image_formats.resize(17), kLarge, "hello: image_formats");
+  EXPECT_BROKEN(hello, decode_hello, m.handlers[0] = "a b", kBad, "hello: handlers[0]");
 }
 
 TEST(ReportBroken, IsRefused) {
@@ -186,10 +188,12 @@ TEST(Reasons, AreCutAndCleanedByTheSender) {
   hello.client_version = std::string(100, 'v');
   hello.degraded.assign(20, wild);
   hello.degraded[0].clear();
+  hello.handlers.assign(40, "kernel");
   const auto back = decode_hello(encode(hello));
   ASSERT_TRUE(back.has_value()) << back.error().message;
   EXPECT_EQ(back->client_version.size(), limits::kNameBytesMax);
   EXPECT_EQ(back->degraded.size(), limits::kDegradedMax);
+  EXPECT_EQ(back->handlers.size(), limits::kHandlersMax);
 }
 
 TEST(Times, OutsideOfTheCalendarAreBroughtIntoItByTheSender) {

@@ -257,6 +257,8 @@ TEST(RoundTrip, HelloFields) {
   EXPECT_EQ(back.pack_formats, std::vector<std::uint8_t>{1});
   EXPECT_EQ(back.root_version, 1U);
   EXPECT_EQ(back.degraded, examples::hello().degraded);
+  EXPECT_EQ(back.image_formats, (std::vector<std::uint8_t>{1, 3}));
+  EXPECT_EQ(back.handlers, std::vector<std::string>{"kernel"});
   EXPECT_TRUE(back.asks_start);
 }
 

@@ -2,6 +2,7 @@
 
 import secrets
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from .broker import Broker, Transfer
@@ -65,16 +66,35 @@ class Site:
         return self.operator.rollout(rollout)
 
 
-def sent_twice(transfers: list[Transfer]) -> dict[str, int]:
-    """For each device the bytes that were sent to it more than once."""
+@dataclass
+class Sent:
+    """Of one pack to one device."""
+
+    first_ms: int
+    last_ms: int
+    twice: int = 0  # bytes that were sent before
+
+
+def sent_by_pack(transfers: list[Transfer]) -> dict[tuple[str, str], Sent]:
+    """By device and pack."""
+    packs: dict[tuple[str, str], Sent] = {}
     seen: dict[tuple, list[tuple[int, int]]] = defaultdict(list)
-    total: dict[str, int] = defaultdict(int)
     for transfer in transfers:
+        sent = packs.setdefault((transfer.device, transfer.pack), Sent(transfer.unix_ms, transfer.unix_ms))
+        sent.last_ms = max(sent.last_ms, transfer.unix_ms)
+        sent.twice += transfer.bytes
         seen[transfer.device, transfer.pack, transfer.ordinal].append((transfer.offset, transfer.offset + transfer.bytes))
-        total[transfer.device] += transfer.bytes
-    for (device, _, _), pieces in seen.items():
+    for (device, pack, _), pieces in seen.items():
         end = 0
         for first, last in sorted(pieces):
-            total[device] -= max(0, last - max(first, end))
+            packs[device, pack].twice -= max(0, last - max(first, end))
             end = max(end, last)
+    return packs
+
+
+def sent_twice(transfers: list[Transfer]) -> dict[str, int]:
+    """For each device the bytes that were sent to it more than once."""
+    total: dict[str, int] = defaultdict(int)
+    for (device, _), sent in sent_by_pack(transfers).items():
+        total[device] += sent.twice
     return dict(total)

@@ -165,7 +165,7 @@ TEST(Records, RefuseEveryCutAndTrailingBytes) {
 
 TEST(Records, TellALaterVersionFromDamage) {
   auto bytes = encode(member_record());
-  bytes[0] = 3;
+  bytes[0] = 4;
   EXPECT_EQ(decode_member_record(bytes).error().code, Code::unsupported);
   bytes[0] = 0;
   EXPECT_EQ(decode_member_record(bytes).error().code, Code::corrupt);

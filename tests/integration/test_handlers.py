@@ -72,6 +72,24 @@ def calls(folder: Path) -> list[str]:
     return [line for line in lines if not line.startswith("verify")]
 
 
+def test_the_plan_knows_who_has_no_handler(site, tmp_path):
+    with_modem = site.add_device("modem", settings={"handlers_dir": handler(tmp_path / "host")})
+    without = site.add_device("plain", settings={"handlers_dir": tmp_path / "none"})
+    for device in (with_modem, without):
+        wait_for(f"{device.id} is there", lambda device=device: any(row["device"] == device.id for row in site.operator.ask("devices", "list")["devices"]), 20)
+    assert site.operator.device(with_modem.id)["handlers"] == ["modem"]
+    assert site.operator.device(without.id)["handlers"] == []
+
+    site.tree("1.0")
+    parts = containers(site, "1.0", payload(site, "fw-1"))
+    described = site.operator.describe("1.0", site.operator.pack(site.folder / "trees/1.0"), containers=parts)
+    planned = site.operator.ask("plan", str(described), "--root", str(site.keys.root), "--key", str(site.keys.release))
+    (refusal,) = planned["plan"]["groups"][0]["refusals"]
+    assert refusal["devices"] == [without.id] and "handler modem" in refusal["reason"], refusal
+    site.wait_for_counts(publish(site, "1.0", parts), {"committed": 1, "refused": 1})
+    assert with_modem.release == "1.0"
+
+
 def test_firmware_goes_and_comes_back_with_its_release(site, tmp_path):
     folder = tmp_path / "host"
     device = site.add_device("modem", settings={"handlers_dir": handler(folder)})

@@ -109,20 +109,22 @@ Status ClientSlots::try_out(const Hash256& artifact) const {
 
 Status ClientSlots::keep(const std::optional<Hash256>& artifact) const {
   if (artifact != current()) INSTAR_CHECK(artifact ? point("current", *artifact) : drop("current"));
-  INSTAR_CHECK(end_trial());
+  return end_trial();
+}
+
+Status ClientSlots::end_trial() const {
+  if (trying()) {
+    INSTAR_CHECK(drop("trying"));
+    INSTAR_CHECK(count(0));
+  }
+  const auto kept = current();
   std::error_code error;
   for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
     const auto slot = Hash256::from_hex(it->path().filename().string());
     // The program of a process is there as long as the process is.
-    if (slot && (!artifact || *slot != *artifact)) INSTAR_CHECK(files::remove_tree(it->path().string()));
+    if (slot && slot != kept) INSTAR_CHECK(files::remove_tree(it->path().string()));
   }
   return {};
-}
-
-Status ClientSlots::end_trial() const {
-  if (!trying()) return {};
-  INSTAR_CHECK(drop("trying"));
-  return count(0);
 }
 
 void ClientSlots::lasted() const {

@@ -41,8 +41,9 @@ class ClientSlots {
   [[nodiscard]] Status put(const std::string& tree, const Hash256& artifact) const;
   // It is run from the next start on.
   [[nodiscard]] Status try_out(const Hash256& artifact) const;
-  // It is the one from now on; nullopt: the system's own. The others go.
+  // It is the one from now on; nullopt: the system's own. A trial ends.
   [[nodiscard]] Status keep(const std::optional<Hash256>& artifact) const;
+  // All slots go but the current one's.
   [[nodiscard]] Status end_trial() const;
   // The client that runs has lasted.
   void lasted() const;

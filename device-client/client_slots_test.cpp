@@ -92,6 +92,16 @@ TEST_F(ClientSlotsTest, WhatIsKeptOutlivesItsTreeAndTheOthersGo) {
   EXPECT_FALSE(slots.current().has_value());
 }
 
+TEST_F(ClientSlotsTest, ATrialThatEndsLeavesNothing) {
+  put(1);
+  ASSERT_TRUE(slots.try_out(hash(1)).has_value());
+  ASSERT_TRUE(slots.end_trial().has_value());
+  EXPECT_FALSE(std::filesystem::exists(slots.program(hash(1))));
+  put(2);
+  ASSERT_TRUE(slots.end_trial().has_value());
+  EXPECT_FALSE(std::filesystem::exists(slots.program(hash(2)))) << "one that was cut off before its trial";
+}
+
 TEST_F(ClientSlotsTest, AProgramThatIsGoneIsNotRun) {
   put(1);
   ASSERT_TRUE(slots.keep(hash(1)).has_value());
@@ -132,6 +142,7 @@ class KilledClientSlots : public ClientSlotsTest {
       EXPECT_EQ(slots.current(), hash(after));
       EXPECT_FALSE(slots.trying().has_value());
       EXPECT_EQ(slots.choose().artifact, hash(after));
+      for (const auto one : {std::uint8_t{1}, std::uint8_t{2}}) EXPECT_EQ(std::filesystem::exists(slots.program(hash(one))), one == after);
     }
     EXPECT_GT(call, 20) << "calls were counted";
   }
@@ -155,10 +166,7 @@ TEST_F(KilledClientSlots, AnotherClientIsTakenBack) {
         ASSERT_TRUE(slots.put(folder / "tree2", hash(2)));
         ASSERT_TRUE(slots.try_out(hash(2)));
       },
-      [this] {
-        static_cast<void>(slots.end_trial());
-        static_cast<void>(slots.keep(hash(1)));
-      });
+      [this] { static_cast<void>(slots.end_trial()); });
 }
 
 }  // namespace

@@ -363,6 +363,13 @@ void Daemon::effect(const revision::RemoveRevision& remove) {
   remove_deferred();
 }
 
+// What a container may run from stays: the machine then asks for all of it.
+void Daemon::effect(const revision::TrimRevision& trim) {
+  if (!supervisor_.knows_what_runs() || supervisor_.revisions_in_use().contains(trim.revision)) return;
+  parts_.staging->trim(trim);
+  staging_busy_ = true;
+}
+
 // The folder of a revision goes only when no container runs from its trees: one that did not change outlives its revision.
 void Daemon::remove_deferred() {
   if (deferred_.empty() || !supervisor_.knows_what_runs()) return;

@@ -89,6 +89,7 @@ class Daemon {
     staging_busy_ = true;
   }
   void effect(const revision::RemoveRevision& remove);
+  void effect(const revision::TrimRevision& trim);
   void effect(const revision::StartTry& start) { supervisor_.start_try(start); }
   void effect(const revision::RunProbe& probe) { supervisor_.run_probe(probe, now_.monotonic); }
   void effect(const revision::SwitchBack& back) { supervisor_.switch_back(back); }

@@ -34,6 +34,7 @@ struct FakeStaging final : StagingPort {
   void piece(const revision::StagePiece&, Events&) override {}
   void finish(const revision::FinishStaging&, Events&) override {}
   void remove(const revision::RemoveRevision& effect) override { seen_.removed.push_back(effect.revision); }
+  void trim(const revision::TrimRevision&) override {}
   bool step(Events&) override { return false; }
   void tick(MonotonicMs) override { ++seen_.ticks; }
   void tell_free_space(Events& out) const override {

@@ -15,6 +15,7 @@ class DiskStaging final : public StagingPort {
   void piece(const revision::StagePiece& effect, Events& out) override { stager_.piece(effect, out); }
   void finish(const revision::FinishStaging& effect, Events& out) override { stager_.finish(effect, out); }
   void remove(const revision::RemoveRevision& effect) override { stager_.remove(effect); }
+  void trim(const revision::TrimRevision& effect) override { stager_.trim(effect); }
   bool step(Events& out) override { return stager_.step(out); }
   void tick(MonotonicMs now) override { stager_.tick(now); }
   void tell_free_space(Events& out) const override { stager_.tell_free_space(out); }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -54,16 +55,31 @@ void Stager::remove(const revision::RemoveRevision& effect) {
     session_.reset();
     session_busy_ = false;
   }
-  const std::string from = options_.state_dir + "/revisions/" + std::to_string(effect.revision);
-  const std::string to = trash_folder(options_) + "/" + std::to_string(effect.revision);
-  struct stat status {};
+  const auto number = std::to_string(effect.revision);
+  const auto done = throw_away(options_.state_dir + "/revisions/" + number, number);
+  if (!done) options_.log(3, "revision " + number + " cannot be removed: " + done.error().message);
+}
+
+void Stager::trim(const revision::TrimRevision& effect) {
+  const auto number = std::to_string(effect.revision);
+  const auto folder = options_.state_dir + "/revisions/" + number + "/artifacts/";
+  for (const Hash256& artifact : artifact_folders(folder)) {
+    if (std::ranges::find(effect.keep, artifact) != effect.keep.end()) continue;
+    const auto done = throw_away(folder + artifact.hex(), number + "-" + artifact.short_hex());
+    if (!done)
+      options_.log(3, "artifact " + artifact.short_hex() + " of revision " + number + " cannot be removed: " + done.error().message);
+  }
+}
+
+Status Stager::throw_away(const std::string& path, const std::string& name) {
   trash_ = true;
-  if (::lstat(from.c_str(), &status) != 0) return;
-  Status done = files::make_folders(trash_folder(options_), 0700);
+  if (!files::exists(path)) return {};
+  const std::string to = trash_folder(options_) + "/" + name;
+  INSTAR_CHECK(files::make_folders(trash_folder(options_), 0700));
   // Something of that name may still be on its way out.
-  if (done) done = files::remove_tree(to);
-  if (done && ::rename(from.c_str(), to.c_str()) != 0) done = files::os_error("moving " + from + " to", to, errno);
-  if (!done) options_.log(3, "revision " + std::to_string(effect.revision) + " cannot be removed: " + done.error().message);
+  INSTAR_CHECK(files::remove_tree(to));
+  if (::rename(path.c_str(), to.c_str()) != 0) return files::os_error("moving " + path + " to", to, errno);
+  return {};
 }
 
 // What is on its way out goes first: a staging reckons with its room.

@@ -29,6 +29,8 @@ class Stager {
   void finish(const revision::FinishStaging& effect, StagingEvents& out);
   // The revision is out of the way at once; its space is free after some steps, before any staging goes on.
   void remove(const revision::RemoveRevision& effect);
+  // The same for the artifacts that are not to be kept.
+  void trim(const revision::TrimRevision& effect);
 
   // True while there is more to do.
   [[nodiscard]] bool step(StagingEvents& out);
@@ -44,6 +46,8 @@ class Stager {
  private:
   void fail_session(const Error& error, StagingEvents& out);
   [[nodiscard]] bool empty_trash(StagingEvents& out);
+  // Renames it into the trash, as `name` there; what is not there is no error.
+  [[nodiscard]] Status throw_away(const std::string& path, const std::string& name);
 
   StagerOptions options_;
   std::unique_ptr<StagingSession> session_;

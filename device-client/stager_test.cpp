@@ -340,6 +340,23 @@ TEST_F(StagerTest, RemovingWhatIsNotThereIsHarmless) {
   EXPECT_FALSE(device_.failed);
 }
 
+TEST_F(StagerUpdate, WhatIsTrimmedStillServesWithWhatItKeeps) {
+  device_.open(2, {&first_, &second_}, PackKind::dedupe, {1});
+  device_.run();
+  ASSERT_TRUE(device_.done);
+  device_.stager->remove({1});
+  device_.stager->trim({2, {second_.artifact.id}});
+  device_.settle();
+  EXPECT_FALSE(exists(folder_ / ("state/revisions/2/artifacts/" + first_.artifact.id.hex())));
+  EXPECT_FALSE(exists(folder_ / "state/trash"));
+  device_.bytes_fetched = 0;
+  device_.open(3, {&second_}, PackKind::dedupe, {2});
+  device_.run();
+  ASSERT_TRUE(device_.done);
+  EXPECT_EQ(device_.bytes_fetched, 0U);
+  expect_tree(tree_of(device_, 3, second_), second_.tree);
+}
+
 TEST_F(StagerUpdate, TheRoomOfWhatIsRemovedIsThereBeforeAStagingGoesOn) {
   device_.stager->remove({1});
   device_.open(2, {&second_}, PackKind::full);

@@ -17,6 +17,7 @@ class StagingPort {
   virtual void piece(const revision::StagePiece& effect, Events& out) = 0;
   virtual void finish(const revision::FinishStaging& effect, Events& out) = 0;
   virtual void remove(const revision::RemoveRevision& effect) = 0;
+  virtual void trim(const revision::TrimRevision& effect) = 0;
   // A bounded bit of work; true while more is left. To be called after each of the others.
   virtual bool step(Events& out) = 0;
   virtual void tick(MonotonicMs now) = 0;

@@ -23,6 +23,8 @@ std::string revision_folder(const std::string& state_dir, std::uint32_t revision
   return state_dir + "/revisions/" + std::to_string(revision);
 }
 
+}  // namespace
+
 std::vector<Hash256> artifact_folders(const std::string& path) {
   std::vector<Hash256> artifacts;
   DIR* dir = ::opendir(path.c_str());
@@ -34,8 +36,6 @@ std::vector<Hash256> artifact_folders(const std::string& path) {
   std::ranges::sort(artifacts);
   return artifacts;
 }
-
-}  // namespace
 
 StagingSession::StagingSession(const StagerOptions& options, revision::OpenStaging what) : options_(options), what_(std::move(what)) {}
 
@@ -138,10 +138,11 @@ Status StagingSession::open_stages() {
     StageSetup setup{
         folder() + "/artifacts/" + artifact->id.hex(), *artifact, *pack, {.devices_allowed = options_.devices_allowed}, options_.log};
     if (pack->kind == artifact::PackKind::delta) {
-      INSTAR_CHECK(adopt_folder(artifact->id));
+      INSTAR_CHECK(adopt_folder(artifact->id, std::nullopt));
       INSTAR_TRY(auto stage, DeltaStage::open(std::move(setup), held_artifacts()));
       stages_.push_back(std::move(stage));
     } else {
+      INSTAR_CHECK(adopt_folder(artifact->id, pack->id));
       INSTAR_TRY(auto stage, ArtifactStage::open(std::move(setup)));
       stages_.push_back(std::move(stage));
     }
@@ -149,14 +150,17 @@ Status StagingSession::open_stages() {
   return {};
 }
 
-// What an abandoned staging has of the same artifact is taken over whole: its bitmap says of which pack it is.
-Status StagingSession::adopt_folder(const Hash256& artifact) const {
+// What an abandoned staging has of the same artifact is taken over whole: its bitmap says of which pack it is. `pack`: only if it is of
+// that one; chunks of another are copied (StagingSource).
+Status StagingSession::adopt_folder(const Hash256& artifact, const std::optional<Hash256>& pack) const {
   const std::string here = folder() + "/artifacts/" + artifact.hex();
   if (files::exists(here)) return {};
   for (const std::uint32_t base : what_.bases) {
     const std::string path = revision_folder(options_.state_dir, base);
     const std::string there = path + "/artifacts/" + artifact.hex();
     if (base == what_.revision || files::exists(path + "/staged") || !files::exists(there)) continue;
+    const auto its_pack = files::read_file(there + "/pack", 33);
+    if (pack && (!its_pack || its_pack->size() != 33 || Hash256::from_bytes(ByteView(*its_pack).first(32)) != *pack)) continue;
     INSTAR_CHECK(files::make_folders(folder() + "/artifacts", 0700));
     if (::rename(there.c_str(), here.c_str()) != 0) return files::os_error("taking over " + there + " as", here, errno);
     return {};

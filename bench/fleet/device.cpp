@@ -202,6 +202,9 @@ void Device::carry(revision::FinishStaging& effect) {
 void Device::carry(revision::RemoveRevision& effect) {
   static_cast<void>(effect);
 }
+void Device::carry(revision::TrimRevision& effect) {
+  static_cast<void>(effect);
+}
 void Device::carry(revision::StartTry& effect) {
   events_.emplace_back(revision::TryStarted{effect.to, 20});
 }

@@ -80,6 +80,7 @@ class Device {
   void carry(revision::StagePiece& effect);
   void carry(revision::FinishStaging& effect);
   void carry(revision::RemoveRevision& effect);
+  void carry(revision::TrimRevision& effect);
   void carry(revision::StartTry& effect);
   void carry(revision::RunProbe& effect);
   void carry(revision::SwitchBack& effect);

@@ -146,6 +146,7 @@ void Engine::take_candidate(const HeardManifest& heard, const std::vector<PackCh
   state_.fallback_reason.clear();
   state_.planned_exact = state_.staging_reported = false;
   state_.starts = 0;
+  trimmed_ = false;
   enter(trigger);
   log(5, "going for release " + heard.manifest.release + " (sequence " + std::to_string(heard.manifest.sequence) + ", attempt " +
              std::to_string(state_.attempt) + ") as revision " + std::to_string(state_.candidate->number));
@@ -206,6 +207,7 @@ void Engine::retry() {
   state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
   state_.planned_exact = state_.staging_reported = false;
   state_.starts = 0;
+  trimmed_ = false;
   enter(Trigger::retry_due);
   log(5, "attempt " + std::to_string(state_.attempt) + " at release " + state_.candidate->info.release);
   open_staging();
@@ -326,9 +328,19 @@ std::vector<std::uint32_t> Engine::disposable_revisions() const {
   return numbers;
 }
 
-// What ended attempts have left; after that, where the owner has said so, the previous revision. Never the current or the factory one.
+// What ended attempts have left, first without what the candidate shares with it; after that, where the owner has said so, the previous
+// revision. Never the current or the factory one.
 bool Engine::make_room() {
   auto numbers = disposable_revisions();
+  if (!numbers.empty() && !std::exchange(trimmed_, true)) {
+    TrimRevision trim;
+    for (const auto& artifact : candidate_->artifacts) trim.keep.push_back(artifact.id);
+    for (const auto number : numbers) {
+      trim.revision = number;
+      emit(trim);
+    }
+    return true;
+  }
   if (numbers.empty() && facts_.previous_makes_room && state_.previous && !is_factory(state_.previous) &&
       (may_cost_more() || !needs_previous())) {
     numbers.push_back(state_.previous->number);

@@ -77,8 +77,9 @@ void Engine::start(Now now, Effects& effects) {
       break;
     case RestartAction::switch_back: emit_switch_back(); break;
   }
+  // What an ended attempt has left is newer than what runs; what is older was on its way out.
   if (const auto left = disposable_revisions(); !left.empty() && state_.phase == Phase::idle && state_.waits_manifest.is_zero())
-    keep_one_leftover(left.back());
+    keep_one_leftover(state_.current && left.back() < state_.current->number ? std::nullopt : std::optional(left.back()));
   finish(effects);
 }
 

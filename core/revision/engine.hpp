@@ -267,6 +267,7 @@ class Engine {
   std::uint32_t connect_count_ = 0;
   MonotonicMs hello_at_;
   std::uint64_t free_bytes_ = 0;
+  bool trimmed_ = false;                                               // what the candidate has no use for has made room already
   bool room_awaited_ = false;                                          // leftovers are on their way out for a release
   std::map<std::string, std::shared_ptr<const HeardManifest>> heard_;  // by topic
   std::map<std::string, Bytes> unverified_;                            // by topic: tried again with the next root document

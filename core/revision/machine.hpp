@@ -194,6 +194,11 @@ struct FinishStaging {
 struct RemoveRevision {
   std::uint32_t revision = 0;
 };
+// Of a revision that runs nothing: all artifacts go but these. What it keeps may still be used.
+struct TrimRevision {
+  std::uint32_t revision = 0;
+  std::vector<Hash256> keep;
+};
 // Stop what changed of `from` (0 = nothing runs), start `to`'s containers. After a restart it may come again while some of `to`
 // run: they stay, and TryStarted follows all the same.
 struct StartTry {
@@ -230,8 +235,8 @@ struct Log {
   std::string message;
 };
 
-using Effect = std::variant<Persist, Publish, OpenStaging, StagePiece, FinishStaging, RemoveRevision, StartTry, RunProbe, SwitchBack,
-                            EnsureRunning, PointCurrent, Resubscribe, Log>;
+using Effect = std::variant<Persist, Publish, OpenStaging, StagePiece, FinishStaging, RemoveRevision, TrimRevision, StartTry, RunProbe,
+                            SwitchBack, EnsureRunning, PointCurrent, Resubscribe, Log>;
 using Effects = std::vector<Effect>;
 
 class Machine {

@@ -98,12 +98,24 @@ TEST_F(LeftoverTest, ItMakesRoomBeforeTheRevisionBeforeDoes) {
   publish_and_run(4);
   ASSERT_TRUE(rig.staged.contains(4));
   rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
+  rig.staging_failures = 2;
   rig.publish(rig.release(5));
   rig.settle();
   EXPECT_FALSE(rig.staged.contains(4));
   EXPECT_TRUE(rig.staged.contains(1));
   rig.run(10'000);
   EXPECT_EQ(rig.running_release(), "r5");
+}
+
+TEST_F(LeftoverTest, WhatTheNextReleaseHasNoUseForGoesFirst) {
+  rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
+  const auto three = rig.release(3);
+  rig.publish(three);
+  rig.settle();
+  ASSERT_TRUE(rig.trimmed.contains(2));
+  EXPECT_THAT(rig.trimmed[2], ElementsAre(three.artifacts[0].id));
+  EXPECT_TRUE(rig.staged.contains(2));
+  EXPECT_THAT(rig.opened[3].bases, Contains(2u));
 }
 
 TEST_F(LeftoverTest, ItIsRemovedWhenTheContainersHaveLittleRoomLeft) {

@@ -99,8 +99,9 @@ class Rig {
   std::set<std::string> unstartable;     // whose start fails
   std::set<std::string> stopping;        // whose container stops after its start
   std::multiset<std::uint32_t> corrupt;  // ordinals that arrive broken, once for each time they are named
-  std::optional<Error> staging_fails;    // answer to OpenStaging, once
-  std::optional<Error> finish_fails;     // answer to FinishStaging, once
+  std::optional<Error> staging_fails;    // answer to OpenStaging, so often
+  int staging_failures = 1;
+  std::optional<Error> finish_fails;  // answer to FinishStaging, once
   // Deltas that fall short, as the stager finds out: with files, once their head is read and again at the end; without, at once.
   std::map<Hash256, PackUnusable> short_packs;
   int switch_back_failures = 0;
@@ -122,6 +123,7 @@ class Rig {
   std::map<std::uint32_t, std::map<Hash256, std::set<std::uint32_t>>> folders;  // revision → pack → durable chunks
   std::map<std::uint32_t, wire::Manifest> staged;
   std::map<std::uint32_t, OpenStaging> opened;
+  std::map<std::uint32_t, std::vector<Hash256>> trimmed;  // what was to stay
   std::uint64_t persists = 0;
   std::uint64_t effects_done = 0;
   std::uint32_t boots = 0;
@@ -450,7 +452,10 @@ class Rig {
     opened[effect.revision] = effect;
     half_.clear();
     if (staging_fails) {
-      queue_.emplace_back(StagingFailed{effect.revision, *std::exchange(staging_fails, std::nullopt)});
+      queue_.emplace_back(StagingFailed{effect.revision, *staging_fails});
+      if (--staging_failures > 0) return;
+      staging_failures = 1;
+      staging_fails.reset();
       return;
     }
     for (const auto& choice : effect.choices) {
@@ -513,6 +518,11 @@ class Rig {
     EXPECT_NE(running, effect.revision) << "a running revision is removed";
     folders.erase(effect.revision);
     staged.erase(effect.revision);
+  }
+
+  void carry(TrimRevision& effect) {
+    trace.emplace_back("trim");
+    trimmed[effect.revision] = effect.keep;
   }
 
   void carry(StartTry& effect) {

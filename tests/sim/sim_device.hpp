@@ -84,6 +84,7 @@ class SimDevice final : public Client {
   void carry(revision::StagePiece& effect);
   void carry(revision::FinishStaging& effect);
   void carry(revision::RemoveRevision& effect);
+  void carry(revision::TrimRevision& effect);
   void carry(revision::StartTry& effect);
   void carry(revision::RunProbe& effect);
   void carry(revision::SwitchBack& effect);

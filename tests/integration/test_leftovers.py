@@ -1,18 +1,6 @@
 """What a release that was taken back has left on the flash: used by the next one, and no longer kept when that needs the room."""
 
-import subprocess
-
-import pytest
 from harness.site import Site
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=755", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_the_same_content_with_its_mistake_put_right_is_not_sent_again(tmp_path, keys):

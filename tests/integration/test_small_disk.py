@@ -3,17 +3,7 @@
 import re
 import subprocess
 
-import pytest
 from harness.site import Site
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=755", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_too_small_a_disk_is_refused_before_the_first_byte(tmp_path, keys, small_disk):

@@ -35,6 +35,7 @@ struct Run {
   std::uint64_t first = 1;
   std::uint64_t seeds = 1;
   std::uint64_t step = 1;
+  bool print_hashes = false;
 };
 
 // 0: nothing found, 1: something.
@@ -56,6 +57,7 @@ int run_seeds(Run run) {
     rollbacks += result.rollbacks;
     waves += result.waves;
     turns += result.turns;
+    if (run.print_hashes) std::printf("seed %llu %s\n", static_cast<unsigned long long>(seed), result.effects.c_str());
     if (result.findings.empty()) continue;
     std::printf("seed %llu found:\n", static_cast<unsigned long long>(seed));
     for (const auto& finding : result.findings) std::printf("  %s\n", finding.c_str());
@@ -121,6 +123,7 @@ int main(int argc, char** argv) {
   app.add_option("--devices", run.options.devices, "devices of each run; 0: by the seed, mostly 5 to 20, every 50th 100, every 500th 1000")
       ->capture_default_str();
   app.add_option("--jobs", jobs, "processes; 0: one a core")->capture_default_str();
+  app.add_flag("--hash", run.print_hashes, "print a hash of all effects of each seed: what decides alike prints the same (sort them with more than one job)");
   app.add_flag("--verbose", run.options.verbose, "tell the story");
   app.add_option("--canary", run.canary, "a bug that must be found")->check(CLI::IsMember(names));
   app.add_flag("--expect-finding", expect_finding, "exit 0 only if something is found");

@@ -56,7 +56,9 @@ class Scenario {
     }
     break_things();
     if (world_.findings.empty()) heal();
-    ScenarioResult result{world_.findings.list(), world_.events(), options_.devices, 0, 0, waves_.opened(), turns_.given()};
+    world_.effects.stored(broker_.store());
+    ScenarioResult result{world_.findings.list(), world_.events(), options_.devices, 0, 0, waves_.opened(), turns_.given(),
+                          world_.effects.finish()};
     for (const auto& device : devices_) count(*device, result);
     return result;
   }

@@ -24,6 +24,7 @@ struct ScenarioResult {
   std::uint32_t rollbacks = 0;
   std::uint32_t waves = 0;  // opened
   std::uint32_t turns = 0;  // given
+  std::string effects;      // hash of all of them, with what the store held at the end
 };
 
 [[nodiscard]] ScenarioResult run_scenario(const ScenarioOptions& options);

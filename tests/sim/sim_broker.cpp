@@ -172,7 +172,9 @@ bool SimBroker::arrive(Client& client, const std::string& topic, const Bytes& pa
     world_.found(client.id().str() + " may not write to " + topic);
     return true;
   }
-  if (service_->on_message(sender, topic, payload, qos, retain, now()) == broker::Verdict::route) publish(topic, payload, qos, retain);
+  const bool routed = service_->on_message(sender, topic, payload, qos, retain, now()) == broker::Verdict::route;
+  world_.effects.answered(world_.now(), client.id().str(), topic, routed);
+  if (routed) publish(topic, payload, qos, retain);
   after_call();
   return service_ != nullptr;
 }
@@ -182,6 +184,7 @@ void SimBroker::confirm(Client& client, std::uint64_t number) {
 }
 
 void SimBroker::publish(const std::string& topic, ByteView payload, int qos, bool retain) {
+  world_.effects.published(world_.now(), topic, payload, qos, retain);
   if (retain) retained_[topic] = to_bytes(payload);
   observe(topic, payload);
   const auto found = subscribers_.find(topic);
@@ -287,6 +290,7 @@ void SimBroker::deliver(Client& client, const Queued& message) {
 }
 
 void SimBroker::log(int level, const std::string& line) {
+  world_.effects.logged(world_.now(), level, line);
   if (level <= 4) world_.note("broker: " + line);
 }
 

@@ -202,7 +202,9 @@ bool SimDevice::mishap() {
 void SimDevice::carry_out(revision::Effects& effects) {
   const auto life = life_;
   for (auto& effect : effects) {
-    if (life != life_ || mishap()) return;
+    if (life != life_) return;
+    world_.effects.effect(facts_.device.str(), world_.now(), effect);
+    if (mishap()) return;
     std::visit([this](auto& one) { carry(one); }, effect);
   }
 }

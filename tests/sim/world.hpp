@@ -10,6 +10,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/time.hpp"
+#include "tests/sim/effect_hash.hpp"
 
 namespace instar::sim {
 
@@ -51,6 +52,7 @@ class World {
 
   Random random;
   Findings findings;
+  EffectHash effects;
   bool faults = false;  // while false nothing breaks by itself
   bool verbose = false;
 

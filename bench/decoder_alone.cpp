@@ -1,9 +1,11 @@
-// The decoder of delta packs and nothing else: no index, no zstd, no hashes, no tree. What it needs in memory is what the decoder needs.
+// The decoder of delta packs and nothing else: no index, no zstd, no hashes, no tree. What it needs in memory is what
+// the decoder needs.
 //
 //   decoder_alone STREAMS BASE
 //
-// STREAMS is a folder that `delta_apply --streams` wrote; BASE the tree that the pack starts from. File number N, counted from 0, is
-// rebuilt as STREAMS/made/N. Prints the peak of its own resident memory. Its C library is decoder_alone_runtime.cpp.
+// STREAMS is a folder that `delta_apply --streams` wrote; BASE the tree that the pack starts from. File number N,
+// counted from 0, is rebuilt as STREAMS/made/N. Prints the peak of its own resident memory. Its C library is
+// decoder_alone_runtime.cpp.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -82,7 +84,8 @@ Result<std::string> next_text(const File& list, std::uint64_t& at) {
   return fail(Code::malformed, "a path in the list of files is too long");
 }
 
-Status rebuild(delta::Decoder& decoder, const delta::FileStart& start, const std::string& base_path, const std::string& out_path) {
+Status rebuild(delta::Decoder& decoder, const delta::FileStart& start, const std::string& base_path,
+               const std::string& out_path) {
   File from;
   delta::Base base;
   if (start.base != delta::BaseKind::none) {
@@ -119,7 +122,8 @@ Status run(const std::string& streams, const std::string& base) {
     INSTAR_TRY(const std::string same_path, next_text(list, at));
     INSTAR_TRY(const std::string path, next_text(list, at));
     const std::string& source = start->base == delta::BaseKind::path ? start->base_path : same_path;
-    if (auto done = rebuild(*decoder, *start, base + "/" + source, streams + "/made/" + std::to_string(number)); !done) {
+    if (auto done = rebuild(*decoder, *start, base + "/" + source, streams + "/made/" + std::to_string(number));
+        !done) {
       return fail(with_context(done.error(), path));
     }
   }

@@ -1,5 +1,6 @@
-// The start of the program, its system calls, memory, and the few functions of a C and a C++ library that the decoder calls.
-// Linux on x86-64 and AArch64, one thread. Without exceptions: where libstdc++ would throw, or memory ends, the program ends.
+// The start of the program, its system calls, memory, and the few functions of a C and a C++ library that the decoder
+// calls. Linux on x86-64 and AArch64, one thread. Without exceptions: where libstdc++ would throw, or memory ends, the
+// program ends.
 #include "bench/decoder_alone_runtime.hpp"
 
 #include <sys/mman.h>
@@ -22,7 +23,10 @@ long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 
   register long r10 asm("r10") = d;
   register long r8 asm("r8") = e;
   register long r9 asm("r9") = f;
-  asm volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
   return result;
 }
 #elif defined(__aarch64__)
@@ -54,12 +58,13 @@ long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 
 }
 
 std::byte* map_pages(std::size_t bytes) noexcept {
-  const long at = call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const long at =
+      call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return at < 0 && at > -4096 ? nullptr : reinterpret_cast<std::byte*>(at);
 }
 
-// Memory: large blocks are pages of their own, given back when they are freed; small ones are cut from 64 KiB and kept for the next of
-// their power of two.
+// Memory: large blocks are pages of their own, given back when they are freed; small ones are cut from 64 KiB and kept
+// for the next of their power of two.
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kPoolBytes = 64 * 1024;
 constexpr std::size_t kSmallMax = 8 * 1024;  // with its head
@@ -121,7 +126,8 @@ void give_back(void* block) noexcept {
 }  // namespace
 
 int open(const char* path, int flags, unsigned mode) noexcept {
-  return static_cast<int>(call(SYS_openat, -100, reinterpret_cast<long>(path), flags, static_cast<long>(mode)));  // AT_FDCWD
+  return static_cast<int>(
+      call(SYS_openat, -100, reinterpret_cast<long>(path), flags, static_cast<long>(mode)));  // AT_FDCWD
 }
 
 void close(int fd) noexcept {

@@ -1,5 +1,5 @@
-// What decoder_alone asks of the kernel. The static C library of a desktop brings 650 KiB of itself, resident, to a program that does
-// nothing: this has what the decoder needs of one.
+// What decoder_alone asks of the kernel. The static C library of a desktop brings 650 KiB of itself, resident, to a
+// program that does nothing: this has what the decoder needs of one.
 #pragma once
 
 #include <cstddef>

@@ -1,14 +1,16 @@
-// Applies a delta pack file to a tree, with the very code that a device stages it with, and nothing else: no MQTT, no LXC, no daemon.
-// Linked statically, to see what the decoder alone needs in memory.
+// Applies a delta pack file to a tree, with the very code that a device stages it with, and nothing else: no MQTT, no
+// LXC, no daemon. Linked statically, to see what the decoder alone needs in memory.
 //
 //   delta_apply HELD PACK DEST
 //   delta_apply --streams FOLDER HELD PACK
 //
-// HELD is the base as a device has it: a folder with `tree`, a directory tree, and `index`, its canonical index. DEST is a new folder on
-// the same file system: files that did not change are linked. Prints the peak of its own resident memory.
+// HELD is the base as a device has it: a folder with `tree`, a directory tree, and `index`, its canonical index. DEST
+// is a new folder on the same file system: files that did not change are linked. Prints the peak of its own resident
+// memory.
 //
-// With --streams nothing is applied: FOLDER gets what bench/decoder_alone.cpp decodes. `head` and `body` of the pack, and `files`: for each
-// content that is rebuilt, in order, the path of the base's file that BaseKind::same_path means, and its new path, each with a zero byte.
+// With --streams nothing is applied: FOLDER gets what bench/decoder_alone.cpp decodes. `head` and `body` of the pack,
+// and `files`: for each content that is rebuilt, in order, the path of the base's file that BaseKind::same_path means,
+// and its new path, each with a zero byte.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -92,8 +94,9 @@ Status open_source(Source& source, const std::string& held, const std::string& p
   INSTAR_TRY(source.file, files::open_file(pack_path, O_RDONLY));
   INSTAR_TRY(source.pack, read_pack(source.file.get(), pack_path));
   INSTAR_TRY(source.head,
-             delta::read_delta_head([&](std::uint64_t offset, std::span<std::uint8_t> out) { return source.read_head(offset, out); },
-                                    source.pack.head.size()));
+             delta::read_delta_head(
+                 [&](std::uint64_t offset, std::span<std::uint8_t> out) { return source.read_head(offset, out); },
+                 source.pack.head.size()));
   const auto log = [](int, const std::string& message) { say(2, message + "\n"); };
   INSTAR_TRY(source.base, device::DeltaBase::open({source.pack.directory.base, held}, log));
   bool proven = false;
@@ -103,19 +106,21 @@ Status open_source(Source& source, const std::string& held, const std::string& p
   return {};
 }
 
-// The new index's entries, out of the base's `base_entries` and the pack's index delta. `source` and `base_entries` outlive it.
+// The new index's entries, out of the base's `base_entries` and the pack's index delta. `source` and `base_entries`
+// outlive it.
 template <typename BaseEntries>
 delta::IndexDeltaReader new_entries(const Source& source, BaseEntries& base_entries) {
-  return delta::IndexDeltaReader(
-      [&base_entries] { return base_entries.next(); },
-      [&source, at = source.head.index_delta_offset, end = source.head.index_delta_offset + source.head.header.index_delta_bytes](
-          std::span<std::uint8_t> out) mutable -> Result<std::size_t> {
-        const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), end - at));
-        INSTAR_TRY(const std::size_t got, source.read_head(at, out.first(want)));
-        at += got;
-        return got;
-      },
-      {.devices_allowed = true, .hardlinks_looked_up = false});
+  return delta::IndexDeltaReader([&base_entries] { return base_entries.next(); },
+                                 [&source, at = source.head.index_delta_offset,
+                                  end = source.head.index_delta_offset + source.head.header.index_delta_bytes](
+                                     std::span<std::uint8_t> out) mutable -> Result<std::size_t> {
+                                   const auto want =
+                                       static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), end - at));
+                                   INSTAR_TRY(const std::size_t got, source.read_head(at, out.first(want)));
+                                   at += got;
+                                   return got;
+                                 },
+                                 {.devices_allowed = true, .hardlinks_looked_up = false});
 }
 
 Status apply(const std::string& held, const std::string& pack_path, const std::string& dest) {
@@ -130,7 +135,8 @@ Status apply(const std::string& held, const std::string& pack_path, const std::s
   parts.base = source.base.get();
   parts.entries = [&] { return entries.next(); };
   if (source.head.header.file_count > 0) {
-    INSTAR_TRY(parts.decoder, delta::Decoder::open(source.head.header, [&](std::uint64_t offset, std::span<std::uint8_t> out) {
+    INSTAR_TRY(parts.decoder,
+               delta::Decoder::open(source.head.header, [&](std::uint64_t offset, std::span<std::uint8_t> out) {
                  return files::read_at(source.file.get(), out, source.pack.body_at + offset, pack_path);
                }));
   }
@@ -144,7 +150,8 @@ Status apply(const std::string& held, const std::string& pack_path, const std::s
     INSTAR_TRY(built, build.step({}));
   }
   if (build.missing().files > 0) return fail(Code::corrupt, "files of the base do not match its index");
-  if (build.id() != source.pack.directory.artifact) return fail(Code::corrupt, "the tree is not the artifact that the pack promises");
+  if (build.id() != source.pack.directory.artifact)
+    return fail(Code::corrupt, "the tree is not the artifact that the pack promises");
   return {};
 }
 

@@ -1,5 +1,6 @@
-// Serves pieces of chunks to devices: each within the credit it gave, all within one budget, one piece a device in turn.
-// What a device has not asked for or not taken is never in memory: a session is a few numbers, chunks are read when they can be sent.
+// Serves pieces of chunks to devices: each within the credit it gave, all within one budget, one piece a device in
+// turn. What a device has not asked for or not taken is never in memory: a session is a few numbers, chunks are read
+// when they can be sent.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ struct ChunkServerOptions {
   std::size_t cache_bytes_max = 16 * 1024 * 1024;      // encoded chunks, shared by all devices
   std::size_t directory_bytes_max = 16 * 1024 * 1024;  // decoded directories
   std::size_t in_flight_bytes_max = 0;                 // 0 = limits.hpp
-  // A session without a sign of life for so long is dropped; the shorter time counts when half of the common budget is taken. One that
-  // wants nothing, and has told of all that was sent, is over.
+  // A session without a sign of life for so long is dropped; the shorter time counts when half of the common budget is
+  // taken. One that wants nothing, and has told of all that was sent, is over.
   std::int64_t stall_ms = 600'000;
   std::int64_t stall_ms_when_tight = 60'000;
   std::size_t pump_bytes_max = 4 * 1024 * 1024;  // sent in one go before other work has its turn
@@ -52,7 +53,8 @@ class ChunkServer {
 
   ChunkServer(storage::Store& store, Send send, Account account, ChunkServerOptions options = {});
 
-  // A fetch message of a device that may speak as itself. A higher session replaces the one before; a lower one is ignored.
+  // A fetch message of a device that may speak as itself. A higher session replaces the one before; a lower one is
+  // ignored.
   void fetch(const DeviceId& device, const wire::Fetch& fetch, MonotonicMs now);
   // The device is gone.
   void drop(const DeviceId& device);
@@ -80,8 +82,8 @@ class ChunkServer {
     std::uint32_t window = 0;
     std::uint32_t piece_bytes_max = 0;
     std::vector<std::uint64_t> piece_ends;  // `sent` after each piece that is still out; at most kWindowPiecesMax
-    // Left out by the device's sessions before this one: the broker may hold them still. The connection keeps the order, so the
-    // first credit of this session says that they are through.
+    // Left out by the device's sessions before this one: the broker may hold them still. The connection keeps the
+    // order, so the first credit of this session says that they are through.
     std::uint64_t carried_bytes = 0;
     std::size_t carried_pieces = 0;
     MonotonicMs carried_since;

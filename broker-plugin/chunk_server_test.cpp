@@ -41,8 +41,8 @@ class ServerRig {
       server.pump();
     }
   }
-  void ask(std::string_view device, const TestPack& pack, std::uint32_t session, std::uint32_t window, std::vector<wire::ChunkRange> ranges,
-           std::uint64_t received = 0, std::uint32_t piece = 32 * 1024) {
+  void ask(std::string_view device, const TestPack& pack, std::uint32_t session, std::uint32_t window,
+           std::vector<wire::ChunkRange> ranges, std::uint64_t received = 0, std::uint32_t piece = 32 * 1024) {
     wire::Fetch fetch;
     fetch.session = session;
     fetch.pack = pack.id;
@@ -145,9 +145,11 @@ TEST(ChunkServer, NeverExceedsTheWindowWhateverTheCredit) {
     for (int i = 0; i < 4'000 && received < 360'500; ++i) {
       ASSERT_LE(rig.bytes("a") - received, window);
       ASSERT_LE(rig.pieces("a").size() - seen, limits::kWindowPiecesMax);
-      ASSERT_LT(seen, rig.pieces("a").size()) << "stuck at " << received << " with window " << window << " and piece " << piece;
+      ASSERT_LT(seen, rig.pieces("a").size())
+          << "stuck at " << received << " with window " << window << " and piece " << piece;
       // The device takes one to three of the pieces that are out, then says so.
-      for (std::uint32_t n = 1 + random() % 3; n > 0 && seen < rig.pieces("a").size(); --n) received += rig.pieces("a")[seen++].data.size();
+      for (std::uint32_t n = 1 + random() % 3; n > 0 && seen < rig.pieces("a").size(); --n)
+        received += rig.pieces("a")[seen++].data.size();
       rig.credit("a", 1, received, window, piece);
     }
     EXPECT_EQ(received, 360'500U);

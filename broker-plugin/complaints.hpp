@@ -19,7 +19,8 @@ class Complaints {
   void add(const std::string& where, const Error& error, MonotonicMs now) {
     ++count_;
     if (now - second_ >= 1'000) {
-      if (suppressed_ > 0) log_(4, std::to_string(suppressed_) + " more messages were refused and not logged one by one");
+      if (suppressed_ > 0)
+        log_(4, std::to_string(suppressed_) + " more messages were refused and not logged one by one");
       second_ = now;
       written_ = 0;
       suppressed_ = 0;

@@ -4,14 +4,15 @@
 
 namespace instar::broker {
 
-Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned) {
+Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload,
+                               const std::optional<trust::PublicKey>& pinned) {
   if (pinned.has_value()) {
     auto opened = trust::open_by_key(payload, trust::Kind::hello, *pinned);
     if (!opened.has_value()) {
-      return fail(
-          with_context(std::move(opened.error()), "the key pinned for device " + device.str() +
-                                                      " did not sign this hello (an operator can forget the device: control command "
-                                                      "forgetDevice)"));
+      return fail(with_context(std::move(opened.error()),
+                               "the key pinned for device " + device.str() +
+                                   " did not sign this hello (an operator can forget the device: control command "
+                                   "forgetDevice)"));
     }
   }
   INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));

@@ -1,8 +1,9 @@
-// Opens what devices send: checks the signature, then reads. An Ed25519 check takes some 60 µs, so a broker that did it on its only thread
-// would stand still for a second when ten thousand devices come back.
+// Opens what devices send: checks the signature, then reads. An Ed25519 check takes some 60 µs, so a broker that did it
+// on its only thread would stand still for a second when ten thousand devices come back.
 //
-// One thread (the owner) calls everything; answers come on that thread, inside poll() or within the call itself. The answers of one device
-// come in the order in which it was asked. Forms: InlineOpener (within the call), OpenerPool (threads).
+// One thread (the owner) calls everything; answers come on that thread, inside poll() or within the call itself. The
+// answers of one device come in the order in which it was asked. Forms: InlineOpener (within the call), OpenerPool
+// (threads).
 #pragma once
 
 #include <cstddef>
@@ -18,21 +19,25 @@
 
 namespace instar::broker {
 
-// A known device is held to its pinned key before its hello is read. A new one brings its key in the hello: there is no way but to read
-// that first; what it says counts only when the same key has signed it. Errors: those of the envelope and of the codec; refused (of another
-// device).
-[[nodiscard]] Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned);
+// A known device is held to its pinned key before its hello is read. A new one brings its key in the hello: there is no
+// way but to read that first; what it says counts only when the same key has signed it. Errors: those of the envelope
+// and of the codec; refused (of another device).
+[[nodiscard]] Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload,
+                                             const std::optional<trust::PublicKey>& pinned);
 // `key`: nullopt when the connection vouches for the device, and no signature is looked at.
-[[nodiscard]] Result<wire::Report> open_report(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& key);
+[[nodiscard]] Result<wire::Report> open_report(const DeviceId& device, ByteView payload,
+                                               const std::optional<trust::PublicKey>& key);
 
 class Opener {
  public:
   using HelloDone = std::function<void(Result<wire::Hello>)>;
   using ReportDone = std::function<void(Result<wire::Report>)>;
   virtual ~Opener() = default;
-  virtual void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned, HelloDone done) = 0;
+  virtual void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned,
+                     HelloDone done) = 0;
   virtual void report(const DeviceId& device, ByteView payload, const trust::PublicKey& key, ReportDone done) = 0;
-  // Runs callbacks of what has been opened, and returns how many; never waits. Not always all of them: what is left wakes the owner again.
+  // Runs callbacks of what has been opened, and returns how many; never waits. Not always all of them: what is left
+  // wakes the owner again.
   virtual std::size_t poll() = 0;
   // Asked for and not yet called back.
   [[nodiscard]] virtual std::size_t pending() const noexcept = 0;
@@ -40,7 +45,8 @@ class Opener {
 
 class InlineOpener final : public Opener {
  public:
-  void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned, HelloDone done) override {
+  void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned,
+             HelloDone done) override {
     done(open_hello(device, payload, pinned));
   }
   void report(const DeviceId& device, ByteView payload, const trust::PublicKey& key, ReportDone done) override {
@@ -50,8 +56,8 @@ class InlineOpener final : public Opener {
   [[nodiscard]] std::size_t pending() const noexcept override { return 0; }
 };
 
-// `threads` of 1 or more. `wake` is called on a thread of the pool when poll() has something to do; it must not wait. The destructor drops
-// what is still to be opened, without callbacks.
+// `threads` of 1 or more. `wake` is called on a thread of the pool when poll() has something to do; it must not wait.
+// The destructor drops what is still to be opened, without callbacks.
 [[nodiscard]] std::unique_ptr<Opener> make_opener_pool(std::size_t threads, std::function<void()> wake);
 
 }  // namespace instar::broker

@@ -1,4 +1,5 @@
-// The opener on threads. Each has a lane of its own: a device's messages always take the same one, and so keep their order.
+// The opener on threads. Each has a lane of its own: a device's messages always take the same one, and so keep their
+// order.
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,15 +53,16 @@ class OpenerPool final : public Opener {
     for (auto& lane : lanes_) lane->thread.join();
   }
 
-  void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned, HelloDone done) override {
+  void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned,
+             HelloDone done) override {
     push({device, to_bytes(payload), pinned, std::move(done)});
   }
   void report(const DeviceId& device, ByteView payload, const trust::PublicKey& key, ReportDone done) override {
     push({device, to_bytes(payload), key, std::move(done)});
   }
 
-  // As much as has come in since the last look, and a little more: what is opened in bursts never keeps the owner for longer than the
-  // messages themselves did, and a queue still shrinks.
+  // As much as has come in since the last look, and a little more: what is opened in bursts never keeps the owner for
+  // longer than the messages themselves did, and a queue still shrinks.
   std::size_t poll() override {
     const auto most = std::exchange(asked_, 0) + kPollMore;
     if (pending_ == 0) return 0;
@@ -125,7 +127,8 @@ class OpenerPool final : public Opener {
   }
 
   static Opened open(Job& job) {
-    if (std::holds_alternative<HelloDone>(job.done)) return {std::move(job.done), open_hello(job.device, job.payload, job.key)};
+    if (std::holds_alternative<HelloDone>(job.done))
+      return {std::move(job.done), open_hello(job.device, job.payload, job.key)};
     return {std::move(job.done), open_report(job.device, job.payload, job.key)};
   }
 

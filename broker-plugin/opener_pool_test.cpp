@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kMany = 2'000;
 
-// Reports signed by another key take as long as any, and are refused: enough to see when, and in which order, callbacks come.
+// Reports signed by another key take as long as any, and are refused: enough to see when, and in which order, callbacks
+// come.
 class OpenerPoolTest : public testing::Test {
  protected:
   void ask(Opener& opener, std::size_t number) {
@@ -36,7 +37,8 @@ class OpenerPoolTest : public testing::Test {
   }
 
   trust::SecretKey key_ = trust::SecretKey::from_seed(Bytes(32, 1)).value();
-  Bytes sealed_ = trust::seal(trust::Kind::report, as_bytes("report"), trust::SecretKey::from_seed(Bytes(32, 2)).value());
+  Bytes sealed_ =
+      trust::seal(trust::Kind::report, as_bytes("report"), trust::SecretKey::from_seed(Bytes(32, 2)).value());
   std::vector<std::size_t> answered_;
   std::atomic<std::size_t> woken_{0};
 };
@@ -55,8 +57,8 @@ TEST_F(OpenerPoolTest, KeepsTheOrderOfEachDevice) {
 
 TEST_F(OpenerPoolTest, NeverKeepsItsOwnerForMoreThanALittleAndWakesItForTheRest) {
   const auto opener = make_opener_pool(2, [this] { ++woken_; });
-  // What has come in since the last look may be answered by the next one; from then on it is a little at a time. On a busy machine this
-  // thread may stand still until all signatures are checked: then once more.
+  // What has come in since the last look may be answered by the next one; from then on it is a little at a time. On a
+  // busy machine this thread may stand still until all signatures are checked: then once more.
   std::size_t asked = 0;
   for (int round = 0; round < 50 && opener->pending() <= 64; ++round) {
     poll_until(asked, [&] { opener->poll(); });

@@ -7,8 +7,8 @@
 namespace instar::broker {
 namespace {
 
-// Counted bytes are saved a part of the devices at a time, so often; all of those that wait within kSavesARound of these, and what is
-// counted meanwhile in the round after.
+// Counted bytes are saved a part of the devices at a time, so often; all of those that wait within kSavesARound of
+// these, and what is counted meanwhile in the round after.
 constexpr std::int64_t kSaveBytesMs = 500;
 constexpr std::size_t kSavesARound = 40;
 constexpr std::int64_t kCheckSessionsMs = 10'000;
@@ -32,7 +32,8 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
       chunks_(
           store,
           [this](const DeviceId& device, const wire::ChunkPiece& piece) {
-            broker_.publish(options_.topics.device(device, wire::TopicKind::device_chunk), wire::encode(piece), 0, false);
+            broker_.publish(options_.topics.device(device, wire::TopicKind::device_chunk), wire::encode(piece), 0,
+                            false);
           },
           [this](const SentPiece& sent) {
             switch (tracker_.charge(sent.device, sent.rollout, sent.bytes)) {
@@ -72,15 +73,18 @@ Status ServiceImpl::start(Now now) {
   return {};
 }
 
-Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, int /*qos*/, bool retain, Now now) {
+Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, int /*qos*/,
+                                bool retain, Now now) {
   now_ = now;
   const auto parsed = options_.topics.parse(topic);
   if (!parsed.has_value() && !options_.topics.owns(topic)) return Verdict::route;
   if (auto status = check_message(sender, parsed, payload); !status.has_value()) return refuse(topic, status.error());
   if (parsed->kind == wire::TopicKind::device_presence) return Verdict::route;
   if (parsed->kind == wire::TopicKind::root) return take_root(payload);
-  if (parsed->kind == wire::TopicKind::group_manifest) return take_manifest(sender, parsed->group, topic, payload, retain);
-  if (parsed->kind == wire::TopicKind::device_assignment) return take_assignment(parsed->device, topic, payload, retain);
+  if (parsed->kind == wire::TopicKind::group_manifest)
+    return take_manifest(sender, parsed->group, topic, payload, retain);
+  if (parsed->kind == wire::TopicKind::device_assignment)
+    return take_assignment(parsed->device, topic, payload, retain);
 
   if (parsed->kind != wire::TopicKind::operator_put) note_connected(sender, parsed->device);
   Status status;
@@ -96,11 +100,12 @@ Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, By
 }
 
 // What can be said without looking into the payload.
-Status ServiceImpl::check_message(const Sender& sender, const std::optional<wire::Topic>& topic, ByteView payload) const {
+Status ServiceImpl::check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
+                                  ByteView payload) const {
   if (!topic.has_value()) return fail(Code::malformed, "no such topic is known");
   if (payload.size() > limits::kMessageBytesMax) {
-    return fail(Code::too_large,
-                std::to_string(payload.size()) + " bytes; a message has at most " + std::to_string(limits::kMessageBytesMax));
+    return fail(Code::too_large, std::to_string(payload.size()) + " bytes; a message has at most " +
+                                     std::to_string(limits::kMessageBytesMax));
   }
   switch (topic->kind) {
     case wire::TopicKind::device_hello:
@@ -119,7 +124,8 @@ Status ServiceImpl::check_message(const Sender& sender, const std::optional<wire
     case wire::TopicKind::root:
     case wire::TopicKind::device_assignment:
     case wire::TopicKind::group_manifest:
-      if (!is_operator(sender)) return fail(Code::refused, "user '" + std::string(sender.username) + "' is not among the operators");
+      if (!is_operator(sender))
+        return fail(Code::refused, "user '" + std::string(sender.username) + "' is not among the operators");
       return {};
     default: return fail(Code::refused, "only the broker publishes here");
   }
@@ -189,8 +195,8 @@ void ServiceImpl::do_chores() {
   }
 }
 
-std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log,
-                                      std::unique_ptr<Opener> opener) {
+std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker,
+                                      TransferLog transfer_log, std::unique_ptr<Opener> opener) {
   return std::make_unique<ServiceImpl>(std::move(options), store, broker, std::move(transfer_log), std::move(opener));
 }
 

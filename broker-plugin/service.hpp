@@ -1,5 +1,5 @@
-// The broker service: what the plugin does, without knowing Mosquitto or which store it has. The same code runs inside the plugin
-// and in the simulator. One thread (the broker's) calls everything; nothing in here waits.
+// The broker service: what the plugin does, without knowing Mosquitto or which store it has. The same code runs inside
+// the plugin and in the simulator. One thread (the broker's) calls everything; nothing in here waits.
 #pragma once
 
 #include <cstdint>
@@ -43,12 +43,13 @@ enum class Verdict : std::uint8_t {
 struct ServiceOptions {
   wire::Topics topics;
   trust::SecretKey gate_key;
-  Bytes pinned_root;                   // envelope of the root document the broker starts with
-  std::vector<std::string> operators;  // usernames that may use $CONTROL and publish manifests; empty = left to the ACLs
-  std::string transfer_log;            // path for one line per chunk sent; empty = none (written by the plugin's shell)
+  Bytes pinned_root;  // envelope of the root document the broker starts with
+  std::vector<std::string>
+      operators;             // usernames that may use $CONTROL and publish manifests; empty = left to the ACLs
+  std::string transfer_log;  // path for one line per chunk sent; empty = none (written by the plugin's shell)
   std::uint32_t window_bytes_max = 0;  // 0 = limits.hpp
-  // Reports that come over a device's own connection are believed without a look at their signature: who may use a client id is then the
-  // broker's own login's to say. (Over a bridge, signatures always count.)
+  // Reports that come over a device's own connection are believed without a look at their signature: who may use a
+  // client id is then the broker's own login's to say. (Over a bridge, signatures always count.)
   bool trust_connections = false;
 };
 
@@ -57,8 +58,8 @@ class Service {
   virtual ~Service() = default;
   // Reads the store and publishes retained gates, root, status again. Before anything else.
   [[nodiscard]] virtual Status start(Now now) = 0;
-  [[nodiscard]] virtual Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain,
-                                           Now now) = 0;
+  [[nodiscard]] virtual Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos,
+                                           bool retain, Now now) = 0;
   // A $CONTROL payload (docs/formats/control.md); the answer is published on the response topic, now or when durable.
   virtual void on_control(const Sender& sender, std::string_view payload, Now now) = 0;
   virtual void on_disconnect(std::string_view client_id, Now now) = 0;
@@ -75,8 +76,8 @@ class Service {
 };
 
 // One line per chunk sent, for accounting and for tests: device, pack, ordinal, offset, bytes.
-using TransferLog =
-    std::function<void(const DeviceId& device, const Hash256& pack, std::uint32_t ordinal, std::uint32_t offset, std::uint32_t bytes)>;
+using TransferLog = std::function<void(const DeviceId& device, const Hash256& pack, std::uint32_t ordinal,
+                                       std::uint32_t offset, std::uint32_t bytes)>;
 
 // `opener`: checks signatures; nullptr: within the call.
 [[nodiscard]] std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker,

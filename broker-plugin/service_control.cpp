@@ -16,10 +16,11 @@ std::string sentence(const Error& error) {
 }
 
 Error unknown_command(const std::string& name) {
-  return {Code::unsupported, "no command '" + name.substr(0, 64) +
-                                 "'; there are listRollouts, getRollout, pauseRollout, resumeRollout, abortRollout, approveRollout, "
-                                 "revertRollout, retryRollout, listDevices, listGroups, listArtifacts, getDevice, forgetDevice, getPack, "
-                                 "getVersion"};
+  return {Code::unsupported,
+          "no command '" + name.substr(0, 64) +
+              "'; there are listRollouts, getRollout, pauseRollout, resumeRollout, abortRollout, approveRollout, "
+              "revertRollout, retryRollout, listDevices, listGroups, listArtifacts, getDevice, forgetDevice, getPack, "
+              "getVersion"};
 }
 
 }  // namespace
@@ -58,7 +59,8 @@ void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now
     finish(reply);
   };
   if (!sender.identity_known || !is_operator(sender)) {
-    return refuse_all({Code::refused, "user '" + std::string(sender.username.substr(0, 128)) + "' is not among the operators"});
+    return refuse_all(
+        {Code::refused, "user '" + std::string(sender.username.substr(0, 128)) + "' is not among the operators"});
   }
   if (payload.size() > limits::kMessageBytesMax) return refuse_all({Code::too_large, "the message is over the limit"});
   const auto request = Json::parse(payload, nullptr, false);
@@ -86,8 +88,8 @@ void ServiceImpl::finish(const std::shared_ptr<Reply>& reply) {
 
 void ServiceImpl::run_command(const Json& command, const std::shared_ptr<Reply>& reply, rollout::Effects& effects) {
   Json response;
-  const auto name =
-      command.is_object() ? read_string(command, "command") : Result<std::string>(fail(Code::malformed, "a command is an object"));
+  const auto name = command.is_object() ? read_string(command, "command")
+                                        : Result<std::string>(fail(Code::malformed, "a command is an object"));
   response["command"] = name.has_value() ? name->substr(0, 64) : "Unknown command";
   if (command.is_object()) {
     const auto correlation = command.find("correlationData");
@@ -107,7 +109,8 @@ void ServiceImpl::run_command(const Json& command, const std::shared_ptr<Reply>&
   reply->responses.push_back(std::move(response));
 }
 
-bool ServiceImpl::answer_later(const std::string& name, const Json& command, const std::shared_ptr<Reply>& reply, Json& response) {
+bool ServiceImpl::answer_later(const std::string& name, const Json& command, const std::shared_ptr<Reply>& reply,
+                               Json& response) {
   const auto at = reply->responses.size();
   if (name == "getPack") {
     ++reply->open;
@@ -126,7 +129,8 @@ bool ServiceImpl::answer_later(const std::string& name, const Json& command, con
   return false;
 }
 
-Result<Json> ServiceImpl::answer(const std::string& name, const Json& command, Reply& reply, rollout::Effects& effects) {
+Result<Json> ServiceImpl::answer(const std::string& name, const Json& command, Reply& reply,
+                                 rollout::Effects& effects) {
   if (name == "listRollouts") return list_rollouts(command, reply);
   if (name == "getRollout") return get_rollout(command, reply);
   if (name == "pauseRollout") return act_on_rollout(command, rollout::Action::pause, reply, effects);
@@ -143,7 +147,8 @@ Result<Json> ServiceImpl::answer(const std::string& name, const Json& command, R
   return fail(unknown_command(name));
 }
 
-Result<Json> ServiceImpl::act_on_rollout(const Json& command, rollout::Action action, const Reply& reply, rollout::Effects& effects) {
+Result<Json> ServiceImpl::act_on_rollout(const Json& command, rollout::Action action, const Reply& reply,
+                                         rollout::Effects& effects) {
   INSTAR_TRY(const auto hash, find_rollout(command));
   INSTAR_CHECK(tracker_.act(hash, action, reply.who, now_, effects));
   return rollout_json(hash);
@@ -154,7 +159,8 @@ Result<Json> ServiceImpl::approve_rollout(const Json& command, const Reply& repl
   INSTAR_TRY(const auto hash, find_rollout(command));
   std::optional<std::uint32_t> wave;
   if (const auto given = command.find("wave"); given != command.end()) {
-    if (!given->is_number_unsigned() || given->get<std::uint64_t>() < 1 || given->get<std::uint64_t>() > limits::kWavesMax) {
+    if (!given->is_number_unsigned() || given->get<std::uint64_t>() < 1 ||
+        given->get<std::uint64_t>() > limits::kWavesMax) {
       return fail(Code::invalid_argument, "`wave` must be a number from 1 to " + std::to_string(limits::kWavesMax));
     }
     wave = given->get<std::uint32_t>() - 1;

@@ -35,9 +35,10 @@ class Control : public testing::Test {
 };
 
 TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
-  const auto answer = rig_.control(R"({"commands":[{"command":"getVersion","correlationData":"a"},{"command":"getPack","pack":")" +
-                                   make_test_pack(5).id.hex() +
-                                   R"(","correlationData":"b"},{"command":"nonsense","correlationData":"c"},{"command":"listDevices"}]})");
+  const auto answer = rig_.control(
+      R"({"commands":[{"command":"getVersion","correlationData":"a"},{"command":"getPack","pack":")" +
+      make_test_pack(5).id.hex() +
+      R"(","correlationData":"b"},{"command":"nonsense","correlationData":"c"},{"command":"listDevices"}]})");
   const auto& responses = answer["responses"];
   ASSERT_EQ(responses.size(), 4U);
   EXPECT_EQ(responses[0]["command"], "getVersion");
@@ -52,12 +53,14 @@ TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
 }
 
 TEST_F(Control, RefusesWhatIsNoRequestWithAnAnswer) {
-  for (const auto* text : {"", "{", "[]", "null", "{}", R"({"commands":{}})", R"({"commands":[]})", "\xff\xfe", R"({"commands":"x"})"}) {
+  for (const auto* text :
+       {"", "{", "[]", "null", "{}", R"({"commands":{}})", R"({"commands":[]})", "\xff\xfe", R"({"commands":"x"})"}) {
     const auto answer = rig_.control(text);
     ASSERT_EQ(answer["responses"].size(), 1U) << text;
     EXPECT_NE(error_of(answer["responses"][0]).find("malformed"), std::string::npos) << text;
   }
-  for (const auto* text : {R"({"commands":[1]})", R"({"commands":[{}]})", R"({"commands":[{"command":7}]})", R"({"commands":[null]})"}) {
+  for (const auto* text :
+       {R"({"commands":[1]})", R"({"commands":[{}]})", R"({"commands":[{"command":7}]})", R"({"commands":[null]})"}) {
     EXPECT_TRUE(rig_.control(text)["responses"][0].contains("error")) << text;
   }
   std::string deep(50'000, '[');
@@ -69,12 +72,14 @@ TEST_F(Control, RefusesWhatIsNoRequestWithAnAnswer) {
 
 TEST_F(Control, FieldsOfTheWrongTypeAreErrorsNotCrashes) {
   using nlohmann::json;
-  const std::vector<json> values{1, -1, 1.5, true, nullptr, "", "x/y", std::string(5'000, 'a'), json::array(), json::object(), "\xff"};
-  const std::vector<std::string> commands{"listRollouts",  "getRollout", "pauseRollout", "resumeRollout", "abortRollout", "listDevices",
-                                          "listArtifacts", "getDevice",  "forgetDevice", "getPack",       "getVersion"};
+  const std::vector<json> values{
+      1, -1, 1.5, true, nullptr, "", "x/y", std::string(5'000, 'a'), json::array(), json::object(), "\xff"};
+  const std::vector<std::string> commands{"listRollouts", "getRollout",  "pauseRollout",  "resumeRollout",
+                                          "abortRollout", "listDevices", "listArtifacts", "getDevice",
+                                          "forgetDevice", "getPack",     "getVersion"};
   for (const auto& command : commands) {
-    for (const auto* field :
-         {"rollout", "device", "pack", "group", "groups", "product", "offset", "count", "verbose", "devices", "correlationData"}) {
+    for (const auto* field : {"rollout", "device", "pack", "group", "groups", "product", "offset", "count", "verbose",
+                              "devices", "correlationData"}) {
       for (const auto& value : values) {
         const json request{{"commands", {{{"command", command}, {field, value}}}}};
         rig_.forget_published();
@@ -87,7 +92,8 @@ TEST_F(Control, FieldsOfTheWrongTypeAreErrorsNotCrashes) {
 }
 
 TEST_F(Control, GetRolloutSaysWhatStatusSaysAndMore) {
-  const auto data = rig_.command({{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"devices", true}})["data"];
+  const auto data =
+      rig_.command({{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"devices", true}})["data"];
   EXPECT_EQ(data["manifest"], rollout_.hex());
   EXPECT_EQ(data["counts"]["waiting"], 1);
   EXPECT_EQ(data["counts"]["refused"], 1);
@@ -100,16 +106,19 @@ TEST_F(Control, GetRolloutSaysWhatStatusSaysAndMore) {
   ASSERT_EQ(data["members"].size(), 2U);
   EXPECT_EQ(data["members"][1]["device"], "gw-02");
   EXPECT_EQ(data["members"][1]["step"], "refused");
-  const auto page =
-      rig_.command({{"command", "getRollout"}, {"rollout", rollout_.hex()}, {"devices", true}, {"offset", 1}, {"count", 1}})["data"];
+  const auto page = rig_.command(
+      {{"command", "getRollout"}, {"rollout", rollout_.hex()}, {"devices", true}, {"offset", 1}, {"count", 1}})["data"];
   EXPECT_EQ(page["totalCount"], 2);
   ASSERT_EQ(page["members"].size(), 1U);
   EXPECT_EQ(page["members"][0]["device"], "gw-02");
-  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", "0123456789abcdef"}})).find("not_found"), std::string::npos);
-  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", "zz"}})).find("invalid_argument"), std::string::npos);
+  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", "0123456789abcdef"}})).find("not_found"),
+            std::string::npos);
+  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", "zz"}})).find("invalid_argument"),
+            std::string::npos);
   auto other = rollout_;
   other.bytes[31] = static_cast<std::uint8_t>(other.bytes[31] ^ 1);
-  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", other.hex()}})).find("not_found"), std::string::npos);
+  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", other.hex()}})).find("not_found"),
+            std::string::npos);
 }
 
 TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
@@ -118,8 +127,8 @@ TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
     id.bytes.fill(number);
     return id;
   };
-  const auto run = [&](const char* name, std::uint8_t seed, const char* group, const char* release, std::uint64_t sequence,
-                       std::vector<Hash256> artifacts) {
+  const auto run = [&](const char* name, std::uint8_t seed, const char* group, const char* release,
+                       std::uint64_t sequence, std::vector<Hash256> artifacts) {
     TestDevice device(name, seed);
     device.groups = {group_path(group)};
     device.running = wire::RevisionInfo{"gateway-2", release, sequence, artifact(99), std::move(artifacts)};
@@ -130,7 +139,8 @@ TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
   run("c", 112, "plant-9", "1.0", 10, {artifact(3)});
   rig_.settle();
 
-  const auto data = rig_.command({{"command", "listArtifacts"}, {"groups", {"plant-8", "plant-8/x"}}, {"product", "gateway-2"}})["data"];
+  const auto data = rig_.command(
+      {{"command", "listArtifacts"}, {"groups", {"plant-8", "plant-8/x"}}, {"product", "gateway-2"}})["data"];
   EXPECT_EQ(data["devices"], 2) << "a device in two of the groups is counted once";
   EXPECT_EQ(data["devices_without"], 0);
   ASSERT_EQ(data["artifacts"].size(), 2U);
@@ -146,7 +156,8 @@ TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
   EXPECT_EQ(all["totalCount"], 3);
   ASSERT_EQ(all["artifacts"].size(), 1U);
   EXPECT_EQ(rig_.command({{"command", "listArtifacts"}, {"product", "other"}})["data"]["devices"], 0);
-  EXPECT_NE(error_of(rig_.command({{"command", "listArtifacts"}, {"groups", "plant-8"}})).find("invalid_argument"), std::string::npos);
+  EXPECT_NE(error_of(rig_.command({{"command", "listArtifacts"}, {"groups", "plant-8"}})).find("invalid_argument"),
+            std::string::npos);
 }
 
 TEST_F(Control, ListsDevicesByGroupAndPage) {
@@ -186,11 +197,14 @@ TEST_F(Control, GetDeviceTellsItsStory) {
   EXPECT_EQ(data["target"], rollout_.short_hex());
   EXPECT_EQ(data["last_reports"][0]["code"], "no_space");
   EXPECT_EQ(data["rollouts"][0]["rollout"], rollout_.short_hex());
-  EXPECT_NE(error_of(rig_.command({{"command", "getDevice"}, {"device", "nobody"}})).find("not_found"), std::string::npos);
+  EXPECT_NE(error_of(rig_.command({{"command", "getDevice"}, {"device", "nobody"}})).find("not_found"),
+            std::string::npos);
 }
 
 TEST_F(Control, PausesResumesAndAbortsDurably) {
-  const auto act = [&](const char* name) { return rig_.command({{"command", name}, {"rollout", rollout_.short_hex()}}); };
+  const auto act = [&](const char* name) {
+    return rig_.command({{"command", name}, {"rollout", rollout_.short_hex()}});
+  };
   EXPECT_EQ(act("pauseRollout")["data"]["state"], "paused");
   EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::paused);
   EXPECT_EQ(rig_.gate("plant-7")->issue, 2U);
@@ -231,7 +245,8 @@ TEST_F(Control, GetPackNamesWhatIsMissing) {
   EXPECT_EQ(data["missing"][0]["first"], 0);
   EXPECT_EQ(data["missing"][1]["first"], 2);
   EXPECT_EQ(data["missing"][1]["count"], 3);
-  EXPECT_NE(error_of(rig_.command({{"command", "getPack"}, {"pack", "12"}})).find("invalid_argument"), std::string::npos);
+  EXPECT_NE(error_of(rig_.command({{"command", "getPack"}, {"pack", "12"}})).find("invalid_argument"),
+            std::string::npos);
 }
 
 TEST_F(Control, OnlyOperatorsMayCommand) {
@@ -240,7 +255,9 @@ TEST_F(Control, OnlyOperatorsMayCommand) {
   const std::string request = R"({"commands":[{"command":"forgetDevice","device":"gw-01"}]})";
   EXPECT_NE(error_of(rig_.control(request, {"x", "mallory", true})["responses"][0]).find("refused"), std::string::npos);
   EXPECT_NE(error_of(rig_.control(request, {"x", "alice", false})["responses"][0]).find("refused"), std::string::npos);
-  EXPECT_EQ(rig_.control(R"({"commands":[{"command":"listDevices"}]})", {"x", "alice", true})["responses"][0]["data"]["totalCount"], 2);
+  EXPECT_EQ(rig_.control(R"({"commands":[{"command":"listDevices"}]})",
+                         {"x", "alice", true})["responses"][0]["data"]["totalCount"],
+            2);
 }
 
 TEST_F(Control, WhatOperatorsDidIsInTheHistory) {
@@ -256,7 +273,8 @@ TEST_F(Control, WhatOperatorsDidIsInTheHistory) {
   EXPECT_NE(error_of(say("revertRollout")).find("revert_allowed"), std::string::npos);
   EXPECT_NE(error_of(say("approveRollout")).find("it is the last one"), std::string::npos);
   EXPECT_FALSE(say("retryRollout").contains("error"));
-  const auto request = nlohmann::json{{"commands", {{{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"history", true}}}}};
+  const auto request =
+      nlohmann::json{{"commands", {{{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"history", true}}}}};
   const auto events = rig_.control(request.dump(), {"x", "alice", true})["responses"][0]["data"]["events"];
   ASSERT_EQ(events.size(), 5U) << events.dump();
   EXPECT_EQ(events[1]["what"], "opened wave 1 of 1: 0 devices");
@@ -274,7 +292,8 @@ TEST_F(Control, ADevicesReportsAreInItsHistory) {
   const auto last = rig_.command({{"command", "getDevice"}, {"device", "gw-01"}})["data"]["last_reports"];
   ASSERT_EQ(last.size(), 8U);
   EXPECT_EQ(last.back()["sequence"], 30);
-  const auto all = rig_.command({{"command", "getDevice"}, {"device", "gw-01"}, {"history", true}})["data"]["last_reports"];
+  const auto all =
+      rig_.command({{"command", "getDevice"}, {"device", "gw-01"}, {"history", true}})["data"]["last_reports"];
   ASSERT_EQ(all.size(), 30U);
   EXPECT_EQ(all[0]["sequence"], 1);
 }
@@ -312,7 +331,8 @@ std::vector<nlohmann::json> blocks(const std::string& page) {
 void expect_same_shape(const nlohmann::json& page, const nlohmann::json& real, const std::string& where) {
   ASSERT_EQ(page.type_name(), std::string(real.type_name())) << where;
   if (page.is_object()) {
-    for (const auto& [key, value] : page.items()) EXPECT_TRUE(real.contains(key)) << where << "/" << key << " is in the page only";
+    for (const auto& [key, value] : page.items())
+      EXPECT_TRUE(real.contains(key)) << where << "/" << key << " is in the page only";
     for (const auto& [key, value] : real.items()) {
       EXPECT_TRUE(page.contains(key)) << where << "/" << key << " is not in the page";
       if (page.contains(key)) expect_same_shape(page[key], value, where + "/" + key);
@@ -386,9 +406,10 @@ TEST_F(Access, DevicesSpeakAsThemselvesOnly) {
 }
 
 TEST_F(Access, WhatIsTheBrokersNobodyElseWrites) {
-  for (const auto* topic : {"instar/v1/d/gw-01/chunk", "instar/v1/d/gw-01/ack", "instar/v1/g/plant-7/gate",
-                            "instar/v1/r/0123456789abcdef/status", "instar/v1/o/op-1/stored", "$CONTROL/instar/v1/response", "instar/v1/",
-                            "instar/v1/x", "instar/v1/d/gw-01/hello/x", "instar/v1/g/manifest"}) {
+  for (const auto* topic :
+       {"instar/v1/d/gw-01/chunk", "instar/v1/d/gw-01/ack", "instar/v1/g/plant-7/gate",
+        "instar/v1/r/0123456789abcdef/status", "instar/v1/o/op-1/stored", "$CONTROL/instar/v1/response", "instar/v1/",
+        "instar/v1/x", "instar/v1/d/gw-01/hello/x", "instar/v1/g/manifest"}) {
     for (const auto& who : {device_, alice_, bridge_}) EXPECT_FALSE(write(who, topic)) << topic;
   }
 }
@@ -408,7 +429,8 @@ TEST_F(Access, ChunksAndAcksAreReadByTheirDeviceOnly) {
 }
 
 TEST_F(Access, OperatorsPublishAndCommand) {
-  for (const auto* topic : {"instar/v1/root", "instar/v1/g/plant-7/line-a/manifest", "$CONTROL/instar/v1", "instar/v1/o/op-1/put"}) {
+  for (const auto* topic :
+       {"instar/v1/root", "instar/v1/g/plant-7/line-a/manifest", "$CONTROL/instar/v1", "instar/v1/o/op-1/put"}) {
     EXPECT_TRUE(write(alice_, topic)) << topic;
     EXPECT_FALSE(write(device_, topic)) << topic;
   }
@@ -419,8 +441,8 @@ TEST_F(Access, OperatorsPublishAndCommand) {
 }
 
 TEST_F(Access, EverythingElseIsLeftToTheDeployment) {
-  for (const auto* topic : {"sensors/1", "instar", "instar/v1", "instar/v10/root", "other/instar/v1/root", "$CONTROL/dynamic-security/v1",
-                            "$SYS/broker/uptime", ""}) {
+  for (const auto* topic : {"sensors/1", "instar", "instar/v1", "instar/v10/root", "other/instar/v1/root",
+                            "$CONTROL/dynamic-security/v1", "$SYS/broker/uptime", ""}) {
     EXPECT_TRUE(write(device_, topic)) << topic;
     EXPECT_TRUE(read(device_, topic)) << topic;
   }

@@ -38,22 +38,23 @@ class World {
     read_ = {};
   }
   [[nodiscard]] bool is_done() const {
-    return complete_ &&
-           std::all_of(devices_.begin(), devices_.end(), [&](const TestDevice& device) { return device.acked == kSteps.size(); });
+    return complete_ && std::all_of(devices_.begin(), devices_.end(),
+                                    [&](const TestDevice& device) { return device.acked == kSteps.size(); });
   }
   void expect_the_right_end() {
     for (int i = 0; i < 12; ++i) {
       rig.tick(1'000);
       rig.settle();
     }
-    const auto rollout =
-        rig.command({{"command", "getRollout"}, {"rollout", rollout_of(manifest_).short_hex()}, {"devices", true}})["data"];
+    const auto rollout = rig.command(
+        {{"command", "getRollout"}, {"rollout", rollout_of(manifest_).short_hex()}, {"devices", true}})["data"];
     EXPECT_EQ(rollout["devices"], 2);
     EXPECT_EQ(rollout["counts"]["committed"], 2);
     EXPECT_EQ(rollout["state"], "complete");
     EXPECT_EQ(rollout["bytes_full"], 2 * 400'500);
     for (const auto& device : devices_) {
-      EXPECT_EQ(rig.command({{"command", "getDevice"}, {"device", device.id.str()}})["data"]["applied_sequence"], kSteps.size());
+      EXPECT_EQ(rig.command({{"command", "getDevice"}, {"device", device.id.str()}})["data"]["applied_sequence"],
+                kSteps.size());
     }
     EXPECT_EQ(rig.gate("plant-7")->manifest, rollout_of(manifest_));
     EXPECT_EQ(rig.status(rollout_of(manifest_))["counts"]["committed"], 2);
@@ -216,7 +217,8 @@ TEST(ServiceCrash, WhileTheStoreIsDownNothingIsTakenInAndAllIsAnsweredSo) {
   const auto acks = rig.acks(device).size();
   EXPECT_EQ(rig.report(device, rollout, Step::staging), Verdict::refuse);
   EXPECT_EQ(rig.publish(make_manifest(pack, 2)), Verdict::refuse);
-  EXPECT_NE(rig.command({{"command", "listRollouts"}})["error"].get<std::string>().find("unavailable"), std::string::npos);
+  EXPECT_NE(rig.command({{"command", "listRollouts"}})["error"].get<std::string>().find("unavailable"),
+            std::string::npos);
   rig.put_directory(make_test_pack(2));
   EXPECT_EQ(rig.stored().back().code, Code::unavailable);
   EXPECT_EQ(rig.acks(device).size(), acks);

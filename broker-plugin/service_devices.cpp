@@ -8,8 +8,9 @@
 namespace instar::broker {
 namespace {
 
-// When so many devices are acked in a turn the broker is busy, and the next acks wait a little: what a device says in the meantime is
-// confirmed by one message, not by many. A message costs the broker more than all of our own work for a report.
+// When so many devices are acked in a turn the broker is busy, and the next acks wait a little: what a device says in
+// the meantime is confirmed by one message, not by many. A message costs the broker more than all of our own work for a
+// report.
 constexpr std::size_t kBusyAcks = 32;
 constexpr std::int64_t kBusyPauseMs = 50;
 constexpr std::size_t kAcksATick = 8;
@@ -46,14 +47,16 @@ Status ServiceImpl::heed_hello(rollout::Via via, const Result<wire::Hello>& hell
   return {};
 }
 
-// Reports are believed by the key that the device was first seen with, or, where the deployment says so, by its connection.
+// Reports are believed by the key that the device was first seen with, or, where the deployment says so, by its
+// connection.
 Status ServiceImpl::take_report(const Sender& sender, const DeviceId& device, ByteView payload) {
   if (is_behind()) return store_is_busy();
   const auto* known = tracker_.device(device);
   if (known == nullptr) {
     const Error error{Code::not_found, "device " + device.str() + " is not known here: it must say hello first"};
     // Its hello may be in the opener still.
-    if (opener_->pending() > 0) return fail(Code::unavailable, "the hello of device " + device.str() + " is still being checked");
+    if (opener_->pending() > 0)
+      return fail(Code::unavailable, "the hello of device " + device.str() + " is still being checked");
     refuse_device(device, error);
     return {};
   }
@@ -111,7 +114,8 @@ Status ServiceImpl::take_put(const DeviceId& client, ByteView payload) {
 }
 
 bool ServiceImpl::is_behind() const {
-  return store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax || opener_->pending() >= limits::kVerifyQueueMax;
+  return store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax ||
+         opener_->pending() >= limits::kVerifyQueueMax;
 }
 
 void ServiceImpl::queue_ack(const DeviceId& device, const wire::Ack& ack) {

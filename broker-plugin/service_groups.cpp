@@ -17,7 +17,8 @@ struct Group {
 };
 
 Json releases_json(const Group& group) {
-  std::vector<std::pair<std::pair<std::uint64_t, std::string>, std::uint64_t>> most_first(group.releases.begin(), group.releases.end());
+  std::vector<std::pair<std::pair<std::uint64_t, std::string>, std::uint64_t>> most_first(group.releases.begin(),
+                                                                                          group.releases.end());
   std::ranges::stable_sort(most_first, [](const auto& one, const auto& other) { return one.second > other.second; });
   if (most_first.size() > kReleasesMax) most_first.resize(kReleasesMax);
   Json rows = Json::array();
@@ -48,7 +49,8 @@ Result<Json> ServiceImpl::list_groups(const Json& command, Reply& reply) const {
       auto& group = groups[path];
       ++group.devices;
       group.online += device.online ? 1 : 0;
-      ++group.releases[running.has_value() ? std::pair(running->sequence, running->release) : std::pair(std::uint64_t{0}, std::string())];
+      ++group.releases[running.has_value() ? std::pair(running->sequence, running->release)
+                                           : std::pair(std::uint64_t{0}, std::string())];
     }
   }
   const auto page = read_page(command);
@@ -60,7 +62,10 @@ Result<Json> ServiceImpl::list_groups(const Json& command, Reply& reply) const {
     if (total++ < page.offset || rows.size() >= page.count || full) continue;
     const auto current = tracker_.group_rollouts().find(path);
     const auto* rollout = current == tracker_.group_rollouts().end() ? nullptr : tracker_.rollout(current->second);
-    Json row{{"group", path.str()}, {"devices", group.devices}, {"online", group.online}, {"releases", releases_json(group)}};
+    Json row{{"group", path.str()},
+             {"devices", group.devices},
+             {"online", group.online},
+             {"releases", releases_json(group)}};
     row["rollout"] = rollout == nullptr ? Json() : Json(current->second.short_hex());
     row["rollout_release"] = rollout == nullptr ? Json() : Json(rollout->record.release);
     row["rollout_state"] = rollout == nullptr ? Json() : Json(rollout->state_name());

@@ -62,7 +62,8 @@ void ServiceImpl::get_device(const Json& command, const std::shared_ptr<Reply>& 
   const auto last = (*row)["applied_sequence"].get<std::uint64_t>();
   const auto most = read_flag(command, "history") ? limits::kHistoryReportsMax : kLastReports;
   std::vector<std::string> keys;
-  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(most, last); ++i) keys.push_back(storage::report_key(*id, last - i));
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(most, last); ++i)
+    keys.push_back(storage::report_key(*id, last - i));
   response["data"] = std::move(*row);
   reply->responses.push_back(std::move(response));
   add_history(reply, reply->responses.size() - 1, "last_reports", std::move(keys), report_row);
@@ -87,8 +88,8 @@ void ServiceImpl::get_rollout_history(const Json& command, const std::shared_ptr
 }
 
 // The newest are read first, so that they have a place in the answer; it shows them last.
-void ServiceImpl::add_history(const std::shared_ptr<Reply>& reply, std::size_t at, const char* field, std::vector<std::string> keys,
-                              Json (*row)(const Bytes& record)) {
+void ServiceImpl::add_history(const std::shared_ptr<Reply>& reply, std::size_t at, const char* field,
+                              std::vector<std::string> keys, Json (*row)(const Bytes& record)) {
   reply->responses[at]["data"][field] = Json::array();
   if (keys.empty()) return;
   struct Gathered {
@@ -100,19 +101,20 @@ void ServiceImpl::add_history(const std::shared_ptr<Reply>& reply, std::size_t a
   gathered->open = keys.size();
   ++reply->open;
   for (auto& key : keys) {
-    store_.read(storage::Column::history, std::move(key), [=, self = std::weak_ptr(self_)](const Result<std::optional<Bytes>>& value) {
-      const auto service = self.lock();
-      if (service == nullptr) return;
-      if (value.has_value() && value->has_value() && !gathered->full) {
-        auto one = row(**value);
-        gathered->full = !one.is_null() && !reply->add_row(gathered->rows, std::move(one));
-      }
-      if (--gathered->open > 0) return;
-      std::reverse(gathered->rows.begin(), gathered->rows.end());
-      std::stable_sort(gathered->rows.begin(), gathered->rows.end(), is_before);
-      reply->responses[at]["data"][field] = std::move(gathered->rows);
-      (*service)->finish(reply);
-    });
+    store_.read(storage::Column::history, std::move(key),
+                [=, self = std::weak_ptr(self_)](const Result<std::optional<Bytes>>& value) {
+                  const auto service = self.lock();
+                  if (service == nullptr) return;
+                  if (value.has_value() && value->has_value() && !gathered->full) {
+                    auto one = row(**value);
+                    gathered->full = !one.is_null() && !reply->add_row(gathered->rows, std::move(one));
+                  }
+                  if (--gathered->open > 0) return;
+                  std::reverse(gathered->rows.begin(), gathered->rows.end());
+                  std::stable_sort(gathered->rows.begin(), gathered->rows.end(), is_before);
+                  reply->responses[at]["data"][field] = std::move(gathered->rows);
+                  (*service)->finish(reply);
+                });
   }
 }
 

@@ -22,10 +22,12 @@ namespace instar::broker {
 
 class ServiceImpl final : public Service {
  public:
-  ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log, std::unique_ptr<Opener> opener);
+  ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPort& broker, TransferLog transfer_log,
+              std::unique_ptr<Opener> opener);
 
   [[nodiscard]] Status start(Now now) override;
-  [[nodiscard]] Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain, Now now) override;
+  [[nodiscard]] Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain,
+                                   Now now) override;
   void on_control(const Sender& sender, std::string_view payload, Now now) override;
   void on_disconnect(std::string_view client_id, Now now) override;
   void on_tick(Now now) override;
@@ -38,7 +40,8 @@ class ServiceImpl final : public Service {
   struct Reply;
 
   // --- service.cpp: the frame ---
-  [[nodiscard]] Status check_message(const Sender& sender, const std::optional<wire::Topic>& topic, ByteView payload) const;
+  [[nodiscard]] Status check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
+                                     ByteView payload) const;
   [[nodiscard]] Verdict refuse(std::string_view topic, const Error& error);
   void do_chores();
   void log(int level, std::string line);
@@ -75,7 +78,8 @@ class ServiceImpl final : public Service {
   [[nodiscard]] Verdict take_root(ByteView payload);
   [[nodiscard]] Verdict take_assignment(const DeviceId& device, std::string_view topic, ByteView payload, bool retain);
   [[nodiscard]] Status check_assignment(const DeviceId& device, ByteView payload) const;
-  [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic, ByteView payload, bool retain);
+  [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
+                                      ByteView payload, bool retain);
   [[nodiscard]] Result<wire::Manifest> open_manifest(const GroupPath& group, ByteView payload, Hash256& hash) const;
   [[nodiscard]] Status check_packs(const wire::Manifest& manifest) const;
   void send_gate(const wire::Gate& gate);
@@ -88,8 +92,10 @@ class ServiceImpl final : public Service {
   // --- service_control.cpp ---
   void run_command(const Json& command, const std::shared_ptr<Reply>& reply, rollout::Effects& effects);
   // Commands whose answer takes reads of the store; false: it is none of them.
-  [[nodiscard]] bool answer_later(const std::string& name, const Json& command, const std::shared_ptr<Reply>& reply, Json& response);
-  [[nodiscard]] Result<Json> answer(const std::string& name, const Json& command, Reply& reply, rollout::Effects& effects);
+  [[nodiscard]] bool answer_later(const std::string& name, const Json& command, const std::shared_ptr<Reply>& reply,
+                                  Json& response);
+  [[nodiscard]] Result<Json> answer(const std::string& name, const Json& command, Reply& reply,
+                                    rollout::Effects& effects);
   [[nodiscard]] bool is_online(const DeviceId& device) const;
   [[nodiscard]] Json list_rollouts(const Json& command, Reply& reply) const;
   [[nodiscard]] Result<Json> get_rollout(const Json& command, Reply& reply) const;
@@ -100,14 +106,15 @@ class ServiceImpl final : public Service {
   void get_device(const Json& command, const std::shared_ptr<Reply>& reply, Json response);
   void get_rollout_history(const Json& command, const std::shared_ptr<Reply>& reply, Json response);
   [[nodiscard]] Result<Json> forget_device(const Json& command, rollout::Effects& effects);
-  [[nodiscard]] Result<Json> act_on_rollout(const Json& command, rollout::Action action, const Reply& reply, rollout::Effects& effects);
+  [[nodiscard]] Result<Json> act_on_rollout(const Json& command, rollout::Action action, const Reply& reply,
+                                            rollout::Effects& effects);
   [[nodiscard]] Result<Json> approve_rollout(const Json& command, const Reply& reply, rollout::Effects& effects);
   [[nodiscard]] Result<Json> retry_rollout(const Json& command, const Reply& reply, rollout::Effects& effects);
   [[nodiscard]] Result<Json> list_groups(const Json& command, Reply& reply) const;
   [[nodiscard]] Json rollout_json(const Hash256& hash) const;
   // Reads history entries (newest first), then puts them into the answer under `field`.
-  void add_history(const std::shared_ptr<Reply>& reply, std::size_t at, const char* field, std::vector<std::string> keys,
-                   Json (*row)(const Bytes& record));
+  void add_history(const std::shared_ptr<Reply>& reply, std::size_t at, const char* field,
+                   std::vector<std::string> keys, Json (*row)(const Bytes& record));
   [[nodiscard]] Json get_version() const;
   void get_pack(const Json& command, const std::shared_ptr<Reply>& reply, std::size_t at);
   void look_for_chunks(const Hash256& id, const std::shared_ptr<Reply>& reply, std::size_t at, const Bytes& directory);

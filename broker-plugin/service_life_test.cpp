@@ -78,7 +78,8 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
   got[4].insert(got[4].end(), last.data.begin(), last.data.end());
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(got[i], pack.encoded[i]) << i;
 
-  for (const auto step : {Step::fetching, Step::staging, Step::trying, Step::committed}) rig.report(device, rollout, step);
+  for (const auto step : {Step::fetching, Step::staging, Step::trying, Step::committed})
+    rig.report(device, rollout, step);
   EXPECT_EQ(rig.acks(device).size(), 1U) << "an ack must wait for the store";
   rig.settle();
   ASSERT_EQ(rig.acks(device).size(), 2U) << "the four became durable together";

@@ -15,7 +15,8 @@ Result<std::vector<GroupPath>> read_groups(const Json& command) {
   const auto found = command.find("groups");
   if (found == command.end()) return groups;
   if (!found->is_array() || found->empty() || found->size() > limits::kGroupsMax) {
-    return fail(Code::invalid_argument, "`groups` must be an array of 1 to " + std::to_string(limits::kGroupsMax) + " texts");
+    return fail(Code::invalid_argument,
+                "`groups` must be an array of 1 to " + std::to_string(limits::kGroupsMax) + " texts");
   }
   for (const auto& item : *found) {
     if (!item.is_string()) return fail(Code::invalid_argument, "`groups` must be an array of texts");
@@ -51,7 +52,10 @@ Json ServiceImpl::list_rollouts(const Json& command, Reply& reply) const {
     const auto& hash = newest_first[i].second;
     if (!reply.add_row(rows, rollout_json(hash))) break;
   }
-  return {{"totalCount", newest_first.size()}, {"count", rows.size()}, {"offset", page.offset}, {"rollouts", std::move(rows)}};
+  return {{"totalCount", newest_first.size()},
+          {"count", rows.size()},
+          {"offset", page.offset},
+          {"rollouts", std::move(rows)}};
 }
 
 Result<Json> ServiceImpl::get_rollout(const Json& command, Reply& reply) const {
@@ -142,7 +146,8 @@ Result<Json> ServiceImpl::list_artifacts(const Json& command, Reply& reply) cons
     }
   }
   std::vector<std::pair<Hash256, RunningArtifact>> most_first(running.begin(), running.end());
-  std::ranges::stable_sort(most_first, [](const auto& one, const auto& other) { return one.second.devices > other.second.devices; });
+  std::ranges::stable_sort(
+      most_first, [](const auto& one, const auto& other) { return one.second.devices > other.second.devices; });
   const auto page = read_page(command);
   Json rows = Json::array();
   for (std::size_t i = page.offset; i < most_first.size() && rows.size() < page.count; ++i) {
@@ -177,7 +182,8 @@ void ServiceImpl::get_pack(const Json& command, const std::shared_ptr<Reply>& re
   const auto id = Hash256::from_hex(*text);
   if (!id.has_value()) return refuse_it({Code::invalid_argument, "`pack` must be 64 hex digits"});
   if (complete_packs_.contains(*id)) {
-    reply->responses[at]["data"] = {{"pack", id->hex()}, {"complete", true}, {"missing_count", 0}, {"missing", Json::array()}};
+    reply->responses[at]["data"] = {
+        {"pack", id->hex()}, {"complete", true}, {"missing_count", 0}, {"missing", Json::array()}};
     return finish(reply);
   }
   store_.read(storage::Column::packs, storage::directory_key(*id),
@@ -192,7 +198,8 @@ void ServiceImpl::get_pack(const Json& command, const std::shared_ptr<Reply>& re
               });
 }
 
-void ServiceImpl::look_for_chunks(const Hash256& id, const std::shared_ptr<Reply>& reply, std::size_t at, const Bytes& bytes) {
+void ServiceImpl::look_for_chunks(const Hash256& id, const std::shared_ptr<Reply>& reply, std::size_t at,
+                                  const Bytes& bytes) {
   const auto directory = artifact::decode_directory(bytes);
   if (!directory.has_value()) {
     reply->responses[at]["error"] = std::string(code_name(directory.error().code)) + ": " + directory.error().message;
@@ -201,26 +208,29 @@ void ServiceImpl::look_for_chunks(const Hash256& id, const std::shared_ptr<Reply
   std::vector<std::string> keys;
   keys.reserve(directory->chunks.size());
   for (const auto& ref : directory->chunks) keys.push_back(storage::chunk_key(ref.hash, ref.encoded_bytes));
-  store_.contains(storage::Column::chunks, std::move(keys), [id, reply, at, self = std::weak_ptr(self_)](Result<std::vector<bool>> found) {
-    const auto service = self.lock();
-    if (service == nullptr) return;
-    auto& response = reply->responses[at];
-    if (!found.has_value()) {
-      response["error"] = std::string(code_name(found.error().code)) + ": " + found.error().message;
-      return (*service)->finish(reply);
-    }
-    std::vector<std::uint32_t> missing;
-    for (std::uint32_t i = 0; i < found->size(); ++i) {
-      if (!(*found)[i]) missing.push_back(i);
-    }
-    Json ranges = Json::array();
-    for (const auto& range : coarsen(to_ranges(missing), limits::kStoredRangesMax)) {
-      if (!reply->add_row(ranges, {{"first", range.first}, {"count", range.count}})) break;
-    }
-    // `complete` is what manifests are checked by: durable, and said once.
-    response["data"] = {{"pack", id.hex()}, {"complete", false}, {"missing_count", missing.size()}, {"missing", std::move(ranges)}};
-    (*service)->finish(reply);
-  });
+  store_.contains(
+      storage::Column::chunks, std::move(keys),
+      [id, reply, at, self = std::weak_ptr(self_)](Result<std::vector<bool>> found) {
+        const auto service = self.lock();
+        if (service == nullptr) return;
+        auto& response = reply->responses[at];
+        if (!found.has_value()) {
+          response["error"] = std::string(code_name(found.error().code)) + ": " + found.error().message;
+          return (*service)->finish(reply);
+        }
+        std::vector<std::uint32_t> missing;
+        for (std::uint32_t i = 0; i < found->size(); ++i) {
+          if (!(*found)[i]) missing.push_back(i);
+        }
+        Json ranges = Json::array();
+        for (const auto& range : coarsen(to_ranges(missing), limits::kStoredRangesMax)) {
+          if (!reply->add_row(ranges, {{"first", range.first}, {"count", range.count}})) break;
+        }
+        // `complete` is what manifests are checked by: durable, and said once.
+        response["data"] = {
+            {"pack", id.hex()}, {"complete", false}, {"missing_count", missing.size()}, {"missing", std::move(ranges)}};
+        (*service)->finish(reply);
+      });
 }
 
 }  // namespace instar::broker

@@ -11,7 +11,8 @@ Verdict ServiceImpl::take_root(ByteView payload) {
   const auto topic = options_.topics.root();
   if (store_is_down_) return refuse(topic, {Code::unavailable, "the store is down: publish again later"});
   if (!trust_.has_value()) {
-    return refuse(topic, {Code::untrusted_key, "no root document is pinned here to check it against: set the option that names one"});
+    return refuse(topic, {Code::untrusted_key,
+                          "no root document is pinned here to check it against: set the option that names one"});
   }
   const auto before = trust_->root().version;
   if (auto status = trust_->advance(payload); !status.has_value()) return refuse(topic, status.error());
@@ -26,7 +27,8 @@ Verdict ServiceImpl::take_root(ByteView payload) {
   return Verdict::consume;
 }
 
-Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic, ByteView payload, bool retain) {
+Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
+                                   ByteView payload, bool retain) {
   Hash256 hash;
   auto status = [&]() -> Status {
     if (store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax) {
@@ -44,7 +46,9 @@ Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group,
     std::function<void()> retain_it;
     if (!retain) {
       // Devices that connect later must hear it too.
-      retain_it = [this, to = std::string(topic), envelope = to_bytes(payload)] { broker_.publish(to, envelope, 1, true); };
+      retain_it = [this, to = std::string(topic), envelope = to_bytes(payload)] {
+        broker_.publish(to, envelope, 1, true);
+      };
     }
     carry_out(std::move(effects), std::move(batch), std::move(retain_it));
     return {};
@@ -57,7 +61,8 @@ Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group,
   return refuse(topic, status.error());
 }
 
-// An empty one takes the word back: the device goes by its own configuration when it hears that nothing is retained any more.
+// An empty one takes the word back: the device goes by its own configuration when it hears that nothing is retained any
+// more.
 Verdict ServiceImpl::take_assignment(const DeviceId& device, std::string_view topic, ByteView payload, bool retain) {
   if (store_is_down_ || store_.pending_commits() >= limits::kStoreQueueMax) {
     return refuse(topic, {Code::unavailable, "the store is behind or down: publish again later"});
@@ -90,7 +95,8 @@ Result<wire::Manifest> ServiceImpl::open_manifest(const GroupPath& group, ByteVi
   if (!trust_.has_value()) return fail(Code::untrusted_key, "no root document is known here");
   const auto& root = trust_->root();
   if (root.expires.value != 0 && root.expires <= now_.wall) {
-    return fail(Code::expired, "the root document (version " + std::to_string(root.version) + ") has expired: publish its successor first");
+    return fail(Code::expired, "the root document (version " + std::to_string(root.version) +
+                                   ") has expired: publish its successor first");
   }
   INSTAR_CHECK(trust_->open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
@@ -101,7 +107,8 @@ Result<wire::Manifest> ServiceImpl::open_manifest(const GroupPath& group, ByteVi
     auto allowed = trust_->open_manifest(payload, own);
     if (!allowed.has_value()) return fail(with_context(std::move(allowed.error()), "group " + own.str()));
   }
-  if (!named) return fail(Code::refused, "the manifest does not name the group " + group.str() + " that it was published to");
+  if (!named)
+    return fail(Code::refused, "the manifest does not name the group " + group.str() + " that it was published to");
   if (manifest.expires.value != 0 && manifest.expires <= now_.wall) {
     return fail(Code::expired, "the manifest has expired: sign it anew with a later expiry");
   }
@@ -113,15 +120,17 @@ Status ServiceImpl::check_packs(const wire::Manifest& manifest) const {
   for (const auto& artifact : manifest.artifacts) {
     for (const auto& pack : artifact.packs) {
       if (complete_packs_.contains(pack.id)) continue;
-      return fail(Code::not_found, std::string(artifact::pack_kind_name(pack.kind)) + " pack " + pack.id.short_hex() + " of artifact " +
-                                       artifact.id.short_hex() + " is not complete in the broker: upload it first, then publish again");
+      return fail(Code::not_found, std::string(artifact::pack_kind_name(pack.kind)) + " pack " + pack.id.short_hex() +
+                                       " of artifact " + artifact.id.short_hex() +
+                                       " is not complete in the broker: upload it first, then publish again");
     }
   }
   return {};
 }
 
 void ServiceImpl::send_gate(const wire::Gate& gate) {
-  broker_.publish(options_.topics.gate(gate.group), trust::seal(trust::Kind::gate, wire::encode(gate), options_.gate_key), 1, true);
+  broker_.publish(options_.topics.gate(gate.group),
+                  trust::seal(trust::Kind::gate, wire::encode(gate), options_.gate_key), 1, true);
 }
 
 // Said at start and at each new root document, not at each gate: nothing would move until it is put right.
@@ -135,8 +144,10 @@ void ServiceImpl::check_gate_key() {
   probe.product = "probe";
   const auto sealed = trust::seal(trust::Kind::gate, wire::encode(probe), options_.gate_key);
   if (const auto opened = trust_->open_gate(sealed); !opened.has_value()) {
-    log(3, "devices will not obey this broker's gates: its gate key is not enough for the role `gate` of root document version " +
-               std::to_string(trust_->root().version) + " (" + opened.error().message + ")");
+    log(3,
+        "devices will not obey this broker's gates: its gate key is not enough for the role `gate` of root document "
+        "version " +
+            std::to_string(trust_->root().version) + " (" + opened.error().message + ")");
   }
 }
 
@@ -167,7 +178,8 @@ void ServiceImpl::publish_due_statuses() {
   const auto due = status_due_;
   for (const auto& rollout : due) {
     const auto last = status_published_.find(rollout);
-    if (last == status_published_.end() || now_.monotonic - last->second >= limits::kStatusIntervalMs) publish_status(rollout);
+    if (last == status_published_.end() || now_.monotonic - last->second >= limits::kStatusIntervalMs)
+      publish_status(rollout);
   }
 }
 

@@ -16,7 +16,8 @@ class Refusal : public testing::Test {
     rig_.forget_published();
   }
   // Refused, not retained, no gate; and the publisher is told why.
-  void expect_refused(const Bytes& envelope, const wire::Manifest& manifest, std::string_view code, std::string_view group = "plant-7") {
+  void expect_refused(const Bytes& envelope, const wire::Manifest& manifest, std::string_view code,
+                      std::string_view group = "plant-7") {
     EXPECT_EQ(rig_.publish(envelope, group), Verdict::refuse);
     rig_.settle();
     EXPECT_FALSE(rig_.gate(group).has_value());
@@ -134,8 +135,8 @@ TEST_F(Refusal, EverythingOnTopicsThatAreTheBrokersOwn) {
   const auto device = device_id("gw-01");
   const auto& topics = rig_.topics();
   for (const auto& topic : {topics.gate(group_path("plant-7")), topics.device(device, wire::TopicKind::device_chunk),
-                            topics.device(device, wire::TopicKind::device_ack), topics.status("0123456789abcdef"), topics.stored(device),
-                            topics.prefix() + "/nonsense"}) {
+                            topics.device(device, wire::TopicKind::device_ack), topics.status("0123456789abcdef"),
+                            topics.stored(device), topics.prefix() + "/nonsense"}) {
     EXPECT_EQ(rig_.send("gw-01", topic, Bytes{1}), Verdict::refuse) << topic;
   }
   EXPECT_EQ(rig_.send("gw-01", "sensors/temperature", Bytes{1}), Verdict::route);

@@ -19,8 +19,12 @@ class Reports : public testing::Test {
     rig_.settle();
     rig_.forget_published();
   }
-  nlohmann::json counts() { return rig_.command({{"command", "getRollout"}, {"rollout", rollout_.short_hex()}})["data"]["counts"]; }
-  std::uint64_t refused() { return rig_.command({{"command", "getVersion"}})["data"]["messages_refused"].get<std::uint64_t>(); }
+  nlohmann::json counts() {
+    return rig_.command({{"command", "getRollout"}, {"rollout", rollout_.short_hex()}})["data"]["counts"];
+  }
+  std::uint64_t refused() {
+    return rig_.command({{"command", "getVersion"}})["data"]["messages_refused"].get<std::uint64_t>();
+  }
   wire::Ack last_ack() {
     const auto acks = rig_.acks(device_);
     EXPECT_FALSE(acks.empty());
@@ -48,7 +52,9 @@ TEST_F(Reports, OfManyDevicesAreAckedAFewATurn) {
   rig_.settle();
   rig_.forget_published();
   for (auto& device : devices) rig_.report(device, rollout_, Step::fetching);
-  const auto acked = [&] { return std::ranges::count_if(devices, [&](const auto& device) { return !rig_.acks(device).empty(); }); };
+  const auto acked = [&] {
+    return std::ranges::count_if(devices, [&](const auto& device) { return !rig_.acks(device).empty(); });
+  };
   rig_.tick();
   EXPECT_EQ(acked(), 8);
   EXPECT_TRUE(rig_.service().has_more());
@@ -117,9 +123,11 @@ TEST_F(Reports, ReasonsCannotForgeLinesOfTheLog) {
 TEST_F(Reports, OfAnotherClientAreRefused) {
   const auto report = device_.report(rollout_, Step::committed);
   EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_report), report), Verdict::refuse);
-  EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_hello), device_.hello()), Verdict::refuse);
+  EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_hello), device_.hello()),
+            Verdict::refuse);
   EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_fetch), Bytes{1}), Verdict::refuse);
-  EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_presence), Bytes{1}), Verdict::refuse);
+  EXPECT_EQ(rig_.send("gw-02", rig_.topics().device(device_.id, TopicKind::device_presence), Bytes{1}),
+            Verdict::refuse);
   rig_.settle();
   EXPECT_EQ(counts()["waiting"], 1);
 }
@@ -164,7 +172,8 @@ TEST_F(Reports, OfADeviceThatNeverSaidHelloAreNotTaken) {
 TEST_F(Reports, OverABridgeStandOnTheirSignature) {
   const Sender bridge{"bridge-7", "", false};
   const auto topic = rig_.topics().device(device_.id, TopicKind::device_report);
-  EXPECT_EQ(rig_.service().on_message(bridge, topic, device_.report(rollout_, Step::fetching), 1, false, rig_.now()), Verdict::consume);
+  EXPECT_EQ(rig_.service().on_message(bridge, topic, device_.report(rollout_, Step::fetching), 1, false, rig_.now()),
+            Verdict::consume);
   rig_.settle();
   EXPECT_EQ(last_ack().sequence, 1U);
 }

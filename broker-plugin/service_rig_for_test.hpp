@@ -1,4 +1,5 @@
-// A service over a store in memory and a broker that writes down what it is told, with operators and devices to speak to it.
+// A service over a store in memory and a broker that writes down what it is told, with operators and devices to speak
+// to it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -38,11 +39,13 @@ class FakeBroker final : public BrokerPort {
 
   [[nodiscard]] std::vector<Published> on(const std::string& topic) const {
     std::vector<Published> out;
-    std::copy_if(published.begin(), published.end(), std::back_inserter(out), [&](const Published& p) { return p.topic == topic; });
+    std::copy_if(published.begin(), published.end(), std::back_inserter(out),
+                 [&](const Published& p) { return p.topic == topic; });
     return out;
   }
   [[nodiscard]] bool logged(const std::string& text) const {
-    return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) { return line.find(text) != std::string::npos; });
+    return std::any_of(lines.begin(), lines.end(),
+                       [&](const std::string& line) { return line.find(text) != std::string::npos; });
   }
 
   std::vector<Published> published;
@@ -75,9 +78,10 @@ inline trust::RootDocument test_root(std::uint32_t version = 1, std::optional<Ha
                {test_key(kReleaseKey).public_key(), "", "release"},
                {test_key(kPlant7Key).public_key(), "plant-7/#", "plant 7"},
                {test_key(kGateKey).public_key(), "", "gate"}};
-  root.roles = {{trust::RoleName::root, 1, {test_key(kRootKey).public_key().id()}},
-                {trust::RoleName::release, 1, {test_key(kReleaseKey).public_key().id(), test_key(kPlant7Key).public_key().id()}},
-                {trust::RoleName::gate, 1, {test_key(kGateKey).public_key().id()}}};
+  root.roles = {
+      {trust::RoleName::root, 1, {test_key(kRootKey).public_key().id()}},
+      {trust::RoleName::release, 1, {test_key(kReleaseKey).public_key().id(), test_key(kPlant7Key).public_key().id()}},
+      {trust::RoleName::gate, 1, {test_key(kGateKey).public_key().id()}}};
   return root;
 }
 
@@ -122,7 +126,8 @@ inline TestPack make_test_pack(std::uint64_t seed, std::size_t body = 4, std::si
   return pack;
 }
 
-inline wire::Manifest make_manifest(const TestPack& pack, std::uint64_t sequence, std::vector<GroupPath> groups = {group_path("plant-7")}) {
+inline wire::Manifest make_manifest(const TestPack& pack, std::uint64_t sequence,
+                                    std::vector<GroupPath> groups = {group_path("plant-7")}) {
   wire::Pack offer;
   offer.id = pack.id;
   offer.head = {pack.directory.chunks[0]};
@@ -202,7 +207,9 @@ struct TestDevice {
     report.bytes_full = 400'500;
     return report;
   }
-  [[nodiscard]] Bytes seal_report(const wire::Report& report) const { return trust::seal(trust::Kind::report, wire::encode(report), key); }
+  [[nodiscard]] Bytes seal_report(const wire::Report& report) const {
+    return trust::seal(trust::Kind::report, wire::encode(report), key);
+  }
   [[nodiscard]] Bytes report(const Hash256& of, wire::Step to) {
     rollout = of;
     step = to;
@@ -223,9 +230,10 @@ class ServiceRig {
   std::uint64_t transferred_bytes = 0;
 
   Status start() {
-    service_ = make_service(
-        options_, store_, *broker_,
-        [this](const DeviceId&, const Hash256&, std::uint32_t, std::uint32_t, std::uint32_t bytes) { transferred_bytes += bytes; });
+    service_ = make_service(options_, store_, *broker_,
+                            [this](const DeviceId&, const Hash256&, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
+                              transferred_bytes += bytes;
+                            });
     return service_->start(now_);
   }
   // Power is cut, and comes back: the broker too has lost what it retained.
@@ -257,7 +265,8 @@ class ServiceRig {
   void put_chunk(const TestPack& pack, std::uint32_t ordinal, std::string_view client = "op-1") {
     put_object(wire::PutKind::chunk, pack.id, ordinal, pack.encoded[ordinal], client);
   }
-  void put_object(wire::PutKind kind, const Hash256& pack, std::uint32_t ordinal, const Bytes& bytes, std::string_view client = "op-1") {
+  void put_object(wire::PutKind kind, const Hash256& pack, std::uint32_t ordinal, const Bytes& bytes,
+                  std::string_view client = "op-1") {
     constexpr std::size_t kPiece = 64 * 1024;
     for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
       const auto size = std::min(kPiece, bytes.size() - at);
@@ -351,8 +360,12 @@ class ServiceRig {
   void forget_published() { broker_->published.clear(); }
 
  private:
-  ServiceOptions options_{
-      .topics = {}, .gate_key = test_key(kGateKey), .pinned_root = {}, .operators = {}, .transfer_log = {}, .window_bytes_max = 0};
+  ServiceOptions options_{.topics = {},
+                          .gate_key = test_key(kGateKey),
+                          .pinned_root = {},
+                          .operators = {},
+                          .transfer_log = {},
+                          .window_bytes_max = 0};
   storage::MemoryStore store_;
   std::unique_ptr<FakeBroker> broker_ = std::make_unique<FakeBroker>();
   std::unique_ptr<Service> service_;

@@ -23,53 +23,54 @@ Overloaded(Cases...) -> Overloaded<Cases...>;
 // The write of an effect; false if it is none.
 bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
   using storage::Column;
-  return std::visit(Overloaded{[&](const rollout::SaveDevice& e) {
-                                 batch.push_back({Column::devices, storage::device_key(e.device), e.record});
-                                 return true;
-                               },
-                               [&](const rollout::RemoveDevice& e) {
-                                 batch.push_back({Column::devices, storage::device_key(e.device), std::nullopt});
-                                 const auto kept = std::min<std::uint64_t>(e.last_report, limits::kHistoryReportsMax);
-                                 for (std::uint64_t i = 0; i < kept; ++i) {
-                                   batch.push_back({Column::history, storage::report_key(e.device, e.last_report - i), std::nullopt});
-                                 }
-                                 return true;
-                               },
-                               [&](const rollout::SaveMember& e) {
-                                 batch.push_back({Column::members, storage::member_key(e.rollout, e.device), e.record});
-                                 return true;
-                               },
-                               [&](const rollout::RemoveMember& e) {
-                                 batch.push_back({Column::members, storage::member_key(e.rollout, e.device), std::nullopt});
-                                 return true;
-                               },
-                               [&](const rollout::SaveRollout& e) {
-                                 batch.push_back({Column::rollouts, storage::rollout_key(e.rollout), e.record});
-                                 return true;
-                               },
-                               [&](const rollout::RemoveRollout& e) {
-                                 batch.push_back({Column::rollouts, storage::rollout_key(e.rollout), std::nullopt});
-                                 batch.push_back({Column::rollouts, storage::manifest_key(e.rollout), std::nullopt});
-                                 const auto kept = std::min<std::uint64_t>(e.events, limits::kHistoryEventsMax);
-                                 for (std::uint64_t i = 1; i <= kept; ++i) {
-                                   batch.push_back({Column::history, storage::event_key(e.rollout, e.events - i), std::nullopt});
-                                 }
-                                 return true;
-                               },
-                               [&](const rollout::SaveReport& e) {
-                                 batch.push_back({Column::history, storage::report_key(e.device, e.sequence), e.record});
-                                 return true;
-                               },
-                               [&](const rollout::SaveEvent& e) {
-                                 batch.push_back({Column::history, storage::event_key(e.rollout, e.number), e.record});
-                                 if (e.number >= limits::kHistoryEventsMax) {
-                                   const auto oldest = e.number - limits::kHistoryEventsMax;
-                                   batch.push_back({Column::history, storage::event_key(e.rollout, oldest), std::nullopt});
-                                 }
-                                 return true;
-                               },
-                               [](const auto&) { return false; }},
-                    effect);
+  return std::visit(
+      Overloaded{[&](const rollout::SaveDevice& e) {
+                   batch.push_back({Column::devices, storage::device_key(e.device), e.record});
+                   return true;
+                 },
+                 [&](const rollout::RemoveDevice& e) {
+                   batch.push_back({Column::devices, storage::device_key(e.device), std::nullopt});
+                   const auto kept = std::min<std::uint64_t>(e.last_report, limits::kHistoryReportsMax);
+                   for (std::uint64_t i = 0; i < kept; ++i) {
+                     batch.push_back({Column::history, storage::report_key(e.device, e.last_report - i), std::nullopt});
+                   }
+                   return true;
+                 },
+                 [&](const rollout::SaveMember& e) {
+                   batch.push_back({Column::members, storage::member_key(e.rollout, e.device), e.record});
+                   return true;
+                 },
+                 [&](const rollout::RemoveMember& e) {
+                   batch.push_back({Column::members, storage::member_key(e.rollout, e.device), std::nullopt});
+                   return true;
+                 },
+                 [&](const rollout::SaveRollout& e) {
+                   batch.push_back({Column::rollouts, storage::rollout_key(e.rollout), e.record});
+                   return true;
+                 },
+                 [&](const rollout::RemoveRollout& e) {
+                   batch.push_back({Column::rollouts, storage::rollout_key(e.rollout), std::nullopt});
+                   batch.push_back({Column::rollouts, storage::manifest_key(e.rollout), std::nullopt});
+                   const auto kept = std::min<std::uint64_t>(e.events, limits::kHistoryEventsMax);
+                   for (std::uint64_t i = 1; i <= kept; ++i) {
+                     batch.push_back({Column::history, storage::event_key(e.rollout, e.events - i), std::nullopt});
+                   }
+                   return true;
+                 },
+                 [&](const rollout::SaveReport& e) {
+                   batch.push_back({Column::history, storage::report_key(e.device, e.sequence), e.record});
+                   return true;
+                 },
+                 [&](const rollout::SaveEvent& e) {
+                   batch.push_back({Column::history, storage::event_key(e.rollout, e.number), e.record});
+                   if (e.number >= limits::kHistoryEventsMax) {
+                     const auto oldest = e.number - limits::kHistoryEventsMax;
+                     batch.push_back({Column::history, storage::event_key(e.rollout, oldest), std::nullopt});
+                   }
+                   return true;
+                 },
+                 [](const auto&) { return false; }},
+      effect);
 }
 
 // This store took the manifest when its signatures had been checked.
@@ -99,19 +100,24 @@ void ServiceImpl::carry_out(rollout::Effects effects, storage::Batch batch, std:
   rollout::Effects rest;
   std::set<Hash256> shown;
   for (auto& effect : effects) {
-    if (const auto* show = std::get_if<rollout::ShowStatus>(&effect); show != nullptr && !shown.insert(show->rollout).second) continue;
-    if (!add_write(batch, effect) || std::holds_alternative<rollout::RemoveRollout>(effect)) rest.push_back(std::move(effect));
+    if (const auto* show = std::get_if<rollout::ShowStatus>(&effect);
+        show != nullptr && !shown.insert(show->rollout).second)
+      continue;
+    if (!add_write(batch, effect) || std::holds_alternative<rollout::RemoveRollout>(effect))
+      rest.push_back(std::move(effect));
   }
   when_durable(std::move(batch), [this, rest = std::move(rest), act = std::move(act)] {
     for (const auto& effect : rest) {
-      std::visit(
-          Overloaded{[&](const rollout::SendAck& e) { queue_ack(e.device, e.ack); }, [&](const rollout::SendGate& e) { send_gate(e.gate); },
-                     [&](const rollout::ShowStatus& e) { show_status(e.rollout); },
-                     [&](const rollout::LeaseSaved& e) { tracker_.lease_saved(e.rollout, e.bytes); },
-                     // An empty retained message takes the one before away.
-                     [&](const rollout::RemoveRollout& e) { broker_.publish(options_.topics.status(e.rollout.short_hex()), {}, 1, true); },
-                     [&](const rollout::Note& e) { log(e.level, e.text); }, [](const auto&) {}},
-          effect);
+      std::visit(Overloaded{[&](const rollout::SendAck& e) { queue_ack(e.device, e.ack); },
+                            [&](const rollout::SendGate& e) { send_gate(e.gate); },
+                            [&](const rollout::ShowStatus& e) { show_status(e.rollout); },
+                            [&](const rollout::LeaseSaved& e) { tracker_.lease_saved(e.rollout, e.bytes); },
+                            // An empty retained message takes the one before away.
+                            [&](const rollout::RemoveRollout& e) {
+                              broker_.publish(options_.topics.status(e.rollout.short_hex()), {}, 1, true);
+                            },
+                            [&](const rollout::Note& e) { log(e.level, e.text); }, [](const auto&) {}},
+                 effect);
     }
     if (act) act();
   });
@@ -166,12 +172,14 @@ Status ServiceImpl::load_root() {
     if (!version.has_value()) return true;
     newest = to_bytes(value);
     newest_version = *version;
-    if (pinned.has_value() && *version == pinned->root().version && as_text(value) != as_text(pinned->envelope())) other_chain = true;
+    if (pinned.has_value() && *version == pinned->root().version && as_text(value) != as_text(pinned->envelope()))
+      other_chain = true;
     return true;
   }));
   if (other_chain) {
     return fail(Code::refused,
-                "the pinned root document is not the one that this store was made with: correct the option, or start with an empty store");
+                "the pinned root document is not the one that this store was made with: correct the option, or start "
+                "with an empty store");
   }
   if (pinned.has_value() && pinned->root().version > newest_version) {
     const auto version = pinned->root().version;
@@ -253,19 +261,22 @@ void ServiceImpl::publish_retained() {
     });
   }
   std::vector<std::pair<std::string, Bytes>> retained;
-  const auto scanned = store_.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
-    const auto hash = storage::parse_manifest_key(key);
-    for (const auto& [group, current] : tracker_.group_rollouts()) {
-      if (hash == current) retained.emplace_back(options_.topics.manifest(group), to_bytes(value));
-    }
-    return true;
-  });
+  const auto scanned =
+      store_.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
+        const auto hash = storage::parse_manifest_key(key);
+        for (const auto& [group, current] : tracker_.group_rollouts()) {
+          if (hash == current) retained.emplace_back(options_.topics.manifest(group), to_bytes(value));
+        }
+        return true;
+      });
   if (!scanned.has_value()) log(3, "manifests could not be read from the store: " + scanned.error().message);
-  const auto assigned = store_.scan(storage::Column::meta, storage::kAssignmentPrefix, [&](ByteView key, ByteView value) {
-    const auto device = storage::parse_assignment_key(key);
-    if (device.has_value()) retained.emplace_back(options_.topics.device(*device, wire::TopicKind::device_assignment), to_bytes(value));
-    return true;
-  });
+  const auto assigned =
+      store_.scan(storage::Column::meta, storage::kAssignmentPrefix, [&](ByteView key, ByteView value) {
+        const auto device = storage::parse_assignment_key(key);
+        if (device.has_value())
+          retained.emplace_back(options_.topics.device(*device, wire::TopicKind::device_assignment), to_bytes(value));
+        return true;
+      });
   if (!assigned.has_value()) log(3, "assignments could not be read from the store: " + assigned.error().message);
   rollout::Effects effects;
   tracker_.refresh_gates(now_, effects);

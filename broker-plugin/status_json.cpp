@@ -139,8 +139,9 @@ Json status_json(const Hash256& hash, const rollout::Rollout& rollout, const std
   out["retrying"] = sums.retrying;
   out["asking"] = sums.asking;
   out["waves"] = waves_json(rollout);
-  out["budget"] = {
-      {"failures_max", policy.failures_max}, {"failures_bp", policy.failures_bp}, {"action", action_text(policy.budget_action)}};
+  out["budget"] = {{"failures_max", policy.failures_max},
+                   {"failures_bp", policy.failures_bp},
+                   {"action", action_text(policy.budget_action)}};
   out["bytes_sent"] = sums.bytes_sent;
   out["bytes_full"] = sums.bytes_full;
   out["bytes_budget"] = policy.rollout_bytes_max;

@@ -49,7 +49,8 @@ std::vector<wire::OrdinalRange> coarsen(std::vector<wire::OrdinalRange> ranges, 
   return ranges;
 }
 
-Upload::Upload(storage::Store& store, std::unordered_set<Hash256>& complete_packs, Commit commit, Send send, UploadOptions options)
+Upload::Upload(storage::Store& store, std::unordered_set<Hash256>& complete_packs, Commit commit, Send send,
+               UploadOptions options)
     : store_(store),
       complete_packs_(complete_packs),
       commit_(std::move(commit)),
@@ -156,9 +157,10 @@ void Upload::look_up(const Hash256& id) {
     const auto& ref = pack.directory.chunks[i];
     keys.push_back(storage::chunk_key(ref.hash, ref.encoded_bytes));
   }
-  store_.contains(storage::Column::chunks, std::move(keys), [id, first, self = std::weak_ptr(self_)](Result<std::vector<bool>> answer) {
-    if (const auto upload = self.lock()) (*upload)->looked_up(id, first, answer);
-  });
+  store_.contains(storage::Column::chunks, std::move(keys),
+                  [id, first, self = std::weak_ptr(self_)](Result<std::vector<bool>> answer) {
+                    if (const auto upload = self.lock()) (*upload)->looked_up(id, first, answer);
+                  });
 }
 
 void Upload::looked_up(const Hash256& id, std::uint32_t first, const Result<std::vector<bool>>& answer) {
@@ -216,8 +218,8 @@ Status Upload::take_chunk(const DeviceId& client, const Hash256& id, std::uint32
   }
   const auto& ref = pack.directory.chunks[ordinal];
   if (bytes.size() != ref.encoded_bytes) {
-    return fail(Code::corrupt, ordinal_text(ordinal) + " has " + std::to_string(bytes.size()) + " bytes, the directory says " +
-                                   std::to_string(ref.encoded_bytes));
+    return fail(Code::corrupt, ordinal_text(ordinal) + " has " + std::to_string(bytes.size()) +
+                                   " bytes, the directory says " + std::to_string(ref.encoded_bytes));
   }
   if (auto decoded = artifact::decode_chunk(ref, bytes); !decoded.has_value()) {
     return fail(with_context(std::move(decoded.error()), ordinal_text(ordinal)));
@@ -312,7 +314,8 @@ void Upload::send_answer(const DeviceId& client, const Hash256& pack, Answer ans
     wire::Stored stored;
     stored.pack = pack;
     const auto count = std::min(ranges.size() - at, limits::kStoredRangesMax);
-    stored.durable.assign(ranges.begin() + static_cast<std::ptrdiff_t>(at), ranges.begin() + static_cast<std::ptrdiff_t>(at + count));
+    stored.durable.assign(ranges.begin() + static_cast<std::ptrdiff_t>(at),
+                          ranges.begin() + static_cast<std::ptrdiff_t>(at + count));
     at += count;
     stored.complete = answer.complete && at == ranges.size();
     send_(client, stored);

@@ -1,5 +1,5 @@
-// Takes packs from operators, piece by piece: what is whole is verified, what is verified is committed, what is durable is
-// answered. Memory is bounded: one object a client, and a bound over all of them.
+// Takes packs from operators, piece by piece: what is whole is verified, what is verified is committed, what is durable
+// is answered. Memory is bounded: one object a client, and a bound over all of them.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ class Upload {
   // Commits, and calls back when durable; not at all on failure (then reset() follows).
   using Commit = std::function<void(storage::Batch, std::function<void()>)>;
 
-  Upload(storage::Store& store, std::unordered_set<Hash256>& complete_packs, Commit commit, Send send, UploadOptions options = {});
+  Upload(storage::Store& store, std::unordered_set<Hash256>& complete_packs, Commit commit, Send send,
+         UploadOptions options = {});
 
   // A piece from a client that may upload. Errors are answered and returned (for the log).
   [[nodiscard]] Status put(const DeviceId& client, const wire::Put& put);

@@ -180,7 +180,8 @@ TEST_F(Uploads, TwoOperatorsMayBringTheSamePack) {
 }
 
 TEST_F(Uploads, OfAnotherClientAreRefused) {
-  const wire::Put put{wire::PutKind::directory, pack_.id, 0, static_cast<std::uint32_t>(pack_.bytes.size()), 0, pack_.bytes};
+  const wire::Put put{
+      wire::PutKind::directory, pack_.id, 0, static_cast<std::uint32_t>(pack_.bytes.size()), 0, pack_.bytes};
   EXPECT_EQ(rig_.send("op-2", rig_.topics().put(device_id("op-1")), wire::encode(put)), Verdict::refuse);
   EXPECT_EQ(rig_.send("op-1", rig_.topics().put(device_id("op-1")), Bytes{1, 2}), Verdict::refuse);
   EXPECT_TRUE(rig_.stored().empty());
@@ -246,7 +247,9 @@ TEST(UploadBounds, ChunksThatTheStoreHasNotWrittenYet) {
     }
     return status;
   };
-  ASSERT_TRUE(rig.upload.put(client, {wire::PutKind::directory, pack.id, 0, static_cast<std::uint32_t>(pack.bytes.size()), 0, pack.bytes})
+  ASSERT_TRUE(rig.upload
+                  .put(client, {wire::PutKind::directory, pack.id, 0, static_cast<std::uint32_t>(pack.bytes.size()), 0,
+                                pack.bytes})
                   .has_value());
   for (int i = 0; i < 5; ++i) rig.store.poll();
   EXPECT_TRUE(send(1).has_value());
@@ -263,13 +266,15 @@ TEST(UploadBounds, PacksUnderWayDropTheOneLeftLongest) {
   for (std::uint64_t i = 1; i <= 3; ++i) {
     packs.push_back(make_test_pack(i, 1, 100));
     const auto& pack = packs.back();
-    ASSERT_TRUE(rig.upload.put(client, {wire::PutKind::directory, pack.id, 0, static_cast<std::uint32_t>(pack.bytes.size()), 0, pack.bytes})
+    ASSERT_TRUE(rig.upload
+                    .put(client, {wire::PutKind::directory, pack.id, 0, static_cast<std::uint32_t>(pack.bytes.size()),
+                                  0, pack.bytes})
                     .has_value());
     for (int n = 0; n < 5; ++n) rig.store.poll();
   }
   const auto send = [&](const TestPack& pack) {
-    return rig.upload.put(client,
-                          {wire::PutKind::chunk, pack.id, 1, static_cast<std::uint32_t>(pack.encoded[1].size()), 0, pack.encoded[1]});
+    return rig.upload.put(client, {wire::PutKind::chunk, pack.id, 1, static_cast<std::uint32_t>(pack.encoded[1].size()),
+                                   0, pack.encoded[1]});
   };
   EXPECT_EQ(send(packs[0]).error().code, Code::not_found);
   EXPECT_TRUE(send(packs[1]).has_value());

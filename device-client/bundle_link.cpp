@@ -13,7 +13,9 @@
 namespace instar::device {
 
 BundleLink::BundleLink(files::Bundle bundle, Documents documents)
-    : bundle_(std::move(bundle)), documents_(std::move(documents)), event_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    : bundle_(std::move(bundle)),
+      documents_(std::move(documents)),
+      event_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (const auto envelope = trust::parse_envelope(documents_.manifest)) rollout_ = envelope->payload_hash;
 }
 
@@ -148,7 +150,8 @@ void BundleLink::pump() {
 
 void BundleLink::send(wire::ChunkPiece piece) {
   piece.session = session_;
-  push(mqtt::EventKind::message, documents_.topics.device(documents_.device, wire::TopicKind::device_chunk), wire::encode(piece));
+  push(mqtt::EventKind::message, documents_.topics.device(documents_.device, wire::TopicKind::device_chunk),
+       wire::encode(piece));
 }
 
 }  // namespace instar::device

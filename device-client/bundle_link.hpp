@@ -1,5 +1,5 @@
-// In the place of the link while a release comes from a file: offers its manifest, serves its chunks within the device's window, and hears
-// reports without confirming them, so that the broker is told of all of it later.
+// In the place of the link while a release comes from a file: offers its manifest, serves its chunks within the
+// device's window, and hears reports without confirming them, so that the broker is told of all of it later.
 #pragma once
 
 #include <deque>

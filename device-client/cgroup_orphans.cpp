@@ -40,8 +40,8 @@ std::string unescape(std::string_view path) {
 void remove_cgroup(const std::string& folder) {
   std::vector<std::string> folders = {folder};
   std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end; !error && it != end;
-       it.increment(error))
+  for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end;
+       !error && it != end; it.increment(error))
     if (it->is_directory(error) && !it->is_symlink(error)) folders.push_back(it->path().string());
   std::ranges::sort(folders, [](const auto& a, const auto& b) { return a.size() > b.size(); });
   for (const auto& each : folders) ::rmdir(each.c_str());
@@ -56,13 +56,15 @@ bool has_prefixed_name(std::string_view folder, std::string_view prefix, std::st
   return is_number(folder.substr(name.size() + 1)) && !is_container(folder);
 }
 
-std::vector<std::string> matching_folders(const std::vector<std::string>& mounts, std::string_view prefix, std::string_view name,
+std::vector<std::string> matching_folders(const std::vector<std::string>& mounts, std::string_view prefix,
+                                          std::string_view name,
                                           const std::function<bool(std::string_view)>& is_container) {
   std::vector<std::string> found;
   for (const auto& mount : mounts) {
     std::error_code error;
     for (fs::directory_iterator it(mount, error), end; !error && it != end; it.increment(error))
-      if (has_prefixed_name(it->path().filename().string(), prefix, name, is_container)) found.push_back(it->path().string());
+      if (has_prefixed_name(it->path().filename().string(), prefix, name, is_container))
+        found.push_back(it->path().string());
   }
   return found;
 }
@@ -85,7 +87,8 @@ std::vector<std::string> cgroup_mounts(std::string_view mountinfo) {
   return mounts;
 }
 
-bool is_payload_folder(std::string_view folder, std::string_view name, const std::function<bool(std::string_view)>& is_container) {
+bool is_payload_folder(std::string_view folder, std::string_view name,
+                       const std::function<bool(std::string_view)>& is_container) {
   return has_prefixed_name(folder, kPayload, name, is_container);
 }
 
@@ -104,8 +107,8 @@ std::vector<int> cgroup_processes(const std::vector<std::string>& folders) {
   for (const auto& folder : folders) {
     read(folder);
     std::error_code error;
-    for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end; !error && it != end;
-         it.increment(error))
+    for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end;
+         !error && it != end; it.increment(error))
       if (it->is_directory(error) && !it->is_symlink(error)) read(it->path());
   }
   std::ranges::sort(pids);
@@ -128,8 +131,8 @@ Result<std::size_t> end_orphans(const std::string& lxcpath, const std::string& n
   while (!pids.empty()) {
     for (const int pid : pids) ::kill(pid, SIGKILL);
     if (std::chrono::steady_clock::now() > deadline)
-      return fail(Code::io, std::to_string(pids.size()) + " processes of an earlier instance of " + name + " do not end, one is " +
-                                std::to_string(pids[0]) + "; restart the device");
+      return fail(Code::io, std::to_string(pids.size()) + " processes of an earlier instance of " + name +
+                                " do not end, one is " + std::to_string(pids[0]) + "; restart the device");
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     pids = cgroup_processes(folders);
   }

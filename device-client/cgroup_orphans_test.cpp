@@ -25,8 +25,9 @@ TEST(CgroupOrphans, FindsTheMountsOfBothVersions) {
 TEST(CgroupOrphans, TakesOnlyTheContainersOwnCgroups) {
   EXPECT_TRUE(is_payload_folder("lxc.payload.press.app", "press.app", kNone));
   EXPECT_TRUE(is_payload_folder("lxc.payload.press.app-2", "press.app", kNone)) << "LXC counts on when a name is taken";
-  EXPECT_FALSE(is_payload_folder("lxc.payload.press.app-2", "press.app", [](std::string_view n) { return n == "press.app-2"; }))
-      << "a container of its own";
+  EXPECT_FALSE(is_payload_folder("lxc.payload.press.app-2", "press.app", [](std::string_view n) {
+    return n == "press.app-2";
+  })) << "a container of its own";
   EXPECT_FALSE(is_payload_folder("lxc.payload.press.app2", "press.app", kNone));
   EXPECT_FALSE(is_payload_folder("lxc.payload.press.app-", "press.app", kNone));
   EXPECT_FALSE(is_payload_folder("lxc.payload.press.app-x", "press.app", kNone));
@@ -45,7 +46,8 @@ TEST(CgroupOrphans, ReadsProcessesOfTheWholeSubtreeOnce) {
   std::ofstream(root / "pids/lxc.payload.a.b/inner/cgroup.procs") << "101\n0\n1\n";
   std::ofstream(root / "cpu/lxc.payload.a.b/cgroup.procs") << "100\n";
   std::ofstream(root / "cpu/lxc.payload.a.other/cgroup.procs") << "999\n";
-  const auto folders = payload_folders({(root / "pids").string(), (root / "cpu").string(), "/nonexistent"}, "a.b", kNone);
+  const auto folders =
+      payload_folders({(root / "pids").string(), (root / "cpu").string(), "/nonexistent"}, "a.b", kNone);
   EXPECT_EQ(folders.size(), 2U);
   EXPECT_THAT(cgroup_processes(folders), ElementsAre(7, 100, 101)) << "never 0 or 1";
   std::filesystem::remove_all(root);

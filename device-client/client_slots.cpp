@@ -76,7 +76,8 @@ ClientSlots::Choice ClientSlots::choose() const {
     return false;
   };
   Choice choice;
-  if (const auto trial = trying(); try_one(trial, kTrialStartsMax, choice.given_up)) return {trial, program(*trial), ""};
+  if (const auto trial = trying(); try_one(trial, kTrialStartsMax, choice.given_up))
+    return {trial, program(*trial), ""};
   // The count is that of the trial as long as there is one: what was committed before has lasted.
   const auto starts_max = trying() ? ~std::uint32_t{0} : kStartsMax;
   if (const auto committed = current(); try_one(committed, starts_max, choice.given_up))
@@ -146,7 +147,9 @@ void run_chosen_client(const std::string& state_dir, char** arguments) {
   if (!choice.given_up.empty()) ::setenv(kGivenUp, choice.given_up.c_str(), 1);
   if (!choice.artifact) return;
   const auto system = own_program();
-  if (!system) return static_cast<void>(::setenv(kGivenUp, (choice.program + " is not run: " + system.error().message).c_str(), 1));
+  if (!system)
+    return static_cast<void>(
+        ::setenv(kGivenUp, (choice.program + " is not run: " + system.error().message).c_str(), 1));
   ::setenv(kArtifact, choice.artifact->hex().c_str(), 1);
   ::setenv(kSystem, system->c_str(), 1);
   ::execv(choice.program.c_str(), arguments);

@@ -1,13 +1,14 @@
 // Which client runs: the one that was installed with the system, or one that came with a release (docs/handlers.md).
 //
-//   <state_dir>/client/<artifact>/   a client: hard links to the files of its release's tree, so that it outlives the revision
-//   <state_dir>/client/current       link to the one that was committed; absent: the system's own
+//   <state_dir>/client/<artifact>/   a client: hard links to the files of its release's tree, so that it outlives the
+//   revision <state_dir>/client/current       link to the one that was committed; absent: the system's own
 //   <state_dir>/client/trying        link to the one on trial
 //   <state_dir>/client/starts        how often in a row one of these was started and did not last
 //
-// The system's client is what the service manager starts, always; it chooses, counts, and runs the chosen one in its own place (execve:
-// the same process). The count is on disk before that, so that one that crashes, hangs or is cut off cannot be started for ever. Links are
-// replaced by a rename, and each function is durable when it returns: a crash leaves the old or the new.
+// The system's client is what the service manager starts, always; it chooses, counts, and runs the chosen one in its
+// own place (execve: the same process). The count is on disk before that, so that one that crashes, hangs or is cut off
+// cannot be started for ever. Links are replaced by a rename, and each function is durable when it returns: a crash
+// leaves the old or the new.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,8 @@ class ClientSlots {
   // Counts the start. A client that cannot be counted is not started. Never fails: the system's own can always run.
   [[nodiscard]] Choice choose() const;
 
-  // Makes the slot of a client out of the regular files at the top of `tree`. Errors: not_found (no instar-device there), io, no_space.
+  // Makes the slot of a client out of the regular files at the top of `tree`. Errors: not_found (no instar-device
+  // there), io, no_space.
   [[nodiscard]] Status put(const std::string& tree, const Hash256& artifact) const;
   // It is run from the next start on.
   [[nodiscard]] Status try_out(const Hash256& artifact) const;
@@ -50,7 +52,9 @@ class ClientSlots {
 
   [[nodiscard]] std::optional<Hash256> current() const { return read("current"); }
   [[nodiscard]] std::optional<Hash256> trying() const { return read("trying"); }
-  [[nodiscard]] std::string program(const Hash256& artifact) const { return folder_ + "/" + artifact.hex() + "/instar-device"; }
+  [[nodiscard]] std::string program(const Hash256& artifact) const {
+    return folder_ + "/" + artifact.hex() + "/instar-device";
+  }
 
  private:
   [[nodiscard]] std::optional<Hash256> read(const char* link) const;
@@ -67,8 +71,8 @@ class ClientSlots {
 // Why the client that should run does not; empty: it does.
 [[nodiscard]] std::string client_given_up();
 
-// In the system's client, before anything else: runs the chosen client in this process's place, if that is another one. Returns when this
-// one is to run.
+// In the system's client, before anything else: runs the chosen client in this process's place, if that is another one.
+// Returns when this one is to run.
 void run_chosen_client(const std::string& state_dir, char** arguments);
 // Runs the system's client, which chooses anew, in this process's place. Returns only if that cannot be.
 [[nodiscard]] Error run_client_anew(char** arguments);

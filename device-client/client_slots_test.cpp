@@ -33,7 +33,9 @@ class ClientSlotsTest : public ::testing::Test {
     }
     return folder / name;
   }
-  void put(std::uint8_t artifact) { ASSERT_TRUE(slots.put(tree("tree" + std::to_string(artifact)), hash(artifact)).has_value()); }
+  void put(std::uint8_t artifact) {
+    ASSERT_TRUE(slots.put(tree("tree" + std::to_string(artifact)), hash(artifact)).has_value());
+  }
 
   files::TemporaryFolder folder;
   ClientSlots slots{folder.path()};
@@ -122,7 +124,8 @@ TEST_F(ClientSlotsTest, ATreeWithoutAClientIsNone) {
 // Each step is done again from its record until it has said that it is done (host_payload.hpp).
 class KilledClientSlots : public ClientSlotsTest {
  protected:
-  // From client 1 committed. `work` to its end leaves `after`; killed anywhere, one of the two can be run, and once more leaves `after`.
+  // From client 1 committed. `work` to its end leaves `after`; killed anywhere, one of the two can be run, and once
+  // more leaves `after`.
   template <typename Prepare, typename Work>
   void expect_whole(std::uint8_t after, Prepare prepare, Work work) {
     const auto first = tree("tree1");
@@ -142,7 +145,8 @@ class KilledClientSlots : public ClientSlotsTest {
       EXPECT_EQ(slots.current(), hash(after));
       EXPECT_FALSE(slots.trying().has_value());
       EXPECT_EQ(slots.choose().artifact, hash(after));
-      for (const auto one : {std::uint8_t{1}, std::uint8_t{2}}) EXPECT_EQ(std::filesystem::exists(slots.program(hash(one))), one == after);
+      for (const auto one : {std::uint8_t{1}, std::uint8_t{2}})
+        EXPECT_EQ(std::filesystem::exists(slots.program(hash(one))), one == after);
     }
     EXPECT_GT(call, 20) << "calls were counted";
   }

@@ -47,9 +47,11 @@ Result<std::uint32_t> parse_number(std::string_view text, std::uint32_t low, std
 // Paths go into overlay mount options and LXC configurations, where these characters have a meaning.
 Result<std::string> parse_path(std::string_view text) {
   if (!text.starts_with('/') || text.find_first_of(":,\\ \t\"'#") != std::string_view::npos)
-    return fail(Code::invalid_argument, "must be an absolute path without spaces, quotes, commas, colons, # or backslashes");
+    return fail(Code::invalid_argument,
+                "must be an absolute path without spaces, quotes, commas, colons, # or backslashes");
   while (text.size() > 1 && text.ends_with('/')) text.remove_suffix(1);
-  if ((std::string(text) + "/").find("/../") != std::string::npos) return fail(Code::invalid_argument, "must not contain ..");
+  if ((std::string(text) + "/").find("/../") != std::string::npos)
+    return fail(Code::invalid_argument, "must not contain ..");
   return std::string(text);
 }
 
@@ -70,12 +72,14 @@ Status parse_network(std::string_view text, Config& config) {
 
 Status parse_server(std::string_view text, Config& config) {
   for (const std::string_view scheme : {"tcp://", "ssl://", "ws://", "wss://"}) {
-    if (text.starts_with(scheme) && text.size() > scheme.size() && text.find_first_of(" \t") == std::string_view::npos) {
+    if (text.starts_with(scheme) && text.size() > scheme.size() &&
+        text.find_first_of(" \t") == std::string_view::npos) {
       config.server = text;
       return {};
     }
   }
-  return fail(Code::invalid_argument, "must be tcp://HOST:PORT, ssl://HOST:PORT (TLS), ws://HOST:PORT or wss://HOST:PORT");
+  return fail(Code::invalid_argument,
+              "must be tcp://HOST:PORT, ssl://HOST:PORT (TLS), ws://HOST:PORT or wss://HOST:PORT");
 }
 
 Status parse_groups(std::string_view text, Config& config) {
@@ -84,15 +88,16 @@ Status parse_groups(std::string_view text, Config& config) {
     if (std::ranges::find(config.groups, group) == config.groups.end()) config.groups.push_back(std::move(group));
   }
   if (config.groups.empty() || config.groups.size() > limits::kGroupsMax)
-    return fail(Code::invalid_argument,
-                "must name 1 to " + std::to_string(limits::kGroupsMax) + " groups, such as plant-7/line-a, separated by commas");
+    return fail(Code::invalid_argument, "must name 1 to " + std::to_string(limits::kGroupsMax) +
+                                            " groups, such as plant-7/line-a, separated by commas");
   return {};
 }
 
 Status parse_lxc_keys(std::string_view text, Config& config) {
   for (const auto item : split_list(text)) {
     if (!item.starts_with("lxc."))
-      return fail(Code::invalid_argument, "must list LXC keys such as lxc.mount.entry or lxc.net.*, separated by commas");
+      return fail(Code::invalid_argument,
+                  "must list LXC keys such as lxc.mount.entry or lxc.net.*, separated by commas");
     config.lxc_keys_allowed.emplace_back(item);
   }
   return {};
@@ -132,7 +137,8 @@ Status set_device_id(std::string_view text, Config& config) {
   return {};
 }
 Status set_product(std::string_view text, Config& config) {
-  if (!is_name(text)) return fail(Code::invalid_argument, "must be 1 to 64 of A-Z a-z 0-9 _ - . and not start with a dot");
+  if (!is_name(text))
+    return fail(Code::invalid_argument, "must be 1 to 64 of A-Z a-z 0-9 _ - . and not start with a dot");
   config.product = text;
   return {};
 }
@@ -196,11 +202,13 @@ class Reader {
     text = trim(text);
     if (text.empty() || text[0] == '#' || text[0] == ';') return;
     const auto equals = text.find('=');
-    if (equals == std::string_view::npos) return mistake("expected \"key = value\", found \"" + std::string(text) + "\"");
+    if (equals == std::string_view::npos)
+      return mistake("expected \"key = value\", found \"" + std::string(text) + "\"");
     const auto key = trim(text.substr(0, equals));
     const auto value = trim(text.substr(equals + 1));
     const auto setter = setters().find(key);
-    if (setter == setters().end()) return mistake("unknown key \"" + std::string(key) + "\"; the keys are " + known_keys());
+    if (setter == setters().end())
+      return mistake("unknown key \"" + std::string(key) + "\"; the keys are " + known_keys());
     if (!seen_.insert(std::string(key)).second) return mistake(std::string(key) + " is given a second time");
     if (value.empty()) return mistake(std::string(key) + " has no value; leave the line out for the default");
     if (const auto status = setter->second(value, config_); !status)
@@ -212,7 +220,8 @@ class Reader {
       if (!seen_.contains(needed)) mistakes_ += std::string(name_) + ": " + needed + " is missing\n";
     if (!config_.certificate_file.empty() != !config_.key_file.empty())
       mistakes_ += std::string(name_) + ": certificate_file and key_file go together\n";
-    if (!config_.password_file.empty() && config_.username.empty()) mistakes_ += std::string(name_) + ": password_file needs username\n";
+    if (!config_.password_file.empty() && config_.username.empty())
+      mistakes_ += std::string(name_) + ": password_file needs username\n";
     if (config_.window_bytes_max < config_.piece_bytes_max)
       mistakes_ += std::string(name_) + ": window_bytes_max must not be smaller than piece_bytes_max\n";
     if (config_.metered && !seen_.contains("keepalive_s")) config_.keepalive_s = kMeteredKeepaliveS;
@@ -224,7 +233,9 @@ class Reader {
   }
 
  private:
-  void mistake(const std::string& what) { mistakes_ += std::string(name_) + ":" + std::to_string(number_) + ": " + what + "\n"; }
+  void mistake(const std::string& what) {
+    mistakes_ += std::string(name_) + ":" + std::to_string(number_) + ": " + what + "\n";
+  }
 
   std::string_view name_;
   std::size_t number_ = 0;

@@ -54,7 +54,8 @@ struct Config {
   int log_level = 6;  // syslog numbers
 };
 
-// `name` stands in messages: "device.conf:12: …". Every mistake in the file is told, one a line. Errors: invalid_argument.
+// `name` stands in messages: "device.conf:12: …". Every mistake in the file is told, one a line. Errors:
+// invalid_argument.
 [[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
 [[nodiscard]] Result<Config> load_config(const std::string& path);
 

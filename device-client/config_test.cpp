@@ -11,7 +11,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const std::string kLeast = "device_id = press-12\nproduct = press\ngroups = plant-7/line-a\nserver = tcp://localhost:1883\n";
+const std::string kLeast =
+    "device_id = press-12\nproduct = press\ngroups = plant-7/line-a\nserver = tcp://localhost:1883\n";
 
 Error mistake(const std::string& more) {
   const auto config = parse_config(kLeast + more, "device.conf");
@@ -82,8 +83,8 @@ TEST(Config, NamesFileAndLineOfAMistake) {
 TEST(Config, TellsAllMistakesAtOnce) {
   const auto config = parse_config("keepalive_s = 1\nfoo = 2\n", "x");
   ASSERT_FALSE(config.has_value());
-  for (const char* part :
-       {"x:1: keepalive_s", "x:2: unknown key", "device_id is missing", "product is missing", "groups is missing", "server is missing"})
+  for (const char* part : {"x:1: keepalive_s", "x:2: unknown key", "device_id is missing", "product is missing",
+                           "groups is missing", "server is missing"})
     EXPECT_THAT(config.error().message, HasSubstr(part));
 }
 
@@ -117,10 +118,12 @@ TEST(Config, RefusesBadValues) {
 }
 
 TEST(Config, RefusesBadIdentities) {
-  for (const char* bad :
-       {"device_id = a/b\nproduct = p\ngroups = g\nserver = tcp://x:1", "device_id = a\nproduct = p/q\ngroups = g\nserver = tcp://x:1",
-        "device_id = a\nproduct = p\ngroups = g/+\nserver = tcp://x:1", "device_id = a\nproduct = p\ngroups = ,\nserver = tcp://x:1",
-        "device_id = a\nproduct = p\ngroups = g\nserver = x:1", "device_id = a\nproduct = p\ngroups = g\nserver = tcp://"})
+  for (const char* bad : {"device_id = a/b\nproduct = p\ngroups = g\nserver = tcp://x:1",
+                          "device_id = a\nproduct = p/q\ngroups = g\nserver = tcp://x:1",
+                          "device_id = a\nproduct = p\ngroups = g/+\nserver = tcp://x:1",
+                          "device_id = a\nproduct = p\ngroups = ,\nserver = tcp://x:1",
+                          "device_id = a\nproduct = p\ngroups = g\nserver = x:1",
+                          "device_id = a\nproduct = p\ngroups = g\nserver = tcp://"})
     EXPECT_FALSE(parse_config(bad, "x").has_value()) << bad;
 }
 

@@ -11,11 +11,13 @@
 namespace instar::device {
 namespace {
 
-// All of Linux's capabilities but those that Docker leaves, and without mknod: what a service needs that starts as root, binds a
-// low port and drops to another user.
+// All of Linux's capabilities but those that Docker leaves, and without mknod: what a service needs that starts as
+// root, binds a low port and drops to another user.
 constexpr std::string_view kCapabilitiesDropped =
-    "audit_control audit_read block_suspend bpf checkpoint_restore dac_read_search ipc_lock ipc_owner lease linux_immutable mac_admin "
-    "mac_override mknod net_admin net_broadcast perfmon sys_admin sys_boot sys_module sys_nice sys_pacct sys_ptrace sys_rawio "
+    "audit_control audit_read block_suspend bpf checkpoint_restore dac_read_search ipc_lock ipc_owner lease "
+    "linux_immutable mac_admin "
+    "mac_override mknod net_admin net_broadcast perfmon sys_admin sys_boot sys_module sys_nice sys_pacct sys_ptrace "
+    "sys_rawio "
     "sys_resource sys_time sys_tty_config syslog wake_alarm";
 
 // null, zero, full, random, urandom, tty, console, ptmx, pts: nothing else may be opened.
@@ -88,8 +90,8 @@ void write_defaults(Writer& out, const Config& config, const wire::Container& co
   write_network(out, config, container);
 }
 
-// What holds whatever the release says, unless the device's own configuration allows it to differ. It comes last on purpose: an
-// empty value clears a list in LXC, and a list cleared before this point is filled again.
+// What holds whatever the release says, unless the device's own configuration allows it to differ. It comes last on
+// purpose: an empty value clears a list in LXC, and a list cleared before this point is filled again.
 void write_bounds(Writer& out, const HostFacts& host, const wire::Container& container) {
   out.line("lxc.autodev", "1");
   if (!has_setting(container, "lxc.mount.auto")) out.line("lxc.mount.auto", "proc:mixed sys:ro cgroup:ro");
@@ -106,15 +108,18 @@ void write_bounds(Writer& out, const HostFacts& host, const wire::Container& con
 void write_volumes(Writer& out, const Config& config, const wire::Container& container) {
   for (const auto& volume : container.volumes) {
     const std::string inside = mount_escape(std::string_view(volume.path).substr(1));
-    out.line("lxc.mount.entry", config.state_dir + "/volumes/" + volume.name + " " + inside + " none bind,create=dir 0 0");
+    out.line("lxc.mount.entry",
+             config.state_dir + "/volumes/" + volume.name + " " + inside + " none bind,create=dir 0 0");
   }
 }
 
-std::string config_text(const Config& config, const HostFacts& host, const ContainerPlan& plan, const wire::Container& container) {
+std::string config_text(const Config& config, const HostFacts& host, const ContainerPlan& plan,
+                        const wire::Container& container) {
   Writer out;
   out.comment("Made by instar-device at each start of the container: changes are lost.");
   const bool is_image = !plan.image.empty();
-  out.line("lxc.rootfs.path", "overlay:" + (is_image ? plan.lxc_folder + kLower : plan.tree) + ":" + plan.writable + "/upper");
+  out.line("lxc.rootfs.path",
+           "overlay:" + (is_image ? plan.lxc_folder + kLower : plan.tree) + ":" + plan.writable + "/upper");
   write_defaults(out, config, container);
   for (const auto& setting : container.settings) out.line(setting.key, setting.value);
   write_volumes(out, config, container);
@@ -133,8 +138,9 @@ void set_places(const Config& config, std::uint32_t revision, const wire::Contai
   plan.tree = folder + "/artifacts/" + container.artifact.hex() + "/tree";
   plan.writable = folder + "/containers/" + container.name;
   if (image == wire::ImageFormat::none) return;
-  plan.image = format_container_image({std::string(wire::image_format_name(image)), plan.tree + "/" + std::string(artifact::kImagePath),
-                                       plan.writable + "/upper", config.devices_allowed});
+  plan.image = format_container_image({std::string(wire::image_format_name(image)),
+                                       plan.tree + "/" + std::string(artifact::kImagePath), plan.writable + "/upper",
+                                       config.devices_allowed});
 }
 
 }  // namespace
@@ -143,8 +149,8 @@ std::string lxc_name(const DeviceId& device, const std::string& container) {
   return device.str() + "." + container;
 }
 
-Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision, const wire::Container& container,
-                                     wire::ImageFormat image) {
+Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
+                                     const wire::Container& container, wire::ImageFormat image) {
   INSTAR_CHECK(revision::check_settings(container, config.lxc_keys_allowed));
   ContainerPlan plan;
   plan.container = container.name;

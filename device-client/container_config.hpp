@@ -14,13 +14,13 @@ namespace instar::device {
 
 // What a container runs from: paths below `state_dir`.
 //   revisions/<n>/artifacts/<hash>/tree     lower layer, shared by hard links, never written
-//   revisions/<n>/artifacts/<hash>/tree/image   or a file system in a file, mounted by instar-lxc at lxc/<device>.<name>/lower
-//   revisions/<n>/containers/<name>/upper   what the container writes; lives and dies with the revision
-//   volumes/<volume>                        lives on
-//   lxc/<device>.<name>/config              LXC's own place for it: lxc-ls -P <state_dir>/lxc and the like just work
+//   revisions/<n>/artifacts/<hash>/tree/image   or a file system in a file, mounted by instar-lxc at
+//   lxc/<device>.<name>/lower revisions/<n>/containers/<name>/upper   what the container writes; lives and dies with
+//   the revision volumes/<volume>                        lives on lxc/<device>.<name>/config              LXC's own
+//   place for it: lxc-ls -P <state_dir>/lxc and the like just work
 struct ContainerPlan {
   std::string container;
-  std::string lxc_name;           // <device>.<container>: no two devices of one machine collide, since a device id has no dot
+  std::string lxc_name;  // <device>.<container>: no two devices of one machine collide, since a device id has no dot
   std::uint32_t revision = 0;     // whose tree it is
   std::string tree;               // must exist
   std::string writable;           // folder of upper; made new when absent
@@ -44,9 +44,11 @@ struct HostFacts {
 // `image`: the file system that the container's artifact is, none = a tree.
 // Errors: refused (a setting that is not safe and that `config` does not allow).
 [[nodiscard]] Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
-                                                   const wire::Container& container, wire::ImageFormat image = wire::ImageFormat::none);
+                                                   const wire::Container& container,
+                                                   wire::ImageFormat image = wire::ImageFormat::none);
 // All containers of a manifest, in start order; payloads of host handlers are none.
-[[nodiscard]] Result<std::vector<ContainerPlan>> plan_containers(const Config& config, const HostFacts& host, std::uint32_t revision,
+[[nodiscard]] Result<std::vector<ContainerPlan>> plan_containers(const Config& config, const HostFacts& host,
+                                                                 std::uint32_t revision,
                                                                  const wire::Manifest& manifest);
 
 }  // namespace instar::device

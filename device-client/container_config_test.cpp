@@ -12,7 +12,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 Config config() {
-  auto parsed = parse_config("device_id = press-12\nproduct = press\ngroups = g\nserver = tcp://x:1\nstate_dir = /data/instar\n", "x");
+  auto parsed = parse_config(
+      "device_id = press-12\nproduct = press\ngroups = g\nserver = tcp://x:1\nstate_dir = /data/instar\n", "x");
   return parsed.value_or(Config{});
 }
 
@@ -55,17 +56,25 @@ TEST(ContainerConfig, WritesTheWholeText) {
                 "lxc.net.0.flags = up\n"
                 "lxc.autodev = 1\n"
                 "lxc.mount.auto = proc:mixed sys:ro cgroup:ro\n"
-                "lxc.cap.drop = audit_control audit_read block_suspend bpf checkpoint_restore dac_read_search ipc_lock ipc_owner lease "
-                "linux_immutable mac_admin mac_override mknod net_admin net_broadcast perfmon sys_admin sys_boot sys_module sys_nice "
+                "lxc.cap.drop = audit_control audit_read block_suspend bpf checkpoint_restore dac_read_search ipc_lock "
+                "ipc_owner lease "
+                "linux_immutable mac_admin mac_override mknod net_admin net_broadcast perfmon sys_admin sys_boot "
+                "sys_module sys_nice "
                 "sys_pacct sys_ptrace sys_rawio sys_resource sys_time sys_tty_config syslog wake_alarm\n"
                 "lxc.cgroup.devices.deny = a\n"
-                "lxc.cgroup.devices.allow = c 1:3 rwm\nlxc.cgroup.devices.allow = c 1:5 rwm\nlxc.cgroup.devices.allow = c 1:7 rwm\n"
-                "lxc.cgroup.devices.allow = c 1:8 rwm\nlxc.cgroup.devices.allow = c 1:9 rwm\nlxc.cgroup.devices.allow = c 5:0 rwm\n"
-                "lxc.cgroup.devices.allow = c 5:1 rwm\nlxc.cgroup.devices.allow = c 5:2 rwm\nlxc.cgroup.devices.allow = c 136:* rwm\n"
+                "lxc.cgroup.devices.allow = c 1:3 rwm\nlxc.cgroup.devices.allow = c 1:5 rwm\nlxc.cgroup.devices.allow "
+                "= c 1:7 rwm\n"
+                "lxc.cgroup.devices.allow = c 1:8 rwm\nlxc.cgroup.devices.allow = c 1:9 rwm\nlxc.cgroup.devices.allow "
+                "= c 5:0 rwm\n"
+                "lxc.cgroup.devices.allow = c 5:1 rwm\nlxc.cgroup.devices.allow = c 5:2 rwm\nlxc.cgroup.devices.allow "
+                "= c 136:* rwm\n"
                 "lxc.cgroup2.devices.deny = a\n"
-                "lxc.cgroup2.devices.allow = c 1:3 rwm\nlxc.cgroup2.devices.allow = c 1:5 rwm\nlxc.cgroup2.devices.allow = c 1:7 rwm\n"
-                "lxc.cgroup2.devices.allow = c 1:8 rwm\nlxc.cgroup2.devices.allow = c 1:9 rwm\nlxc.cgroup2.devices.allow = c 5:0 rwm\n"
-                "lxc.cgroup2.devices.allow = c 5:1 rwm\nlxc.cgroup2.devices.allow = c 5:2 rwm\nlxc.cgroup2.devices.allow = c 136:* rwm\n"
+                "lxc.cgroup2.devices.allow = c 1:3 rwm\nlxc.cgroup2.devices.allow = c 1:5 "
+                "rwm\nlxc.cgroup2.devices.allow = c 1:7 rwm\n"
+                "lxc.cgroup2.devices.allow = c 1:8 rwm\nlxc.cgroup2.devices.allow = c 1:9 "
+                "rwm\nlxc.cgroup2.devices.allow = c 5:0 rwm\n"
+                "lxc.cgroup2.devices.allow = c 5:1 rwm\nlxc.cgroup2.devices.allow = c 5:2 "
+                "rwm\nlxc.cgroup2.devices.allow = c 136:* rwm\n"
                 "lxc.log.file = /data/instar/lxc/press-12.app/log\n"
                 "lxc.log.level = WARN\n");
 }
@@ -101,7 +110,8 @@ TEST(ContainerConfig, AnotherImageIsAnotherContainer) {
 }
 
 TEST(ContainerConfig, ImageTextIsReadBackOrRefused) {
-  for (const auto* text : {"", "erofs\n", "erofs\n/a\n/b\n", "erofs\n/a\n/b\nyes\n", "erofs\n/a\n\nnodev\n", "erofs\n/a\n/b\ndev\nmore\n"})
+  for (const auto* text :
+       {"", "erofs\n", "erofs\n/a\n/b\n", "erofs\n/a\n/b\nyes\n", "erofs\n/a\n\nnodev\n", "erofs\n/a\n/b\ndev\nmore\n"})
     EXPECT_FALSE(parse_container_image(text)) << text;
   EXPECT_TRUE(parse_container_image("erofs\n/a\n/b\ndev\n"));
 }
@@ -123,7 +133,8 @@ TEST(ContainerConfig, GivesTheNetworkThatTheDeviceNames) {
   EXPECT_THAT(text_of(with, app()), HasSubstr("lxc.net.0.type = none\n"));
   with.network = Network::bridge;
   with.bridge = "lxcbr0";
-  EXPECT_THAT(text_of(with, app()), HasSubstr("lxc.net.0.type = veth\nlxc.net.0.link = lxcbr0\nlxc.net.0.flags = up\n"));
+  EXPECT_THAT(text_of(with, app()),
+              HasSubstr("lxc.net.0.type = veth\nlxc.net.0.link = lxcbr0\nlxc.net.0.flags = up\n"));
 }
 
 TEST(ContainerConfig, AContainersOwnNetworkReplacesTheDefaultWhenAllowed) {
@@ -138,8 +149,9 @@ TEST(ContainerConfig, AContainersOwnNetworkReplacesTheDefaultWhenAllowed) {
 }
 
 TEST(ContainerConfig, RefusesSettingsThatAreNotSafe) {
-  for (const char* key : {"lxc.mount.entry", "lxc.hook.pre-start", "lxc.include", "lxc.rootfs.path", "lxc.cap.keep", "lxc.idmap",
-                          "lxc.cgroup.devices.allow", "lxc.execute.cmd", "lxc.log.file", "lxc.namespace.share.net"}) {
+  for (const char* key :
+       {"lxc.mount.entry", "lxc.hook.pre-start", "lxc.include", "lxc.rootfs.path", "lxc.cap.keep", "lxc.idmap",
+        "lxc.cgroup.devices.allow", "lxc.execute.cmd", "lxc.log.file", "lxc.namespace.share.net"}) {
     auto container = app();
     container.settings = {{key, "x"}};
     EXPECT_EQ(plan_container(config(), {}, 1, container).error().code, Code::refused) << key;
@@ -170,7 +182,10 @@ TEST(ContainerConfig, BindsVolumesWithEscapedPaths) {
   container.volumes = {{"db", "/var/lib/db", 0700, 5, 6}, {"odd", "/with space\n#\\x"}};
   const auto text = text_of(config(), container);
   EXPECT_THAT(text, HasSubstr("lxc.mount.entry = /data/instar/volumes/db var/lib/db none bind,create=dir 0 0\n"));
-  EXPECT_THAT(text, HasSubstr("lxc.mount.entry = /data/instar/volumes/odd with\\040space\\012\\043\\134x none bind,create=dir 0 0\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "lxc.mount.entry = /data/instar/volumes/odd with\\040space\\012\\043\\134x none bind,create=dir 0 0\n"));
   EXPECT_EQ(count(text, "\n"), count(text_of(config(), app()), "\n") + 2) << "no line more than these two";
 }
 

@@ -1,4 +1,5 @@
-// A container that runs from an image: what `instar-lxc mount` is to do, as a file in the container's folder (switch_files.hpp).
+// A container that runs from an image: what `instar-lxc mount` is to do, as a file in the container's folder
+// (switch_files.hpp).
 #pragma once
 
 #include <optional>

@@ -36,7 +36,8 @@ std::string presence(bool online, std::string_view reason) {
 
 Status point(const std::string& link, std::uint32_t revision) {
   if (revision != 0) return files::replace_link(link, "revisions/" + std::to_string(revision));
-  if (::unlink(link.c_str()) != 0 && errno != ENOENT) return fail(Code::io, "cannot remove " + link + ": " + std::strerror(errno));
+  if (::unlink(link.c_str()) != 0 && errno != ENOENT)
+    return fail(Code::io, "cannot remove " + link + ": " + std::strerror(errno));
   return {};
 }
 
@@ -71,19 +72,24 @@ Status Daemon::load() {
 
   revision::Effects effects;
   auto root = files::read_file(config.root_file, kRootBytesMax);
-  if (!root && state.empty()) return fail(with_context(root.error(), "root_file (the fleet's first root document, from `instar keygen`)"));
+  if (!root && state.empty())
+    return fail(with_context(root.error(), "root_file (the fleet's first root document, from `instar keygen`)"));
   const Bytes pinned = root ? std::move(*root) : Bytes();
-  const auto make = [&] { return revision::Machine::load(parts_.facts, parts_.key, config.topics, state, pinned, now_, effects); };
+  const auto make = [&] {
+    return revision::Machine::load(parts_.facts, parts_.key, config.topics, state, pinned, now_, effects);
+  };
   auto machine = make();
-  if (!machine && !state.empty() && (machine.error().code == Code::corrupt || machine.error().code == Code::malformed)) {
+  if (!machine && !state.empty() &&
+      (machine.error().code == Code::corrupt || machine.error().code == Code::malformed)) {
     const std::string aside = ".unreadable-" + std::to_string(now_.wall.value);
     parts_.log.error("the state file cannot be read (" + machine.error().message +
                      "); starting anew, what was there is kept with the ending " + aside);
     INSTAR_CHECK(move_aside(aside));
     state = factory_state();
     effects.clear();
-    parts_.facts.degraded.push_back(state.empty() ? "the state file was damaged: started anew"
-                                                  : "the state file was damaged: started anew from the factory revision");
+    parts_.facts.degraded.push_back(state.empty()
+                                        ? "the state file was damaged: started anew"
+                                        : "the state file was damaged: started anew from the factory revision");
     machine = make();
   }
   if (!machine) return fail(machine.error());
@@ -94,8 +100,8 @@ Status Daemon::load() {
   return {};
 }
 
-// Revision numbers start again, so what was staged must not be in their way; the factory revision stays, and its numbers. Containers run
-// on: their mounts stay. The state file goes last: a crash before that comes here again.
+// Revision numbers start again, so what was staged must not be in their way; the factory revision stays, and its
+// numbers. Containers run on: their mounts stay. The state file goes last: a crash before that comes here again.
 Status Daemon::move_aside(const std::string& ending) const {
   const std::string& folder = parts_.config.state_dir;
   const auto& factory = parts_.facts.factory;
@@ -135,8 +141,8 @@ Status Daemon::connect() {
   options.clean_session = false;
   options.keepalive_s = config.keepalive_s;
   options.reconnect_ms_max = config.reconnect_s_max * 1000;
-  options.will =
-      mqtt::Message{config.topics.device(config.device_id, wire::TopicKind::device_presence), to_bytes(presence(false, "lost")), 1, true};
+  options.will = mqtt::Message{config.topics.device(config.device_id, wire::TopicKind::device_presence),
+                               to_bytes(presence(false, "lost")), 1, true};
   subscribed_ = machine_->subscriptions();
   for (auto& [filter, qos] : subscribed_) options.subscriptions.push_back({filter, qos});
   client_ = parts_.make_client(std::move(options));
@@ -147,7 +153,8 @@ Status Daemon::connect() {
 void Daemon::remember_leftover_revisions() {
   const auto view = machine_->view();
   std::error_code error;
-  for (fs::directory_iterator it(parts_.config.state_dir + "/revisions", error), end; !error && it != end; it.increment(error)) {
+  for (fs::directory_iterator it(parts_.config.state_dir + "/revisions", error), end; !error && it != end;
+       it.increment(error)) {
     const std::string name = it->path().filename().string();
     std::uint32_t number = 0;
     const auto [stop, bad] = std::from_chars(name.data(), name.data() + name.size(), number);
@@ -263,8 +270,9 @@ void Daemon::take_messages() {
 
 // A convenience for people and dashboards; the truth is hello and report.
 void Daemon::publish_presence(bool online) {
-  const auto sent = client_->publish({parts_.config.topics.device(parts_.config.device_id, wire::TopicKind::device_presence),
-                                      to_bytes(presence(online, online ? "" : "stopped")), 1, true});
+  const auto sent =
+      client_->publish({parts_.config.topics.device(parts_.config.device_id, wire::TopicKind::device_presence),
+                        to_bytes(presence(online, online ? "" : "stopped")), 1, true});
   if (!sent) parts_.log.debug(sent.error().message);
 }
 
@@ -336,7 +344,8 @@ void Daemon::effect(const revision::Persist& persist) {
 
 void Daemon::effect(revision::Publish& publish) {
   if (!client_) return;
-  const auto sent = client_->publish({std::move(publish.topic), std::move(publish.payload), publish.qos, publish.retain});
+  const auto sent =
+      client_->publish({std::move(publish.topic), std::move(publish.payload), publish.qos, publish.retain});
   // What matters is sent again: reports until acked, a fetch when nothing comes.
   if (!sent) parts_.log.debug(sent.error().message);
 }
@@ -370,7 +379,8 @@ void Daemon::effect(const revision::TrimRevision& trim) {
   staging_busy_ = true;
 }
 
-// The folder of a revision goes only when no container runs from its trees: one that did not change outlives its revision.
+// The folder of a revision goes only when no container runs from its trees: one that did not change outlives its
+// revision.
 void Daemon::remove_deferred() {
   if (deferred_.empty() || !supervisor_.knows_what_runs()) return;
   const auto used = supervisor_.revisions_in_use();

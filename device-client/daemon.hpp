@@ -1,5 +1,5 @@
-// The daemon: one thread that owns everything. It hands events to the revision machine and carries its effects out in order,
-// Persist first: what the state file does not hold has not been decided.
+// The daemon: one thread that owns everything. It hands events to the revision machine and carries its effects out in
+// order, Persist first: what the state file does not hold has not been decided.
 #pragma once
 
 #include <deque>
@@ -33,7 +33,9 @@ struct DaemonParts {
   std::function<Now()> clocks;
   std::function<std::int32_t(WallMs)> utc_offset_s;  // seconds that local time is east of UTC then
   // Runs the system's client in this process's place; returns only if that cannot be (client_slots.hpp).
-  std::function<Error()> run_client_anew = [] { return Error{Code::unsupported, "this process cannot become another client"}; };
+  std::function<Error()> run_client_anew = [] {
+    return Error{Code::unsupported, "this process cannot become another client"};
+  };
   std::optional<Watchdog> watchdog = std::nullopt;
   // A release that the owner has at hand (install.hpp); zero: none.
   Hash256 install = {};
@@ -41,12 +43,12 @@ struct DaemonParts {
 
 class Daemon {
  public:
-  // Loads the state, or starts from the pinned root. A state file that cannot be read is moved aside, with what was staged.
-  // Errors: those of the pinned root; io.
+  // Loads the state, or starts from the pinned root. A state file that cannot be read is moved aside, with what was
+  // staged. Errors: those of the pinned root; io.
   [[nodiscard]] static Result<std::unique_ptr<Daemon>> open(DaemonParts parts);
 
-  // Until `stop_fd` becomes readable. Returns the exit code: 0 stopped as asked (containers run on), 1 the state could not be
-  // written.
+  // Until `stop_fd` becomes readable. Returns the exit code: 0 stopped as asked (containers run on), 1 the state could
+  // not be written.
   [[nodiscard]] int run(int stop_fd);
 
   // One turn of the loop, waiting at most `wait_ms_max`; false when the state could not be written.

@@ -47,8 +47,8 @@ struct FakeStaging final : StagingPort {
 class DaemonTest : public ::testing::Test {
  protected:
   DaemonTest() {
-    config = parse_config("device_id = d\nproduct = p\ngroups = plant/line\nserver = tcp://x:1\nroot_file = " + (folder / "root") +
-                              "\nstate_dir = " + (folder / "state") + "\n",
+    config = parse_config("device_id = d\nproduct = p\ngroups = plant/line\nserver = tcp://x:1\nroot_file = " +
+                              (folder / "root") + "\nstate_dir = " + (folder / "state") + "\n",
                           "x")
                  .value();
     write_root(folder / "root");
@@ -60,7 +60,8 @@ class DaemonTest : public ::testing::Test {
   static trust::SecretKey key(std::uint8_t fill) { return trust::SecretKey::from_seed(Bytes(32, fill)).value(); }
   static void write_root(const std::string& path) {
     trust::RootDocument root;
-    for (const std::uint8_t fill : std::initializer_list<std::uint8_t>{1, 2, 3}) root.keys.push_back({key(fill).public_key(), "", ""});
+    for (const std::uint8_t fill : std::initializer_list<std::uint8_t>{1, 2, 3})
+      root.keys.push_back({key(fill).public_key(), "", ""});
     root.roles = {{trust::RoleName::root, 1, {key(1).public_key().id()}},
                   {trust::RoleName::release, 1, {key(2).public_key().id()}},
                   {trust::RoleName::gate, 1, {key(3).public_key().id()}}};
@@ -117,7 +118,8 @@ class DaemonTest : public ::testing::Test {
     gate.fresh = now.wall;
     gate.wave_opened = {now.wall};
     client->deliver({"instar/v1/g/plant/line/manifest", trust::seal(trust::Kind::manifest, payload, key(2)), 1, true});
-    client->deliver({"instar/v1/g/plant/line/gate", trust::seal(trust::Kind::gate, wire::encode(gate), key(3)), 1, true});
+    client->deliver(
+        {"instar/v1/g/plant/line/gate", trust::seal(trust::Kind::gate, wire::encode(gate), key(3)), 1, true});
   }
   // Topics published, in order.
   std::vector<std::string> topics() const {
@@ -165,7 +167,8 @@ TEST_F(DaemonTest, HearsTheOwnersWordWhileItRuns) {
   EXPECT_THAT(status_json(held), HasSubstr("\"held\":true"));
   EXPECT_THAT(status_json(held), HasSubstr("\"waits\":\"held by the device's owner\""));
   ASSERT_TRUE(write_owner_word(config.state_dir, {}).has_value());
-  for (int i = 0; i < 100 && read_status(config)->state.phase == revision::Phase::idle; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 100));
+  for (int i = 0; i < 100 && read_status(config)->state.phase == revision::Phase::idle; ++i)
+    ASSERT_TRUE((*daemon)->turn(stop_fd, 100));
   const auto free = read_status(config).value();
   EXPECT_EQ(free.state.phase, revision::Phase::fetching);
   EXPECT_EQ(free.state.waits, "");
@@ -204,7 +207,8 @@ TEST_F(DaemonTest, AnAssignmentOfGroupsMovesItsSubscriptions) {
   client->connect();
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   const wire::Assignment assignment{config.device_id, {GroupPath::parse("lab").value()}, WallMs{1'000}};
-  client->deliver({"instar/v1/d/d/assign", trust::seal(trust::Kind::assignment, wire::encode(assignment), key(2)), 1, true});
+  client->deliver(
+      {"instar/v1/d/d/assign", trust::seal(trust::Kind::assignment, wire::encode(assignment), key(2)), 1, true});
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   std::vector<std::string> filters;
   for (const auto& subscription : client->subscriptions) filters.push_back(subscription.filter);
@@ -314,7 +318,8 @@ TEST_F(DaemonTest, LooksForFreeSpaceOnceAMinute) {
   const auto told = [&] {
     client->connect();
     EXPECT_TRUE((*daemon)->turn(stop_fd, 0));
-    const auto hello = std::ranges::find_if(client->published, [](const auto& message) { return message.topic.ends_with("/hello"); });
+    const auto hello =
+        std::ranges::find_if(client->published, [](const auto& message) { return message.topic.ends_with("/hello"); });
     const auto envelope = trust::parse_envelope(hello->payload);
     const auto bytes = wire::decode_hello(envelope->payload)->free_bytes;
     client->published.clear();
@@ -334,8 +339,8 @@ TEST_F(DaemonTest, AMessageOfGarbageChangesNothing) {
   const auto daemon = open();
   client->connect();
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
-  for (const char* topic : {"instar/v1/root", "instar/v1/g/plant/manifest", "instar/v1/g/plant/gate", "instar/v1/d/d/chunk",
-                            "instar/v1/d/d/ack", "instar/v1/d/other/chunk", "elsewhere", ""})
+  for (const char* topic : {"instar/v1/root", "instar/v1/g/plant/manifest", "instar/v1/g/plant/gate",
+                            "instar/v1/d/d/chunk", "instar/v1/d/d/ack", "instar/v1/d/other/chunk", "elsewhere", ""})
     client->deliver({topic, to_bytes("garbage"), 0, false});
   for (int i = 0; i < 10; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   EXPECT_EQ((*daemon)->machine().view().current_revision, 0U);

@@ -13,7 +13,8 @@ using artifact::EntryType;
 namespace {
 
 // It was checked in full when it was staged, and its hash is compared.
-constexpr artifact::IndexRules kProvenRules{.devices_allowed = true, .hardlinks_looked_up = false, .contents_known = true};
+constexpr artifact::IndexRules kProvenRules{
+    .devices_allowed = true, .hardlinks_looked_up = false, .contents_known = true};
 
 std::uint64_t key_of(std::string_view path) {
   return trust::digest(as_bytes(path)).prefix64();
@@ -54,7 +55,8 @@ Result<bool> DeltaBase::prove(StagingSlice slice) {
         continue;
       }
       const auto metadata = metadata_digest(file->get(), entry_->path);
-      if (!metadata || *metadata != metadata_digest(*entry_)) INSTAR_CHECK(note("has another mode, owner or xattrs than it had", false));
+      if (!metadata || *metadata != metadata_digest(*entry_))
+        INSTAR_CHECK(note("has another mode, owner or xattrs than it had", false));
       hashing_.emplace(std::move(*file));
     }
     const auto digest = hashing_->hash_some(slice.bytes, tree_.shown(entry_->path));
@@ -74,9 +76,9 @@ Status DeltaBase::note(const std::string& what, bool content) {
   }
   oddities_.push_back({key_of(entry_->path), entry_->size, content});
   if (oddities_.size() > limits::kDeltaDamagedMax) {
-    return fail(Code::corrupt, first_damage_.empty()
-                                   ? text
-                                   : first_damage_ + ", and with it over " + std::to_string(limits::kDeltaDamagedMax) + " others");
+    return fail(Code::corrupt, first_damage_.empty() ? text
+                                                     : first_damage_ + ", and with it over " +
+                                                           std::to_string(limits::kDeltaDamagedMax) + " others");
   }
   return {};
 }

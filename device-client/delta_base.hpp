@@ -1,5 +1,5 @@
-// The base of a delta, proven before anything is fetched for it: every file of it is hashed and held against its index. What does not
-// match is remembered; memory does not grow with the tree.
+// The base of a delta, proven before anything is fetched for it: every file of it is hashed and held against its index.
+// What does not match is remembered; memory does not grow with the tree.
 #pragma once
 
 #include <cstdint>

@@ -98,7 +98,8 @@ Status DeltaBuild::begin_hardlink() {
     return append();
   }
   if (!parts_.tree->open_file(entry().target, false)) {
-    return fail(Code::malformed, "\"" + entry().path + "\" is a hard link to \"" + entry().target + "\", which is no file");
+    return fail(Code::malformed,
+                "\"" + entry().path + "\" is a hard link to \"" + entry().target + "\", which is no file");
   }
   INSTAR_TRY(const StagingTree::Linked linked, parts_.tree->link(entry().path, *parts_.tree, entry().target));
   if (linked == StagingTree::Linked::yes) return append();
@@ -109,7 +110,8 @@ Status DeltaBuild::begin_hardlink() {
 Status DeltaBuild::begin_same(const StagingTree& tree, const std::string& source, bool metadata_known) {
   auto opened = tree.open_file(source, false);
   if (!opened)
-    return fail(Code::corrupt, "\"" + entry().path + "\" is to be made from " + tree.shown(source) + ": " + opened.error().message);
+    return fail(Code::corrupt,
+                "\"" + entry().path + "\" is to be made from " + tree.shown(source) + ": " + opened.error().message);
   bool same = metadata_known;
   if (!same) {
     INSTAR_TRY(const std::uint64_t metadata, metadata_digest(opened->get(), tree.shown(source)));
@@ -139,8 +141,8 @@ Status DeltaBuild::append() {
 Status DeltaBuild::take_content(std::uint64_t size, const Hash256& content) {
   const bool known = !entry().content.is_zero();
   if (known && (entry().size != size || entry().content != content)) {
-    return fail(Code::corrupt,
-                parts_.tree->shown(entry().path) + " does not have the content that it had in the base: the base was changed");
+    return fail(Code::corrupt, parts_.tree->shown(entry().path) +
+                                   " does not have the content that it had in the base: the base was changed");
   }
   entry().size = size;
   entry().content = content;
@@ -152,7 +154,8 @@ Status DeltaBuild::lose(std::uint64_t bytes_if_unknown) {
   ++missing_.files;
   missing_.bytes += known ? entry().size : bytes_if_unknown;
   lost_.push_back(key_of(entry().path));
-  if (lost_.size() > limits::kDeltaDamagedMax) return fail(Code::corrupt, "too many files cannot be made from the base");
+  if (lost_.size() > limits::kDeltaDamagedMax)
+    return fail(Code::corrupt, "too many files cannot be made from the base");
   INSTAR_CHECK(parts_.tree->remove(entry().path));
   if (known) return append();
   writer_.reset();

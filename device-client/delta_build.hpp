@@ -1,8 +1,8 @@
-// Makes a tree out of a base and a delta, entry by entry in index order: links what did not change, copies what changed its metadata only,
-// decodes the rest, and writes the new index on the way. Memory does not grow with the tree.
+// Makes a tree out of a base and a delta, entry by entry in index order: links what did not change, copies what changed
+// its metadata only, decodes the rest, and writes the new index on the way. Memory does not grow with the tree.
 //
-// A process that was killed is followed by one that makes no finished file again: it hashes what the log says is finished, and passes
-// over its part of the streams.
+// A process that was killed is followed by one that makes no finished file again: it hashes what the log says is
+// finished, and passes over its part of the streams.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ class DeltaBuild {
   };
   explicit DeltaBuild(Parts parts);
 
-  // True when all entries have been gone through. Errors: malformed, corrupt, too_large, unsupported (the pack, or what it is made from, is
-  // not what it should be), and those of the disk.
+  // True when all entries have been gone through. Errors: malformed, corrupt, too_large, unsupported (the pack, or what
+  // it is made from, is not what it should be), and those of the disk.
   [[nodiscard]] Result<bool> step(StagingSlice slice);
 
   // --- when step() has said true ----------------------------------------------------------------------------

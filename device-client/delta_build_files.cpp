@@ -63,7 +63,8 @@ Status DeltaBuild::begin_making() {
       }
       auto opened = parts_.base->tree().open_file(source_, false);
       if (!opened)
-        return fail(Code::corrupt, "\"" + entry().path + "\" is to be made from a file that is not in the base: " + opened.error().message);
+        return fail(Code::corrupt, "\"" + entry().path + "\" is to be made from a file that is not in the base: " +
+                                       opened.error().message);
       from_ = std::move(*opened);
       INSTAR_TRY(const auto status, look_at(from_.get(), source_));
       from_bytes_ = static_cast<std::uint64_t>(status.st_size);
@@ -140,7 +141,9 @@ Result<bool> DeltaBuild::decode(std::uint64_t& bytes) {
   delta::Base base;
   if (from_.is_open()) {
     base.size = from_bytes_;
-    base.read = [this](std::uint64_t offset, std::span<std::uint8_t> out) { return files::read_at(from_.get(), out, offset, source_); };
+    base.read = [this](std::uint64_t offset, std::span<std::uint8_t> out) {
+      return files::read_at(from_.get(), out, offset, source_);
+    };
   }
   INSTAR_TRY(const bool ended, parts_.decoder->decode(
                                    base, [this](ByteView out) { return write_out(out); }, bytes));
@@ -150,8 +153,8 @@ Result<bool> DeltaBuild::decode(std::uint64_t& bytes) {
     return false;
   }
   if (!start_.is_gzip && out_bytes_ != start_.size) {
-    return fail(Code::malformed,
-                "\"" + entry().path + "\" has " + std::to_string(out_bytes_) + " bytes, the pack promised " + std::to_string(start_.size));
+    return fail(Code::malformed, "\"" + entry().path + "\" has " + std::to_string(out_bytes_) +
+                                     " bytes, the pack promised " + std::to_string(start_.size));
   }
   INSTAR_CHECK(finish_made());
   return true;
@@ -185,8 +188,8 @@ Result<bool> DeltaBuild::hash_source(std::uint64_t& bytes) {
 
 Status DeltaBuild::write_out(ByteView bytes) {
   if (made_by_ == Task::decode && !start_.is_gzip && bytes.size() > start_.size - out_bytes_) {
-    return fail(Code::malformed,
-                "\"" + entry().path + "\" grows over the " + std::to_string(start_.size) + " bytes that the pack promised");
+    return fail(Code::malformed, "\"" + entry().path + "\" grows over the " + std::to_string(start_.size) +
+                                     " bytes that the pack promised");
   }
   INSTAR_CHECK(files::write_all_at(out_.get(), bytes, out_bytes_, parts_.tree->shown(entry().path)));
   out_hash_.update(bytes);

@@ -16,7 +16,8 @@ namespace instar::device {
 
 Result<std::unique_ptr<Stage>> DeltaStage::open(StageSetup setup, std::vector<HeldArtifact> held) {
   if (setup.pack.kind != artifact::PackKind::delta || setup.pack.format != artifact::kPackFormat) {
-    return fail(Code::unsupported, "pack " + setup.pack.id.short_hex() + " is of a kind that this version cannot stage: update the client");
+    return fail(Code::unsupported, "pack " + setup.pack.id.short_hex() +
+                                       " is of a kind that this version cannot stage: update the client");
   }
   std::unique_ptr<DeltaStage> stage(new DeltaStage(std::move(setup), std::move(held)));
   INSTAR_CHECK(stage->open_folders());
@@ -71,16 +72,19 @@ Status DeltaStage::check_head_numbers() const {
   const delta::DeltaHeader& header = head_.header;
   if (header.body_bytes() != setup_.pack.body_bytes || header.body_chunks() != setup_.pack.body_count ||
       head_.body.size() != setup_.pack.body_count) {
-    return fail(Code::malformed, "its head is for a body of " + std::to_string(header.body_bytes()) + " bytes, the manifest says " +
-                                     std::to_string(setup_.pack.body_bytes) + ": publish it again");
+    return fail(Code::malformed, "its head is for a body of " + std::to_string(header.body_bytes()) +
+                                     " bytes, the manifest says " + std::to_string(setup_.pack.body_bytes) +
+                                     ": publish it again");
   }
   if (header.entry_count != setup_.artifact.entry_count) {
-    return fail(Code::malformed, "its head is for " + std::to_string(header.entry_count) + " entries, the manifest says " +
-                                     std::to_string(setup_.artifact.entry_count) + ": publish it again");
+    return fail(Code::malformed, "its head is for " + std::to_string(header.entry_count) +
+                                     " entries, the manifest says " + std::to_string(setup_.artifact.entry_count) +
+                                     ": publish it again");
   }
   if (setup_.pack.memory_bytes != 0 && header.memory_bytes() > setup_.pack.memory_bytes) {
-    return fail(Code::too_large, "decoding it takes " + std::to_string(header.memory_bytes()) + " bytes of memory, the manifest says " +
-                                     std::to_string(setup_.pack.memory_bytes) + ": publish it again");
+    return fail(Code::too_large, "decoding it takes " + std::to_string(header.memory_bytes()) +
+                                     " bytes of memory, the manifest says " + std::to_string(setup_.pack.memory_bytes) +
+                                     ": publish it again");
   }
   return {};
 }
@@ -105,14 +109,16 @@ Result<bool> DeltaStage::lay_out(const Neighbours&, StagingSlice) {
   // Under another name until it has its size: that is what says that its bits count.
   INSTAR_TRY(body_file_, files::open_file(file("delta.new"), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
   INSTAR_CHECK(files::take_room(body_file_.get(), body_bytes(), file("delta")));
-  if (::rename(file("delta.new").c_str(), file("delta").c_str()) != 0) return files::os_error("renaming", file("delta.new"), errno);
+  if (::rename(file("delta.new").c_str(), file("delta").c_str()) != 0)
+    return files::os_error("renaming", file("delta.new"), errno);
   INSTAR_CHECK(files::sync_folder(setup_.folder));
   return true;
 }
 
 artifact::ChunkRef DeltaStage::body_chunk(std::uint32_t body) const {
   const std::uint64_t offset = std::uint64_t{body} * limits::kDeltaChunkBytes;
-  const auto bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(limits::kDeltaChunkBytes, body_bytes() - offset));
+  const auto bytes =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(limits::kDeltaChunkBytes, body_bytes() - offset));
   return {head_.body[body], bytes, bytes, artifact::Codec::raw};
 }
 
@@ -120,8 +126,8 @@ Status DeltaStage::write_body(std::uint32_t body, ByteView decoded) {
   return files::write_all_at(body_file_.get(), decoded, std::uint64_t{body} * limits::kDeltaChunkBytes, file("delta"));
 }
 
-// What came to a process that was killed is in the file, though its bit may not have reached the disk: it is not fetched again. And what a
-// tree was made of that did not come out right is looked at once more.
+// What came to a process that was killed is in the file, though its bit may not have reached the disk: it is not
+// fetched again. And what a tree was made of that did not come out right is looked at once more.
 Result<bool> DeltaStage::fill(const Neighbours&, StagingSlice slice) {
   if (held_) return true;
   const bool doubted = files::exists(file("redone"));
@@ -136,7 +142,8 @@ Result<bool> DeltaStage::fill(const Neighbours&, StagingSlice slice) {
       note_found(fill_at_, body_chunk(fill_at_).encoded_bytes);
       continue;
     }
-    setup_.log(4, "chunk " + std::to_string(fill_at_) + " in " + file("delta") + " is not what came: it is fetched again");
+    setup_.log(4,
+               "chunk " + std::to_string(fill_at_) + " in " + file("delta") + " is not what came: it is fetched again");
     INSTAR_CHECK(durable_->set(fill_at_, false));
     INSTAR_CHECK(durable_->sync());
   }
@@ -146,7 +153,8 @@ Result<bool> DeltaStage::fill(const Neighbours&, StagingSlice slice) {
 Result<bool> DeltaStage::is_whole_in_file(std::uint32_t body) const {
   const artifact::ChunkRef ref = body_chunk(body);
   Bytes bytes(ref.encoded_bytes);
-  INSTAR_TRY(const std::size_t got, files::read_at(body_file_.get(), bytes, std::uint64_t{body} * limits::kDeltaChunkBytes, file("delta")));
+  INSTAR_TRY(const std::size_t got,
+             files::read_at(body_file_.get(), bytes, std::uint64_t{body} * limits::kDeltaChunkBytes, file("delta")));
   return got == bytes.size() && trust::digest(bytes) == ref.hash;
 }
 
@@ -174,7 +182,8 @@ Status DeltaStage::begin_build() {
   parts.rules = setup_.rules;
   INSTAR_TRY(parts.entries, new_entries());
   if (!held_ && head_.header.file_count > 0) {
-    INSTAR_TRY(parts.decoder, delta::Decoder::open(head_.header, [this](std::uint64_t offset, std::span<std::uint8_t> out) {
+    INSTAR_TRY(parts.decoder,
+               delta::Decoder::open(head_.header, [this](std::uint64_t offset, std::span<std::uint8_t> out) {
                  return files::read_at(body_file_.get(), out, offset, file("delta"));
                }));
   }
@@ -190,11 +199,12 @@ Status DeltaStage::end_build() {
   missing_ = build_->missing();
   build_.reset();
   if (id && *id != setup_.artifact.id) {
-    return fail(Code::corrupt,
-                "what was made from it hashes to " + id->short_hex() + ", not to the signed artifact " + setup_.artifact.id.short_hex());
+    return fail(Code::corrupt, "what was made from it hashes to " + id->short_hex() + ", not to the signed artifact " +
+                                   setup_.artifact.id.short_hex());
   }
   if (missing_.files > 0) return {};
-  if (::rename(file("index.new").c_str(), file("index").c_str()) != 0) return files::os_error("renaming", file("index.new"), errno);
+  if (::rename(file("index.new").c_str(), file("index").c_str()) != 0)
+    return files::os_error("renaming", file("index.new"), errno);
   return files::sync_folder(setup_.folder);
 }
 
@@ -203,7 +213,8 @@ Status DeltaStage::make_anew(const Error& error) {
     give_up(error);
     return {};
   }
-  setup_.log(4, "delta pack " + setup_.pack.id.short_hex() + ": " + error.message + "; all is made again from what was received");
+  setup_.log(4, "delta pack " + setup_.pack.id.short_hex() + ": " + error.message +
+                    "; all is made again from what was received");
   build_.reset();
   { INSTAR_TRY(const files::Fd marker, files::open_file(file("redone"), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600)); }
   INSTAR_CHECK(files::sync_folder(setup_.folder));
@@ -221,11 +232,13 @@ std::optional<Stage::Shortfall> DeltaStage::shortfall() const {
 
 std::string DeltaStage::describe_damage() const {
   const std::uint32_t others = base_->damaged_files() - 1;
-  return base_->first_damage() + (others == 0 ? "" : ", and so were " + std::to_string(others) + " other files of the base") + ": " +
+  return base_->first_damage() +
+         (others == 0 ? "" : ", and so were " + std::to_string(others) + " other files of the base") + ": " +
          std::to_string(missing_.files) + (missing_.files == 1 ? " file" : " files") + " cannot be made from it";
 }
 
-// An ArtifactStage finds each chunk that is whole in the tree, takes back further names, and sweeps out what its index does not name.
+// An ArtifactStage finds each chunk that is whole in the tree, takes back further names, and sweeps out what its index
+// does not name.
 Status DeltaStage::hand_over() {
   body_file_.close();
   if (given_up_) {

@@ -1,5 +1,6 @@
-// The way of delta packs: a tree out of a base that this device holds, and a few streams. The base is proven before a byte of the pack's
-// body is wanted; files that cannot be made because theirs was damaged are left to another pack (shortfall(), hand_over()).
+// The way of delta packs: a tree out of a base that this device holds, and a few streams. The base is proven before a
+// byte of the pack's body is wanted; files that cannot be made because theirs was damaged are left to another pack
+// (shortfall(), hand_over()).
 //
 // Also the way, without any delta, of an artifact that this device holds already when its chosen pack is a delta.
 //
@@ -43,7 +44,8 @@ class DeltaStage final : public Stage {
   void clean_up() override;
 
  private:
-  explicit DeltaStage(StageSetup setup, std::vector<HeldArtifact> held) : Stage(std::move(setup)), held_artifacts_(std::move(held)) {}
+  explicit DeltaStage(StageSetup setup, std::vector<HeldArtifact> held)
+      : Stage(std::move(setup)), held_artifacts_(std::move(held)) {}
   [[nodiscard]] artifact::ChunkRef body_chunk(std::uint32_t body) const override;
   [[nodiscard]] Status write_body(std::uint32_t body, ByteView decoded) override;
 

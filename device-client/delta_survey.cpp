@@ -31,7 +31,8 @@ DeltaBuild::Entries same_entries(const DeltaBase& base, std::unique_ptr<IndexStr
   return [&base, stream, current]() -> Result<const delta::NewEntry*> {
     INSTAR_TRY(const Entry* entry, stream->next());
     if (entry == nullptr) return nullptr;
-    *current = {*entry, delta::has_content(*entry) ? ContentFrom::base : ContentFrom::none, "", base.has_true_metadata(entry->path)};
+    *current = {*entry, delta::has_content(*entry) ? ContentFrom::base : ContentFrom::none, "",
+                base.has_true_metadata(entry->path)};
     return current.get();
   };
 }
@@ -57,7 +58,8 @@ Result<bool> DeltaStage::find_held(const Neighbours&, StagingSlice slice) {
     return false;
   }
   if (find(setup_.pack.base) == nullptr) {
-    give_up(Error{Code::not_found, "artifact " + setup_.pack.base.short_hex() + ", which it is made from, is not on this device any more"});
+    give_up(Error{Code::not_found, "artifact " + setup_.pack.base.short_hex() +
+                                       ", which it is made from, is not on this device any more"});
   }
   return true;
 }
@@ -96,8 +98,10 @@ Result<DeltaBuild::Entries> DeltaStage::new_entries() const {
   const std::shared_ptr<IndexStream> base = std::move(walk);
   const std::string shown = file("head");
   const auto read = [fd = head_file_.get(), shown, at = head_.index_delta_offset,
-                     left = std::uint64_t{head_.header.index_delta_bytes}](std::span<std::uint8_t> out) mutable -> Result<std::size_t> {
-    INSTAR_TRY(const std::size_t got, files::read_at(fd, out.first(std::min<std::uint64_t>(out.size(), left)), at, shown));
+                     left = std::uint64_t{head_.header.index_delta_bytes}](
+                        std::span<std::uint8_t> out) mutable -> Result<std::size_t> {
+    INSTAR_TRY(const std::size_t got,
+               files::read_at(fd, out.first(std::min<std::uint64_t>(out.size(), left)), at, shown));
     at += got;
     left -= got;
     return got;
@@ -122,7 +126,8 @@ Result<bool> DeltaStage::survey(StagingSlice slice) {
   return false;
 }
 
-// Something is made at the entry's place that takes `bytes` on disk; what an earlier process has made there already takes nothing.
+// Something is made at the entry's place that takes `bytes` on disk; what an earlier process has made there already
+// takes nothing.
 void DeltaStage::count_made(const Entry& entry, std::uint64_t bytes) {
   const auto there = tree_.own_bytes(entry.path);
   need_.bytes += bytes;
@@ -178,7 +183,8 @@ SpaceNeed DeltaStage::space_foreseen(std::uint64_t&) const {
 
 std::uint64_t DeltaStage::body_needed() const {
   struct stat status {};
-  const bool there = ::lstat(file("delta").c_str(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == body_bytes();
+  const bool there =
+      ::lstat(file("delta").c_str(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) == body_bytes();
   return there ? 0 : in_blocks(body_bytes());
 }
 

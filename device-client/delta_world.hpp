@@ -43,7 +43,8 @@ inline void add_delta(Published& published, const Published& base, const MadeDel
   std::vector<artifact::ChunkRef> body;
   std::vector<Hash256> hashes;
   for (std::size_t at = 0; at < made.body.size(); at += limits::kDeltaChunkBytes) {
-    const auto piece = ByteView(made.body).subspan(at, std::min<std::size_t>(limits::kDeltaChunkBytes, made.body.size() - at));
+    const auto piece =
+        ByteView(made.body).subspan(at, std::min<std::size_t>(limits::kDeltaChunkBytes, made.body.size() - at));
     const auto bytes = static_cast<std::uint32_t>(piece.size());
     body.push_back({trust::digest(piece), bytes, bytes, artifact::Codec::raw});
     hashes.push_back(body.back().hash);
@@ -53,8 +54,8 @@ inline void add_delta(Published& published, const Published& base, const MadeDel
   for (std::size_t at = 0; at < head.size(); at += kHeadChunkBytes) {
     const auto piece = ByteView(head).subspan(at, std::min(kHeadChunkBytes, head.size() - at));
     auto chunk = artifact::encode_chunk(piece, 1);
-    directory.chunks.push_back(
-        {trust::digest(piece), static_cast<std::uint32_t>(chunk.bytes.size()), static_cast<std::uint32_t>(piece.size()), chunk.codec});
+    directory.chunks.push_back({trust::digest(piece), static_cast<std::uint32_t>(chunk.bytes.size()),
+                                static_cast<std::uint32_t>(piece.size()), chunk.codec});
     encoded.push_back(std::move(chunk.bytes));
   }
   directory.head_count = static_cast<std::uint32_t>(directory.chunks.size());

@@ -22,8 +22,8 @@ std::string record_json(const std::optional<revision::RevisionRecord>& record) {
 
 std::string record_text(const std::optional<revision::RevisionRecord>& record) {
   if (!record) return "none";
-  return record->info.release + " (sequence " + std::to_string(record->info.sequence) + ", revision " + std::to_string(record->number) +
-         ")";
+  return record->info.release + " (sequence " + std::to_string(record->info.sequence) + ", revision " +
+         std::to_string(record->number) + ")";
 }
 
 std::string outcome_json(const revision::DeviceState& state) {
@@ -50,7 +50,9 @@ std::string owner_text(const revision::OwnerWord& word) {
 Result<DeviceStatus> read_status(const Config& config) {
   const std::string path = state_path(config.state_dir);
   auto bytes = files::read_file(path, kStateBytesMax);
-  if (!bytes) return fail(with_context(bytes.error(), "the daemon has left no state; is it running, and may you read its folder?"));
+  if (!bytes)
+    return fail(
+        with_context(bytes.error(), "the daemon has left no state; is it running, and may you read its folder?"));
   DeviceStatus status;
   auto state = revision::decode_state(*bytes);
   if (!state) return fail(with_context(state.error(), path));
@@ -113,9 +115,10 @@ std::string status_text(const DeviceStatus& status) {
     line("fetched", std::to_string(state.bytes_fetched) + " of " + std::to_string(state.bytes_planned) + " bytes");
   }
   if (!state.outcomes.empty())
-    line("last",
-         std::string(wire::step_name(state.outcomes.back().step)) + " (sequence " + std::to_string(state.outcomes.back().sequence) + ")");
-  line("reports", std::to_string(state.pending.size()) + " not yet acknowledged, last is " + std::to_string(state.last_report));
+    line("last", std::string(wire::step_name(state.outcomes.back().step)) + " (sequence " +
+                     std::to_string(state.outcomes.back().sequence) + ")");
+  line("reports",
+       std::to_string(state.pending.size()) + " not yet acknowledged, last is " + std::to_string(state.last_report));
   return text;
 }
 

@@ -28,7 +28,8 @@ Result<std::string> set_factory(const std::string& state_dir) {
   INSTAR_TRY(const auto state, revision::decode_state(bytes));
   if (!state.current) return fail(Code::refused, "no release is committed on this device yet: install one first");
   if (state.phase != revision::Phase::idle)
-    return fail(Code::refused, "a release is under way (" + std::string(phase_name(state.phase)) + "): let the client finish it first");
+    return fail(Code::refused, "a release is under way (" + std::string(phase_name(state.phase)) +
+                                   "): let the client finish it first");
   revision::DeviceState factory;
   factory.generation = 1;
   factory.current = state.current;

@@ -1,5 +1,5 @@
-// For tests: a script that stands in for instar-lxc. Containers are `sleep` processes, named in files of a folder that the test
-// can read and change; every command is noted in `calls`.
+// For tests: a script that stands in for instar-lxc. Containers are `sleep` processes, named in files of a folder that
+// the test can read and change; every command is noted in `calls`.
 #pragma once
 
 #include <signal.h>
@@ -67,7 +67,8 @@ esac
   }
   ~FakeHelper() {
     for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
-      if (entry.path().filename().string().starts_with("run.")) kill_container(entry.path().filename().string().substr(4));
+      if (entry.path().filename().string().starts_with("run."))
+        kill_container(entry.path().filename().string().substr(4));
   }
   FakeHelper(const FakeHelper&) = delete;
   FakeHelper& operator=(const FakeHelper&) = delete;
@@ -100,8 +101,12 @@ esac
   void fail(const std::string& command, const std::string& name, const std::string& why) const {
     std::ofstream(folder_ / ("fail." + command + "." + name)) << why;
   }
-  void heal(const std::string& command, const std::string& name) const { ::unlink((folder_ / ("fail." + command + "." + name)).c_str()); }
-  void answer_probe(const std::string& name, const std::string& json) const { std::ofstream(folder_ / ("probe." + name)) << json << "\n"; }
+  void heal(const std::string& command, const std::string& name) const {
+    ::unlink((folder_ / ("fail." + command + "." + name)).c_str());
+  }
+  void answer_probe(const std::string& name, const std::string& json) const {
+    std::ofstream(folder_ / ("probe." + name)) << json << "\n";
+  }
   void hang(const std::string& command) const { std::ofstream(folder_ / ("hang." + command)) << ""; }
 
  private:

@@ -32,10 +32,11 @@ std::string HelperEnd::text() const {
   return told;
 }
 
-Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std::vector<std::string>& arguments, HelperOptions options,
-                                           MonotonicMs now) {
+Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std::vector<std::string>& arguments,
+                                           HelperOptions options, MonotonicMs now) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail(Code::io, std::string("cannot make a pipe: ") + std::strerror(errno));
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+    return fail(Code::io, std::string("cannot make a pipe: ") + std::strerror(errno));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -121,7 +122,8 @@ bool HelperProcess::poll(MonotonicMs now) {
   pid_t ended = ::waitpid(pid_, &status_, closed_ && !takes_errors_ ? 0 : WNOHANG);
   if (ended == 0 && now >= deadline_) {
     timed_out_ = true;
-    ::kill(takes_errors_ ? -pid_ : pid_, SIGKILL);  // a script with what it waits for; instar-lxc leaves containers behind
+    ::kill(takes_errors_ ? -pid_ : pid_,
+           SIGKILL);  // a script with what it waits for; instar-lxc leaves containers behind
     ended = ::waitpid(pid_, &status_, 0);
   }
   if (ended == 0) return false;
@@ -159,8 +161,9 @@ Result<std::vector<JsonFields>> HelperProcess::result() const {
   std::vector<JsonFields> lines;
   INSTAR_CHECK(read_lines(lines));
   if (!WIFEXITED(status_) || WEXITSTATUS(status_) != 0 || lines.empty())
-    return fail(Code::io, what_ + (WIFSIGNALED(status_) ? " was killed by signal " + std::to_string(WTERMSIG(status_))
-                                                        : " failed with exit code " + std::to_string(WEXITSTATUS(status_))));
+    return fail(Code::io,
+                what_ + (WIFSIGNALED(status_) ? " was killed by signal " + std::to_string(WTERMSIG(status_))
+                                              : " failed with exit code " + std::to_string(WEXITSTATUS(status_))));
   return lines;
 }
 

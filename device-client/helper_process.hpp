@@ -35,8 +35,9 @@ struct HelperEnd {
 class HelperProcess {
  public:
   // Errors: io, not_found (no such program).
-  [[nodiscard]] static Result<HelperProcess> spawn(const std::string& program, const std::vector<std::string>& arguments,
-                                                   HelperOptions options, MonotonicMs now);
+  [[nodiscard]] static Result<HelperProcess> spawn(const std::string& program,
+                                                   const std::vector<std::string>& arguments, HelperOptions options,
+                                                   MonotonicMs now);
   HelperProcess(HelperProcess&& other) noexcept;
   HelperProcess& operator=(HelperProcess&& other) noexcept;
   // A helper that still runs is left alone: it finishes what it began.
@@ -48,8 +49,8 @@ class HelperProcess {
   [[nodiscard]] MonotonicMs deadline(MonotonicMs now) const noexcept;
   // Reads what is there; kills it when its time is over. True once it has ended; result() then holds.
   [[nodiscard]] bool poll(MonotonicMs now);
-  // The lines it printed. Errors: unavailable (timed out), io (died), malformed, internal; what the helper itself calls an error is
-  // told as `io` with its words.
+  // The lines it printed. Errors: unavailable (timed out), io (died), malformed, internal; what the helper itself calls
+  // an error is told as `io` with its words.
   [[nodiscard]] Result<std::vector<JsonFields>> result() const;
   // Of a program that does not speak JSON.
   [[nodiscard]] HelperEnd ended() const;

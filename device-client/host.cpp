@@ -93,7 +93,8 @@ revision::DeviceFacts read_facts(const Config& config) {
   facts.client_version = client_version();
   const long pages = ::sysconf(_SC_PHYS_PAGES);
   const long page_bytes = ::sysconf(_SC_PAGESIZE);
-  if (pages > 0 && page_bytes > 0) facts.memory_bytes = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
+  if (pages > 0 && page_bytes > 0)
+    facts.memory_bytes = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
   facts.metered = config.metered;
   facts.lxc_keys_allowed = config.lxc_keys_allowed;
   facts.devices_allowed = config.devices_allowed;
@@ -148,9 +149,11 @@ Result<std::string> find_helper(const Config& config) {
     return fail(Code::not_found, "lxc_helper = " + config.lxc_helper + " is not a program that can be run");
   }
   const std::string own = own_program().value_or("");
-  for (const std::string& path : {own.substr(0, own.rfind('/') + 1) + "instar-lxc", std::string("/usr/libexec/instar/instar-lxc")})
+  for (const std::string& path :
+       {own.substr(0, own.rfind('/') + 1) + "instar-lxc", std::string("/usr/libexec/instar/instar-lxc")})
     if (usable(path)) return path;
-  return fail(Code::not_found, "instar-lxc is neither beside this program nor in /usr/libexec/instar; install it, or set lxc_helper");
+  return fail(Code::not_found,
+              "instar-lxc is neither beside this program nor in /usr/libexec/instar; install it, or set lxc_helper");
 }
 
 Result<trust::SecretKey> load_identity(const std::string& state_dir) {
@@ -175,7 +178,8 @@ void let_go_of_code() noexcept {
       const auto& segment = object->dlpi_phdr[i];
       if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
       const auto begin = (object->dlpi_addr + segment.p_vaddr) / page * page;
-      const auto end = (object->dlpi_addr + segment.p_vaddr + segment.p_memsz) / page * page;  // the last page may be shared with data
+      const auto end = (object->dlpi_addr + segment.p_vaddr + segment.p_memsz) / page *
+                       page;  // the last page may be shared with data
       if (end > begin) static_cast<void>(::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED));
     }
     return 0;
@@ -197,8 +201,10 @@ Status prepare_state_dir(Config& config) {
   config.state_dir = real;
   ::free(real);
   if (config.state_dir.find_first_of(":,\\ \t\"'#\n") != std::string::npos)
-    return fail(Code::invalid_argument, "state_dir is really " + config.state_dir + ", which has characters that LXC cannot take");
-  for (const char* folder : {"/revisions", "/volumes", "/lxc"}) INSTAR_CHECK(files::make_folders(config.state_dir + folder, 0700));
+    return fail(Code::invalid_argument,
+                "state_dir is really " + config.state_dir + ", which has characters that LXC cannot take");
+  for (const char* folder : {"/revisions", "/volumes", "/lxc"})
+    INSTAR_CHECK(files::make_folders(config.state_dir + folder, 0700));
   return {};
 }
 
@@ -208,7 +214,8 @@ Result<StateLock> StateLock::take(const std::string& state_dir) {
   if (fd < 0) return fail(Code::io, "cannot open " + path + ": " + std::strerror(errno));
   StateLock lock(fd);
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
-    return fail(Code::unavailable, "another instar-device (process " + std::to_string(holder(state_dir)) + ") runs on " + state_dir);
+    return fail(Code::unavailable,
+                "another instar-device (process " + std::to_string(holder(state_dir)) + ") runs on " + state_dir);
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0)
     return fail(Code::io, "cannot write " + path + ": " + std::strerror(errno));

@@ -20,8 +20,8 @@ inline constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 [[nodiscard]] std::int32_t read_utc_offset_s(WallMs utc);
 // With its handlers and its factory revision.
 [[nodiscard]] revision::DeviceFacts read_facts(const Config& config);
-// Images that can be mounted: a loop device is there, and the kernel has the file system or its module can be loaded. `root`: where
-// /proc, /dev and /lib/modules are, for tests.
+// Images that can be mounted: a loop device is there, and the kernel has the file system or its module can be loaded.
+// `root`: where /proc, /dev and /lib/modules are, for tests.
 [[nodiscard]] std::vector<wire::ImageFormat> read_image_formats(const std::string& root = "");
 [[nodiscard]] HostFacts read_host();
 [[nodiscard]] std::string client_version();
@@ -32,14 +32,16 @@ inline constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 // <state_dir>/identity.key, made on first use. Errors: io; malformed (a file that is not a key is never replaced).
 [[nodiscard]] Result<trust::SecretKey> load_identity(const std::string& state_dir);
 
-// Lets go of the pages of programs and libraries that this process has mapped: what is still used comes back from the page cache, one fault
-// for 64 KB; the rest, of what is over, does not stay mapped for ever. Only clean pages of files that nobody may write to.
+// Lets go of the pages of programs and libraries that this process has mapped: what is still used comes back from the
+// page cache, one fault for 64 KB; the rest, of what is over, does not stay mapped for ever. Only clean pages of files
+// that nobody may write to.
 void let_go_of_code() noexcept;
 
 // First line of a file.
 [[nodiscard]] Result<std::string> read_password(const std::string& path);
 
-// Makes `config.state_dir` (for root alone) and spells it in the one way that LXC is to see. Errors: io, invalid_argument.
+// Makes `config.state_dir` (for root alone) and spells it in the one way that LXC is to see. Errors: io,
+// invalid_argument.
 [[nodiscard]] Status prepare_state_dir(Config& config);
 
 // Held as long as it lives: two daemons on one state folder would undo each other's work.

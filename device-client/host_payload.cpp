@@ -40,7 +40,8 @@ const PayloadRecord* find(const std::vector<PayloadRecord>& records, const std::
 }
 
 bool is_there(const PayloadRecord* record, const PayloadPlan& plan) {
-  return record != nullptr && record->kind == plan.kind && record->artifact == plan.artifact && record->state != PayloadState::installing;
+  return record != nullptr && record->kind == plan.kind && record->artifact == plan.artifact &&
+         record->state != PayloadState::installing;
 }
 
 }  // namespace
@@ -49,9 +50,10 @@ std::vector<PayloadPlan> plan_payloads(const Config& config, std::uint32_t revis
   std::vector<PayloadPlan> plans;
   for (const auto& each : manifest.containers) {
     if (each.handler.empty()) continue;
-    plans.push_back({each.name, each.handler, revision, each.artifact,
-                     config.state_dir + "/revisions/" + std::to_string(revision) + "/artifacts/" + each.artifact.hex() + "/tree",
-                     each.start_order});
+    plans.push_back(
+        {each.name, each.handler, revision, each.artifact,
+         config.state_dir + "/revisions/" + std::to_string(revision) + "/artifacts/" + each.artifact.hex() + "/tree",
+         each.start_order});
   }
   std::ranges::stable_sort(plans, {}, &PayloadPlan::start_order);
   return plans;
@@ -75,7 +77,8 @@ std::vector<PayloadRecord> read_payload_records(const std::string& state_dir) {
   std::vector<PayloadRecord> records;
   std::error_code error;
   for (fs::directory_iterator it(state_dir + "/handlers", error), end; !error && it != end; it.increment(error))
-    if (auto record = read_record(it->path().string(), it->path().filename().string())) records.push_back(std::move(*record));
+    if (auto record = read_record(it->path().string(), it->path().filename().string()))
+      records.push_back(std::move(*record));
   std::ranges::sort(records, {}, &PayloadRecord::name);
   return records;
 }
@@ -106,14 +109,16 @@ std::string_view action_name(PayloadAction action) noexcept {
   return "";
 }
 
-std::vector<PayloadStep> steps_to_try(const std::vector<PayloadRecord>& records, const std::vector<PayloadPlan>& wanted) {
+std::vector<PayloadStep> steps_to_try(const std::vector<PayloadRecord>& records,
+                                      const std::vector<PayloadPlan>& wanted) {
   std::vector<PayloadStep> steps;
   for (const auto& plan : wanted)
     if (!is_there(find(records, plan.name), plan)) steps.push_back({PayloadAction::install, plan});
   return steps;
 }
 
-std::vector<PayloadStep> steps_back(const std::vector<PayloadRecord>& records, const std::vector<PayloadPlan>& wanted, std::uint32_t to) {
+std::vector<PayloadStep> steps_back(const std::vector<PayloadRecord>& records, const std::vector<PayloadPlan>& wanted,
+                                    std::uint32_t to) {
   std::vector<PayloadStep> steps;
   for (const auto& plan : wanted) {
     const auto* record = find(records, plan.name);
@@ -133,7 +138,8 @@ std::vector<PayloadStep> steps_back(const std::vector<PayloadRecord>& records, c
   return steps;
 }
 
-std::vector<PayloadStep> steps_to_keep(const std::vector<PayloadRecord>& records, const std::vector<PayloadPlan>& wanted) {
+std::vector<PayloadStep> steps_to_keep(const std::vector<PayloadRecord>& records,
+                                       const std::vector<PayloadPlan>& wanted) {
   std::vector<PayloadStep> steps;
   for (const auto& plan : wanted) {
     const auto* record = find(records, plan.name);

@@ -1,6 +1,6 @@
-// Payloads that are no containers: what a host handler takes, and the client itself (docs/handlers.md). What is to be done with each, and
-// what was done: a small file for each payload says how far its handler has come, so that a daemon that was killed, or a device that lost
-// its power half way, calls it again or has it take back what it did.
+// Payloads that are no containers: what a host handler takes, and the client itself (docs/handlers.md). What is to be
+// done with each, and what was done: a small file for each payload says how far its handler has come, so that a daemon
+// that was killed, or a device that lost its power half way, calls it again or has it take back what it did.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ struct PayloadPlan {
 };
 
 // All payloads of a manifest that are no containers, in start order.
-[[nodiscard]] std::vector<PayloadPlan> plan_payloads(const Config& config, std::uint32_t revision, const wire::Manifest& manifest);
+[[nodiscard]] std::vector<PayloadPlan> plan_payloads(const Config& config, std::uint32_t revision,
+                                                     const wire::Manifest& manifest);
 
 // Kinds that this device takes: the programs in `handlers_dir`, and the client where its configuration says so.
 [[nodiscard]] std::vector<std::string> find_handlers(const Config& config);
@@ -54,14 +55,18 @@ struct PayloadStep {
   PayloadPlan plan;
 };
 
-// What leads from the records to the wanted payloads, in order. To try: what is new is installed. To go back to revision `to`: what differs
-// is taken back, also what only a later revision brought. To keep: what was tried is committed, what is not there is installed first.
-[[nodiscard]] std::vector<PayloadStep> steps_to_try(const std::vector<PayloadRecord>& records, const std::vector<PayloadPlan>& wanted);
-[[nodiscard]] std::vector<PayloadStep> steps_back(const std::vector<PayloadRecord>& records, const std::vector<PayloadPlan>& wanted,
-                                                  std::uint32_t to);
-[[nodiscard]] std::vector<PayloadStep> steps_to_keep(const std::vector<PayloadRecord>& records, const std::vector<PayloadPlan>& wanted);
+// What leads from the records to the wanted payloads, in order. To try: what is new is installed. To go back to
+// revision `to`: what differs is taken back, also what only a later revision brought. To keep: what was tried is
+// committed, what is not there is installed first.
+[[nodiscard]] std::vector<PayloadStep> steps_to_try(const std::vector<PayloadRecord>& records,
+                                                    const std::vector<PayloadPlan>& wanted);
+[[nodiscard]] std::vector<PayloadStep> steps_back(const std::vector<PayloadRecord>& records,
+                                                  const std::vector<PayloadPlan>& wanted, std::uint32_t to);
+[[nodiscard]] std::vector<PayloadStep> steps_to_keep(const std::vector<PayloadRecord>& records,
+                                                     const std::vector<PayloadPlan>& wanted);
 
 // What a handler finds in its environment.
-[[nodiscard]] std::vector<std::string> handler_environment(const Config& config, std::string_view action, const PayloadPlan& plan);
+[[nodiscard]] std::vector<std::string> handler_environment(const Config& config, std::string_view action,
+                                                           const PayloadPlan& plan);
 
 }  // namespace instar::device

@@ -44,11 +44,13 @@ constexpr auto kCommitted = PayloadState::committed;
 TEST(HostPayload, WhatIsNewIsInstalled) {
   EXPECT_THAT(names(steps_to_try({}, {plan("boot", 1)})), ElementsAre("install boot"));
   EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {plan("boot", 1)})), IsEmpty());
-  EXPECT_THAT(names(steps_to_try({record("boot", 1, kInstalled)}, {plan("boot", 1)})), IsEmpty()) << "done before the client was killed";
+  EXPECT_THAT(names(steps_to_try({record("boot", 1, kInstalled)}, {plan("boot", 1)})), IsEmpty())
+      << "done before the client was killed";
   EXPECT_THAT(names(steps_to_try({record("boot", 1, kInstalling)}, {plan("boot", 1)})), ElementsAre("install boot"))
       << "not known to be done";
   EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {plan("boot", 2)})), ElementsAre("install boot"));
-  EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {plan("boot", 1, "other")})), ElementsAre("install boot"));
+  EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {plan("boot", 1, "other")})),
+              ElementsAre("install boot"));
 }
 
 TEST(HostPayload, WhatDiffersIsTakenBack) {
@@ -67,7 +69,8 @@ TEST(HostPayload, WhatWasTriedIsKeptAndWhatIsNotThereIsInstalled) {
   EXPECT_THAT(names(steps_to_keep({record("boot", 1, kInstalled)}, {plan("boot", 1)})), ElementsAre("commit boot"));
   EXPECT_THAT(names(steps_to_keep({record("boot", 1, kCommitted)}, {plan("boot", 1)})), IsEmpty());
   EXPECT_THAT(names(steps_to_keep({}, {plan("boot", 1)})), ElementsAre("install boot", "commit boot"));
-  EXPECT_THAT(names(steps_to_keep({record("boot", 2, kCommitted)}, {plan("boot", 1)})), ElementsAre("install boot", "commit boot"));
+  EXPECT_THAT(names(steps_to_keep({record("boot", 2, kCommitted)}, {plan("boot", 1)})),
+              ElementsAre("install boot", "commit boot"));
 }
 
 TEST(HostPayload, RecordsComeBackAsTheyWereWritten) {

@@ -82,7 +82,8 @@ Result<Loop> attach_loop(const std::string& file) {
     return error_of("cannot open the image " + file, errno, errno == ENOENT ? Code::not_found : Code::io);
   }
   const Fd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
-  if (!control.is_open()) return error_of("this kernel gives no loop device for an image: /dev/loop-control", errno, Code::unsupported);
+  if (!control.is_open())
+    return error_of("this kernel gives no loop device for an image: /dev/loop-control", errno, Code::unsupported);
   for (int i = 0; i < kRacesMax; ++i) {
     const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
     if (number < 0) return error_of("no loop device is free for the image " + file, errno);
@@ -101,8 +102,9 @@ tl::unexpected<Error> mount_error(const ContainerImage& image, int error) {
   const std::string what = "cannot mount the image " + image.file + " as " + image.file_system;
   if (error == ENODEV) return error_of(what + ", which this kernel does not have", error, Code::unsupported);
   if (error != EINVAL && error != EIO && error != EUCLEAN && error != EBADMSG) return error_of(what, error);
-  return error_of(what + ": it is damaged, or of a kind or compression that this kernel does not know (dmesg says which)", error,
-                  Code::corrupt);
+  return error_of(
+      what + ": it is damaged, or of a kind or compression that this kernel does not know (dmesg says which)", error,
+      Code::corrupt);
 }
 
 }  // namespace
@@ -114,7 +116,8 @@ Status mount_image(const ContainerImage& image, const std::string& lower) {
   const unsigned long flags = MS_RDONLY | (image.devices ? 0 : MS_NODEV);
   // A journal is not replayed: the device is read-only, and the image what was signed.
   const char* const options = image.file_system == "ext4" ? "noload" : nullptr;
-  if (::mount(loop.path.c_str(), lower.c_str(), image.file_system.c_str(), flags, options) != 0) return mount_error(image, errno);
+  if (::mount(loop.path.c_str(), lower.c_str(), image.file_system.c_str(), flags, options) != 0)
+    return mount_error(image, errno);
   struct stat root {};
   if (::stat(lower.c_str(), &root) != 0 || ::chmod(image.upper.c_str(), root.st_mode & 07777U) != 0 ||
       ::chown(image.upper.c_str(), root.st_uid, root.st_gid) != 0) {

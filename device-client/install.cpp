@@ -25,18 +25,22 @@ Result<GroupPath> group_for(const wire::Manifest& manifest, const Config& config
   }
   std::string groups;
   for (const auto& group : manifest.groups) groups += (groups.empty() ? "" : ", ") + group.str();
-  return fail(Code::refused, "release " + manifest.release + " is for " + groups + ", and this device is in none of these groups");
+  return fail(Code::refused,
+              "release " + manifest.release + " is for " + groups + ", and this device is in none of these groups");
 }
 
-Status check(const wire::Manifest& manifest, const Hash256& hash, const Config& config, const std::optional<DeviceStatus>& status) {
+Status check(const wire::Manifest& manifest, const Hash256& hash, const Config& config,
+             const std::optional<DeviceStatus>& status) {
   if (manifest.product != config.product)
-    return fail(Code::refused,
-                "release " + manifest.release + " is for product " + manifest.product + ", this device is a " + config.product);
+    return fail(Code::refused, "release " + manifest.release + " is for product " + manifest.product +
+                                   ", this device is a " + config.product);
   INSTAR_TRY(const auto word, read_owner_word(config.state_dir));
-  if (word.hold) return fail(Code::refused, "updates are held on this device; let them go on first: instar-device unhold");
+  if (word.hold)
+    return fail(Code::refused, "updates are held on this device; let them go on first: instar-device unhold");
   if (!status) return {};
   const auto& state = status->state;
-  if (state.current && state.current->info.manifest == hash) return fail(Code::refused, "release " + manifest.release + " runs already");
+  if (state.current && state.current->info.manifest == hash)
+    return fail(Code::refused, "release " + manifest.release + " runs already");
   const bool goes_on = state.candidate && state.candidate->info.manifest == hash;
   if (goes_on || revision::may_begin(state, manifest, hash)) return {};
   auto error = revision::obeyed_newer(state, manifest);
@@ -46,7 +50,8 @@ Status check(const wire::Manifest& manifest, const Hash256& hash, const Config& 
 
 }  // namespace
 
-Result<std::string> install(const std::string& path, DaemonParts parts, const std::optional<DeviceStatus>& status, int stop_fd) {
+Result<std::string> install(const std::string& path, DaemonParts parts, const std::optional<DeviceStatus>& status,
+                            int stop_fd) {
   INSTAR_TRY(auto bundle, files::Bundle::open(path));
   INSTAR_TRY(auto root, bundle.only(files::BundlePart::root, limits::kMessageBytesMax));
   INSTAR_TRY(auto envelope, bundle.only(files::BundlePart::manifest, limits::kMessageBytesMax));
@@ -56,8 +61,8 @@ Result<std::string> install(const std::string& path, DaemonParts parts, const st
   const auto hash = parsed.payload_hash;
   INSTAR_CHECK(check(manifest, hash, parts.config, status));
   INSTAR_TRY(const auto group, group_for(manifest, parts.config));
-  INSTAR_TRY(auto link, BundleLink::make(std::move(bundle),
-                                         {std::move(root), std::move(envelope), parts.config.topics, parts.config.device_id, group}));
+  INSTAR_TRY(auto link, BundleLink::make(std::move(bundle), {std::move(root), std::move(envelope), parts.config.topics,
+                                                             parts.config.device_id, group}));
   const auto* const heard = link.get();
   parts.install = hash;
   parts.make_client = [&link](const mqtt::Options& /*options*/) { return std::move(link); };

@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t kLineBytesMax = 64 * 1024;
 
-// Bytes of the UTF-8 sequence at the start of `text`, 0 if it is not one (overlong, surrogate, cut short, out of range).
+// Bytes of the UTF-8 sequence at the start of `text`, 0 if it is not one (overlong, surrogate, cut short, out of
+// range).
 std::size_t utf8_length(std::string_view text) noexcept {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = at(0);
@@ -79,7 +80,8 @@ struct JsonFields::Parser {
   std::string_view rest;
 
   void skip_space() {
-    while (!rest.empty() && (rest[0] == ' ' || rest[0] == '\t' || rest[0] == '\r' || rest[0] == '\n')) rest.remove_prefix(1);
+    while (!rest.empty() && (rest[0] == ' ' || rest[0] == '\t' || rest[0] == '\r' || rest[0] == '\n'))
+      rest.remove_prefix(1);
   }
   bool eat(char c) {
     skip_space();
@@ -142,8 +144,11 @@ struct JsonFields::Parser {
 };
 
 Result<JsonFields> JsonFields::parse(std::string_view line) {
-  if (line.size() > kLineBytesMax) return fail(Code::too_large, "a JSON line of " + std::to_string(line.size()) + " bytes");
-  const auto malformed = [&] { return fail(Code::malformed, "not a flat JSON object: " + std::string(line.substr(0, 200))); };
+  if (line.size() > kLineBytesMax)
+    return fail(Code::too_large, "a JSON line of " + std::to_string(line.size()) + " bytes");
+  const auto malformed = [&] {
+    return fail(Code::malformed, "not a flat JSON object: " + std::string(line.substr(0, 200)));
+  };
   JsonFields fields;
   Parser parser{line};
   if (!parser.eat('{')) return malformed();

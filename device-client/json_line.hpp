@@ -1,5 +1,5 @@
-// One flat JSON object on one line: what `instar-lxc` answers with, and what the daemon prints for machines. Not a JSON library:
-// values are strings, integers and booleans, there is no nesting, and that is all that is needed.
+// One flat JSON object on one line: what `instar-lxc` answers with, and what the daemon prints for machines. Not a JSON
+// library: values are strings, integers and booleans, there is no nesting, and that is all that is needed.
 #pragma once
 
 #include <cstdint>

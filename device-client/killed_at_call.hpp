@@ -9,7 +9,8 @@
 
 namespace instar::device {
 
-// Runs `work` in a child that is killed instead of its system call number `call`, counted from 0. True: it had ended before that.
+// Runs `work` in a child that is killed instead of its system call number `call`, counted from 0. True: it had ended
+// before that.
 template <typename Work>
 bool ends_before_call(int call, Work work) {
   const pid_t child = ::fork();

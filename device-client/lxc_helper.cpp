@@ -1,21 +1,24 @@
 // instar-lxc: the only program that calls liblxc, once per process, and the only file that includes it.
 //
-// liblxc's start() moves its caller into the container's monitor cgroup and leaves open state behind: a long-lived daemon must not
-// do that, and a device without a rollout under way need not hold liblxc in memory. Each command prints one line of JSON.
+// liblxc's start() moves its caller into the container's monitor cgroup and leaves open state behind: a long-lived
+// daemon must not do that, and a device without a rollout under way need not hold liblxc in memory. Each command prints
+// one line of JSON.
 //
 //   instar-lxc switch --lxcpath P --timeout-ms T [--stop N]… [--start N]…
 //   instar-lxc state  --lxcpath P --name N [--name N…]
 //   instar-lxc probe  --lxcpath P --name N --timeout-ms T -- COMMAND ARGUMENT…
 //   instar-lxc mount  --lxcpath P --name N --
 //
-// A switch is one process so that a container is away for no longer than LXC needs: everything is loaded and parsed before the first
-// one stops. It stops in the order given, then starts in the order given, one line for each as soon as it is done, and ends at the
-// first that fails. What is to be started is described by files in its folder (switch_files.hpp), put in place when its turn comes.
+// A switch is one process so that a container is away for no longer than LXC needs: everything is loaded and parsed
+// before the first one stops. It stops in the order given, then starts in the order given, one line for each as soon as
+// it is done, and ends at the first that fails. What is to be started is described by files in its folder
+// (switch_files.hpp), put in place when its turn comes.
 //
-// A container that runs from an image has `instar-lxc mount` as LXC's pre-mount hook: it is called in the container's new mount namespace,
-// also when that reboots, before LXC makes the overlay and leaves the host's root. So the mount is in no other namespace, neither the
-// host's nor that of LXC's monitor, and goes with the container whatever ends it; the loop device goes with the mount. (A namespace made
-// here, around LXC's start, would live on in the monitor and hold every file system that the host unmounts later.)
+// A container that runs from an image has `instar-lxc mount` as LXC's pre-mount hook: it is called in the container's
+// new mount namespace, also when that reboots, before LXC makes the overlay and leaves the host's root. So the mount is
+// in no other namespace, neither the host's nor that of LXC's monitor, and goes with the container whatever ends it;
+// the loop device goes with the mount. (A namespace made here, around LXC's start, would live on in the monitor and
+// hold every file system that the host unmounts later.)
 //
 // Exit code 0: the lines say what happened. 1: it failed, "error" says why. 2: wrong usage.
 #include <fcntl.h>
@@ -86,7 +89,8 @@ std::int64_t ms_since(Clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count();
 }
 
-// Held while a container is started or stopped: a daemon that was killed and started again may ask a second time meanwhile.
+// Held while a container is started or stopped: a daemon that was killed and started again may ask a second time
+// meanwhile.
 class Lock {
  public:
   explicit Lock(const std::string& path) : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
@@ -105,7 +109,8 @@ class Lock {
   int fd_;
 };
 
-// The first ERROR line of LXC's log, without time stamp and place: why a start failed. Later ones are its echoes up the stack.
+// The first ERROR line of LXC's log, without time stamp and place: why a start failed. Later ones are its echoes up the
+// stack.
 std::string first_error(const std::string& path) {
   std::ifstream log(path);
   for (std::string line; std::getline(log, line);) {
@@ -165,21 +170,25 @@ Status Next::load(const std::string& lxcpath) {
   const std::string next = folder + kNextConfig;
   if (::access(next.c_str(), F_OK) == 0) {
     container->clear_config(container.get());
-    if (!container->load_config(container.get(), next.c_str())) return fail(Code::io, "no usable LXC configuration in " + next);
+    if (!container->load_config(container.get(), next.c_str()))
+      return fail(Code::io, "no usable LXC configuration in " + next);
   } else if (!container->is_defined(container.get())) {
     return fail(Code::io, "no usable LXC configuration in " + folder + kConfig);
   }
   const std::string arguments = next_text(folder, kNextInit, kInit);  // a zero byte after each
-  for (std::size_t at = 0; at < arguments.size(); at += init.back().size() + 1) init.emplace_back(arguments.c_str() + at);
+  for (std::size_t at = 0; at < arguments.size(); at += init.back().size() + 1)
+    init.emplace_back(arguments.c_str() + at);
   return load_image(lxcpath);
 }
 
 Status Next::load_image(const std::string& lxcpath) {
   const std::string image = next_text(folder, kNextImage, kImage);
   if (image.empty()) return {};
-  if (!parse_container_image(image)) return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
+  if (!parse_container_image(image))
+    return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
   INSTAR_TRY(const std::string self, own_program());
-  const std::string hook = shell_word(self) + " mount --lxcpath " + shell_word(lxcpath) + " --name " + shell_word(name) + " --";
+  const std::string hook =
+      shell_word(self) + " mount --lxcpath " + shell_word(lxcpath) + " --name " + shell_word(name) + " --";
   if (!container->set_config_item(container.get(), "lxc.hook.pre-mount", hook.c_str()))
     return fail(Code::io, "LXC takes no pre-mount hook for " + folder + ", which mounts its image");
   return {};
@@ -187,8 +196,8 @@ Status Next::load_image(const std::string& lxcpath) {
 
 // The record last: until then it is not known as the wanted one.
 Status Next::put_in_place() const {
-  for (const auto& [from, to] :
-       {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit), std::pair(kNextImage, kImage), std::pair(kNextRecord, kRecord)}) {
+  for (const auto& [from, to] : {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit),
+                                 std::pair(kNextImage, kImage), std::pair(kNextRecord, kRecord)}) {
     if (::rename((folder + from).c_str(), (folder + to).c_str()) != 0 && errno != ENOENT)
       return fail(Code::io, "cannot put " + folder + to + " in place: " + std::strerror(errno));
   }
@@ -201,7 +210,8 @@ Status Next::start(const std::string& lxcpath) {
   JsonLine line;
   line.add("name", name).add("state", "RUNNING").add("at_ms", at_ms);
   if (state_of(c) == "RUNNING") {
-    static_cast<void>(answer(line.add("pid", std::int64_t{c->init_pid(c)}).add("ms", std::int64_t{0}).add("already", true)));
+    static_cast<void>(
+        answer(line.add("pid", std::int64_t{c->init_pid(c)}).add("ms", std::int64_t{0}).add("already", true)));
     return {};
   }
   if (state_of(c) != "STOPPED" && !c->wait(c, "STOPPED", kSettleTimeoutS))
@@ -219,8 +229,9 @@ Status Next::start(const std::string& lxcpath) {
     const std::string image_error = read_text(folder + kImageError);
     return fail(Code::io, image_error.empty() ? first_error(folder + "/log") : image_error);
   }
-  static_cast<void>(
-      answer(line.add("pid", std::int64_t{c->init_pid(c)}).add("ms", now_ms() - at_ms).add("orphans", static_cast<std::int64_t>(orphans))));
+  static_cast<void>(answer(line.add("pid", std::int64_t{c->init_pid(c)})
+                               .add("ms", now_ms() - at_ms)
+                               .add("orphans", static_cast<std::int64_t>(orphans))));
   return {};
 }
 
@@ -236,7 +247,8 @@ Status stop(lxc_container* c, const std::string& name, const Arguments& argument
       forced = true;
       c->stop(c);
     }
-    if (!c->wait(c, "STOPPED", kSettleTimeoutS)) return fail(Code::io, "the container does not stop, it is " + state_of(c));
+    if (!c->wait(c, "STOPPED", kSettleTimeoutS))
+      return fail(Code::io, "the container does not stop, it is " + state_of(c));
   }
   INSTAR_TRY(const auto orphans, end_orphans(arguments.lxcpath, name, kOrphanTimeoutMs));
   static_cast<void>(answer(JsonLine()
@@ -266,7 +278,8 @@ bool start_in_child(Next& next, const std::string& lxcpath) {
   while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (child > 0 && WIFEXITED(status)) return WEXITSTATUS(status) == 0;
-  static_cast<void>(answer_failed(next.name, {Code::io, child < 0 ? "no process to start it in" : "the process that starts it died"}));
+  static_cast<void>(answer_failed(
+      next.name, {Code::io, child < 0 ? "no process to start it in" : "the process that starts it died"}));
   return false;
 }
 
@@ -278,7 +291,8 @@ int switch_over(const Arguments& arguments) {
   std::vector<std::unique_ptr<Lock>> locks;
   for (const auto& name : names) {
     locks.push_back(std::make_unique<Lock>(folder_of(name) + "/lock"));
-    if (!locks.back()->held()) return answer_failed(name, {Code::io, "cannot lock " + folder_of(name) + ": " + std::strerror(errno)});
+    if (!locks.back()->held())
+      return answer_failed(name, {Code::io, "cannot lock " + folder_of(name) + ": " + std::strerror(errno)});
   }
   std::vector<std::pair<std::string, Container>> stops;
   for (const auto& name : arguments.stops) {
@@ -292,7 +306,8 @@ int switch_over(const Arguments& arguments) {
     starts.push_back(std::move(next));
   }
   for (const auto& [name, container] : stops) {
-    if (const auto stopped = stop(container.get(), name, arguments); !stopped) return answer_failed(name, stopped.error());
+    if (const auto stopped = stop(container.get(), name, arguments); !stopped)
+      return answer_failed(name, stopped.error());
   }
   for (auto& next : starts) {
     if (!start_in_child(next, arguments.lxcpath)) return 0;
@@ -315,8 +330,8 @@ int state(const Arguments& arguments) {
 int mount(const Arguments& arguments) {
   const std::string folder = arguments.lxcpath + "/" + arguments.name();
   const auto image = parse_container_image(read_text(folder + kImage));
-  const auto mounted =
-      image ? mount_image(*image, folder + kLower) : Status(fail(Code::malformed, folder + kImage + " does not say what is to be mounted"));
+  const auto mounted = image ? mount_image(*image, folder + kLower)
+                             : Status(fail(Code::malformed, folder + kImage + " does not say what is to be mounted"));
   if (mounted) return 0;
   std::ofstream(folder + kImageError) << mounted.error().message;
   return answer_error(mounted.error().message);
@@ -362,7 +377,8 @@ Ended watch(pid_t pid, int output, std::uint32_t timeout_ms, LastLine& line) {
   Ended ended;
   const auto drain = [&] {
     char buffer[4096];
-    for (ssize_t got = 0; (got = ::read(output, buffer, sizeof buffer)) > 0;) line.feed(buffer, static_cast<std::size_t>(got));
+    for (ssize_t got = 0; (got = ::read(output, buffer, sizeof buffer)) > 0;)
+      line.feed(buffer, static_cast<std::size_t>(got));
   };
   while (::waitpid(pid, &ended.status, WNOHANG) == 0) {
     if (Clock::now() >= deadline) {
@@ -387,7 +403,8 @@ int probe(const Arguments& arguments) {
   if (!container || !container->is_running(container.get())) return answer_error("the container is not running");
   int output[2];
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (nothing < 0 || ::pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0) return answer_error(std::string("no pipe: ") + std::strerror(errno));
+  if (nothing < 0 || ::pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0)
+    return answer_error(std::string("no pipe: ") + std::strerror(errno));
   std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   char* environment[] = {path.data(), nullptr};
   std::string root = "/";
@@ -448,14 +465,16 @@ int run(int argc, char** argv) {
     if (arguments.command == "switch" && !names_only && arguments.names.empty()) return switch_over(arguments);
     if (arguments.command == "state" && names_only && !arguments.names.empty()) return state(arguments);
     if (arguments.command == "mount" && names_only && arguments.names.size() == 1) return mount(arguments);
-    if (arguments.command == "probe" && names_only && arguments.names.size() == 1 && arguments.rest.size() > 1) return probe(arguments);
+    if (arguments.command == "probe" && names_only && arguments.names.size() == 1 && arguments.rest.size() > 1)
+      return probe(arguments);
   }
-  std::fprintf(stderr,
-               "usage: instar-lxc switch --lxcpath FOLDER [--timeout-ms N] [--stop NAME]... [--start NAME]...\n"
-               "       instar-lxc state --lxcpath FOLDER --name NAME...\n"
-               "       instar-lxc probe --lxcpath FOLDER --name NAME [--timeout-ms N] -- COMMAND ARGUMENT...\n"
-               "       instar-lxc mount --lxcpath FOLDER --name NAME -- [WHAT LXC SAYS]\n"
-               "The device client calls this, LXC the last; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
+  std::fprintf(
+      stderr,
+      "usage: instar-lxc switch --lxcpath FOLDER [--timeout-ms N] [--stop NAME]... [--start NAME]...\n"
+      "       instar-lxc state --lxcpath FOLDER --name NAME...\n"
+      "       instar-lxc probe --lxcpath FOLDER --name NAME [--timeout-ms N] -- COMMAND ARGUMENT...\n"
+      "       instar-lxc mount --lxcpath FOLDER --name NAME -- [WHAT LXC SAYS]\n"
+      "The device client calls this, LXC the last; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
   return 2;
 }
 

@@ -1,5 +1,5 @@
-// Which files of a tree that is being made from a delta are finished, and what they hashed to: `decoded` (docs/formats/staging.md).
-// Written as files are finished; what it says is held against the disk by whoever reads it.
+// Which files of a tree that is being made from a delta are finished, and what they hashed to: `decoded`
+// (docs/formats/staging.md). Written as files are finished; what it says is held against the disk by whoever reads it.
 #pragma once
 
 #include <cstdint>

@@ -25,15 +25,19 @@ namespace {
 enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kBadInput = 5 };
 
 constexpr std::string_view kUsageText =
-    "usage: instar-device run --config FILE           run the client in the foreground; SIGTERM ends it, containers run on\n"
+    "usage: instar-device run --config FILE           run the client in the foreground; SIGTERM ends it, containers "
+    "run on\n"
     "       instar-device status --config FILE [--json]  what runs, what is under way; works while the daemon runs\n"
     "       instar-device verify --config FILE [--json]  holds every file of the revisions against what was signed\n"
-    "       instar-device install BUNDLE --config FILE   takes a release from a file of `instar publish --bundle`; the client is stopped\n"
-    "       instar-device set-factory --config FILE      what runs now is kept for good, for when nothing else runs; the client is "
+    "       instar-device install BUNDLE --config FILE   takes a release from a file of `instar publish --bundle`; the "
+    "client is stopped\n"
+    "       instar-device set-factory --config FILE      what runs now is kept for good, for when nothing else runs; "
+    "the client is "
     "stopped\n"
     "       instar-device hold | unhold --config FILE    hold all updates, or let them go on\n"
     "       instar-device allow | disallow [RELEASE] --config FILE\n"
-    "                                               say yes (no more) to releases that ask for consent, or to that one alone\n"
+    "                                               say yes (no more) to releases that ask for consent, or to that one "
+    "alone\n"
     "       instar-device check-config FILE           tell mistakes in a configuration file\n"
     "       instar-device version\n"
     "FILE is /etc/instar/device.conf when left out. docs/device.md describes it.\n"
@@ -61,7 +65,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.config = argv[++i];
     else if (argument == "--json" && (arguments.command == "status" || arguments.command == "verify"))
       arguments.json = true;
-    else if ((arguments.command == "allow" || arguments.command == "disallow") && arguments.release.empty() && is_name(argument))
+    else if ((arguments.command == "allow" || arguments.command == "disallow") && arguments.release.empty() &&
+             is_name(argument))
       arguments.release = argument;
     else if (arguments.command == "install" && arguments.bundle.empty() && !argument.starts_with("-"))
       arguments.bundle = argument;
@@ -150,8 +155,9 @@ int install(Config config, const std::string& bundle) {
   keep_memory_small();
   if (const int pid = StateLock::holder(config.state_dir); pid > 0)
     return print_error(
-        {Code::unavailable, "the client runs (process " + std::to_string(pid) +
-                                "): stop it, install, and start it again (systemctl stop instar-device); containers run on meanwhile"},
+        {Code::unavailable,
+         "the client runs (process " + std::to_string(pid) +
+             "): stop it, install, and start it again (systemctl stop instar-device); containers run on meanwhile"},
         kFailed);
   const Log log(config.log_level, Log::stderr_is_journal());
   const int stop_fd = block_signals();
@@ -169,7 +175,8 @@ int install(Config config, const std::string& bundle) {
 int keep_as_factory(const Config& config) {
   std::optional<StateLock> lock;
   auto held = StateLock::take(config.state_dir);
-  if (!held) return print_error(with_context(held.error(), "stop the client first (systemctl stop instar-device)"), kFailed);
+  if (!held)
+    return print_error(with_context(held.error(), "stop the client first (systemctl stop instar-device)"), kFailed);
   lock.emplace(std::move(*held));
   const auto release = device::set_factory(config.state_dir);
   if (!release) return print_error(release.error(), kFailed);
@@ -184,7 +191,8 @@ int status(const Config& config, bool json) {
   return kOk;
 }
 
-// The daemon may remove a revision while it is being read: when a fault was found and the state has moved on, all is looked at again.
+// The daemon may remove a revision while it is being read: when a fault was found and the state has moved on, all is
+// looked at again.
 int verify(const Config& config, bool json) {
   auto status = read_status(config);
   if (!status) return print_error(status.error(), kFailed);
@@ -215,7 +223,8 @@ int say(const Config& config, const Arguments& arguments) {
     word.allow_any = false;
     word.allowed.clear();
   }
-  if (const auto written = write_owner_word(config.state_dir, word); !written) return print_error(written.error(), kFailed);
+  if (const auto written = write_owner_word(config.state_dir, word); !written)
+    return print_error(written.error(), kFailed);
   std::printf("%s\n", owner_text(word).c_str());
   return kOk;
 }
@@ -232,8 +241,8 @@ int main_of(int argc, char** argv) {
     return kOk;
   }
   if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "verify" &&
-                  arguments.command != "check-config" && arguments.command != "install" && arguments.command != "set-factory" &&
-                  !is_owner_command(arguments.command))) {
+                  arguments.command != "check-config" && arguments.command != "install" &&
+                  arguments.command != "set-factory" && !is_owner_command(arguments.command))) {
     std::fprintf(stderr, "%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kUsage;
   }

@@ -15,7 +15,8 @@ ProcessWatch::ProcessWatch(pid_t pid) : pid_(pid) {
   gone_ = pid <= 0 || (fd_ < 0 && errno == ESRCH);
 }
 
-ProcessWatch::ProcessWatch(ProcessWatch&& other) noexcept : pid_(other.pid_), fd_(std::exchange(other.fd_, -1)), gone_(other.gone_) {}
+ProcessWatch::ProcessWatch(ProcessWatch&& other) noexcept
+    : pid_(other.pid_), fd_(std::exchange(other.fd_, -1)), gone_(other.gone_) {}
 
 ProcessWatch& ProcessWatch::operator=(ProcessWatch&& other) noexcept {
   if (this == &other) return *this;

@@ -54,9 +54,12 @@ class TreeCheck {
   void count(std::uint64_t expected) {
     std::uint64_t found = 1;  // the folder itself
     std::error_code error;
-    for (std::filesystem::recursive_directory_iterator it(tree_.path(), error), end; !error && it != end; it.increment(error)) ++found;
+    for (std::filesystem::recursive_directory_iterator it(tree_.path(), error), end; !error && it != end;
+         it.increment(error))
+      ++found;
     if (error) return fault("", "cannot be listed: " + error.message());
-    if (found != expected) fault("", "holds " + std::to_string(found) + " entries where its index names " + std::to_string(expected));
+    if (found != expected)
+      fault("", "holds " + std::to_string(found) + " entries where its index names " + std::to_string(expected));
   }
 
   void fault(std::string_view path, std::string_view what) {
@@ -66,7 +69,8 @@ class TreeCheck {
  private:
   void metadata(int fd, const Entry& entry) {
     const auto found = metadata_digest(fd, tree_.shown(entry.path));
-    if (!found || *found != metadata_digest(entry)) fault(entry.path, "has another mode, owner or xattrs than it should have");
+    if (!found || *found != metadata_digest(entry))
+      fault(entry.path, "has another mode, owner or xattrs than it should have");
   }
   void folder(const Entry& entry) {
     const auto opened = tree_.open_folder(entry.path);
@@ -98,10 +102,12 @@ void add(TreeVerdict& sum, const TreeVerdict& one) {
   sum.faults += one.faults;
 }
 
-RevisionVerdict verify_revision(const std::string& state_dir, const char* role, const revision::RevisionRecord& record) {
+RevisionVerdict verify_revision(const std::string& state_dir, const char* role,
+                                const revision::RevisionRecord& record) {
   RevisionVerdict verdict{role, record.info.release, record.number, {}};
   for (const auto& artifact : record.info.artifacts) {
-    const std::string folder = state_dir + "/revisions/" + std::to_string(record.number) + "/artifacts/" + artifact.hex();
+    const std::string folder =
+        state_dir + "/revisions/" + std::to_string(record.number) + "/artifacts/" + artifact.hex();
     const auto tree = verify_artifact(folder, artifact);
     add(verdict.tree, tree ? *tree : TreeVerdict{0, 0, 1, tree.error().message});
   }
@@ -132,7 +138,8 @@ std::vector<RevisionVerdict> verify_revisions(const std::string& state_dir, cons
   const bool whole = state.phase == revision::Phase::trying || state.phase == revision::Phase::committing;
   if (state.candidate && whole) verdicts.push_back(verify_revision(state_dir, "candidate", *state.candidate));
   const auto factory = read_factory(state_dir);
-  if (factory && *factory && std::ranges::find(verdicts, (*factory)->current->number, &RevisionVerdict::revision) == verdicts.end())
+  if (factory && *factory &&
+      std::ranges::find(verdicts, (*factory)->current->number, &RevisionVerdict::revision) == verdicts.end())
     verdicts.push_back(verify_revision(state_dir, "factory", *(*factory)->current));
   return verdicts;
 }
@@ -151,7 +158,8 @@ std::string verdicts_json(const std::vector<RevisionVerdict>& verdicts) {
   for (const auto& verdict : verdicts) {
     JsonLine line;
     line.add("role", verdict.role).add("release", verdict.release).add("revision", std::int64_t{verdict.revision});
-    line.add("entries", static_cast<std::int64_t>(verdict.tree.entries)).add("bytes", static_cast<std::int64_t>(verdict.tree.bytes));
+    line.add("entries", static_cast<std::int64_t>(verdict.tree.entries))
+        .add("bytes", static_cast<std::int64_t>(verdict.tree.bytes));
     line.add("faults", static_cast<std::int64_t>(verdict.tree.faults)).add("first_fault", verdict.tree.first_fault);
     list += (list.empty() ? "" : ",") + line.str();
   }
@@ -163,8 +171,9 @@ std::string verdicts_text(const std::vector<RevisionVerdict>& verdicts) {
   for (const auto& verdict : verdicts) {
     text += verdict.role + " " + verdict.release + " (revision " + std::to_string(verdict.revision) + "): ";
     text += std::to_string(verdict.tree.entries) + " entries, " + std::to_string(verdict.tree.bytes) + " bytes, ";
-    text += verdict.tree.faults == 0 ? "all as signed"
-                                     : std::to_string(verdict.tree.faults) + " faults; the first: " + verdict.tree.first_fault;
+    text += verdict.tree.faults == 0
+                ? "all as signed"
+                : std::to_string(verdict.tree.faults) + " faults; the first: " + verdict.tree.first_fault;
     text += "\n";
   }
   return text.empty() ? "nothing is installed\n" : text;

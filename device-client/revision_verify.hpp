@@ -1,5 +1,5 @@
-// Holds the revisions on disk against the indexes that their signed manifests name: what `instar-device verify` says. Only reads, and works
-// with and without the daemon.
+// Holds the revisions on disk against the indexes that their signed manifests name: what `instar-device verify` says.
+// Only reads, and works with and without the daemon.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ struct TreeVerdict {
   std::string first_fault;  // path and what is wrong with it
 };
 
-// Every entry of revisions/<n>/artifacts/<hash>: kind, content, mode, owner, xattrs, link target; and that there is nothing else.
-// What does not match is a fault of the verdict. Errors: not_found and io of the folder or of its index.
+// Every entry of revisions/<n>/artifacts/<hash>: kind, content, mode, owner, xattrs, link target; and that there is
+// nothing else. What does not match is a fault of the verdict. Errors: not_found and io of the folder or of its index.
 [[nodiscard]] Result<TreeVerdict> verify_artifact(const std::string& folder, const Hash256& artifact);
 
 struct RevisionVerdict {
@@ -30,8 +30,10 @@ struct RevisionVerdict {
   TreeVerdict tree;  // of all its artifacts
 };
 
-// The running revision, the one before it, and the candidate once it is whole (trying, committing). A folder that is not there is a fault.
-[[nodiscard]] std::vector<RevisionVerdict> verify_revisions(const std::string& state_dir, const revision::DeviceState& state);
+// The running revision, the one before it, and the candidate once it is whole (trying, committing). A folder that is
+// not there is a fault.
+[[nodiscard]] std::vector<RevisionVerdict> verify_revisions(const std::string& state_dir,
+                                                            const revision::DeviceState& state);
 
 // One JSON document, described in docs/device.md. `ok`: something runs, and nothing has a fault.
 [[nodiscard]] bool is_sound(const std::vector<RevisionVerdict>& verdicts) noexcept;

@@ -42,8 +42,9 @@ void Stager::piece(const revision::StagePiece& effect, StagingEvents& out) {
 
 void Stager::finish(const revision::FinishStaging& effect, StagingEvents& out) {
   if (!session_ || session_->revision() != effect.revision) {
-    out.push_back(revision::StagingFailed{effect.revision,
-                                          Error{Code::internal, "revision " + std::to_string(effect.revision) + " is not being staged"}});
+    out.push_back(revision::StagingFailed{
+        effect.revision,
+        Error{Code::internal, "revision " + std::to_string(effect.revision) + " is not being staged"}});
     return;
   }
   session_->finish();
@@ -67,7 +68,8 @@ void Stager::trim(const revision::TrimRevision& effect) {
     if (std::ranges::find(effect.keep, artifact) != effect.keep.end()) continue;
     const auto done = throw_away(folder + artifact.hex(), number + "-" + artifact.short_hex());
     if (!done)
-      options_.log(3, "artifact " + artifact.short_hex() + " of revision " + number + " cannot be removed: " + done.error().message);
+      options_.log(3, "artifact " + artifact.short_hex() + " of revision " + number +
+                          " cannot be removed: " + done.error().message);
   }
 }
 

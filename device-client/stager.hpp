@@ -1,6 +1,6 @@
 // Carries out what the revision machine wants of the disk: OpenStaging, StagePiece, FinishStaging, RemoveRevision
-// (docs/formats/staging.md). One thread; each call does a bounded piece of work, so that the device's other duties wait at most
-// for that and for the disk.
+// (docs/formats/staging.md). One thread; each call does a bounded piece of work, so that the device's other duties wait
+// at most for that and for the disk.
 //
 // After each call, call step() until it says false, doing other work in between.
 #pragma once
@@ -20,8 +20,8 @@ class Stager {
  public:
   explicit Stager(StagerOptions options);
 
-  // Makes or reopens the staging of a revision; the one that was open before is left as it is on disk. Later: StagingWants for
-  // each choice, and again when the heads have been read; or StagingFailed.
+  // Makes or reopens the staging of a revision; the one that was open before is left as it is on disk. Later:
+  // StagingWants for each choice, and again when the heads have been read; or StagingFailed.
   void open(const revision::OpenStaging& effect, StagingEvents& out);
   // Pieces for anything but the open staging are dropped.
   void piece(const revision::StagePiece& effect, StagingEvents& out);

@@ -75,7 +75,9 @@ class StagerDeltaDamage : public testing::Test {
     device_.bytes_fetched = 0;
     device_.fetches.clear();
   }
-  [[nodiscard]] std::string old_path(const std::string& path) const { return tree_of(device_, 1, old_release()) + "/" + path; }
+  [[nodiscard]] std::string old_path(const std::string& path) const {
+    return tree_of(device_, 1, old_release()) + "/" + path;
+  }
   void write_to_base(const std::string& path) {
     std::fstream file(old_path(path), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(50'000);
@@ -102,7 +104,8 @@ class StagerDeltaDamage : public testing::Test {
         [&](const artifact::BodyChunk& chunk) -> Status {
           std::uint64_t at = 0;
           for (const auto& file : stream) {
-            if (paths.contains(file.path) && at < chunk.offset + chunk.ref.decoded_bytes && chunk.offset < at + file.size) {
+            if (paths.contains(file.path) && at < chunk.offset + chunk.ref.decoded_bytes &&
+                chunk.offset < at + file.size) {
               touched.insert(trust::digest(chunks[ordinal]));
             }
             at += file.size;
@@ -166,7 +169,8 @@ TEST_F(StagerDeltaDamage, AMissingFileIsNamedWithTheOthers) {
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   device_.run();
   expect_new_tree();
-  EXPECT_THAT(device_.unusable[0].error.message, HasSubstr("d/changed-too was changed on this device, and so were 1 other"));
+  EXPECT_THAT(device_.unusable[0].error.message,
+              HasSubstr("d/changed-too was changed on this device, and so were 1 other"));
   expect_only_chunks_of({"d/other", "d/changed-too"});
 }
 

@@ -25,7 +25,8 @@ using testing_world::TreeSpec;
 TreeSpec old_tree() {
   TreeSpec tree;
   tree.folder("d");
-  for (int i = 0; i < 4; ++i) tree.file("d/changed-" + std::to_string(i), noise(40'000, 10 + static_cast<std::uint64_t>(i)), 0755);
+  for (int i = 0; i < 4; ++i)
+    tree.file("d/changed-" + std::to_string(i), noise(40'000, 10 + static_cast<std::uint64_t>(i)), 0755);
   tree.file("d/kept", noise(30'000, 1), 0755);
   tree.file("d/moded", noise(20'000, 2), 0644);
   return tree;
@@ -49,7 +50,8 @@ TreeSpec new_tree() {
   tree.symlink("d/s", "new");
   return tree;
 }
-const std::vector<std::string> kMade{"d/changed-0", "d/changed-1", "d/changed-2", "d/changed-3", "d/moded", "d/new", "d/new-closed"};
+const std::vector<std::string> kMade{"d/changed-0", "d/changed-1", "d/changed-2", "d/changed-3",
+                                     "d/moded",     "d/new",       "d/new-closed"};
 
 const Published& old_release() {
   static const Published release(old_tree());
@@ -75,9 +77,13 @@ class StagerDeltaResume : public testing::Test {
     device_.fetches.clear();
     device_.bytes_fetched = 0;
   }
-  [[nodiscard]] std::string new_path(const std::string& path) const { return tree_of(device_, 2, new_release()) + "/" + path; }
+  [[nodiscard]] std::string new_path(const std::string& path) const {
+    return tree_of(device_, 2, new_release()) + "/" + path;
+  }
   void expect_new_tree() {
-    ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : device_.log.empty() ? "" : device_.log.back());
+    ASSERT_TRUE(device_.done) << (device_.failed        ? device_.failed->message
+                                  : device_.log.empty() ? ""
+                                                        : device_.log.back());
     expect_tree(tree_of(device_, 2, new_release()), new_release().tree);
     expect_tree(tree_of(device_, 1, old_release()), old_release().tree);
   }
@@ -226,7 +232,8 @@ TEST_F(StagerDeltaHalfway, WithoutTheBodyAllOfItIsFetchedAgain) {
   EXPECT_EQ(device_.bytes_fetched, new_release().pack(PackKind::delta).body_bytes);
 }
 
-// What no hash on the way notices, since nothing reads a chunk again that was durable: it shows in the end, and only the chunk is fetched.
+// What no hash on the way notices, since nothing reads a chunk again that was durable: it shows in the end, and only
+// the chunk is fetched.
 TEST_F(StagerDeltaHalfway, AChunkThatRotsOnDiskIsFetchedAgainAndAllIsMadeAnew) {
   const auto& pack = new_release().pack(PackKind::delta);
   ASSERT_GT(pack.body_count, 1u);

@@ -95,9 +95,15 @@ class StagerDelta : public testing::Test {
     ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
     expect_tree(tree_of(device_, 2, new_release()), new_release().tree);
   }
-  [[nodiscard]] std::string old_path(const std::string& path) const { return tree_of(device_, 1, old_release()) + "/" + path; }
-  [[nodiscard]] std::string new_path(const std::string& path) const { return tree_of(device_, 2, new_release()) + "/" + path; }
-  [[nodiscard]] std::string artifact_folder() const { return folder_ / ("state/revisions/2/artifacts/" + new_release().artifact.id.hex()); }
+  [[nodiscard]] std::string old_path(const std::string& path) const {
+    return tree_of(device_, 1, old_release()) + "/" + path;
+  }
+  [[nodiscard]] std::string new_path(const std::string& path) const {
+    return tree_of(device_, 2, new_release()) + "/" + path;
+  }
+  [[nodiscard]] std::string artifact_folder() const {
+    return folder_ / ("state/revisions/2/artifacts/" + new_release().artifact.id.hex());
+  }
   files::TemporaryFolder folder_;
   Device device_;
 };

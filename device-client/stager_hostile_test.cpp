@@ -1,4 +1,5 @@
-// What the stager does when the index, a chunk, the link or the disk is against it: it refuses, says why, and writes nothing outside.
+// What the stager does when the index, a chunk, the link or the disk is against it: it refuses, says why, and writes
+// nothing outside.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -324,7 +325,8 @@ class StagerSpace : public testing::Test {
   }
   static TreeSpec tree(std::size_t size, std::uint64_t seed, int files = 1) {
     TreeSpec tree;
-    for (int i = 0; i < files; ++i) tree.file("f" + std::to_string(1000 + i), noise(size, seed + static_cast<std::uint64_t>(i)));
+    for (int i = 0; i < files; ++i)
+      tree.file("f" + std::to_string(1000 + i), noise(size, seed + static_cast<std::uint64_t>(i)));
     return tree;
   }
   files::TemporaryFolder folder_;

@@ -253,7 +253,8 @@ TEST_F(StagerResume, ABrokenAbandonedStagingIsLeftAlone) {
 
 TEST_F(StagerResume, ABaseWithoutItsIndexCostsBytesOnly) {
   stage_base();
-  ASSERT_EQ(::unlink((folder_ / "state/revisions/1/artifacts/" + old_release().artifact.id.hex() + "/index").c_str()), 0);
+  ASSERT_EQ(::unlink((folder_ / "state/revisions/1/artifacts/" + old_release().artifact.id.hex() + "/index").c_str()),
+            0);
   device_.open(2, {&new_release()}, PackKind::dedupe, {1});
   device_.run();
   ASSERT_TRUE(device_.done);
@@ -262,7 +263,8 @@ TEST_F(StagerResume, ABaseWithoutItsIndexCostsBytesOnly) {
 
 TEST_F(StagerResume, ABrokenChunkCacheIsMadeAgain) {
   stage_base();
-  const std::string cache = folder_ / "state/revisions/1/artifacts/" + old_release().artifact.id.hex() + "/chunks-dedupe";
+  const std::string cache =
+      folder_ / "state/revisions/1/artifacts/" + old_release().artifact.id.hex() + "/chunks-dedupe";
   ASSERT_TRUE(files::write_file_atomic(cache, as_bytes("rubbish")));
   device_.open(2, {&new_release()}, PackKind::dedupe, {1});
   device_.run();

@@ -131,7 +131,8 @@ TEST_F(StagerTest, LeavesNoScratchFilesBehind) {
     EXPECT_FALSE(exists(artifact + name)) << name;
   EXPECT_FALSE(exists(revision + "/incoming"));
   EXPECT_TRUE(exists(artifact + "/index"));
-  EXPECT_EQ(as_text(*files::read_file(revision + "/staged", 1000)), "instar-staged-v1\n" + release.artifact.id.hex() + "\n");
+  EXPECT_EQ(as_text(*files::read_file(revision + "/staged", 1000)),
+            "instar-staged-v1\n" + release.artifact.id.hex() + "\n");
 }
 
 class StagerUpdate : public StagerTest {

@@ -25,7 +25,8 @@ constexpr std::size_t kInlineLinkBytes = 60;
 
 Result<std::unique_ptr<Stage>> ArtifactStage::open(StageSetup setup) {
   if (setup.pack.kind > artifact::PackKind::dedupe || setup.pack.format != artifact::kPackFormat) {
-    return fail(Code::unsupported, "pack " + setup.pack.id.short_hex() + " is of a kind that this version cannot stage: update the client");
+    return fail(Code::unsupported, "pack " + setup.pack.id.short_hex() +
+                                       " is of a kind that this version cannot stage: update the client");
   }
   std::unique_ptr<ArtifactStage> stage(new ArtifactStage(std::move(setup)));
   INSTAR_CHECK(stage->open_folders());
@@ -36,8 +37,9 @@ Result<std::unique_ptr<Stage>> ArtifactStage::open(StageSetup setup) {
 
 Result<bool> ArtifactStage::find_held(const Neighbours& neighbours, StagingSlice slice) {
   if (!sealed_) {
-    const auto base = std::ranges::find_if(
-        neighbours.sources, [&](const StagingSource& source) { return source.is_complete() && source.artifact() == setup_.artifact.id; });
+    const auto base = std::ranges::find_if(neighbours.sources, [&](const StagingSource& source) {
+      return source.is_complete() && source.artifact() == setup_.artifact.id;
+    });
     if (base == neighbours.sources.end()) return true;
     INSTAR_CHECK(adopt(*base));
   }
@@ -124,7 +126,8 @@ Status ArtifactStage::take_head() {
   INSTAR_TRY(const Hash256 id, head_reader_->finish());
   head_reader_.reset();
   if (id != setup_.artifact.id) {
-    return fail(Code::corrupt, "the index hashes to " + id.short_hex() + ", not to the signed artifact " + setup_.artifact.id.short_hex());
+    return fail(Code::corrupt, "the index hashes to " + id.short_hex() + ", not to the signed artifact " +
+                                   setup_.artifact.id.short_hex());
   }
   INSTAR_CHECK(contents_.seal());
   std::uint64_t decoded = 0;
@@ -134,12 +137,14 @@ Status ArtifactStage::take_head() {
     encoded += chunk.ref.encoded_bytes;
   }
   if (contents_.stream_bytes() != setup_.artifact.content_bytes || decoded != setup_.artifact.content_bytes) {
-    return fail(Code::malformed, "artifact " + setup_.artifact.id.short_hex() + " has " + std::to_string(contents_.stream_bytes()) +
-                                     " bytes of content in its index, " + std::to_string(decoded) + " in its pack and " +
-                                     std::to_string(setup_.artifact.content_bytes) + " in the manifest: publish it again");
+    return fail(Code::malformed,
+                "artifact " + setup_.artifact.id.short_hex() + " has " + std::to_string(contents_.stream_bytes()) +
+                    " bytes of content in its index, " + std::to_string(decoded) + " in its pack and " +
+                    std::to_string(setup_.artifact.content_bytes) + " in the manifest: publish it again");
   }
   if (body_.size() != setup_.pack.body_count || encoded != setup_.pack.body_bytes) {
-    return fail(Code::malformed, "pack " + setup_.pack.id.short_hex() + " is not as large as the manifest says: publish it again");
+    return fail(Code::malformed,
+                "pack " + setup_.pack.id.short_hex() + " is not as large as the manifest says: publish it again");
   }
   INSTAR_CHECK(write_index());
   Bytes pack = to_bytes(ByteView(setup_.pack.id.bytes));
@@ -147,7 +152,8 @@ Status ArtifactStage::take_head() {
   INSTAR_CHECK(files::write_file_atomic(file("pack"), pack, 0600));
   INSTAR_TRY(ChunkBits durable, ChunkBits::open(file("bitmap"), setup_.pack.id, setup_.pack.body_count));
   // A tree that a delta has made may hold every chunk already.
-  INSTAR_TRY(written_, ChunkBits::open(file("written"), setup_.pack.id, setup_.pack.body_count, files::exists(file("made"))));
+  INSTAR_TRY(written_,
+             ChunkBits::open(file("written"), setup_.pack.id, setup_.pack.body_count, files::exists(file("made"))));
   take_body(std::move(durable), setup_.pack.body_count);
   sealed_ = true;
   return {};
@@ -159,8 +165,10 @@ Status ArtifactStage::write_index() {
     INSTAR_TRY(const files::Fd out, files::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
     Bytes buffer(kReadBytes);
     for (std::uint64_t at = 0; at < setup_.artifact.index_bytes;) {
-      const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), setup_.artifact.index_bytes - at));
-      INSTAR_TRY(const std::size_t got, files::read_at(head_file_.get(), std::span(buffer).first(want), at, file("head")));
+      const auto want =
+          static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), setup_.artifact.index_bytes - at));
+      INSTAR_TRY(const std::size_t got,
+                 files::read_at(head_file_.get(), std::span(buffer).first(want), at, file("head")));
       if (got != want) return fail(Code::io, file("head") + " became shorter while it was being read");
       INSTAR_CHECK(files::write_all(out.get(), ByteView(buffer).first(got), temporary));
       at += got;

@@ -1,5 +1,6 @@
-// The way of full and dedupe packs: a tree out of chunks of its content stream, most of which may be on this device already.
-// Memory: a table of all files and chunks of this tree and of those it can take from (docs/formats/staging.md).
+// The way of full and dedupe packs: a tree out of chunks of its content stream, most of which may be on this device
+// already. Memory: a table of all files and chunks of this tree and of those it can take from
+// (docs/formats/staging.md).
 #pragma once
 
 #include <cstdint>
@@ -38,8 +39,8 @@ class ArtifactStage final : public Stage {
 
  private:
   enum class From : std::uint8_t { fetch, link, alias, sibling, copy };
-  // Where a row's content comes from: chunks, another tree's file, the first row of the same content, an earlier artifact
-  // of this revision, a copy of another tree's file.
+  // Where a row's content comes from: chunks, another tree's file, the first row of the same content, an earlier
+  // artifact of this revision, a copy of another tree's file.
   struct Plan {
     From from = From::fetch;
     std::uint16_t neighbour = 0;  // source or earlier artifact
@@ -65,21 +66,24 @@ class ArtifactStage final : public Stage {
   [[nodiscard]] std::vector<Candidate> link_candidates(const Neighbours& neighbours, const ContentRow& row) const;
   [[nodiscard]] Plan plan_without_link(const Neighbours& neighbours, std::uint32_t row) const;
   // Is the file of a candidate what its index says? Nothing when `bytes` ran out before that was clear.
-  [[nodiscard]] std::optional<bool> is_true(const Neighbours& neighbours, const Candidate& candidate, const ContentRow& row,
-                                            std::uint64_t& bytes);
+  [[nodiscard]] std::optional<bool> is_true(const Neighbours& neighbours, const Candidate& candidate,
+                                            const ContentRow& row, std::uint64_t& bytes);
   [[nodiscard]] bool shares_first(const ContentRow& row) const;
 
   [[nodiscard]] Status lay_out_entry(const Neighbours& neighbours, const artifact::Entry& entry);
   [[nodiscard]] Status lay_out_file(const Neighbours& neighbours, const artifact::Entry& entry);
-  [[nodiscard]] Status copy_content(const StagingSource& source, std::uint32_t source_row, const artifact::Entry& entry);
+  [[nodiscard]] Status copy_content(const StagingSource& source, std::uint32_t source_row,
+                                    const artifact::Entry& entry);
   [[nodiscard]] std::vector<std::uint32_t> chunks_of(const ContentRow& row) const;
   [[nodiscard]] Status forget_chunks_of(const ContentRow& row);
   [[nodiscard]] bool needs_nothing(std::uint32_t body) const;
   [[nodiscard]] std::optional<Bytes> find_locally(const Neighbours& neighbours, std::uint32_t body);
   [[nodiscard]] std::optional<Bytes> read_back(std::uint32_t body) const;
 
-  [[nodiscard]] Result<bool> verify_entry(const Neighbours& neighbours, const artifact::Entry& entry, std::uint64_t& bytes);
-  [[nodiscard]] Result<bool> verify_file(const Neighbours& neighbours, const artifact::Entry& entry, std::uint64_t& bytes);
+  [[nodiscard]] Result<bool> verify_entry(const Neighbours& neighbours, const artifact::Entry& entry,
+                                          std::uint64_t& bytes);
+  [[nodiscard]] Result<bool> verify_file(const Neighbours& neighbours, const artifact::Entry& entry,
+                                         std::uint64_t& bytes);
   [[nodiscard]] Status give_name(const artifact::Entry& entry, const ArtifactStage& owner, const std::string& path);
   [[nodiscard]] Status copy_name(const artifact::Entry& entry, int from, const std::string& shown);
   [[nodiscard]] Status finish_file(const artifact::Entry& entry, From from);

@@ -39,8 +39,9 @@ std::string chunk_cache_name(artifact::PackKind kind) {
 }
 
 void sort_chunks(std::vector<ChunkPlace>& chunks) {
-  std::ranges::sort(chunks,
-                    [](const ChunkPlace& a, const ChunkPlace& b) { return a.hash != b.hash ? a.hash < b.hash : a.offset < b.offset; });
+  std::ranges::sort(chunks, [](const ChunkPlace& a, const ChunkPlace& b) {
+    return a.hash != b.hash ? a.hash < b.hash : a.offset < b.offset;
+  });
 }
 
 const ChunkPlace* find_chunk(const std::vector<ChunkPlace>& sorted, const Hash256& hash) noexcept {
@@ -65,7 +66,8 @@ Result<std::vector<ChunkPlace>> read_chunk_cache(const std::string& path) {
   INSTAR_TRY(const Bytes bytes, files::read_file(path, kCacheBytesMax));
   const ByteView view = bytes;
   const std::size_t frame = kCacheMagic.size() + kDigestBytes;
-  if (view.size() < frame || (view.size() - frame) % kCacheRowBytes != 0 || as_text(view.first(kCacheMagic.size())) != kCacheMagic ||
+  if (view.size() < frame || (view.size() - frame) % kCacheRowBytes != 0 ||
+      as_text(view.first(kCacheMagic.size())) != kCacheMagic ||
       trust::digest(view.first(view.size() - kDigestBytes)) != *Hash256::from_bytes(view.last(kDigestBytes))) {
     return fail(Code::corrupt, path + " is broken");
   }

@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::size_t kReadBytes = 8 * 1024;
 
-std::uint64_t digest_metadata(std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, const std::vector<artifact::Xattr>& xattrs) {
+std::uint64_t digest_metadata(std::uint32_t mode, std::uint32_t uid, std::uint32_t gid,
+                              const std::vector<artifact::Xattr>& xattrs) {
   Bytes bytes;
   artifact::append_varint(bytes, mode);
   artifact::append_varint(bytes, uid);
@@ -110,7 +111,8 @@ Status ContentTable::seal() {
 }
 
 std::span<const std::uint32_t> ContentTable::with_content(const Hash256& content) const {
-  const auto [first, last] = std::ranges::equal_range(by_content_, content, {}, [&](std::uint32_t row) { return rows_[row].content; });
+  const auto [first, last] =
+      std::ranges::equal_range(by_content_, content, {}, [&](std::uint32_t row) { return rows_[row].content; });
   return {first, last};
 }
 

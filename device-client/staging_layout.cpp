@@ -1,4 +1,5 @@
-// What one artifact can take from this device: files that are linked, chunks that are copied, and the tree made ready for the rest.
+// What one artifact can take from this device: files that are linked, chunks that are copied, and the tree made ready
+// for the rest.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -24,22 +25,24 @@ bool ArtifactStage::shares_first(const ContentRow& row) const {
   return !row.first && contents_.rows()[contents_.with_content(row.content)[0]].metadata == row.metadata;
 }
 
-std::vector<ArtifactStage::Candidate> ArtifactStage::link_candidates(const Neighbours& neighbours, const ContentRow& row) const {
+std::vector<ArtifactStage::Candidate> ArtifactStage::link_candidates(const Neighbours& neighbours,
+                                                                     const ContentRow& row) const {
   std::vector<Candidate> candidates;
   if (shares_first(row)) return candidates;
   for (std::size_t i = 0; i < neighbours.sources.size(); ++i) {
     const StagingSource& source = neighbours.sources[i];
     if (!source.is_complete()) continue;
     for (const std::uint32_t other : source.contents().with_content(row.content)) {
-      if (source.contents().rows()[other].metadata == row.metadata) candidates.push_back({static_cast<std::uint16_t>(i), other});
+      if (source.contents().rows()[other].metadata == row.metadata)
+        candidates.push_back({static_cast<std::uint16_t>(i), other});
     }
   }
   std::ranges::reverse(candidates);  // the best one last: it is tried first
   return candidates;
 }
 
-std::optional<bool> ArtifactStage::is_true(const Neighbours& neighbours, const Candidate& candidate, const ContentRow& row,
-                                           std::uint64_t& bytes) {
+std::optional<bool> ArtifactStage::is_true(const Neighbours& neighbours, const Candidate& candidate,
+                                           const ContentRow& row, std::uint64_t& bytes) {
   const StagingSource& source = neighbours.sources[candidate.source];
   const std::string path = source.contents().path(source.contents().rows()[candidate.row]);
   if (!hashing_) {
@@ -114,7 +117,9 @@ SpaceNeed ArtifactStage::space_needed(const Neighbours& neighbours, std::uint64_
     const ContentRow& row = contents_.rows()[i];
     const Plan& plan = plans_[i];
     if (plan.from == From::link || shares_first(row)) continue;
-    if (plan.from == From::sibling && neighbours.earlier[plan.neighbour]->contents_.rows()[plan.row].metadata == row.metadata) continue;
+    if (plan.from == From::sibling &&
+        neighbours.earlier[plan.neighbour]->contents_.rows()[plan.row].metadata == row.metadata)
+      continue;
     const std::uint64_t there = laid_out ? tree_.allocated_bytes(contents_.path(row)) : 0;
     const std::uint64_t all = (row.size + block_bytes - 1) / block_bytes * block_bytes;
     need.bytes += all - std::min(all, there);
@@ -170,7 +175,8 @@ Result<bool> ArtifactStage::lay_out(const Neighbours& neighbours, StagingSlice s
   for (; slice.entries > 0; --slice.entries) {
     INSTAR_TRY(const Entry* entry, walk_->next());
     if (entry == nullptr) {
-      if (walk_->id() != setup_.artifact.id) return fail(Code::corrupt, file("index") + " does not match the signed artifact any more");
+      if (walk_->id() != setup_.artifact.id)
+        return fail(Code::corrupt, file("index") + " does not match the signed artifact any more");
       walk_.reset();
       INSTAR_TRY(const files::Fd marker, files::open_file(file("laid-out"), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600));
       return true;
@@ -217,7 +223,8 @@ Status ArtifactStage::copy_content(const StagingSource& source, std::uint32_t so
   INSTAR_TRY(const files::Fd out, tree_.open_file(entry.path, true));
   Bytes buffer(kReadBytes);
   for (std::uint64_t at = 0; at < entry.size;) {
-    const auto part = std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), entry.size - at)));
+    const auto part =
+        std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), entry.size - at)));
     INSTAR_CHECK(source.read_content(source_row, at, part));
     INSTAR_CHECK(files::write_all_at(out.get(), part, at, tree_.shown(entry.path)));
     at += part.size();
@@ -229,7 +236,8 @@ std::vector<std::uint32_t> ArtifactStage::chunks_of(const ContentRow& row) const
   std::vector<std::uint32_t> chunks;
   auto at = std::ranges::upper_bound(body_, row.offset, {}, &BodyChunk::offset);
   if (at != body_.begin()) --at;
-  for (; at != body_.end() && at->offset < row.offset + row.size; ++at) chunks.push_back(static_cast<std::uint32_t>(at - body_.begin()));
+  for (; at != body_.end() && at->offset < row.offset + row.size; ++at)
+    chunks.push_back(static_cast<std::uint32_t>(at - body_.begin()));
   return chunks;
 }
 
@@ -283,7 +291,8 @@ std::optional<Bytes> ArtifactStage::read_back(std::uint32_t body) const {
     const std::string path = contents_.path(contents_.rows()[range.row]);
     const auto opened = tree_.open_file(path, false);
     if (!opened) return std::nullopt;
-    const auto got = files::read_at(opened->get(), std::span(bytes).subspan(done, range.bytes), range.file_offset, path);
+    const auto got =
+        files::read_at(opened->get(), std::span(bytes).subspan(done, range.bytes), range.file_offset, path);
     if (!got || *got != range.bytes) return std::nullopt;
     done += range.bytes;
   }
@@ -300,7 +309,8 @@ std::optional<Bytes> ArtifactStage::find_locally(const Neighbours& neighbours, s
     const Hash256& content = contents_.rows()[range.row].content;
     const bool read = std::ranges::any_of(neighbours.sources, [&](const StagingSource& source) {
       const auto row = source.find_content(content);
-      return row && source.read_content(*row, range.file_offset, std::span(bytes).subspan(done, range.bytes)).has_value();
+      return row &&
+             source.read_content(*row, range.file_offset, std::span(bytes).subspan(done, range.bytes)).has_value();
     });
     if (!read) break;
     done += range.bytes;

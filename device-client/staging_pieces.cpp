@@ -79,7 +79,8 @@ Status StagingSession::begin_part(std::size_t stage, std::uint32_t ordinal) {
   return {};
 }
 
-void StagingSession::refuse_part(StagingEvents& out, const revision::StagePiece& piece, Code code, const std::string& why) {
+void StagingSession::refuse_part(StagingEvents& out, const revision::StagePiece& piece, Code code,
+                                 const std::string& why) {
   drop_part();
   out.push_back(revision::ChunkRefused{what_.revision, piece.pack, piece.ordinal, Error{code, why}});
 }
@@ -127,7 +128,8 @@ Status StagingSession::end_part(StagingEvents& out) {
   }
   INSTAR_CHECK(stage.store(ordinal, *decoded, true));
   if (!pending_since_) pending_since_ = now_;
-  const bool heads_complete = std::ranges::all_of(stages_, [](const auto& each) { return each->is_held() || each->is_head_complete(); });
+  const bool heads_complete =
+      std::ranges::all_of(stages_, [](const auto& each) { return each->is_held() || each->is_head_complete(); });
   const bool phase_complete = phase_ == Phase::await_heads ? heads_complete : has_all();
   sync_due_ = sync_due_ || phase_complete || pending_bytes() >= options_.sync_bytes;
   return {};
@@ -148,7 +150,8 @@ Status StagingSession::sync(StagingEvents& out) {
   for (const auto& stage : stages_) {
     INSTAR_TRY(const std::vector<std::uint32_t> durable, stage->mark_durable());
     for (const std::uint32_t ordinal : durable) {
-      out.push_back(revision::ChunkDurable{what_.revision, stage->pack().id, ordinal, stage->chunk(ordinal)->encoded_bytes});
+      out.push_back(
+          revision::ChunkDurable{what_.revision, stage->pack().id, ordinal, stage->chunk(ordinal)->encoded_bytes});
     }
   }
   return {};

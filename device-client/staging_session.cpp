@@ -37,7 +37,8 @@ std::vector<Hash256> artifact_folders(const std::string& path) {
   return artifacts;
 }
 
-StagingSession::StagingSession(const StagerOptions& options, revision::OpenStaging what) : options_(options), what_(std::move(what)) {}
+StagingSession::StagingSession(const StagerOptions& options, revision::OpenStaging what)
+    : options_(options), what_(std::move(what)) {}
 
 std::string StagingSession::folder() const {
   return revision_folder(options_.state_dir, what_.revision);
@@ -114,13 +115,15 @@ Result<bool> StagingSession::run_phase(StagingEvents& out) {
 Result<bool> StagingSession::begin(StagingEvents& out) {
   const auto marker = files::read_file(folder() + "/staged", 64 * 1024);
   if (marker && as_text(*marker) == staged_text()) {
-    for (const auto& choice : what_.choices) out.push_back(revision::StagingWants{what_.revision, choice.pack, {}, {}, 0, true});
+    for (const auto& choice : what_.choices)
+      out.push_back(revision::StagingWants{what_.revision, choice.pack, {}, {}, 0, true});
     phase_ = Phase::staged;
     return true;
   }
   INSTAR_CHECK(files::make_folders(folder() + "/incoming", 0700));
   // The staging of another content under this number was never finished or is not wanted any more.
-  if (::unlink((folder() + "/staged").c_str()) != 0 && errno != ENOENT) return files::os_error("removing", folder() + "/staged", errno);
+  if (::unlink((folder() + "/staged").c_str()) != 0 && errno != ENOENT)
+    return files::os_error("removing", folder() + "/staged", errno);
   INSTAR_CHECK(open_stages());
   // Tables of what is held grow with it: only for those that work with them.
   if (std::ranges::any_of(stages_, [](const auto& stage) { return stage->with_tables() != nullptr; })) open_sources();
@@ -132,11 +135,16 @@ Status StagingSession::open_stages() {
   stages_.clear();
   for (const auto& choice : what_.choices) {
     const wire::Artifact* artifact = what_.manifest.artifact(choice.artifact);
-    if (artifact == nullptr) return fail(Code::internal, "artifact " + choice.artifact.short_hex() + " is not in the manifest");
+    if (artifact == nullptr)
+      return fail(Code::internal, "artifact " + choice.artifact.short_hex() + " is not in the manifest");
     const auto pack = std::ranges::find(artifact->packs, choice.pack, &wire::Pack::id);
-    if (pack == artifact->packs.end()) return fail(Code::internal, "pack " + choice.pack.short_hex() + " is not in the manifest");
-    StageSetup setup{
-        folder() + "/artifacts/" + artifact->id.hex(), *artifact, *pack, {.devices_allowed = options_.devices_allowed}, options_.log};
+    if (pack == artifact->packs.end())
+      return fail(Code::internal, "pack " + choice.pack.short_hex() + " is not in the manifest");
+    StageSetup setup{folder() + "/artifacts/" + artifact->id.hex(),
+                     *artifact,
+                     *pack,
+                     {.devices_allowed = options_.devices_allowed},
+                     options_.log};
     if (pack->kind == artifact::PackKind::delta) {
       INSTAR_CHECK(adopt_folder(artifact->id, std::nullopt));
       INSTAR_TRY(auto stage, DeltaStage::open(std::move(setup), held_artifacts()));
@@ -150,8 +158,8 @@ Status StagingSession::open_stages() {
   return {};
 }
 
-// What an abandoned staging has of the same artifact is taken over whole: its bitmap says of which pack it is. `pack`: only if it is of
-// that one; chunks of another are copied (StagingSource).
+// What an abandoned staging has of the same artifact is taken over whole: its bitmap says of which pack it is. `pack`:
+// only if it is of that one; chunks of another are copied (StagingSource).
 Status StagingSession::adopt_folder(const Hash256& artifact, const std::optional<Hash256>& pack) const {
   const std::string here = folder() + "/artifacts/" + artifact.hex();
   if (files::exists(here)) return {};
@@ -160,7 +168,8 @@ Status StagingSession::adopt_folder(const Hash256& artifact, const std::optional
     const std::string there = path + "/artifacts/" + artifact.hex();
     if (base == what_.revision || files::exists(path + "/staged") || !files::exists(there)) continue;
     const auto its_pack = files::read_file(there + "/pack", 33);
-    if (pack && (!its_pack || its_pack->size() != 33 || Hash256::from_bytes(ByteView(*its_pack).first(32)) != *pack)) continue;
+    if (pack && (!its_pack || its_pack->size() != 33 || Hash256::from_bytes(ByteView(*its_pack).first(32)) != *pack))
+      continue;
     INSTAR_CHECK(files::make_folders(folder() + "/artifacts", 0700));
     if (::rename(there.c_str(), here.c_str()) != 0) return files::os_error("taking over " + there + " as", here, errno);
     return {};
@@ -173,7 +182,8 @@ std::vector<HeldArtifact> StagingSession::held_artifacts() const {
   for (const std::uint32_t base : what_.bases) {
     const std::string path = revision_folder(options_.state_dir, base);
     if (base == what_.revision || !files::exists(path + "/staged")) continue;
-    for (const Hash256& artifact : artifact_folders(path + "/artifacts")) held.push_back({artifact, path + "/artifacts/" + artifact.hex()});
+    for (const Hash256& artifact : artifact_folders(path + "/artifacts"))
+      held.push_back({artifact, path + "/artifacts/" + artifact.hex()});
   }
   return held;
 }
@@ -189,7 +199,8 @@ void StagingSession::open_sources_of(std::uint32_t revision) {
   const std::string path = revision_folder(options_.state_dir, revision);
   const bool complete = files::exists(path + "/staged");
   for (const Hash256& artifact : artifact_folders(path + "/artifacts")) {
-    auto source = StagingSource::open(path + "/artifacts/" + artifact.hex(), artifact, complete, {.devices_allowed = true});
+    auto source =
+        StagingSource::open(path + "/artifacts/" + artifact.hex(), artifact, complete, {.devices_allowed = true});
     if (source) {
       sources_.push_back(std::move(*source));
     } else if (complete) {
@@ -215,7 +226,9 @@ Result<bool> StagingSession::read_sources() {
 }
 
 Result<bool> StagingSession::find_held(StagingEvents& out) {
-  INSTAR_TRY(const bool done, each_stage([&](Stage& stage) { return stage.find_held({sources_, {}}, options_.slice); }));
+  INSTAR_TRY(const bool done, each_stage([&](Stage& stage) {
+               return stage.find_held({sources_, {}}, options_.slice);
+             }));
   if (!done) return false;
   INSTAR_TRY([[maybe_unused]] const bool parked, tell_shortfalls(out, false));
   return true;
@@ -236,7 +249,8 @@ Result<bool> StagingSession::tell_shortfalls(StagingEvents& out, bool time) {
 }
 
 Result<bool> StagingSession::await_heads(StagingEvents& out) {
-  const bool complete = std::ranges::all_of(stages_, [](const auto& stage) { return stage->is_held() || stage->is_head_complete(); });
+  const bool complete =
+      std::ranges::all_of(stages_, [](const auto& stage) { return stage->is_held() || stage->is_head_complete(); });
   if (!told_heads_) {
     SpaceNeed need;
     // Even if all that the bases hold were in the new trees, the rest would still have to be written.
@@ -294,15 +308,16 @@ Status StagingSession::check_space(SpaceNeed need, const char* what) const {
   INSTAR_TRY(const files::Space space, files::free_space(options_.state_dir));
   const std::uint64_t bytes = need.bytes == 0 ? 0 : need.bytes + options_.margin_bytes + need.bytes / 64;
   if (bytes > space.bytes_free) {
-    return fail(Code::no_space, "revision " + std::to_string(what_.revision) + " needs " + what + std::to_string(bytes) + " bytes on " +
-                                    options_.state_dir + ", where " + std::to_string(space.bytes_free) + " are free: free " +
-                                    std::to_string(bytes - space.bytes_free) + " bytes there, or publish a smaller release");
+    return fail(Code::no_space,
+                "revision " + std::to_string(what_.revision) + " needs " + what + std::to_string(bytes) + " bytes on " +
+                    options_.state_dir + ", where " + std::to_string(space.bytes_free) + " are free: free " +
+                    std::to_string(bytes - space.bytes_free) + " bytes there, or publish a smaller release");
   }
   const std::uint64_t inodes = need.inodes == 0 ? 0 : need.inodes + options_.margin_inodes;
   if (inodes > space.inodes_free) {
-    return fail(Code::no_space, "revision " + std::to_string(what_.revision) + " needs " + what + std::to_string(inodes) +
-                                    " more files on " + options_.state_dir + ", where " + std::to_string(space.inodes_free) +
-                                    " can be made: remove files there");
+    return fail(Code::no_space, "revision " + std::to_string(what_.revision) + " needs " + what +
+                                    std::to_string(inodes) + " more files on " + options_.state_dir + ", where " +
+                                    std::to_string(space.inodes_free) + " can be made: remove files there");
   }
   return {};
 }
@@ -339,8 +354,9 @@ Result<bool> StagingSession::seal_folders(StagingEvents& out) {
 // Something on disk is not what was put there. Go through all phases again: they see what is missing now.
 Status StagingSession::restart() {
   if (++recoveries_ > kRecoveriesMax) {
-    return fail(Code::corrupt, "revision " + std::to_string(what_.revision) + " was damaged on disk " + std::to_string(recoveries_) +
-                                   " times while it was being staged: the storage under " + options_.state_dir + " is failing");
+    return fail(Code::corrupt,
+                "revision " + std::to_string(what_.revision) + " was damaged on disk " + std::to_string(recoveries_) +
+                    " times while it was being staged: the storage under " + options_.state_dir + " is failing");
   }
   stages_.clear();
   sources_.clear();

@@ -1,5 +1,5 @@
-// The staging of one revision, from OpenStaging to StagingDone: leads all its artifacts through the same phases, one after the
-// other, so that space for all of it is reckoned before the first byte of any body is asked for.
+// The staging of one revision, from OpenStaging to StagingDone: leads all its artifacts through the same phases, one
+// after the other, so that space for all of it is reckoned before the first byte of any body is asked for.
 #pragma once
 
 #include <memory>
@@ -24,7 +24,8 @@ struct StagerOptions {
   StagingLog log;
   // Work of one step().
   StagingSlice slice;
-  // Received bytes that wait for the disk at most, and how long: what a power cut may cost. No more than a credit window.
+  // Received bytes that wait for the disk at most, and how long: what a power cut may cost. No more than a credit
+  // window.
   std::uint64_t sync_bytes = limits::kWindowBytesMax;
   std::int64_t sync_ms = 1'000;
   // Kept free beside what a revision needs, for state files and what a file system takes for itself.
@@ -88,7 +89,8 @@ class StagingSession {
   [[nodiscard]] Result<bool> fetch(StagingEvents& out);
   [[nodiscard]] Result<bool> seal_folders(StagingEvents& out);
   [[nodiscard]] Result<bool> conclude(StagingEvents& out);
-  // Tells of packs that are not enough. Those that bring nothing, or any when it is `time` for them, park the session: true then.
+  // Tells of packs that are not enough. Those that bring nothing, or any when it is `time` for them, park the session:
+  // true then.
   [[nodiscard]] Result<bool> tell_shortfalls(StagingEvents& out, bool time);
   [[nodiscard]] Status restart();
   template <typename Work>

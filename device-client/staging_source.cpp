@@ -12,7 +12,8 @@
 
 namespace instar::device {
 
-Result<StagingSource> StagingSource::open(const std::string& folder, const Hash256& artifact, bool complete, artifact::IndexRules rules) {
+Result<StagingSource> StagingSource::open(const std::string& folder, const Hash256& artifact, bool complete,
+                                          artifact::IndexRules rules) {
   StagingSource source;
   source.folder_ = folder;
   source.index_path_ = folder + "/index";
@@ -45,7 +46,8 @@ Result<bool> StagingSource::read_index(std::uint32_t entries) {
 // An abandoned staging: its head names the chunks, its bitmap says which of them are on disk.
 Status StagingSource::read_received() {
   INSTAR_TRY(const Bytes index, files::read_file(index_path_, limits::kIndexBytesMax));
-  INSTAR_TRY(const Bytes head, files::read_file(folder_ + "/head", limits::kHeadChunksMax * limits::kChunkDecodedBytesMax));
+  INSTAR_TRY(const Bytes head,
+             files::read_file(folder_ + "/head", limits::kHeadChunksMax * limits::kChunkDecodedBytesMax));
   INSTAR_TRY(const Bytes pack, files::read_file(folder_ + "/pack", 33));
   const auto pack_id = Hash256::from_bytes(ByteView(pack).subspan(0, std::min<std::size_t>(32, pack.size())));
   if (!pack_id || pack.size() != 33) return fail(Code::corrupt, folder_ + "/pack is broken");
@@ -60,11 +62,13 @@ Status StagingSource::read_received() {
       rules_);
   INSTAR_CHECK(reader.feed(head));
   INSTAR_TRY([[maybe_unused]] const Hash256 id, reader.finish());
-  INSTAR_TRY(const ChunkBits bits, ChunkBits::read(folder_ + "/bitmap", *pack_id, static_cast<std::uint32_t>(body.size())));
+  INSTAR_TRY(const ChunkBits bits,
+             ChunkBits::read(folder_ + "/bitmap", *pack_id, static_cast<std::uint32_t>(body.size())));
   received_.assign(contents_.rows().size(), true);
   std::vector<ChunkPlace> present;
   for (std::uint32_t i = 0; i < body.size(); ++i) {
-    if (body[i].offset + body[i].bytes > contents_.stream_bytes()) return fail(Code::corrupt, folder_ + "/head is broken");
+    if (body[i].offset + body[i].bytes > contents_.stream_bytes())
+      return fail(Code::corrupt, folder_ + "/head is broken");
     if (bits.test(i)) {
       present.push_back(body[i]);
     } else {
@@ -117,13 +121,16 @@ Status StagingSource::cut_some(artifact::PackKind kind, std::uint64_t bytes) {
   const artifact::Chunker chunker(parameters);
   const std::uint64_t all = contents_.stream_bytes();
   const std::uint64_t stop = cut_to_ + bytes;
-  // Two chunks at their largest, in one buffer: a device has no more to spare. [start, end) of it is the stream from cut_to_ on.
-  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(2 * std::uint64_t{parameters.bytes_max}, all - cut_to_)));
+  // Two chunks at their largest, in one buffer: a device has no more to spare. [start, end) of it is the stream from
+  // cut_to_ on.
+  Bytes buffer(
+      static_cast<std::size_t>(std::min<std::uint64_t>(2 * std::uint64_t{parameters.bytes_max}, all - cut_to_)));
   std::size_t start = 0;
   std::size_t end = 0;
   while (cut_to_ < all && cut_to_ < stop) {
     if (end - start < parameters.bytes_max && cut_to_ + (end - start) < all) {
-      std::copy(buffer.begin() + static_cast<std::ptrdiff_t>(start), buffer.begin() + static_cast<std::ptrdiff_t>(end), buffer.begin());
+      std::copy(buffer.begin() + static_cast<std::ptrdiff_t>(start), buffer.begin() + static_cast<std::ptrdiff_t>(end),
+                buffer.begin());
       end -= start;
       start = 0;
       const auto more = static_cast<std::uint32_t>(std::min<std::uint64_t>(buffer.size() - end, all - cut_to_ - end));

@@ -1,5 +1,5 @@
-// A tree on this device from which a new one can take what they have in common: an artifact of a staged revision, or what an
-// abandoned staging had already received. Only ever read, but for the cache of its chunks.
+// A tree on this device from which a new one can take what they have in common: an artifact of a staged revision, or
+// what an abandoned staging had already received. Only ever read, but for the cache of its chunks.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ using files::StagingTree;
 
 class StagingSource {
  public:
-  // `folder` is revisions/<n>/artifacts/<hash>. `complete`: its revision is staged; otherwise only what its bitmap says is there.
-  // Errors: not_found, io.
+  // `folder` is revisions/<n>/artifacts/<hash>. `complete`: its revision is staged; otherwise only what its bitmap says
+  // is there. Errors: not_found, io.
   [[nodiscard]] static Result<StagingSource> open(const std::string& folder, const Hash256& artifact, bool complete,
                                                   artifact::IndexRules rules);
 
@@ -32,7 +32,8 @@ class StagingSource {
   [[nodiscard]] const std::string& index_path() const noexcept { return index_path_; }
   [[nodiscard]] const StagingTree& tree() const noexcept { return tree_; }
 
-  // Reads some of the index; true when all of it has been read. Errors: corrupt (not what the folder's name promises), io …
+  // Reads some of the index; true when all of it has been read. Errors: corrupt (not what the folder's name promises),
+  // io …
   [[nodiscard]] Result<bool> read_index(std::uint32_t entries);
   // Finds some of the chunks as `kind` cuts them; true when all are known.
   [[nodiscard]] Result<bool> find_chunks(artifact::PackKind kind, std::uint64_t bytes);

@@ -34,9 +34,11 @@ Result<bool> Stage::check_head() {
   }
   if (head_checked_ == head_count()) return true;
   const ChunkRef& ref = setup_.pack.head[head_checked_];
-  if (ref.decoded_bytes > limits::kChunkDecodedBytesMax) return fail(Code::too_large, "a head chunk is larger than a chunk can be");
+  if (ref.decoded_bytes > limits::kChunkDecodedBytesMax)
+    return fail(Code::too_large, "a head chunk is larger than a chunk can be");
   Bytes decoded(ref.decoded_bytes);
-  INSTAR_TRY(const std::size_t got, files::read_at(head_file_.get(), decoded, head_offsets_[head_checked_], file("head")));
+  INSTAR_TRY(const std::size_t got,
+             files::read_at(head_file_.get(), decoded, head_offsets_[head_checked_], file("head")));
   head_have_[head_checked_] = got == decoded.size() && trust::digest(decoded) == ref.hash;
   ++head_checked_;
   return head_checked_ == head_count();

@@ -1,6 +1,6 @@
-// One artifact on its way into a revision: what its two ways have in common. ArtifactStage makes a tree out of chunks of content (full,
-// dedupe), DeltaStage out of a base and a delta. The session (staging_session.hpp) leads each through its phases; each call does a bounded
-// piece of work and says whether its phase has ended.
+// One artifact on its way into a revision: what its two ways have in common. ArtifactStage makes a tree out of chunks
+// of content (full, dedupe), DeltaStage out of a base and a delta. The session (staging_session.hpp) leads each through
+// its phases; each call does a bounded piece of work and says whether its phase has ended.
 #pragma once
 
 #include <cstdint>
@@ -82,11 +82,12 @@ class Stage {
   [[nodiscard]] virtual Result<bool> read_head() = 0;
 
   // --- what is there already --------------------------------------------------------------------------------
-  // Decides for each file where its content comes from; proves by their hashes the files of older revisions that will be used.
+  // Decides for each file where its content comes from; proves by their hashes the files of older revisions that will
+  // be used.
   [[nodiscard]] virtual Result<bool> match(const Neighbours& neighbours, StagingSlice slice) = 0;
   [[nodiscard]] virtual SpaceNeed space_needed(const Neighbours& neighbours, std::uint64_t block_bytes) const = 0;
-  // Before the head is read: the least that will be needed, from what the manifest says. `shared_bytes_max`: content on the device that
-  // may turn out to be the same; what is counted on here is taken from it.
+  // Before the head is read: the least that will be needed, from what the manifest says. `shared_bytes_max`: content on
+  // the device that may turn out to be the same; what is counted on here is taken from it.
   [[nodiscard]] virtual SpaceNeed space_foreseen(std::uint64_t& shared_bytes_max) const = 0;
   // Known at the latest after match(), grown at the latest after verify().
   [[nodiscard]] virtual std::optional<Shortfall> shortfall() const { return std::nullopt; }
@@ -107,7 +108,8 @@ class Stage {
   // Puts a decoded and verified chunk in its place.
   [[nodiscard]] Status store(std::uint32_t ordinal, ByteView decoded, bool fetched);
   [[nodiscard]] std::uint64_t pending_bytes() const noexcept { return pending_bytes_; }
-  // All that was stored has reached the disk: remembers so durably, and returns the ordinals of those that were fetched.
+  // All that was stored has reached the disk: remembers so durably, and returns the ordinals of those that were
+  // fetched.
   [[nodiscard]] Result<std::vector<std::uint32_t>> mark_durable();
   // `half`: bytes held of one chunk that is not whole.
   struct Half {
@@ -117,8 +119,8 @@ class Stage {
   [[nodiscard]] revision::StagingWants wants(std::uint32_t revision, std::optional<Half> half, bool exact) const;
 
   // --- the end ----------------------------------------------------------------------------------------------
-  // Makes what is still to be made, and holds all against the index: further names, metadata. is_damaged() afterwards: something is not
-  // what it should be, and has been removed; all phases are gone through again.
+  // Makes what is still to be made, and holds all against the index: further names, metadata. is_damaged() afterwards:
+  // something is not what it should be, and has been removed; all phases are gone through again.
   [[nodiscard]] virtual Result<bool> verify(const Neighbours& neighbours, StagingSlice slice) = 0;
   [[nodiscard]] bool is_damaged() const noexcept { return damaged_; }
   // With a shortfall after verify(): leaves the tree so that an ArtifactStage can go on from it.
@@ -135,7 +137,9 @@ class Stage {
   void remove_files(std::initializer_list<const char*> names);
   // An image's index has the entries of an image. Errors: malformed.
   [[nodiscard]] Status check_kind(const artifact::Entry& entry) const;
-  [[nodiscard]] std::uint32_t head_count() const noexcept { return static_cast<std::uint32_t>(setup_.pack.head.size()); }
+  [[nodiscard]] std::uint32_t head_count() const noexcept {
+    return static_cast<std::uint32_t>(setup_.pack.head.size());
+  }
   [[nodiscard]] std::uint64_t head_bytes() const noexcept { return head_offsets_.back(); }
   // Body chunk `body` as it must be; 0 <= body < have_.size().
   [[nodiscard]] virtual artifact::ChunkRef body_chunk(std::uint32_t body) const = 0;

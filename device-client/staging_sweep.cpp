@@ -20,7 +20,8 @@ std::uint64_t key_of(std::string_view path) {
 
 }  // namespace
 
-Result<std::unique_ptr<StagingSweep>> StagingSweep::open(StagingTree& tree, const std::string& index, artifact::IndexRules rules) {
+Result<std::unique_ptr<StagingSweep>> StagingSweep::open(StagingTree& tree, const std::string& index,
+                                                         artifact::IndexRules rules) {
   std::unique_ptr<StagingSweep> sweep(new StagingSweep(tree));
   INSTAR_TRY(sweep->index_, IndexStream::open(index, rules));
   sweep->folders_.emplace_back();

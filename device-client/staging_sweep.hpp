@@ -17,7 +17,8 @@ using files::StagingTree;
 class StagingSweep {
  public:
   // `tree` outlives the sweep. Errors: not_found, io.
-  [[nodiscard]] static Result<std::unique_ptr<StagingSweep>> open(StagingTree& tree, const std::string& index, artifact::IndexRules rules);
+  [[nodiscard]] static Result<std::unique_ptr<StagingSweep>> open(StagingTree& tree, const std::string& index,
+                                                                  artifact::IndexRules rules);
   // Does some of it; true when nothing is left to look at.
   [[nodiscard]] Result<bool> sweep(std::uint32_t entries);
 

@@ -1,4 +1,5 @@
-// The end of staging: every entry of the tree is held against the index, files get their further names and all their metadata.
+// The end of staging: every entry of the tree is held against the index, files get their further names and all their
+// metadata.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -29,7 +30,8 @@ Result<bool> ArtifactStage::verify(const Neighbours& neighbours, StagingSlice sl
     if (!walk_entry_) {
       INSTAR_TRY(const Entry* entry, walk_->next());
       if (entry == nullptr) {
-        if (walk_->id() != setup_.artifact.id) return fail(Code::corrupt, file("index") + " does not match the signed artifact any more");
+        if (walk_->id() != setup_.artifact.id)
+          return fail(Code::corrupt, file("index") + " does not match the signed artifact any more");
         walk_.reset();
         return true;
       }
@@ -125,7 +127,8 @@ Status ArtifactStage::give_name(const Entry& entry, const ArtifactStage& owner, 
   if (same) {
     INSTAR_TRY(const StagingTree::Linked linked, tree_.link(entry.path, owner.tree_, path));
     if (linked == StagingTree::Linked::yes) return {};
-    if (hardlink) return fail(Code::unsupported, "the file system allows no further hard link for " + tree_.shown(entry.path));
+    if (hardlink)
+      return fail(Code::unsupported, "the file system allows no further hard link for " + tree_.shown(entry.path));
   }
   return copy_name(entry, opened->get(), owner.tree_.shown(path));
 }

@@ -1,5 +1,5 @@
-// What the stager's tests are made of: trees in memory, published as packs, and a fetcher that does what the revision machine
-// would do with the stager's events.
+// What the stager's tests are made of: trees in memory, published as packs, and a fetcher that does what the revision
+// machine would do with the stager's events.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -94,7 +94,9 @@ struct Published : artifact::ContentSource, artifact::PackSink {
     publish(*id);
   }
   // An index that no writer would make.
-  Published(TreeSpec spec, Bytes raw_index) : tree(std::move(spec)), index(std::move(raw_index)) { publish(trust::digest(index)); }
+  Published(TreeSpec spec, Bytes raw_index) : tree(std::move(spec)), index(std::move(raw_index)) {
+    publish(trust::digest(index));
+  }
 
   [[nodiscard]] const wire::Pack& pack(artifact::PackKind kind) const {
     const auto found = std::ranges::find(artifact.packs, kind, &wire::Pack::kind);
@@ -128,7 +130,8 @@ struct Published : artifact::ContentSource, artifact::PackSink {
     for (const auto kind : {artifact::PackKind::full, artifact::PackKind::dedupe}) {
       head_.clear();
       body_.clear();
-      const auto directory = artifact::make_pack(index, tree.entries, *this, *this, {.kind = kind, .level = 1, .progress = {}});
+      const auto directory =
+          artifact::make_pack(index, tree.entries, *this, *this, {.kind = kind, .level = 1, .progress = {}});
       EXPECT_TRUE(directory);
       wire::Pack pack;
       pack.kind = kind;
@@ -230,7 +233,8 @@ class Device {
     }
     reopen();
   }
-  // To the end, or to a failure, or until so many calls of the stager have been made. True when it stopped for the latter.
+  // To the end, or to a failure, or until so many calls of the stager have been made. True when it stopped for the
+  // latter.
   bool run(int calls_max = 100'000) {
     bool asked = false;
     for (int calls = 0; !done && !failed; ++calls) {

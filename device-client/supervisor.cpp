@@ -93,11 +93,12 @@ void Supervisor::ensure_running(const revision::EnsureRunning& effect) {
 void Supervisor::run_probe(const revision::RunProbe& effect, MonotonicMs now) {
   const auto payload = std::ranges::find(wanted_payloads_, effect.container, &PayloadPlan::name);
   const bool by_handler = payload != wanted_payloads_.end();
-  auto process = by_handler
-                     ? HelperProcess::spawn(options_.config.handlers_dir + "/" + payload->kind, {"verify"},
-                                            {effect.probe.timeout_ms, handler_environment(options_.config, "verify", *payload), true}, now)
-                     : HelperProcess::spawn(options_.helper, probe_arguments(effect),
-                                            {clamp_ms(std::int64_t{effect.probe.timeout_ms} + kProbeExtraMs)}, now);
+  auto process =
+      by_handler ? HelperProcess::spawn(
+                       options_.config.handlers_dir + "/" + payload->kind, {"verify"},
+                       {effect.probe.timeout_ms, handler_environment(options_.config, "verify", *payload), true}, now)
+                 : HelperProcess::spawn(options_.helper, probe_arguments(effect),
+                                        {clamp_ms(std::int64_t{effect.probe.timeout_ms} + kProbeExtraMs)}, now);
   if (process)
     probes_.push_back({effect.revision, effect.container, effect.probe.timeout_ms, by_handler, std::move(*process)});
   else
@@ -158,10 +159,11 @@ void Supervisor::run_payload(MonotonicMs now) {
   const PayloadStep step = job.payloads.back();
   const auto& [action, plan] = step;
   if (std::exchange(job.boot_by, std::nullopt))
-    return payload_failed(step, {Code::io, "the device was to boot, and did not within " + std::to_string(kRebootS) + " s"});
+    return payload_failed(step,
+                          {Code::io, "the device was to boot, and did not within " + std::to_string(kRebootS) + " s"});
   if (action == PayloadAction::install) {
-    const auto noted =
-        write_payload_record(options_.config.state_dir, {plan.name, plan.kind, plan.artifact, plan.revision, PayloadState::installing});
+    const auto noted = write_payload_record(
+        options_.config.state_dir, {plan.name, plan.kind, plan.artifact, plan.revision, PayloadState::installing});
     if (!noted) return payload_failed(step, noted.error());
   }
   if (plan.kind == revision::kClientHandler) return client_step(step, now);
@@ -183,7 +185,8 @@ void Supervisor::payload_ended(const HelperEnd& end, MonotonicMs now) {
     return;
   }
   if (end.ok() && step.plan.kind == revision::kClientHandler) return take_client(step);
-  const bool boots = !end.timed_out && end.signal == 0 && end.exit_code == kRebootCode && step.action != PayloadAction::commit;
+  const bool boots =
+      !end.timed_out && end.signal == 0 && end.exit_code == kRebootCode && step.action != PayloadAction::commit;
   if (boots) return reboot(step, now);
   if (!end.ok()) return payload_failed(step, {Code::unhealthy, end.text()});
   if (const auto noted = note_payload(step); !noted) return payload_failed(step, noted.error());
@@ -203,8 +206,8 @@ void Supervisor::payload_failed(const PayloadStep& step, Error error) {
   if (job.failed_container.empty()) job.failed_container = step.plan.name;
   std::erase_if(job.payloads, [&](const PayloadStep& each) { return each.plan.name == step.plan.name; });
   if (job.goal == Goal::try_new) job.given_up = true;
-  note_error(with_context(std::move(error),
-                          "handler " + step.plan.kind + ", " + std::string(action_name(step.action)) + " of payload " + step.plan.name));
+  note_error(with_context(std::move(error), "handler " + step.plan.kind + ", " + std::string(action_name(step.action)) +
+                                                " of payload " + step.plan.name));
 }
 
 // The step is repeated after the boot: it is then that the handler can say whether it has come to what it should.
@@ -214,7 +217,8 @@ void Supervisor::reboot(const PayloadStep& step, MonotonicMs now) {
   if (command.empty())
     return payload_failed(
         step,
-        {Code::refused, "it takes effect with a boot, and this device's configuration does not say how to make one (reboot_command)"});
+        {Code::refused,
+         "it takes effect with a boot, and this device's configuration does not say how to make one (reboot_command)"});
   options_.log->notice("handler " + step.plan.kind + " wants the device to boot: " + command);
   auto process = HelperProcess::spawn("/bin/sh", {"-c", command}, {kRebootS * 1'000, {}, true}, now);
   if (!process) return payload_failed(step, process.error());
@@ -222,12 +226,14 @@ void Supervisor::reboot(const PayloadStep& step, MonotonicMs now) {
   helper_ = std::move(*process);
 }
 
-// A client is asked for its version first: one that cannot even do that (another architecture, a library that is missing) is not tried.
+// A client is asked for its version first: one that cannot even do that (another architecture, a library that is
+// missing) is not tried.
 void Supervisor::client_step(const PayloadStep& step, MonotonicMs now) {
   Job& job = *job_;
   if (step.action != PayloadAction::install) return take_client(step);
   if (const auto put = clients_.put(step.plan.tree, step.plan.artifact); !put) return payload_failed(step, put.error());
-  auto process = HelperProcess::spawn(clients_.program(step.plan.artifact), {"version"}, {kClientVersionMs, {}, true}, now);
+  auto process =
+      HelperProcess::spawn(clients_.program(step.plan.artifact), {"version"}, {kClientVersionMs, {}, true}, now);
   if (!process) return payload_failed(step, process.error());
   job.payload_runs = true;
   helper_ = std::move(*process);
@@ -243,14 +249,17 @@ void Supervisor::take_client(const PayloadStep& step) {
   if (!done) return payload_failed(step, done.error());
   if (noted) job_->payloads.pop_back();
   if (runs) return;
-  options_.log->notice("going on in another client: " + std::string(action_name(step.action)) + " of payload " + step.plan.name);
+  options_.log->notice("going on in another client: " + std::string(action_name(step.action)) + " of payload " +
+                       step.plan.name);
   other_client_ = true;
 }
 
 Supervisor::ClientTaken Supervisor::try_client(const PayloadPlan& plan) const {
   if (running_client() == plan.artifact) return {{}, true};
   if (clients_.trying() != plan.artifact) return {clients_.try_out(plan.artifact), false};
-  return {fail(Code::unhealthy, client_given_up().empty() ? "it was started and did not come so far" : client_given_up()), false};
+  return {
+      fail(Code::unhealthy, client_given_up().empty() ? "it was started and did not come so far" : client_given_up()),
+      false};
 }
 
 Supervisor::ClientTaken Supervisor::keep_client(const PayloadPlan& plan) const {
@@ -272,7 +281,8 @@ Supervisor::ClientTaken Supervisor::give_back_client(const PayloadPlan& plan) co
   return {done, running_client() == clients_.current() || !client_given_up().empty()};
 }
 
-// One helper for all of it, and everything prepared before the first container stops: what is away is away for LXC's time alone.
+// One helper for all of it, and everything prepared before the first container stops: what is away is away for LXC's
+// time alone.
 void Supervisor::change(MonotonicMs now) {
   Job& job = *job_;
   for (auto plan = job.to_start.rbegin(); plan != job.to_start.rend(); ++plan) {
@@ -283,12 +293,14 @@ void Supervisor::change(MonotonicMs now) {
     return start_failed(ready.error());
   }
   const std::uint32_t stop_ms = options_.config.stop_timeout_s * 1000;
-  std::vector<std::string> arguments = {"switch", "--lxcpath", options_.config.state_dir + "/lxc", "--timeout-ms", std::to_string(stop_ms)};
-  for (auto name = job.to_stop.rbegin(); name != job.to_stop.rend(); ++name) arguments.insert(arguments.end(), {"--stop", *name});
+  std::vector<std::string> arguments = {"switch", "--lxcpath", options_.config.state_dir + "/lxc", "--timeout-ms",
+                                        std::to_string(stop_ms)};
+  for (auto name = job.to_stop.rbegin(); name != job.to_stop.rend(); ++name)
+    arguments.insert(arguments.end(), {"--stop", *name});
   for (auto plan = job.to_start.rbegin(); plan != job.to_start.rend(); ++plan)
     arguments.insert(arguments.end(), {"--start", plan->lxc_name});
-  const auto allowed_ms =
-      static_cast<std::int64_t>(job.to_stop.size()) * (stop_ms + kStopExtraMs) + static_cast<std::int64_t>(job.to_start.size()) * kStartMs;
+  const auto allowed_ms = static_cast<std::int64_t>(job.to_stop.size()) * (stop_ms + kStopExtraMs) +
+                          static_cast<std::int64_t>(job.to_start.size()) * kStartMs;
   spawn(arguments, clamp_ms(allowed_ms), now);
 }
 
@@ -304,8 +316,10 @@ std::vector<std::string> Supervisor::known_names() const {
   const std::string prefix = options_.config.device_id.str() + ".";
   std::vector<std::string> names;
   std::error_code error;
-  for (fs::directory_iterator it(options_.config.state_dir + "/lxc", error), end; !error && it != end; it.increment(error))
-    if (const auto name = it->path().filename().string(); name.starts_with(prefix) && fs::exists(it->path() / "config", error))
+  for (fs::directory_iterator it(options_.config.state_dir + "/lxc", error), end; !error && it != end;
+       it.increment(error))
+    if (const auto name = it->path().filename().string();
+        name.starts_with(prefix) && fs::exists(it->path() / "config", error))
       names.push_back(name);
   std::ranges::sort(names);
   return names;
@@ -337,7 +351,8 @@ void Supervisor::take_states(const std::vector<JsonFields>& lines, MonotonicMs n
       auto found = running_.find(name);
       const pid_t pid = static_cast<pid_t>(line.integer("pid").value_or(-1));
       const bool same = found != running_.end() && found->second.watch.pid() == pid;
-      running.emplace(name, Running{record ? record->revision : 0, ProcessWatch(pid), same ? found->second.since : now, !wanted});
+      running.emplace(
+          name, Running{record ? record->revision : 0, ProcessWatch(pid), same ? found->second.since : now, !wanted});
     }
     if (state == "RUNNING" && wanted)
       kept.insert(name);
@@ -384,8 +399,8 @@ void Supervisor::take_change(const JsonFields& line, MonotonicMs now) {
     if (const auto orphans = line.integer("orphans").value_or(0); orphans > 0)
       options_.log->warning("ended " + std::to_string(orphans) + " processes of an earlier " + plan.container +
                             " whose LXC monitor had died");
-    options_.log->info("container " + plan.container + " of revision " + std::to_string(plan.revision) + " runs, started in " +
-                       std::to_string(ms) + " ms");
+    options_.log->info("container " + plan.container + " of revision " + std::to_string(plan.revision) +
+                       " runs, started in " + std::to_string(ms) + " ms");
   }
 }
 
@@ -422,7 +437,9 @@ void Supervisor::finish(std::vector<revision::Event>& out) {
     switch (job.goal) {
       case Goal::try_new: out.emplace_back(revision::TryFailed{job.revision, *job.error}); break;
       case Goal::back: out.emplace_back(revision::SwitchBackFailed{*job.error}); break;
-      case Goal::ensure: out.emplace_back(revision::ContainerStopped{job.revision, job.failed_container, job.error->message}); break;
+      case Goal::ensure:
+        out.emplace_back(revision::ContainerStopped{job.revision, job.failed_container, job.error->message});
+        break;
     }
     return;
   }
@@ -436,11 +453,12 @@ Status Supervisor::prepare(const ContainerPlan& plan) const {
   if (!fs::is_directory(plan.tree, error))
     return fail(Code::not_found, "its tree " + plan.tree + " is missing; the revision must be fetched again");
   INSTAR_CHECK(files::make_folders(plan.writable + "/upper"));
-  // The root of the container is the upper folder: it looks as the tree's root does. An image's shows when it is mounted.
+  // The root of the container is the upper folder: it looks as the tree's root does. An image's shows when it is
+  // mounted.
   struct stat root {};
-  if (plan.image.empty() &&
-      (::stat(plan.tree.c_str(), &root) != 0 || ::chmod((plan.writable + "/upper").c_str(), root.st_mode & 07777U) != 0 ||
-       ::chown((plan.writable + "/upper").c_str(), root.st_uid, root.st_gid) != 0))
+  if (plan.image.empty() && (::stat(plan.tree.c_str(), &root) != 0 ||
+                             ::chmod((plan.writable + "/upper").c_str(), root.st_mode & 07777U) != 0 ||
+                             ::chown((plan.writable + "/upper").c_str(), root.st_uid, root.st_gid) != 0))
     return fail(Code::io, "cannot prepare " + plan.writable + "/upper: " + std::strerror(errno));
   INSTAR_CHECK(files::make_folders(plan.lxc_folder));
   for (const auto& volume : plan.volumes) {
@@ -462,7 +480,8 @@ Status Supervisor::prepare(const ContainerPlan& plan) const {
 // Folders of containers that no longer are: they are stopped, nothing is lost.
 void Supervisor::remove_leftovers() {
   for (const auto& name : known_names()) {
-    if (running_.contains(name) || std::ranges::find(wanted_, name, &ContainerPlan::lxc_name) != wanted_.end()) continue;
+    if (running_.contains(name) || std::ranges::find(wanted_, name, &ContainerPlan::lxc_name) != wanted_.end())
+      continue;
     if (const auto removed = files::remove_tree(options_.config.state_dir + "/lxc/" + name); !removed)
       options_.log->warning(removed.error().message);
   }
@@ -479,7 +498,8 @@ void Supervisor::check_running(MonotonicMs now, std::vector<revision::Event>& ou
     const std::int64_t lived_ms = now - it->second.since;
     it = running_.erase(it);
     const std::string detail = "it stopped or restarted by itself after " + std::to_string(lived_ms) + " ms";
-    options_.log->warning("container " + container + " of revision " + std::to_string(wanted_revision_) + ": " + detail);
+    options_.log->warning("container " + container + " of revision " + std::to_string(wanted_revision_) + ": " +
+                          detail);
     out.emplace_back(revision::ContainerStopped{wanted_revision_, container, detail});
   }
 }

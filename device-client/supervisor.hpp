@@ -1,13 +1,16 @@
-// Makes the containers that run be those of one revision: carries out StartTry, SwitchBack, EnsureRunning and RunProbe through
-// `instar-lxc`, one helper process at a time (probes beside it), and tells how it went as events. A container that stops by itself,
-// or that EnsureRunning could not start, is told as ContainerStopped; whether and when to try again is the machine's to say.
+// Makes the containers that run be those of one revision: carries out StartTry, SwitchBack, EnsureRunning and RunProbe
+// through `instar-lxc`, one helper process at a time (probes beside it), and tells how it went as events. A container
+// that stops by itself, or that EnsureRunning could not start, is told as ContainerStopped; whether and when to try
+// again is the machine's to say.
 //
-// Payloads of host handlers go with them (host_payload.hpp): before the containers when something is tried or taken back, as it is they
-// that containers stand on, and after them when what is committed is made sure of. Handlers are called one at a time. A client that is to
-// be tried, kept or left asks for this process to be replaced: wants_other_client().
+// Payloads of host handlers go with them (host_payload.hpp): before the containers when something is tried or taken
+// back, as it is they that containers stand on, and after them when what is committed is made sure of. Handlers are
+// called one at a time. A client that is to be tried, kept or left asks for this process to be replaced:
+// wants_other_client().
 //
-// A container whose fingerprint is that of the wanted one is left running, whichever revision it was started for. What runs is
-// asked of LXC and of the record beside each container's configuration, never remembered: so a daemon that was killed finds it.
+// A container whose fingerprint is that of the wanted one is left running, whichever revision it was started for. What
+// runs is asked of LXC and of the record beside each container's configuration, never remembered: so a daemon that was
+// killed finds it.
 #pragma once
 
 #include <map>

@@ -34,17 +34,21 @@ inline wire::Manifest manifest(std::vector<wire::Container> containers) {
 class SupervisorFixture : public ::testing::Test {
  protected:
   SupervisorFixture() {
-    config = parse_config("device_id = d\nproduct = p\ngroups = g\nserver = tcp://x:1\nstate_dir = " + folder.path() + "\n", "x").value();
+    config = parse_config(
+                 "device_id = d\nproduct = p\ngroups = g\nserver = tcp://x:1\nstate_dir = " + folder.path() + "\n", "x")
+                 .value();
     restart_daemon();
   }
   // As a daemon that was killed and started again: nothing is remembered.
-  void restart_daemon() { supervisor = std::make_unique<Supervisor>(SupervisorOptions{config, {}, helper.path(), &log}); }
+  void restart_daemon() {
+    supervisor = std::make_unique<Supervisor>(SupervisorOptions{config, {}, helper.path(), &log});
+  }
 
   // Puts the trees there that a stager would have made.
   const wire::Manifest& staged(std::uint32_t revision, const wire::Manifest& of) {
     for (const auto& each : of.containers)
-      std::filesystem::create_directories(folder /
-                                          ("revisions/" + std::to_string(revision) + "/artifacts/" + each.artifact.hex() + "/tree"));
+      std::filesystem::create_directories(
+          folder / ("revisions/" + std::to_string(revision) + "/artifacts/" + each.artifact.hex() + "/tree"));
     return of;
   }
 

@@ -1,4 +1,5 @@
-// Payloads of host handlers, by scripts that note what they are called with; beside them a container by the stand-in for instar-lxc.
+// Payloads of host handlers, by scripts that note what they are called with; beside them a container by the stand-in
+// for instar-lxc.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -35,9 +36,10 @@ class SupervisorPayloadTest : public SupervisorFixture {
   // What it does after noting its call: "install 0101… of d".
   void write_handler(const std::string& kind, const std::string& then) {
     const auto path = folder / ("handlers/" + kind);
-    std::ofstream(path) << "#!/bin/sh\necho \"$1 $(basename \"$(dirname \"$INSTAR_PAYLOAD\")\" | cut -c1-4) of $INSTAR_NAME\" >> "
-                        << (folder / "calls") << "\n[ \"$1\" = \"$INSTAR_ACTION\" ] && [ -d \"$INSTAR_STATE\" ] || exit 99\n"
-                        << then << "\n";
+    std::ofstream(path)
+        << "#!/bin/sh\necho \"$1 $(basename \"$(dirname \"$INSTAR_PAYLOAD\")\" | cut -c1-4) of $INSTAR_NAME\" >> "
+        << (folder / "calls") << "\n[ \"$1\" = \"$INSTAR_ACTION\" ] && [ -d \"$INSTAR_STATE\" ] || exit 99\n"
+        << then << "\n";
     ::chmod(path.c_str(), 0755);
   }
   std::vector<std::string> calls() {
@@ -139,7 +141,8 @@ TEST_F(SupervisorPayloadTest, OneThatNeedsABootGetsItOnlyWhereTheOwnerSaysHow) {
   write_handler("kernel", "[ -e " + (folder / "booted") + " ] || exit 10");
   const auto one = staged(1, manifest({payload("boot", 1)}));
   supervisor->start_try({0, 1, one});
-  EXPECT_THAT(only<revision::TryFailed>(work()).error.message, HasSubstr("does not say how to make one (reboot_command)"));
+  EXPECT_THAT(only<revision::TryFailed>(work()).error.message,
+              HasSubstr("does not say how to make one (reboot_command)"));
   config.reboot_command = "touch " + (folder / "booted");
   restart_daemon();
   supervisor->start_try({0, 1, one});
@@ -178,7 +181,8 @@ TEST_F(SupervisorPayloadTest, ACommitThatFailsIsTriedAgainAndContainersRunAllThe
 TEST_F(SupervisorPayloadTest, AClientIsAskedForItsVersionAndThenRunInThisOnesPlace) {
   const auto one = staged(1, manifest({payload("client", 1, std::string(revision::kClientHandler))}));
   supervisor->start_try({0, 1, one});
-  EXPECT_THAT(only<revision::TryFailed>(work()).error.message, HasSubstr("no program instar-device at the top of its tree"));
+  EXPECT_THAT(only<revision::TryFailed>(work()).error.message,
+              HasSubstr("no program instar-device at the top of its tree"));
   const auto program = folder / ("revisions/1/artifacts/" + one.containers[0].artifact.hex() + "/tree/instar-device");
   std::ofstream(program) << "#!/bin/sh\necho 'wrong architecture' >&2\nexit 126\n";
   ::chmod(program.c_str(), 0755);

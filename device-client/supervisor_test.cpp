@@ -50,16 +50,18 @@ TEST_F(SupervisorTest, AnImageIsNamedBesideTheConfigurationAndATreeTakesItAwayAg
 }
 
 TEST_F(SupervisorTest, SwitchRestartsOnlyWhatChangedAndMeasuresDowntime) {
-  supervisor->start_try({0, 1, staged(1, manifest({container("a", 1, 1), container("b", 2, 2), container("c", 3, 3)}))});
+  supervisor->start_try(
+      {0, 1, staged(1, manifest({container("a", 1, 1), container("b", 2, 2), container("c", 3, 3)}))});
   work();
   helper.take_calls();
   const int kept = helper.pid("d.a");
-  supervisor->start_try({1, 2, staged(2, manifest({container("a", 1, 1), container("b", 9, 2), container("e", 4, 3)}))});
+  supervisor->start_try(
+      {1, 2, staged(2, manifest({container("a", 1, 1), container("b", 9, 2), container("e", 4, 3)}))});
   const auto started = only<revision::TryStarted>(work());
   EXPECT_EQ(started.revision, 2U);
   EXPECT_GE(started.downtime_ms, 50U) << "each stop takes 50 ms here";
-  EXPECT_THAT(helper.take_calls(), ElementsAre("state d.a d.b d.c", "stop d.c", "stop d.b", "start d.b -- /bin/b an argument",
-                                               "start d.e -- /bin/e an argument"));
+  EXPECT_THAT(helper.take_calls(), ElementsAre("state d.a d.b d.c", "stop d.c", "stop d.b",
+                                               "start d.b -- /bin/b an argument", "start d.e -- /bin/e an argument"));
   EXPECT_EQ(helper.pid("d.a"), kept);
   EXPECT_THAT(supervisor->revisions_in_use(), ElementsAre(1U, 2U)) << "a still stands on revision 1's tree";
   EXPECT_FALSE(std::filesystem::exists(folder / "lxc/d.c")) << "what is not wanted any more leaves no configuration";
@@ -157,7 +159,8 @@ TEST_F(SupervisorTest, ATryAskedForAgainKeepsWhatRunsAndSaysStarted) {
 
 TEST_F(SupervisorTest, ATryThatCannotStartSaysWhy) {
   helper.fail("start", "d.b", "Failed to exec /bin/b");
-  supervisor->start_try({0, 1, staged(1, manifest({container("a", 1, 1), container("b", 2, 2), container("c", 3, 3)}))});
+  supervisor->start_try(
+      {0, 1, staged(1, manifest({container("a", 1, 1), container("b", 2, 2), container("c", 3, 3)}))});
   const auto failed = only<revision::TryFailed>(work());
   EXPECT_EQ(failed.revision, 1U);
   EXPECT_THAT(failed.error.message, HasSubstr("container b"));
@@ -301,9 +304,12 @@ TEST(RunRecord, ReadsWhatItWritesAndNothingElse) {
   const RunRecord record{7, 3, "app", Hash256::from_bytes(Bytes(32, 0xcd)).value()};
   EXPECT_EQ(parse_run_record(format_run_record(record)), record);
   const std::string text = format_run_record(record);
-  for (std::size_t cut = 0; cut + 1 < text.size(); ++cut) EXPECT_FALSE(parse_run_record(text.substr(0, cut)).has_value()) << cut;
-  EXPECT_FALSE(parse_run_record("{\"container\":\"a\",\"revision\":-1,\"order\":0,\"fingerprint\":\"" + std::string(64, '0') + "\"}"));
-  EXPECT_FALSE(parse_run_record("{\"container\":\"a\",\"revision\":1,\"order\":0,\"fingerprint\":\"" + std::string(63, '0') + "\"}"));
+  for (std::size_t cut = 0; cut + 1 < text.size(); ++cut)
+    EXPECT_FALSE(parse_run_record(text.substr(0, cut)).has_value()) << cut;
+  EXPECT_FALSE(parse_run_record("{\"container\":\"a\",\"revision\":-1,\"order\":0,\"fingerprint\":\"" +
+                                std::string(64, '0') + "\"}"));
+  EXPECT_FALSE(parse_run_record("{\"container\":\"a\",\"revision\":1,\"order\":0,\"fingerprint\":\"" +
+                                std::string(63, '0') + "\"}"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-// What the client leaves in a container's folder (<lxcpath>/<name>) for `instar-lxc switch`: how it is to run from its next start on. The
-// helper puts each in the place of the one before when the old container has stopped, so that a switch that ends half way leaves what
-// belongs together. None of it need survive a power cut: all is written anew before each start.
+// What the client leaves in a container's folder (<lxcpath>/<name>) for `instar-lxc switch`: how it is to run from its
+// next start on. The helper puts each in the place of the one before when the old container has stopped, so that a
+// switch that ends half way leaves what belongs together. None of it need survive a power cut: all is written anew
+// before each start.
 #pragma once
 
 namespace instar::device {

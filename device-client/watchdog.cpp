@@ -40,20 +40,22 @@ Result<Watchdog> Watchdog::start(Options options, MonotonicMs now) {
   if (!own.device.empty()) {
     watchdog.fd_ = ::open(own.device.c_str(), O_WRONLY | O_CLOEXEC);
     if (watchdog.fd_ < 0)
-      return fail(errno == ENOENT ? Code::not_found : Code::io, "watchdog = " + own.device + ": " + std::strerror(errno));
+      return fail(errno == ENOENT ? Code::not_found : Code::io,
+                  "watchdog = " + own.device + ": " + std::strerror(errno));
     int seconds = static_cast<int>(own.timeout_s);
     if (::ioctl(watchdog.fd_, WDIOC_SETTIMEOUT, &seconds) != 0) {
       seconds = static_cast<int>(own.timeout_s);
       (void)::ioctl(watchdog.fd_, WDIOC_GETTIMEOUT, &seconds);
-      own.log->warning(own.device + " does not take a timeout of " + std::to_string(own.timeout_s) + " s; it is fed for one of " +
-                       std::to_string(seconds) + " s");
+      own.log->warning(own.device + " does not take a timeout of " + std::to_string(own.timeout_s) +
+                       " s; it is fed for one of " + std::to_string(seconds) + " s");
     }
     const auto every_ms = std::max<std::int64_t>(std::int64_t{seconds} * 1'000 / 3, 1);
     watchdog.every_ms_ = watchdog.every_ms_ == 0 ? every_ms : std::min(watchdog.every_ms_, every_ms);
   }
   if (watchdog.boots_ >= kBootsMax)
-    own.log->error("the watchdog has booted this machine " + std::to_string(watchdog.boots_) +
-                   " times because containers were not well; it does so no more until they have been well for ten minutes");
+    own.log->error(
+        "the watchdog has booted this machine " + std::to_string(watchdog.boots_) +
+        " times because containers were not well; it does so no more until they have been well for ten minutes");
   if (watchdog.every_ms_ > 0) watchdog.feed();
   watchdog.fed_ = now;
   return watchdog;
@@ -100,7 +102,8 @@ void Watchdog::judge(bool containers_well, MonotonicMs now) {
         unwell_since_ = now;
       } else {
         feeding_ = false;
-        options_.log->error("containers have not been well for ten minutes: the watchdog is not fed any more, the machine will boot");
+        options_.log->error(
+            "containers have not been well for ten minutes: the watchdog is not fed any more, the machine will boot");
       }
     }
   }
@@ -123,7 +126,8 @@ void Watchdog::say(const char* text) const {
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
-  (void)::sendto(fd, text, std::strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to), size);
+  (void)::sendto(fd, text, std::strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&to),
+                 size);
   ::close(fd);
 }
 

@@ -1,9 +1,9 @@
-// Two watchdogs: the machine's own (/dev/watchdog), fed while the client runs and its containers are well, and systemd's, fed while the
-// client runs.
+// Two watchdogs: the machine's own (/dev/watchdog), fed while the client runs and its containers are well, and
+// systemd's, fed while the client runs.
 //
-// A client that hangs stops feeding by that alone. Containers that are not well for kPatienceMs, in spite of restarts, end the feeding of
-// the machine's, and it is booted; a release that can never run does not boot it for ever (kBootsMax in a row). The count is on disk before
-// the feeding ends, and goes once the containers have been well for kPatienceMs.
+// A client that hangs stops feeding by that alone. Containers that are not well for kPatienceMs, in spite of restarts,
+// end the feeding of the machine's, and it is booted; a release that can never run does not boot it for ever (kBootsMax
+// in a row). The count is on disk before the feeding ends, and goes once the containers have been well for kPatienceMs.
 //
 // One thread, the daemon's. What a crash leaves behind: a watchdog that is not fed, which is what it is for.
 #pragma once

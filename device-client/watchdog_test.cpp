@@ -14,7 +14,8 @@
 namespace instar::device {
 namespace {
 
-// A plain file in place of the device: each feeding leaves a byte. It takes no timeout, so that of the configuration counts.
+// A plain file in place of the device: each feeding leaves a byte. It takes no timeout, so that of the configuration
+// counts.
 class WatchdogTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(files::write_file_atomic(device(), {}, 0600)); }

@@ -66,8 +66,8 @@ Status write_bundle(const std::string& path, ByteView root, ByteView manifest, c
     files.push_back(std::move(file));
   }
   if (packs.size() + 2 > limits::kBundlePartsMax) {
-    return fail(Code::too_large,
-                std::to_string(packs.size()) + " packs are too many for a bundle: it holds " + std::to_string(limits::kBundlePartsMax - 2));
+    return fail(Code::too_large, std::to_string(packs.size()) + " packs are too many for a bundle: it holds " +
+                                     std::to_string(limits::kBundlePartsMax - 2));
   }
   const auto fresh = path + ".new";
   INSTAR_TRY(const auto out, open_file(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -89,12 +89,12 @@ Result<Bundle> Bundle::open(const std::string& path) {
   if (got < kHeadBytes || as_text(ByteView(head).first(kMagic.size())) != kMagic)
     return fail(Code::malformed, path + " is no bundle of a release; `instar publish --bundle FILE` makes one");
   if (head[kMagic.size()] != kVersion)
-    return fail(Code::unsupported,
-                path + " is a bundle of version " + std::to_string(head[kMagic.size()]) + ", this client reads version 1");
+    return fail(Code::unsupported, path + " is a bundle of version " + std::to_string(head[kMagic.size()]) +
+                                       ", this client reads version 1");
   const auto count = number(head, kMagic.size() + 1, 4);
   if (count > limits::kBundlePartsMax)
-    return fail(Code::malformed,
-                path + " has " + std::to_string(count) + " parts, " + std::to_string(limits::kBundlePartsMax) + " are allowed");
+    return fail(Code::malformed, path + " has " + std::to_string(count) + " parts, " +
+                                     std::to_string(limits::kBundlePartsMax) + " are allowed");
   Bytes table(count * kPartBytes);
   INSTAR_TRY(const auto read, read_at(bundle.file_.get(), table, kHeadBytes, path));
   std::uint64_t at = kHeadBytes + table.size();
@@ -105,13 +105,14 @@ Result<Bundle> Bundle::open(const std::string& path) {
     at += bytes;
   }
   if (bundle.parts_.size() != count || at != size)
-    return fail(Code::corrupt,
-                path + " is cut off or damaged: it has " + std::to_string(size) + " bytes, its parts say otherwise; copy it again");
+    return fail(Code::corrupt, path + " is cut off or damaged: it has " + std::to_string(size) +
+                                   " bytes, its parts say otherwise; copy it again");
   return bundle;
 }
 
 Result<Bytes> Bundle::read(const Part& part, std::uint64_t offset, std::uint64_t count) const {
-  if (offset > part.bytes || count > part.bytes - offset) return fail(Code::corrupt, path_ + ": a part is shorter than its directory says");
+  if (offset > part.bytes || count > part.bytes - offset)
+    return fail(Code::corrupt, path_ + ": a part is shorter than its directory says");
   Bytes bytes(count);
   INSTAR_TRY(const auto got, read_at(file_.get(), bytes, part.offset + offset, path_));
   if (got != count) return fail(Code::corrupt, path_ + " became shorter while it was read");
@@ -123,7 +124,8 @@ Result<Bytes> Bundle::only(BundlePart kind, std::size_t bytes_max) const {
   if (std::ranges::count_if(parts_, of_kind) != 1)
     return fail(Code::malformed, path_ + " does not have one manifest and one root document");
   const auto& part = *std::ranges::find_if(parts_, of_kind);
-  if (part.bytes > bytes_max) return fail(Code::too_large, path_ + ": a document of " + std::to_string(part.bytes) + " bytes");
+  if (part.bytes > bytes_max)
+    return fail(Code::too_large, path_ + ": a document of " + std::to_string(part.bytes) + " bytes");
   return read(part, 0, part.bytes);
 }
 

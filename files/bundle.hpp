@@ -1,5 +1,6 @@
-// A release in one file, for a device without a link: the signed manifest, the root document, and its packs as they are on the operator's
-// disk. docs/formats/bundle.md. Nothing in it is trusted: what counts are the signatures and hashes of what it holds.
+// A release in one file, for a device without a link: the signed manifest, the root document, and its packs as they are
+// on the operator's disk. docs/formats/bundle.md. Nothing in it is trusted: what counts are the signatures and hashes
+// of what it holds.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,10 @@ namespace instar::files {
 // Frozen numbers.
 enum class BundlePart : std::uint32_t { root = 1, manifest = 2, pack = 3 };
 
-// Durable when it returns; a file of that name is replaced. `packs`: paths of pack files. Errors: not_found, too_large, io.
-[[nodiscard]] Status write_bundle(const std::string& path, ByteView root, ByteView manifest, const std::vector<std::string>& packs);
+// Durable when it returns; a file of that name is replaced. `packs`: paths of pack files. Errors: not_found, too_large,
+// io.
+[[nodiscard]] Status write_bundle(const std::string& path, ByteView root, ByteView manifest,
+                                  const std::vector<std::string>& packs);
 
 class Bundle {
  public:
@@ -25,7 +28,8 @@ class Bundle {
     std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
   };
-  // Errors: not_found, io, malformed (no bundle), unsupported (a later version's), corrupt (cut off, or longer than it says).
+  // Errors: not_found, io, malformed (no bundle), unsupported (a later version's), corrupt (cut off, or longer than it
+  // says).
   [[nodiscard]] static Result<Bundle> open(const std::string& path);
 
   [[nodiscard]] const std::vector<Part>& parts() const noexcept { return parts_; }

@@ -16,7 +16,9 @@ class BundleTest : public testing::Test {
   void SetUp() override {
     ASSERT_TRUE(write_file_atomic(folder_ / "a.pack", as_bytes("first pack")).has_value());
     ASSERT_TRUE(write_file_atomic(folder_ / "b.pack", as_bytes("")).has_value());
-    ASSERT_TRUE(write_bundle(path(), as_bytes("the root"), as_bytes("the manifest"), {folder_ / "a.pack", folder_ / "b.pack"}).has_value());
+    ASSERT_TRUE(
+        write_bundle(path(), as_bytes("the root"), as_bytes("the manifest"), {folder_ / "a.pack", folder_ / "b.pack"})
+            .has_value());
     content_ = read_file(path(), 4096).value();
   }
   [[nodiscard]] std::string path() const { return folder_ / "release.bundle"; }
@@ -43,7 +45,8 @@ TEST_F(BundleTest, HoldsWhatWasPutIn) {
 }
 
 TEST_F(BundleTest, EveryCutAndEveryByteTooMuchIsNoticed) {
-  for (std::size_t size = 0; size < content_.size(); ++size) EXPECT_NE(error_of(ByteView(content_).first(size)).code, Code::ok) << size;
+  for (std::size_t size = 0; size < content_.size(); ++size)
+    EXPECT_NE(error_of(ByteView(content_).first(size)).code, Code::ok) << size;
   content_.push_back(0);
   EXPECT_THAT(error_of(content_).message, HasSubstr("cut off or damaged"));
 }

@@ -106,7 +106,8 @@ Status write_file_atomic(const std::string& path, ByteView content, std::uint32_
   // One writer a file: a temporary file that a crash left behind is written over by the next attempt.
   const std::string temporary = path + ".new";
   Status status = write_new_file(temporary, content, mode);
-  if (status && ::rename(temporary.c_str(), path.c_str()) != 0) status = os_error("renaming " + temporary + " to", path, errno);
+  if (status && ::rename(temporary.c_str(), path.c_str()) != 0)
+    status = os_error("renaming " + temporary + " to", path, errno);
   if (!status) {
     ::unlink(temporary.c_str());
     return status;
@@ -127,7 +128,8 @@ Status make_folders(const std::string& path, std::uint32_t mode) {
     if (errno != EEXIST) return os_error("making the folder", part, errno);
     struct stat status {};
     if (::stat(part.c_str(), &status) != 0) return os_error("looking at", part, errno);
-    if (!S_ISDIR(status.st_mode)) return fail(Code::io, "making the folder " + part + ": something that is not a folder is there");
+    if (!S_ISDIR(status.st_mode))
+      return fail(Code::io, "making the folder " + part + ": something that is not a folder is there");
   }
   return {};
 }

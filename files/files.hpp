@@ -1,4 +1,5 @@
-// Durable file operations on Linux, shared by the publisher and the device client. Every error names the path and the cause.
+// Durable file operations on Linux, shared by the publisher and the device client. Every error names the path and the
+// cause.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ namespace instar::files {
 // Whole small file. Errors: not_found, too_large (over `bytes_max`), io.
 [[nodiscard]] Result<Bytes> read_file(const std::string& path, std::size_t bytes_max);
 
-// Temporary file beside it → write → fsync → rename → fsync of the folder: after success the new content is durable, after
-// failure or a crash the old content (or none) is there whole.
+// Temporary file beside it → write → fsync → rename → fsync of the folder: after success the new content is durable,
+// after failure or a crash the old content (or none) is there whole.
 [[nodiscard]] Status write_file_atomic(const std::string& path, ByteView content, std::uint32_t mode = 0644);
 
 // mkdir -p, with fsync of each folder made in.

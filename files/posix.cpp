@@ -65,8 +65,8 @@ tl::unexpected<Error> os_error(std::string_view doing, std::string_view path, in
   Code code = Code::io;
   if (error_number == ENOENT) code = Code::not_found;
   if (error_number == ENOSPC || error_number == EDQUOT) code = Code::no_space;
-  return fail(code, std::string(doing) + " " + std::string(path) + ": " + std::generic_category().message(error_number) +
-                        std::string(advice(error_number)));
+  return fail(code, std::string(doing) + " " + std::string(path) + ": " +
+                        std::generic_category().message(error_number) + std::string(advice(error_number)));
 }
 
 Result<Fd> open_file(const std::string& path, int flags, std::uint32_t mode) {

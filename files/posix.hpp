@@ -35,10 +35,11 @@ class Fd {
 
 // open(2) of a path as given. O_CLOEXEC is added.
 [[nodiscard]] Result<Fd> open_file(const std::string& path, int flags, std::uint32_t mode = 0);
-// Opens `path` below the folder `root`, component by component with O_NOFOLLOW: a symlink anywhere on the way, or at the end, is
-// an error (io), and the result is always inside the folder. `path` is relative, "" is the folder itself, without "." and "..".
-// `shown_root` names the folder in errors.
-[[nodiscard]] Result<Fd> open_below(int root, std::string_view path, int flags, std::string_view shown_root, std::uint32_t mode = 0);
+// Opens `path` below the folder `root`, component by component with O_NOFOLLOW: a symlink anywhere on the way, or at
+// the end, is an error (io), and the result is always inside the folder. `path` is relative, "" is the folder itself,
+// without "." and "..". `shown_root` names the folder in errors.
+[[nodiscard]] Result<Fd> open_below(int root, std::string_view path, int flags, std::string_view shown_root,
+                                    std::uint32_t mode = 0);
 // The folder that holds `path`, as open_below() would open it; the last component is what follows the last slash.
 [[nodiscard]] Result<Fd> open_parent_below(int root, std::string_view path, std::string_view shown_root);
 [[nodiscard]] std::string last_component(std::string_view path);
@@ -46,9 +47,10 @@ class Fd {
 [[nodiscard]] Status write_all(int fd, ByteView bytes, std::string_view path);
 [[nodiscard]] Status write_all_at(int fd, ByteView bytes, std::uint64_t offset, std::string_view path);
 // Fewer bytes than asked for only at the end of the file.
-[[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::uint8_t> out, std::uint64_t offset, std::string_view path);
-// Makes the file `size` bytes large and takes the room for them now, where the file system can: a full disk shows before anything is
-// written.
+[[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::uint8_t> out, std::uint64_t offset,
+                                          std::string_view path);
+// Makes the file `size` bytes large and takes the room for them now, where the file system can: a full disk shows
+// before anything is written.
 [[nodiscard]] Status take_room(int fd, std::uint64_t size, std::string_view path);
 [[nodiscard]] Status sync_fd(int fd, std::string_view path);
 

@@ -64,7 +64,8 @@ Status StagingTree::make_folder(const std::string& entry) {
   if (::mkdirat(folder, name.c_str(), 0700) == 0) return {};
   if (errno != EEXIST) return os_error("making the folder", shown(entry), errno);
   struct stat status {};
-  if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return os_error("looking at", shown(entry), errno);
+  if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return os_error("looking at", shown(entry), errno);
   if (S_ISDIR(status.st_mode)) return {};
   INSTAR_CHECK(remove(entry));
   if (::mkdirat(folder, name.c_str(), 0700) != 0) return os_error("making the folder", shown(entry), errno);
@@ -79,10 +80,12 @@ Status StagingTree::make_symlink(const Entry& entry) {
     const auto target = read_symlink(entry.path);
     if (!target || *target != entry.target) {
       INSTAR_CHECK(remove(entry.path));
-      if (::symlinkat(entry.target.c_str(), folder, name.c_str()) != 0) return os_error("making the link", shown(entry.path), errno);
+      if (::symlinkat(entry.target.c_str(), folder, name.c_str()) != 0)
+        return os_error("making the link", shown(entry.path), errno);
     }
   }
-  if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 && !may_leave_out(&LeftOut::owners)) {
+  if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 &&
+      !may_leave_out(&LeftOut::owners)) {
     return os_error("setting the owner of", shown(entry.path), errno);
   }
   if (::utimensat(folder, name.c_str(), kTimes.data(), AT_SYMLINK_NOFOLLOW) != 0) {
@@ -95,14 +98,17 @@ Status StagingTree::make_special(const Entry& entry) {
   INSTAR_TRY(const int folder, parent(entry.path));
   const std::string name = last_component(entry.path);
   INSTAR_CHECK(remove(entry.path));
-  if (::mknodat(folder, name.c_str(), special_type(entry.type) | 0600, makedev(entry.device_major, entry.device_minor)) != 0) {
+  if (::mknodat(folder, name.c_str(), special_type(entry.type) | 0600,
+                makedev(entry.device_major, entry.device_minor)) != 0) {
     return os_error("making the device node", shown(entry.path), errno);
   }
-  if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 && !may_leave_out(&LeftOut::owners)) {
+  if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 &&
+      !may_leave_out(&LeftOut::owners)) {
     return os_error("setting the owner of", shown(entry.path), errno);
   }
   // The node was made just above in a folder of ours: there is no link to follow.
-  if (::fchmodat(folder, name.c_str(), entry.mode, 0) != 0) return os_error("setting the mode of", shown(entry.path), errno);
+  if (::fchmodat(folder, name.c_str(), entry.mode, 0) != 0)
+    return os_error("setting the mode of", shown(entry.path), errno);
   if (::utimensat(folder, name.c_str(), kTimes.data(), AT_SYMLINK_NOFOLLOW) != 0) {
     return os_error("setting the time of", shown(entry.path), errno);
   }
@@ -112,8 +118,8 @@ Status StagingTree::make_special(const Entry& entry) {
 bool StagingTree::is_own_file(const std::string& entry, std::uint64_t size) const {
   const auto folder = parent(entry);
   struct stat status {};
-  return folder && ::fstatat(*folder, last_component(entry).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
-         status.st_nlink == 1 && static_cast<std::uint64_t>(status.st_size) == size;
+  return folder && ::fstatat(*folder, last_component(entry).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISREG(status.st_mode) && status.st_nlink == 1 && static_cast<std::uint64_t>(status.st_size) == size;
 }
 
 Status StagingTree::make_file(const std::string& entry, std::uint64_t size) {
@@ -132,7 +138,8 @@ Result<Fd> StagingTree::replace_file(const std::string& entry, std::uint64_t siz
   return file;
 }
 
-Result<StagingTree::Linked> StagingTree::link(const std::string& entry, const StagingTree& source, const std::string& source_entry) {
+Result<StagingTree::Linked> StagingTree::link(const std::string& entry, const StagingTree& source,
+                                              const std::string& source_entry) {
   INSTAR_ASSERT(!entry.empty() && !source_entry.empty());
   if (same_file(entry, source, source_entry)) return Linked::yes;
   INSTAR_CHECK(remove(entry));
@@ -183,7 +190,8 @@ Result<bool> StagingTree::is_special(const Entry& entry) const {
   if (::fstatat(folder, last_component(entry.path).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return os_error("looking at", shown(entry.path), errno);
   }
-  const bool same_device = entry.type == EntryType::fifo || status.st_rdev == makedev(entry.device_major, entry.device_minor);
+  const bool same_device =
+      entry.type == EntryType::fifo || status.st_rdev == makedev(entry.device_major, entry.device_minor);
   return (status.st_mode & S_IFMT) == special_type(entry.type) && same_device;
 }
 
@@ -197,7 +205,8 @@ std::uint64_t StagingTree::allocated_bytes(const std::string& entry) const {
 std::optional<std::uint64_t> StagingTree::own_bytes(const std::string& entry) const {
   const auto folder = parent(entry);
   struct stat status {};
-  if (!folder || ::fstatat(*folder, last_component(entry).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  if (!folder || ::fstatat(*folder, last_component(entry).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return std::nullopt;
   if (S_ISREG(status.st_mode) && status.st_nlink > 1) return 0;
   return static_cast<std::uint64_t>(status.st_blocks) * 512;
 }
@@ -208,8 +217,8 @@ bool StagingTree::same_file(const std::string& entry, const StagingTree& other, 
   struct stat one {};
   struct stat two {};
   return here && there && ::fstatat(*here, last_component(entry).c_str(), &one, AT_SYMLINK_NOFOLLOW) == 0 &&
-         ::fstatat(there->get(), last_component(other_entry).c_str(), &two, AT_SYMLINK_NOFOLLOW) == 0 && one.st_ino == two.st_ino &&
-         one.st_dev == two.st_dev;
+         ::fstatat(there->get(), last_component(other_entry).c_str(), &two, AT_SYMLINK_NOFOLLOW) == 0 &&
+         one.st_ino == two.st_ino && one.st_dev == two.st_dev;
 }
 
 bool StagingTree::may_leave_out(std::uint64_t LeftOut::*what) const noexcept {
@@ -229,7 +238,8 @@ Status StagingTree::set_metadata(int fd, const Entry& entry) const {
   }
   if (::fchmod(fd, mode) != 0) return os_error("setting the mode of", shown(entry.path), errno);
   for (const artifact::Xattr& xattr : entry.xattrs) {
-    if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0 && !may_leave_out(&LeftOut::xattrs)) {
+    if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0 &&
+        !may_leave_out(&LeftOut::xattrs)) {
       return os_error("setting the xattr " + xattr.name + " of", shown(entry.path), errno);
     }
   }

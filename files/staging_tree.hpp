@@ -1,5 +1,5 @@
-// Writing one staged tree. Everything is opened below its folder, component by component, and no symbolic link is ever followed:
-// whatever an index says, nothing outside the folder is touched.
+// Writing one staged tree. Everything is opened below its folder, component by component, and no symbolic link is ever
+// followed: whatever an index says, nothing outside the folder is touched.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,10 @@ class StagingTree {
   // The same, open for writing and always anew, whatever is there.
   [[nodiscard]] Result<Fd> replace_file(const std::string& entry, std::uint64_t size);
   enum class Linked : std::uint8_t { yes, impossible };
-  // Another name for `source_entry` of the tree at `source`. impossible: too many names, another file system, not allowed.
-  [[nodiscard]] Result<Linked> link(const std::string& entry, const StagingTree& source, const std::string& source_entry);
+  // Another name for `source_entry` of the tree at `source`. impossible: too many names, another file system, not
+  // allowed.
+  [[nodiscard]] Result<Linked> link(const std::string& entry, const StagingTree& source,
+                                    const std::string& source_entry);
   [[nodiscard]] Status remove(const std::string& entry);
 
   // Errors: not_found, io. What is opened is a regular file.
@@ -59,7 +61,8 @@ class StagingTree {
   // The same for anything that has no other name: 0 for a file that has. Nothing when it is not there.
   [[nodiscard]] std::optional<std::uint64_t> own_bytes(const std::string& entry) const;
   // True when both names are one file.
-  [[nodiscard]] bool same_file(const std::string& entry, const StagingTree& other, const std::string& other_entry) const;
+  [[nodiscard]] bool same_file(const std::string& entry, const StagingTree& other,
+                               const std::string& other_entry) const;
 
   // Owner, mode, xattrs and times of a file or folder.
   [[nodiscard]] Status set_metadata(int fd, const artifact::Entry& entry) const;

@@ -46,7 +46,8 @@ Result<std::vector<std::string>> sorted_names(int folder, const std::string& sho
     if (name != "." && name != "..") names.emplace_back(name);
     if (names.size() > limits::kEntriesMax) return fail(Code::too_large, shown + " holds too many entries");
   }
-  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) { return artifact::path_before(a, b); });
+  std::sort(names.begin(), names.end(),
+            [](const std::string& a, const std::string& b) { return artifact::path_before(a, b); });
   return names;
 }
 
@@ -56,7 +57,8 @@ bool is_kept_xattr(std::string_view name) {
 
 class Walker {
  public:
-  Walker(std::string root, const TreeOptions& options) : root_(std::move(root)), options_(options), checker_(options.rules) {}
+  Walker(std::string root, const TreeOptions& options)
+      : root_(std::move(root)), options_(options), checker_(options.rules) {}
 
   Result<std::vector<Entry>> read() {
     INSTAR_TRY(Fd folder, open_file(root_, O_RDONLY | O_DIRECTORY));
@@ -93,9 +95,11 @@ class Walker {
     }
     if (path.size() > limits::kPathBytesMax) return fail(Code::too_large, shown(path) + " is too long a path");
     struct stat status {};
-    if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return os_error("looking at", shown(path), errno);
+    if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+      return os_error("looking at", shown(path), errno);
     if (status.st_dev != device_) {
-      return fail(Code::refused, shown(path) + " is on another file system than " + root_ + ": unmount it, or copy the tree first");
+      return fail(Code::refused,
+                  shown(path) + " is on another file system than " + root_ + ": unmount it, or copy the tree first");
     }
     Entry entry;
     entry.path = std::move(path);
@@ -144,7 +148,8 @@ class Walker {
     }
     if (!options_.rules.devices_allowed) {
       return fail(Code::refused,
-                  shown(entry.path) + " is a device node or fifo: remove it (LXC makes the usual ones), or allow devices explicitly");
+                  shown(entry.path) +
+                      " is a device node or fifo: remove it (LXC makes the usual ones), or allow devices explicitly");
     }
     return {};
   }
@@ -159,7 +164,8 @@ class Walker {
     std::string target(limits::kPathBytesMax + 1, '\0');
     const ssize_t size = ::readlinkat(folder, name.c_str(), target.data(), target.size());
     if (size < 0) return os_error("reading the link", shown(path), errno);
-    if (static_cast<std::size_t>(size) == target.size()) return fail(Code::too_large, shown(path) + " has too long a target");
+    if (static_cast<std::size_t>(size) == target.size())
+      return fail(Code::too_large, shown(path) + " has too long a target");
     target.resize(static_cast<std::size_t>(size));
     return target;
   }
@@ -186,7 +192,8 @@ class Walker {
         if (options_.progress && got > 0) options_.progress(done, std::max(done, bytes_));
         if (got < buffer.size()) break;
       }
-      if (offset != entry.size) return fail(Code::corrupt, shown(entry.path) + " changed while it was being read: try again");
+      if (offset != entry.size)
+        return fail(Code::corrupt, shown(entry.path) + " changed while it was being read: try again");
       entry.content = hasher.finish();
     }
     return {};

@@ -24,7 +24,9 @@ using artifact::EntryType;
 
 class Tree : public testing::Test {
  protected:
-  void write(const std::string& path, std::string_view content) { ASSERT_TRUE(write_file_atomic(folder_ / path, as_bytes(content))); }
+  void write(const std::string& path, std::string_view content) {
+    ASSERT_TRUE(write_file_atomic(folder_ / path, as_bytes(content)));
+  }
   std::map<std::string, Entry> read(TreeOptions options = {}) {
     const auto entries = read_tree(folder_.path(), options);
     EXPECT_TRUE(entries) << entries.error().message;
@@ -212,7 +214,8 @@ TEST_F(Tree, PacksFromDisk) {
       return {};
     }
   } sink;
-  const auto directory = artifact::make_pack(index, *entries, *tree_source(folder_.path()), sink, {.level = 1, .progress = {}});
+  const auto directory =
+      artifact::make_pack(index, *entries, *tree_source(folder_.path()), sink, {.level = 1, .progress = {}});
   ASSERT_TRUE(directory) << directory.error().message;
   EXPECT_EQ(static_cast<std::size_t>(sink.chunks), directory->chunks.size());
 }

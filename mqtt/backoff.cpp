@@ -9,7 +9,8 @@ Backoff::Backoff(std::uint32_t ms_min, std::uint32_t ms_max) noexcept
 
 std::uint32_t Backoff::next_ms(std::uint32_t random) noexcept {
   const std::uint32_t half = step_ms_ / 2;
-  const std::uint32_t delay = half + static_cast<std::uint32_t>(static_cast<std::uint64_t>(random) * (step_ms_ - half) >> 32U);
+  const std::uint32_t delay =
+      half + static_cast<std::uint32_t>(static_cast<std::uint64_t>(random) * (step_ms_ - half) >> 32U);
   step_ms_ = step_ms_ > ms_max_ / 2 ? ms_max_ : step_ms_ * 2;
   return delay;
 }

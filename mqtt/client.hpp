@@ -1,9 +1,10 @@
-// MQTT as a device or an operator uses it: a narrow port with Paho behind it (paho_client.cpp is the only file that includes it).
+// MQTT as a device or an operator uses it: a narrow port with Paho behind it (paho_client.cpp is the only file that
+// includes it).
 //
 // Threads: events come from Paho's own thread into a bounded queue; take() and all else belong to one owner thread.
 // MQTT 3.1.1. The connection is kept up with exponential backoff and jitter, from inside take(): an owner that waits on
-// event_fd() is woken for it too, and take() may then return nothing. Subscriptions are made anew at each connect, before the
-// owner hears `connected`, so that what it publishes then comes after them on the wire.
+// event_fd() is woken for it too, and take() may then return nothing. Subscriptions are made anew at each connect,
+// before the owner hears `connected`, so that what it publishes then comes after them on the wire.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +53,8 @@ struct Options {
   std::uint32_t connect_timeout_s = 30;
   std::optional<Message> will;
   std::vector<Subscription> subscriptions;
-  // Events kept while the owner is busy; past it incoming QoS 0 messages are dropped (and counted), the rest makes Paho's
-  // thread wait.
+  // Events kept while the owner is busy; past it incoming QoS 0 messages are dropped (and counted), the rest makes
+  // Paho's thread wait.
   std::size_t queue_events_max = 256;
 };
 
@@ -62,7 +63,8 @@ class Client {
   virtual ~Client() = default;
   // Starts connecting in the background. Errors: invalid_argument (options), unavailable.
   [[nodiscard]] virtual Status start() = 0;
-  // Hands the message to the connection; `unavailable` when not connected or its buffer is full: nothing is queued then.
+  // Hands the message to the connection; `unavailable` when not connected or its buffer is full: nothing is queued
+  // then.
   [[nodiscard]] virtual Status publish(Message message) = 0;
   // Next event, waiting at most `timeout_ms`. Also makes the next attempt to connect when its time has come.
   [[nodiscard]] virtual std::optional<Event> take(std::uint32_t timeout_ms) = 0;
@@ -75,7 +77,8 @@ class Client {
   [[nodiscard]] virtual int event_fd() const noexcept = 0;
   // QoS 0 messages dropped because the owner was too slow.
   [[nodiscard]] virtual std::uint64_t dropped_messages() const noexcept = 0;
-  // Disconnects politely (what was published is sent first, the will is not), waiting at most `timeout_ms`. No events after it.
+  // Disconnects politely (what was published is sent first, the will is not), waiting at most `timeout_ms`. No events
+  // after it.
   virtual void stop(std::uint32_t timeout_ms) = 0;
 };
 

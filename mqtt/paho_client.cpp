@@ -1,5 +1,6 @@
-// The only file that includes Paho: its C library, of which Debian ships an archive too, so that a device can have all in one program. Its
-// callbacks run on Paho's process-wide receive thread, with Paho's own lock held: they push into the queue and do nothing else.
+// The only file that includes Paho: its C library, of which Debian ships an archive too, so that a device can have all
+// in one program. Its callbacks run on Paho's process-wide receive thread, with Paho's own lock held: they push into
+// the queue and do nothing else.
 #include <MQTTAsync.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -39,7 +40,8 @@ class EventQueue {
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
 
-  // Paho's thread. Connects and disconnects always fit; QoS 0 messages over the bound are dropped; others wait for room.
+  // Paho's thread. Connects and disconnects always fit; QoS 0 messages over the bound are dropped; others wait for
+  // room.
   void push(Event event) noexcept {
     std::unique_lock lock(mutex_);
     if (event.kind == EventKind::message && events_.size() >= events_max_) {
@@ -69,7 +71,8 @@ class EventQueue {
     return event;
   }
 
-  // While one lives, push() does not wait: the owner is inside Paho, which may need the lock that a waiting callback holds.
+  // While one lives, push() does not wait: the owner is inside Paho, which may need the lock that a waiting callback
+  // holds.
   class NoWaiting {
    public:
     explicit NoWaiting(EventQueue& queue) : queue_(queue) { queue_.change_no_waiting(1); }
@@ -133,7 +136,9 @@ const char* text_or_null(const std::string& text) {
 class PahoClient final : public Client {
  public:
   explicit PahoClient(Options options)
-      : options_(std::move(options)), queue_(options_.queue_events_max), backoff_(options_.reconnect_ms_min, options_.reconnect_ms_max) {
+      : options_(std::move(options)),
+        queue_(options_.queue_events_max),
+        backoff_(options_.reconnect_ms_min, options_.reconnect_ms_max) {
     timer_fd_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     epoll_fd_ = ::epoll_create1(EPOLL_CLOEXEC);
     INSTAR_ASSERT(timer_fd_ >= 0 && epoll_fd_ >= 0);
@@ -207,11 +212,12 @@ class PahoClient final : public Client {
 
 Status PahoClient::check_options() const {
   if (options_.server_uri.find("://") == std::string::npos)
-    return fail(Code::invalid_argument,
-                "server \"" + options_.server_uri + "\" is not a URI: write tcp://HOST:1883, or ssl://HOST:8883 for TLS");
+    return fail(Code::invalid_argument, "server \"" + options_.server_uri +
+                                            "\" is not a URI: write tcp://HOST:1883, or ssl://HOST:8883 for TLS");
   for (const std::string& file : {options_.ca_file, options_.certificate_file, options_.key_file})
     if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
-      return fail(Code::invalid_argument, "cannot read " + file + ", named for the connection to " + options_.server_uri);
+      return fail(Code::invalid_argument,
+                  "cannot read " + file + ", named for the connection to " + options_.server_uri);
   if (options_.keepalive_s == 0 || options_.keepalive_s > 65535)
     return fail(Code::invalid_argument, "keepalive must be 1 to 65535 seconds");
   return {};
@@ -225,12 +231,15 @@ Status PahoClient::start() {
   create.maxBufferedMessages = kBufferedMessagesMax;
   create.sendWhileDisconnected = 0;
   const char* const uri = options_.server_uri.c_str();
-  int code = MQTTAsync_createWithOptions(&client_, uri, options_.client_id.c_str(), MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create);
-  if (code == MQTTASYNC_SUCCESS) code = MQTTAsync_setCallbacks(client_, this, connection_lost, message_arrived, nullptr);
+  int code = MQTTAsync_createWithOptions(&client_, uri, options_.client_id.c_str(), MQTTCLIENT_PERSISTENCE_NONE,
+                                         nullptr, &create);
+  if (code == MQTTASYNC_SUCCESS)
+    code = MQTTAsync_setCallbacks(client_, this, connection_lost, message_arrived, nullptr);
   if (code == MQTTASYNC_SUCCESS) code = MQTTAsync_setConnected(client_, this, connected);
   if (code != MQTTASYNC_SUCCESS) {
     if (client_ != nullptr) MQTTAsync_destroy(&client_);
-    return fail(Code::invalid_argument, "cannot make an MQTT client for " + options_.server_uri + ": " + MQTTAsync_strerror(code));
+    return fail(Code::invalid_argument,
+                "cannot make an MQTT client for " + options_.server_uri + ": " + MQTTAsync_strerror(code));
   }
   attempt();
   return {};
@@ -274,7 +283,8 @@ int PahoClient::connect() {
 
 void PahoClient::attempt() {
   const EventQueue::NoWaiting guard(queue_);
-  if (const int code = connect(); code != MQTTASYNC_SUCCESS) queue_.push({EventKind::disconnected, {}, MQTTAsync_strerror(code)});
+  if (const int code = connect(); code != MQTTASYNC_SUCCESS)
+    queue_.push({EventKind::disconnected, {}, MQTTAsync_strerror(code)});
 }
 
 void PahoClient::connected(void* context, char* cause) noexcept {
@@ -286,7 +296,9 @@ void PahoClient::connection_lost(void* context, char* cause) noexcept {
   PahoClient& client = of(context);
   client.connected_ = false;
   const bool known = cause != nullptr && *cause != '\0';
-  client.queue_.push({EventKind::disconnected, {}, known ? std::string("the connection was lost: ") + cause : "the connection was lost"});
+  client.queue_.push({EventKind::disconnected,
+                      {},
+                      known ? std::string("the connection was lost: ") + cause : "the connection was lost"});
 }
 
 void PahoClient::connect_failed(void* context, MQTTAsync_failureData* failure) noexcept {
@@ -377,7 +389,8 @@ std::optional<Event> PahoClient::take(std::uint32_t timeout_ms) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) return std::nullopt;
     pollfd waiting{epoll_fd_, POLLIN, 0};
-    if (::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000))) < 0 && errno == EINTR) return std::nullopt;
+    if (::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000))) < 0 && errno == EINTR)
+      return std::nullopt;
   }
   return std::nullopt;
 }
@@ -391,7 +404,8 @@ Status PahoClient::publish(Message message) {
   sent.qos = message.qos;
   sent.retained = message.retained ? 1 : 0;
   const int code = MQTTAsync_sendMessage(client_, message.topic.c_str(), &sent, nullptr);
-  if (code != MQTTASYNC_SUCCESS) return fail(Code::unavailable, "cannot publish on " + message.topic + " now: " + MQTTAsync_strerror(code));
+  if (code != MQTTASYNC_SUCCESS)
+    return fail(Code::unavailable, "cannot publish on " + message.topic + " now: " + MQTTAsync_strerror(code));
   return {};
 }
 
@@ -406,7 +420,8 @@ Status PahoClient::unsubscribe(const std::string& filter) {
   if (!connected_ || stopped_) return {};
   const EventQueue::NoWaiting guard(queue_);
   const int code = MQTTAsync_unsubscribe(client_, filter.c_str(), nullptr);
-  if (code != MQTTASYNC_SUCCESS) return fail(Code::unavailable, "cannot unsubscribe from " + filter + " now: " + MQTTAsync_strerror(code));
+  if (code != MQTTASYNC_SUCCESS)
+    return fail(Code::unavailable, "cannot unsubscribe from " + filter + " now: " + MQTTAsync_strerror(code));
   return {};
 }
 
@@ -431,14 +446,16 @@ void PahoClient::stop(std::uint32_t timeout_ms) {
   ending.context = this;
   ending.onSuccess = [](void* context, MQTTAsync_successData*) { of(context).disconnect_ended(); };
   ending.onFailure = [](void* context, MQTTAsync_failureData*) { of(context).disconnect_ended(); };
-  if (MQTTAsync_disconnect(client_, &ending) != MQTTASYNC_SUCCESS) return;  // it went by itself: nothing left to be polite to
+  if (MQTTAsync_disconnect(client_, &ending) != MQTTASYNC_SUCCESS)
+    return;  // it went by itself: nothing left to be polite to
   std::unique_lock lock(ending_mutex_);
   ending_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [this] { return disconnected_; });
 }
 
-// A PahoClient that is stopped at its end and never freed. Paho's threads may still be at work on a client while MQTTAsync_destroy() frees
-// it (https://github.com/eclipse-paho/paho.mqtt.c/issues/1669; here a command once ended with a corrupted heap, among some 30,000 that did
-// not). A process makes one client or two: what stays is some KB, and Paho's threads, which have nothing to do.
+// A PahoClient that is stopped at its end and never freed. Paho's threads may still be at work on a client while
+// MQTTAsync_destroy() frees it (https://github.com/eclipse-paho/paho.mqtt.c/issues/1669; here a command once ended with
+// a corrupted heap, among some 30,000 that did not). A process makes one client or two: what stays is some KB, and
+// Paho's threads, which have nothing to do.
 class LastingClient final : public Client {
  public:
   explicit LastingClient(Options options) : client_(*new PahoClient(std::move(options))) {}

@@ -217,7 +217,8 @@ TEST(PahoClient, SlowOwnerDropsQos0AndCountsItButLosesNoQos1) {
   const std::string pub = "mosquitto_pub -h localhost -p " + std::to_string(broker.port());
   ASSERT_EQ(std::system(("seq 1 50 | " + pub + " -t q0 -q 0 -l && seq 1 50 | " + pub + " -t q1 -q 1 -l").c_str()), 0);
   const auto deadline = Clock::now() + std::chrono::seconds(20);
-  while (slow->dropped_messages() < 40 && Clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  while (slow->dropped_messages() < 40 && Clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_EQ(slow->dropped_messages(), 46U) << "four fit";
   // Paho's thread now stands in the callback. Publishing must not wait for it.
   ASSERT_TRUE(slow->publish(text("elsewhere", "x", 0)).has_value());
@@ -353,7 +354,8 @@ class Tls : public ::testing::Test {
         " && openssl x509 -req -in s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out s.pem -days 2 2>/dev/null"
         " && openssl req -newkey rsa:2048 -nodes -keyout c.key -out c.csr -subj /CN=device 2>/dev/null"
         " && openssl x509 -req -in c.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out c.pem -days 2 2>/dev/null"
-        " && openssl req -x509 -newkey rsa:2048 -nodes -keyout o.key -out other.pem -subj /CN=other-ca -days 2 2>/dev/null";
+        " && openssl req -x509 -newkey rsa:2048 -nodes -keyout o.key -out other.pem -subj /CN=other-ca -days 2 "
+        "2>/dev/null";
     ASSERT_EQ(std::system(make.c_str()), 0);
   }
   TestBroker files;  // only its folder is used

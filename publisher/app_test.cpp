@@ -33,7 +33,8 @@ class Program : public testing::Test {
       at += folder_.path().size();
     }
     const std::string err = folder_ / "stderr";
-    const std::string line = "env -i PATH=/usr/bin:/bin HOME=/nonexistent " INSTAR_PROGRAM " " + arguments + " 2>" + err;
+    const std::string line =
+        "env -i PATH=/usr/bin:/bin HOME=/nonexistent " INSTAR_PROGRAM " " + arguments + " 2>" + err;
     Ended ended;
     FILE* pipe = ::popen(line.c_str(), "r");
     EXPECT_NE(pipe, nullptr);
@@ -60,17 +61,17 @@ TEST_F(Program, HelpAndVersionEndWithZero) {
   EXPECT_THAT(run("help config").out, HasSubstr("INSTAR_BROKER"));
   EXPECT_THAT(run("help release-file").out, HasSubstr("containers"));
   EXPECT_THAT(run("help pack").out, HasSubstr("TREE"));
-  for (const auto* command : {"keygen", "pack", "unpack", "publish", "rollout", "rollout watch", "devices", "devices list", "inspect",
-                              "root", "root new-version"}) {
+  for (const auto* command : {"keygen", "pack", "unpack", "publish", "rollout", "rollout watch", "devices",
+                              "devices list", "inspect", "root", "root new-version"}) {
     EXPECT_EQ(run(std::string(command) + " --help").exit, 0) << command;
   }
 }
 
 TEST_F(Program, UsageErrorsEndWithTwo) {
-  for (const auto* arguments :
-       {"", "nonsense", "rollout", "rollout nonsense", "keygen", "keygen a b", "pack @/tree", "pack @/tree -o @/out --level 99",
-        "publish --group g", "inspect", "rollout show", "devices list --unknown", "help nonsense",
-        "publish --root r --key k --wait-timeout 1s", "unpack", "unpack @/tree", "pack @/tree --base"}) {
+  for (const auto* arguments : {"", "nonsense", "rollout", "rollout nonsense", "keygen", "keygen a b", "pack @/tree",
+                                "pack @/tree -o @/out --level 99", "publish --group g", "inspect", "rollout show",
+                                "devices list --unknown", "help nonsense", "publish --root r --key k --wait-timeout 1s",
+                                "unpack", "unpack @/tree", "pack @/tree --base"}) {
     const auto ended = run(arguments);
     EXPECT_EQ(ended.exit, 2) << arguments << ": " << ended.err;
     EXPECT_EQ(ended.out, "") << arguments;
@@ -93,12 +94,14 @@ TEST_F(Program, BadInputEndsWithFive) {
   ASSERT_EQ(run("keygen @/keys").exit, 0);
   ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
   for (const auto* arguments :
-       {"inspect @/none", "inspect @/tree/etc/x", "inspect @/tree", "pack @/none -o @/new", "pack @/tree -o @/out --kinds delta",
-        "pack @/tree -o @/out --kinds dedupe", "pack @/tree --base @/none", "pack @/tree -o @/out --base @/out", "unpack @/none @/new",
-        "unpack @/out @/tree", "unpack --base @/tree @/out @/new", "keygen @/keys", "root show @/keys/gate.key",
+       {"inspect @/none", "inspect @/tree/etc/x", "inspect @/tree", "pack @/none -o @/new",
+        "pack @/tree -o @/out --kinds delta", "pack @/tree -o @/out --kinds dedupe", "pack @/tree --base @/none",
+        "pack @/tree -o @/out --base @/out", "unpack @/none @/new", "unpack @/out @/tree",
+        "unpack --base @/tree @/out @/new", "keygen @/keys", "root show @/keys/gate.key",
         "devices list --broker http://x", "publish --root @/keys/root.instar --key @/keys/release.key",
         "publish @/none.json --root @/keys/root.instar --key @/keys/release.key",
-        "publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key @/keys/gate.key",
+        "publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key "
+        "@/keys/gate.key",
         "publish -g g --product p --release 1 --artifact @/none --sequence 1 --dry-run --root @/keys/root.instar --key "
         "@/keys/release.key"}) {
     const auto ended = run(std::string(arguments) + " --json");
@@ -112,10 +115,10 @@ TEST_F(Program, APolicyOfItsOwnEndsWithFour) {
   ASSERT_EQ(run("keygen @/keys").exit, 0);
   ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
   ASSERT_EQ(::chmod((folder_ / "keys/release.key").c_str(), 0644), 0);
-  EXPECT_EQ(
-      run("publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key @/keys/release.key")
-          .exit,
-      4);
+  EXPECT_EQ(run("publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root "
+                "@/keys/root.instar --key @/keys/release.key")
+                .exit,
+            4);
 }
 
 TEST_F(Program, JsonIsOneDocumentAndTextGoesToStderr) {
@@ -128,9 +131,9 @@ TEST_F(Program, JsonIsOneDocumentAndTextGoesToStderr) {
   ASSERT_EQ(pack.exit, 0) << pack.err;
   EXPECT_EQ(get_number(pack.json(), "content_bytes"), 7U);
   EXPECT_EQ(pack.json()["packs"].size(), 2U);
-  const auto dry =
-      run("publish -g plant-7 --product p --release 1 --artifact @/out --sequence 3 --dry-run --root @/keys/root.instar "
-          "--key @/keys/release.key --manifest-out @/m --json");
+  const auto dry = run(
+      "publish -g plant-7 --product p --release 1 --artifact @/out --sequence 3 --dry-run --root @/keys/root.instar "
+      "--key @/keys/release.key --manifest-out @/m --json");
   ASSERT_EQ(dry.exit, 0) << dry.err;
   EXPECT_EQ(get_number(dry.json(), "sequence"), 3U);
   const auto good = run("inspect @/m --root @/keys/root.instar --json");
@@ -164,7 +167,8 @@ TEST_F(Program, ADeltaIsMeasuredMadeUnpackedAndPublished) {
   ASSERT_EQ(made.exit, 0) << made.err;
   EXPECT_THAT(made.err, HasSubstr("it is the same artifact"));
   EXPECT_EQ(made.json()["dropped"].size(), 1U);
-  EXPECT_EQ(made.json()["packs"][2]["id"], json["packs"][2]["id"]) << "an artifact folder is as good a base as its tree";
+  EXPECT_EQ(made.json()["packs"][2]["id"], json["packs"][2]["id"])
+      << "an artifact folder is as good a base as its tree";
 
   const auto unpacked = run("unpack --base @/tree @/new.out @/back --json");
   ASSERT_EQ(unpacked.exit, 0) << unpacked.err;
@@ -173,12 +177,14 @@ TEST_F(Program, ADeltaIsMeasuredMadeUnpackedAndPublished) {
   EXPECT_EQ(files::read_file(folder_ / "back/etc/x", 1 << 20), files::read_file(folder_ / "new/etc/x", 1 << 20));
   EXPECT_EQ(run("inspect @/new.out --contents").exit, 0);
   EXPECT_THAT(run("inspect @/new.out --contents").out, HasSubstr("deltas were not decoded"));
-  EXPECT_THAT(run("inspect @/new.out --contents --base @/old.out").out, testing::Not(HasSubstr("deltas were not decoded")));
+  EXPECT_THAT(run("inspect @/new.out --contents --base @/old.out").out,
+              testing::Not(HasSubstr("deltas were not decoded")));
 
   ASSERT_EQ(run("keygen @/keys").exit, 0);
   ASSERT_EQ(run("pack @/new -o @/out --level 1").exit, 0);
   const std::string publish =
-      "publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key @/keys/release.key "
+      "publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key "
+      "@/keys/release.key "
       "--json ";
   const auto dry = run(publish + "--base @/tree");
   ASSERT_EQ(dry.exit, 0) << dry.err;
@@ -193,7 +199,8 @@ TEST_F(Program, InspectNoticesWhatDoesNotHold) {
   ASSERT_EQ(run("keygen @/keys").exit, 0);
   ASSERT_EQ(run("keygen @/other").exit, 0);
   ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
-  ASSERT_EQ(run("publish -g plant-7 --product p --release 1 --artifact @/out --sequence 3 --dry-run --root @/keys/root.instar "
+  ASSERT_EQ(run("publish -g plant-7 --product p --release 1 --artifact @/out --sequence 3 --dry-run --root "
+                "@/keys/root.instar "
                 "--key @/keys/release.key --manifest-out @/m")
                 .exit,
             0);
@@ -206,7 +213,8 @@ TEST_F(Program, InspectNoticesWhatDoesNotHold) {
   ASSERT_TRUE(files::write_file_atomic(folder_ / "out/full.pack", bytes));
   EXPECT_EQ(run("inspect @/out --contents").exit, 5);
   EXPECT_EQ(run("inspect @/out/full.pack --contents").exit, 5);
-  for (const auto* file : {"keys/root.instar", "keys/release.key", "keys/release.pub", "out/index", "out/dedupe.pack"}) {
+  for (const auto* file :
+       {"keys/root.instar", "keys/release.key", "keys/release.pub", "out/index", "out/dedupe.pack"}) {
     EXPECT_EQ(run(std::string("inspect @/") + file + " --contents").exit, 0) << file;
   }
 }
@@ -214,7 +222,8 @@ TEST_F(Program, InspectNoticesWhatDoesNotHold) {
 TEST_F(Program, ANewRootDocumentIsMadeAndShown) {
   ASSERT_EQ(run("keygen @/keys").exit, 0);
   ASSERT_EQ(run("keygen @/more").exit, 0);
-  const std::string make = "root new-version @/keys/root.instar -o @/root-2.instar --add-release-key @/more/release.pub --key ";
+  const std::string make =
+      "root new-version @/keys/root.instar -o @/root-2.instar --add-release-key @/more/release.pub --key ";
   EXPECT_EQ(run(make + "@/keys/gate.key").exit, 5);
   const auto made = run(make + "@/keys/root.key --json");
   ASSERT_EQ(made.exit, 0) << made.err;

@@ -22,10 +22,12 @@ namespace {
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
 bool ours(const std::string& name) {
-  return name == kArtifactFile || name == kIndexFile || name.ends_with(".pack") || name.ends_with(".pack.body") || name.ends_with(".new");
+  return name == kArtifactFile || name == kIndexFile || name.ends_with(".pack") || name.ends_with(".pack.body") ||
+         name.ends_with(".new");
 }
 
-// The folder that an artifact is made in. Unless keep() is called it holds nothing of ours when this goes, and is gone if it was new.
+// The folder that an artifact is made in. Unless keep() is called it holds nothing of ours when this goes, and is gone
+// if it was new.
 class OutFolder {
  public:
   // New, empty, or an artifact folder of before, whose artifact.json goes first.
@@ -33,8 +35,8 @@ class OutFolder {
     const auto names = list_names(options.out);
     for (const auto& name : names) {
       if (!ours(name)) {
-        return fail(Code::invalid_argument,
-                    options.out + " holds '" + name + "', which is not part of an artifact: choose a new or empty folder");
+        return fail(Code::invalid_argument, options.out + " holds '" + name +
+                                                "', which is not part of an artifact: choose a new or empty folder");
       }
     }
     const bool is_new = real_path(options.out).empty();
@@ -118,8 +120,9 @@ Status build_packs(const BuildOptions& options, ByteView index, const std::vecto
     jobs.back()->kind = kind;
   }
   for (auto& job : jobs) {
-    job->result =
-        std::async(std::launch::async, [&options, index, &entries, &job = *job] { return build_pack(options, index, entries, job); });
+    job->result = std::async(std::launch::async, [&options, index, &entries, &job = *job] {
+      return build_pack(options, index, entries, job);
+    });
   }
   Status first_error;
   for (auto& job : jobs) {
@@ -167,10 +170,12 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
   std::ranges::sort(options.kinds);
   options.kinds.erase(std::ranges::unique(options.kinds).begin(), options.kinds.end());
   if (options.kinds.empty() || options.kinds.front() != artifact::PackKind::full) {
-    return fail(Code::invalid_argument, "every artifact needs the pack kind `full`: it is what a device takes when nothing else fits");
+    return fail(Code::invalid_argument,
+                "every artifact needs the pack kind `full`: it is what a device takes when nothing else fits");
   }
   if (options.kinds.back() == artifact::PackKind::delta) {
-    return fail(Code::invalid_argument, "a delta needs the artifact that it is against: only full and dedupe can be made of a tree alone");
+    return fail(Code::invalid_argument,
+                "a delta needs the artifact that it is against: only full and dedupe can be made of a tree alone");
   }
   INSTAR_TRY(auto out, OutFolder::prepare(options));
   std::optional<ImageTree> image;

@@ -25,7 +25,8 @@ const PackFile* delta_of(const ArtifactFolder& folder, const Hash256& base) {
   return found == folder.packs.end() ? nullptr : &*found;
 }
 
-Result<BaseWeight> weigh_others(const ArtifactFolder& folder, const ReadableTree& fresh, const ReadableTree& base, const Work& work) {
+Result<BaseWeight> weigh_others(const ArtifactFolder& folder, const ReadableTree& fresh, const ReadableTree& base,
+                                const Work& work) {
   BaseWeight weight{.base = base.id, .dedupe_bytes = {}, .delta_bytes = {}};
   HeldTree held(base);
   for (const PackFile& pack : folder.packs) {
@@ -86,20 +87,23 @@ Status remember(ArtifactFolder& folder, const BaseWeight& weight, std::optional<
 std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const Hash256& base, const std::string& name) {
   const auto weight = std::ranges::find(folder.weights, base, &BaseWeight::base);
   if (weight == folder.weights.end()) return std::nullopt;
-  DeltaOutcome outcome{.name = name, .weight = *weight, .kept = delta_of(folder, base) != nullptr, .was_there = true, .why_dropped = {}};
+  DeltaOutcome outcome{
+      .name = name, .weight = *weight, .kept = delta_of(folder, base) != nullptr, .was_there = true, .why_dropped = {}};
   outcome.why_dropped = why_not(folder, *weight);
   // A pack that somebody took out of the folder is made again.
   if (!outcome.kept && outcome.why_dropped.empty()) return std::nullopt;
   return outcome;
 }
 
-Result<DeltaOutcome> add_delta(ArtifactFolder& folder, const ReadableTree& fresh, const ReadableTree& base, const DeltaPolicy& policy) {
+Result<DeltaOutcome> add_delta(ArtifactFolder& folder, const ReadableTree& fresh, const ReadableTree& base,
+                               const DeltaPolicy& policy) {
   if (fresh.id != folder.id) {
-    return fail(Code::corrupt, fresh.name + " is artifact " + fresh.id.short_hex() + " now, " + folder.path + " was made of " +
-                                   folder.id.short_hex() + ": pack it again");
+    return fail(Code::corrupt, fresh.name + " is artifact " + fresh.id.short_hex() + " now, " + folder.path +
+                                   " was made of " + folder.id.short_hex() + ": pack it again");
   }
   const Work& work = policy.options.work;
-  if (auto known = known_delta(folder, base.id, base.name); known && (known->kept || !policy.keep_costly)) return std::move(*known);
+  if (auto known = known_delta(folder, base.id, base.name); known && (known->kept || !policy.keep_costly))
+    return std::move(*known);
   DeltaOutcome outcome{.name = base.name, .weight = {}, .why_dropped = {}};
   INSTAR_TRY(outcome.weight, weigh_others(folder, fresh, base, work));
   if (const PackFile* there = delta_of(folder, base.id)) {
@@ -111,7 +115,8 @@ Result<DeltaOutcome> add_delta(ArtifactFolder& folder, const ReadableTree& fresh
     return outcome;
   }
   if (folder.packs.size() >= limits::kPacksMax) {
-    outcome.why_dropped = "the artifact has " + std::to_string(folder.packs.size()) + " packs, as many as a manifest takes";
+    outcome.why_dropped =
+        "the artifact has " + std::to_string(folder.packs.size()) + " packs, as many as a manifest takes";
     return outcome;
   }
   outcome.why_dropped = why_not(folder, outcome.weight);
@@ -188,7 +193,8 @@ std::string outcomes_text(const std::vector<DeltaOutcome>& outcomes) {
   std::string notes;
   for (const auto& [name, weight, kept, was_there, why] : outcomes) {
     table.row({name, weight.base.short_hex(), std::to_string(weight.full_bytes),
-               weight.dedupe_bytes ? std::to_string(*weight.dedupe_bytes) : "-", kept ? std::to_string(*weight.delta_bytes) : "-"});
+               weight.dedupe_bytes ? std::to_string(*weight.dedupe_bytes) : "-",
+               kept ? std::to_string(*weight.delta_bytes) : "-"});
     if (why.empty()) continue;
     notes += std::string(kept ? "delta against " : "no delta against ") + printable(name) + ": " + why +
              (kept ? "; kept all the same" : "") + "\n";

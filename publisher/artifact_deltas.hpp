@@ -1,4 +1,5 @@
-// Delta packs of an artifact folder: made, weighed against what the other packs cost the same device, and kept if they pay.
+// Delta packs of an artifact folder: made, weighed against what the other packs cost the same device, and kept if they
+// pay.
 #pragma once
 
 #include <cstdint>
@@ -27,17 +28,19 @@ struct DeltaPolicy {
   bool keep_costly = false;
 };
 
-// Makes the delta against `base`, proves that it decodes to the artifact, and adds it to the folder and its artifact.json unless the device
-// would fetch as little without it. `fresh` is the artifact's tree. What the folder says of `base` is believed.
-// Errors: those of write_delta_pack and rebuild_delta; internal (what was made does not decode). The folder is as it was then.
-[[nodiscard]] Result<DeltaOutcome> add_delta(ArtifactFolder& folder, const ReadableTree& fresh, const ReadableTree& base,
-                                             const DeltaPolicy& policy);
+// Makes the delta against `base`, proves that it decodes to the artifact, and adds it to the folder and its
+// artifact.json unless the device would fetch as little without it. `fresh` is the artifact's tree. What the folder
+// says of `base` is believed. Errors: those of write_delta_pack and rebuild_delta; internal (what was made does not
+// decode). The folder is as it was then.
+[[nodiscard]] Result<DeltaOutcome> add_delta(ArtifactFolder& folder, const ReadableTree& fresh,
+                                             const ReadableTree& base, const DeltaPolicy& policy);
 
 // What the folder knows already of a delta against the artifact `base`, named `name`.
-[[nodiscard]] std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const Hash256& base, const std::string& name);
+[[nodiscard]] std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const Hash256& base,
+                                                      const std::string& name);
 
-// Size of the smallest signed manifest that names the artifact with its packs: one container, group, product and release of one letter
-// each, a salt of 16 bytes, one signature.
+// Size of the smallest signed manifest that names the artifact with its packs: one container, group, product and
+// release of one letter each, a salt of 16 bytes, one signature.
 [[nodiscard]] std::size_t minimal_manifest_bytes(const ArtifactFolder& folder);
 
 [[nodiscard]] Json outcomes_json(const std::vector<DeltaOutcome>& outcomes);

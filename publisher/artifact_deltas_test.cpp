@@ -94,7 +94,8 @@ TEST_F(ArtifactDeltas, ADeltaThatDoesNotPayIsDroppedAndSaysSo) {
   EXPECT_TRUE(dropped->weight.delta_bytes);
   EXPECT_THAT(dropped->why_dropped, HasSubstr("full costs a device that has it"));
   EXPECT_EQ(folder.packs.size(), 2U);
-  EXPECT_THAT(list_names(folder_ / "out"), testing::UnorderedElementsAre("artifact.json", "index", "full.pack", "dedupe.pack"));
+  EXPECT_THAT(list_names(folder_ / "out"),
+              testing::UnorderedElementsAre("artifact.json", "index", "full.pack", "dedupe.pack"));
   auto opened = *open_artifact(folder_ / "out");
   EXPECT_TRUE(add_delta(opened, tree("two"), tree("other"), {})->was_there) << "what was found is remembered";
   DeltaPolicy keep;
@@ -187,7 +188,8 @@ TEST_F(ReleaseDeltasTest, FindsWhatTheFleetRunsBesideTheArtifact) {
   EXPECT_EQ(folders.begin()->second.packs.size(), 3U);
   ASSERT_EQ(made->missing.size(), 1U);
   const auto text = release_deltas_text(*made);
-  EXPECT_THAT(text, HasSubstr("2 devices run artifact " + unknown.short_hex() + " of release 0.9, which is not in " + (folder_ / "out")));
+  EXPECT_THAT(text, HasSubstr("2 devices run artifact " + unknown.short_hex() + " of release 0.9, which is not in " +
+                              (folder_ / "out")));
   EXPECT_THAT(text, HasSubstr("1 device runs artifact"));
   EXPECT_EQ(release_deltas_json(*made)["bases"][0]["kept"], true);
   const auto again = make_release_deltas(folders, fleet, {});
@@ -200,7 +202,8 @@ TEST_F(ReleaseDeltasTest, FindsWhatTheFleetRunsBesideTheArtifact) {
 TEST_F(ReleaseDeltasTest, KeepsToItsNumberAndItsTime) {
   auto folders = release();
   build("one", "elsewhere/old");
-  Fleet fleet{.asked = true, .known = true, .devices = 5, .devices_without = 0, .artifacts = {runs(tree("one").id, 5, "1.0")}};
+  Fleet fleet{
+      .asked = true, .known = true, .devices = 5, .devices_without = 0, .artifacts = {runs(tree("one").id, 5, "1.0")}};
   ReleaseDeltaOptions options;
   EXPECT_EQ(make_release_deltas(folders, fleet, options)->missing.size(), 1U) << "it is not beside it";
   options.artifacts = folder_ / "elsewhere";

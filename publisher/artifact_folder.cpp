@@ -65,7 +65,8 @@ Result<wire::ImageFormat> parse_format(JsonObject& object) {
 Result<Listing> parse_listing(const Json& json, const std::string& where) {
   INSTAR_TRY(auto object, JsonObject::of(json, where));
   INSTAR_TRY(const auto format, object.number_or("format", 0, 1'000));
-  if (format != kFormat) return fail(Code::unsupported, where + " has format " + std::to_string(format) + ", this command reads 1");
+  if (format != kFormat)
+    return fail(Code::unsupported, where + " has format " + std::to_string(format) + ", this command reads 1");
   Listing listing;
   INSTAR_TRY(listing.id, parse_hash(object, "artifact"));
   INSTAR_TRY(listing.image_format, parse_format(object));
@@ -76,7 +77,8 @@ Result<Listing> parse_listing(const Json& json, const std::string& where) {
   for (const auto& pack : *packs) {
     INSTAR_TRY(auto entry, JsonObject::of(pack, where + ": pack"));
     INSTAR_TRY(const auto file, entry.text("file"));
-    if (!is_name(file)) return fail(Code::malformed, where + ": pack file '" + file + "' must be a plain name inside the folder");
+    if (!is_name(file))
+      return fail(Code::malformed, where + ": pack file '" + file + "' must be a plain name inside the folder");
     listing.pack_files.push_back(file);
   }
   const Json* bases = object.find("bases");
@@ -97,14 +99,17 @@ std::string listing_of(const std::string& path) {
 
 Result<Listing> read_listing(const std::string& path) {
   if (is_file(path)) {
-    return fail(
-        Code::invalid_argument,
-        path + " is a file, not an artifact folder. If it holds a file system, make one of it with: instar pack " + path + " -o OUT");
+    return fail(Code::invalid_argument,
+                path +
+                    " is a file, not an artifact folder. If it holds a file system, make one of it with: instar pack " +
+                    path + " -o OUT");
   }
   auto text = files::read_file(listing_of(path), kArtifactFileBytesMax);
   if (!text) {
     if (text.error().code != Code::not_found) return fail(text.error());
-    return fail(Code::not_found, path + " is not an artifact folder: it has no artifact.json. Make one with: instar pack TREE -o " + path);
+    return fail(
+        Code::not_found,
+        path + " is not an artifact folder: it has no artifact.json. Make one with: instar pack TREE -o " + path);
   }
   INSTAR_TRY(const auto json, parse_json(as_text(*text), listing_of(path)));
   return parse_listing(json, listing_of(path));
@@ -123,8 +128,8 @@ Status check_index(const Bytes& bytes, const std::string& path, ArtifactFolder& 
   const auto id = reader.finish();
   if (!id) return fail(with_context(id.error(), path));
   if (*id != folder.id) {
-    return fail(Code::corrupt, path + " is the index of artifact " + id->short_hex() + ", artifact.json names " + folder.id.short_hex() +
-                                   ": pack the tree again");
+    return fail(Code::corrupt, path + " is the index of artifact " + id->short_hex() + ", artifact.json names " +
+                                   folder.id.short_hex() + ": pack the tree again");
   }
   folder.entry_count = entries;
   folder.index_bytes = static_cast<std::uint32_t>(bytes.size());
@@ -133,7 +138,8 @@ Status check_index(const Bytes& bytes, const std::string& path, ArtifactFolder& 
 
 std::uint64_t decoded_body_bytes(const artifact::PackDirectory& directory) {
   std::uint64_t bytes = 0;
-  for (std::size_t i = directory.head_count; i < directory.chunks.size(); ++i) bytes += directory.chunks[i].decoded_bytes;
+  for (std::size_t i = directory.head_count; i < directory.chunks.size(); ++i)
+    bytes += directory.chunks[i].decoded_bytes;
   return bytes;
 }
 
@@ -151,7 +157,8 @@ class ContentCheck {
       bytes = bytes.subspan(take);
       done_ += take;
       if (done_ < file.size) continue;
-      if (hasher_.finish() != file.content) return fail(Code::corrupt, "the content of " + file.path + " does not match the index");
+      if (hasher_.finish() != file.content)
+        return fail(Code::corrupt, "the content of " + file.path + " does not match the index");
       ++next_;
       skip_empty();
     }
@@ -178,8 +185,9 @@ class ContentCheck {
 Status check_format(const ArtifactFolder& folder, ByteView first) {
   INSTAR_TRY(const auto format, probe_image(first, folder.content_bytes, "the image in it"));
   if (format == folder.image_format) return {};
-  return fail(Code::corrupt, "the image in it is " + std::string(wire::image_format_name(format)) + ", artifact.json says " +
-                                 std::string(wire::image_format_name(folder.image_format)) + ": pack the image again");
+  return fail(Code::corrupt, "the image in it is " + std::string(wire::image_format_name(format)) +
+                                 ", artifact.json says " + std::string(wire::image_format_name(folder.image_format)) +
+                                 ": pack the image again");
 }
 
 Status verify_pack(const PackFile& pack, const ArtifactFolder& folder) {
@@ -204,7 +212,8 @@ Status verify_pack(const PackFile& pack, const ArtifactFolder& folder) {
   const auto end_of_head = [&]() -> Status {
     INSTAR_TRY(const auto id, head.finish());
     if (id != folder.id) return fail(Code::corrupt, "the head holds the index of another artifact");
-    if (body_next != directory.chunks.size()) return fail(Code::corrupt, "the body table in the head is shorter than the directory");
+    if (body_next != directory.chunks.size())
+      return fail(Code::corrupt, "the body table in the head is shorter than the directory");
     content.emplace(artifact::stream_files(entries));
     return {};
   };
@@ -231,8 +240,11 @@ Result<Hash256> listed_artifact(const std::string& path) {
 Result<ArtifactFolder> open_artifact(const std::string& path) {
   const std::string listing_path = listing_of(path);
   INSTAR_TRY(auto listing, read_listing(path));
-  ArtifactFolder folder{
-      .path = path, .id = listing.id, .image_format = listing.image_format, .packs = {}, .weights = std::move(listing.weights)};
+  ArtifactFolder folder{.path = path,
+                        .id = listing.id,
+                        .image_format = listing.image_format,
+                        .packs = {},
+                        .weights = std::move(listing.weights)};
   const std::string index_path = path + "/" + std::string(kIndexFile);
   INSTAR_TRY(const auto index, files::read_file(index_path, limits::kIndexBytesMax));
   INSTAR_CHECK(check_index(index, index_path, folder));
@@ -254,7 +266,8 @@ Result<ArtifactFolder> open_artifact(const std::string& path) {
 }
 
 const PackFile& full_pack(const ArtifactFolder& folder) {
-  const auto found = std::ranges::find(folder.packs, artifact::PackKind::full, [](const PackFile& pack) { return pack.directory().kind; });
+  const auto found = std::ranges::find(folder.packs, artifact::PackKind::full,
+                                       [](const PackFile& pack) { return pack.directory().kind; });
   INSTAR_ASSERT(found != folder.packs.end());
   return *found;
 }
@@ -328,7 +341,8 @@ Json artifact_json(const ArtifactFolder& folder) {
            {"entry_count", folder.entry_count},
            {"index_bytes", folder.index_bytes},
            {"packs", std::move(packs)}};
-  if (folder.image_format != wire::ImageFormat::none) out["image_format"] = std::string(wire::image_format_name(folder.image_format));
+  if (folder.image_format != wire::ImageFormat::none)
+    out["image_format"] = std::string(wire::image_format_name(folder.image_format));
   for (const auto& weight : folder.weights) {
     out["bases"].push_back({{"base", weight.base.hex()},
                             {"full_bytes", weight.full_bytes},
@@ -343,9 +357,9 @@ std::string artifact_text(const ArtifactFolder& folder) {
   fields.add("artifact", folder.id.hex());
   fields.add("folder", folder.path);
   const bool is_tree = folder.image_format == wire::ImageFormat::none;
-  fields.add("content",
-             human_bytes(folder.content_bytes) + (is_tree ? " in " + std::to_string(folder.entry_count) + " entries"
-                                                          : ", an image: " + std::string(wire::image_format_name(folder.image_format))));
+  fields.add("content", human_bytes(folder.content_bytes) +
+                            (is_tree ? " in " + std::to_string(folder.entry_count) + " entries"
+                                     : ", an image: " + std::string(wire::image_format_name(folder.image_format))));
   Table table;
   table.column("PACK");
   table.column("BASE");
@@ -359,12 +373,15 @@ std::string artifact_text(const ArtifactFolder& folder) {
   for (const auto& pack : folder.packs) {
     const auto& directory = pack.directory();
     const std::string share =
-        folder.content_bytes == 0 ? "-" : std::to_string((pack.wire_bytes() * 100 + folder.content_bytes / 2) / folder.content_bytes) + "%";
+        folder.content_bytes == 0
+            ? "-"
+            : std::to_string((pack.wire_bytes() * 100 + folder.content_bytes / 2) / folder.content_bytes) + "%";
     const bool partly = directory.kind == artifact::PackKind::dedupe;
-    table.row({std::string(artifact::pack_kind_name(directory.kind)), directory.base.is_zero() ? "-" : directory.base.short_hex(),
-               std::to_string(directory.chunks.size()), std::to_string(directory.head_bytes()), std::to_string(directory.body_bytes()),
-               (partly ? "<= " : "") + std::to_string(pack.wire_bytes()), share, std::to_string(framing_bytes(directory)),
-               std::to_string(pack.memory_bytes())});
+    table.row({std::string(artifact::pack_kind_name(directory.kind)),
+               directory.base.is_zero() ? "-" : directory.base.short_hex(), std::to_string(directory.chunks.size()),
+               std::to_string(directory.head_bytes()), std::to_string(directory.body_bytes()),
+               (partly ? "<= " : "") + std::to_string(pack.wire_bytes()), share,
+               std::to_string(framing_bytes(directory)), std::to_string(pack.memory_bytes())});
   }
   return fields.str() + "\n" + table.str();
 }

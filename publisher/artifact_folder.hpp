@@ -1,5 +1,5 @@
-// What `instar pack` makes of a tree or of an image file: a folder with the index, one file for each pack, and artifact.json.
-// docs/formats/pack-file.md
+// What `instar pack` makes of a tree or of an image file: a folder with the index, one file for each pack, and
+// artifact.json. docs/formats/pack-file.md
 #pragma once
 
 #include <algorithm>
@@ -39,7 +39,9 @@ struct BaseWeight {
   std::optional<std::uint64_t> delta_bytes;   // nothing: none was made
   friend bool operator==(const BaseWeight&, const BaseWeight&) = default;
   // Of the packs that need no base.
-  [[nodiscard]] std::uint64_t best_without_delta() const noexcept { return std::min(full_bytes, dedupe_bytes.value_or(full_bytes)); }
+  [[nodiscard]] std::uint64_t best_without_delta() const noexcept {
+    return std::min(full_bytes, dedupe_bytes.value_or(full_bytes));
+  }
   [[nodiscard]] bool delta_pays() const noexcept { return delta_bytes && *delta_bytes < best_without_delta(); }
 };
 
@@ -55,25 +57,25 @@ struct ArtifactFolder {
   std::vector<BaseWeight> weights;
 };
 
-// Reads the tree and writes the folder; artifact.json comes last, so that a folder that has one is whole. Each kind of pack is
-// made on a thread of its own. Same tree and level, same bytes, wherever it lies.
-// Errors: invalid_argument (no `full` among the kinds; `out` inside the tree or a folder that holds other things), those of
-// files::read_tree and open_image, io, no_space, unavailable (stopped: nothing of it is left).
+// Reads the tree and writes the folder; artifact.json comes last, so that a folder that has one is whole. Each kind of
+// pack is made on a thread of its own. Same tree and level, same bytes, wherever it lies. Errors: invalid_argument (no
+// `full` among the kinds; `out` inside the tree or a folder that holds other things), those of files::read_tree and
+// open_image, io, no_space, unavailable (stopped: nothing of it is left).
 [[nodiscard]] Result<ArtifactFolder> build_artifact(const BuildOptions& options);
 
 // Writes artifact.json anew: the packs of `folder` are what the folder holds.
 [[nodiscard]] Status write_listing(const ArtifactFolder& folder);
 
-// Opens a folder: artifact.json names its files, and everything in them that can be checked without reading the chunks is.
-// Errors: not_found, malformed, corrupt (index or pack is not the one that artifact.json names).
+// Opens a folder: artifact.json names its files, and everything in them that can be checked without reading the chunks
+// is. Errors: not_found, malformed, corrupt (index or pack is not the one that artifact.json names).
 [[nodiscard]] Result<ArtifactFolder> open_artifact(const std::string& path);
 // Only looks which artifact it is said to be. Errors: not_found, malformed.
 [[nodiscard]] Result<Hash256> listed_artifact(const std::string& path);
 // Every folder has one.
 [[nodiscard]] const PackFile& full_pack(const ArtifactFolder& folder);
 
-// Decodes every chunk of every pack and checks index, body tables and file contents against it. Of deltas against another tree than
-// `base` (may be null), the chunks only.
+// Decodes every chunk of every pack and checks index, body tables and file contents against it. Of deltas against
+// another tree than `base` (may be null), the chunks only.
 [[nodiscard]] Status verify_artifact(const ArtifactFolder& folder, const ReadableTree* base = nullptr);
 // A delta pack alone, in the same way.
 [[nodiscard]] Status verify_delta(const PackFile& pack, const ReadableTree* base);

@@ -103,8 +103,9 @@ Result<ConnectionOptions> parse_config(std::string_view text, const std::string&
     const auto key = trim(line.substr(0, equals));
     auto* field = field_of(options, key);
     if (field == nullptr) {
-      return fail(Code::malformed, place + ": unknown key '" + std::string(key) +
-                                       "' (known: broker, username, password-file, ca, cert, key-file, prefix, timeout)");
+      return fail(Code::malformed,
+                  place + ": unknown key '" + std::string(key) +
+                      "' (known: broker, username, password-file, ca, cert, key-file, prefix, timeout)");
     }
     *field = std::string(trim(line.substr(equals + 1)));
   }
@@ -113,7 +114,8 @@ Result<ConnectionOptions> parse_config(std::string_view text, const std::string&
 
 Result<std::string> server_uri(std::string_view broker) {
   const auto bad = [&] {
-    return fail(Code::invalid_argument, "broker '" + std::string(broker) + "' must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]");
+    return fail(Code::invalid_argument,
+                "broker '" + std::string(broker) + "' must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]");
   };
   const auto colon = broker.find("://");
   const std::string_view scheme = colon == std::string_view::npos ? "mqtt" : broker.substr(0, colon);
@@ -124,7 +126,8 @@ Result<std::string> server_uri(std::string_view broker) {
   // An IPv6 address stands in brackets: its colons are no port.
   const auto bracket = rest.rfind(']');
   const auto port_colon = rest.rfind(':');
-  const bool has_port = port_colon != std::string_view::npos && (bracket == std::string_view::npos || port_colon > bracket);
+  const bool has_port =
+      port_colon != std::string_view::npos && (bracket == std::string_view::npos || port_colon > bracket);
   const std::string_view host = has_port ? rest.substr(0, port_colon) : rest;
   const std::string_view port = has_port ? rest.substr(port_colon + 1) : (tls ? "8883" : "1883");
   if (host.empty() || host.find_first_of("/@ ") != std::string_view::npos || !is_port(port)) return bad();
@@ -146,7 +149,8 @@ Result<Connection> settle(const ConnectionOptions& flags) {
   connection.username = options.username.value_or("");
   if (options.password_file) {
     INSTAR_TRY(connection.password, read_password(*options.password_file));
-    if (connection.username.empty()) return fail(Code::invalid_argument, "a password needs a user name: set --username");
+    if (connection.username.empty())
+      return fail(Code::invalid_argument, "a password needs a user name: set --username");
   }
   connection.ca = options.ca.value_or("");
   connection.certificate = options.certificate.value_or("");
@@ -205,7 +209,8 @@ mqtt::Options mqtt_options(const Connection& connection, const std::string& clie
   options.clean_session = true;
   options.reconnect_ms_min = 200;
   options.reconnect_ms_max = 5'000;
-  options.connect_timeout_s = static_cast<std::uint32_t>(std::clamp<std::int64_t>(connection.timeout_ms / 1000, 1, 120));
+  options.connect_timeout_s =
+      static_cast<std::uint32_t>(std::clamp<std::int64_t>(connection.timeout_ms / 1000, 1, 120));
   options.queue_events_max = 4096;
   return options;
 }

@@ -37,14 +37,15 @@ struct Connection {
   std::int64_t timeout_ms = 0;
 };
 
-// "key = value" lines, '#' comments; keys are the long options without dashes in front. Errors: malformed, naming the line.
+// "key = value" lines, '#' comments; keys are the long options without dashes in front. Errors: malformed, naming the
+// line.
 [[nodiscard]] Result<ConnectionOptions> parse_config(std::string_view text, const std::string& where);
 // tcp://… or ssl://… with a port. Errors: invalid_argument.
 [[nodiscard]] Result<std::string> server_uri(std::string_view broker);
 // Reads environment (INSTAR_BROKER, INSTAR_USERNAME, INSTAR_PASSWORD_FILE, INSTAR_PREFIX), config and password file.
 [[nodiscard]] Result<Connection> settle(const ConnectionOptions& flags);
-// What the network itself says of reaching `server_uri` ("connection refused"), by one TCP connection that is closed at once;
-// empty when that works. For messages, after MQTT has failed.
+// What the network itself says of reaching `server_uri` ("connection refused"), by one TCP connection that is closed at
+// once; empty when that works. For messages, after MQTT has failed.
 [[nodiscard]] std::string network_reason(std::string_view server_uri);
 [[nodiscard]] mqtt::Options mqtt_options(const Connection& connection, const std::string& client_id);
 

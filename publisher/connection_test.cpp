@@ -24,8 +24,8 @@ TEST(ServerUri, TakesSchemesHostsAndPorts) {
 }
 
 TEST(ServerUri, RefusesEverythingElse) {
-  for (const auto* text : {"", "mqtt://", "http://x", "mqtt://h:0", "mqtt://h:65536", "mqtt://h:x", "mqtt://user@h", "mqtt://a/b",
-                           "mqtt://::1", "mqtt://h:", "mqtt://a b"}) {
+  for (const auto* text : {"", "mqtt://", "http://x", "mqtt://h:0", "mqtt://h:65536", "mqtt://h:x", "mqtt://user@h",
+                           "mqtt://a/b", "mqtt://::1", "mqtt://h:", "mqtt://a b"}) {
     const auto uri = server_uri(text);
     ASSERT_FALSE(uri) << text;
     EXPECT_EQ(uri.error().code, Code::invalid_argument);
@@ -42,14 +42,16 @@ TEST(Config, TakesKeysAndComments) {
 }
 
 TEST(Config, ErrorsNameTheLine) {
-  EXPECT_THAT(parse_config("broker = b\nport = 1", "config").error().message, HasSubstr("config, line 2: unknown key 'port'"));
+  EXPECT_THAT(parse_config("broker = b\nport = 1", "config").error().message,
+              HasSubstr("config, line 2: unknown key 'port'"));
   EXPECT_THAT(parse_config("broker", "config").error().message, HasSubstr("line 1"));
 }
 
 class Settle : public testing::Test {
  protected:
   void SetUp() override {
-    for (const auto* name : {"INSTAR_BROKER", "INSTAR_USERNAME", "INSTAR_PASSWORD_FILE", "INSTAR_PREFIX"}) ::unsetenv(name);
+    for (const auto* name : {"INSTAR_BROKER", "INSTAR_USERNAME", "INSTAR_PASSWORD_FILE", "INSTAR_PREFIX"})
+      ::unsetenv(name);
     ::setenv("XDG_CONFIG_HOME", folder_.path().c_str(), 1);
   }
   void TearDown() override {

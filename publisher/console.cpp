@@ -17,7 +17,9 @@ void Console::document(const Json& value) const {
 int print_failure(const Console& console, const Failure& failure) {
   const int exit = static_cast<int>(failure.exit);
   console.err << "instar: " << printable(failure.error.message) << "\n" << std::flush;
-  console.document({{"error", {{"code", std::string(code_name(failure.error.code))}, {"message", failure.error.message}, {"exit", exit}}}});
+  console.document(
+      {{"error",
+        {{"code", std::string(code_name(failure.error.code))}, {"message", failure.error.message}, {"exit", exit}}}});
   return exit;
 }
 

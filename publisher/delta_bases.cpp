@@ -80,7 +80,8 @@ void DeltaBases::add_alike(std::uint64_t size, const delta::Sketch& sketch, std:
   std::vector<std::pair<double, std::uint32_t>> alike;
   for (const auto& [file, count] : shared) {
     const double likeness = delta::similarity(sketch, files_[file].sketch);
-    if (likeness >= kAlikeMin && is_base_in_proportion(files_[file].entry->size, size)) alike.emplace_back(likeness, file);
+    if (likeness >= kAlikeMin && is_base_in_proportion(files_[file].entry->size, size))
+      alike.emplace_back(likeness, file);
   }
   std::ranges::stable_sort(alike, [](const auto& one, const auto& other) { return one.first > other.first; });
   for (std::size_t i = 0; i < std::min(alike.size(), kAlikeMax); ++i) add_once(found, files_[alike[i].second].entry);
@@ -95,7 +96,8 @@ void DeltaBases::add_namesake(std::string_view path, std::uint64_t size, std::ve
     if (!is_base_in_proportion(entry->size, size)) continue;
     const auto prefix = shared_prefix(path, entry->path);
     const auto best_prefix = best == nullptr ? 0 : shared_prefix(path, best->path);
-    const bool nearer = best != nullptr && prefix == best_prefix && distance(entry->size, size) < distance(best->size, size);
+    const bool nearer =
+        best != nullptr && prefix == best_prefix && distance(entry->size, size) < distance(best->size, size);
     if (best == nullptr || prefix > best_prefix || nearer) best = entry;
   }
   if (best != nullptr) add_once(found, best);

@@ -26,8 +26,9 @@ class DeltaBases {
   // `base` outlives it.
   DeltaBases(const ReadableTree& base, const Work& work) : base_(base), work_(work) {}
 
-  // Up to three files, the most promising first: the two that are most like `content`, and the one whose name is most like `path`.
-  // The same for the same trees, whatever is asked in which order. Errors: io, corrupt (the base changed), unavailable (stopped).
+  // Up to three files, the most promising first: the two that are most like `content`, and the one whose name is most
+  // like `path`. The same for the same trees, whatever is asked in which order. Errors: io, corrupt (the base changed),
+  // unavailable (stopped).
   [[nodiscard]] Result<std::vector<const artifact::Entry*>> find(std::string_view path, ByteView content);
   // Whether two contents have so little in common that another base may serve better than the file of the same path.
   [[nodiscard]] static bool is_unlike(ByteView one, ByteView other);

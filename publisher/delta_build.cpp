@@ -38,8 +38,8 @@ std::vector<DeltaMatcher::Task> tasks_of(const delta::IndexDelta& index, const R
 }
 
 // Compares all files; the streams of the body.
-Result<delta::DeltaMaker::Made> make_streams(const delta::IndexDelta& index, const ReadableTree& base, const ReadableTree& fresh,
-                                             const DeltaOptions& options) {
+Result<delta::DeltaMaker::Made> make_streams(const delta::IndexDelta& index, const ReadableTree& base,
+                                             const ReadableTree& fresh, const DeltaOptions& options) {
   const auto tasks = tasks_of(index, base);
   std::uint64_t all = 0;
   for (const auto& task : tasks) all += task.fresh->size;
@@ -75,8 +75,8 @@ Status put_head(ByteView head, int level, artifact::PackSink& sink, std::vector<
   while (!head.empty()) {
     const auto piece = head.first(std::min<std::size_t>(head.size(), limits::kChunkDecodedBytesMax));
     const auto encoded = artifact::encode_chunk(piece, level);
-    const ChunkRef ref{trust::digest(piece), static_cast<std::uint32_t>(encoded.bytes.size()), static_cast<std::uint32_t>(piece.size()),
-                       encoded.codec};
+    const ChunkRef ref{trust::digest(piece), static_cast<std::uint32_t>(encoded.bytes.size()),
+                       static_cast<std::uint32_t>(piece.size()), encoded.codec};
     if (chunks.size() == limits::kHeadChunksMax) return fail(Code::too_large, "the delta's head has too many chunks");
     INSTAR_CHECK(sink.put(true, static_cast<std::uint32_t>(chunks.size()), ref, encoded.bytes));
     chunks.push_back(ref);
@@ -87,8 +87,8 @@ Status put_head(ByteView head, int level, artifact::PackSink& sink, std::vector<
 
 }  // namespace
 
-Result<artifact::PackDirectory> make_delta_pack(const ReadableTree& base, const ReadableTree& fresh, artifact::PackSink& sink,
-                                                const DeltaOptions& options) {
+Result<artifact::PackDirectory> make_delta_pack(const ReadableTree& base, const ReadableTree& fresh,
+                                                artifact::PackSink& sink, const DeltaOptions& options) {
   INSTAR_TRY(const auto index, delta::make_index_delta(base.entries, fresh.entries));
   INSTAR_TRY(auto made, make_streams(index, base, fresh, options));
   std::vector<ChunkRef> body;
@@ -101,7 +101,8 @@ Result<artifact::PackDirectory> make_delta_pack(const ReadableTree& base, const 
   directory.kind = artifact::PackKind::delta;
   directory.artifact = fresh.id;
   directory.base = base.id;
-  INSTAR_CHECK(put_head(delta::encode_delta_head(made.header, index.bytes, hashes), options.level, sink, directory.chunks));
+  INSTAR_CHECK(
+      put_head(delta::encode_delta_head(made.header, index.bytes, hashes), options.level, sink, directory.chunks));
   directory.head_count = static_cast<std::uint32_t>(directory.chunks.size());
   directory.chunks.insert(directory.chunks.end(), body.begin(), body.end());
   return directory;

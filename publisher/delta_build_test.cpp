@@ -25,7 +25,8 @@ class DeltaBuild : public testing::Test {
     return std::move(*opened);
   }
   // The pack file's bytes.
-  Bytes make(const std::string& base, const std::string& fresh, const DeltaOptions& options = {}, const std::string& out = "") const {
+  Bytes make(const std::string& base, const std::string& fresh, const DeltaOptions& options = {},
+             const std::string& out = "") const {
     const std::string folder = folder_ / (out.empty() ? "packs" : out);
     EXPECT_TRUE(files::make_folders(folder));
     const auto pack = write_delta_pack(tree(base), tree(fresh), folder, options);
@@ -112,7 +113,8 @@ TEST_F(DeltaBuild, AnArtifactFolderServesAsItsTree) {
   options.kinds = {artifact::PackKind::full};
   ASSERT_TRUE(build_artifact(options));
   EXPECT_EQ(make("one.out", "two", {}, "a"), make("one", "two", {}, "b"));
-  for (const auto& name : list_names(folder_.path())) EXPECT_FALSE(name.starts_with(".instar-")) << "a scratch folder was left";
+  for (const auto& name : list_names(folder_.path()))
+    EXPECT_FALSE(name.starts_with(".instar-")) << "a scratch folder was left";
 }
 
 TEST_F(DeltaBuild, StoppedAtAnyMomentItLeavesNothing) {

@@ -36,7 +36,8 @@ std::uint64_t bytes_inside(const files::StagingTree& tree, const Entry& file) {
   const auto opened = files::open_below(tree.fd(), file.path, O_RDONLY | O_NONBLOCK, tree.path());
   std::array<std::uint8_t, 2> magic{};
   std::array<std::uint8_t, kGzipEndBytes> end{};
-  if (!opened || !files::read_at(opened->get(), magic, 0, file.path) || magic[0] != 0x1f || magic[1] != 0x8b) return file.size;
+  if (!opened || !files::read_at(opened->get(), magic, 0, file.path) || magic[0] != 0x1f || magic[1] != 0x8b)
+    return file.size;
   if (!files::read_at(opened->get(), end, file.size - end.size(), file.path)) return file.size;
   const std::uint64_t content = end[0] | end[1] << 8 | end[2] << 16 | static_cast<std::uint64_t>(end[3]) << 24;
   return file.size + std::min<std::uint64_t>(content, limits::kGzipFindBytesMax);
@@ -48,7 +49,8 @@ DeltaMatcher::DeltaMatcher(const ReadableTree& base, const ReadableTree& fresh, 
                            std::uint64_t bytes_max, const Work& work)
     : base_(base), fresh_(fresh), tasks_(std::move(tasks)), bytes_max_(bytes_max), work_(work), bases_(base, work) {
   for (const Task& task : tasks_) working_bytes_.push_back(working_bytes(task));
-  const std::size_t count = std::min<std::size_t>(jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : jobs, tasks_.size());
+  const std::size_t count =
+      std::min<std::size_t>(jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : jobs, tasks_.size());
   for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
 }
 
@@ -70,9 +72,11 @@ std::uint64_t DeltaMatcher::working_bytes(const Task& task) const {
 void DeltaMatcher::run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    // In order: so the one that is waited for is under way, or everything before it has been handed out and it is let in alone.
-    changed_.wait(lock,
-                  [this] { return stop_ || taken_ == tasks_.size() || bytes_ == 0 || bytes_ + working_bytes_[taken_] <= bytes_max_; });
+    // In order: so the one that is waited for is under way, or everything before it has been handed out and it is let
+    // in alone.
+    changed_.wait(lock, [this] {
+      return stop_ || taken_ == tasks_.size() || bytes_ == 0 || bytes_ + working_bytes_[taken_] <= bytes_max_;
+    });
     if (stop_ || taken_ == tasks_.size()) return;
     const std::size_t at = taken_++;
     const std::uint64_t working = working_bytes_[at];

@@ -23,8 +23,8 @@ class DeltaMatcher {
     const artifact::Entry* place = nullptr;
   };
   // The trees and `work` outlive it. Threads start at once.
-  DeltaMatcher(const ReadableTree& base, const ReadableTree& fresh, std::vector<Task> tasks, unsigned jobs, std::uint64_t bytes_max,
-               const Work& work);
+  DeltaMatcher(const ReadableTree& base, const ReadableTree& fresh, std::vector<Task> tasks, unsigned jobs,
+               std::uint64_t bytes_max, const Work& work);
   DeltaMatcher(const DeltaMatcher&) = delete;
   DeltaMatcher& operator=(const DeltaMatcher&) = delete;
   // Waits for the files under way.

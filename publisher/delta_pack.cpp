@@ -42,12 +42,16 @@ class Rebuilder {
   Result<std::vector<Entry>> run() {
     INSTAR_TRY(const auto contents, read_delta(pack_));
     header_ = contents.parts.header;
-    INSTAR_TRY(decoder_, delta::Decoder::open(
-                             header_, [this](std::uint64_t offset, std::span<std::uint8_t> out) { return pack_.read_body(offset, out); }));
+    INSTAR_TRY(decoder_, delta::Decoder::open(header_, [this](std::uint64_t offset, std::span<std::uint8_t> out) {
+                 return pack_.read_body(offset, out);
+               }));
     std::size_t base_at = 0;
-    const auto next_base = [&]() -> Result<const Entry*> { return base_at < base_.entries.size() ? &base_.entries[base_at++] : nullptr; };
+    const auto next_base = [&]() -> Result<const Entry*> {
+      return base_at < base_.entries.size() ? &base_.entries[base_at++] : nullptr;
+    };
     const auto delta_bytes =
-        ByteView(contents.head).subspan(static_cast<std::size_t>(contents.parts.index_delta_offset), header_.index_delta_bytes);
+        ByteView(contents.head)
+            .subspan(static_cast<std::size_t>(contents.parts.index_delta_offset), header_.index_delta_bytes);
     std::uint64_t delta_at = 0;
     delta::IndexDeltaReader reader(
         next_base,
@@ -61,13 +65,15 @@ class Rebuilder {
     while (true) {
       INSTAR_TRY(const NewEntry* const fresh, reader.next());
       if (fresh == nullptr) break;
-      if (entries_.size() == header_.entry_count) return fail(Code::malformed, "there are more entries than its header says");
+      if (entries_.size() == header_.entry_count)
+        return fail(Code::malformed, "there are more entries than its header says");
       INSTAR_CHECK(take(*fresh));
     }
     INSTAR_TRY(const auto more, decoder_->next_file());
     if (more) return fail(Code::malformed, "its streams hold more files than its index");
     INSTAR_TRY(const auto id, index_id(entries_));
-    if (id != pack_.directory().artifact) return fail(Code::corrupt, "what it makes of " + base_.name + " is not its artifact");
+    if (id != pack_.directory().artifact)
+      return fail(Code::corrupt, "what it makes of " + base_.name + " is not its artifact");
     return std::move(entries_);
   }
 
@@ -89,7 +95,8 @@ class Rebuilder {
 
   Result<const Entry*> base_file(const std::string& path) const {
     const auto found = base_files_.find(path);
-    if (found == base_files_.end()) return fail(Code::corrupt, "it copies \"" + path + "\", which is no file of " + base_.name);
+    if (found == base_files_.end())
+      return fail(Code::corrupt, "it copies \"" + path + "\", which is no file of " + base_.name);
     return found->second;
   }
 
@@ -110,7 +117,8 @@ class Rebuilder {
 
   Status copy_earlier(Entry& entry, const std::string& path) {
     const auto found = places_.find(path);
-    if (found == places_.end()) return fail(Code::corrupt, "it copies \"" + path + "\", which is no file of the new tree");
+    if (found == places_.end())
+      return fail(Code::corrupt, "it copies \"" + path + "\", which is no file of the new tree");
     const Entry from = entries_[found->second];
     return copy(entry, from, builder_ == nullptr ? nullptr : &builder_->tree());
   }
@@ -169,8 +177,8 @@ class Rebuilder {
 Status check_body(const PackFile& pack, const delta::DeltaHead& parts) {
   const auto& directory = pack.directory();
   const auto body = std::span(directory.chunks).subspan(directory.head_count);
-  const bool same =
-      std::ranges::equal(body, parts.body, {}, &artifact::ChunkRef::hash) && directory.body_bytes() == parts.header.body_bytes();
+  const bool same = std::ranges::equal(body, parts.body, {}, &artifact::ChunkRef::hash) &&
+                    directory.body_bytes() == parts.header.body_bytes();
   const bool raw = std::ranges::all_of(body, [](const auto& chunk) { return chunk.codec == artifact::Codec::raw; });
   if (!same || !raw) return fail(Code::corrupt, "the body in its head differs from its directory");
   return {};
@@ -187,10 +195,12 @@ Result<DeltaContents> read_delta(const PackFile& pack) {
   return DeltaContents{std::move(head), std::move(*parts)};
 }
 
-Result<std::vector<Entry>> rebuild_delta(const PackFile& pack, const ReadableTree& base, TreeBuilder* builder, const Work& work) {
+Result<std::vector<Entry>> rebuild_delta(const PackFile& pack, const ReadableTree& base, TreeBuilder* builder,
+                                         const Work& work) {
   if (base.id != pack.directory().base) {
-    return fail(Code::invalid_argument, pack.path() + " is a delta against artifact " + pack.directory().base.short_hex() + "; " +
-                                            base.name + " is artifact " + base.id.short_hex());
+    return fail(Code::invalid_argument, pack.path() + " is a delta against artifact " +
+                                            pack.directory().base.short_hex() + "; " + base.name + " is artifact " +
+                                            base.id.short_hex());
   }
   INSTAR_CHECK(pack.verify([&](std::uint32_t, ByteView) { return work.go_on(); }));
   auto entries = Rebuilder(pack, base, builder, work).run();

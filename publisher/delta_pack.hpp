@@ -17,9 +17,9 @@ struct DeltaContents {
 [[nodiscard]] Result<DeltaContents> read_delta(const PackFile& pack);
 
 // Writes the whole tree, all but TreeBuilder::set_metadata(), and returns its entries: they hash to the artifact.
-// `builder` may be null: then all is decoded and hashed only, and what is copied from the base as it stands is not read.
-// Errors: invalid_argument (another base), corrupt, malformed, io, those of the builder; unavailable (stopped).
-[[nodiscard]] Result<std::vector<artifact::Entry>> rebuild_delta(const PackFile& pack, const ReadableTree& base, TreeBuilder* builder,
-                                                                 const Work& work);
+// `builder` may be null: then all is decoded and hashed only, and what is copied from the base as it stands is not
+// read. Errors: invalid_argument (another base), corrupt, malformed, io, those of the builder; unavailable (stopped).
+[[nodiscard]] Result<std::vector<artifact::Entry>> rebuild_delta(const PackFile& pack, const ReadableTree& base,
+                                                                 TreeBuilder* builder, const Work& work);
 
 }  // namespace instar::publisher

@@ -13,7 +13,9 @@ namespace {
 
 tl::unexpected<Error> os_error(std::string_view doing, const std::string& path) {
   const int number = errno;
-  const Code code = number == ENOENT ? Code::not_found : number == ENOSPC || number == EDQUOT ? Code::no_space : Code::io;
+  const Code code = number == ENOENT                       ? Code::not_found
+                    : number == ENOSPC || number == EDQUOT ? Code::no_space
+                                                           : Code::io;
   return fail(code, std::string(doing) + " " + path + ": " + std::strerror(number));
 }
 
@@ -21,7 +23,8 @@ tl::unexpected<Error> os_error(std::string_view doing, const std::string& path) 
 
 Descriptor::Descriptor(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
 
-Descriptor::Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+Descriptor::Descriptor(Descriptor&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
 
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -58,7 +61,9 @@ Status Descriptor::read_at(std::uint64_t offset, std::span<std::uint8_t> out) co
     const ssize_t got = ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return os_error("reading", path_);
-    if (got == 0) return fail(Code::corrupt, path_ + " ends at byte " + std::to_string(offset + done) + ", in the middle of its data");
+    if (got == 0)
+      return fail(Code::corrupt,
+                  path_ + " ends at byte " + std::to_string(offset + done) + ", in the middle of its data");
     done += static_cast<std::size_t>(got);
   }
   return {};

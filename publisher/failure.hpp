@@ -23,8 +23,9 @@ enum class Exit : int {
   interrupted = 130,   // Ctrl-C
 };
 
-// Which exit code an error of our own modules stands for when nothing more is known: most errors of a command come from what
-// it was given. Failures of the connection and refusals of the broker are made with their own Exit, where they are seen.
+// Which exit code an error of our own modules stands for when nothing more is known: most errors of a command come from
+// what it was given. Failures of the connection and refusals of the broker are made with their own Exit, where they are
+// seen.
 [[nodiscard]] Exit exit_of(Code code) noexcept;
 
 struct Failure {

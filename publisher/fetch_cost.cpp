@@ -19,7 +19,8 @@ using artifact::EntryType;
 // Cuts a stream of bytes and keeps the hashes.
 class StreamHasher {
  public:
-  StreamHasher(artifact::PackKind kind, std::unordered_set<Hash256>& out) : chunker_(artifact::body_chunks(kind)), out_(out) {}
+  StreamHasher(artifact::PackKind kind, std::unordered_set<Hash256>& out)
+      : chunker_(artifact::body_chunks(kind)), out_(out) {}
 
   void write(ByteView bytes) {
     pending_.insert(pending_.end(), bytes.begin(), bytes.end());
@@ -66,7 +67,8 @@ Result<const HeldTree::Chunks*> HeldTree::chunks(artifact::PackKind kind, const 
     for (std::uint64_t offset = 0; offset < file.size;) {
       INSTAR_CHECK(work.go_on());
       INSTAR_TRY(const std::size_t got, source->read(*by_path.at(file.path), offset, buffer));
-      if (got == 0) return fail(Code::corrupt, file.path + " of " + tree_.name + " became shorter meanwhile: try again");
+      if (got == 0)
+        return fail(Code::corrupt, file.path + " of " + tree_.name + " became shorter meanwhile: try again");
       hasher.write(ByteView(buffer).first(got));
       offset += got;
       work.tell("looking for what the base has", file.offset + offset, files.back().offset + files.back().size);
@@ -76,7 +78,8 @@ Result<const HeldTree::Chunks*> HeldTree::chunks(artifact::PackKind kind, const 
   return &at->second;
 }
 
-Result<std::optional<std::uint64_t>> HeldTree::bytes_to_fetch(const PackFile& pack, const std::vector<Entry>& fresh, const Work& work) {
+Result<std::optional<std::uint64_t>> HeldTree::bytes_to_fetch(const PackFile& pack, const std::vector<Entry>& fresh,
+                                                              const Work& work) {
   const auto& directory = pack.directory();
   if (directory.artifact == tree_.id) return 0U;
   if (directory.kind == artifact::PackKind::delta) {

@@ -22,10 +22,12 @@ class HeldTree {
   // `tree` outlives it.
   explicit HeldTree(const ReadableTree& tree);
 
-  // Payload bytes that this device fetches by `pack`: the head, and those body chunks that it cannot put together from files that it has,
-  // whole or cut as the pack's kind cuts. `fresh`: the entries of the pack's artifact. Nothing for a delta against another tree.
-  // Nothing is fetched of an artifact that is held already. Errors: those of reading the tree.
-  [[nodiscard]] Result<std::optional<std::uint64_t>> bytes_to_fetch(const PackFile& pack, const std::vector<artifact::Entry>& fresh,
+  // Payload bytes that this device fetches by `pack`: the head, and those body chunks that it cannot put together from
+  // files that it has, whole or cut as the pack's kind cuts. `fresh`: the entries of the pack's artifact. Nothing for a
+  // delta against another tree. Nothing is fetched of an artifact that is held already. Errors: those of reading the
+  // tree.
+  [[nodiscard]] Result<std::optional<std::uint64_t>> bytes_to_fetch(const PackFile& pack,
+                                                                    const std::vector<artifact::Entry>& fresh,
                                                                     const Work& work);
 
  private:

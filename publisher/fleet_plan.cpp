@@ -36,7 +36,8 @@ revision::DeviceFacts facts_of(const PlannedDevice& device) {
 std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact) {
   std::vector<artifact::PackOffer> offers;
   for (const auto& pack : artifact.packs) {
-    offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes, pack.body_count});
+    offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes,
+                      pack.body_count});
   }
   return offers;
 }
@@ -48,7 +49,8 @@ struct Choice {
   bool exact = true;
 };
 
-// The dearest of what its trees leave to be fetched is what can be promised: the device matches against all that it holds.
+// The dearest of what its trees leave to be fetched is what can be promised: the device matches against all that it
+// holds.
 std::uint64_t dedupe_bytes(const wire::Pack& pack, const PlannedDevice& device, const DedupeCosts& costs, bool& exact) {
   std::optional<std::uint64_t> least;
   for (const auto& held : device.held) {
@@ -60,7 +62,8 @@ std::uint64_t dedupe_bytes(const wire::Pack& pack, const PlannedDevice& device, 
   return pack.head_bytes + pack.body_bytes;
 }
 
-Result<Choice> choose(const wire::Manifest& manifest, const PlannedDevice& device, const DedupeCosts& costs, WallMs now) {
+Result<Choice> choose(const wire::Manifest& manifest, const PlannedDevice& device, const DedupeCosts& costs,
+                      WallMs now) {
   // The owner of a device may allow more settings than the list: that is not known here.
   auto facts = facts_of(device);
   for (const auto& container : manifest.containers) {
@@ -77,12 +80,13 @@ Result<Choice> choose(const wire::Manifest& manifest, const PlannedDevice& devic
     const auto offers = offers_of(artifact);
     const auto usable = artifact::usable_packs(offers, holdings);
     if (usable.empty())
-      return fail(Code::unsupported, "no pack of artifact " + artifact.id.short_hex() + " can be used (format or memory)");
+      return fail(Code::unsupported,
+                  "no pack of artifact " + artifact.id.short_hex() + " can be used (format or memory)");
     const auto& pack = artifact.packs[usable.front().offer];
     choice.kinds += (choice.kinds.empty() ? "" : "+") + std::string(artifact::pack_kind_name(pack.kind));
     choice.bytes += pack.framing_bytes;
-    choice.bytes +=
-        pack.kind == artifact::PackKind::dedupe ? dedupe_bytes(pack, device, costs, choice.exact) : pack.head_bytes + pack.body_bytes;
+    choice.bytes += pack.kind == artifact::PackKind::dedupe ? dedupe_bytes(pack, device, costs, choice.exact)
+                                                            : pack.head_bytes + pack.body_bytes;
   }
   const auto budget = manifest.policy.device_bytes_max;
   if (budget != 0 && choice.bytes > budget) {
@@ -132,7 +136,8 @@ PlannedDevice read_planned_device(const Json& row) {
   device.device = get_text(row, "device");
   device.product = get_text(row, "product");
   for (const auto& group : get(row, "groups")) {
-    auto path = group.is_string() ? GroupPath::parse(group.get<std::string>()) : Result<GroupPath>(fail(Code::malformed, ""));
+    auto path =
+        group.is_string() ? GroupPath::parse(group.get<std::string>()) : Result<GroupPath>(fail(Code::malformed, ""));
     if (path) device.groups.push_back(std::move(*path));
   }
   device.architecture = get_text(row, "architecture");
@@ -166,8 +171,8 @@ std::uint64_t GroupPlan::bytes_one_max() const noexcept {
   return most;
 }
 
-FleetPlan plan_release(const wire::Manifest& manifest, std::uint64_t manifest_bytes, const std::vector<PlannedDevice>& fleet,
-                       const DedupeCosts& costs, WallMs now) {
+FleetPlan plan_release(const wire::Manifest& manifest, std::uint64_t manifest_bytes,
+                       const std::vector<PlannedDevice>& fleet, const DedupeCosts& costs, WallMs now) {
   FleetPlan plan;
   plan.manifest_bytes = manifest_bytes;
   std::vector<std::vector<std::string>> names(manifest.groups.size());
@@ -207,7 +212,8 @@ FleetPlan plan_release(const wire::Manifest& manifest, std::uint64_t manifest_by
 std::string plan_text(const FleetPlan& plan, const PlanOptions& options) {
   std::string out;
   for (const auto& group : plan.groups) {
-    out += "group " + group.group + ": " + count_of(group.devices, "device") + ", " + std::to_string(group.online) + " connected\n";
+    out += "group " + group.group + ": " + count_of(group.devices, "device") + ", " + std::to_string(group.online) +
+           " connected\n";
     Table table;
     table.column("  PACK");
     table.column("DEVICES", Align::right);
@@ -220,7 +226,8 @@ std::string plan_text(const FleetPlan& plan, const PlanOptions& options) {
     }
     if (!table.empty()) {
       out += table.str();
-      out += "  in all " + human_bytes(group.bytes()) + "; " + hours(group.bytes(), options.link_bytes_per_s) + " if they share one link\n";
+      out += "  in all " + human_bytes(group.bytes()) + "; " + hours(group.bytes(), options.link_bytes_per_s) +
+             " if they share one link\n";
     }
     if (group.waves.size() > 1) {
       out += "  waves:";
@@ -235,7 +242,8 @@ std::string plan_text(const FleetPlan& plan, const PlanOptions& options) {
       if (devices.size() > kNamesShown) out += " and " + std::to_string(devices.size() - kNamesShown) + " more";
       out += "\n";
     }
-    if (group.devices == 0) out += "  no device of this product is known there; those that join later take the release then\n";
+    if (group.devices == 0)
+      out += "  no device of this product is known there; those that join later take the release then\n";
   }
   return out + "Bytes count the manifest (" + std::to_string(plan.manifest_bytes) +
          "), the pack with its head, and MQTT's framing; times are for " + human_bytes(options.link_bytes_per_s) +
@@ -266,7 +274,9 @@ Json plan_json(const FleetPlan& plan, const PlanOptions& options) {
                       {"waves", group.waves},
                       {"refusals", std::move(refusals)}});
   }
-  return {{"manifest_bytes", plan.manifest_bytes}, {"link_bytes_per_s", options.link_bytes_per_s}, {"groups", std::move(groups)}};
+  return {{"manifest_bytes", plan.manifest_bytes},
+          {"link_bytes_per_s", options.link_bytes_per_s},
+          {"groups", std::move(groups)}};
 }
 
 }  // namespace instar::publisher

@@ -1,4 +1,5 @@
-// What a release would cost before it is sent: each device looks for its cheapest pack as its client will, with the same code.
+// What a release would cost before it is sent: each device looks for its cheapest pack as its client will, with the
+// same code.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ struct PlannedDevice {
 };
 [[nodiscard]] PlannedDevice read_planned_device(const Json& row);
 
-// Bytes that a device with artifact `held` fetches by the dedupe pack `pack`, if that can be told: (pack, held) → bytes.
+// Bytes that a device with artifact `held` fetches by the dedupe pack `pack`, if that can be told: (pack, held) →
+// bytes.
 using DedupeCosts = std::map<std::pair<Hash256, Hash256>, std::uint64_t>;
 
 struct PlanOptions {
@@ -52,9 +54,9 @@ struct GroupPlan {
   std::string group;
   std::uint64_t devices = 0;  // of the release's product
   std::uint64_t online = 0;
-  std::uint64_t newer = 0;                                   // run this sequence or a higher one already
-  std::uint64_t waiting = 0;                                 // take it, but not now: a metered link, and the release is for others
-  std::map<std::string, PackUse> packs;                      // by the kinds of the packs, "delta" or "delta+full"
+  std::uint64_t newer = 0;               // run this sequence or a higher one already
+  std::uint64_t waiting = 0;             // take it, but not now: a metered link, and the release is for others
+  std::map<std::string, PackUse> packs;  // by the kinds of the packs, "delta" or "delta+full"
   std::map<std::string, std::vector<std::string>> refusals;  // why → devices
   std::vector<std::uint64_t> waves;                          // devices that each wave admits anew
   [[nodiscard]] std::uint64_t bytes() const noexcept;
@@ -66,8 +68,8 @@ struct FleetPlan {
   std::vector<GroupPlan> groups;     // as the manifest names them; a device counts in the first that covers it
 };
 
-[[nodiscard]] FleetPlan plan_release(const wire::Manifest& manifest, std::uint64_t manifest_bytes, const std::vector<PlannedDevice>& fleet,
-                                     const DedupeCosts& costs, WallMs now);
+[[nodiscard]] FleetPlan plan_release(const wire::Manifest& manifest, std::uint64_t manifest_bytes,
+                                     const std::vector<PlannedDevice>& fleet, const DedupeCosts& costs, WallMs now);
 [[nodiscard]] std::string plan_text(const FleetPlan& plan, const PlanOptions& options);
 [[nodiscard]] Json plan_json(const FleetPlan& plan, const PlanOptions& options);
 

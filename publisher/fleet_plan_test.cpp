@@ -38,7 +38,8 @@ PlannedDevice device(const std::string& name, bool has_base) {
 }
 
 TEST(FleetPlan, CountsWhatEachDeviceTakes) {
-  const auto plan = plan_release(release(), 2'000, {device("a", true), device("b", true), device("c", false)}, {}, WallMs{1});
+  const auto plan =
+      plan_release(release(), 2'000, {device("a", true), device("b", true), device("c", false)}, {}, WallMs{1});
   ASSERT_EQ(plan.groups.size(), 2U);
   const auto& group = plan.groups[0];
   EXPECT_EQ(group.devices, 3U);
@@ -73,14 +74,16 @@ TEST(FleetPlan, KnowsWhatDevicesTakeBesideTrees) {
   manifest.containers[0].settings.clear();
   manifest.containers[0].volumes.clear();
   manifest.containers[0].health.probe.reset();
-  const auto with = read_planned_device({{"device", "with"}, {"handlers", {"modem", "kernel"}}, {"image_formats", {"ext4", "zonefs"}}});
+  const auto with = read_planned_device(
+      {{"device", "with"}, {"handlers", {"modem", "kernel"}}, {"image_formats", {"ext4", "zonefs"}}});
   EXPECT_EQ(with.handlers, (std::vector<std::string>{"modem", "kernel"}));
   EXPECT_EQ(with.image_formats, std::vector{wire::ImageFormat::ext4}) << "another one is of a later version";
   auto able = device("able", true);
   able.handlers = {"kernel"};
   const auto plan = plan_release(manifest, 2'000, {able, device("plain", true)}, {}, WallMs{1});
   ASSERT_EQ(plan.groups[0].refusals.size(), 1U);
-  EXPECT_THAT(plan_text(plan, {}), HasSubstr("1 device would refuse: unsupported: payload 'web' is for the handler kernel"));
+  EXPECT_THAT(plan_text(plan, {}),
+              HasSubstr("1 device would refuse: unsupported: payload 'web' is for the handler kernel"));
 }
 
 TEST(FleetPlan, TellsHowLargeTheWavesAre) {

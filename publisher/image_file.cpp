@@ -68,7 +68,8 @@ std::uint64_t number(ByteView bytes, std::size_t offset, std::size_t size) {
 
 std::string looks_like(ByteView first) {
   if (first.empty()) return "it is empty";
-  const auto found = std::ranges::find_if(kOthers, [&](const Signature& each) { return has(first, each.offset, each.bytes); });
+  const auto found =
+      std::ranges::find_if(kOthers, [&](const Signature& each) { return has(first, each.offset, each.bytes); });
   if (found != kOthers.end()) return std::string("it looks like ") + found->what;
   return "it begins with the bytes " + to_hex(first.first(std::min<std::size_t>(first.size(), 8)));
 }
@@ -94,14 +95,18 @@ Result<Found> read_superblock(ByteView first, const std::string& shown) {
     constexpr std::uint64_t k64Bit = 0x80;
     const auto features = number(super, 0x60, 4);
     if ((features & kNeedsRecovery) != 0) {
-      return fail(Code::invalid_argument,
-                  shown + " is ext4 with a journal that must be replayed, and devices only read it: unmount it, or run e2fsck -f");
+      return fail(
+          Code::invalid_argument,
+          shown +
+              " is ext4 with a journal that must be replayed, and devices only read it: unmount it, or run e2fsck -f");
     }
     const auto high = (features & k64Bit) != 0 ? number(super, 0x150, 4) << 32 : 0;
-    return Found{wire::ImageFormat::ext4, (high | number(super, 4, 4)) << (10 + std::min<std::uint64_t>(number(super, 0x18, 4), 6))};
+    return Found{wire::ImageFormat::ext4, (high | number(super, 4, 4))
+                                              << (10 + std::min<std::uint64_t>(number(super, 0x18, 4), 6))};
   }
-  return fail(Code::invalid_argument, shown + " is no file system that devices mount as an image: " + looks_like(first) +
-                                          ". Give squashfs, erofs or ext4 (mksquashfs, mkfs.erofs, mkfs.ext4 -d), or a directory tree");
+  return fail(Code::invalid_argument,
+              shown + " is no file system that devices mount as an image: " + looks_like(first) +
+                  ". Give squashfs, erofs or ext4 (mksquashfs, mkfs.erofs, mkfs.ext4 -d), or a directory tree");
 }
 
 // Another name is free; where there can be none the bytes are copied.
@@ -124,8 +129,9 @@ bool is_file(const std::string& path) {
 Result<wire::ImageFormat> probe_image(ByteView first, std::uint64_t file_bytes, const std::string& shown) {
   INSTAR_TRY(const auto found, read_superblock(first, shown));
   if (found.bytes <= file_bytes) return found.format;
-  return fail(Code::invalid_argument, shown + " is cut off: its " + std::string(wire::image_format_name(found.format)) + " has " +
-                                          std::to_string(found.bytes) + " bytes, the file " + std::to_string(file_bytes));
+  return fail(Code::invalid_argument, shown + " is cut off: its " + std::string(wire::image_format_name(found.format)) +
+                                          " has " + std::to_string(found.bytes) + " bytes, the file " +
+                                          std::to_string(file_bytes));
 }
 
 Result<ImageTree> open_image(const std::string& path, const std::string& scratch_parent,

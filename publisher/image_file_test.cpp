@@ -52,15 +52,16 @@ std::string refusal(const Bytes& image) {
 }
 
 TEST(ImageFile, KnowsTheThreeFileSystems) {
-  for (const auto& [image, format] : {std::pair(squashfs(40'960), ImageFormat::squashfs), std::pair(erofs(40'960), ImageFormat::erofs),
-                                      std::pair(ext4(40'960), ImageFormat::ext4)}) {
+  for (const auto& [image, format] :
+       {std::pair(squashfs(40'960), ImageFormat::squashfs), std::pair(erofs(40'960), ImageFormat::erofs),
+        std::pair(ext4(40'960), ImageFormat::ext4)}) {
     const auto probed = probe_image(image, image.size(), "x.img");
     ASSERT_TRUE(probed) << probed.error().message;
     EXPECT_EQ(*probed, format);
     const auto cut = probe_image(image, image.size() - 4096, "x.img");
     ASSERT_FALSE(cut);
-    EXPECT_THAT(cut.error().message,
-                HasSubstr("x.img is cut off: its " + std::string(wire::image_format_name(format)) + " has 40960 bytes"));
+    EXPECT_THAT(cut.error().message, HasSubstr("x.img is cut off: its " + std::string(wire::image_format_name(format)) +
+                                               " has 40960 bytes"));
   }
 }
 
@@ -122,7 +123,8 @@ TEST_F(ImageArtifact, IsAnArtifactOfOneFileThatTheManifestCallsAnImage) {
   const auto again = build("link", "again");
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->id, built->id);
-  EXPECT_THAT(list_names(folder_.path()), testing::UnorderedElementsAre("one.squashfs", "elsewhere", "link", "out", "again"))
+  EXPECT_THAT(list_names(folder_.path()),
+              testing::UnorderedElementsAre("one.squashfs", "elsewhere", "link", "out", "again"))
       << "nothing is left beside the artifact";
   // And back.
   UnpackOptions unpacking;

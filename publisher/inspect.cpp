@@ -66,7 +66,8 @@ Result<std::optional<trust::TrustStore>> load_root(const InspectOptions& options
   return std::move(*store);
 }
 
-Status inspect_root(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope, Inspection& inspection) {
+Status inspect_root(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope,
+                    Inspection& inspection) {
   INSTAR_TRY(const auto document, trust::decode_root(envelope.payload));
   inspection.json["root"] = root_json(document);
   inspection.text += root_text(document);
@@ -101,9 +102,12 @@ Status inspect_manifest(const InspectOptions& options, ByteView bytes, const tru
   return {};
 }
 
-Status inspect_gate(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope, WallMs now, Inspection& inspection) {
+Status inspect_gate(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope, WallMs now,
+                    Inspection& inspection) {
   INSTAR_TRY(const auto gate, wire::decode_gate(envelope.payload));
-  const std::string state = gate.state == wire::GateState::open ? "open" : gate.state == wire::GateState::paused ? "paused" : "aborted";
+  const std::string state = gate.state == wire::GateState::open     ? "open"
+                            : gate.state == wire::GateState::paused ? "paused"
+                                                                    : "aborted";
   inspection.json["gate"] = {{"group", gate.group.str()},
                              {"product", gate.product},
                              {"manifest", gate.manifest.hex()},
@@ -118,8 +122,10 @@ Status inspect_gate(const InspectOptions& options, ByteView bytes, const trust::
   fields.add("group", gate.group.str());
   fields.add("product", gate.product + ", sequence " + std::to_string(gate.sequence));
   fields.add("rollout", gate.manifest.short_hex());
-  fields.add("state", state + ", " + std::to_string(gate.admitted_bp / 100) + "." + std::to_string(gate.admitted_bp % 100) + " % admitted");
-  fields.add("fresh as of", local_time(gate.fresh) + " (" + relative_time(gate.fresh, now) + "), issue " + std::to_string(gate.issue));
+  fields.add("state", state + ", " + std::to_string(gate.admitted_bp / 100) + "." +
+                          std::to_string(gate.admitted_bp % 100) + " % admitted");
+  fields.add("fresh as of",
+             local_time(gate.fresh) + " (" + relative_time(gate.fresh, now) + "), issue " + std::to_string(gate.issue));
   inspection.text += fields.str();
   INSTAR_TRY(const auto root, load_root(options));
   if (!root) {
@@ -127,7 +133,8 @@ Status inspect_gate(const InspectOptions& options, ByteView bytes, const trust::
     return {};
   }
   const auto opened = root->open_gate(bytes);
-  set_verdict(inspection, "by root version " + std::to_string(root->root().version), opened ? Status{} : Status{fail(opened.error())});
+  set_verdict(inspection, "by root version " + std::to_string(root->root().version),
+              opened ? Status{} : Status{fail(opened.error())});
   return {};
 }
 
@@ -142,7 +149,8 @@ Status check_device_signature(const InspectOptions& options, ByteView bytes, tru
   return {};
 }
 
-Status inspect_hello(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope, Inspection& inspection) {
+Status inspect_hello(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope,
+                     Inspection& inspection) {
   INSTAR_TRY(const auto hello, wire::decode_hello(envelope.payload));
   std::string groups;
   for (const auto& group : hello.groups) groups += (groups.empty() ? "" : " ") + group.str();
@@ -163,13 +171,15 @@ Status inspect_hello(const InspectOptions& options, ByteView bytes, const trust:
   fields.add("groups", groups);
   fields.add("running", running.empty() ? "nothing" : running);
   fields.add("doing", std::string(wire::step_name(hello.step)));
-  fields.add("reports", std::to_string(hello.last_sequence) + " made, " + std::to_string(hello.acked_sequence) + " acknowledged");
+  fields.add("reports",
+             std::to_string(hello.last_sequence) + " made, " + std::to_string(hello.acked_sequence) + " acknowledged");
   fields.add("free", human_bytes(hello.free_bytes));
   inspection.text += fields.str();
   return check_device_signature(options, bytes, trust::Kind::hello, inspection);
 }
 
-Status inspect_report(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope, Inspection& inspection) {
+Status inspect_report(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope,
+                      Inspection& inspection) {
   INSTAR_TRY(const auto report, wire::decode_report(envelope.payload));
   inspection.json["report"] = {{"device", report.device.str()},
                                {"sequence", report.sequence},
@@ -205,8 +215,8 @@ Result<Inspection> inspect_envelope(const InspectOptions& options, ByteView byte
                      {"bytes", bytes.size()},
                      {"payload_hash", envelope.payload_hash.hex()},
                      {"signed_by", std::move(signers)}};
-  inspection.text = std::string(kind_text(envelope.kind)) + ", signed envelope of " + std::to_string(bytes.size()) + " bytes, by key" +
-                    signed_by + "\n\n";
+  inspection.text = std::string(kind_text(envelope.kind)) + ", signed envelope of " + std::to_string(bytes.size()) +
+                    " bytes, by key" + signed_by + "\n\n";
   Status status;
   switch (envelope.kind) {
     case trust::Kind::root: status = inspect_root(options, bytes, envelope, inspection); break;
@@ -214,7 +224,8 @@ Result<Inspection> inspect_envelope(const InspectOptions& options, ByteView byte
     case trust::Kind::gate: status = inspect_gate(options, bytes, envelope, now, inspection); break;
     case trust::Kind::hello: status = inspect_hello(options, bytes, envelope, inspection); break;
     case trust::Kind::report: status = inspect_report(options, bytes, envelope, inspection); break;
-    case trust::Kind::assignment: return fail(Code::unsupported, "assignments are of a later version than this command");
+    case trust::Kind::assignment:
+      return fail(Code::unsupported, "assignments are of a later version than this command");
   }
   if (!status) return fail(std::move(status.error()));
   return inspection;
@@ -230,7 +241,8 @@ Result<std::optional<ReadableTree>> open_base(const InspectOptions& options) {
 void set_contents(Inspection& inspection, const Status& status, const std::string& good, bool hashes_only) {
   inspection.json["contents_verified"] = status.has_value();
   inspection.text += status ? "\n" + good + "\n" : "\nDAMAGED: " + status.error().message + "\n";
-  if (status && hashes_only) inspection.text += "deltas were not decoded: that needs the tree that they are against, --base OLD\n";
+  if (status && hashes_only)
+    inspection.text += "deltas were not decoded: that needs the tree that they are against, --base OLD\n";
   if (!status) inspection.problem = status.error();
 }
 
@@ -255,16 +267,18 @@ Result<Inspection> inspect_pack(const InspectOptions& options) {
   fields.add("pack", kind + " " + pack.id().hex());
   fields.add("artifact", directory.artifact.hex());
   if (!directory.base.is_zero()) fields.add("base", directory.base.hex());
-  fields.add("head", count_of(directory.head_count, "chunk") + ", " + std::to_string(directory.head_bytes()) + " bytes");
-  fields.add("body",
-             count_of(directory.chunks.size() - directory.head_count, "chunk") + ", " + std::to_string(directory.body_bytes()) + " bytes");
+  fields.add("head",
+             count_of(directory.head_count, "chunk") + ", " + std::to_string(directory.head_bytes()) + " bytes");
+  fields.add("body", count_of(directory.chunks.size() - directory.head_count, "chunk") + ", " +
+                         std::to_string(directory.body_bytes()) + " bytes");
   fields.add("to fetch", std::to_string(pack.wire_bytes()) + " bytes (" + human_bytes(pack.wire_bytes()) + ")");
   inspection.text = fields.str();
   if (!options.contents) return inspection;
   INSTAR_TRY(const auto base, open_base(options));
   const bool decoded = base && base->id == directory.base;
   const auto status = decoded ? verify_delta(pack, &*base) : pack.verify({});
-  set_contents(inspection, status, decoded ? "it makes its artifact of " + options.base : "every chunk matches its hash",
+  set_contents(inspection, status,
+               decoded ? "it makes its artifact of " + options.base : "every chunk matches its hash",
                directory.kind == artifact::PackKind::delta && !decoded);
   return inspection;
 }
@@ -283,9 +297,9 @@ Result<Inspection> inspect_index(const InspectOptions& options) {
         constexpr std::string_view kTypes = "d-lhcbp";
         const std::string type(1, kTypes[static_cast<std::size_t>(entry.type)]);
         const std::string path = entry.path.empty() ? "." : entry.path;
-        listing += type + " " + octal(entry.mode) + " " + std::to_string(entry.uid) + ":" + std::to_string(entry.gid) + " " +
-                   std::to_string(entry.size) + " " + printable(path) + (entry.target.empty() ? "" : " -> " + printable(entry.target)) +
-                   "\n";
+        listing += type + " " + octal(entry.mode) + " " + std::to_string(entry.uid) + ":" + std::to_string(entry.gid) +
+                   " " + std::to_string(entry.size) + " " + printable(path) +
+                   (entry.target.empty() ? "" : " -> " + printable(entry.target)) + "\n";
         entries.push_back({{"path", path},
                            {"type", type},
                            {"mode", entry.mode},
@@ -324,7 +338,8 @@ Result<Inspection> inspect_folder(const InspectOptions& options) {
   const bool hashes_only = std::ranges::any_of(folder.packs, [&](const PackFile& pack) {
     return pack.directory().kind == artifact::PackKind::delta && (!base || base->id != pack.directory().base);
   });
-  set_contents(inspection, verify_artifact(folder, base ? &*base : nullptr), "every chunk and every file matches its hash", hashes_only);
+  set_contents(inspection, verify_artifact(folder, base ? &*base : nullptr),
+               "every chunk and every file matches its hash", hashes_only);
   return inspection;
 }
 
@@ -362,8 +377,9 @@ Result<Inspection> inspect(const InspectOptions& options, WallMs now) {
     INSTAR_TRY(const auto bytes, files::read_file(options.path, limits::kMessageBytesMax));
     return named(start.starts_with("INSE") ? inspect_envelope(options, bytes, now) : inspect_key(bytes));
   }
-  return fail(Code::malformed,
-              options.path + " is no manifest, root document, gate, report, pack, index, key or artifact folder of Instar");
+  return fail(
+      Code::malformed,
+      options.path + " is no manifest, root document, gate, report, pack, index, key or artifact folder of Instar");
 }
 
 }  // namespace instar::publisher

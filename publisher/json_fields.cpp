@@ -33,8 +33,8 @@ Result<Json> parse_json(std::string_view text, std::string_view where) {
   const auto line = 1 + std::ranges::count(before, '\n');
   const auto last = before.rfind('\n');
   const auto column = last == std::string_view::npos ? before.size() : before.size() - last - 1;
-  return fail(Code::malformed,
-              std::string(where) + " is not valid JSON at line " + std::to_string(line) + ", column " + std::to_string(column));
+  return fail(Code::malformed, std::string(where) + " is not valid JSON at line " + std::to_string(line) + ", column " +
+                                   std::to_string(column));
 }
 
 Result<JsonObject> JsonObject::of(const Json& value, std::string where) {
@@ -94,8 +94,10 @@ Result<std::vector<std::string>> JsonObject::texts(std::string_view key) {
 Result<std::int64_t> JsonObject::duration_ms_or(std::string_view key, std::int64_t fallback) {
   const Json* value = find(key);
   if (value == nullptr) return fallback;
-  if (value->is_number_unsigned() && value->get<std::uint64_t>() < std::uint64_t{1} << 52) return value->get<std::int64_t>();
-  if (!value->is_string()) return fail(Code::malformed, where(key) + " must be a duration like \"10s\", or milliseconds");
+  if (value->is_number_unsigned() && value->get<std::uint64_t>() < std::uint64_t{1} << 52)
+    return value->get<std::int64_t>();
+  if (!value->is_string())
+    return fail(Code::malformed, where(key) + " must be a duration like \"10s\", or milliseconds");
   auto parsed = parse_duration_ms(value->get<std::string>());
   if (!parsed) return fail(with_context(parsed.error(), where(key)));
   return parsed;

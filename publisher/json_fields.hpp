@@ -1,5 +1,6 @@
-// Reading JSON without exceptions. JsonObject is for what people write: every error names the place, and an unknown key is an
-// error. The get_* functions are for what the broker answers: a missing field has a default, an unknown one is ignored.
+// Reading JSON without exceptions. JsonObject is for what people write: every error names the place, and an unknown key
+// is an error. The get_* functions are for what the broker answers: a missing field has a default, an unknown one is
+// ignored.
 #pragma once
 
 #include <cstdint>

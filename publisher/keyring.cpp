@@ -29,8 +29,9 @@ bool exists(const std::string& path) {
 
 Status check_threshold(std::string_view role, std::uint32_t keys, std::uint32_t threshold) {
   if (keys >= 1 && threshold >= 1 && threshold <= keys) return {};
-  return fail(Code::invalid_argument, std::string(role) + " threshold " + std::to_string(threshold) + " needs that many " +
-                                          std::string(role) + " keys, and at least one; there are " + std::to_string(keys));
+  return fail(Code::invalid_argument, std::string(role) + " threshold " + std::to_string(threshold) +
+                                          " needs that many " + std::string(role) +
+                                          " keys, and at least one; there are " + std::to_string(keys));
 }
 
 Status check_filter(const std::string& filter) {
@@ -76,7 +77,8 @@ Result<std::vector<trust::SecretKey>> load_secret_keys(const std::vector<std::st
   for (const auto& path : paths) {
     INSTAR_TRY(auto key, load_secret_key(path));
     for (const auto& other : keys) {
-      if (other.public_key() == key.public_key()) return fail(Code::invalid_argument, path + ": this key was already given");
+      if (other.public_key() == key.public_key())
+        return fail(Code::invalid_argument, path + ": this key was already given");
     }
     keys.push_back(std::move(key));
   }
@@ -95,7 +97,8 @@ Result<KeygenResult> generate_keys(const KeygenOptions& options, WallMs now) {
   INSTAR_CHECK(check_threshold("release", options.release_keys, options.release_threshold));
   INSTAR_CHECK(check_filter(options.release_filter));
   if (std::uint64_t{options.root_keys} + options.release_keys + 1 > limits::kRootKeysMax) {
-    return fail(Code::invalid_argument, "a root document holds at most " + std::to_string(limits::kRootKeysMax) + " keys");
+    return fail(Code::invalid_argument,
+                "a root document holds at most " + std::to_string(limits::kRootKeysMax) + " keys");
   }
   const std::vector<RolePlan> plans{{trust::RoleName::root, options.root_keys, options.root_threshold},
                                     {trust::RoleName::release, options.release_keys, options.release_threshold},
@@ -113,8 +116,8 @@ Result<KeygenResult> generate_keys(const KeygenOptions& options, WallMs now) {
       INSTAR_TRY(auto secret, random_key());
       const auto public_key = secret.public_key();
       const std::string label = options.label.empty() ? name : options.label + " " + name;
-      result.keys.push_back(
-          {options.folder + "/" + name + ".key", options.folder + "/" + name + ".pub", public_key.id(), plan.role, label});
+      result.keys.push_back({options.folder + "/" + name + ".key", options.folder + "/" + name + ".pub",
+                             public_key.id(), plan.role, label});
       document.keys.push_back({public_key, plan.role == trust::RoleName::release ? options.release_filter : "", label});
       document.roles.back().key_ids.push_back(public_key.id());
       if (plan.role == trust::RoleName::root) root_secrets.push_back(secret);
@@ -125,7 +128,8 @@ Result<KeygenResult> generate_keys(const KeygenOptions& options, WallMs now) {
   for (const auto& key : result.keys) paths.insert(paths.end(), {key.path, key.public_path});
   for (const auto& path : paths) {
     if (exists(path))
-      return fail(Code::invalid_argument, path + " is there already, and keys are never overwritten: choose another folder");
+      return fail(Code::invalid_argument,
+                  path + " is there already, and keys are never overwritten: choose another folder");
   }
   const Bytes payload = trust::encode_root(document);
   const Bytes envelope = trust::seal(trust::Kind::root, payload, root_secrets);
@@ -136,14 +140,17 @@ Result<KeygenResult> generate_keys(const KeygenOptions& options, WallMs now) {
   for (std::size_t i = 0; i < result.keys.size(); ++i) {
     const auto& file = result.keys[i];
     INSTAR_CHECK(files::write_file_atomic(file.path, as_bytes(trust::format_secret_key(secrets[i])), kSecretMode));
-    INSTAR_CHECK(files::write_file_atomic(file.public_path, as_bytes(trust::format_public_key(secrets[i].public_key(), file.label))));
+    INSTAR_CHECK(files::write_file_atomic(file.public_path,
+                                          as_bytes(trust::format_public_key(secrets[i].public_key(), file.label))));
   }
   INSTAR_CHECK(files::write_file_atomic(result.root_path, envelope));
   return result;
 }
 
-Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<const trust::SecretKey> signers, WallMs now) {
-  if (signers.empty()) return fail(Code::invalid_argument, "a root document needs signatures: give the root keys with --key");
+Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<const trust::SecretKey> signers,
+                        WallMs now) {
+  if (signers.empty())
+    return fail(Code::invalid_argument, "a root document needs signatures: give the root keys with --key");
   INSTAR_TRY(auto trust_store, trust::TrustStore::from_pinned(current));
   trust::RootDocument next = trust_store.root();
   INSTAR_TRY(const auto envelope, trust::parse_envelope(current));
@@ -167,7 +174,8 @@ Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<co
   for (auto& role : next.roles) {
     if (role.name == trust::RoleName::root && change.root_threshold) role.threshold = *change.root_threshold;
     if (role.name == trust::RoleName::release && change.release_threshold) role.threshold = *change.release_threshold;
-    INSTAR_CHECK(check_threshold(role_text(role.name), static_cast<std::uint32_t>(role.key_ids.size()), role.threshold));
+    INSTAR_CHECK(
+        check_threshold(role_text(role.name), static_cast<std::uint32_t>(role.key_ids.size()), role.threshold));
   }
   Bytes sealed = trust::seal(trust::Kind::root, trust::encode_root(next), signers);
   auto status = trust_store.advance(sealed);
@@ -184,7 +192,8 @@ std::string key_id_text(trust::KeyId id) {
 Result<trust::KeyId> parse_key_id(std::string_view text) {
   Bytes bytes;
   if (text.size() != 16 || !from_hex(text, bytes)) {
-    return fail(Code::invalid_argument, "key id '" + std::string(text) + "' must be 16 hex digits, as `instar root show` prints it");
+    return fail(Code::invalid_argument,
+                "key id '" + std::string(text) + "' must be 16 hex digits, as `instar root show` prints it");
   }
   trust::KeyId id = 0;
   for (std::size_t i = 8; i-- > 0;) id = id << 8 | bytes[i];
@@ -212,7 +221,8 @@ Json root_json(const trust::RootDocument& document) {
   for (const auto& role : document.roles) {
     Json ids = Json::array();
     for (const auto id : role.key_ids) ids.push_back(key_id_text(id));
-    roles.push_back({{"role", std::string(role_text(role.name))}, {"threshold", role.threshold}, {"keys", std::move(ids)}});
+    roles.push_back(
+        {{"role", std::string(role_text(role.name))}, {"threshold", role.threshold}, {"keys", std::move(ids)}});
   }
   return {{"version", document.version},
           {"issued_ms", document.issued.value},

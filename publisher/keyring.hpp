@@ -42,8 +42,9 @@ struct KeygenResult {
   Hash256 root_hash;
 };
 
-// Makes the folder (0700), a secret (0600) and a public file for each key, and root document 1, `root.instar`, signed by every
-// root key. One gate key: the broker's. Errors: invalid_argument (thresholds; a file is already there: nothing is overwritten).
+// Makes the folder (0700), a secret (0600) and a public file for each key, and root document 1, `root.instar`, signed
+// by every root key. One gate key: the broker's. Errors: invalid_argument (thresholds; a file is already there: nothing
+// is overwritten).
 [[nodiscard]] Result<KeygenResult> generate_keys(const KeygenOptions& options, WallMs now);
 
 struct RootChange {
@@ -60,7 +61,8 @@ struct RootChange {
 };
 
 // The envelope of the version after `current`, signed by `signers`, who must meet the root thresholds of both.
-[[nodiscard]] Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<const trust::SecretKey> signers, WallMs now);
+[[nodiscard]] Result<Bytes> next_root(ByteView current, const RootChange& change,
+                                      std::span<const trust::SecretKey> signers, WallMs now);
 
 // A key id as it is printed and typed: 16 hex digits, the digest's first bytes in order.
 [[nodiscard]] std::string key_id_text(trust::KeyId id);

@@ -28,8 +28,9 @@ Json artifact_entry_json(const wire::Artifact& artifact) {
   for (const auto& pack : artifact.packs) packs.push_back(pack_json(pack));
   return {{"id", artifact.id.hex()},
           {"kind", artifact.kind == wire::ArtifactKind::tree ? "tree" : "image"},
-          {"image_format",
-           artifact.kind == wire::ArtifactKind::tree ? Json() : Json(std::string(wire::image_format_name(artifact.image_format)))},
+          {"image_format", artifact.kind == wire::ArtifactKind::tree
+                               ? Json()
+                               : Json(std::string(wire::image_format_name(artifact.image_format)))},
           {"content_bytes", artifact.content_bytes},
           {"entry_count", artifact.entry_count},
           {"index_bytes", artifact.index_bytes},
@@ -52,7 +53,11 @@ Json container_json(const wire::Container& container) {
   for (const auto& setting : container.settings) settings.push_back({{"key", setting.key}, {"value", setting.value}});
   Json volumes = Json::array();
   for (const auto& volume : container.volumes) {
-    volumes.push_back({{"name", volume.name}, {"path", volume.path}, {"mode", volume.mode}, {"uid", volume.uid}, {"gid", volume.gid}});
+    volumes.push_back({{"name", volume.name},
+                       {"path", volume.path},
+                       {"mode", volume.mode},
+                       {"uid", volume.uid},
+                       {"gid", volume.gid}});
   }
   return {{"name", container.name},
           {"artifact", container.artifact.hex()},
@@ -84,10 +89,12 @@ void add_container(Fields& fields, const wire::Container& container) {
   std::string health = "runs for " + human_duration(container.health.settle_ms);
   if (container.health.probe) {
     health += "; probe '" + joined(container.health.probe->command) + "' exits 0 (every " +
-              human_duration(container.health.probe->interval_ms) + ", within " + human_duration(container.health.probe->timeout_ms) +
-              ", fails after " + std::to_string(container.health.probe->failures_max) + ")";
+              human_duration(container.health.probe->interval_ms) + ", within " +
+              human_duration(container.health.probe->timeout_ms) + ", fails after " +
+              std::to_string(container.health.probe->failures_max) + ")";
   }
-  if (container.health.ready_timeout_ms != 0) health += "; says ready within " + human_duration(container.health.ready_timeout_ms);
+  if (container.health.ready_timeout_ms != 0)
+    health += "; says ready within " + human_duration(container.health.ready_timeout_ms);
   fields.add("  healthy if", health);
 }
 
@@ -135,8 +142,9 @@ std::string manifest_text(const wire::Manifest& manifest, WallMs now) {
   fields.add("sequence", std::to_string(manifest.sequence));
   fields.add("groups", joined(groups));
   fields.add("issued", local_time(manifest.issued) + " (" + relative_time(manifest.issued, now) + ")");
-  fields.add("expires",
-             manifest.expires.value == 0 ? "never" : local_time(manifest.expires) + " (" + relative_time(manifest.expires, now) + ")");
+  fields.add("expires", manifest.expires.value == 0
+                            ? "never"
+                            : local_time(manifest.expires) + " (" + relative_time(manifest.expires, now) + ")");
   for (const auto& container : manifest.containers) add_container(fields, container);
   add_requirements(fields, manifest.requirements);
   for (const auto& [name, text] : policy_lines(manifest.policy)) fields.add(name, text);
@@ -153,10 +161,11 @@ std::string manifest_text(const wire::Manifest& manifest, WallMs now) {
   for (const auto& artifact : manifest.artifacts) {
     for (const auto& pack : artifact.packs) {
       const bool is_tree = artifact.kind == wire::ArtifactKind::tree;
-      table.row({artifact.id.short_hex(), is_tree ? "tree" : std::string(wire::image_format_name(artifact.image_format)),
+      table.row({artifact.id.short_hex(),
+                 is_tree ? "tree" : std::string(wire::image_format_name(artifact.image_format)),
                  human_bytes(artifact.content_bytes), std::to_string(artifact.entry_count),
-                 std::string(artifact::pack_kind_name(pack.kind)), human_bytes(pack.head_bytes), human_bytes(pack.body_bytes),
-                 std::to_string(pack.head_bytes + pack.body_bytes)});
+                 std::string(artifact::pack_kind_name(pack.kind)), human_bytes(pack.head_bytes),
+                 human_bytes(pack.body_bytes), std::to_string(pack.head_bytes + pack.body_bytes)});
     }
   }
   return fields.str() + "\n" + table.str();

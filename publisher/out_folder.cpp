@@ -86,7 +86,8 @@ Result<NewFolder> NewFolder::make(const std::string& path) {
   return NewFolder(path, was_there);
 }
 
-NewFolder::NewFolder(NewFolder&& other) noexcept : path_(std::exchange(other.path_, {})), was_there_(other.was_there_) {}
+NewFolder::NewFolder(NewFolder&& other) noexcept
+    : path_(std::exchange(other.path_, {})), was_there_(other.was_there_) {}
 
 NewFolder::~NewFolder() {
   if (path_.empty()) return;

@@ -14,7 +14,8 @@ using artifact::EntryType;
 // Spreads the content stream over the files that it consists of.
 class StreamWriter {
  public:
-  StreamWriter(const std::vector<artifact::StreamFile>& files, TreeBuilder& builder) : files_(files), builder_(builder) {}
+  StreamWriter(const std::vector<artifact::StreamFile>& files, TreeBuilder& builder)
+      : files_(files), builder_(builder) {}
 
   Status write(ByteView bytes) {
     while (!bytes.empty()) {
@@ -27,7 +28,8 @@ class StreamWriter {
       done_ += part.size();
       if (done_ < file.size) continue;
       INSTAR_TRY(const auto content, builder_.end_file());
-      if (content.hash != file.content) return fail(Code::corrupt, "the content of " + file.path + " does not match the index");
+      if (content.hash != file.content)
+        return fail(Code::corrupt, "the content of " + file.path + " does not match the index");
       ++next_;
       done_ = 0;
     }
@@ -47,13 +49,15 @@ class StreamWriter {
 };
 
 // Files whose content another one before them has.
-Status copy_repeated(const std::vector<Entry>& entries, const std::vector<artifact::StreamFile>& files, TreeBuilder& builder) {
+Status copy_repeated(const std::vector<Entry>& entries, const std::vector<artifact::StreamFile>& files,
+                     TreeBuilder& builder) {
   std::unordered_map<Hash256, const std::string*> first;
   for (const auto& file : files) first.emplace(file.content, &file.path);
   for (const Entry& entry : entries) {
     if (entry.type != EntryType::file || entry.size == 0 || *first.at(entry.content) == entry.path) continue;
     INSTAR_TRY(const auto content, builder.copy_file(entry.path, builder.tree(), *first.at(entry.content)));
-    if (content.hash != entry.content) return fail(Code::corrupt, entry.path + " changed while the tree was being written");
+    if (content.hash != entry.content)
+      return fail(Code::corrupt, entry.path + " changed while the tree was being written");
   }
   return {};
 }
@@ -79,7 +83,8 @@ Result<std::vector<Entry>> read_index_in(const PackFile& pack) {
   const auto& directory = pack.directory();
   INSTAR_TRY(const Bytes head, read_head(pack));
   // The directory names the body's chunks too: what is before their table is the index.
-  const Bytes table = artifact::encode_body_table({directory.chunks.begin() + directory.head_count, directory.chunks.end()});
+  const Bytes table =
+      artifact::encode_body_table({directory.chunks.begin() + directory.head_count, directory.chunks.end()});
   if (head.size() < table.size() || !std::ranges::equal(ByteView(head).last(table.size()), table)) {
     return fail(Code::corrupt, pack.path() + ": the body table in the head differs from the directory");
   }

@@ -22,8 +22,9 @@ inline constexpr artifact::IndexRules kReadAll{.devices_allowed = true};
 // The index in the head of a `full` or `dedupe` pack; body table and artifact id have been compared with the directory.
 // Errors: corrupt, malformed, io.
 [[nodiscard]] Result<std::vector<artifact::Entry>> read_index_in(const PackFile& pack);
-// Writes the whole tree of such a pack, all but what TreeBuilder::finish() does. Every content is checked against the index.
-// Returns the entries. Errors: those above, and of the builder.
-[[nodiscard]] Result<std::vector<artifact::Entry>> rebuild_whole(const PackFile& pack, TreeBuilder& builder, const Work& work);
+// Writes the whole tree of such a pack, all but what TreeBuilder::finish() does. Every content is checked against the
+// index. Returns the entries. Errors: those above, and of the builder.
+[[nodiscard]] Result<std::vector<artifact::Entry>> rebuild_whole(const PackFile& pack, TreeBuilder& builder,
+                                                                 const Work& work);
 
 }  // namespace instar::publisher

@@ -80,7 +80,8 @@ Status PackFileWriter::finish(const artifact::PackDirectory& directory) {
   INSTAR_CHECK(file.write(head_));
   Bytes buffer(kCopyBytes);
   for (std::uint64_t done = 0; done < body_bytes_;) {
-    const auto piece = std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), body_bytes_ - done)));
+    const auto piece =
+        std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), body_bytes_ - done)));
     INSTAR_CHECK(body_.read_at(done, piece));
     INSTAR_CHECK(file.write(piece));
     done += piece.size();
@@ -102,7 +103,8 @@ Result<PackFile> PackFile::open(const std::string& path) {
   const auto directory_bytes = artifact::directory_bytes(head);
   if (!directory_bytes) return fail(with_context(directory_bytes.error(), path));
   pack.directory_bytes_.resize(*directory_bytes);
-  if (file_bytes < pack.directory_bytes_.size()) return fail(Code::corrupt, path + " ends inside its directory: it was cut off");
+  if (file_bytes < pack.directory_bytes_.size())
+    return fail(Code::corrupt, path + " ends inside its directory: it was cut off");
   INSTAR_CHECK(pack.file_.read_at(0, pack.directory_bytes_));
   auto directory = artifact::decode_directory(pack.directory_bytes_);
   if (!directory) return fail(with_context(directory.error(), path));
@@ -115,8 +117,8 @@ Result<PackFile> PackFile::open(const std::string& path) {
   }
   pack.offsets_.push_back(offset);
   if (offset != file_bytes) {
-    return fail(Code::corrupt, path + " has " + std::to_string(file_bytes) + " bytes, its directory says " + std::to_string(offset) +
-                                   ": it was cut off or changed; pack the tree again");
+    return fail(Code::corrupt, path + " has " + std::to_string(file_bytes) + " bytes, its directory says " +
+                                   std::to_string(offset) + ": it was cut off or changed; pack the tree again");
   }
   pack.memory_bytes_ = chunk_memory_bytes(pack.directory_);
   if (pack.directory_.kind == artifact::PackKind::delta) {
@@ -168,8 +170,10 @@ std::uint32_t framing_bytes(const artifact::PackDirectory& directory) {
   piece.data.resize(4);
   const std::size_t piece_bytes = kMqttHeaderBytes + topic_bytes + wire::encode(piece).size() - piece.data.size();
   std::uint64_t pieces = 0;
-  for (const auto& chunk : directory.chunks) pieces += (chunk.encoded_bytes + limits::kPieceBytesDefault - 1) / limits::kPieceBytesDefault;
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(pieces * piece_bytes, std::numeric_limits<std::uint32_t>::max()));
+  for (const auto& chunk : directory.chunks)
+    pieces += (chunk.encoded_bytes + limits::kPieceBytesDefault - 1) / limits::kPieceBytesDefault;
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(pieces * piece_bytes, std::numeric_limits<std::uint32_t>::max()));
 }
 
 }  // namespace instar::publisher

@@ -1,4 +1,5 @@
-// A pack on disk: its directory, then the encoded chunks in order of ordinal, to the end exactly. docs/formats/pack-file.md
+// A pack on disk: its directory, then the encoded chunks in order of ordinal, to the end exactly.
+// docs/formats/pack-file.md
 #pragma once
 
 #include <cstdint>
@@ -37,11 +38,13 @@ class PackFileWriter final : public artifact::PackSink {
   std::uint32_t body_count_ = 0;
 };
 
-// An open pack file. Its directory is in memory, its chunks are read when asked for. Calls that read may come from any thread.
+// An open pack file. Its directory is in memory, its chunks are read when asked for. Calls that read may come from any
+// thread.
 class PackFile {
  public:
   // Reads the directory and checks that the file is exactly as long as it says; chunks are checked by verify().
-  // Of a delta the head is read too. Errors: not_found, io, malformed, too_large, unsupported, corrupt (too short or too long).
+  // Of a delta the head is read too. Errors: not_found, io, malformed, too_large, unsupported, corrupt (too short or
+  // too long).
   [[nodiscard]] static Result<PackFile> open(const std::string& path);
 
   [[nodiscard]] const Hash256& id() const noexcept { return id_; }
@@ -49,8 +52,8 @@ class PackFile {
   [[nodiscard]] const Bytes& directory_bytes() const noexcept { return directory_bytes_; }
   [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
   [[nodiscard]] std::uint64_t file_bytes() const noexcept { return offsets_.back(); }
-  // Memory that decoding this pack needs at its peak: full and dedupe: the largest chunk as sent and decoded, and the decoder's own state;
-  // a delta says it in its head.
+  // Memory that decoding this pack needs at its peak: full and dedupe: the largest chunk as sent and decoded, and the
+  // decoder's own state; a delta says it in its head.
   [[nodiscard]] std::uint32_t memory_bytes() const noexcept { return memory_bytes_; }
   // Bytes that a device fetches when it needs all of it: head and body as sent.
   [[nodiscard]] std::uint64_t wire_bytes() const noexcept { return file_bytes() - directory_bytes_.size(); }
@@ -58,7 +61,8 @@ class PackFile {
   [[nodiscard]] Result<Bytes> read_chunk(std::uint32_t ordinal) const;
   // One chunk decoded, its hash checked. Errors: those of read_chunk() and artifact::decode_chunk().
   [[nodiscard]] Result<Bytes> decode_chunk(std::uint32_t ordinal) const;
-  // The bytes of the body as they are sent, joined: what a delta's decoder reads. Fewer than asked for only at the end. Errors: io.
+  // The bytes of the body as they are sent, joined: what a delta's decoder reads. Fewer than asked for only at the end.
+  // Errors: io.
   [[nodiscard]] Result<std::size_t> read_body(std::uint64_t offset, std::span<std::uint8_t> out) const;
   // Decodes every chunk and checks its hash; `visit`, if any, sees each decoded chunk in order.
   using ChunkVisitor = std::function<Status(std::uint32_t ordinal, ByteView decoded)>;

@@ -54,7 +54,9 @@ class PackFiles : public testing::Test {
     return bytes ? *bytes : Bytes{};
   }
 
-  void write(const std::string& name, ByteView bytes) const { ASSERT_TRUE(files::write_file_atomic(path(name), bytes)); }
+  void write(const std::string& name, ByteView bytes) const {
+    ASSERT_TRUE(files::write_file_atomic(path(name), bytes));
+  }
 
   // Opens a damaged copy of the full pack.
   Result<PackFile> open_damaged(const std::function<void(Bytes&)>& damage) {

@@ -75,7 +75,8 @@ Result<std::uint8_t> parse_days(std::string_view text) {
     const auto dash = part.find('-');
     const int first = day_of(part.substr(0, dash));
     const int last = dash == std::string_view::npos ? first : day_of(part.substr(dash + 1));
-    if (first < 0 || last < 0) return invalid("'" + std::string(text) + "' must be days such as Mon-Fri or Sat,Sun, or daily");
+    if (first < 0 || last < 0)
+      return invalid("'" + std::string(text) + "' must be days such as Mon-Fri or Sat,Sun, or daily");
     for (int day = first;; day = (day + 1) % 7) {
       days = static_cast<std::uint8_t>(days | 1U << day);
       if (day == last) break;
@@ -88,8 +89,8 @@ Result<std::uint16_t> parse_clock(std::string_view text) {
   const auto colon = text.find(':');
   unsigned hour = 0;
   unsigned minute = 0;
-  const bool good = colon != std::string_view::npos && read_number(text.substr(0, colon), hour) && text.size() == colon + 3 &&
-                    read_number(text.substr(colon + 1), minute) && hour < 24 && minute < 60;
+  const bool good = colon != std::string_view::npos && read_number(text.substr(0, colon), hour) &&
+                    text.size() == colon + 3 && read_number(text.substr(colon + 1), minute) && hour < 24 && minute < 60;
   if (!good) return invalid("'" + std::string(text) + "' must be a time of day such as 02:00");
   return static_cast<std::uint16_t>(hour * 60 + minute);
 }
@@ -146,7 +147,8 @@ Status read_budget(JsonObject& fields, wire::Policy& policy) {
   if (value == nullptr) return {};
   INSTAR_TRY(auto object, JsonObject::of(*value, fields.where("error_budget")));
   const Json* failures = object.find("failures");
-  if (failures == nullptr) return fail(Code::malformed, object.where("failures") + " must be a number or a share such as \"2%\"");
+  if (failures == nullptr)
+    return fail(Code::malformed, object.where("failures") + " must be a number or a share such as \"2%\"");
   auto taken = parse_failures(failures->is_string() ? failures->get<std::string>() : failures->dump(), policy);
   if (!taken) return fail(with_context(taken.error(), object.where("failures")));
   INSTAR_TRY(const auto action, object.text_or("action", "pause"));
@@ -231,12 +233,14 @@ Result<wire::Wave> parse_wave(std::string_view text) {
 
 Result<wire::MaintenanceWindow> parse_window(std::string_view text) {
   const auto parts = split(text, ' ');
-  if (parts.size() != 3) return invalid("window '" + std::string(text) + "' must be DAYS HH:MM DURATION, like 'Mon-Fri 02:00 4h'");
+  if (parts.size() != 3)
+    return invalid("window '" + std::string(text) + "' must be DAYS HH:MM DURATION, like 'Mon-Fri 02:00 4h'");
   wire::MaintenanceWindow window;
   INSTAR_TRY(window.days, parse_days(parts[0]));
   INSTAR_TRY(window.start_minute, parse_clock(parts[1]));
   INSTAR_TRY(const auto ms, parse_duration_ms(parts[2]));
-  if (ms < 60'000 || ms > 24 * 3'600'000) return invalid("window '" + std::string(text) + "' must last from 1min to 24h");
+  if (ms < 60'000 || ms > 24 * 3'600'000)
+    return invalid("window '" + std::string(text) + "' must last from 1min to 24h");
   window.duration_minutes = static_cast<std::uint16_t>(ms / 60'000);
   return window;
 }
@@ -250,7 +254,8 @@ Status parse_failures(std::string_view text, wire::Policy& policy) {
   } else if (read_number(text, policy.failures_max) && policy.failures_max > 0) {
     return {};
   }
-  return invalid("'" + std::string(text) + "' must be the number of failed devices that stops the rollout, from 1, or a share such as 2%");
+  return invalid("'" + std::string(text) +
+                 "' must be the number of failed devices that stops the rollout, from 1, or a share such as 2%");
 }
 
 Result<wire::BudgetAction> parse_action(std::string_view text) {
@@ -294,7 +299,8 @@ Status complete_policy(wire::Policy& policy) {
 
 std::string percent_text(std::uint16_t share_bp) {
   auto text = std::to_string(share_bp / 100);
-  if (const auto rest = share_bp % 100; rest != 0) text += (rest < 10 ? ".0" : ".") + std::to_string(rest % 10 == 0 ? rest / 10 : rest);
+  if (const auto rest = share_bp % 100; rest != 0)
+    text += (rest < 10 ? ".0" : ".") + std::to_string(rest % 10 == 0 ? rest / 10 : rest);
   return text + "%";
 }
 
@@ -311,7 +317,8 @@ Json policy_json(const wire::Policy& policy) {
   }
   Json windows = Json::array();
   for (const auto& window : policy.windows) {
-    windows.push_back({{"days", window.days}, {"start_minute", window.start_minute}, {"duration_minutes", window.duration_minutes}});
+    windows.push_back(
+        {{"days", window.days}, {"start_minute", window.start_minute}, {"duration_minutes", window.duration_minutes}});
   }
   return {{"waves", std::move(waves)},
           {"failures_max", policy.failures_max},
@@ -356,15 +363,19 @@ std::string wave_text(const wire::Wave& wave) {
 std::vector<std::pair<std::string, std::string>> policy_lines(const wire::Policy& policy) {
   std::vector<std::pair<std::string, std::string>> lines;
   const auto add = [&](std::string name, std::string text) { lines.emplace_back(std::move(name), std::move(text)); };
-  for (std::size_t i = 0; i < policy.waves.size(); ++i) add("wave " + std::to_string(i + 1), wave_text(policy.waves[i]));
+  for (std::size_t i = 0; i < policy.waves.size(); ++i)
+    add("wave " + std::to_string(i + 1), wave_text(policy.waves[i]));
   if (policy.failures_max > 0 || policy.failures_bp > 0) {
-    add("error budget", (policy.failures_max > 0 ? count_of(policy.failures_max, "device") : percent_text(policy.failures_bp)) +
-                            " failed: " + std::string(kActions[static_cast<std::size_t>(policy.budget_action)]));
+    add("error budget",
+        (policy.failures_max > 0 ? count_of(policy.failures_max, "device") : percent_text(policy.failures_bp)) +
+            " failed: " + std::string(kActions[static_cast<std::size_t>(policy.budget_action)]));
   }
   if (policy.in_flight_max > 0) add("in flight", "at most " + count_of(policy.in_flight_max, "device"));
-  if (policy.starts_per_minute_max > 0) add("starts", "at most " + std::to_string(policy.starts_per_minute_max) + " a minute");
+  if (policy.starts_per_minute_max > 0)
+    add("starts", "at most " + std::to_string(policy.starts_per_minute_max) + " a minute");
   if (policy.attempts_max > 1) {
-    add("attempts", std::to_string(policy.attempts_max) + ", " + human_duration(std::int64_t{policy.backoff_s} * 1'000) + " apart");
+    add("attempts",
+        std::to_string(policy.attempts_max) + ", " + human_duration(std::int64_t{policy.backoff_s} * 1'000) + " apart");
   }
   if (policy.deadline.value != 0) add("starts before", local_time(policy.deadline));
   for (const auto& window : policy.windows) {
@@ -376,10 +387,12 @@ std::vector<std::pair<std::string, std::string>> policy_lines(const wire::Policy
   if (policy.unmetered_only) add("link", "not metered");
   if (policy.device_bytes_max > 0) add("bytes a device", "at most " + human_bytes(policy.device_bytes_max));
   if (policy.rollout_bytes_max > 0) add("bytes in all", "at most " + human_bytes(policy.rollout_bytes_max));
-  if (policy.rate_bytes_per_s_max > 0) add("rate", "at most " + human_bytes(policy.rate_bytes_per_s_max) + " a second and device");
+  if (policy.rate_bytes_per_s_max > 0)
+    add("rate", "at most " + human_bytes(policy.rate_bytes_per_s_max) + " a second and device");
   if (policy.revert_allowed) add("taken back", "allowed");
   if (policy.fall_back_stops > 0) {
-    add("falls back", "when a container stops " + std::to_string(policy.fall_back_stops) + " times within an hour after the commit");
+    add("falls back",
+        "when a container stops " + std::to_string(policy.fall_back_stops) + " times within an hour after the commit");
   }
   return lines;
 }

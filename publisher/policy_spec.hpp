@@ -1,4 +1,5 @@
-// The rollout policy as operators write it: in a release file, and in the short forms of the command line. docs/operator.md
+// The rollout policy as operators write it: in a release file, and in the short forms of the command line.
+// docs/operator.md
 #pragma once
 
 #include <string>

@@ -20,7 +20,8 @@ TEST(PolicySpec, WavesInOneWord) {
   EXPECT_TRUE(share.approval);
   EXPECT_THAT(parse_wave("gw-01,gw-02:soak=5m").value().devices, ElementsAre("gw-01", "gw-02"));
   EXPECT_EQ(parse_wave("all").value().share_bp, 10'000);
-  EXPECT_THAT(parse_wave("a b").error().message, HasSubstr("must begin with a number of devices, a share such as 10%, all, or device ids"));
+  EXPECT_THAT(parse_wave("a b").error().message,
+              HasSubstr("must begin with a number of devices, a share such as 10%, all, or device ids"));
   EXPECT_THAT(parse_wave("101%").error().message, HasSubstr("must be a share"));
   EXPECT_THAT(parse_wave("5:soon").error().message, HasSubstr("wave '5:soon': 'soon' is none of success=P%"));
 }

@@ -21,7 +21,8 @@ std::string bar(double share, std::size_t width) {
 
 }  // namespace
 
-std::string progress_line(const std::string& label, std::uint64_t done, std::uint64_t all, std::int64_t elapsed_ms, std::size_t columns) {
+std::string progress_line(const std::string& label, std::uint64_t done, std::uint64_t all, std::int64_t elapsed_ms,
+                          std::size_t columns) {
   done = std::min(done, all);
   const double share = all == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(all);
   std::string percent = std::to_string(static_cast<int>(share * 100)) + "%";
@@ -30,7 +31,9 @@ std::string progress_line(const std::string& label, std::uint64_t done, std::uin
   if (elapsed_ms >= kRateFromMs && done > 0) {
     const double rate = static_cast<double>(done) * 1000.0 / static_cast<double>(elapsed_ms);
     tail += "  " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
-    if (done < all) tail += "  " + human_duration(static_cast<std::int64_t>(static_cast<double>(all - done) * 1000.0 / rate)) + " left";
+    if (done < all)
+      tail +=
+          "  " + human_duration(static_cast<std::int64_t>(static_cast<double>(all - done) * 1000.0 / rate)) + " left";
   }
   const std::size_t fixed = display_width(label) + percent.size() + tail.size() + 8;
   const std::size_t width = columns > fixed + 5 ? std::min<std::size_t>(columns - fixed, 24) : 0;

@@ -9,9 +9,10 @@
 
 namespace instar::publisher {
 
-// The line for one moment, without cursor movements: "packing full   42%  [#####      ]  12.1 MB of 28.8 MB  3.10 MB/s  5.2 s left".
-[[nodiscard]] std::string progress_line(const std::string& label, std::uint64_t done, std::uint64_t all, std::int64_t elapsed_ms,
-                                        std::size_t columns);
+// The line for one moment, without cursor movements: "packing full   42%  [#####      ]  12.1 MB of 28.8 MB  3.10
+// MB/s  5.2 s left".
+[[nodiscard]] std::string progress_line(const std::string& label, std::uint64_t done, std::uint64_t all,
+                                        std::int64_t elapsed_ms, std::size_t columns);
 
 // Not thread-safe.
 class Progress {

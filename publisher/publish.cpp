@@ -16,7 +16,8 @@ constexpr std::int64_t kRootPollMs = 200;
 constexpr std::int64_t kOtherGroupsMs = 300;
 
 // The status message in an event, if it is one of `rollout`.
-std::optional<RolloutStatus> status_in(const std::optional<mqtt::Event>& event, const std::string& topic, Json* document) {
+std::optional<RolloutStatus> status_in(const std::optional<mqtt::Event>& event, const std::string& topic,
+                                       Json* document) {
   if (!event || event->kind != mqtt::EventKind::message || event->message.topic != topic) return std::nullopt;
   auto json = parse_json(as_text(event->message.payload), topic);
   if (!json) return std::nullopt;
@@ -26,8 +27,8 @@ std::optional<RolloutStatus> status_in(const std::optional<mqtt::Event>& event, 
 }
 
 tl::unexpected<Failure> manifest_refused(const RolloutStatus& status) {
-  const auto reason =
-      status.reasons.empty() ? std::string("no reason given") : status.reasons.front().code + ": " + status.reasons.front().text;
+  const auto reason = status.reasons.empty() ? std::string("no reason given")
+                                             : status.reasons.front().code + ": " + status.reasons.front().text;
   return fail(Exit::refused, Code::refused, "the broker refused the manifest: " + reason);
 }
 
@@ -63,8 +64,8 @@ Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root)
   while (outcome.version_now < root.root().version) {
     if (monotonic_now() - start >= session.timeout_ms()) {
       return fail(Exit::refused, Code::refused,
-                  "the broker did not take root document version " + std::to_string(root.root().version) + "; it holds version " +
-                      std::to_string(outcome.version_now) +
+                  "the broker did not take root document version " + std::to_string(root.root().version) +
+                      "; it holds version " + std::to_string(outcome.version_now) +
                       ". Its log says why; publish the versions between in order, and see that this "
                       "user may write to " +
                       session.topics().root());
@@ -98,7 +99,8 @@ Outcome<std::vector<const PackFile*>> lacking_packs(Session& session, const std:
   return lacking;
 }
 
-Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& manifest, ByteView envelope, const std::string& rollout) {
+Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& manifest, ByteView envelope,
+                                     const std::string& rollout) {
   const std::string topic = session.topics().status(rollout);
   INSTAR_CHECK(session.subscribe(topic));
   for (const auto& group : manifest.groups) {
@@ -112,9 +114,10 @@ Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& man
     const auto now = monotonic_now();
     if (accepted && now - accepted_at >= kOtherGroupsMs) return std::move(*accepted);
     if (!accepted && now - start >= session.timeout_ms()) {
-      return fail(Exit::timed_out, Code::unavailable,
-                  "the broker said nothing about rollout " + rollout + " on " + topic +
-                      ". May this user write to the groups' manifest topics? `instar rollout list` shows whether it was taken");
+      return fail(
+          Exit::timed_out, Code::unavailable,
+          "the broker said nothing about rollout " + rollout + " on " + topic +
+              ". May this user write to the groups' manifest topics? `instar rollout list` shows whether it was taken");
     }
     const auto event = session.next(kStepMs);
     const auto status = status_in(event, topic, nullptr);
@@ -125,7 +128,8 @@ Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& man
   }
 }
 
-Outcome<RolloutStatus> watch_rollout(Session& session, const Console& console, const std::string& rollout, std::int64_t timeout_ms) {
+Outcome<RolloutStatus> watch_rollout(Session& session, const Console& console, const std::string& rollout,
+                                     std::int64_t timeout_ms) {
   const std::string topic = session.topics().status(rollout);
   INSTAR_CHECK(session.subscribe(topic));
   const bool redraw = console.out_is_terminal && !console.json;
@@ -135,8 +139,9 @@ Outcome<RolloutStatus> watch_rollout(Session& session, const Console& console, c
   while (true) {
     if (interrupted()) return fail(Exit::interrupted, Code::unavailable, "interrupted; the rollout goes on");
     if (timeout_ms > 0 && monotonic_now() - start >= timeout_ms) {
-      return fail(Exit::timed_out, Code::unavailable,
-                  "rollout " + rollout + " is not over yet; it goes on. Look again with: instar rollout watch " + rollout);
+      return fail(
+          Exit::timed_out, Code::unavailable,
+          "rollout " + rollout + " is not over yet; it goes on. Look again with: instar rollout watch " + rollout);
     }
     const auto event = session.next(kStepMs);
     Json document;

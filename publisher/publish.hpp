@@ -29,7 +29,8 @@ struct RootOutcome {
 
 // The packs of all artifacts, each once, and of them those that the broker does not hold wholly.
 [[nodiscard]] std::vector<const PackFile*> distinct_packs(const ArtifactFolders& artifacts);
-[[nodiscard]] Outcome<std::vector<const PackFile*>> lacking_packs(Session& session, const std::vector<const PackFile*>& packs);
+[[nodiscard]] Outcome<std::vector<const PackFile*>> lacking_packs(Session& session,
+                                                                  const std::vector<const PackFile*>& packs);
 
 // Publishes the envelope retained to every group and waits for the broker's verdict.
 // Errors: refused (with the broker's reason), timed_out.

@@ -32,10 +32,13 @@ Status add_containers(const PublishOptions& options, ReleaseSpec& spec) {
     spec.containers.push_back({text.substr(equals + 1), {}});
     spec.containers.back().container.name = text.substr(0, equals);
   }
-  if (spec.containers.empty()) return invalid("a release needs content: give --artifact OUT, --container NAME=OUT or --spec FILE");
+  if (spec.containers.empty())
+    return invalid("a release needs content: give --artifact OUT, --container NAME=OUT or --spec FILE");
   if (!describes_container(options)) return {};
   if (spec.containers.size() != 1) {
-    return invalid("--init, --probe, --settle, --set and --volume are for a release of one container: describe several with --spec FILE");
+    return invalid(
+        "--init, --probe, --settle, --set and --volume are for a release of one container: describe several with "
+        "--spec FILE");
   }
   auto& container = spec.containers.front().container;
   INSTAR_TRY(container.init, command_words(options.init));
@@ -120,8 +123,10 @@ Status set_sequence(const std::string& text, ReleaseSpec& spec) {
 Status check_release(const ReleaseSpec& spec) {
   if (!is_name(spec.product))
     return invalid("a release needs a product, the kind of device it is for: --product NAME (letters, digits, . _ -)");
-  if (!is_name(spec.release)) return invalid("a release needs a name, like 2.4.1: --release NAME (letters, digits, . _ -)");
-  if (spec.groups.empty()) return invalid("a release needs at least one group of devices: --group PATH, like plant-7/line-a");
+  if (!is_name(spec.release))
+    return invalid("a release needs a name, like 2.4.1: --release NAME (letters, digits, . _ -)");
+  if (spec.groups.empty())
+    return invalid("a release needs at least one group of devices: --group PATH, like plant-7/line-a");
   return {};
 }
 

@@ -1,4 +1,5 @@
-// A directory tree whose contents can be read: as it lies there, out of an artifact folder, or an image file in the place of one.
+// A directory tree whose contents can be read: as it lies there, out of an artifact folder, or an image file in the
+// place of one.
 #pragma once
 
 #include <optional>
@@ -25,10 +26,11 @@ struct ReadableTree {
 };
 
 [[nodiscard]] bool is_artifact_folder(const std::string& path);
-// What `path` holds: a directory tree as it is, an image file, or the artifact of a folder of `instar pack`, which is unpacked into a
-// temporary folder in `scratch_parent` (empty: $TMPDIR). Errors: those of files::read_tree, open_image and open_artifact, corrupt,
-// no_space.
-[[nodiscard]] Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent, const Work& work);
+// What `path` holds: a directory tree as it is, an image file, or the artifact of a folder of `instar pack`, which is
+// unpacked into a temporary folder in `scratch_parent` (empty: $TMPDIR). Errors: those of files::read_tree, open_image
+// and open_artifact, corrupt, no_space.
+[[nodiscard]] Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent,
+                                             const Work& work);
 
 // The whole content of one of its files, which is checked. Any thread.
 // Errors: io, corrupt (it is not what the index says).

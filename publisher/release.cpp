@@ -31,7 +31,8 @@ Result<std::uint32_t> number32(JsonObject& object, std::string_view key, std::ui
 Result<std::uint16_t> parse_mode(const std::string& text, const std::string& where) {
   std::uint32_t mode = 0;
   for (const char c : text) {
-    if (c < '0' || c > '7' || mode > 07777) return fail(Code::malformed, where + " must be octal digits, like \"0750\"");
+    if (c < '0' || c > '7' || mode > 07777)
+      return fail(Code::malformed, where + " must be octal digits, like \"0750\"");
     mode = mode * 8 + static_cast<std::uint32_t>(c - '0');
   }
   if (text.empty() || mode > 07777) return fail(Code::malformed, where + " must be octal digits, like \"0750\"");
@@ -112,7 +113,9 @@ Result<ContainerSpec> parse_container(const Json& json, const std::string& where
   const auto& made = spec.container;
   const bool has_more = !made.init.empty() || !made.settings.empty() || !made.volumes.empty() || made.health.probe;
   if (!made.handler.empty() && has_more)
-    return fail(Code::malformed, where + ": a payload of a handler has no init, settings, volumes or probe: its handler knows what to do");
+    return fail(
+        Code::malformed,
+        where + ": a payload of a handler has no init, settings, volumes or probe: its handler knows what to do");
   INSTAR_CHECK(object.done());
   return spec;
 }
@@ -157,9 +160,11 @@ Result<ReleaseSpec> parse_release(std::string_view text, const std::string& wher
   INSTAR_TRY(spec.expires_after_ms, object.duration_ms_or("expires", 0));
   INSTAR_TRY(spec.notes, object.text_or("notes", ""));
   const Json* containers = object.find("containers");
-  if (containers == nullptr || !containers->is_array()) return fail(Code::malformed, where + ": containers must be an array");
+  if (containers == nullptr || !containers->is_array())
+    return fail(Code::malformed, where + ": containers must be an array");
   for (std::size_t i = 0; i < containers->size(); ++i) {
-    INSTAR_TRY(auto container, parse_container((*containers)[i], where + ": containers[" + std::to_string(i) + "]", folder));
+    INSTAR_TRY(auto container,
+               parse_container((*containers)[i], where + ": containers[" + std::to_string(i) + "]", folder));
     spec.containers.push_back(std::move(container));
   }
   INSTAR_TRY(spec.requirements, parse_requirements(object));
@@ -178,7 +183,8 @@ Result<ReleaseSpec> load_release(const std::string& path) {
 Result<wire::Setting> parse_setting(std::string_view text) {
   const auto equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0) {
-    return fail(Code::invalid_argument, "setting '" + std::string(text) + "' must be KEY=VALUE, like lxc.environment=LANG=C");
+    return fail(Code::invalid_argument,
+                "setting '" + std::string(text) + "' must be KEY=VALUE, like lxc.environment=LANG=C");
   }
   return wire::Setting{std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
@@ -186,7 +192,8 @@ Result<wire::Setting> parse_setting(std::string_view text) {
 Result<wire::Volume> parse_volume(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos || !is_name(text.substr(0, colon)) || !text.substr(colon + 1).starts_with('/')) {
-    return fail(Code::invalid_argument, "volume '" + std::string(text) + "' must be NAME:/PATH, like data:/var/lib/app");
+    return fail(Code::invalid_argument,
+                "volume '" + std::string(text) + "' must be NAME:/PATH, like data:/var/lib/app");
   }
   wire::Volume volume;
   volume.name = text.substr(0, colon);
@@ -204,8 +211,8 @@ Result<ArtifactFolders> open_artifacts(const ReleaseSpec& spec) {
   return folders;
 }
 
-Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFolders& artifacts, std::uint64_t sequence, WallMs now,
-                                     Bytes salt) {
+Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFolders& artifacts, std::uint64_t sequence,
+                                     WallMs now, Bytes salt) {
   wire::Manifest manifest;
   manifest.product = spec.product;
   manifest.release = spec.release;
@@ -234,17 +241,21 @@ Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFold
   return manifest;
 }
 
-Result<Bytes> sign_manifest(const wire::Manifest& manifest, std::span<const trust::SecretKey> keys, const trust::TrustStore& root) {
-  if (keys.empty()) return fail(Code::invalid_argument, "a manifest needs a signature: give a release key with --key FILE");
+Result<Bytes> sign_manifest(const wire::Manifest& manifest, std::span<const trust::SecretKey> keys,
+                            const trust::TrustStore& root) {
+  if (keys.empty())
+    return fail(Code::invalid_argument, "a manifest needs a signature: give a release key with --key FILE");
   Bytes envelope = trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), keys);
   if (envelope.size() > limits::kMessageBytesMax) {
-    return fail(Code::too_large, "the manifest has " + std::to_string(envelope.size()) + " bytes, one message carries " +
-                                     std::to_string(limits::kMessageBytesMax) + ": use fewer containers or shorter settings");
+    return fail(Code::too_large, "the manifest has " + std::to_string(envelope.size()) +
+                                     " bytes, one message carries " + std::to_string(limits::kMessageBytesMax) +
+                                     ": use fewer containers or shorter settings");
   }
   for (const auto& group : manifest.groups) {
     const auto opened = root.open_manifest(envelope, group);
     if (opened) continue;
-    return fail(with_context(opened.error(), "devices of group " + group.str() + " would refuse this signature (root version " +
+    return fail(with_context(opened.error(), "devices of group " + group.str() +
+                                                 " would refuse this signature (root version " +
                                                  std::to_string(root.root().version) + ")"));
   }
   return envelope;

@@ -33,7 +33,8 @@ struct ReleaseSpec {
 };
 
 // `folder`: what relative artifact paths start from. Errors: malformed, invalid_argument; they name the place.
-[[nodiscard]] Result<ReleaseSpec> parse_release(std::string_view json, const std::string& where, const std::string& folder);
+[[nodiscard]] Result<ReleaseSpec> parse_release(std::string_view json, const std::string& where,
+                                                const std::string& folder);
 [[nodiscard]] Result<ReleaseSpec> load_release(const std::string& path);
 
 // "lxc.key=value", "name:/path".
@@ -45,8 +46,8 @@ using ArtifactFolders = std::map<std::string, ArtifactFolder>;
 [[nodiscard]] Result<ArtifactFolders> open_artifacts(const ReleaseSpec& spec);
 
 // `salt`: 16 random bytes. Errors: invalid_argument for all that decode_manifest() would refuse.
-[[nodiscard]] Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFolders& artifacts, std::uint64_t sequence,
-                                                   WallMs now, Bytes salt);
+[[nodiscard]] Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFolders& artifacts,
+                                                   std::uint64_t sequence, WallMs now, Bytes salt);
 
 // Signs, and then checks the result as a device would that holds `root`, for every group.
 // Errors: untrusted_key (a key may not speak for a group, or too few keys), too_large (over one message).

@@ -37,7 +37,8 @@ std::uint64_t overlap(const std::vector<Entry>& base, const std::vector<Entry>& 
   }
   std::uint64_t bytes = 0;
   for (const Entry& entry : fresh) {
-    if (entry.type == EntryType::file && (paths.contains(entry.path) || contents.contains(entry.content))) bytes += entry.size;
+    if (entry.type == EntryType::file && (paths.contains(entry.path) || contents.contains(entry.content)))
+      bytes += entry.size;
   }
   return bytes;
 }
@@ -56,7 +57,8 @@ std::uint64_t common_chunk_bytes(const std::string& base, const ArtifactFolder& 
     }
     return chunks;
   };
-  const auto opened = is_artifact_folder(base) ? open_artifact(base) : Result<ArtifactFolder>(fail(Code::not_found, base));
+  const auto opened =
+      is_artifact_folder(base) ? open_artifact(base) : Result<ArtifactFolder>(fail(Code::not_found, base));
   if (!opened) return 0;
   const auto held = chunks_of(*opened);
   std::uint64_t bytes = 0;
@@ -64,8 +66,10 @@ std::uint64_t common_chunk_bytes(const std::string& base, const ArtifactFolder& 
   return bytes;
 }
 
-// How much of one artifact has become of another, larger for more. All images have one path: what counts is their chunks, then their size.
-std::pair<std::uint64_t, std::uint64_t> likeness(const ReadableTree& base, const std::vector<Entry>& fresh, const ArtifactFolder& folder) {
+// How much of one artifact has become of another, larger for more. All images have one path: what counts is their
+// chunks, then their size.
+std::pair<std::uint64_t, std::uint64_t> likeness(const ReadableTree& base, const std::vector<Entry>& fresh,
+                                                 const ArtifactFolder& folder) {
   if (!is_image(base.entries) || !is_image(fresh)) return {overlap(base.entries, fresh), 0};
   const auto [less, more] = std::minmax(base.entries.back().size, fresh.back().size);
   return {common_chunk_bytes(base.name, folder), UINT64_MAX - (more - less)};
@@ -90,7 +94,8 @@ class Maker {
       // The operator's own stop is passed on; the end of the time is not.
       INSTAR_CHECK(wanted_.go_on());
       made.outcome.name = path;
-      made.error = outcome.error().code == Code::unavailable ? "it could not be made within --delta-time" : outcome.error().message;
+      made.error = outcome.error().code == Code::unavailable ? "it could not be made within --delta-time"
+                                                             : outcome.error().message;
       if (const auto id = base_id_) made.outcome.weight.base = *id;
       return made;
     }
@@ -157,8 +162,8 @@ bool is_of_release(const ArtifactFolders& artifacts, const Hash256& id) {
 }
 
 std::string devices_run(const FleetArtifact& each) {
-  return count_of(each.devices, "device") + (each.devices == 1 ? " runs" : " run") + " artifact " + each.artifact.short_hex() +
-         " of release " + printable(each.release);
+  return count_of(each.devices, "device") + (each.devices == 1 ? " runs" : " run") + " artifact " +
+         each.artifact.short_hex() + " of release " + printable(each.release);
 }
 
 LocalArtifacts local_artifacts(const ArtifactFolders& artifacts, const std::string& folder, Status& status) {
@@ -180,8 +185,9 @@ Outcome<Fleet> ask_fleet(Session& session, const std::string& product, const std
   Fleet fleet;
   fleet.asked = true;
   while (fleet.artifacts.size() < kFleetArtifactsMax) {
-    auto data = session.request("listArtifacts",
-                                {{"product", product}, {"groups", names}, {"offset", fleet.artifacts.size()}, {"count", kPageSize}});
+    auto data = session.request(
+        "listArtifacts",
+        {{"product", product}, {"groups", names}, {"offset", fleet.artifacts.size()}, {"count", kPageSize}});
     // A plugin of before does not know the command.
     if (!data && data.error().exit == Exit::refused) break;
     if (!data) return fail(std::move(data.error()));
@@ -191,7 +197,9 @@ Outcome<Fleet> ask_fleet(Session& session, const std::string& product, const std
     const auto& rows = get(*data, "artifacts");
     for (const auto& row : rows) {
       const auto id = Hash256::from_hex(get_text(row, "artifact"));
-      if (id) fleet.artifacts.push_back({*id, get_text(row, "release"), get_number(row, "devices"), get_number(row, "metered")});
+      if (id)
+        fleet.artifacts.push_back(
+            {*id, get_text(row, "release"), get_number(row, "devices"), get_number(row, "metered")});
     }
     if (rows.empty() || fleet.artifacts.size() >= get_number(*data, "totalCount")) break;
   }
@@ -211,7 +219,8 @@ Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet flee
     result.deltas.push_back(std::move(made));
   }
   if (result.fleet.asked && !result.fleet.known) {
-    result.notes.emplace_back("the broker does not tell what its devices run, its plugin is older: deltas are made against --base only");
+    result.notes.emplace_back(
+        "the broker does not tell what its devices run, its plugin is older: deltas are made against --base only");
   }
   std::size_t made_count = 0;
   for (const auto& each : result.fleet.artifacts) {
@@ -219,7 +228,8 @@ Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet flee
       result.notes.push_back(devices_run(each) + ", which this release has too: nothing of it is fetched");
       continue;
     }
-    const auto named = std::ranges::find(result.deltas, each.artifact, [](const auto& delta) { return delta.outcome.weight.base; });
+    const auto named =
+        std::ranges::find(result.deltas, each.artifact, [](const auto& delta) { return delta.outcome.weight.base; });
     if (named != result.deltas.end()) {
       named->devices = each.devices;
       named->release = each.release;
@@ -233,7 +243,8 @@ Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet flee
       continue;
     }
     if (made_count == options.deltas_max) {
-      result.notes.push_back(devices_run(each) + ": no delta is made, --deltas-max " + std::to_string(options.deltas_max) + " is reached");
+      result.notes.push_back(devices_run(each) + ": no delta is made, --deltas-max " +
+                             std::to_string(options.deltas_max) + " is reached");
       continue;
     }
     ++made_count;
@@ -247,7 +258,8 @@ Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet flee
 
 void leave_out_deltas(ArtifactFolders& artifacts) {
   for (auto& [path, folder] : artifacts) {
-    std::erase_if(folder.packs, [](const PackFile& pack) { return pack.directory().kind == artifact::PackKind::delta; });
+    std::erase_if(folder.packs,
+                  [](const PackFile& pack) { return pack.directory().kind == artifact::PackKind::delta; });
   }
 }
 
@@ -272,8 +284,12 @@ Json release_deltas_json(const ReleaseDeltas& deltas) {
   for (const auto& each : deltas.missing) {
     missing.push_back({{"artifact", each.artifact.hex()}, {"release", each.release}, {"devices", each.devices}});
   }
-  return {{"fleet_known", deltas.fleet.known}, {"devices", deltas.fleet.devices}, {"devices_without", deltas.fleet.devices_without},
-          {"bases", std::move(rows)},          {"missing", std::move(missing)},   {"notes", deltas.notes}};
+  return {{"fleet_known", deltas.fleet.known},
+          {"devices", deltas.fleet.devices},
+          {"devices_without", deltas.fleet.devices_without},
+          {"bases", std::move(rows)},
+          {"missing", std::move(missing)},
+          {"notes", deltas.notes}};
 }
 
 std::string release_deltas_text(const ReleaseDeltas& deltas) {
@@ -289,8 +305,9 @@ std::string release_deltas_text(const ReleaseDeltas& deltas) {
   for (const auto& each : deltas.deltas) {
     const auto& weight = each.outcome.weight;
     const bool known = each.error.empty();
-    table.row({deltas.fleet.known ? std::to_string(each.devices) : "?", each.release.empty() ? "-" : each.release, each.outcome.name,
-               known ? std::to_string(weight.full_bytes) : "-", bytes_or_dash(weight.dedupe_bytes), bytes_or_dash(weight.delta_bytes),
+    table.row({deltas.fleet.known ? std::to_string(each.devices) : "?", each.release.empty() ? "-" : each.release,
+               each.outcome.name, known ? std::to_string(weight.full_bytes) : "-", bytes_or_dash(weight.dedupe_bytes),
+               bytes_or_dash(weight.delta_bytes),
                !each.outcome.kept       ? "left out"
                : each.outcome.was_there ? "was there"
                                         : "made"});

@@ -28,7 +28,8 @@ struct Fleet {
   std::vector<FleetArtifact> artifacts;  // most devices first
 };
 // At most kFleetArtifactsMax artifacts. A broker that does not know the question is no error: `known` is false then.
-[[nodiscard]] Outcome<Fleet> ask_fleet(Session& session, const std::string& product, const std::vector<GroupPath>& groups);
+[[nodiscard]] Outcome<Fleet> ask_fleet(Session& session, const std::string& product,
+                                       const std::vector<GroupPath>& groups);
 inline constexpr std::size_t kFleetArtifactsMax = 1000;
 
 struct ReleaseDeltaOptions {
@@ -56,7 +57,8 @@ struct ReleaseDeltas {
 
 // Makes them and adds those that pay to the artifact folders. What cannot be made is said, and is no error.
 // Errors: invalid_argument, not_found (a base that the operator named cannot be read); unavailable (stopped).
-[[nodiscard]] Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet fleet, const ReleaseDeltaOptions& options);
+[[nodiscard]] Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet fleet,
+                                                        const ReleaseDeltaOptions& options);
 // The folders without their deltas.
 void leave_out_deltas(ArtifactFolders& artifacts);
 

@@ -113,34 +113,44 @@ TEST_F(Releases, ErrorsInAReleaseFileNameThePlace) {
   EXPECT_THAT(error_of(R"({"containers": [], "prodct": "x"})"), HasSubstr("unknown key 'prodct'"));
   EXPECT_THAT(error_of(R"({"containers": [{}]})"), HasSubstr("containers[0]: name is missing"));
   EXPECT_THAT(error_of(R"({"containers": [{"name": "a"}]})"), HasSubstr("artifact is missing"));
-  EXPECT_THAT(error_of(R"({"containers": [{"name": "a", "artifact": "out", "init": "/bin/sh"}]})"), HasSubstr("init must be an array"));
+  EXPECT_THAT(error_of(R"({"containers": [{"name": "a", "artifact": "out", "init": "/bin/sh"}]})"),
+              HasSubstr("init must be an array"));
   EXPECT_THAT(error_of(R"({"containers": [{"name": "a", "artifact": "out", "health": {"settle": "soon"}}]})"),
               HasSubstr("containers[0]: health: settle"));
   EXPECT_THAT(error_of(R"({"containers": [{"name": "a", "artifact": "out", "health": {"probe": {"command": []}}}]})"),
               HasSubstr("command must name what to run"));
-  EXPECT_THAT(error_of(R"({"containers": [{"name": "a", "artifact": "out", "health": {"probee": {}}}]})"), HasSubstr("'probee'"));
-  EXPECT_THAT(error_of(R"({"containers": [{"name": "a", "artifact": "out", "volumes": [{"name": "d", "path": "/d", "mode": "9"}]}]})"),
-              HasSubstr("volumes[0]: mode"));
+  EXPECT_THAT(error_of(R"({"containers": [{"name": "a", "artifact": "out", "health": {"probee": {}}}]})"),
+              HasSubstr("'probee'"));
+  EXPECT_THAT(
+      error_of(
+          R"({"containers": [{"name": "a", "artifact": "out", "volumes": [{"name": "d", "path": "/d", "mode": "9"}]}]})"),
+      HasSubstr("volumes[0]: mode"));
   EXPECT_THAT(error_of(R"({"containers": [], "sequence": 0})"), HasSubstr("sequence"));
   EXPECT_THAT(error_of(R"({"containers": [], "groups": ["a//b"]})"), HasSubstr("groups"));
   EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waevs": []}})"), HasSubstr("unknown key 'waevs'"));
   EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waves": [{"share": "12"}]}})"),
               HasSubstr("policy: waves[0]: share: '12' must be a share such as 25% or 0.5%"));
-  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waves": ["10%:soek=1h"]}})"), HasSubstr("'soek=1h' is none of"));
-  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"windows": ["Mon 25:00 1h"]}})"), HasSubstr("must be a time of day"));
-  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"error_budget": {"failures": "0%"}}})"), HasSubstr("error_budget: failures"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waves": ["10%:soek=1h"]}})"),
+              HasSubstr("'soek=1h' is none of"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"windows": ["Mon 25:00 1h"]}})"),
+              HasSubstr("must be a time of day"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"error_budget": {"failures": "0%"}}})"),
+              HasSubstr("error_budget: failures"));
 }
 
 TEST_F(Releases, WhatADeviceWouldRefuseIsNotMade) {
   const auto code_of = [&](const std::string& containers) {
-    const auto made = manifest_of(R"({"product": "p", "release": "1", "groups": ["g"], "containers": )" + containers + "}");
+    const auto made =
+        manifest_of(R"({"product": "p", "release": "1", "groups": ["g"], "containers": )" + containers + "}");
     return made ? Code::ok : made.error().code;
   };
   EXPECT_EQ(code_of(R"([{"name": "a", "artifact": "out"}])"), Code::ok);
   EXPECT_EQ(code_of(R"([{"name": "a", "artifact": "out"}, {"name": "a", "artifact": "out"}])"), Code::invalid_argument);
   EXPECT_EQ(code_of(R"([{"name": "../a", "artifact": "out"}])"), Code::invalid_argument);
-  EXPECT_EQ(code_of(R"([{"name": "a", "artifact": "out", "volumes": [{"name": "d", "path": "relative"}]}])"), Code::invalid_argument);
-  EXPECT_EQ(code_of(R"([{"name": "a", "artifact": "out", "volumes": [{"name": "d", "path": "/a/../b"}]}])"), Code::invalid_argument);
+  EXPECT_EQ(code_of(R"([{"name": "a", "artifact": "out", "volumes": [{"name": "d", "path": "relative"}]}])"),
+            Code::invalid_argument);
+  EXPECT_EQ(code_of(R"([{"name": "a", "artifact": "out", "volumes": [{"name": "d", "path": "/a/../b"}]}])"),
+            Code::invalid_argument);
   EXPECT_EQ(code_of(R"([{"name": "a", "artifact": "nowhere"}])"), Code::not_found);
 }
 
@@ -152,8 +162,10 @@ TEST_F(Releases, ASignatureIsCheckedAsDevicesWill) {
   const auto root = trust::TrustStore::from_pinned(*files::read_file(folder_ / "keys/root.instar", 100'000));
   ASSERT_TRUE(root);
   const auto manifest = [&](const char* group) {
-    return manifest_of(std::string(R"({"product": "p", "release": "1", "containers": [{"name": "a", "artifact": "out"}], "groups": [")") +
-                       group + "\"]}");
+    return manifest_of(
+        std::string(
+            R"({"product": "p", "release": "1", "containers": [{"name": "a", "artifact": "out"}], "groups": [")") +
+        group + "\"]}");
   };
   const auto release = *load_secret_keys({folder_ / "keys/release.key"});
   const auto gate = *load_secret_keys({folder_ / "keys/gate.key"});

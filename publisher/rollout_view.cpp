@@ -57,8 +57,8 @@ std::string waves_text(const RolloutStatus& status) {
     if (!wave.opened) name += " (closed)";
     if (wave.approved) name += " (approved)";
     table.row({name, std::to_string(wave.admitted), std::to_string(wave.silent), std::to_string(wave.waiting),
-               std::to_string(wave.in_flight), std::to_string(wave.committed), std::to_string(wave.failed), std::to_string(wave.retrying),
-               std::to_string(wave.refused)});
+               std::to_string(wave.in_flight), std::to_string(wave.committed), std::to_string(wave.failed),
+               std::to_string(wave.retrying), std::to_string(wave.refused)});
   }
   return table.str();
 }
@@ -149,9 +149,10 @@ std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now
   table.column("STARTED");
   table.column("GROUPS");
   for (const auto& each : rollouts) {
-    table.row({each.rollout, each.product, each.release, std::to_string(each.sequence), each.state, std::to_string(each.devices),
-               std::to_string(each.count("committed")), std::to_string(each.unsuccessful()), human_bytes(each.bytes_sent),
-               relative_time(each.started, now), joined(each.groups)});
+    table.row({each.rollout, each.product, each.release, std::to_string(each.sequence), each.state,
+               std::to_string(each.devices), std::to_string(each.count("committed")),
+               std::to_string(each.unsuccessful()), human_bytes(each.bytes_sent), relative_time(each.started, now),
+               joined(each.groups)});
   }
   return table.str();
 }
@@ -217,7 +218,8 @@ std::string events_text(const Json& events, WallMs now) {
   table.column("WHEN");
   table.column("WHO");
   table.column("WHAT");
-  for (const auto& event : events) table.row({with_age(time_of(event, "time_ms"), now), get_text(event, "who"), get_text(event, "what")});
+  for (const auto& event : events)
+    table.row({with_age(time_of(event, "time_ms"), now), get_text(event, "who"), get_text(event, "what")});
   return table.empty() ? "nothing has happened yet\n" : table.str();
 }
 
@@ -240,19 +242,21 @@ std::string groups_text(const Json& rows) {
                  std::to_string(get_number(release, "devices"));
     }
     table.row({std::string(2 * depth, ' ') + (depth == 0 ? path : path.substr(path.rfind('/') + 1)),
-               std::to_string(get_number(row, "devices")), std::to_string(get_number(row, "online")), get_text(row, "rollout_release", "-"),
-               get_text(row, "rollout_state", "-"), running});
+               std::to_string(get_number(row, "devices")), std::to_string(get_number(row, "online")),
+               get_text(row, "rollout_release", "-"), get_text(row, "rollout_state", "-"), running});
   }
   return table.empty() ? "no groups yet: they come with devices and releases\n" : table.str();
 }
 
 std::string rollout_line(const RolloutStatus& status) {
   std::string out = status.rollout + " " + status.state;
-  if (status.waves.size() > 1) out += " wave=" + std::to_string(status.wave) + "/" + std::to_string(status.waves.size());
+  if (status.waves.size() > 1)
+    out += " wave=" + std::to_string(status.wave) + "/" + std::to_string(status.waves.size());
   for (std::size_t i = 0; i < kSteps.size(); ++i) {
     if (status.counts[i] != 0) out += " " + std::string(kSteps[i]) + "=" + std::to_string(status.counts[i]);
   }
-  return printable(out + " devices=" + std::to_string(status.devices) + " bytes_sent=" + std::to_string(status.bytes_sent));
+  return printable(out + " devices=" + std::to_string(status.devices) +
+                   " bytes_sent=" + std::to_string(status.bytes_sent));
 }
 
 std::string members_text(const Json& rows, WallMs now) {
@@ -266,8 +270,9 @@ std::string members_text(const Json& rows, WallMs now) {
   table.column("CHANGED");
   table.column("REASON");
   for (const auto& row : rows) {
-    table.row({get_text(row, "device"), get_text(row, "step"), get_text(row, "pack_kind"), human_bytes(get_number(row, "bytes_fetched")),
-               human_bytes(get_number(row, "bytes_full")), human_duration(static_cast<std::int64_t>(get_number(row, "downtime_ms"))),
+    table.row({get_text(row, "device"), get_text(row, "step"), get_text(row, "pack_kind"),
+               human_bytes(get_number(row, "bytes_fetched")), human_bytes(get_number(row, "bytes_full")),
+               human_duration(static_cast<std::int64_t>(get_number(row, "downtime_ms"))),
                relative_time(time_of(row, "updated_ms"), now), code_text(row)});
   }
   return table.empty() ? "no devices have taken it up yet\n" : table.str();
@@ -286,9 +291,10 @@ std::string devices_text(const Json& rows, WallMs now) {
   for (const auto& row : rows) {
     const Json& running = get(row, "running");
     const auto release = get_text(running, "release");
-    table.row({get_text(row, "device"), get_flag(row, "online") ? "yes" : "no", get_text(row, "product"), release.empty() ? "-" : release,
-               release.empty() ? "-" : std::to_string(get_number(running, "sequence")), get_text(row, "target", "-"),
-               relative_time(time_of(row, "last_seen_ms"), now), joined(get_texts(row, "groups"))});
+    table.row({get_text(row, "device"), get_flag(row, "online") ? "yes" : "no", get_text(row, "product"),
+               release.empty() ? "-" : release, release.empty() ? "-" : std::to_string(get_number(running, "sequence")),
+               get_text(row, "target", "-"), relative_time(time_of(row, "last_seen_ms"), now),
+               joined(get_texts(row, "groups"))});
   }
   return table.empty() ? "no devices known here; one appears when its instar-device connects\n" : table.str();
 }
@@ -303,8 +309,8 @@ std::string device_text(const Json& device, WallMs now) {
   fields.add("key", get_text(device, "public_key"));
   fields.add("machine", get_text(device, "architecture") + ", kernel " + get_text(device, "kernel"));
   fields.add("client", get_text(device, "client_version"));
-  fields.add("free", human_bytes(get_number(device, "free_bytes")) + " of storage, " + human_bytes(get_number(device, "memory_bytes")) +
-                         " of memory in all");
+  fields.add("free", human_bytes(get_number(device, "free_bytes")) + " of storage, " +
+                         human_bytes(get_number(device, "memory_bytes")) + " of memory in all");
   const auto takes = [&](std::string_view key) {
     const auto names = get_texts(device, key);
     return names.empty() ? std::string("none") : joined(names);
@@ -359,11 +365,14 @@ Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, co
   }
   if (matches.size() == 1) return matches.front()->rollout;
   if (matches.empty()) {
-    return fail(Exit::invalid_input, Code::not_found, "no rollout '" + name + "'; `instar rollout list` shows those there are");
+    return fail(Exit::invalid_input, Code::not_found,
+                "no rollout '" + name + "'; `instar rollout list` shows those there are");
   }
   std::string which;
-  for (const auto* each : matches) which += (which.empty() ? "" : ", ") + each->rollout + " (" + each->product + " " + each->release + ")";
-  return fail(Exit::invalid_input, Code::invalid_argument, "'" + name + "' means several rollouts: " + which + "; give more of the id");
+  for (const auto* each : matches)
+    which += (which.empty() ? "" : ", ") + each->rollout + " (" + each->product + " " + each->release + ")";
+  return fail(Exit::invalid_input, Code::invalid_argument,
+              "'" + name + "' means several rollouts: " + which + "; give more of the id");
 }
 
 }  // namespace instar::publisher

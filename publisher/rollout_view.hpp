@@ -1,4 +1,5 @@
-// What the broker says of rollouts and devices, read from its JSON (docs/formats/status.md, control.md) and shown to people.
+// What the broker says of rollouts and devices, read from its JSON (docs/formats/status.md, control.md) and shown to
+// people.
 #pragma once
 
 #include <array>
@@ -81,7 +82,8 @@ struct RolloutStatus {
 [[nodiscard]] std::string devices_text(const Json& rows, WallMs now);
 [[nodiscard]] std::string device_text(const Json& device, WallMs now);
 
-// The one rollout that `name` means: its id, the beginning of it, or a release name. Errors: not_found, invalid_argument (several).
+// The one rollout that `name` means: its id, the beginning of it, or a release name. Errors: not_found,
+// invalid_argument (several).
 [[nodiscard]] Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name);
 
 }  // namespace instar::publisher

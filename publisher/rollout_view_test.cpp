@@ -45,7 +45,8 @@ TEST(RolloutStatus, ReadsEveryField) {
 
 TEST(RolloutStatus, StandsAnyJson) {
   for (const auto* text :
-       {"{}", "[]", "null", "7", R"({"counts": 3, "groups": "x", "devices": -1, "reasons": [1, null], "started_ms": 1e300})"}) {
+       {"{}", "[]", "null", "7",
+        R"({"counts": 3, "groups": "x", "devices": -1, "reasons": [1, null], "started_ms": 1e300})"}) {
     const auto status = read_status(*parse_json(text, "test"));
     EXPECT_EQ(status.devices, 0U);
     EXPECT_FALSE(rollout_text(status, kNow).empty());
@@ -61,8 +62,8 @@ TEST(RolloutStatus, TheExitCodeTellsHowItEnded) {
 
 TEST(RolloutViews, ShowWhatPeopleLookFor) {
   const auto text = rollout_text(read_status(status_json("active", 2, 1)), kNow);
-  for (const auto* part : {"gateway 2.4.1 (sequence 7)", "active", "1 min ago", "1.23 MB sent", "9.88 MB", "3 of 4 devices", "rolled_back",
-                           "probe exited 1"}) {
+  for (const auto* part : {"gateway 2.4.1 (sequence 7)", "active", "1 min ago", "1.23 MB sent", "9.88 MB",
+                           "3 of 4 devices", "rolled_back", "probe exited 1"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_EQ(rollout_line(read_status(status_json("active", 2, 1))),
@@ -83,8 +84,11 @@ TEST(DeviceViews, ShowRowsAndNothings) {
   EXPECT_THAT(text, HasSubstr("box-2   no"));
   EXPECT_THAT(devices_text(Json::array(), kNow), HasSubstr("no devices"));
   EXPECT_THAT(device_text(row, kNow), HasSubstr("2.4.0 (sequence 6)"));
-  EXPECT_THAT(members_text(Json::array({{{"device", "box-1"}, {"step", "rolled_back"}, {"code", "unhealthy"}, {"reason", "probe"}}}), kNow),
-              HasSubstr("unhealthy: probe"));
+  EXPECT_THAT(
+      members_text(
+          Json::array({{{"device", "box-1"}, {"step", "rolled_back"}, {"code", "unhealthy"}, {"reason", "probe"}}}),
+          kNow),
+      HasSubstr("unhealthy: probe"));
 }
 
 TEST(PickRollout, TakesIdPrefixOrRelease) {

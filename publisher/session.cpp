@@ -36,7 +36,10 @@ void interrupt() noexcept {
 }
 
 Session::Session(Connection connection, wire::Topics topics, DeviceId client_id, std::unique_ptr<mqtt::Client> client)
-    : connection_(std::move(connection)), topics_(std::move(topics)), client_id_(std::move(client_id)), client_(std::move(client)) {}
+    : connection_(std::move(connection)),
+      topics_(std::move(topics)),
+      client_id_(std::move(client_id)),
+      client_(std::move(client)) {}
 
 Session::~Session() {
   client_->stop(kStopMs);
@@ -54,9 +57,9 @@ tl::unexpected<Failure> Session::unreachable() const {
   // Paho tells a refused connection and an unknown name apart from nothing else.
   std::string reason = network_reason(connection_.server_uri);
   if (reason.empty()) reason = last_reason_.empty() ? "no answer" : last_reason_;
-  return fail(
-      Exit::unreachable, Code::unavailable,
-      "cannot reach " + connection_.broker + ": " + reason + ". Is Mosquitto running there? Set the broker with --broker or INSTAR_BROKER");
+  return fail(Exit::unreachable, Code::unavailable,
+              "cannot reach " + connection_.broker + ": " + reason +
+                  ". Is Mosquitto running there? Set the broker with --broker or INSTAR_BROKER");
 }
 
 Outcome<void> Session::wait_connected() {
@@ -73,7 +76,8 @@ Outcome<void> Session::wait_connected() {
     }
   }
   // From here on `connected` means "again".
-  for (auto event = client_->take(0); event && event->kind != mqtt::EventKind::connected;) event = client_->take(kStepMs);
+  for (auto event = client_->take(0); event && event->kind != mqtt::EventKind::connected;)
+    event = client_->take(kStepMs);
   return {};
 }
 
@@ -111,7 +115,8 @@ Outcome<void> Session::subscribe(const std::string& filter) {
   return {};
 }
 
-std::optional<Json> Session::answer_in(const mqtt::Message& message, const std::string& correlation, std::string& uncorrelated_error) {
+std::optional<Json> Session::answer_in(const mqtt::Message& message, const std::string& correlation,
+                                       std::string& uncorrelated_error) {
   const auto document = parse_json(as_text(message.payload), "answer");
   if (!document) return std::nullopt;
   for (const auto& response : get(*document, "responses")) {
@@ -143,7 +148,8 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
       return fail(Exit::timed_out, Code::unavailable,
                   connection_.broker + " did not answer '" + command + "' on " + topics_.control() + " within " +
                       std::to_string(connection_.timeout_ms / 1000) +
-                      " s. Is the plugin mosquitto_instar.so loaded there, with this --prefix, and may this user write to that topic "
+                      " s. Is the plugin mosquitto_instar.so loaded there, with this --prefix, and may this user write "
+                      "to that topic "
                       "and read from its /response?");
     }
     if (!sent || now - *sent >= kResendMs) {
@@ -174,7 +180,8 @@ Outcome<std::unique_ptr<Session>> connect(const ConnectionOptions& options) {
   INSTAR_TRY(const auto random, files::random_bytes(kClientIdBytes));
   const std::string id = "op-" + to_hex(random);
   INSTAR_TRY(auto client_id, DeviceId::parse(id));
-  return Session::open(connection, std::move(topics), std::move(client_id), mqtt::make_paho_client(mqtt_options(connection, id)));
+  return Session::open(connection, std::move(topics), std::move(client_id),
+                       mqtt::make_paho_client(mqtt_options(connection, id)));
 }
 
 }  // namespace instar::publisher

@@ -23,8 +23,8 @@ void interrupt() noexcept;
 class Session {
  public:
   // Connects, waiting at most the connection's timeout. Errors: unreachable, with what the operator may do about it.
-  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Connection& connection, wire::Topics topics, DeviceId client_id,
-                                                              std::unique_ptr<mqtt::Client> client);
+  [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Connection& connection, wire::Topics topics,
+                                                              DeviceId client_id, std::unique_ptr<mqtt::Client> client);
   ~Session();
 
   [[nodiscard]] const wire::Topics& topics() const noexcept { return topics_; }
@@ -32,7 +32,8 @@ class Session {
   [[nodiscard]] std::int64_t timeout_ms() const noexcept { return connection_.timeout_ms; }
 
   // Sends one command of docs/formats/control.md and returns its `data`.
-  // Errors: refused (the broker's error, its words), timed_out (no answer: no plugin, another prefix, an ACL), unreachable.
+  // Errors: refused (the broker's error, its words), timed_out (no answer: no plugin, another prefix, an ACL),
+  // unreachable.
   [[nodiscard]] Outcome<Json> request(const std::string& command, Json parameters = Json::object());
   // Hands over one message, waiting while the connection is away or full. Errors: unreachable.
   [[nodiscard]] Outcome<void> publish(mqtt::Message message);
@@ -45,8 +46,8 @@ class Session {
  private:
   Session(Connection connection, wire::Topics topics, DeviceId client_id, std::unique_ptr<mqtt::Client> client);
   [[nodiscard]] Outcome<void> wait_connected();
-  // The answer with this correlation in a response message, if there is one; an error there that names no request goes to
-  // `uncorrelated_error` (a broker that refuses a whole message does not read it).
+  // The answer with this correlation in a response message, if there is one; an error there that names no request goes
+  // to `uncorrelated_error` (a broker that refuses a whole message does not read it).
   [[nodiscard]] static std::optional<Json> answer_in(const mqtt::Message& message, const std::string& correlation,
                                                      std::string& uncorrelated_error);
   [[nodiscard]] tl::unexpected<Failure> unreachable() const;

@@ -43,7 +43,8 @@ std::string Table::str() const {
   std::string out;
   const auto line = [&](const auto& cell_of) {
     std::string text;
-    for (std::size_t i = 0; i < columns_.size(); ++i) text += (i == 0 ? "" : "  ") + pad(cell_of(i), widths[i], columns_[i].align);
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      text += (i == 0 ? "" : "  ") + pad(cell_of(i), widths[i], columns_[i].align);
     append_line(out, std::move(text));
   };
   line([&](std::size_t i) { return columns_[i].title; });
@@ -66,7 +67,8 @@ std::string Fields::str() const {
 }
 
 std::size_t display_width(std::string_view text) noexcept {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 std::string printable(std::string_view text) {

@@ -15,8 +15,10 @@ std::optional<double> take_number(std::string_view& text) {
   const auto end = text.find_first_not_of("0123456789.");
   const auto digits = text.substr(0, end);
   double value = 0;
-  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed);
-  if (digits.empty() || digits.front() == '.' || error != std::errc{} || stop != digits.data() + digits.size()) return std::nullopt;
+  const auto [stop, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed);
+  if (digits.empty() || digits.front() == '.' || error != std::errc{} || stop != digits.data() + digits.size())
+    return std::nullopt;
   text.remove_prefix(digits.size());
   return value;
 }
@@ -63,7 +65,8 @@ std::optional<double> duration_factor_ms(std::string_view unit) {
 std::string format_time(WallMs time, char separator, bool local) {
   const std::time_t seconds = static_cast<std::time_t>(time.value / 1000);
   std::tm parts{};
-  if ((local ? localtime_r(&seconds, &parts) : gmtime_r(&seconds, &parts)) == nullptr) return std::to_string(time.value);
+  if ((local ? localtime_r(&seconds, &parts) : gmtime_r(&seconds, &parts)) == nullptr)
+    return std::to_string(time.value);
   std::array<char, 64> buffer{};
   const std::string date(buffer.data(), std::strftime(buffer.data(), buffer.size(), "%Y-%m-%d", &parts));
   return date + separator + std::string(buffer.data(), std::strftime(buffer.data(), buffer.size(), "%H:%M:%S", &parts));
@@ -73,7 +76,8 @@ std::string format_time(WallMs time, char separator, bool local) {
 
 Result<std::uint64_t> parse_size(std::string_view text) {
   const auto bad = [&] {
-    return fail(Code::invalid_argument, "size '" + std::string(text) + "' must be a number with k, M, G (x 1000) or Ki, Mi, Gi (x 1024)");
+    return fail(Code::invalid_argument,
+                "size '" + std::string(text) + "' must be a number with k, M, G (x 1000) or Ki, Mi, Gi (x 1024)");
   };
   std::string_view rest = trim(text);
   const auto number = take_number(rest);
@@ -87,8 +91,8 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 
 Result<std::int64_t> parse_duration_ms(std::string_view text) {
   const auto bad = [&] {
-    return fail(Code::invalid_argument,
-                "duration '" + std::string(text) + "' must be a number with ms, s, min, h, d or w, like 10s, 90d or 1h30min");
+    return fail(Code::invalid_argument, "duration '" + std::string(text) +
+                                            "' must be a number with ms, s, min, h, d or w, like 10s, 90d or 1h30min");
   };
   std::string_view rest = trim(text);
   if (rest == "0") return 0;

@@ -1,4 +1,5 @@
-// Sizes, durations and times as people write and read them. JSON output never uses these: it has exact bytes and milliseconds.
+// Sizes, durations and times as people write and read them. JSON output never uses these: it has exact bytes and
+// milliseconds.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +12,12 @@
 
 namespace instar::publisher {
 
-// "1500", "64k", "1.5M", "2G" (powers of 1000) or "64Ki", "32MiB" (powers of 1024), an optional "B". Errors: invalid_argument.
+// "1500", "64k", "1.5M", "2G" (powers of 1000) or "64Ki", "32MiB" (powers of 1024), an optional "B". Errors:
+// invalid_argument.
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
 
-// "500ms", "10s", "5m" or "5min", "2h", "90d", "2w", and sums such as "1h30m"; "0" needs no unit. Errors: invalid_argument.
+// "500ms", "10s", "5m" or "5min", "2h", "90d", "2w", and sums such as "1h30m"; "0" needs no unit. Errors:
+// invalid_argument.
 [[nodiscard]] Result<std::int64_t> parse_duration_ms(std::string_view text);
 
 // A command line as words: blanks separate, '…' and "…" hold together, backslash takes the next character as it is.

@@ -23,7 +23,8 @@ TEST(ParseSize, TakesDecimalAndBinaryUnits) {
 }
 
 TEST(ParseSize, RefusesEverythingElse) {
-  for (const auto* text : {"", "k", "-1", "1e3", "1.2.3M", "12Q", "12KiX", "1 2", ".5M", "99999999999T", "0x10", "nan"}) {
+  for (const auto* text :
+       {"", "k", "-1", "1e3", "1.2.3M", "12Q", "12KiX", "1 2", ".5M", "99999999999T", "0x10", "nan"}) {
     const auto size = parse_size(text);
     ASSERT_FALSE(size) << text;
     EXPECT_EQ(size.error().code, Code::invalid_argument) << text;

@@ -56,7 +56,8 @@ Result<TreeBuilder::Content> TreeBuilder::end_file() {
   return Content{size_, hasher_.finish()};
 }
 
-Result<TreeBuilder::Content> TreeBuilder::copy_file(const std::string& path, const StagingTree& from, const std::string& from_path) {
+Result<TreeBuilder::Content> TreeBuilder::copy_file(const std::string& path, const StagingTree& from,
+                                                    const std::string& from_path) {
   INSTAR_TRY(const files::Fd source, from.open_file(from_path, false));
   INSTAR_CHECK(begin_file(path));
   Bytes buffer(kCopyBytes);
@@ -68,7 +69,8 @@ Result<TreeBuilder::Content> TreeBuilder::copy_file(const std::string& path, con
 }
 
 Status TreeBuilder::set_metadata_of(const Entry& entry) {
-  INSTAR_TRY(const files::Fd fd, entry.type == EntryType::file ? tree_.open_file(entry.path, false) : tree_.open_folder(entry.path));
+  INSTAR_TRY(const files::Fd fd,
+             entry.type == EntryType::file ? tree_.open_file(entry.path, false) : tree_.open_folder(entry.path));
   return tree_.set_metadata(fd.get(), entry);
 }
 
@@ -79,7 +81,8 @@ Status TreeBuilder::set_metadata(const std::vector<Entry>& entries) {
     if (entry.type != EntryType::hardlink) continue;
     INSTAR_TRY(const auto linked, tree_.link(entry.path, tree_, entry.target));
     if (linked == StagingTree::Linked::impossible) {
-      return fail(Code::io, tree_.shown(entry.path) + " cannot be made a hard link to " + entry.target + ": this file system has none");
+      return fail(Code::io, tree_.shown(entry.path) + " cannot be made a hard link to " + entry.target +
+                                ": this file system has none");
     }
   }
   // Last, and inner ones first: a folder that must not be written to is made so when all is in it.

@@ -16,12 +16,14 @@
 
 namespace instar::publisher {
 
-// Whole: as an operator wants it. Contents only: folders and files for this process to read, without owners, modes, links and devices.
+// Whole: as an operator wants it. Contents only: folders and files for this process to read, without owners, modes,
+// links and devices.
 enum class TreeUse : std::uint8_t { whole, contents_only };
 
 class TreeBuilder {
  public:
-  // `path` is new or empty, and is so again when the builder goes without keep(). Errors: invalid_argument, io, no_space.
+  // `path` is new or empty, and is so again when the builder goes without keep(). Errors: invalid_argument, io,
+  // no_space.
   [[nodiscard]] static Result<std::unique_ptr<TreeBuilder>> create(const std::string& path, TreeUse use);
 
   // One entry, in index order. A file is made empty.
@@ -37,7 +39,8 @@ class TreeBuilder {
   [[nodiscard]] Status write(ByteView bytes);
   [[nodiscard]] Result<Content> end_file();
   // The same from a file of another tree, or of this one. Errors: not_found, io (no regular file), no_space.
-  [[nodiscard]] Result<Content> copy_file(const std::string& path, const files::StagingTree& from, const std::string& from_path);
+  [[nodiscard]] Result<Content> copy_file(const std::string& path, const files::StagingTree& from,
+                                          const std::string& from_path);
 
   // Hard links, owners, modes, xattrs and times of all entries. What this process may not set is left out and counted.
   [[nodiscard]] Status set_metadata(const std::vector<artifact::Entry>& entries);

@@ -52,8 +52,8 @@ inline Hash256 artifact_on_disk(const std::string& root) {
   return id.value_or(Hash256{});
 }
 
-// Two versions of a tree in `one` and `two`: a large file with a part changed and one moved in it, a renamed one, small ones that come and
-// go, links, modes, an empty file, a repeated content.
+// Two versions of a tree in `one` and `two`: a large file with a part changed and one moved in it, a renamed one, small
+// ones that come and go, links, modes, an empty file, a repeated content.
 inline void make_versions(const std::string& one, const std::string& two) {
   const Bytes large = noise(400'000, 1);
   Bytes changed(large.begin() + 70'000, large.end());

@@ -24,7 +24,8 @@ Result<PackFile> delta_against(const ArtifactFolder& folder, const ReadableTree&
     if (pack.directory().base == base.id) return PackFile::open(pack.path());
     others += (others.empty() ? "" : ", ") + pack.directory().base.short_hex();
   }
-  return fail(Code::invalid_argument, folder.path + " has no delta against " + base.name + ", which is artifact " + base.id.short_hex() +
+  return fail(Code::invalid_argument, folder.path + " has no delta against " + base.name + ", which is artifact " +
+                                          base.id.short_hex() +
                                           (others.empty() ? "" : "; it has deltas against " + others) +
                                           ". Without --base its full pack is taken");
 }
@@ -37,11 +38,12 @@ Result<PackFile> choose_pack(const UnpackOptions& options, const std::optional<R
   return PackFile::open(full_pack(folder).path());
 }
 
-Result<std::vector<artifact::Entry>> rebuild(const PackFile& pack, const std::optional<ReadableTree>& base, TreeBuilder& builder,
-                                             const Work& work) {
+Result<std::vector<artifact::Entry>> rebuild(const PackFile& pack, const std::optional<ReadableTree>& base,
+                                             TreeBuilder& builder, const Work& work) {
   if (pack.directory().kind != PackKind::delta) return rebuild_whole(pack, builder, work);
   if (!base) {
-    return fail(Code::invalid_argument, pack.path() + " is a delta against artifact " + pack.directory().base.short_hex() +
+    return fail(Code::invalid_argument, pack.path() + " is a delta against artifact " +
+                                            pack.directory().base.short_hex() +
                                             ": give a tree or an artifact folder of it with --base");
   }
   return rebuild_delta(pack, *base, &builder, work);
@@ -69,7 +71,10 @@ Result<Unpacked> unpack(const UnpackOptions& options) {
   INSTAR_TRY(const auto builder, TreeBuilder::create(options.out, TreeUse::whole));
   INSTAR_TRY(const auto entries, rebuild(pack, base, *builder, options.work));
   INSTAR_CHECK(builder->set_metadata(entries));
-  Unpacked done{.pack = pack.path(), .kind = pack.directory().kind, .artifact = pack.directory().artifact, .left_out = builder->left_out()};
+  Unpacked done{.pack = pack.path(),
+                .kind = pack.directory().kind,
+                .artifact = pack.directory().artifact,
+                .left_out = builder->left_out()};
   if (!done.left_out.any()) INSTAR_CHECK(check_tree(options.out, done.artifact));
   builder->keep();
   done.entry_count = entries.size();

@@ -32,8 +32,8 @@ struct Unpacked {
 };
 
 // Contents are checked against the index, the index against the artifact id. On an error `out` is as it was.
-// Errors: invalid_argument (`out` holds something; another base, or none; no delta against it), and those of PackFile::open, open_artifact,
-// open_tree; corrupt, io, no_space; unavailable (stopped).
+// Errors: invalid_argument (`out` holds something; another base, or none; no delta against it), and those of
+// PackFile::open, open_artifact, open_tree; corrupt, io, no_space; unavailable (stopped).
 [[nodiscard]] Result<Unpacked> unpack(const UnpackOptions& options);
 
 }  // namespace instar::publisher

@@ -10,7 +10,8 @@ namespace instar::publisher {
 namespace {
 
 constexpr std::uint32_t kStepMs = 50;
-// Without a word from the broker for so long, the directory is sent again. Four chunks at 64 kbit/s take about two minutes.
+// Without a word from the broker for so long, the directory is sent again. Four chunks at 64 kbit/s take about two
+// minutes.
 constexpr std::int64_t kSilenceMs = 180'000;
 // The same while only the directory is out, which is answered at once.
 constexpr std::int64_t kDirectorySilenceMs = 30'000;
@@ -30,7 +31,8 @@ void PackUpload::restart() {
 
 bool PackUpload::has_room(std::uint32_t ordinal) const noexcept {
   if (in_flight_.empty()) return true;
-  return in_flight_.size() < kChunksInFlightMax && in_flight_bytes_ + pack_.directory().chunks[ordinal].encoded_bytes <= kBytesInFlightMax;
+  return in_flight_.size() < kChunksInFlightMax &&
+         in_flight_bytes_ + pack_.directory().chunks[ordinal].encoded_bytes <= kBytesInFlightMax;
 }
 
 wire::Put PackUpload::directory_piece() {
@@ -82,8 +84,9 @@ Result<std::optional<wire::Put>> PackUpload::next() {
 Status PackUpload::check_range(const wire::OrdinalRange& range) const {
   const std::uint64_t end = std::uint64_t{range.first} + range.count;
   if (range.count >= 1 && end <= pack_.directory().chunks.size()) return {};
-  return fail(Code::malformed, "the broker speaks of chunks " + std::to_string(range.first) + " to " + std::to_string(end) +
-                                   " of a pack that has " + std::to_string(pack_.directory().chunks.size()));
+  return fail(Code::malformed, "the broker speaks of chunks " + std::to_string(range.first) + " to " +
+                                   std::to_string(end) + " of a pack that has " +
+                                   std::to_string(pack_.directory().chunks.size()));
 }
 
 Status PackUpload::take_missing(const std::vector<wire::OrdinalRange>& missing) {
@@ -98,7 +101,8 @@ Status PackUpload::take_missing(const std::vector<wire::OrdinalRange>& missing) 
       missing_.push_back(range.first + i);
       missing_bytes += pack_.directory().chunks[range.first + i].encoded_bytes;
     }
-    if (missing_.size() > pack_.directory().chunks.size()) return fail(Code::malformed, "the broker names chunks twice as missing");
+    if (missing_.size() > pack_.directory().chunks.size())
+      return fail(Code::malformed, "the broker names chunks twice as missing");
   }
   directory_answered_ = true;
   bytes_done_ = bytes_all() - std::min(missing_bytes, bytes_all());
@@ -122,7 +126,8 @@ Status PackUpload::take_durable(const std::vector<wire::OrdinalRange>& durable) 
 
 Status PackUpload::on_stored(const wire::Stored& stored) {
   if (stored.pack != pack_.id()) return {};
-  if (stored.code != Code::ok) return fail(stored.code, stored.reason.empty() ? std::string(code_name(stored.code)) : stored.reason);
+  if (stored.code != Code::ok)
+    return fail(stored.code, stored.reason.empty() ? std::string(code_name(stored.code)) : stored.reason);
   if (stored.complete) {
     complete_ = true;
     bytes_done_ = bytes_all();
@@ -144,7 +149,10 @@ namespace {
 class Uploader {
  public:
   Uploader(Session& session, const UploadProgress& progress, UploadResult& result)
-      : session_(session), progress_(progress), result_(result), stored_topic_(session.topics().stored(session.client_id())) {}
+      : session_(session),
+        progress_(progress),
+        result_(result),
+        stored_topic_(session.topics().stored(session.client_id())) {}
 
   Outcome<void> run(const PackFile& pack, std::uint64_t done_before) {
     PackUpload upload(pack);
@@ -154,7 +162,8 @@ class Uploader {
     heard_ = monotonic_now();
     while (!upload.is_complete()) {
       if (interrupted())
-        return fail(Exit::interrupted, Code::unavailable, "interrupted; what the broker holds already is not sent again next time");
+        return fail(Exit::interrupted, Code::unavailable,
+                    "interrupted; what the broker holds already is not sent again next time");
       INSTAR_CHECK(send(upload));
       INSTAR_CHECK(hear(upload, pack));
       if (progress_) progress_(done_before + upload.bytes_done(), result_.bytes_all);
@@ -192,16 +201,16 @@ class Uploader {
       if (!stored) return fail(Failure(Exit::failed, with_context(stored.error(), "the broker's answer to an upload")));
       auto status = upload.on_stored(*stored);
       if (!status)
-        return fail(
-            Failure(stored->code == Code::ok ? Exit::failed : Exit::refused, with_context(status.error(), "uploading " + pack.path())));
+        return fail(Failure(stored->code == Code::ok ? Exit::failed : Exit::refused,
+                            with_context(status.error(), "uploading " + pack.path())));
     }
     if (now - heard_ < (upload.is_directory_answered() ? kSilenceMs : kDirectorySilenceMs)) return {};
     heard_ = now;
     if (++silences_ >= kSilencesMax) {
-      return fail(
-          Exit::timed_out, Code::unavailable,
-          "the broker did not answer the upload of " + pack.path() + " on " + stored_topic_ +
-              ". Is the plugin loaded, and may this user write to …/o/<client>/put? Run the same command again: what is stored stays");
+      return fail(Exit::timed_out, Code::unavailable,
+                  "the broker did not answer the upload of " + pack.path() + " on " + stored_topic_ +
+                      ". Is the plugin loaded, and may this user write to …/o/<client>/put? Run the same command "
+                      "again: what is stored stays");
     }
     upload.restart();
     waiting_.reset();
@@ -219,7 +228,8 @@ class Uploader {
 
 }  // namespace
 
-Outcome<UploadResult> upload_packs(Session& session, const std::vector<const PackFile*>& packs, const UploadProgress& progress) {
+Outcome<UploadResult> upload_packs(Session& session, const std::vector<const PackFile*>& packs,
+                                   const UploadProgress& progress) {
   INSTAR_CHECK(session.subscribe(session.topics().stored(session.client_id())));
   UploadResult result;
   for (const auto* pack : packs) result.bytes_all += pack->wire_bytes();

@@ -1,5 +1,5 @@
-// Bringing packs to the broker: the directory first, then the chunks that it says it lacks, no more of them not yet durable than four
-// of the largest come to.
+// Bringing packs to the broker: the directory first, then the chunks that it says it lacks, no more of them not yet
+// durable than four of the largest come to.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ class PackUpload {
 
   // Begins, or begins again after the connection was lost: what is durable already is not sent twice.
   void restart();
-  // The next message, or nullopt when the broker's word is awaited (or all is done). Errors: io, corrupt (the file changed).
+  // The next message, or nullopt when the broker's word is awaited (or all is done). Errors: io, corrupt (the file
+  // changed).
   [[nodiscard]] Result<std::optional<wire::Put>> next();
   // Errors: the broker's own (its code and reason), malformed (it names chunks that the pack does not have).
   [[nodiscard]] Status on_stored(const wire::Stored& stored);
@@ -38,8 +39,8 @@ class PackUpload {
   // Encoded bytes handed out for sending.
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
 
-  // Encoded bytes sent and not yet durable: four of the largest chunks. Bounds what the broker holds in memory for an upload, and
-  // what is sent again after a lost connection.
+  // Encoded bytes sent and not yet durable: four of the largest chunks. Bounds what the broker holds in memory for an
+  // upload, and what is sent again after a lost connection.
   static constexpr std::size_t kBytesInFlightMax = 4 * limits::kChunkEncodedBytesMax;
   // The broker answers once a tick (0.1 s when idle): with small chunks it is their number that fills the time between.
   static constexpr std::size_t kChunksInFlightMax = 64;
@@ -71,8 +72,8 @@ struct UploadResult {
   std::uint64_t bytes_all = 0;
 };
 
-// Uploads each pack in turn. Rides out lost connections and broker restarts; gives up when nothing becomes durable for long.
-// Errors: refused (the broker said no), timed_out, and those of PackUpload.
+// Uploads each pack in turn. Rides out lost connections and broker restarts; gives up when nothing becomes durable for
+// long. Errors: refused (the broker said no), timed_out, and those of PackUpload.
 using UploadProgress = std::function<void(std::uint64_t done, std::uint64_t all)>;
 [[nodiscard]] Outcome<UploadResult> upload_packs(Session& session, const std::vector<const PackFile*>& packs,
                                                  const UploadProgress& progress);

@@ -288,7 +288,8 @@ TEST_F(Sessions, RequestsGetTheirAnswersByCorrelation) {
   auto session = open();
   ASSERT_TRUE(session);
   client_->answers["getVersion"] = {{"root_version", 3}};
-  const std::string stranger = R"({"responses":[{"command":"getVersion","data":{"root_version":9},"correlationData":"op-2-1"}]})";
+  const std::string stranger =
+      R"({"responses":[{"command":"getVersion","data":{"root_version":9},"correlationData":"op-2-1"}]})";
   client_->deliver("$CONTROL/instar/v1/response", as_bytes(stranger));
   client_->deliver("$CONTROL/instar/v1/response", as_bytes("{not json"));
   const auto data = (*session)->request("getVersion");
@@ -328,8 +329,11 @@ TEST_F(Sessions, SilenceIsATimeout) {
 TEST_F(Sessions, TheNextSequenceIsOneAboveTheProductsHighest) {
   auto session = open();
   ASSERT_TRUE(session);
-  const auto rollout = [](const char* product, int sequence) { return Json{{"product", product}, {"sequence", sequence}}; };
-  client_->answers["listRollouts"] = {{"totalCount", 3}, {"rollouts", {rollout("a", 4), rollout("b", 9), rollout("a", 2)}}};
+  const auto rollout = [](const char* product, int sequence) {
+    return Json{{"product", product}, {"sequence", sequence}};
+  };
+  client_->answers["listRollouts"] = {{"totalCount", 3},
+                                      {"rollouts", {rollout("a", 4), rollout("b", 9), rollout("a", 2)}}};
   EXPECT_EQ(*next_sequence(**session, "a"), 5U);
   EXPECT_EQ(*next_sequence(**session, "b"), 10U);
   EXPECT_EQ(*next_sequence(**session, "new"), 1U);
@@ -389,7 +393,8 @@ TEST_F(Sessions, TheBrokersWordOnAManifestIsAwaited) {
   client_->on_publish = [&](const mqtt::Message& message, AnsweringClient& client) {
     if (message.topic != "instar/v1/g/plant-7/manifest") return;
     EXPECT_TRUE(message.retained);
-    const std::string text = dump({{"rollout", "00"}, {"state", state}, {"code", "stale"}, {"reason", "sequence 1 is old"}});
+    const std::string text =
+        dump({{"rollout", "00"}, {"state", state}, {"code", "stale"}, {"reason", "sequence 1 is old"}});
     client.deliver("instar/v1/r/00/status", as_bytes(text));
   };
   const auto accepted = send_manifest(**session, one_group(), as_bytes("envelope"), "00");

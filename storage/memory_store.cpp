@@ -119,7 +119,8 @@ void MemoryStore::answer(PendingRead& pending) {
 }
 
 Status MemoryStore::reopen() {
-  if (pending_commits() > 0) return fail(Code::unavailable, "commits are outstanding: poll() until their callbacks have run");
+  if (pending_commits() > 0)
+    return fail(Code::unavailable, "commits are outstanding: poll() until their callbacks have run");
   if (faults_.fail_reopens > 0) {
     --faults_.fail_reopens;
     return fail(Code::io, "the store is still refusing writes");

@@ -42,7 +42,8 @@ TEST(MemoryStore, FailsTheNthCommitAndAllAfterItUntilReopened) {
     MemoryStore store;
     store.set_faults({.fail_commit = nth, .fail_reopens = 1});
     std::vector<bool> worked;
-    for (int i = 0; i < 4; ++i) store.commit(one(std::to_string(i)), [&](Status status) { worked.push_back(status.has_value()); });
+    for (int i = 0; i < 4; ++i)
+      store.commit(one(std::to_string(i)), [&](Status status) { worked.push_back(status.has_value()); });
     store.poll();
     ASSERT_EQ(worked.size(), 4U);
     for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(worked[i], i + 1 < nth);

@@ -30,8 +30,8 @@ namespace {
 constexpr const char* kChunkKeysName = "chunk_keys";
 // Bytes of one group commit: bounds the copy that RocksDB makes of it.
 constexpr std::size_t kGroupBytesMax = 4 * 1024 * 1024;
-// After a group of so many commits the writer pauses, and the next group takes in more: each costs a sync of the disk and a wake-up of
-// the owner, whatever is in it.
+// After a group of so many commits the writer pauses, and the next group takes in more: each costs a sync of the disk
+// and a wake-up of the owner, whatever is in it.
 constexpr std::size_t kBusyCommits = 32;
 constexpr std::chrono::milliseconds kBusyPause{8};
 
@@ -52,8 +52,8 @@ Error to_error(const rocksdb::Status& status, std::string_view doing) {
   return with_context(Error{code, status.ToString()}, doing);
 }
 
-// RocksDB's own LOG file is not wanted: what matters comes back as a Status, a small flash is spared, and in Debian's build (asserts
-// on) the writer of that file aborts the process at its second write to a full disk.
+// RocksDB's own LOG file is not wanted: what matters comes back as a Status, a small flash is spared, and in Debian's
+// build (asserts on) the writer of that file aborts the process at its second write to a full disk.
 class SilentLogger final : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;
@@ -74,11 +74,14 @@ struct Database {
     for (auto* handle : handles) static_cast<void>(db->DestroyColumnFamilyHandle(handle));
     static_cast<void>(db->Close());
   }
-  [[nodiscard]] rocksdb::ColumnFamilyHandle* at(Column column) const { return handles[static_cast<std::size_t>(column)]; }
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* at(Column column) const {
+    return handles[static_cast<std::size_t>(column)];
+  }
   [[nodiscard]] rocksdb::ColumnFamilyHandle* chunk_keys() const { return handles[kColumnCount]; }
 };
 
-// Flushes and compactions give way to the broker's thread: what they write is durable in the log already. For all of the process.
+// Flushes and compactions give way to the broker's thread: what they write is durable in the log already. For all of
+// the process.
 void lower_background_priority() {
   for (const auto pool : {rocksdb::Env::Priority::HIGH, rocksdb::Env::Priority::LOW}) {
     static_cast<void>(rocksdb::Env::Default()->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow));
@@ -100,14 +103,16 @@ rocksdb::DBOptions db_options(const RocksOptions& options) {
   return db;
 }
 
-// Records of devices and reports are alike. Chunks are compressed already. A RocksDB built without LZ4 stores all as it is.
+// Records of devices and reports are alike. Chunks are compressed already. A RocksDB built without LZ4 stores all as it
+// is.
 rocksdb::CompressionType compression(bool blobs) {
   const auto supported = rocksdb::GetSupportedCompressions();
   const bool has_lz4 = std::ranges::find(supported, rocksdb::kLZ4Compression) != supported.end();
   return has_lz4 && !blobs ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
 }
 
-rocksdb::ColumnFamilyOptions column_options(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache, bool blobs) {
+rocksdb::ColumnFamilyOptions column_options(const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache,
+                                            bool blobs) {
   rocksdb::ColumnFamilyOptions column;
   column.write_buffer_size = blobs ? options.write_buffer_bytes / 2 : options.write_buffer_bytes / 8;
   column.max_write_buffer_number = 2;
@@ -144,8 +149,9 @@ std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(const RocksOptions& opt
 Status check_schema(const std::optional<std::uint32_t>& version, const std::string& path) {
   if (!version.has_value()) return fail(Code::corrupt, "the store at " + path + " has an unreadable schema version");
   if (*version > kSchemaVersion) {
-    return fail(Code::unsupported, "the store at " + path + " was written by a newer version (schema " + std::to_string(*version) +
-                                       ", this one knows up to " + std::to_string(kSchemaVersion) +
+    return fail(Code::unsupported, "the store at " + path + " was written by a newer version (schema " +
+                                       std::to_string(*version) + ", this one knows up to " +
+                                       std::to_string(kSchemaVersion) +
                                        "): install that version again, or start with an empty folder");
   }
   return {};
@@ -162,7 +168,8 @@ Result<std::optional<std::uint32_t>> peek_schema(const std::string& path) {
   rocksdb::DB* raw = nullptr;
   rocksdb::Options quiet;
   quiet.info_log = std::make_shared<SilentLogger>();
-  const auto opened = rocksdb::DB::OpenForReadOnly(quiet, path, {{rocksdb::kDefaultColumnFamilyName, {}}, {meta, {}}}, &handles, &raw);
+  const auto opened =
+      rocksdb::DB::OpenForReadOnly(quiet, path, {{rocksdb::kDefaultColumnFamilyName, {}}, {meta, {}}}, &handles, &raw);
   if (!opened.ok()) return fail(to_error(opened, "opening the store at " + path));
   const std::unique_ptr<rocksdb::DB> db(raw);
   std::string value;
@@ -177,10 +184,12 @@ Result<std::optional<std::uint32_t>> peek_schema(const std::string& path) {
 
 Error open_error(const rocksdb::Status& status, const std::string& path) {
   const auto text = status.ToString();
-  const bool locked = status.IsIOError() && text.find("lock") != std::string::npos && text.find("LOCK") != std::string::npos;
+  const bool locked =
+      status.IsIOError() && text.find("lock") != std::string::npos && text.find("LOCK") != std::string::npos;
   if (locked) {
-    return {Code::unavailable,
-            "the store at " + path + " is open already, here or in another process: one broker, one store (" + text + ")"};
+    return {
+        Code::unavailable,
+        "the store at " + path + " is open already, here or in another process: one broker, one store (" + text + ")"};
   }
   return to_error(status, "opening the store at " + path);
 }
@@ -197,7 +206,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   if (!version.has_value() || *version < kSchemaVersion) {
     rocksdb::WriteOptions sync;
     sync.sync = true;
-    const auto written = out->db->Put(sync, out->at(Column::meta), slice(kSchemaKey), slice(schema_value(kSchemaVersion)));
+    const auto written =
+        out->db->Put(sync, out->at(Column::meta), slice(kSchemaKey), slice(schema_value(kSchemaVersion)));
     if (!written.ok()) return fail(to_error(written, "writing the schema version of " + path));
   }
   return out;
@@ -263,8 +273,8 @@ class OpenRocksStore final : public Store {
 
   const std::string path_;
   const RocksOptions options_;
-  // Null only after a reopen() that failed. Changed by reopen() alone, on the owner's thread, while nothing is being written and
-  // under reading_, which the reader holds while it reads.
+  // Null only after a reopen() that failed. Changed by reopen() alone, on the owner's thread, while nothing is being
+  // written and under reading_, which the reader holds while it reads.
   std::unique_ptr<Database> database_;
   std::mutex reading_;
 
@@ -407,8 +417,10 @@ std::size_t OpenRocksStore::poll() {
 }
 
 Status OpenRocksStore::reopen() {
-  if (outstanding_commits_ > 0) return fail(Code::unavailable, "commits are outstanding: poll() until their callbacks have run");
-  // Opened anew as a whole: RocksDB's own way to go on after an error (Resume) does not take a log that could not be written.
+  if (outstanding_commits_ > 0)
+    return fail(Code::unavailable, "commits are outstanding: poll() until their callbacks have run");
+  // Opened anew as a whole: RocksDB's own way to go on after an error (Resume) does not take a log that could not be
+  // written.
   const std::lock_guard reading(reading_);
   database_.reset();
   auto database = Database::open(path_, options_);
@@ -453,7 +465,8 @@ void OpenRocksStore::write_loop() {
     std::vector<PendingCommit> group;
     std::size_t group_bytes = 0;
     while (!commits_.empty() && group_bytes < kGroupBytesMax) {
-      for (const auto& write : commits_.front().batch) group_bytes += write.key.size() + (write.value ? write.value->size() : 0);
+      for (const auto& write : commits_.front().batch)
+        group_bytes += write.key.size() + (write.value ? write.value->size() : 0);
       group.push_back(std::move(commits_.front()));
       commits_.pop_front();
     }
@@ -461,8 +474,9 @@ void OpenRocksStore::write_loop() {
     const bool failed = failed_;
     lock.unlock();
     INSTAR_ASSERT(failed || database_ != nullptr);
-    const Status status =
-        failed ? fail(Code::io, "an earlier write failed; the store takes no more until it is reopened") : write_group(group);
+    const Status status = failed
+                              ? fail(Code::io, "an earlier write failed; the store takes no more until it is reopened")
+                              : write_group(group);
     lock.lock();
     writing_ = false;
     if (!status.has_value()) failed_ = true;
@@ -470,7 +484,8 @@ void OpenRocksStore::write_loop() {
     if (commits_.empty()) write_idle_.notify_all();
     if (wake_) wake_();
     // Nobody that waits for the writer is kept: a scan, or the end.
-    if (group.size() >= kBusyCommits) write_asked_.wait_for(lock, kBusyPause, [this] { return stopping_ || scanning_; });
+    if (group.size() >= kBusyCommits)
+      write_asked_.wait_for(lock, kBusyPause, [this] { return stopping_ || scanning_; });
   }
 }
 

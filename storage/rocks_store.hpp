@@ -1,5 +1,6 @@
-// The Store on RocksDB. One thread writes (group commit: whatever has been asked for goes into one synced write), one reads;
-// the owner's thread never waits for the disk but in open, scan, reopen and the destructor. docs/formats/store.md
+// The Store on RocksDB. One thread writes (group commit: whatever has been asked for goes into one synced write), one
+// reads; the owner's thread never waits for the disk but in open, scan, reopen and the destructor.
+// docs/formats/store.md
 #pragma once
 
 #include <cstddef>
@@ -32,8 +33,9 @@ class RocksStore {
  public:
   RocksStore() = delete;
   // Opens or makes the store in the folder `path` (its parent exists). Waits for the disk.
-  // Errors: unavailable (another store, in this process or another, has this path open), unsupported (written by a newer
-  // version; nothing was changed), corrupt, io. The destructor finishes the commits that were asked for, without callbacks.
+  // Errors: unavailable (another store, in this process or another, has this path open), unsupported (written by a
+  // newer version; nothing was changed), corrupt, io. The destructor finishes the commits that were asked for, without
+  // callbacks.
   [[nodiscard]] static Result<std::unique_ptr<Store>> open(const std::string& path, RocksOptions options = {});
 };
 

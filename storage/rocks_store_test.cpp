@@ -79,7 +79,8 @@ TEST(RocksStore, RefusesANewerSchemaAndChangesNothing) {
     const auto refused = RocksStore::open(path);
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().code, Code::unsupported);
-    EXPECT_NE(refused.error().message.find("newer version (schema " + std::to_string(kSchemaVersion + 1)), std::string::npos)
+    EXPECT_NE(refused.error().message.find("newer version (schema " + std::to_string(kSchemaVersion + 1)),
+              std::string::npos)
         << refused.error().message;
     EXPECT_NE(refused.error().message.find(path), std::string::npos);
   }
@@ -143,12 +144,15 @@ TEST(RocksStore, KeepsChunksInBlobFilesAndFindsThemAgain) {
     for (std::uint8_t i = 0; i < 40; ++i)
       commit_and_wait(*store, {{Column::chunks, std::string(1, static_cast<char>(i)), Bytes(200'000, i)}});
   }
-  // A flush runs behind the broker's thread and a close does not wait for it; an open writes what only the log has into blob files.
+  // A flush runs behind the broker's thread and a close does not wait for it; an open writes what only the log has into
+  // blob files.
   auto store = must_open(path);
   std::size_t blob_files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(path)) blob_files += entry.path().extension() == ".blob" ? 1 : 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path))
+    blob_files += entry.path().extension() == ".blob" ? 1 : 0;
   EXPECT_GE(blob_files, 1U);
-  for (std::uint8_t i = 0; i < 40; ++i) EXPECT_EQ(get(*store, Column::chunks, std::string(1, static_cast<char>(i))), Bytes(200'000, i));
+  for (std::uint8_t i = 0; i < 40; ++i)
+    EXPECT_EQ(get(*store, Column::chunks, std::string(1, static_cast<char>(i))), Bytes(200'000, i));
 }
 
 // The child commits one key after the other and writes a byte to the pipe for each that was acknowledged.
@@ -157,7 +161,8 @@ TEST(RocksStore, KeepsChunksInBlobFilesAndFindsThemAgain) {
   if (!store.has_value()) ::_exit(1);
   for (std::uint32_t i = 0;; ++i) {
     bool done = false;
-    Batch batch{{Column::members, "m" + std::to_string(i), Bytes(300, 1)}, {Column::chunks, "c" + std::to_string(i), Bytes(9'000, 2)}};
+    Batch batch{{Column::members, "m" + std::to_string(i), Bytes(300, 1)},
+                {Column::chunks, "c" + std::to_string(i), Bytes(9'000, 2)}};
     (*store)->commit(std::move(batch), [&](Status status) { done = status.has_value(); });
     while (!done) (*store)->poll();
     const char byte = 1;
@@ -207,7 +212,8 @@ Status commit_status(Store& store, Batch batch) {
   return *result;
 }
 
-// The disk refuses writes (a bound on file size stands in for it), then takes them again. Runs in a child: the bound is the process's.
+// The disk refuses writes (a bound on file size stands in for it), then takes them again. Runs in a child: the bound is
+// the process's.
 int fail_and_recover(const std::string& path) {
   auto opened = RocksStore::open(path);
   if (!opened.has_value()) return 1;
@@ -227,8 +233,9 @@ int fail_and_recover(const std::string& path) {
   opened->reset();
   auto again = RocksStore::open(path);
   if (!again.has_value()) return 11;
-  const bool right = get(**again, Column::meta, "before").has_value() && get(**again, Column::meta, "again").has_value() &&
-                     !get(**again, Column::meta, "refused").has_value() && !get(**again, Column::meta, "after").has_value();
+  const bool right =
+      get(**again, Column::meta, "before").has_value() && get(**again, Column::meta, "again").has_value() &&
+      !get(**again, Column::meta, "refused").has_value() && !get(**again, Column::meta, "after").has_value();
   return right ? 0 : 12;
 }
 

@@ -1,8 +1,8 @@
-// The Store port: where the broker service keeps its truth. Asynchronous: nothing here makes the caller wait for a disk,
-// except open and scan, which run at start.
+// The Store port: where the broker service keeps its truth. Asynchronous: nothing here makes the caller wait for a
+// disk, except open and scan, which run at start.
 //
-// One thread (the owner) calls all methods; callbacks run on that thread, inside poll(), in the order of the calls that asked
-// for them within each of the two kinds (commits, reads). Forms: RocksStore, MemoryStore (with crash(), and with
+// One thread (the owner) calls all methods; callbacks run on that thread, inside poll(), in the order of the calls that
+// asked for them within each of the two kinds (commits, reads). Forms: RocksStore, MemoryStore (with crash(), and with
 // faults: a commit that is slow, or fails at the N-th call).
 #pragma once
 
@@ -40,9 +40,9 @@ using Batch = std::vector<Write>;
 
 class Store {
  public:
-  // ok: the batch is on disk (synced) and so is every batch given before it. Error: it is not, nor is any later one until
-  // reopen(); the owner must load again from the store (io, unavailable). An empty batch is a barrier: its callback says that
-  // everything before it is durable.
+  // ok: the batch is on disk (synced) and so is every batch given before it. Error: it is not, nor is any later one
+  // until reopen(); the owner must load again from the store (io, unavailable). An empty batch is a barrier: its
+  // callback says that everything before it is durable.
   using CommitDone = std::function<void(Status)>;
   // nullopt: no such key.
   using ReadDone = std::function<void(Result<std::optional<Bytes>>)>;
@@ -52,8 +52,8 @@ class Store {
 
   virtual ~Store() = default;
   virtual void commit(Batch batch, CommitDone done) = 0;
-  // Commits gather until the owner lets them go, here or with poll(): one hand-over to the writer for many. Before the owner waits for
-  // anything else it calls one of the two.
+  // Commits gather until the owner lets them go, here or with poll(): one hand-over to the writer for many. Before the
+  // owner waits for anything else it calls one of the two.
   virtual void flush() {}
   virtual void read(Column column, std::string key, ReadDone done) = 0;
   virtual void contains(Column column, std::vector<std::string> keys, ContainsDone done) = 0;
@@ -64,11 +64,12 @@ class Store {
   virtual std::size_t poll() = 0;
   // Commits asked for and not yet called back.
   [[nodiscard]] virtual std::size_t pending_commits() const noexcept = 0;
-  // `wake` is called, on another thread or within the call that asked, whenever poll() has something new to do. It must not wait
-  // nor call the store. Set before use; may be empty.
+  // `wake` is called, on another thread or within the call that asked, whenever poll() has something new to do. It must
+  // not wait nor call the store. Set before use; may be empty.
   virtual void on_ready(std::function<void()> wake) = 0;
   // After a failed commit, with no callback outstanding: takes commits again if the disk does. Waits for the disk.
-  // ok: what scan and read show is what is durable. Errors: io, unavailable (callbacks are outstanding); try again later.
+  // ok: what scan and read show is what is durable. Errors: io, unavailable (callbacks are outstanding); try again
+  // later.
   [[nodiscard]] virtual Status reopen() = 0;
 };
 

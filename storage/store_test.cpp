@@ -85,7 +85,8 @@ TYPED_TEST_SUITE(EveryStore, Makers);
 
 TYPED_TEST(EveryStore, ReadsBackWhatWasCommittedInEachColumn) {
   Batch batch;
-  for (std::size_t i = 0; i < kColumnCount; ++i) batch.push_back(put(static_cast<Column>(i), "key", std::string("v") + std::to_string(i)));
+  for (std::size_t i = 0; i < kColumnCount; ++i)
+    batch.push_back(put(static_cast<Column>(i), "key", std::string("v") + std::to_string(i)));
   ASSERT_TRUE(this->commit(batch).has_value());
   for (std::size_t i = 0; i < kColumnCount; ++i) {
     EXPECT_EQ(this->read(static_cast<Column>(i), "key"), to_bytes("v" + std::to_string(i)));
@@ -100,9 +101,9 @@ TYPED_TEST(EveryStore, KeepsColumnsApart) {
 }
 
 TYPED_TEST(EveryStore, AppliesABatchInItsOrder) {
-  ASSERT_TRUE(
-      this->commit({put(Column::meta, "a", "1"), put(Column::meta, "a", "2"), put(Column::meta, "b", "1"), erase(Column::meta, "b")})
-          .has_value());
+  ASSERT_TRUE(this->commit({put(Column::meta, "a", "1"), put(Column::meta, "a", "2"), put(Column::meta, "b", "1"),
+                            erase(Column::meta, "b")})
+                  .has_value());
   EXPECT_EQ(this->read(Column::meta, "a"), to_bytes("2"));
   EXPECT_EQ(this->read(Column::meta, "b"), std::nullopt);
 }
@@ -118,7 +119,8 @@ TYPED_TEST(EveryStore, KeepsBinaryKeysEmptyValuesAndLargeBlobs) {
 }
 
 TYPED_TEST(EveryStore, SaysWhichKeysItContains) {
-  ASSERT_TRUE(this->commit({put(Column::chunks, "a", "x"), put(Column::chunks, "c", "x"), put(Column::packs, "a", "x")}).has_value());
+  ASSERT_TRUE(this->commit({put(Column::chunks, "a", "x"), put(Column::chunks, "c", "x"), put(Column::packs, "a", "x")})
+                  .has_value());
   EXPECT_EQ(this->contains(Column::chunks, {"a", "b", "c"}), (std::vector<bool>{true, false, true}));
   EXPECT_EQ(this->contains(Column::packs, {"a", "c"}), (std::vector<bool>{true, false}));
   EXPECT_EQ(this->contains(Column::packs, {}), std::vector<bool>{});
@@ -127,8 +129,8 @@ TYPED_TEST(EveryStore, SaysWhichKeysItContains) {
 }
 
 TYPED_TEST(EveryStore, ScansAPrefixInKeyOrder) {
-  ASSERT_TRUE(this->commit({put(Column::members, "b2", "2"), put(Column::members, "a", "0"), put(Column::members, "b1", "1"),
-                            put(Column::members, "c", "3")})
+  ASSERT_TRUE(this->commit({put(Column::members, "b2", "2"), put(Column::members, "a", "0"),
+                            put(Column::members, "b1", "1"), put(Column::members, "c", "3")})
                   .has_value());
   EXPECT_EQ(this->scan(Column::members, "b"), (std::vector<std::string>{"b1=1", "b2=2"}));
   EXPECT_EQ(this->scan(Column::members, "").size(), 4U);

@@ -70,7 +70,8 @@ Device::Device(const Plan& plan, Totals& totals, std::uint32_t number)
   facts.memory_bytes = std::uint64_t{1} << 30;
   auto key = trust::SecretKey::from_seed(placed.bytes).value();
   revision::Effects effects;
-  machine_ = revision::Machine::load(std::move(facts), std::move(key), wire::Topics(), state_, plan.root, now_, effects).value();
+  machine_ = revision::Machine::load(std::move(facts), std::move(key), wire::Topics(), state_, plan.root, now_, effects)
+                 .value();
   for (auto& effect : effects) std::visit([this](auto& one) { carry(one); }, effect);
   events_.emplace_back(revision::FreeSpace{std::uint64_t{1} << 30});
   settle();
@@ -80,7 +81,8 @@ void Device::connect(Now now) {
   now_ = now;
   open_ = link_.connect(plan_.host, plan_.port);
   if (!open_)
-    connect_at_ = now.monotonic + kRetryMsMin + static_cast<std::int64_t>(trust::digest(as_bytes(name_)).prefix64() % kRetryMsSpread);
+    connect_at_ = now.monotonic + kRetryMsMin +
+                  static_cast<std::int64_t>(trust::digest(as_bytes(name_)).prefix64() % kRetryMsSpread);
 }
 
 void Device::leave(Now now, MonotonicMs until) {
@@ -93,7 +95,8 @@ void Device::leave(Now now, MonotonicMs until) {
 void Device::lost(Now now) {
   now_ = now;
   open_ = false;
-  connect_at_ = now.monotonic + kRetryMsMin + static_cast<std::int64_t>(trust::digest(as_bytes(name_)).prefix64() % kRetryMsSpread);
+  connect_at_ = now.monotonic + kRetryMsMin +
+                static_cast<std::int64_t>(trust::digest(as_bytes(name_)).prefix64() % kRetryMsSpread);
   if (!std::exchange(online_, false)) return;
   events_.emplace_back(revision::Disconnected{});
   settle();
@@ -114,7 +117,8 @@ void Device::hear(const std::string& topic, ByteView payload) {
     if (gate) {
       auto& opened = opened_[gate->manifest];
       const auto both = std::min(opened.size(), gate->wave_opened.size());
-      const bool same = std::equal(opened.begin(), opened.begin() + static_cast<std::ptrdiff_t>(both), gate->wave_opened.begin());
+      const bool same =
+          std::equal(opened.begin(), opened.begin() + static_cast<std::ptrdiff_t>(both), gate->wave_opened.begin());
       totals_.wave_contradictions += same ? 0 : 1;
       if (gate->wave_opened.size() > opened.size()) opened = gate->wave_opened;
     }
@@ -161,7 +165,8 @@ void Device::carry(revision::OpenStaging& effect) {
     wants.exact = true;
     const auto known = plan_.packs.find(choice.pack);
     if (known == plan_.packs.end()) {
-      events_.emplace_back(revision::StagingFailed{effect.revision, Error{Code::unsupported, "this model knows no such pack"}});
+      events_.emplace_back(
+          revision::StagingFailed{effect.revision, Error{Code::unsupported, "this model knows no such pack"}});
       return;
     }
     const auto& chunks = known->second.chunks;
@@ -235,7 +240,8 @@ Device::Truth Device::truth() const {
   truth.last_report = state->last_report;
   truth.pending = state->pending.size();
   if (state->current) truth.running = state->current->info.release;
-  for (const auto& outcome : state->outcomes) truth.outcomes[outcome.manifest.short_hex()] = wire::step_name(outcome.step);
+  for (const auto& outcome : state->outcomes)
+    truth.outcomes[outcome.manifest.short_hex()] = wire::step_name(outcome.step);
   return truth;
 }
 

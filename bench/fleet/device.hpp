@@ -1,4 +1,5 @@
-// A device of the fleet: the real machine, with a flash, containers and an owner of a few lines each, over a real connection.
+// A device of the fleet: the real machine, with a flash, containers and an owner of a few lines each, over a real
+// connection.
 #pragma once
 
 #include <array>

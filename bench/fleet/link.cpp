@@ -25,7 +25,8 @@ struct Callbacks {
   static void message(mosquitto* client, void* object, const mosquitto_message* message) noexcept {
     static_cast<void>(client);
     const auto* bytes = static_cast<const std::uint8_t*>(message->payload);
-    of(object).events_.message(message->topic, ByteView(bytes, static_cast<std::size_t>(message->payloadlen)), message->retain);
+    of(object).events_.message(message->topic, ByteView(bytes, static_cast<std::size_t>(message->payloadlen)),
+                               message->retain);
   }
   static void published(mosquitto* client, void* object, int id) noexcept {
     static_cast<void>(client);
@@ -51,7 +52,8 @@ Link::~Link() {
 
 bool Link::connect(const std::string& host, int port) {
   if (mosquitto_connect(client_, host.c_str(), port, kKeepaliveS) == MOSQ_ERR_SUCCESS) return true;
-  if (errno == EMFILE) throw std::runtime_error("too many open files: a connection takes three; use fewer devices a process");
+  if (errno == EMFILE)
+    throw std::runtime_error("too many open files: a connection takes three; use fewer devices a process");
   return false;
 }
 
@@ -68,7 +70,8 @@ void Link::subscribe(const std::string& filter, int qos) {
 int Link::publish(const std::string& topic, ByteView payload, int qos, bool retain) {
   int id = 0;
   if (!up_) return -1;
-  const auto code = mosquitto_publish(client_, &id, topic.c_str(), static_cast<int>(payload.size()), payload.data(), qos, retain);
+  const auto code =
+      mosquitto_publish(client_, &id, topic.c_str(), static_cast<int>(payload.size()), payload.data(), qos, retain);
   return code == MOSQ_ERR_SUCCESS ? id : -1;
 }
 

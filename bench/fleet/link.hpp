@@ -1,5 +1,5 @@
-// One MQTT connection of many, without threads: libmosquitto with its socket in the caller's epoll. link.cpp is the only file that includes
-// it.
+// One MQTT connection of many, without threads: libmosquitto with its socket in the caller's epoll. link.cpp is the
+// only file that includes it.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// instar_fleet: thousands of devices in one process over real MQTT connections; and two smaller tools on the same connections, a generator
-// of reports and a clock for an unrelated topic. Prints one JSON document.
+// instar_fleet: thousands of devices in one process over real MQTT connections; and two smaller tools on the same
+// connections, a generator of reports and a clock for an unrelated topic. Prints one JSON document.
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -78,7 +78,8 @@ class Poll {
   void wait(int ms, Ready ready) {
     std::array<epoll_event, 512> events{};
     const int count = ::epoll_wait(fd_, events.data(), static_cast<int>(events.size()), ms);
-    for (int i = 0; i < count; ++i) ready(events[static_cast<std::size_t>(i)].data.u32, events[static_cast<std::size_t>(i)].events);
+    for (int i = 0; i < count; ++i)
+      ready(events[static_cast<std::size_t>(i)].data.u32, events[static_cast<std::size_t>(i)].events);
   }
 
  private:
@@ -204,8 +205,8 @@ class Fleet {
 };
 
 // --- reports ----------------------------------------------------------------------------------------------------
-// Each device sends its reports as fast as they are confirmed, a few ahead, or all together so many a second. `bare`: the same bytes to a
-// topic that one subscriber hears.
+// Each device sends its reports as fast as they are confirmed, a few ahead, or all together so many a second. `bare`:
+// the same bytes to a topic that one subscriber hears.
 class Reporters {
  public:
   static constexpr std::uint32_t kAhead = 16;
@@ -213,13 +214,14 @@ class Reporters {
   explicit Reporters(const Options& options) : options_(options) {
     for (std::uint32_t i = 0; i < options.devices; ++i) senders_.push_back(make(i));
     if (options.bare) {
-      sink_ = std::make_unique<Link>("fleet-sink", Link::Events{[this] {
-                                                                  sink_->subscribe("bench/+/report", 1);
-                                                                  sink_up_ = read_clocks().monotonic;
-                                                                },
-                                                                [] { throw std::runtime_error("the subscriber lost its connection"); },
-                                                                [this](const std::string&, ByteView, bool) { ++received_; },
-                                                                {}});
+      sink_ = std::make_unique<Link>(
+          "fleet-sink", Link::Events{[this] {
+                                       sink_->subscribe("bench/+/report", 1);
+                                       sink_up_ = read_clocks().monotonic;
+                                     },
+                                     [] { throw std::runtime_error("the subscriber lost its connection"); },
+                                     [this](const std::string&, ByteView, bool) { ++received_; },
+                                     {}});
     }
   }
 
@@ -293,7 +295,8 @@ class Reporters {
                                        return;
                                      }
                                      raw->link->subscribe(topics.device(id, wire::TopicKind::device_ack), 1);
-                                     raw->link->publish(topics.device(id, wire::TopicKind::device_hello), raw->hello, 1);
+                                     raw->link->publish(topics.device(id, wire::TopicKind::device_hello), raw->hello,
+                                                        1);
                                    },
                                    [raw] { throw std::runtime_error(raw->name + " lost its connection"); },
                                    [this, raw](const std::string&, ByteView payload, bool) { take_ack(*raw, payload); },
@@ -307,7 +310,8 @@ class Reporters {
 
   void take_ack(Sender& sender, ByteView payload) {
     const auto ack = wire::decode_ack(payload);
-    if (!ack || ack->code != Code::ok) throw std::runtime_error(sender.name + ": " + (ack ? ack->reason : ack.error().message));
+    if (!ack || ack->code != Code::ok)
+      throw std::runtime_error(sender.name + ": " + (ack ? ack->reason : ack.error().message));
     sender.ready = true;
     if (ack->sequence <= sender.confirmed) return;
     confirmed_ += ack->sequence - sender.confirmed;
@@ -316,8 +320,9 @@ class Reporters {
   }
 
   void publish_next(Sender& sender) {
-    const auto topic = options_.bare ? "bench/" + sender.name + "/report"
-                                     : wire::Topics().device(DeviceId::parse(sender.name).value(), wire::TopicKind::device_report);
+    const auto topic =
+        options_.bare ? "bench/" + sender.name + "/report"
+                      : wire::Topics().device(DeviceId::parse(sender.name).value(), wire::TopicKind::device_report);
     sender.link->publish(topic, sender.reports[sender.sent++], 1);
   }
 
@@ -328,7 +333,8 @@ class Reporters {
 
   bool may_send() const {
     if (options_.offered == 0) return true;
-    return static_cast<double>(sent_) < options_.offered * static_cast<double>(read_clocks().monotonic - began_) / 1'000;
+    return static_cast<double>(sent_) <
+           options_.offered * static_cast<double>(read_clocks().monotonic - began_) / 1'000;
   }
 
   // At a rate of their own, devices take turns.
@@ -374,8 +380,8 @@ class Reporters {
 };
 
 // --- latency ------------------------------------------------------------------------------------------------------
-// What another user of the broker feels: messages to oneself on topics that are not ours. Several connections take turns: the broker reads
-// one message of a connection a round, and one connection alone would measure its own queue.
+// What another user of the broker feels: messages to oneself on topics that are not ours. Several connections take
+// turns: the broker reads one message of a connection a round, and one connection alone would measure its own queue.
 class Clock {
  public:
   static constexpr std::uint32_t kLinks = 20;
@@ -413,21 +419,23 @@ class Clock {
  private:
   std::unique_ptr<Link> make(const std::string& name) {
     const auto number = links_.size();
-    return std::make_unique<Link>(name,
-                                  Link::Events{[this, number, name] {
-                                                 links_[number]->subscribe("telemetry/" + name, 0);
-                                                 ++up_;
-                                               },
-                                               [] { throw std::runtime_error("the clock lost its connection"); },
-                                               [this](const std::string&, ByteView payload, bool) {
-                                                 const auto sent = std::stoll(std::string(as_text(payload)));
-                                                 const auto now = std::chrono::steady_clock::now().time_since_epoch();
-                                                 waits_.push_back(static_cast<double>(std::chrono::nanoseconds(now).count() - sent) / 1e6);
-                                               },
-                                               {}});
+    return std::make_unique<Link>(
+        name, Link::Events{[this, number, name] {
+                             links_[number]->subscribe("telemetry/" + name, 0);
+                             ++up_;
+                           },
+                           [] { throw std::runtime_error("the clock lost its connection"); },
+                           [this](const std::string&, ByteView payload, bool) {
+                             const auto sent = std::stoll(std::string(as_text(payload)));
+                             const auto now = std::chrono::steady_clock::now().time_since_epoch();
+                             waits_.push_back(static_cast<double>(std::chrono::nanoseconds(now).count() - sent) / 1e6);
+                           },
+                           {}});
   }
   double at(double share) const {
-    return waits_.empty() ? 0 : waits_[std::min(waits_.size() - 1, static_cast<std::size_t>(share * static_cast<double>(waits_.size())))];
+    return waits_.empty() ? 0
+                          : waits_[std::min(waits_.size() - 1,
+                                            static_cast<std::size_t>(share * static_cast<double>(waits_.size())))];
   }
 
   const Options& options_;
@@ -460,7 +468,8 @@ int run(int argc, char** argv) {
   app.add_option("--host", options.plan.host)->capture_default_str();
   app.add_option("--port", options.plan.port)->required();
   app.add_option("--timeout", options.timeout_s, "seconds")->capture_default_str();
-  auto* devices = app.add_subcommand("devices", "The real machine in each: fetches, tries, reports, until all have come to an end");
+  auto* devices =
+      app.add_subcommand("devices", "The real machine in each: fetches, tries, reports, until all have come to an end");
   auto* reports = app.add_subcommand("reports", "Reports as fast as they are confirmed");
   auto* clock = app.add_subcommand("latency", "How long a message on an unrelated topic takes");
   for (auto* command : {devices, reports}) {
@@ -474,13 +483,15 @@ int run(int argc, char** argv) {
   devices->add_option("--root", options.root)->required();
   devices->add_option("--running", options.running, "signed manifest of what they run at the beginning");
   devices->add_option("--pack", options.packs, "pack files of the releases to come");
-  devices->add_option("--held", options.held, "pack files of what they run at the beginning: its chunks are not fetched");
+  devices->add_option("--held", options.held,
+                      "pack files of what they run at the beginning: its chunks are not fetched");
   devices->add_option("--release", options.release, "what all are to run in the end");
   devices->add_option("--fail-percent", options.plan.fail_percent);
   devices->add_option("--offline-percent", options.offline_percent);
   devices->add_option("--seed", options.plan.seed);
   reports->add_option("--reports", options.reports, "of each device")->required();
-  reports->add_option("--per-second", options.offered, "of all devices together; without it as fast as they are confirmed");
+  reports->add_option("--per-second", options.offered,
+                      "of all devices together; without it as fast as they are confirmed");
   reports->add_flag("--bare", options.bare, "to a topic that one subscriber hears, on a broker without the plugin");
   clock->add_option("--seconds", options.seconds)->capture_default_str();
   clock->add_option("--rate", options.rate, "messages a second")->capture_default_str();

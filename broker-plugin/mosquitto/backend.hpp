@@ -16,8 +16,8 @@ struct Backend {
   std::unique_ptr<Service> service;
 };
 
-// Reads the key and the root document, opens the store, makes the service. `wake` is called from the store's threads for as
-// long as the store lives. Errors say which option or file is at fault and what to do.
+// Reads the key and the root document, opens the store, makes the service. `wake` is called from the store's threads
+// for as long as the store lives. Errors say which option or file is at fault and what to do.
 [[nodiscard]] Result<Backend> open_backend(const PluginOptions& options, BrokerPort& port, TransferLog transfer_log,
                                            std::function<void()> wake);
 

@@ -24,11 +24,13 @@ constexpr std::size_t kKeyFileBytesMax = 4096;
 [[nodiscard]] Result<trust::SecretKey> read_gate_key(const std::string& path, BrokerPort& port) {
   auto bytes = files::read_file(path, kKeyFileBytesMax);
   if (!bytes.has_value()) {
-    return fail(with_context(std::move(bytes.error()), "plugin_opt_gate_key (it must be readable by user " + own_user() + ")"));
+    return fail(
+        with_context(std::move(bytes.error()), "plugin_opt_gate_key (it must be readable by user " + own_user() + ")"));
   }
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
-    port.log(LOG_WARNING, "everyone on this machine can read the gate key " + path + ": chmod 640, owner root, group of " + own_user());
+    port.log(LOG_WARNING, "everyone on this machine can read the gate key " + path +
+                              ": chmod 640, owner root, group of " + own_user());
   }
   auto key = trust::parse_secret_key(as_text(*bytes));
   if (!key.has_value()) return fail(with_context(std::move(key.error()), "plugin_opt_gate_key " + path));
@@ -36,8 +38,10 @@ constexpr std::size_t kKeyFileBytesMax = 4096;
 }
 
 [[nodiscard]] Result<std::unique_ptr<storage::Store>> open_store(const std::string& path) {
-  const std::string hint = "plugin_opt_store_dir " + path + " (it must belong to user " + own_user() + ", under which the broker runs)";
-  if (auto made = files::make_folders(path, 0700); !made.has_value()) return fail(with_context(std::move(made.error()), hint));
+  const std::string hint =
+      "plugin_opt_store_dir " + path + " (it must belong to user " + own_user() + ", under which the broker runs)";
+  if (auto made = files::make_folders(path, 0700); !made.has_value())
+    return fail(with_context(std::move(made.error()), hint));
   if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
     return fail(Code::io, "plugin_opt_store_dir " + path + " cannot be written by user " + own_user() +
                               ", under which the broker runs: chown -R " + own_user() + " " + path);
@@ -49,7 +53,8 @@ constexpr std::size_t kKeyFileBytesMax = 4096;
 
 }  // namespace
 
-Result<Backend> open_backend(const PluginOptions& options, BrokerPort& port, TransferLog transfer_log, std::function<void()> wake) {
+Result<Backend> open_backend(const PluginOptions& options, BrokerPort& port, TransferLog transfer_log,
+                             std::function<void()> wake) {
   INSTAR_TRY(auto topics, wire::Topics::with_prefix(options.prefix));
   INSTAR_TRY(auto gate_key, read_gate_key(options.gate_key, port));
   auto root = files::read_file(options.root, limits::kMessageBytesMax);

@@ -16,8 +16,8 @@ constexpr std::int64_t kTellLostMs = 60'000;
 
 // Messages to the broker itself: taken by the service, so nobody reads them, whoever subscribed to what.
 [[nodiscard]] bool is_for_broker_only(wire::TopicKind kind) noexcept {
-  return kind == wire::TopicKind::device_fetch || kind == wire::TopicKind::device_report || kind == wire::TopicKind::device_hello ||
-         kind == wire::TopicKind::operator_put;
+  return kind == wire::TopicKind::device_fetch || kind == wire::TopicKind::device_report ||
+         kind == wire::TopicKind::device_hello || kind == wire::TopicKind::operator_put;
 }
 
 }  // namespace
@@ -47,21 +47,22 @@ Result<std::unique_ptr<Instance>> Instance::open(PluginOptions options, BrokerPo
   }
   TransferLog sink;
   if (instance->transfer_file_.has_value()) {
-    sink = [self = instance.get()](const DeviceId& device, const Hash256& pack, std::uint32_t ordinal, std::uint32_t offset,
-                                   std::uint32_t bytes) {
+    sink = [self = instance.get()](const DeviceId& device, const Hash256& pack, std::uint32_t ordinal,
+                                   std::uint32_t offset, std::uint32_t bytes) {
       self->transfer_file_->add(self->now_.wall, device, pack, ordinal, offset, bytes);
     };
   }
   INSTAR_TRY(instance->waker_, Waker::install());
-  INSTAR_TRY(instance->backend_,
-             open_backend(instance->options_, port, std::move(sink), [waker = instance->waker_.get()] { waker->wake(); }));
+  INSTAR_TRY(instance->backend_, open_backend(instance->options_, port, std::move(sink),
+                                              [waker = instance->waker_.get()] { waker->wake(); }));
   INSTAR_CHECK(instance->backend_.service->start(now));
   return instance;
 }
 
 bool Instance::guards(std::string_view topic) const noexcept {
   if (topics_.owns(topic)) return true;
-  return topic.starts_with(control_prefix_) && (topic.size() == control_prefix_.size() || topic[control_prefix_.size()] == '/');
+  return topic.starts_with(control_prefix_) &&
+         (topic.size() == control_prefix_.size() || topic[control_prefix_.size()] == '/');
 }
 
 Sender Instance::sender_of(const Client& client) const {
@@ -79,8 +80,8 @@ bool Instance::may_read(const Client& client, std::string_view topic) const {
   return backend_.service->may_read(sender_of(client), topic);
 }
 
-// QoS 0 and 1 are routed before anything else happens, so denying this one topic for so long hides it. QoS 2 is routed at the
-// client's PUBREL, whenever that comes: only what nobody may ever read is hidden then.
+// QoS 0 and 1 are routed before anything else happens, so denying this one topic for so long hides it. QoS 2 is routed
+// at the client's PUBREL, whenever that comes: only what nobody may ever read is hidden then.
 MessageAnswer Instance::swallow(std::string_view topic, int qos) {
   swallowed_topic_ = topic;
   if (qos < 2) return MessageAnswer::swallow;
@@ -118,7 +119,8 @@ void Instance::forget_last_event() noexcept {
   checked_connection_ = nullptr;
 }
 
-MessageAnswer Instance::on_message(const Client& client, std::string_view topic, ByteView payload, int qos, bool retain, Now now) {
+MessageAnswer Instance::on_message(const Client& client, std::string_view topic, ByteView payload, int qos, bool retain,
+                                   Now now) {
   const bool checked = write_was_checked(client, topic);
   forget_last_event();
   if (!topics_.owns(topic)) return MessageAnswer::route;
@@ -127,15 +129,18 @@ MessageAnswer Instance::on_message(const Client& client, std::string_view topic,
   if (!checked) {
     if (!may_write(client, topic, payload.size())) return MessageAnswer::deny;
     if (sender_of(client).identity_known && !std::exchange(told_of_bypass_, true)) {
-      port_.log(LOG_WARNING, "a message of " + std::string(client.id) + " on " + std::string(topic) +
-                                 " was let through before this plugin was asked: put its `plugin` line before that of any other "
-                                 "plugin that checks access, or name the client in plugin_opt_bridges if it is a bridge");
+      port_.log(LOG_WARNING,
+                "a message of " + std::string(client.id) + " on " + std::string(topic) +
+                    " was let through before this plugin was asked: put its `plugin` line before that of any other "
+                    "plugin that checks access, or name the client in plugin_opt_bridges if it is a bridge");
     }
   }
   if (!ticked_ && now.monotonic - opened_ > kNoTickMs && !std::exchange(told_of_no_tick_, true)) {
-    port_.log(LOG_ERR, "the broker calls no TICK: is per_listener_settings true? Devices are not served until it is false");
+    port_.log(LOG_ERR,
+              "the broker calls no TICK: is per_listener_settings true? Devices are not served until it is false");
   }
-  if (const auto replaced = connections_.seen(client.connection, client.id)) backend_.service->on_disconnect(*replaced, now);
+  if (const auto replaced = connections_.seen(client.connection, client.id))
+    backend_.service->on_disconnect(*replaced, now);
   switch (backend_.service->on_message(sender_of(client), topic, payload, qos, retain, now)) {
     case Verdict::route: return MessageAnswer::route;
     case Verdict::consume: return swallow(topic, qos);
@@ -149,7 +154,8 @@ void Instance::on_control(const Client& client, ByteView payload, Now now) {
   forget_last_event();
   // Also here, not only in the ACL check: another plugin may have answered that before us.
   if (!may_write(client, control_prefix_, payload.size())) {
-    port_.log(LOG_NOTICE, "refused a command of " + std::string(client.id) + ": too large, or not one of plugin_opt_operators");
+    port_.log(LOG_NOTICE,
+              "refused a command of " + std::string(client.id) + ": too large, or not one of plugin_opt_operators");
     return;
   }
   backend_.service->on_control(sender_of(client), as_text(payload), now);
@@ -177,7 +183,8 @@ void Instance::flush_transfers(Now now) {
   if (now.monotonic - told_of_lost_ < kTellLostMs) return;
   if (const auto lost = transfer_file_->take_lost(); lost > 0) {
     told_of_lost_ = now.monotonic;
-    port_.log(LOG_WARNING, std::to_string(lost) + " lines of the transfer log " + options_.transfer_log + " were lost: is its disk full?");
+    port_.log(LOG_WARNING, std::to_string(lost) + " lines of the transfer log " + options_.transfer_log +
+                               " were lost: is its disk full?");
   }
 }
 

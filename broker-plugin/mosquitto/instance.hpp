@@ -1,5 +1,5 @@
-// The plugin as one thing behind all of Mosquitto's callbacks: guards the prefix, keeps presence, answers ACL checks, hands
-// messages to the service. Knows Mosquitto's rules, not its headers; runs on the broker's main thread.
+// The plugin as one thing behind all of Mosquitto's callbacks: guards the prefix, keeps presence, answers ACL checks,
+// hands messages to the service. Knows Mosquitto's rules, not its headers; runs on the broker's main thread.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,8 @@ enum class Access : std::uint8_t { read, write, other };
 enum class AclAnswer : std::uint8_t { allow, deny, defer };
 enum class MessageAnswer : std::uint8_t {
   route,
-  swallow,  // goes through the routing, retained nowhere and readable by nobody: a clean PUBACK in every version of MQTT
+  swallow,  // goes through the routing, retained nowhere and readable by nobody: a clean PUBACK in every version of
+            // MQTT
   deny,
 };
 
@@ -45,11 +46,13 @@ class Instance {
   [[nodiscard]] const PluginOptions& options() const noexcept { return options_; }
   [[nodiscard]] std::string control_topic() const { return topics_.control(); }
 
-  [[nodiscard]] AclAnswer on_acl(const Client& client, Access access, std::string_view topic, std::size_t payload_bytes);
+  [[nodiscard]] AclAnswer on_acl(const Client& client, Access access, std::string_view topic,
+                                 std::size_t payload_bytes);
   // A message on a topic that guards() does not name: not worth looking at the clock for.
   void on_foreign_message() noexcept { forget_last_event(); }
   // `topic` must be the very text that the ACL check before it saw: its address tells whether we were asked.
-  [[nodiscard]] MessageAnswer on_message(const Client& client, std::string_view topic, ByteView payload, int qos, bool retain, Now now);
+  [[nodiscard]] MessageAnswer on_message(const Client& client, std::string_view topic, ByteView payload, int qos,
+                                         bool retain, Now now);
   void on_control(const Client& client, ByteView payload, Now now);
   void on_disconnect(const Client& client, Now now);
   void on_tick(Now now);

@@ -24,7 +24,8 @@ class FakeService final : public Service {
     return {};
   }
   Verdict on_message(const Sender& sender, std::string_view topic, ByteView, int, bool, Now) override {
-    messages.push_back(std::string(sender.client_id) + (sender.identity_known ? " " : " (bridge) ") + std::string(topic));
+    messages.push_back(std::string(sender.client_id) + (sender.identity_known ? " " : " (bridge) ") +
+                       std::string(topic));
     if (transfer_log) transfer_log(*DeviceId::parse("dev1"), Hash256{}, 1, 2, 3);
     return verdict;
   }
@@ -34,8 +35,12 @@ class FakeService final : public Service {
   void on_disconnect(std::string_view client_id, Now) override { gone.emplace_back(client_id); }
   void on_tick(Now) override { ++ticks; }
   void on_stop() override { ++stops; }
-  bool may_write(const Sender&, std::string_view topic) const override { return !unwritable.contains(std::string(topic)); }
-  bool may_read(const Sender&, std::string_view topic) const override { return !unreadable.contains(std::string(topic)); }
+  bool may_write(const Sender&, std::string_view topic) const override {
+    return !unwritable.contains(std::string(topic));
+  }
+  bool may_read(const Sender&, std::string_view topic) const override {
+    return !unreadable.contains(std::string(topic));
+  }
 
   bool fail_start = false;
   Verdict verdict = Verdict::consume;
@@ -93,7 +98,8 @@ class InstanceTest : public testing::Test {
 
 TEST_F(InstanceTest, ForeignTopicsNeverReachTheService) {
   auto& instance = open();
-  for (const std::string topic : {"plant/x", "instar", "instar/v1", "instar/v10/root", "$SYS/x", "$CONTROL/dynamic-security/v1", ""}) {
+  for (const std::string topic :
+       {"plant/x", "instar", "instar/v1", "instar/v10/root", "$SYS/x", "$CONTROL/dynamic-security/v1", ""}) {
     EXPECT_FALSE(instance.guards(topic)) << topic;
     EXPECT_EQ(instance.on_acl(dev1_, Access::write, topic, 1 << 30), AclAnswer::defer);
     EXPECT_EQ(instance.on_acl(dev1_, Access::read, topic, 0), AclAnswer::defer);
@@ -129,7 +135,8 @@ TEST_F(InstanceTest, TooLargeIsRefusedBeforeAnythingElse) {
   EXPECT_EQ(publish(dev1_, "instar/v1/d/dev1/hello", limits::kMessageBytesMax), MessageAnswer::swallow);
   EXPECT_EQ(publish(dev1_, "instar/v1/d/dev1/hello", limits::kMessageBytesMax + 1), MessageAnswer::deny);
   const std::string topic = "instar/v1/d/dev1/hello";
-  EXPECT_EQ(instance_->on_message(dev1_, topic, Bytes(limits::kMessageBytesMax + 1), 0, false, kNow), MessageAnswer::deny);
+  EXPECT_EQ(instance_->on_message(dev1_, topic, Bytes(limits::kMessageBytesMax + 1), 0, false, kNow),
+            MessageAnswer::deny);
   EXPECT_EQ(service().messages.size(), 1U);
   instance_->on_control(dev1_, Bytes(limits::kMessageBytesMax + 1), kNow);
   EXPECT_THAT(service().controls, IsEmpty());
@@ -160,7 +167,8 @@ TEST_F(InstanceTest, WhatIsTakenNobodyReadsAndTheNextMessageIsRead) {
 
 TEST_F(InstanceTest, MessagesToTheBrokerAreReadByNobodyEver) {
   auto& instance = open();
-  for (const std::string topic : {"instar/v1/d/dev1/hello", "instar/v1/d/dev1/report", "instar/v1/d/dev1/fetch", "instar/v1/o/op-1/put"}) {
+  for (const std::string topic :
+       {"instar/v1/d/dev1/hello", "instar/v1/d/dev1/report", "instar/v1/d/dev1/fetch", "instar/v1/o/op-1/put"}) {
     EXPECT_EQ(instance.on_acl(dev1_, Access::read, topic, 3), AclAnswer::deny) << topic;
     EXPECT_EQ(instance.on_acl(dev2_, Access::read, topic, 3), AclAnswer::deny) << topic;
   }
@@ -195,7 +203,8 @@ TEST_F(InstanceTest, CheckOfOneClientDoesNotCountForAnother) {
 TEST_F(InstanceTest, BridgesHaveNoIdentityAndNoWarning) {
   options_.bridges = {"hub.north"};
   auto& instance = open();
-  EXPECT_EQ(instance.on_message({&a_, "hub.north", ""}, "instar/v1/d/dev9/hello", Bytes(3), 0, false, kNow), MessageAnswer::swallow);
+  EXPECT_EQ(instance.on_message({&a_, "hub.north", ""}, "instar/v1/d/dev9/hello", Bytes(3), 0, false, kNow),
+            MessageAnswer::swallow);
   EXPECT_THAT(service().messages, ElementsAre("hub.north (bridge) instar/v1/d/dev9/hello"));
   EXPECT_THAT(port_.lines, IsEmpty());
 }

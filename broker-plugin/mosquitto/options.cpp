@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kPrefixBytesMin = 4;
 
 [[nodiscard]] tl::unexpected<Error> bad(const OptionLine& line, std::string_view allowed) {
-  return fail(Code::invalid_argument,
-              "plugin_opt_" + std::string(line.name) + " is \"" + std::string(line.value) + "\"; allowed: " + std::string(allowed));
+  return fail(Code::invalid_argument, "plugin_opt_" + std::string(line.name) + " is \"" + std::string(line.value) +
+                                          "\"; allowed: " + std::string(allowed));
 }
 
 [[nodiscard]] Status set_path(std::string& out, const OptionLine& line) {
@@ -48,7 +48,8 @@ constexpr std::size_t kPrefixBytesMin = 4;
   return {};
 }
 
-[[nodiscard]] Status set_number(std::uint32_t& out, const OptionLine& line, std::uint32_t least, std::uint32_t most, const char* what) {
+[[nodiscard]] Status set_number(std::uint32_t& out, const OptionLine& line, std::uint32_t least, std::uint32_t most,
+                                const char* what) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(line.value.data(), line.value.data() + line.value.size(), value);
   if (error != std::errc{} || end != line.value.data() + line.value.size() || value < least || value > most) {
@@ -72,7 +73,9 @@ constexpr std::size_t kPrefixBytesMin = 4;
   } else if (line.value == "connection") {
     out.report_trust = ReportTrust::connection;
   } else {
-    return bad(line, "signature (each report is checked with the device's key), connection (the broker's login says who a client is)");
+    return bad(line,
+               "signature (each report is checked with the device's key), connection (the broker's login says who a "
+               "client is)");
   }
   return {};
 }
@@ -124,7 +127,8 @@ Result<PluginOptions> parse_options(std::span<const OptionLine> lines) {
   PluginOptions out;
   std::set<std::string_view> seen;
   for (const auto& line : lines) {
-    const auto option = std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& o) { return o.name == line.name; });
+    const auto option =
+        std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& o) { return o.name == line.name; });
     if (option == kOptions.end()) {
       return fail(Code::invalid_argument, "plugin_opt_" + std::string(line.name) + " \"" + std::string(line.value) +
                                               "\" is not an option of this plugin; its options: " + known_names());

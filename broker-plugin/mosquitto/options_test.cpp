@@ -82,16 +82,17 @@ TEST_P(PluginOptionsBad, NamesOptionValueAndWhatIsAllowed) {
   EXPECT_THAT(error, HasSubstr(GetParam().allowed));
 }
 
-INSTANTIATE_TEST_SUITE_P(Values, PluginOptionsBad,
-                         testing::Values(BadValue{"acl_fallthrough", "maybe", "defer"}, BadValue{"acl_fallthrough", "", "allow"},
-                                         BadValue{"acl_fallthrough", "Allow", "allow"}, BadValue{"prefix", "a/+/b", "instar/v1"},
-                                         BadValue{"prefix", "abc", "4 characters"}, BadValue{"prefix", "/abcd", "levels"},
-                                         BadValue{"prefix", "", "levels"}, BadValue{"operators", "", "commas"},
-                                         BadValue{"operators", "alice,,bob", "commas"}, BadValue{"bridges", "a,", "commas"},
-                                         BadValue{"transfer_log", "relative", "absolute path"}, BadValue{"window_bytes", "0", "512"},
-                                         BadValue{"window_bytes", "511", "512"}, BadValue{"window_bytes", "524289", "524288"},
-                                         BadValue{"window_bytes", "64k", "number"}, BadValue{"window_bytes", "-1", "number"},
-                                         BadValue{"window_bytes", "99999999999", "number"}));
+INSTANTIATE_TEST_SUITE_P(
+    Values, PluginOptionsBad,
+    testing::Values(BadValue{"acl_fallthrough", "maybe", "defer"}, BadValue{"acl_fallthrough", "", "allow"},
+                    BadValue{"acl_fallthrough", "Allow", "allow"}, BadValue{"prefix", "a/+/b", "instar/v1"},
+                    BadValue{"prefix", "abc", "4 characters"}, BadValue{"prefix", "/abcd", "levels"},
+                    BadValue{"prefix", "", "levels"}, BadValue{"operators", "", "commas"},
+                    BadValue{"operators", "alice,,bob", "commas"}, BadValue{"bridges", "a,", "commas"},
+                    BadValue{"transfer_log", "relative", "absolute path"}, BadValue{"window_bytes", "0", "512"},
+                    BadValue{"window_bytes", "511", "512"}, BadValue{"window_bytes", "524289", "524288"},
+                    BadValue{"window_bytes", "64k", "number"}, BadValue{"window_bytes", "-1", "number"},
+                    BadValue{"window_bytes", "99999999999", "number"}));
 
 TEST(PluginOptions, PathsMustBeAbsolute) {
   EXPECT_THAT(error_of({{"store_dir", "var"}}), HasSubstr("absolute path"));

@@ -1,5 +1,5 @@
-// The Mosquitto plugin: the functions that the broker calls, and nothing else. Every rule that is kept here and looks odd has
-// its reason in docs/broker.md and its test in tests/integration/test_plugin_*.py.
+// The Mosquitto plugin: the functions that the broker calls, and nothing else. Every rule that is kept here and looks
+// odd has its reason in docs/broker.md and its test in tests/integration/test_plugin_*.py.
 #include <dlfcn.h>
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
@@ -47,7 +47,9 @@ struct Registration {
 }
 
 [[nodiscard]] Client client_of(const mosquitto* client) noexcept {
-  return {.connection = client, .id = view(::mosquitto_client_id(client)), .username = view(::mosquitto_client_username(client))};
+  return {.connection = client,
+          .id = view(::mosquitto_client_id(client)),
+          .username = view(::mosquitto_client_username(client))};
 }
 
 [[nodiscard]] ByteView payload_of(const void* payload, std::uint32_t size) noexcept {
@@ -76,7 +78,9 @@ int on_acl_check(int, void* data, void*) noexcept {
   const auto* event = static_cast<const mosquitto_evt_acl_check*>(data);
   if (event->topic == nullptr) return MOSQ_ERR_PLUGIN_DEFER;
   return guarded(MOSQ_ERR_ACL_DENIED, "an ACL check", [&] {
-    const Access access = event->access == MOSQ_ACL_READ ? Access::read : event->access == MOSQ_ACL_WRITE ? Access::write : Access::other;
+    const Access access = event->access == MOSQ_ACL_READ    ? Access::read
+                          : event->access == MOSQ_ACL_WRITE ? Access::write
+                                                            : Access::other;
     return to_rc(shared->instance->on_acl(client_of(event->client), access, event->topic, event->payloadlen));
   });
 }
@@ -89,8 +93,9 @@ int on_message(int, void* data, void*) noexcept {
       shared->instance->on_foreign_message();
       return static_cast<int>(MOSQ_ERR_SUCCESS);
     }
-    const auto answer = shared->instance->on_message(client_of(event->client), event->topic, payload_of(event->payload, event->payloadlen),
-                                                     event->qos, event->retain, read_clocks());
+    const auto answer = shared->instance->on_message(client_of(event->client), event->topic,
+                                                     payload_of(event->payload, event->payloadlen), event->qos,
+                                                     event->retain, read_clocks());
     if (answer == MessageAnswer::deny) return static_cast<int>(MOSQ_ERR_ACL_DENIED);
     if (answer == MessageAnswer::swallow) event->retain = false;
     return static_cast<int>(MOSQ_ERR_SUCCESS);
@@ -101,7 +106,8 @@ int on_message(int, void* data, void*) noexcept {
 int on_control(int, void* data, void*) noexcept {
   const auto* event = static_cast<const mosquitto_evt_control*>(data);
   return guarded(MOSQ_ERR_SUCCESS, "a command", [&] {
-    shared->instance->on_control(client_of(event->client), payload_of(event->payload, event->payloadlen), read_clocks());
+    shared->instance->on_control(client_of(event->client), payload_of(event->payload, event->payloadlen),
+                                 read_clocks());
     return static_cast<int>(MOSQ_ERR_SUCCESS);
   });
 }
@@ -134,8 +140,9 @@ struct Callback {
   int event;
   MOSQ_FUNC_generic_callback function;
 };
-constexpr Callback kCallbacks[] = {{MOSQ_EVT_ACL_CHECK, on_acl_check},   {MOSQ_EVT_MESSAGE, on_message}, {MOSQ_EVT_CONTROL, on_control},
-                                   {MOSQ_EVT_DISCONNECT, on_disconnect}, {MOSQ_EVT_TICK, on_tick},       {MOSQ_EVT_RELOAD, on_reload}};
+constexpr Callback kCallbacks[] = {{MOSQ_EVT_ACL_CHECK, on_acl_check}, {MOSQ_EVT_MESSAGE, on_message},
+                                   {MOSQ_EVT_CONTROL, on_control},     {MOSQ_EVT_DISCONNECT, on_disconnect},
+                                   {MOSQ_EVT_TICK, on_tick},           {MOSQ_EVT_RELOAD, on_reload}};
 
 void unregister_callbacks(mosquitto_plugin_id_t* identifier) noexcept {
   for (const auto& callback : kCallbacks) {
@@ -145,17 +152,18 @@ void unregister_callbacks(mosquitto_plugin_id_t* identifier) noexcept {
 
 [[nodiscard]] Status register_callbacks(mosquitto_plugin_id_t* identifier) {
   for (const auto& callback : kCallbacks) {
-    const int rc = ::mosquitto_callback_register(identifier, callback.event, callback.function, shared->control_topic.c_str(), nullptr);
+    const int rc = ::mosquitto_callback_register(identifier, callback.event, callback.function,
+                                                 shared->control_topic.c_str(), nullptr);
     if (rc == MOSQ_ERR_SUCCESS) continue;
     unregister_callbacks(identifier);
-    return fail(Code::refused, "the broker did not take a callback (event " + std::to_string(callback.event) + ", " + std::to_string(rc) +
-                                   "): is another plugin at " + shared->control_topic + "?");
+    return fail(Code::refused, "the broker did not take a callback (event " + std::to_string(callback.event) + ", " +
+                                   std::to_string(rc) + "): is another plugin at " + shared->control_topic + "?");
   }
   return {};
 }
 
-// Under per_listener_settings Mosquitto 2.0 hands out an identifier whose first member is the listener. Later brokers lay it out
-// otherwise (they are told by a function that 2.0 lacks); there the missing TICK tells.
+// Under per_listener_settings Mosquitto 2.0 hands out an identifier whose first member is the listener. Later brokers
+// lay it out otherwise (they are told by a function that 2.0 lacks); there the missing TICK tells.
 [[nodiscard]] bool is_per_listener(const mosquitto_plugin_id_t* identifier) noexcept {
   if (::dlsym(RTLD_DEFAULT, "mosquitto_plugin_set_info") != nullptr) return false;
   const void* listener = nullptr;
@@ -171,13 +179,16 @@ void tell_of_access(const PluginOptions& options) {
   if (options.acl_fallthrough == AclFallthrough::allow) {
     shared->port.log(LOG_NOTICE, "acl_fallthrough allow: an acl_file, if this broker has one, is not asked");
     if (options.operators.empty()) {
-      shared->port.log(LOG_WARNING, "acl_fallthrough allow without plugin_opt_operators: every client may publish manifests and send " +
-                                        shared->control_topic + " commands");
+      shared->port.log(
+          LOG_WARNING,
+          "acl_fallthrough allow without plugin_opt_operators: every client may publish manifests and send " +
+              shared->control_topic + " commands");
     }
   } else {
-    shared->port.log(LOG_NOTICE,
-                     "acl_fallthrough defer: the acl_file or another plugin decides; a broker with neither denies everything and "
-                     "needs plugin_opt_acl_fallthrough allow");
+    shared->port.log(
+        LOG_NOTICE,
+        "acl_fallthrough defer: the acl_file or another plugin decides; a broker with neither denies everything and "
+        "needs plugin_opt_acl_fallthrough allow");
   }
 }
 
@@ -202,7 +213,8 @@ void tell_of_access(const PluginOptions& options) {
 [[nodiscard]] Status load(mosquitto_plugin_id_t* identifier, const mosquitto_opt* lines, int line_count) {
   if (is_per_listener(identifier)) {
     return fail(Code::unsupported,
-                "per_listener_settings is true, under which Mosquitto gives plugins no clock and hides bridges from them: set it to "
+                "per_listener_settings is true, under which Mosquitto gives plugins no clock and hides bridges from "
+                "them: set it to "
                 "false, and give what differs between listeners by users and the acl_file");
   }
   std::vector<OptionLine> given;
@@ -211,12 +223,14 @@ void tell_of_access(const PluginOptions& options) {
   if (shared != nullptr) {
     if (shared->instance->options() == options) return {};
     return fail(Code::invalid_argument,
-                "this file is loaded by two `plugin` lines whose options differ: it works once for all listeners, so keep one line");
+                "this file is loaded by two `plugin` lines whose options differ: it works once for all listeners, so "
+                "keep one line");
   }
   return start(identifier, std::move(options));
 }
 
-[[nodiscard]] int initialize(mosquitto_plugin_id_t* identifier, void** userdata, const mosquitto_opt* lines, int line_count) {
+[[nodiscard]] int initialize(mosquitto_plugin_id_t* identifier, void** userdata, const mosquitto_opt* lines,
+                             int line_count) {
   const auto loaded = load(identifier, lines, line_count);
   if (!loaded.has_value()) {
     // Mosquitto ends now; leave the store closed behind us.
@@ -242,16 +256,19 @@ INSTAR_EXPORT int mosquitto_plugin_version(int supported_version_count, const in
   return -1;
 }
 
-INSTAR_EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t* identifier, void** userdata, mosquitto_opt* options, int option_count) {
+INSTAR_EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t* identifier, void** userdata, mosquitto_opt* options,
+                                        int option_count) {
   using namespace instar::broker;
-  return guarded(MOSQ_ERR_UNKNOWN, "the start", [&] { return initialize(identifier, userdata, options, option_count); });
+  return guarded(MOSQ_ERR_UNKNOWN, "the start",
+                 [&] { return initialize(identifier, userdata, options, option_count); });
 }
 
 INSTAR_EXPORT int mosquitto_plugin_cleanup(void* userdata, mosquitto_opt*, int) {
   using namespace instar::broker;
   return guarded(MOSQ_ERR_SUCCESS, "the stop", [&] {
     const std::unique_ptr<Registration> registration(static_cast<Registration*>(userdata));
-    if (registration == nullptr || shared == nullptr || --shared->references > 0) return static_cast<int>(MOSQ_ERR_SUCCESS);
+    if (registration == nullptr || shared == nullptr || --shared->references > 0)
+      return static_cast<int>(MOSQ_ERR_SUCCESS);
     unregister_callbacks(registration->identifier);
     // What it throws must not keep the store from being closed.
     (void)guarded(0, "saving at the stop", [] {

@@ -28,7 +28,8 @@ void MosquittoPort::publish(const std::string& topic, ByteView payload, int qos,
   void* copy = ::mosquitto_malloc(payload.size() + 1);
   if (copy == nullptr) return log(LOG_ERR, "out of memory: a message on " + topic + " is lost");
   if (!payload.empty()) std::memcpy(copy, payload.data(), payload.size());
-  const int rc = ::mosquitto_broker_publish(nullptr, topic.c_str(), static_cast<int>(payload.size()), copy, qos, retain, nullptr);
+  const int rc =
+      ::mosquitto_broker_publish(nullptr, topic.c_str(), static_cast<int>(payload.size()), copy, qos, retain, nullptr);
   if (rc == MOSQ_ERR_SUCCESS) return;
   ::mosquitto_free(copy);
   log(LOG_ERR, "the broker did not take a message on " + topic + ": " + std::to_string(rc));

@@ -24,7 +24,10 @@ Result<TransferFile> TransferFile::open(const std::string& path) {
 }
 
 TransferFile::TransferFile(TransferFile&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)), lost_(other.lost_) {}
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      buffer_(std::move(other.buffer_)),
+      lost_(other.lost_) {}
 
 TransferFile::~TransferFile() {
   if (fd_ < 0) return;
@@ -32,8 +35,8 @@ TransferFile::~TransferFile() {
   ::close(fd_);
 }
 
-void TransferFile::add(WallMs when, const DeviceId& device, const Hash256& pack, std::uint32_t ordinal, std::uint32_t offset,
-                       std::uint32_t bytes) {
+void TransferFile::add(WallMs when, const DeviceId& device, const Hash256& pack, std::uint32_t ordinal,
+                       std::uint32_t offset, std::uint32_t bytes) {
   if (buffer_.size() >= kBufferBytesMax) {
     ++lost_;
     return;

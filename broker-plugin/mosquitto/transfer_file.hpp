@@ -1,6 +1,7 @@
 // One line for each piece of a chunk that goes out, in a file that is only ever appended to:
 //   unix_ms device pack ordinal offset bytes
-// For accounting and for tests. It must never stop the broker: a disk that is full costs lines, which are counted and told.
+// For accounting and for tests. It must never stop the broker: a disk that is full costs lines, which are counted and
+// told.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,8 @@ class TransferFile {
   TransferFile& operator=(const TransferFile&) = delete;
   ~TransferFile();
 
-  void add(WallMs when, const DeviceId& device, const Hash256& pack, std::uint32_t ordinal, std::uint32_t offset, std::uint32_t bytes);
+  void add(WallMs when, const DeviceId& device, const Hash256& pack, std::uint32_t ordinal, std::uint32_t offset,
+           std::uint32_t bytes);
   // Hands what was added to the kernel. Cheap when there is nothing.
   void flush() noexcept;
   // After logrotate has moved the file away. On failure the old file is kept.

@@ -39,7 +39,8 @@ TEST_F(TransferFileTest, WritesALineForEachPiece) {
   log->add(WallMs{1700000000123}, device_, pack_, 7, 32768, 1000);
   log->add(WallMs{1700000000124}, device_, pack_, 8, 0, 32768);
   log->flush();
-  EXPECT_EQ(read_all(folder_ / "t"), "1700000000123 dev1 " + hex_ + " 7 32768 1000\n1700000000124 dev1 " + hex_ + " 8 0 32768\n");
+  EXPECT_EQ(read_all(folder_ / "t"),
+            "1700000000123 dev1 " + hex_ + " 7 32768 1000\n1700000000124 dev1 " + hex_ + " 8 0 32768\n");
 }
 
 TEST_F(TransferFileTest, AppendsToWhatIsThere) {

@@ -49,7 +49,8 @@ Result<std::unique_ptr<Waker>> Waker::install() {
     timer_t again{};
     if (!make_timer(number, again)) {
       (void)::sigaction(number, &before, nullptr);
-      return fail(Code::unavailable, "no timer can be had to wake the broker's loop with: the limit on pending signals may be spent");
+      return fail(Code::unavailable,
+                  "no timer can be had to wake the broker's loop with: the limit on pending signals may be spent");
     }
     return std::unique_ptr<Waker>(new Waker(::pthread_self(), number, again, before));
   }
@@ -70,8 +71,8 @@ void Waker::wake() noexcept {
   set_timer(again_, kAgainNs);
 }
 
-// The timer goes first: a wake() in between finds `pending_` still true, sends nothing, and what it is about is found by the look
-// for work that follows.
+// The timer goes first: a wake() in between finds `pending_` still true, sends nothing, and what it is about is found
+// by the look for work that follows.
 void Waker::awake() noexcept {
   if (!pending_.load(std::memory_order_acquire)) return;
   set_timer(again_, 0);

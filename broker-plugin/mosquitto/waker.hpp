@@ -1,8 +1,8 @@
-// Wakes the broker's main loop from another thread, so that what has become durable is acknowledged at once and not when the
-// loop's 100 ms have passed. A signal with an empty handler, sent to the main thread, ends its epoll_wait.
+// Wakes the broker's main loop from another thread, so that what has become durable is acknowledged at once and not
+// when the loop's 100 ms have passed. A signal with an empty handler, sent to the main thread, ends its epoll_wait.
 //
-// A signal that arrives between the loop's last look at the store and its epoll_wait ends nothing. So a timer sends it again
-// every millisecond until the loop has looked.
+// A signal that arrives between the loop's last look at the store and its epoll_wait ends nothing. So a timer sends it
+// again every millisecond until the loop has looked.
 #pragma once
 
 #include <pthread.h>
@@ -18,7 +18,8 @@ namespace instar::broker {
 
 class Waker {
  public:
-  // On the thread that is to be woken. Takes the first free signal from SIGRTMIN+5 on, and gives it back at its end. Errors: unavailable.
+  // On the thread that is to be woken. Takes the first free signal from SIGRTMIN+5 on, and gives it back at its end.
+  // Errors: unavailable.
   [[nodiscard]] static Result<std::unique_ptr<Waker>> install();
   ~Waker();
   Waker(const Waker&) = delete;

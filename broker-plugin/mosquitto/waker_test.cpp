@@ -10,8 +10,8 @@
 namespace instar::broker {
 namespace {
 
-// A poll that would wait for a minute ends because of the signal. The sender repeats until told, so that a signal that came
-// before poll was entered costs a repetition and not the test.
+// A poll that would wait for a minute ends because of the signal. The sender repeats until told, so that a signal that
+// came before poll was entered costs a repetition and not the test.
 TEST(Waker, EndsAWaitOfTheThreadThatInstalledIt) {
   auto waker = Waker::install();
   ASSERT_TRUE(waker.has_value());

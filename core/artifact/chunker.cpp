@@ -13,7 +13,8 @@ namespace {
 constexpr std::uint64_t kGearSeed = 0x696e73746172;
 // Bytes that still influence a 64-bit hash which moves one bit a byte.
 constexpr std::size_t kWindowBytes = 64;
-// How many bits stricter (before the average) and laxer (after it) the cut condition is: FastCDC's normalization level 2.
+// How many bits stricter (before the average) and laxer (after it) the cut condition is: FastCDC's normalization
+// level 2.
 constexpr int kNormalization = 2;
 
 // splitmix64 (Steele, Lea, Flood, OOPSLA 2014).

@@ -15,9 +15,9 @@ struct ChunkerParameters {
   std::uint32_t bytes_max;
 };
 
-// `dedupe`: small, to find what moved. `full`: large, to compress well, with a cut by content every 1.5 MB or so, after which
-// two similar streams have the same chunks again. Frozen with pack format 1. 24 MB of Debian's libraries compress to 31.5 %
-// in dedupe's chunks, 27.9 % in full's, 27.8 % in 256 KiB blocks (28.8 % with cuts twice as often).
+// `dedupe`: small, to find what moved. `full`: large, to compress well, with a cut by content every 1.5 MB or so, after
+// which two similar streams have the same chunks again. Frozen with pack format 1. 24 MB of Debian's libraries compress
+// to 31.5 % in dedupe's chunks, 27.9 % in full's, 27.8 % in 256 KiB blocks (28.8 % with cuts twice as often).
 inline constexpr ChunkerParameters kDedupeChunks{8 * 1024, 32 * 1024, 128 * 1024};
 inline constexpr ChunkerParameters kFullChunks{64 * 1024, 256 * 1024, 256 * 1024};
 

@@ -46,12 +46,13 @@ std::unordered_set<Hash256> chunk_hashes(ByteView bytes) {
 // Frozen with pack format 1: if this fails, packs made by an older release no longer match.
 TEST(Chunker, CutsWhereItAlwaysDid) {
   const Bytes bytes = noise(300'000, 1);
-  EXPECT_EQ(cut_all(kDedupeChunks, bytes), (std::vector<std::size_t>{42622, 45429, 15214, 33444, 9868, 33003, 8408, 61018, 42791, 8203}));
+  EXPECT_EQ(cut_all(kDedupeChunks, bytes),
+            (std::vector<std::size_t>{42622, 45429, 15214, 33444, 9868, 33003, 8408, 61018, 42791, 8203}));
   EXPECT_EQ(cut_all({256, 1024, 4096}, ByteView(bytes).first(10'000)),
             (std::vector<std::size_t>{1327, 1615, 1335, 1063, 1131, 1698, 1382, 449}));
   EXPECT_EQ(cut_all(kFullChunks, noise(4'000'000, 3)),
-            (std::vector<std::size_t>{262144, 262144, 262144, 201833, 262144, 262144, 262144, 262144, 262144, 262144, 262144, 262144,
-                                      262144, 262144, 262144, 128151}));
+            (std::vector<std::size_t>{262144, 262144, 262144, 201833, 262144, 262144, 262144, 262144, 262144, 262144,
+                                      262144, 262144, 262144, 262144, 262144, 128151}));
 }
 
 TEST(Chunker, KeepsItsBoundsAndLosesNothing) {

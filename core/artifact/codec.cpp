@@ -24,8 +24,8 @@ Status check_sizes(const ChunkRef& ref, std::size_t encoded_bytes) {
   }
   if (ref.decoded_bytes == 0) return fail(Code::corrupt, named(ref) + " is empty");
   if (encoded_bytes != ref.encoded_bytes) {
-    return fail(Code::corrupt,
-                named(ref) + " has " + std::to_string(encoded_bytes) + " encoded bytes instead of " + std::to_string(ref.encoded_bytes));
+    return fail(Code::corrupt, named(ref) + " has " + std::to_string(encoded_bytes) + " encoded bytes instead of " +
+                                   std::to_string(ref.encoded_bytes));
   }
   return {};
 }
@@ -36,8 +36,8 @@ Result<Bytes> decode_zstd(const ChunkRef& ref, ByteView encoded) {
   if (promised == ZSTD_CONTENTSIZE_ERROR) return fail(Code::corrupt, named(ref) + " is not a zstd frame");
   if (promised == ZSTD_CONTENTSIZE_UNKNOWN) return fail(Code::corrupt, named(ref) + " is a zstd frame of unknown size");
   if (promised != ref.decoded_bytes) {
-    return fail(Code::corrupt,
-                named(ref) + " would unpack to " + std::to_string(promised) + " bytes instead of " + std::to_string(ref.decoded_bytes));
+    return fail(Code::corrupt, named(ref) + " would unpack to " + std::to_string(promised) + " bytes instead of " +
+                                   std::to_string(ref.decoded_bytes));
   }
   const std::size_t frame_bytes = ZSTD_findFrameCompressedSize(encoded.data(), encoded.size());
   if (ZSTD_isError(frame_bytes) != 0) return fail(Code::corrupt, named(ref) + " is a broken zstd frame");
@@ -48,8 +48,8 @@ Result<Bytes> decode_zstd(const ChunkRef& ref, ByteView encoded) {
     return fail(Code::corrupt, named(ref) + " is a broken zstd frame: " + ZSTD_getErrorName(got));
   }
   if (got != decoded.size()) {
-    return fail(Code::corrupt,
-                named(ref) + " unpacked to " + std::to_string(got) + " bytes instead of " + std::to_string(ref.decoded_bytes));
+    return fail(Code::corrupt, named(ref) + " unpacked to " + std::to_string(got) + " bytes instead of " +
+                                   std::to_string(ref.decoded_bytes));
   }
   return decoded;
 }
@@ -62,7 +62,8 @@ EncodedChunk encode_chunk(ByteView decoded, int level) {
   Bytes packed(ZSTD_compressBound(decoded.size()));
   const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), &ZSTD_freeCCtx);
   INSTAR_ASSERT(context != nullptr);
-  const std::size_t size = ZSTD_compressCCtx(context.get(), packed.data(), packed.size(), decoded.data(), decoded.size(), level);
+  const std::size_t size =
+      ZSTD_compressCCtx(context.get(), packed.data(), packed.size(), decoded.data(), decoded.size(), level);
   INSTAR_ASSERT(ZSTD_isError(size) == 0);
   if (size >= decoded.size()) return {Codec::raw, to_bytes(decoded)};
   packed.resize(size);
@@ -84,8 +85,8 @@ Result<Bytes> decode_chunk(const ChunkRef& ref, ByteView encoded) {
       break;
     }
     default:
-      return fail(Code::unsupported,
-                  named(ref) + " has codec " + std::to_string(static_cast<int>(ref.codec)) + ", which this version does not know");
+      return fail(Code::unsupported, named(ref) + " has codec " + std::to_string(static_cast<int>(ref.codec)) +
+                                         ", which this version does not know");
   }
   if (trust::digest(decoded) != ref.hash) return fail(Code::corrupt, named(ref) + " does not match its hash");
   return decoded;

@@ -29,8 +29,8 @@ struct ChunkRef {
   friend bool operator==(const ChunkRef&, const ChunkRef&) = default;
 };
 
-// Decodes into exactly ref.decoded_bytes and checks the hash. Errors: corrupt (size, frame or hash differ; the message says
-// which), too_large (a size over limits.hpp), unsupported (codec).
+// Decodes into exactly ref.decoded_bytes and checks the hash. Errors: corrupt (size, frame or hash differ; the message
+// says which), too_large (a size over limits.hpp), unsupported (codec).
 [[nodiscard]] Result<Bytes> decode_chunk(const ChunkRef& ref, ByteView encoded);
 
 }  // namespace instar::artifact

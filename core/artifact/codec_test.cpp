@@ -26,8 +26,8 @@ Bytes noise(std::size_t size) {
 }
 
 ChunkRef ref_of(ByteView decoded, const EncodedChunk& encoded) {
-  return {trust::digest(decoded), static_cast<std::uint32_t>(encoded.bytes.size()), static_cast<std::uint32_t>(decoded.size()),
-          encoded.codec};
+  return {trust::digest(decoded), static_cast<std::uint32_t>(encoded.bytes.size()),
+          static_cast<std::uint32_t>(decoded.size()), encoded.codec};
 }
 
 Code verdict(const ChunkRef& ref, ByteView encoded) {
@@ -36,7 +36,8 @@ Code verdict(const ChunkRef& ref, ByteView encoded) {
 }
 
 TEST(Codec, GivesBackWhatWasEncoded) {
-  for (const std::size_t size : {std::size_t{1}, std::size_t{100}, std::size_t{70'000}, limits::kChunkDecodedBytesMax}) {
+  for (const std::size_t size :
+       {std::size_t{1}, std::size_t{100}, std::size_t{70'000}, limits::kChunkDecodedBytesMax}) {
     for (const Bytes& bytes : {text_bytes(size), noise(size)}) {
       const EncodedChunk encoded = encode_chunk(bytes, 3);
       const auto decoded = decode_chunk(ref_of(bytes, encoded), encoded.bytes);
@@ -154,8 +155,10 @@ TEST(Codec, RefusesEmptyChunksAndOddSizes) {
 
 TEST(Codec, RefusesSizesOverTheBounds) {
   const Bytes bytes(limits::kChunkEncodedBytesMax + 1);
-  EXPECT_EQ(verdict({trust::digest(bytes), static_cast<std::uint32_t>(bytes.size()), 1000, Codec::zstd}, bytes), Code::too_large);
-  EXPECT_EQ(verdict({trust::digest(bytes), 1000, limits::kChunkDecodedBytesMax + 1, Codec::zstd}, ByteView(bytes).first(1000)),
+  EXPECT_EQ(verdict({trust::digest(bytes), static_cast<std::uint32_t>(bytes.size()), 1000, Codec::zstd}, bytes),
+            Code::too_large);
+  EXPECT_EQ(verdict({trust::digest(bytes), 1000, limits::kChunkDecodedBytesMax + 1, Codec::zstd},
+                    ByteView(bytes).first(1000)),
             Code::too_large);
 }
 

@@ -18,7 +18,8 @@ void append_owner(Bytes& out, const Entry& entry);
 void append_xattrs(Bytes& out, const Entry& entry);
 void append_device(Bytes& out, const Entry& entry);
 
-// These replace the fields of `entry`; what they leave there counts only if the cursor is neither starved nor broken in the end.
+// These replace the fields of `entry`; what they leave there counts only if the cursor is neither starved nor broken in
+// the end.
 void read_mode(ByteCursor& cursor, Entry& entry);
 void read_owner(ByteCursor& cursor, Entry& entry);
 // Takes at most limits::kXattrBytesMax bytes of names and values.

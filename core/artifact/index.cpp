@@ -103,7 +103,8 @@ Status IndexWriter::append(const Entry& entry) {
 Status IndexWriter::hand_over() {
   byte_count_ += pending_.size();
   if (byte_count_ > limits::kIndexBytesMax) {
-    return fail(Code::too_large, "the index has more than " + std::to_string(limits::kIndexBytesMax) + " bytes: split the tree");
+    return fail(Code::too_large,
+                "the index has more than " + std::to_string(limits::kIndexBytesMax) + " bytes: split the tree");
   }
   hasher_.update(pending_);
   INSTAR_CHECK(sink_(pending_));
@@ -144,7 +145,8 @@ Result<std::size_t> IndexReader::read_one(ByteView bytes) {
   if (!header_seen_) {
     const ByteView magic = cursor.take(sizeof kMagic);
     if (cursor.starved()) return 0;
-    if (!std::equal(magic.begin(), magic.begin() + 4, std::begin(kMagic))) return fail(Code::malformed, "this is not an index");
+    if (!std::equal(magic.begin(), magic.begin() + 4, std::begin(kMagic)))
+      return fail(Code::malformed, "this is not an index");
     if (magic[4] != kMagic[4]) {
       return fail(Code::unsupported, "the index has version " + std::to_string(magic[4]) + "; this version reads 1");
     }
@@ -156,11 +158,13 @@ Result<std::size_t> IndexReader::read_one(ByteView bytes) {
     const std::uint64_t count = cursor.varint(kNumberMax, "the number of entries");
     if (cursor.starved()) return 0;
     if (cursor.broken()) return fail(cursor.error());
-    if (count == 0 || count != checker_.entry_count()) return fail(Code::malformed, "the index has lost entries or has too many");
+    if (count == 0 || count != checker_.entry_count())
+      return fail(Code::malformed, "the index has lost entries or has too many");
     trailer_seen_ = true;
     return cursor.position();
   }
-  if (tag > static_cast<std::uint8_t>(EntryType::fifo)) return fail(Code::malformed, "the index has an entry of an unknown type");
+  if (tag > static_cast<std::uint8_t>(EntryType::fifo))
+    return fail(Code::malformed, "the index has an entry of an unknown type");
   Entry entry;
   entry.type = static_cast<EntryType>(tag);
   read_path(cursor, previous_path_, entry);

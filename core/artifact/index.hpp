@@ -16,7 +16,15 @@
 namespace instar::artifact {
 
 // Frozen numbers.
-enum class EntryType : std::uint8_t { directory = 0, file = 1, symlink = 2, hardlink = 3, char_device = 4, block_device = 5, fifo = 6 };
+enum class EntryType : std::uint8_t {
+  directory = 0,
+  file = 1,
+  symlink = 2,
+  hardlink = 3,
+  char_device = 4,
+  block_device = 5,
+  fifo = 6
+};
 
 struct Xattr {
   std::string name;
@@ -29,7 +37,8 @@ struct Entry {
   // which every index has as its first entry.
   std::string path;
   EntryType type = EntryType::file;
-  // Permission bits with setuid, setgid, sticky. Symlinks have none (0); a hardlink has no mode, owner or xattrs of its own (0).
+  // Permission bits with setuid, setgid, sticky. Symlinks have none (0); a hardlink has no mode, owner or xattrs of its
+  // own (0).
   std::uint16_t mode = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
@@ -45,9 +54,10 @@ struct Entry {
 struct IndexRules {
   // Device nodes and fifos are refused unless the deployment allows them.
   bool devices_allowed = false;
-  // Whether a hard link's target is looked up among the files seen, which takes 16 bytes a file. Without it the target is only a
-  // path that comes earlier, and whoever lays out the tree makes sure that it is a file there (and no symlink on the way to it):
-  // for reading an index whose hash is proven, and for writing one that will be compared with a signed hash.
+  // Whether a hard link's target is looked up among the files seen, which takes 16 bytes a file. Without it the target
+  // is only a path that comes earlier, and whoever lays out the tree makes sure that it is a file there (and no symlink
+  // on the way to it): for reading an index whose hash is proven, and for writing one that will be compared with a
+  // signed hash.
   bool hardlinks_looked_up = true;
   // Whether a file's size and content hash are there to be compared. Without it they may still be unknown (zero).
   bool contents_known = true;
@@ -60,10 +70,10 @@ struct IndexRules {
 // A path as Entry::path says. Errors: malformed, too_large.
 [[nodiscard]] Status check_path(std::string_view path);
 
-// Checks one entry by itself, then against those before it: order, parents that exist and are folders, symlinks that stay
-// inside the tree (absolute targets are taken as inside the container and allowed; a relative one that climbs above the root
-// is refused), hardlinks to earlier files, bounds. Errors: malformed, too_large, refused.
-// Memory: 16 bytes a file, for the hardlinks, unless the rules leave them to the caller.
+// Checks one entry by itself, then against those before it: order, parents that exist and are folders, symlinks that
+// stay inside the tree (absolute targets are taken as inside the container and allowed; a relative one that climbs
+// above the root is refused), hardlinks to earlier files, bounds. Errors: malformed, too_large, refused. Memory: 16
+// bytes a file, for the hardlinks, unless the rules leave them to the caller.
 class IndexChecker {
  public:
   explicit IndexChecker(IndexRules rules = {}) : rules_(rules) {}

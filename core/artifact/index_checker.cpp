@@ -26,7 +26,8 @@ bool each_component(std::string_view path, Visit visit) {
 }
 
 Status check_xattrs(const Entry& entry) {
-  if (entry.xattrs.size() > limits::kXattrsMax) return fail(Code::too_large, quoted(entry.path) + " has too many xattrs");
+  if (entry.xattrs.size() > limits::kXattrsMax)
+    return fail(Code::too_large, quoted(entry.path) + " has too many xattrs");
   std::size_t bytes = 0;
   const Xattr* previous = nullptr;
   for (const Xattr& xattr : entry.xattrs) {
@@ -46,7 +47,8 @@ Status check_xattrs(const Entry& entry) {
     bytes += name.size() + xattr.value.size();
   }
   if (bytes > limits::kXattrBytesMax) {
-    return fail(Code::too_large, quoted(entry.path) + " has more than " + std::to_string(limits::kXattrBytesMax) + " bytes of xattrs");
+    return fail(Code::too_large,
+                quoted(entry.path) + " has more than " + std::to_string(limits::kXattrBytesMax) + " bytes of xattrs");
   }
   return {};
 }
@@ -67,7 +69,8 @@ Status check_symlink(const Entry& entry) {
     return fail(Code::malformed, "the symlink " + quoted(entry.path) + " has an empty target or a NUL byte in it");
   }
   if (climbs_out(entry.path, entry.target)) {
-    return fail(Code::refused, "the symlink " + quoted(entry.path) + " leads out of the tree, to \"" + entry.target + "\"");
+    return fail(Code::refused,
+                "the symlink " + quoted(entry.path) + " leads out of the tree, to \"" + entry.target + "\"");
   }
   return {};
 }
@@ -96,8 +99,8 @@ bool path_before(std::string_view left, std::string_view right) noexcept {
 
 Status check_path(std::string_view path) {
   if (path.size() > limits::kPathBytesMax) {
-    return fail(Code::too_large,
-                "a path of " + std::to_string(path.size()) + " bytes; at most " + std::to_string(limits::kPathBytesMax) + " are allowed");
+    return fail(Code::too_large, "a path of " + std::to_string(path.size()) + " bytes; at most " +
+                                     std::to_string(limits::kPathBytesMax) + " are allowed");
   }
   if (path.empty()) return {};
   if (path.find('\0') != std::string_view::npos) return fail(Code::malformed, "a path has a NUL byte in it");
@@ -109,8 +112,8 @@ Status check_path(std::string_view path) {
     } else if (part == "." || part == "..") {
       status = fail(Code::malformed, quoted(path) + " has the component \"" + std::string(part) + "\"");
     } else if (part.size() > limits::kPathComponentBytesMax) {
-      status = fail(Code::too_large,
-                    quoted(path) + " has a component of more than " + std::to_string(limits::kPathComponentBytesMax) + " bytes");
+      status = fail(Code::too_large, quoted(path) + " has a component of more than " +
+                                         std::to_string(limits::kPathComponentBytesMax) + " bytes");
     }
     return status.has_value();
   });
@@ -165,15 +168,16 @@ Status IndexChecker::check_kind(const Entry& entry) const {
   if (entry.mode > 07777) return fail(Code::malformed, quoted(entry.path) + " has unknown mode bits");
   if (has_foreign_fields(entry)) return fail(Code::malformed, quoted(entry.path) + " has fields that its type has not");
   if (entry.target.size() > limits::kPathBytesMax) {
-    return fail(Code::too_large,
-                quoted(entry.path) + " has a link target of more than " + std::to_string(limits::kPathBytesMax) + " bytes");
+    return fail(Code::too_large, quoted(entry.path) + " has a link target of more than " +
+                                     std::to_string(limits::kPathBytesMax) + " bytes");
   }
   INSTAR_CHECK(check_xattrs(entry));
   switch (entry.type) {
     case EntryType::directory: return {};
     case EntryType::file: {
       static const Hash256 kEmpty = trust::digest({});
-      if (entry.size > limits::kContentBytesMax) return fail(Code::too_large, quoted(entry.path) + " is too large a file");
+      if (entry.size > limits::kContentBytesMax)
+        return fail(Code::too_large, quoted(entry.path) + " is too large a file");
       if (rules_.contents_known && (entry.size == 0) != (entry.content == kEmpty)) {
         return fail(Code::malformed, quoted(entry.path) + " has a size that its content hash contradicts");
       }
@@ -205,7 +209,8 @@ Status IndexChecker::check_hardlink(const Entry& entry) const {
     good = !entry.target.empty() && path_before(entry.target, entry.path);
   }
   if (good) return {};
-  return fail(Code::malformed, "the hard link " + quoted(entry.path) + " is to " + quoted(entry.target) + ", which is not an earlier file");
+  return fail(Code::malformed, "the hard link " + quoted(entry.path) + " is to " + quoted(entry.target) +
+                                   ", which is not an earlier file");
 }
 
 Status IndexChecker::check_place(const Entry& entry) {
@@ -218,7 +223,8 @@ Status IndexChecker::check_place(const Entry& entry) {
     return fail(Code::malformed, quoted(entry.path) + " comes after " + quoted(previous_path_) + ": out of order");
   }
   const std::size_t slash = entry.path.rfind('/');
-  const std::string_view parent = slash == std::string::npos ? std::string_view{} : std::string_view(entry.path).substr(0, slash);
+  const std::string_view parent =
+      slash == std::string::npos ? std::string_view{} : std::string_view(entry.path).substr(0, slash);
   while (!open_folders_.empty()) {
     const std::string_view folder = std::string_view(previous_path_).substr(0, open_folders_.back());
     if (folder == parent) return {};

@@ -181,7 +181,9 @@ TEST(Index, RefusesANumberThatIsNotInItsShortestForm) {
 
 TEST(Index, RefusesAPrefixThatIsNotTheLongest) {
   // "a", then "a/b" that claims to share nothing.
-  EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 0, 0, 0, 3, 'a', '/', 'b', 0xed, 3, 0, 0, 0, 0xff, 3})).error().code,
+  EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 0, 0, 0, 3, 'a', '/', 'b', 0xed, 3, 0, 0, 0, 0xff, 3}))
+                .error()
+                .code,
             Code::malformed);
 }
 
@@ -191,7 +193,8 @@ TEST(Index, RefusesAPrefixLongerThanThePathBefore) {
 
 TEST(Index, RefusesLengthsOverTheirBoundsBeforeTakingMemory) {
   // A path of 2^62 bytes, a link target of 2^20, 17 xattrs, an xattr of 2^20.
-  EXPECT_EQ(read_index(by_hand({0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f})).error().code, Code::too_large);
+  EXPECT_EQ(read_index(by_hand({0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f})).error().code,
+            Code::too_large);
   EXPECT_EQ(read_index(by_hand({2, 0, 1, 'l', 0, 0, 0x80, 0x80, 0x40})).error().code, Code::too_large);
   EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 17})).error().code, Code::too_large);
   EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 1, 0x80, 0x80, 0x40})).error().code, Code::too_large);
@@ -369,7 +372,8 @@ TEST(IndexChecker, TakesHardlinksToEarlierFilesOnly) {
   EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "../a/f")), Code::malformed);
   EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "/a/f")), Code::malformed);
   EXPECT_FALSE(check_all({folder(""), link(EntryType::symlink, "s", "/x"), link(EntryType::hardlink, "t", "s")}));
-  EXPECT_FALSE(check_all({folder(""), file("a"), link(EntryType::hardlink, "b", "a"), link(EntryType::hardlink, "c", "b")}));
+  EXPECT_FALSE(
+      check_all({folder(""), file("a"), link(EntryType::hardlink, "b", "a"), link(EntryType::hardlink, "c", "b")}));
 }
 
 TEST(IndexChecker, FindsTheFileOfAHardlinkAmongThousands) {
@@ -377,7 +381,8 @@ TEST(IndexChecker, FindsTheFileOfAHardlinkAmongThousands) {
   ASSERT_TRUE(checker.check(folder("")));
   for (int i = 0; i < 5000; ++i) ASSERT_TRUE(checker.check(file("f" + std::to_string(10000 + i))));
   for (int i = 0; i < 5000; ++i) {
-    ASSERT_TRUE(checker.check(link(EntryType::hardlink, "g" + std::to_string(10000 + i), "f" + std::to_string(10000 + i))));
+    ASSERT_TRUE(
+        checker.check(link(EntryType::hardlink, "g" + std::to_string(10000 + i), "f" + std::to_string(10000 + i))));
   }
   EXPECT_FALSE(checker.check(link(EntryType::hardlink, "h", "f15000")));
 }
@@ -456,8 +461,8 @@ TEST(IndexChecker, RefusesXattrsOutOfOrderAndTwice) {
 }
 
 TEST(IndexChecker, RefusesXattrsWithPowerOverTheHost) {
-  for (const char* name : {"trusted.overlay.redirect", "trusted.overlay.opaque", "user.overlay.redirect", "security.selinux",
-                           "system.posix_acl_access", "user.", ""}) {
+  for (const char* name : {"trusted.overlay.redirect", "trusted.overlay.opaque", "user.overlay.redirect",
+                           "security.selinux", "system.posix_acl_access", "user.", ""}) {
     Entry entry = file("b");
     entry.xattrs = {{name, {}}};
     EXPECT_EQ(verdict(entry), Code::refused) << name;

@@ -17,7 +17,8 @@ void append_u32(Bytes& out, std::uint32_t value) {
 }
 
 std::uint32_t read_u32(ByteView bytes) {
-  return static_cast<std::uint32_t>(bytes[0] | bytes[1] << 8 | bytes[2] << 16) | static_cast<std::uint32_t>(bytes[3]) << 24;
+  return static_cast<std::uint32_t>(bytes[0] | bytes[1] << 8 | bytes[2] << 16) | static_cast<std::uint32_t>(bytes[3])
+                                                                                     << 24;
 }
 
 void append_hash(Bytes& out, const Hash256& hash) {
@@ -27,7 +28,8 @@ void append_hash(Bytes& out, const Hash256& hash) {
 Status check_chunk(const ChunkRef& ref) {
   if (ref.decoded_bytes == 0 || ref.encoded_bytes == 0) return fail(Code::malformed, "a pack names an empty chunk");
   if (ref.decoded_bytes > limits::kChunkDecodedBytesMax || ref.encoded_bytes > limits::kChunkEncodedBytesMax) {
-    return fail(Code::too_large, "a pack names a chunk of more than " + std::to_string(limits::kChunkDecodedBytesMax) + " bytes");
+    return fail(Code::too_large,
+                "a pack names a chunk of more than " + std::to_string(limits::kChunkDecodedBytesMax) + " bytes");
   }
   if (ref.codec == Codec::raw && ref.decoded_bytes != ref.encoded_bytes) {
     return fail(Code::malformed, "a pack names a raw chunk whose two sizes differ");
@@ -37,16 +39,17 @@ Status check_chunk(const ChunkRef& ref) {
 
 Status check_directory_head(const PackDirectory& directory, std::uint32_t body_count) {
   if (directory.kind > PackKind::delta) {
-    return fail(Code::unsupported,
-                "the pack is of kind " + std::to_string(static_cast<int>(directory.kind)) + ", which this version does not know");
+    return fail(Code::unsupported, "the pack is of kind " + std::to_string(static_cast<int>(directory.kind)) +
+                                       ", which this version does not know");
   }
   if ((directory.kind == PackKind::delta) == directory.base.is_zero()) {
     return fail(Code::malformed, "a pack names a base if and only if it is a delta");
   }
   if (directory.head_count == 0) return fail(Code::malformed, "a pack has no head");
   if (directory.head_count > limits::kHeadChunksMax || body_count > limits::kPackChunksMax) {
-    return fail(Code::too_large, "a pack of " + std::to_string(directory.head_count) + " head and " + std::to_string(body_count) +
-                                     " body chunks; at most " + std::to_string(limits::kHeadChunksMax) + " and " +
+    return fail(Code::too_large, "a pack of " + std::to_string(directory.head_count) + " head and " +
+                                     std::to_string(body_count) + " body chunks; at most " +
+                                     std::to_string(limits::kHeadChunksMax) + " and " +
                                      std::to_string(limits::kPackChunksMax) + " are allowed");
   }
   return {};
@@ -105,8 +108,8 @@ Result<std::size_t> directory_bytes(ByteView head) {
   }
   const auto count = std::uint64_t{read_u32(head.subspan(8))} + read_u32(head.subspan(12));
   if (count > limits::kPackChunksMax) {
-    return fail(Code::too_large,
-                "a pack of " + std::to_string(count) + " chunks; at most " + std::to_string(limits::kPackChunksMax) + " are allowed");
+    return fail(Code::too_large, "a pack of " + std::to_string(count) + " chunks; at most " +
+                                     std::to_string(limits::kPackChunksMax) + " are allowed");
   }
   return kDirectoryHeadBytes + static_cast<std::size_t>(count) * kDirectoryChunkBytes;
 }
@@ -128,14 +131,15 @@ Result<PackDirectory> decode_directory(ByteView bytes) {
   INSTAR_CHECK(check_directory_head(directory, body_count));
   const std::size_t count = std::size_t{directory.head_count} + body_count;
   if (bytes.size() != kDirectoryHeadBytes + count * kDirectoryChunkBytes) {
-    return fail(Code::malformed, "a pack directory of " + std::to_string(bytes.size()) + " bytes does not hold exactly " +
-                                     std::to_string(count) + " chunks");
+    return fail(Code::malformed, "a pack directory of " + std::to_string(bytes.size()) +
+                                     " bytes does not hold exactly " + std::to_string(count) + " chunks");
   }
   directory.chunks.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const ByteView row = bytes.subspan(kDirectoryHeadBytes + i * kDirectoryChunkBytes, kDirectoryChunkBytes);
     if (row[40] > static_cast<std::uint8_t>(Codec::zstd)) {
-      return fail(Code::unsupported, "a pack names a chunk of codec " + std::to_string(row[40]) + ", which this version does not know");
+      return fail(Code::unsupported,
+                  "a pack names a chunk of codec " + std::to_string(row[40]) + ", which this version does not know");
     }
     const ChunkRef ref{*Hash256::from_bytes(row.first(32)), read_u32(row.subspan(32)), read_u32(row.subspan(36)),
                        static_cast<Codec>(row[40])};
@@ -157,7 +161,8 @@ Bytes encode_body_table(const std::vector<ChunkRef>& body) {
   return out;
 }
 
-PackHeadReader::PackHeadReader(std::uint64_t index_bytes, EntryVisitor on_entry, ChunkVisitor on_chunk, IndexRules rules)
+PackHeadReader::PackHeadReader(std::uint64_t index_bytes, EntryVisitor on_entry, ChunkVisitor on_chunk,
+                               IndexRules rules)
     : index_bytes_left_(index_bytes), index_(std::move(on_entry), rules), on_chunk_(std::move(on_chunk)) {}
 
 Status PackHeadReader::feed(ByteView piece) {
@@ -195,8 +200,8 @@ Result<std::size_t> PackHeadReader::read_one(ByteView bytes) {
   if (cursor.starved()) return 0;
   if (cursor.broken()) return fail(cursor.error());
   BodyChunk chunk;
-  chunk.ref = {*Hash256::from_bytes(hash), static_cast<std::uint32_t>(packed / 2), static_cast<std::uint32_t>(decoded_bytes),
-               packed % 2 == 1 ? Codec::zstd : Codec::raw};
+  chunk.ref = {*Hash256::from_bytes(hash), static_cast<std::uint32_t>(packed / 2),
+               static_cast<std::uint32_t>(decoded_bytes), packed % 2 == 1 ? Codec::zstd : Codec::raw};
   INSTAR_CHECK(check_chunk(chunk.ref));
   chunk.offset = offset_;
   INSTAR_CHECK(on_chunk_(chunk));

@@ -1,14 +1,14 @@
 // Packs: ways to get an artifact, cut into wire chunks (docs/formats/pack.md).
 //
-// A tree's *content stream* is the concatenation of its distinct regular file contents (by content hash), in the order in
-// which the index first names them. A `full` or `dedupe` pack is
+// A tree's *content stream* is the concatenation of its distinct regular file contents (by content hash), in the order
+// in which the index first names them. A `full` or `dedupe` pack is
 //
 //   head   the canonical index, then the body table, as one byte stream cut into wire chunks
 //   body   the content stream, cut by content (kFullChunks or kDedupeChunks) into wire chunks
 //
-// Ordinals number wire chunks: head first, then body. The *directory* of a pack lists all of them; its hash is the pack's id.
-// A broker serves (pack, ordinal) from the directory without knowing what is inside. `delta` packs keep this frame and give head
-// and body other meanings; PackKind says which.
+// Ordinals number wire chunks: head first, then body. The *directory* of a pack lists all of them; its hash is the
+// pack's id. A broker serves (pack, ordinal) from the directory without knowing what is inside. `delta` packs keep this
+// frame and give head and body other meanings; PackKind says which.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ enum class PackKind : std::uint8_t { full = 0, dedupe = 1, delta = 2 };
 [[nodiscard]] std::string_view pack_kind_name(PackKind kind) noexcept;
 
 inline constexpr std::uint8_t kPackFormat = 1;
-// A kind of pack that a client can use, as its hello names it: the format alone for full and dedupe, which every client knows.
+// A kind of pack that a client can use, as its hello names it: the format alone for full and dedupe, which every client
+// knows.
 [[nodiscard]] constexpr std::uint8_t pack_capability(PackKind kind, std::uint8_t format = kPackFormat) noexcept {
   return kind == PackKind::delta ? static_cast<std::uint8_t>(static_cast<std::uint8_t>(kind) << 4 | format) : format;
 }
@@ -51,7 +52,8 @@ struct PackDirectory {
 };
 [[nodiscard]] Bytes encode_directory(const PackDirectory& directory);
 [[nodiscard]] Result<PackDirectory> decode_directory(ByteView bytes);
-// Bytes of the whole directory, by its first kDirectoryHeadBytes: a pack file begins with it. Errors: malformed, too_large.
+// Bytes of the whole directory, by its first kDirectoryHeadBytes: a pack file begins with it. Errors: malformed,
+// too_large.
 inline constexpr std::size_t kDirectoryHeadBytes = 80;
 [[nodiscard]] Result<std::size_t> directory_bytes(ByteView head);
 
@@ -96,7 +98,8 @@ class ContentSource {
  public:
   virtual ~ContentSource() = default;
   // Reads up to `out.size()` bytes of `entry`'s content at `offset`; fewer only at the end.
-  [[nodiscard]] virtual Result<std::size_t> read(const Entry& entry, std::uint64_t offset, std::span<std::uint8_t> out) = 0;
+  [[nodiscard]] virtual Result<std::size_t> read(const Entry& entry, std::uint64_t offset,
+                                                 std::span<std::uint8_t> out) = 0;
 };
 class PackSink {
  public:
@@ -116,11 +119,12 @@ struct PackOptions {
 // The chunks that a kind's body is cut into. The head's are always kFullChunks.
 [[nodiscard]] ChunkerParameters body_chunks(PackKind kind) noexcept;
 
-// Cuts, compresses and hands over every chunk; returns the directory. Same index and contents, same bytes out (with the same
-// release of zstd). `index_bytes` is the canonical index, `entries` its entries. Memory: one chunk, plus the directory.
-// Errors: corrupt (a file's content is not what the index says), too_large, unsupported (delta), whatever source and sink say.
-[[nodiscard]] Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& entries, ContentSource& source,
-                                              PackSink& sink, const PackOptions& options);
+// Cuts, compresses and hands over every chunk; returns the directory. Same index and contents, same bytes out (with the
+// same release of zstd). `index_bytes` is the canonical index, `entries` its entries. Memory: one chunk, plus the
+// directory. Errors: corrupt (a file's content is not what the index says), too_large, unsupported (delta), whatever
+// source and sink say.
+[[nodiscard]] Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& entries,
+                                              ContentSource& source, PackSink& sink, const PackOptions& options);
 
 // --- content stream ---------------------------------------------------------------------------------
 // Which file ranges a range of the content stream falls on.
@@ -130,8 +134,8 @@ struct StreamFile {
   Hash256 content;
   std::string path;  // the first entry with this content
 };
-// The distinct contents of an index in stream order; empty ones take no part. The same content under two sizes is an error
-// of whoever made the index and shows when the content is read.
+// The distinct contents of an index in stream order; empty ones take no part. The same content under two sizes is an
+// error of whoever made the index and shows when the content is read.
 [[nodiscard]] std::vector<StreamFile> stream_files(const std::vector<Entry>& entries);
 
 }  // namespace instar::artifact

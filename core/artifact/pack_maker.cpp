@@ -44,12 +44,12 @@ class StreamCutter {
   Status hand_over(ByteView decoded) {
     const std::size_t count_max = head_ ? limits::kHeadChunksMax : std::size_t{limits::kPackChunksMax};
     if (chunks_.size() == count_max) {
-      return fail(Code::too_large, std::string("the pack's ") + (head_ ? "head" : "body") + " has more than " + std::to_string(count_max) +
-                                       " chunks: split the tree into two containers");
+      return fail(Code::too_large, std::string("the pack's ") + (head_ ? "head" : "body") + " has more than " +
+                                       std::to_string(count_max) + " chunks: split the tree into two containers");
     }
     const EncodedChunk encoded = encode_chunk(decoded, level_);
-    const ChunkRef ref{trust::digest(decoded), static_cast<std::uint32_t>(encoded.bytes.size()), static_cast<std::uint32_t>(decoded.size()),
-                       encoded.codec};
+    const ChunkRef ref{trust::digest(decoded), static_cast<std::uint32_t>(encoded.bytes.size()),
+                       static_cast<std::uint32_t>(decoded.size()), encoded.codec};
     INSTAR_CHECK(sink_.put(head_, static_cast<std::uint32_t>(chunks_.size()), ref, encoded.bytes));
     chunks_.push_back(ref);
     return {};
@@ -64,7 +64,8 @@ class StreamCutter {
 };
 
 // Feeds one content to `body`, and proves that it is what the index promises.
-Status write_content(const Entry& entry, ContentSource& source, StreamCutter& body, const std::function<void(std::size_t)>& progress) {
+Status write_content(const Entry& entry, ContentSource& source, StreamCutter& body,
+                     const std::function<void(std::size_t)>& progress) {
   trust::Hasher hasher;
   Bytes buffer(kReadBytes);
   std::uint64_t offset = 0;
@@ -77,14 +78,15 @@ Status write_content(const Entry& entry, ContentSource& source, StreamCutter& bo
     offset += got;
     progress(got);
   }
-  if (hasher.finish() != entry.content) return fail(Code::corrupt, entry.path + " changed while it was being packed: pack again");
+  if (hasher.finish() != entry.content)
+    return fail(Code::corrupt, entry.path + " changed while it was being packed: pack again");
   return {};
 }
 
 }  // namespace
 
-Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& entries, ContentSource& source, PackSink& sink,
-                                const PackOptions& options) {
+Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& entries, ContentSource& source,
+                                PackSink& sink, const PackOptions& options) {
   if (options.kind == PackKind::delta) return fail(Code::unsupported, "delta packs are not made from one tree");
   std::unordered_map<std::string_view, const Entry*> by_path;
   for (const Entry& entry : entries) by_path.emplace(entry.path, &entry);
@@ -92,8 +94,8 @@ Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& 
   std::uint64_t all = index_bytes.size();
   for (const StreamFile& file : files) all += file.size;
   if (all - index_bytes.size() > limits::kContentBytesMax) {
-    return fail(Code::too_large,
-                "the tree holds " + std::to_string(all) + " bytes; at most " + std::to_string(limits::kContentBytesMax) + " are allowed");
+    return fail(Code::too_large, "the tree holds " + std::to_string(all) + " bytes; at most " +
+                                     std::to_string(limits::kContentBytesMax) + " are allowed");
   }
   std::uint64_t done = 0;
   const auto progress = [&](std::size_t bytes) {

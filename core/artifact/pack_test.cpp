@@ -80,7 +80,8 @@ std::unique_ptr<Tree> example_tree() {
   return tree;
 }
 
-Bytes decode_all(const PackDirectory& directory, std::size_t first, std::size_t end, const std::map<std::uint32_t, Bytes>& chunks) {
+Bytes decode_all(const PackDirectory& directory, std::size_t first, std::size_t end,
+                 const std::map<std::uint32_t, Bytes>& chunks) {
   Bytes stream;
   for (std::size_t i = first; i < end; ++i) {
     const auto decoded = decode_chunk(directory.chunks[i], chunks.at(static_cast<std::uint32_t>(i - first)));
@@ -94,7 +95,8 @@ class PackKinds : public testing::TestWithParam<PackKind> {};
 
 TEST_P(PackKinds, CarryIndexAndContentStream) {
   auto tree = example_tree();
-  const auto directory = make_pack(tree->index, tree->entries, *tree, *tree, {.kind = GetParam(), .level = 3, .progress = {}});
+  const auto directory =
+      make_pack(tree->index, tree->entries, *tree, *tree, {.kind = GetParam(), .level = 3, .progress = {}});
   ASSERT_TRUE(directory) << directory.error().message;
   EXPECT_EQ(directory->artifact, tree->id);
   EXPECT_EQ(directory->head_count, tree->head.size());
@@ -122,7 +124,8 @@ TEST_P(PackKinds, CarryIndexAndContentStream) {
   EXPECT_EQ(body, std::vector<ChunkRef>(directory->chunks.begin() + directory->head_count, directory->chunks.end()));
 
   Bytes stream = tree->contents["bin/a"];
-  for (const char* path : {"bin/b", "e"}) stream.insert(stream.end(), tree->contents[path].begin(), tree->contents[path].end());
+  for (const char* path : {"bin/b", "e"})
+    stream.insert(stream.end(), tree->contents[path].begin(), tree->contents[path].end());
   EXPECT_EQ(decode_all(*directory, directory->head_count, directory->chunks.size(), tree->body), stream);
 }
 
@@ -182,7 +185,8 @@ TEST(Pack, PassesOnWhatSourceAndSinkSay) {
 
 TEST(Pack, DoesNotMakeDeltas) {
   auto tree = example_tree();
-  EXPECT_EQ(make_pack(tree->index, tree->entries, *tree, *tree, {.kind = PackKind::delta, .progress = {}}).error().code, Code::unsupported);
+  EXPECT_EQ(make_pack(tree->index, tree->entries, *tree, *tree, {.kind = PackKind::delta, .progress = {}}).error().code,
+            Code::unsupported);
 }
 
 TEST(Pack, StreamNamesEachContentOnce) {
@@ -201,7 +205,8 @@ PackDirectory example_directory() {
   directory.kind = PackKind::dedupe;
   directory.artifact = trust::digest(as_bytes("artifact"));
   directory.head_count = 1;
-  directory.chunks = {{trust::digest(as_bytes("head")), 100, 300, Codec::zstd}, {trust::digest(as_bytes("body")), 5, 5, Codec::raw}};
+  directory.chunks = {{trust::digest(as_bytes("head")), 100, 300, Codec::zstd},
+                      {trust::digest(as_bytes("body")), 5, 5, Codec::raw}};
   return directory;
 }
 
@@ -215,8 +220,9 @@ TEST(PackDirectory, MatchesTheDocumentedExample) {
   EXPECT_EQ(to_hex(bytes),
             "494e504401010000"
             "0100000001000000" +
-                trust::digest(as_bytes("artifact")).hex() + std::string(64, '0') + trust::digest(as_bytes("head")).hex() +
-                "640000002c01000001" + trust::digest(as_bytes("body")).hex() + "050000000500000000");
+                trust::digest(as_bytes("artifact")).hex() + std::string(64, '0') +
+                trust::digest(as_bytes("head")).hex() + "640000002c01000001" + trust::digest(as_bytes("body")).hex() +
+                "050000000500000000");
   const auto directory = decode_directory(bytes);
   ASSERT_TRUE(directory);
   EXPECT_EQ(directory->artifact, example_directory().artifact);
@@ -326,7 +332,9 @@ TEST(PackHead, RefusesEveryTruncationAndExtraBytes) {
   head.insert(head.end(), table.begin(), table.end());
   EXPECT_EQ(head_verdict(head, index.size()), Code::ok);
   for (std::size_t size = 0; size < head.size(); ++size) {
-    EXPECT_NE(head_verdict(Bytes(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(size)), index.size()), Code::ok) << size;
+    EXPECT_NE(head_verdict(Bytes(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(size)), index.size()),
+              Code::ok)
+        << size;
   }
   head.push_back(0);
   EXPECT_EQ(head_verdict(head, index.size()), Code::malformed);
@@ -350,7 +358,8 @@ TEST(PackHead, RefusesACountOverTheBound) {
 
 TEST(PackHead, RefusesContradictoryChunks) {
   const Bytes index = small_index();
-  for (const ChunkRef& ref : {ChunkRef{{}, 0, 0, Codec::raw}, ChunkRef{{}, 5, 6, Codec::raw}, ChunkRef{{}, 0, 6, Codec::zstd}}) {
+  for (const ChunkRef& ref :
+       {ChunkRef{{}, 0, 0, Codec::raw}, ChunkRef{{}, 5, 6, Codec::raw}, ChunkRef{{}, 0, 6, Codec::zstd}}) {
     Bytes head = index;
     const Bytes table = encode_body_table({ref});
     head.insert(head.end(), table.begin(), table.end());

@@ -9,7 +9,8 @@ bool is_usable(const PackOffer& offer, const Holdings& holdings) {
   if (offer.format != kPackFormat || offer.kind > PackKind::delta) return false;
   if (holdings.memory_bytes != 0 && offer.memory_bytes > holdings.memory_bytes) return false;
   if (offer.kind != PackKind::delta) return true;
-  return holdings.delta_decoder && std::find(holdings.artifacts.begin(), holdings.artifacts.end(), offer.base) != holdings.artifacts.end();
+  return holdings.delta_decoder &&
+         std::find(holdings.artifacts.begin(), holdings.artifacts.end(), offer.base) != holdings.artifacts.end();
 }
 
 // Of equal costs: what needs no decoder, then what is exact.
@@ -52,19 +53,21 @@ std::vector<Candidate> usable_packs(const std::vector<PackOffer>& offers, const 
     if (offer.kind == PackKind::delta) delta_bytes = delta_bytes == 0 ? all : std::min(delta_bytes, all);
   }
   for (Candidate& candidate : candidates) {
-    if (offers[candidate.offer].kind == PackKind::dedupe) candidate.bytes_min = std::max(candidate.bytes_min, delta_bytes);
+    if (offers[candidate.offer].kind == PackKind::dedupe)
+      candidate.bytes_min = std::max(candidate.bytes_min, delta_bytes);
   }
   order(candidates, offers);
   return candidates;
 }
 
-std::vector<Candidate> repair_packs(const std::vector<PackOffer>& offers, const Holdings& holdings, std::uint64_t content_bytes,
-                                    const Missing& missing) {
+std::vector<Candidate> repair_packs(const std::vector<PackOffer>& offers, const Holdings& holdings,
+                                    std::uint64_t content_bytes, const Missing& missing) {
   std::vector<Candidate> candidates;
   for (std::size_t i = 0; i < offers.size(); ++i) {
     const PackOffer& offer = offers[i];
     if (offer.kind == PackKind::delta || !is_usable(offer, holdings)) continue;
-    candidates.push_back({i, offer.head_bytes + offer.body_bytes, offer.head_bytes + repair_body_bytes(offer, content_bytes, missing)});
+    candidates.push_back(
+        {i, offer.head_bytes + offer.body_bytes, offer.head_bytes + repair_body_bytes(offer, content_bytes, missing)});
   }
   order(candidates, offers);
   return candidates;

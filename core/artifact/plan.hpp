@@ -36,9 +36,10 @@ struct Candidate {
   std::uint64_t bytes_min = 0;  // dedupe: the head alone
 };
 
-// Drops what this device cannot use (format, kind, memory, base not held) and orders the rest. A device that holds some tree
-// tries dedupe's head first when head_bytes + the body could beat the cheapest exact one. But never before a delta whose base is held: that
-// one's bytes are known, and a publisher leaves out a delta that is larger than dedupe is from the same base.
+// Drops what this device cannot use (format, kind, memory, base not held) and orders the rest. A device that holds some
+// tree tries dedupe's head first when head_bytes + the body could beat the cheapest exact one. But never before a delta
+// whose base is held: that one's bytes are known, and a publisher leaves out a delta that is larger than dedupe is from
+// the same base.
 [[nodiscard]] std::vector<Candidate> usable_packs(const std::vector<PackOffer>& offers, const Holdings& holdings);
 
 // What a delta could not make of an artifact.
@@ -47,9 +48,9 @@ struct Missing {
   std::uint64_t bytes = 0;  // of their contents
 };
 
-// The packs that can bring what a delta could not, cheapest first: none of them a delta. `content_bytes` are the artifact's.
-// `bytes_min`: the head and, by the pack's averages, the chunks that hold what is missing. `bytes_max`: all of it. The exact bytes are
-// known once the head has been read.
+// The packs that can bring what a delta could not, cheapest first: none of them a delta. `content_bytes` are the
+// artifact's. `bytes_min`: the head and, by the pack's averages, the chunks that hold what is missing. `bytes_max`: all
+// of it. The exact bytes are known once the head has been read.
 [[nodiscard]] std::vector<Candidate> repair_packs(const std::vector<PackOffer>& offers, const Holdings& holdings,
                                                   std::uint64_t content_bytes, const Missing& missing);
 

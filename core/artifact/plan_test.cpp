@@ -69,11 +69,13 @@ TEST(Plan, DropsWhatNeedsTooMuchMemory) {
 }
 
 TEST(Plan, EqualCostsKeepFullFirst) {
-  EXPECT_EQ(order({offer(PackKind::dedupe, 10, 100), offer(PackKind::full, 10, 100)}, {}), (std::vector<std::size_t>{1, 0}));
+  EXPECT_EQ(order({offer(PackKind::dedupe, 10, 100), offer(PackKind::full, 10, 100)}, {}),
+            (std::vector<std::size_t>{1, 0}));
 }
 
 TEST(Plan, ADeltaWhoseBaseIsHeldGoesBeforeDedupe) {
-  const std::vector<PackOffer> offers{offer(PackKind::dedupe, 5, 1200), offer(PackKind::full, 10, 1000), offer(PackKind::delta, 20, 30)};
+  const std::vector<PackOffer> offers{offer(PackKind::dedupe, 5, 1200), offer(PackKind::full, 10, 1000),
+                                      offer(PackKind::delta, 20, 30)};
   const Holdings holdings{.artifacts = {kBase}, .delta_decoder = true};
   EXPECT_EQ(order(offers, holdings), (std::vector<std::size_t>{2, 0, 1}));
   EXPECT_EQ(usable_packs(offers, holdings)[0].bytes_max, 50U);
@@ -81,13 +83,17 @@ TEST(Plan, ADeltaWhoseBaseIsHeldGoesBeforeDedupe) {
 
 TEST(Plan, ADeltaIsHeldAgainstFullByItsBytes) {
   const Holdings holdings{.artifacts = {kBase}, .delta_decoder = true};
-  EXPECT_EQ(order({offer(PackKind::full, 10, 30), offer(PackKind::delta, 20, 30)}, holdings), (std::vector<std::size_t>{0, 1}));
-  EXPECT_EQ(order({offer(PackKind::full, 10, 41), offer(PackKind::delta, 20, 30)}, holdings), (std::vector<std::size_t>{1, 0}));
-  EXPECT_EQ(order({offer(PackKind::delta, 20, 30), offer(PackKind::full, 20, 30)}, holdings), (std::vector<std::size_t>{1, 0}));
+  EXPECT_EQ(order({offer(PackKind::full, 10, 30), offer(PackKind::delta, 20, 30)}, holdings),
+            (std::vector<std::size_t>{0, 1}));
+  EXPECT_EQ(order({offer(PackKind::full, 10, 41), offer(PackKind::delta, 20, 30)}, holdings),
+            (std::vector<std::size_t>{1, 0}));
+  EXPECT_EQ(order({offer(PackKind::delta, 20, 30), offer(PackKind::full, 20, 30)}, holdings),
+            (std::vector<std::size_t>{1, 0}));
 }
 
 TEST(Plan, DedupeStaysBehindADeltaThatFullBeats) {
-  const std::vector<PackOffer> offers{offer(PackKind::dedupe, 1, 100), offer(PackKind::delta, 5, 5), offer(PackKind::full, 4, 4)};
+  const std::vector<PackOffer> offers{offer(PackKind::dedupe, 1, 100), offer(PackKind::delta, 5, 5),
+                                      offer(PackKind::full, 4, 4)};
   EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{2, 1, 0}));
 }
 
@@ -96,13 +102,15 @@ TEST(Plan, OfSeveralDeltasTheSmallestIsTaken) {
   other.base = trust::digest(as_bytes("another base"));
   const std::vector<PackOffer> offers{offer(PackKind::delta, 1, 90), other, offer(PackKind::delta, 1, 40)};
   EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{2, 0}));
-  EXPECT_EQ(order(offers, {.artifacts = {other.base, kBase}, .delta_decoder = true}), (std::vector<std::size_t>{1, 2, 0}));
+  EXPECT_EQ(order(offers, {.artifacts = {other.base, kBase}, .delta_decoder = true}),
+            (std::vector<std::size_t>{1, 2, 0}));
 }
 
 TEST(Plan, ADeltaThatNeedsTooMuchMemoryIsDropped) {
   PackOffer hungry = offer(PackKind::delta, 1, 10);
   hungry.memory_bytes = 2000;
-  EXPECT_EQ(order({hungry, offer(PackKind::full, 1, 90)}, {.artifacts = {kBase}, .memory_bytes = 1999, .delta_decoder = true}),
+  EXPECT_EQ(order({hungry, offer(PackKind::full, 1, 90)},
+                  {.artifacts = {kBase}, .memory_bytes = 1999, .delta_decoder = true}),
             (std::vector<std::size_t>{1}));
 }
 
@@ -129,8 +137,8 @@ TEST(Plan, RepairsWithThePackThatCostsLeast) {
 TEST(Plan, RepairsWithNothingThatIsNotUsable) {
   PackOffer hungry = offer(PackKind::full, 1, 90);
   hungry.memory_bytes = 2000;
-  EXPECT_TRUE(repair_packs({hungry, offer(PackKind::delta, 1, 10)}, {.artifacts = {kBase}, .memory_bytes = 1999, .delta_decoder = true},
-                           1000, {1, 10})
+  EXPECT_TRUE(repair_packs({hungry, offer(PackKind::delta, 1, 10)},
+                           {.artifacts = {kBase}, .memory_bytes = 1999, .delta_decoder = true}, 1000, {1, 10})
                   .empty());
 }
 

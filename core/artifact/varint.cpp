@@ -39,7 +39,8 @@ std::uint64_t ByteCursor::varint(std::uint64_t value_max, const char* what) {
       return 0;
     }
     if (value > value_max) {
-      break_off(Code::too_large, std::string(what) + " is " + std::to_string(value) + ", more than " + std::to_string(value_max));
+      break_off(Code::too_large,
+                std::string(what) + " is " + std::to_string(value) + ", more than " + std::to_string(value_max));
       return 0;
     }
     return value;

@@ -1,4 +1,5 @@
-// Unsigned LEB128 numbers and a cursor over bytes that may not all have arrived yet: what the streamed formats are made of.
+// Unsigned LEB128 numbers and a cursor over bytes that may not all have arrived yet: what the streamed formats are made
+// of.
 #pragma once
 
 #include <cstdint>

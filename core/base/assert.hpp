@@ -3,7 +3,8 @@
 
 namespace instar {
 
-// Says which invariant is broken and aborts. In a file of its own: a program without stdio links its own in place of it.
+// Says which invariant is broken and aborts. In a file of its own: a program without stdio links its own in place of
+// it.
 [[noreturn]] void broken_invariant(const char* file, int line, const char* condition) noexcept;
 
 }  // namespace instar

@@ -42,9 +42,17 @@ struct Hash256 {
   }
 };
 
+// What a hash names. One hash cannot stand for another kind of thing.
+using ArtifactId = Hash256;  // of an artifact's index
+using PackId = Hash256;      // of a pack's directory
+using ManifestId = Hash256;  // of a manifest's payload: the rollout's name
+using ChunkHash = Hash256;   // of a chunk's decoded bytes
+
 }  // namespace instar
 
 template <>
 struct std::hash<instar::Hash256> {
-  std::size_t operator()(const instar::Hash256& value) const noexcept { return static_cast<std::size_t>(value.prefix64()); }
+  std::size_t operator()(const instar::Hash256& value) const noexcept {
+    return static_cast<std::size_t>(value.prefix64());
+  }
 };

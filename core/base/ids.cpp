@@ -21,8 +21,9 @@ bool is_level(std::string_view text) noexcept {
 
 Result<DeviceId> DeviceId::parse(std::string_view text) {
   if (!is_level(text)) {
-    return fail(Code::invalid_argument, "device id '" + std::string(text.substr(0, 80)) +
-                                            "' must be 1 to 64 of A-Z a-z 0-9 _ - (it is a topic level and the MQTT client id)");
+    return fail(Code::invalid_argument,
+                "device id '" + std::string(text.substr(0, 80)) +
+                    "' must be 1 to 64 of A-Z a-z 0-9 _ - (it is a topic level and the MQTT client id)");
   }
   DeviceId id;
   id.text_ = text;
@@ -31,8 +32,9 @@ Result<DeviceId> DeviceId::parse(std::string_view text) {
 
 Result<GroupPath> GroupPath::parse(std::string_view text) {
   const auto bad = [&] {
-    return fail(Code::invalid_argument, "group '" + std::string(text.substr(0, 160)) +
-                                            "' must be 1 to 4 levels of A-Z a-z 0-9 _ - joined by '/', like plant-7/line-a");
+    return fail(Code::invalid_argument,
+                "group '" + std::string(text.substr(0, 160)) +
+                    "' must be 1 to 4 levels of A-Z a-z 0-9 _ - joined by '/', like plant-7/line-a");
   };
   if (text.empty() || text.size() > limits::kGroupBytesMax) return bad();
   std::size_t levels = 0;
@@ -70,7 +72,8 @@ bool GroupPath::matches(std::string_view filter) const noexcept {
   if (filter == "#") return true;
   if (filter.ends_with("/#")) {
     filter.remove_suffix(2);
-    return text_ == filter || (text_.size() > filter.size() && text_.starts_with(filter) && text_[filter.size()] == '/');
+    return text_ == filter ||
+           (text_.size() > filter.size() && text_.starts_with(filter) && text_[filter.size()] == '/');
   }
   return text_ == filter;
 }

@@ -41,7 +41,8 @@ class GroupPath {
   std::string text_;
 };
 
-// A name of the device alphabet plus '.', 1 to 64 bytes, not starting with '.': products, releases, containers, volumes.
+// A name of the device alphabet plus '.', 1 to 64 bytes, not starting with '.': products, releases, containers,
+// volumes.
 [[nodiscard]] bool is_name(std::string_view text) noexcept;
 
 }  // namespace instar
@@ -52,5 +53,7 @@ struct std::hash<instar::DeviceId> {
 };
 template <>
 struct std::hash<instar::GroupPath> {
-  std::size_t operator()(const instar::GroupPath& group) const noexcept { return std::hash<std::string>{}(group.str()); }
+  std::size_t operator()(const instar::GroupPath& group) const noexcept {
+    return std::hash<std::string>{}(group.str());
+  }
 };

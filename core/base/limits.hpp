@@ -29,8 +29,8 @@ inline constexpr std::size_t kFetchRangesMax = 64;
 inline constexpr std::uint32_t kPutPieceBytesMax = 64 * 1024;
 // Bytes of a pack's directory: 80, and 41 for each of kPackChunksMax chunks.
 inline constexpr std::uint32_t kDirectoryBytesMax = 16 * 1024 * 1024;
-// Ranges in each list of a stored message: about half of kMessageBytesMax. Past it the broker names the first ones only, and the
-// publisher asks again with the directory.
+// Ranges in each list of a stored message: about half of kMessageBytesMax. Past it the broker names the first ones
+// only, and the publisher asks again with the directory.
 inline constexpr std::size_t kStoredRangesMax = 4096;
 
 // --- messages ------------------------------------------------------------------------------------
@@ -79,16 +79,20 @@ inline constexpr std::uint32_t kPackChunksMax = 400'000;
 inline constexpr std::uint32_t kBundlePartsMax = 1'024;
 
 // --- delta packs -----------------------------------------------------------------------------------
-// Bytes that a decoder holds of one stream. Past 64 KiB only new text gains; 1 MiB is what a device of 64 MB can spare for it.
+// Bytes that a decoder holds of one stream. Past 64 KiB only new text gains; 1 MiB is what a device of 64 MB can spare
+// for it.
 inline constexpr std::uint32_t kDeltaWindowBytesMax = 1024 * 1024;
-// Bytes of a wire chunk of a delta's body but the last: a lost link costs at most one, and its hash half a thousandth of it.
+// Bytes of a wire chunk of a delta's body but the last: a lost link costs at most one, and its hash half a thousandth
+// of it.
 inline constexpr std::uint32_t kDeltaChunkBytes = 64 * 1024;
 // Operations of one file: a decoder holds 16 bytes of each. A release of Node.js (122 MB in one file) has 9 000.
 inline constexpr std::uint32_t kDeltaOperationsMax = 16 * 1024;
-// ELF headers of one file that reference prediction looks at; past them bytes are plain. Linkers make 2 to 5, and 30 to 40.
+// ELF headers of one file that reference prediction looks at; past them bytes are plain. Linkers make 2 to 5, and 30
+// to 40.
 inline constexpr std::size_t kDeltaSegmentsMax = 16;
 inline constexpr std::size_t kDeltaSectionsMax = 64;
-// Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the device.
+// Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the
+// device.
 inline constexpr std::size_t kDeltaDamagedMax = 1'024;
 
 // --- gzip files inside a delta -------------------------------------------------------------------
@@ -96,14 +100,15 @@ inline constexpr std::size_t kDeltaDamagedMax = 1'024;
 inline constexpr std::size_t kGzipHeaderBytesMax = 512;
 // Forced block ends in one recipe: 4 bytes each in the device. GNU gzip makes one in 30 KB of content or more.
 inline constexpr std::size_t kGzipCutsMax = 1024;
-// Bytes of content that the publisher unpacks to look for a recipe; it holds them in memory. Larger ones are taken as they are.
+// Bytes of content that the publisher unpacks to look for a recipe; it holds them in memory. Larger ones are taken as
+// they are.
 inline constexpr std::size_t kGzipFindBytesMax = 256 * 1024 * 1024;
 
 // --- broker --------------------------------------------------------------------------------------
 inline constexpr std::size_t kDevicesMax = 200'000;
 inline constexpr std::size_t kRolloutsMax = 1'000;
-// Rollouts of a product whose members are kept one by one; of older ones the sums are. Bounds memory and disk by the fleet, not by the
-// number of releases: about 300 bytes a device and rollout in memory.
+// Rollouts of a product whose members are kept one by one; of older ones the sums are. Bounds memory and disk by the
+// fleet, not by the number of releases: about 300 bytes a device and rollout in memory.
 inline constexpr std::size_t kRolloutsWithMembersMax = 8;
 // Reports of a device, and events of a rollout, that its history keeps: the newest.
 inline constexpr std::size_t kHistoryReportsMax = 50;
@@ -123,14 +128,16 @@ inline constexpr std::int64_t kGateRefreshMs = 24 * 3'600 * 1'000;
 // --- device --------------------------------------------------------------------------------------
 inline constexpr std::size_t kPendingReportsMax = 256;
 inline constexpr std::size_t kFailedReleasesMax = 32;
-// Boots with an uncommitted revision before the device goes back: a release that makes the machine reboot must not do so for ever.
+// Boots with an uncommitted revision before the device goes back: a release that makes the machine reboot must not do
+// so for ever.
 inline constexpr std::uint32_t kTryStartsMax = 3;
-// Restarts of the client alone, within one boot, before it goes back. Containers outlive them, so each says little about the release;
-// that they never end says that no verdict will come.
+// Restarts of the client alone, within one boot, before it goes back. Containers outlive them, so each says little
+// about the release; that they never end says that no verdict will come.
 inline constexpr std::uint32_t kTryClientStartsMax = 64;
 
 // --- operator ------------------------------------------------------------------------------------
-// Bytes of memory for the files that are being compared for a delta, all threads together; a file that needs more is compared alone.
+// Bytes of memory for the files that are being compared for a delta, all threads together; a file that needs more is
+// compared alone.
 inline constexpr std::uint64_t kDeltaMatchBytesMax = std::uint64_t{512} * 1024 * 1024;
 
 }  // namespace instar::limits

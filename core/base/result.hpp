@@ -32,7 +32,8 @@ using Status = Result<void>;
   auto tmp = (expression);                                             \
   if (!tmp.has_value()) return ::instar::fail(std::move(tmp.error())); \
   declaration = std::move(*tmp)
-#define INSTAR_TRY(declaration, expression) INSTAR_TRY_NAMED(INSTAR_JOIN(instar_try_, __LINE__), declaration, expression)
+#define INSTAR_TRY(declaration, expression) \
+  INSTAR_TRY_NAMED(INSTAR_JOIN(instar_try_, __LINE__), declaration, expression)
 
 // Returns the error of a Status from the enclosing function, if it is one.
 #define INSTAR_CHECK(expression)                                                             \

@@ -13,10 +13,10 @@ TEST(CleanText, TakesEveryScript) {
 }
 
 TEST(CleanText, RefusesWhatSteersATerminalOrIsNotUtf8) {
-  for (const auto& bad :
-       {std::string("\x1b[2J"), std::string("a\rb"), std::string("nul\0", 4), std::string("\x7f"), std::string("\xc2\x9b"),
-        std::string("\xff"), std::string("\xc0\xaf"), std::string("\xe0\x80\xaf"), std::string("\xed\xa0\x80"),
-        std::string("\xf4\x90\x80\x80"), std::string("\xf8\x88\x80\x80\x80"), std::string("cut \xe6\x97"), std::string("\x80")}) {
+  for (const auto& bad : {std::string("\x1b[2J"), std::string("a\rb"), std::string("nul\0", 4), std::string("\x7f"),
+                          std::string("\xc2\x9b"), std::string("\xff"), std::string("\xc0\xaf"),
+                          std::string("\xe0\x80\xaf"), std::string("\xed\xa0\x80"), std::string("\xf4\x90\x80\x80"),
+                          std::string("\xf8\x88\x80\x80\x80"), std::string("cut \xe6\x97"), std::string("\x80")}) {
     EXPECT_FALSE(is_clean_text(bad)) << bad;
     EXPECT_TRUE(is_clean_text(clean_text(bad, 1024)));
     EXPECT_EQ(clean_text(bad, 1024).size(), bad.size());

@@ -30,7 +30,8 @@ void CopyMap::resize(std::size_t count) {
 }
 
 void CopyMap::seal() {
-  by_old_.reserve(static_cast<std::size_t>(std::ranges::count_if(copies_, [](const Copy& copy) { return copy.bytes > 0; })));
+  by_old_.reserve(
+      static_cast<std::size_t>(std::ranges::count_if(copies_, [](const Copy& copy) { return copy.bytes > 0; })));
   for (std::uint32_t i = 0; i < copies_.size(); ++i) {
     if (copies_[i].bytes > 0) by_old_.push_back(i);
   }
@@ -65,10 +66,11 @@ std::uint32_t CopyMap::distance(const Copy& copy, std::uint32_t old_offset) cons
 
 std::optional<std::int64_t> CopyMap::find(std::uint32_t old_offset) const noexcept {
   if (by_old_.empty()) return std::nullopt;
-  const auto after = std::upper_bound(by_old_.begin(), by_old_.end(), old_offset,
-                                      [&](std::uint32_t offset, std::uint32_t i) { return offset < copies_[i].old_start; });
-  const auto first =
-      after - static_cast<std::ptrdiff_t>(std::min<std::size_t>(kOverlapsMax, static_cast<std::size_t>(after - by_old_.begin())));
+  const auto after =
+      std::upper_bound(by_old_.begin(), by_old_.end(), old_offset,
+                       [&](std::uint32_t offset, std::uint32_t i) { return offset < copies_[i].old_start; });
+  const auto first = after - static_cast<std::ptrdiff_t>(std::min<std::size_t>(
+                                 kOverlapsMax, static_cast<std::size_t>(after - by_old_.begin())));
   const auto last = after == by_old_.end() ? after : after + 1;
   const Copy* best = nullptr;
   for (auto i = first; i != last; ++i) {

@@ -74,11 +74,13 @@ class Decoder::Impl {
     while (operation_ < map_.size()) {
       if (bytes_max == 0) return false;
       const Operation operation = map_.operation(operation_);
-      const std::uint32_t copy = static_cast<std::uint32_t>(std::min<std::uint64_t>(operation.copy_bytes - copied_, bytes_max));
+      const std::uint32_t copy =
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(operation.copy_bytes - copied_, bytes_max));
       INSTAR_CHECK(difference_->skip(copy));
       copied_ += copy;
       bytes_max -= copy;
-      const std::uint32_t insert = static_cast<std::uint32_t>(std::min<std::uint64_t>(operation.extra_bytes - inserted_, bytes_max));
+      const std::uint32_t insert =
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(operation.extra_bytes - inserted_, bytes_max));
       INSTAR_CHECK(extra_->skip(insert));
       inserted_ += insert;
       bytes_max -= insert;
@@ -172,7 +174,8 @@ class Decoder::Impl {
     if (gzip_reader_) {
       INSTAR_TRY(got, gzip_reader_->read_at(offset, out));
     } else {
-      if (offset > base_.size || out.size() > base_.size - offset) return fail(Code::corrupt, "a file of the base is shorter than it was");
+      if (offset > base_.size || out.size() > base_.size - offset)
+        return fail(Code::corrupt, "a file of the base is shorter than it was");
       INSTAR_TRY(got, base_.read(offset, out));
     }
     if (got != out.size()) return fail(Code::corrupt, "a file of the base is shorter than it was");

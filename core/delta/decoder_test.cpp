@@ -141,16 +141,16 @@ Code code_of_control(const Bytes& control, std::uint32_t operations_max = 100) {
 
 TEST(DeltaControl, RefusesWhatContradictsItself) {
   EXPECT_EQ(code_of_control({0x00, 1, 0, 5}), Code::ok);
-  EXPECT_EQ(code_of_control({0x20, 1, 0, 5}), Code::malformed);                                   // a flag that there is not
-  EXPECT_EQ(code_of_control({0x03, 1, 0, 5}), Code::malformed);                                   // a base that there is not
-  EXPECT_EQ(code_of_control({0x04, 1, 0, 5}), Code::malformed);                                   // predicts without a base
-  EXPECT_EQ(code_of_control({0x08, 1, 0, 5}), Code::malformed);                                   // a gzip base without a base
-  EXPECT_EQ(code_of_control({0x0d, 1, 0, 5}), Code::malformed);                                   // predicts inside gzip
-  EXPECT_EQ(code_of_control({0x02, 0, 1, 0, 5}), Code::malformed);                                // an empty path
-  EXPECT_EQ(code_of_control({0x01, 0x80, 0x00, 0}), Code::malformed);                             // a number that is not the shortest
-  EXPECT_EQ(code_of_control({0x01, 1, 5, 0, 1}), Code::malformed);                                // a copy from before the base's start
-  EXPECT_EQ(code_of_control({0x01, 1, 5}), Code::corrupt);                                        // cut off
-  EXPECT_EQ(code_of_control({0x00, 101}), Code::malformed);                                       // more operations than promised
+  EXPECT_EQ(code_of_control({0x20, 1, 0, 5}), Code::malformed);        // a flag that there is not
+  EXPECT_EQ(code_of_control({0x03, 1, 0, 5}), Code::malformed);        // a base that there is not
+  EXPECT_EQ(code_of_control({0x04, 1, 0, 5}), Code::malformed);        // predicts without a base
+  EXPECT_EQ(code_of_control({0x08, 1, 0, 5}), Code::malformed);        // a gzip base without a base
+  EXPECT_EQ(code_of_control({0x0d, 1, 0, 5}), Code::malformed);        // predicts inside gzip
+  EXPECT_EQ(code_of_control({0x02, 0, 1, 0, 5}), Code::malformed);     // an empty path
+  EXPECT_EQ(code_of_control({0x01, 0x80, 0x00, 0}), Code::malformed);  // a number that is not the shortest
+  EXPECT_EQ(code_of_control({0x01, 1, 5, 0, 1}), Code::malformed);     // a copy from before the base's start
+  EXPECT_EQ(code_of_control({0x01, 1, 5}), Code::corrupt);             // cut off
+  EXPECT_EQ(code_of_control({0x00, 101}), Code::malformed);            // more operations than promised
   EXPECT_EQ(code_of_control({0x01, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0, 0}), Code::malformed);  // 4 GiB and more
 }
 

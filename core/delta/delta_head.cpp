@@ -19,7 +19,8 @@ constexpr std::uint32_t kWorkBytes = 160 * 1024;
 constexpr std::uint32_t kGzipBytes = 457 * 1024;
 
 std::uint8_t settings_byte(const StreamInfo& info) {
-  return static_cast<std::uint8_t>((info.position_bits * 5 + info.literal_position_bits) * 9 + info.literal_context_bits);
+  return static_cast<std::uint8_t>((info.position_bits * 5 + info.literal_position_bits) * 9 +
+                                   info.literal_context_bits);
 }
 
 }  // namespace
@@ -83,7 +84,8 @@ Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
   if (bytes.size() < kMagic.size() + 1 || !std::equal(kMagic.begin(), kMagic.end() - 1, bytes.begin())) {
     return fail(Code::malformed, "this is not the head of a delta");
   }
-  if (bytes[4] != kMagic[4]) return fail(Code::unsupported, "the delta has version " + std::to_string(bytes[4]) + "; this version reads 1");
+  if (bytes[4] != kMagic[4])
+    return fail(Code::unsupported, "the delta has version " + std::to_string(bytes[4]) + "; this version reads 1");
   artifact::ByteCursor cursor(bytes.subspan(kMagic.size()));
   DeltaHeader header;
   const std::uint8_t flags = cursor.byte();
@@ -93,8 +95,10 @@ Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
   header.file_bytes = cursor.varint(limits::kContentBytesMax, "the size of the files");
   header.file_blocks = cursor.varint(limits::kContentBytesMax / 4096 + limits::kEntriesMax, "the number of blocks");
   header.entry_count = static_cast<std::uint32_t>(cursor.varint(limits::kEntriesMax, "the number of entries"));
-  header.operations_max = static_cast<std::uint32_t>(cursor.varint(limits::kDeltaOperationsMax, "the number of operations"));
-  header.index_delta_bytes = static_cast<std::uint32_t>(cursor.varint(limits::kIndexBytesMax, "the size of the index delta"));
+  header.operations_max =
+      static_cast<std::uint32_t>(cursor.varint(limits::kDeltaOperationsMax, "the number of operations"));
+  header.index_delta_bytes =
+      static_cast<std::uint32_t>(cursor.varint(limits::kIndexBytesMax, "the size of the index delta"));
   if (flags > kUsesGzip) cursor.break_off(Code::malformed, "the head of the delta has unknown flags");
   if (cursor.broken()) return fail(cursor.error());
   if (cursor.starved()) return fail(Code::malformed, "the head of the delta ends too early");

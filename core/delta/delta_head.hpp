@@ -1,7 +1,8 @@
-// The head of a delta pack: what its streams are, the index as a delta, and the hashes of its body (docs/formats/delta.md).
+// The head of a delta pack: what its streams are, the index as a delta, and the hashes of its body
+// (docs/formats/delta.md).
 //
-// A delta pack rebuilds an artifact from one base. Its body is a few solid compressed streams, one after the other, cut into raw wire
-// chunks of kDeltaChunkBytes; its head is
+// A delta pack rebuilds an artifact from one base. Its body is a few solid compressed streams, one after the other, cut
+// into raw wire chunks of kDeltaChunkBytes; its head is
 //
 //   header        sizes, windows and settings of the streams
 //   index delta   core/delta/index_delta.hpp
@@ -25,7 +26,8 @@ namespace instar::delta {
 enum class Stream : std::uint8_t { control = 0, difference = 1, extra = 2 };
 inline constexpr std::size_t kStreamCount = 3;
 
-// One raw LZMA stream (liblzma's LZMA1, no container). `window_bytes`: what a decoder holds of it. Literal and position bits: lc, lp, pb.
+// One raw LZMA stream (liblzma's LZMA1, no container). `window_bytes`: what a decoder holds of it. Literal and position
+// bits: lc, lp, pb.
 struct StreamInfo {
   std::uint64_t encoded_bytes = 0;
   std::uint64_t decoded_bytes = 0;
@@ -54,7 +56,8 @@ struct DeltaHeader {
   [[nodiscard]] std::uint32_t memory_bytes() const noexcept;
 };
 
-[[nodiscard]] Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const std::vector<Hash256>& body);
+[[nodiscard]] Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta,
+                                      const std::vector<Hash256>& body);
 
 // Splits a head that lies somewhere (a file, memory) into its parts. Reads little at a time; only the hashes are kept.
 struct DeltaHead {
@@ -63,7 +66,8 @@ struct DeltaHead {
   std::vector<Hash256> body;             // one a wire chunk
 };
 using ReadAt = std::function<Result<std::size_t>(std::uint64_t offset, std::span<std::uint8_t> out)>;
-// `head_bytes`: size of the whole head, which must end with the last hash. Errors: malformed, too_large, unsupported, those of `read`.
+// `head_bytes`: size of the whole head, which must end with the last hash. Errors: malformed, too_large, unsupported,
+// those of `read`.
 [[nodiscard]] Result<DeltaHead> read_delta_head(const ReadAt& read, std::uint64_t head_bytes);
 
 }  // namespace instar::delta

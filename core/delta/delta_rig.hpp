@@ -52,7 +52,9 @@ inline Result<Bytes> index_of(const Entries& entries) {
 }
 
 inline IndexDeltaReader::BaseEntries base_of(const Entries& entries) {
-  return [&entries, at = std::size_t{0}]() mutable -> Result<const Entry*> { return at < entries.size() ? &entries[at++] : nullptr; };
+  return [&entries, at = std::size_t{0}]() mutable -> Result<const Entry*> {
+    return at < entries.size() ? &entries[at++] : nullptr;
+  };
 }
 
 // At most `step` bytes at a time.
@@ -86,8 +88,10 @@ inline std::vector<Content> carried(const IndexDelta& delta) {
   return contents;
 }
 
-// What a device does: fills in what the delta does not say, out of the base, of what it laid out already, and of the pack.
-inline Result<Bytes> rebuild(const Entries& base, ByteView delta, std::span<const Content> pack, std::size_t step = 1'000'000) {
+// What a device does: fills in what the delta does not say, out of the base, of what it laid out already, and of the
+// pack.
+inline Result<Bytes> rebuild(const Entries& base, ByteView delta, std::span<const Content> pack,
+                             std::size_t step = 1'000'000) {
   std::map<std::string, Content> of_base;
   for (const Entry& entry : base) {
     if (entry.type == EntryType::file) of_base[entry.path] = {entry.size, entry.content};

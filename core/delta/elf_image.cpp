@@ -53,7 +53,8 @@ std::optional<SectionKind> kind_of(const RawSection& section, std::string_view n
   if ((section.flags & kInstructions) != 0) return SectionKind::code;
   if ((section.flags & kWritable) != 0) return SectionKind::words;
   // Go's tables and read-only data hold addresses too in files that are linked to a fixed address.
-  if (name == ".rodata" || name == ".typelink" || name == ".itablink" || name == ".gopclntab") return SectionKind::words;
+  if (name == ".rodata" || name == ".typelink" || name == ".itablink" || name == ".gopclntab")
+    return SectionKind::words;
   return std::nullopt;
 }
 
@@ -90,14 +91,16 @@ std::optional<ElfImage> ElfImage::read_layout(ByteView first, std::uint64_t file
       lowest = std::min(lowest, address);
       highest = std::max(highest, address + in_memory);
       if (pass == 0) continue;
-      image.segments_.push_back({static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(std::min(in_file, file_bytes - offset)),
+      image.segments_.push_back({static_cast<std::uint32_t>(offset),
+                                 static_cast<std::uint32_t>(std::min(in_file, file_bytes - offset)),
                                  static_cast<std::uint32_t>(address - lowest), static_cast<std::uint32_t>(in_memory),
                                  (load32(header + 4) & kExecutable) != 0});
     }
     if (highest <= lowest || highest - lowest > 0xffffffff) return std::nullopt;
   }
   image.origin_ = lowest;
-  std::sort(image.segments_.begin(), image.segments_.end(), [](const Segment& a, const Segment& b) { return a.address < b.address; });
+  std::sort(image.segments_.begin(), image.segments_.end(),
+            [](const Segment& a, const Segment& b) { return a.address < b.address; });
   return image;
 }
 
@@ -117,7 +120,9 @@ void ElfImage::read_sections(const ReadAt& read, std::uint64_t file_bytes) {
     if (!got || *got != header.size()) return std::nullopt;
     return read_raw(header);
   };
-  if (section_count_ == 0 || section_headers_ > file_bytes || section_count_ * kSectionHeaderBytes > file_bytes - section_headers_) return;
+  if (section_count_ == 0 || section_headers_ > file_bytes ||
+      section_count_ * kSectionHeaderBytes > file_bytes - section_headers_)
+    return;
   if (section_count_ > limits::kDeltaSectionsMax) section_count_ = limits::kDeltaSectionsMax;
   // The names' section is the one that the ELF header gives.
   std::array<std::uint8_t, 2> names_index{};
@@ -125,7 +130,8 @@ void ElfImage::read_sections(const ReadAt& read, std::uint64_t file_bytes) {
   const auto names = read_header(load16(names_index.data()));
   for (std::uint32_t i = 0; i < section_count_; ++i) {
     const auto raw = read_header(i);
-    if (!raw || raw->offset > file_bytes || raw->bytes > file_bytes - raw->offset || raw->bytes == 0 || raw->type == 8) continue;
+    if (!raw || raw->offset > file_bytes || raw->bytes > file_bytes - raw->offset || raw->bytes == 0 || raw->type == 8)
+      continue;
     std::array<char, 16> name{};
     if (names && names->offset + raw->name + name.size() < file_bytes) {
       std::array<std::uint8_t, 15> bytes{};
@@ -160,7 +166,8 @@ void ElfImage::read_sections(const ReadAt& read, std::uint64_t file_bytes) {
 
 std::optional<std::uint32_t> ElfImage::address_of(std::uint32_t offset) const noexcept {
   for (const Segment& segment : segments_) {
-    if (offset >= segment.offset && offset - segment.offset < segment.file_bytes) return segment.address + (offset - segment.offset);
+    if (offset >= segment.offset && offset - segment.offset < segment.file_bytes)
+      return segment.address + (offset - segment.offset);
   }
   return std::nullopt;
 }

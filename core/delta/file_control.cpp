@@ -64,7 +64,8 @@ Result<FileControl> ControlReader::file() {
   std::uint8_t flags = 0;
   INSTAR_CHECK(read_(std::span(&flags, 1)));
   FileControl file;
-  if ((flags & ~(kBaseMask | kPredicts | kBaseIsGzip | kIsGzip)) != 0 || (flags & kBaseMask) > static_cast<std::uint8_t>(BaseKind::path)) {
+  if ((flags & ~(kBaseMask | kPredicts | kBaseIsGzip | kIsGzip)) != 0 ||
+      (flags & kBaseMask) > static_cast<std::uint8_t>(BaseKind::path)) {
     return fail(Code::malformed, "a file of the delta has unknown flags");
   }
   file.base = static_cast<BaseKind>(flags & kBaseMask);
@@ -88,7 +89,8 @@ Result<FileControl> ControlReader::file() {
 }
 
 Result<GzipRecipe> ControlReader::recipe() {
-  INSTAR_TRY(const std::uint64_t bytes, number(limits::kGzipHeaderBytesMax + 16 + 10 * limits::kGzipCutsMax, "a gzip recipe"));
+  INSTAR_TRY(const std::uint64_t bytes,
+             number(limits::kGzipHeaderBytesMax + 16 + 10 * limits::kGzipCutsMax, "a gzip recipe"));
   Bytes encoded(static_cast<std::size_t>(bytes));
   INSTAR_CHECK(read_(encoded));
   return decode_gzip_recipe(encoded);

@@ -1,4 +1,5 @@
-// What the control stream says of one file: where its base is, how it is made, and its operations (docs/formats/delta.md).
+// What the control stream says of one file: where its base is, how it is made, and its operations
+// (docs/formats/delta.md).
 #pragma once
 
 #include <string>
@@ -21,16 +22,19 @@ struct FileControl {
 
 // The file's header; its operations follow, see append_operations().
 void append_file_control(Bytes& out, const FileControl& file);
-// Count, then all copies, all extras, and all distances between where a copy would go on and where it does: alike numbers stand together.
+// Count, then all copies, all extras, and all distances between where a copy would go on and where it does: alike
+// numbers stand together.
 void append_operations(Bytes& out, const std::vector<Operation>& operations);
 
-// A number from the control stream, and what else file headers are made of. One byte at a time: nothing past the file is read.
+// A number from the control stream, and what else file headers are made of. One byte at a time: nothing past the file
+// is read.
 class ControlReader {
  public:
   using ReadBytes = std::function<Status(std::span<std::uint8_t>)>;
   explicit ControlReader(ReadBytes read) : read_(std::move(read)) {}
 
-  // Errors: malformed (also for numbers above the bounds, of operations that leave a file of 4 GiB), too_large, those of `read`.
+  // Errors: malformed (also for numbers above the bounds, of operations that leave a file of 4 GiB), too_large, those
+  // of `read`.
   [[nodiscard]] Result<FileControl> file();
   // Into an empty map, sealed. `operations_max`: what the header promises.
   [[nodiscard]] Status operations(CopyMap& map, std::uint32_t operations_max);

@@ -18,9 +18,11 @@ constexpr std::uint64_t kCutMax = limits::kContentBytesMax - 1;
 
 bool is_sound(const GzipRecipe& recipe) {
   return recipe.level >= 1 && recipe.level <= 9 && recipe.memory_level >= 1 && recipe.memory_level <= 9 &&
-         recipe.window_bits >= kWindowBitsLeast && recipe.window_bits <= 15 && recipe.strategy <= GzipStrategy::fixed_codes &&
-         recipe.header.size() >= sizeof kMagic && recipe.header.size() <= limits::kGzipHeaderBytesMax &&
-         std::equal(std::begin(kMagic), std::end(kMagic), recipe.header.begin()) && recipe.cuts.size() <= limits::kGzipCutsMax;
+         recipe.window_bits >= kWindowBitsLeast && recipe.window_bits <= 15 &&
+         recipe.strategy <= GzipStrategy::fixed_codes && recipe.header.size() >= sizeof kMagic &&
+         recipe.header.size() <= limits::kGzipHeaderBytesMax &&
+         std::equal(std::begin(kMagic), std::end(kMagic), recipe.header.begin()) &&
+         recipe.cuts.size() <= limits::kGzipCutsMax;
 }
 
 void read_header(artifact::ByteCursor& cursor, GzipRecipe& recipe) {
@@ -54,8 +56,9 @@ void append_gzip_recipe(Bytes& out, const GzipRecipe& recipe) {
   const bool has_header = recipe.header != usual_gzip_header(recipe.level);
   const bool has_cuts = !recipe.cuts.empty();
   out.push_back(static_cast<std::uint8_t>(recipe.level | recipe.memory_level << 4));
-  out.push_back(static_cast<std::uint8_t>((recipe.window_bits - kWindowBitsLeast) | static_cast<unsigned>(recipe.strategy) << 3 |
-                                          (has_header ? kHasHeader : 0U) | (has_cuts ? kHasCuts : 0U)));
+  out.push_back(static_cast<std::uint8_t>((recipe.window_bits - kWindowBitsLeast) |
+                                          static_cast<unsigned>(recipe.strategy) << 3 | (has_header ? kHasHeader : 0U) |
+                                          (has_cuts ? kHasCuts : 0U)));
   if (has_header) artifact::append_text(out, as_text(ByteView(recipe.header).subspan(sizeof kMagic)));
   if (has_cuts) {
     artifact::append_varint(out, recipe.cuts.size());
@@ -78,8 +81,9 @@ GzipRecipe read_gzip_recipe(artifact::ByteCursor& cursor) {
   recipe.header = usual_gzip_header(recipe.level);
   if (!is_sound(recipe)) {
     cursor.break_off(Code::malformed, "a gzip recipe has level " + std::to_string(recipe.level) + ", memory level " +
-                                          std::to_string(recipe.memory_level) + ", window bits " + std::to_string(recipe.window_bits) +
-                                          ", strategy " + std::to_string(static_cast<unsigned>(recipe.strategy)));
+                                          std::to_string(recipe.memory_level) + ", window bits " +
+                                          std::to_string(recipe.window_bits) + ", strategy " +
+                                          std::to_string(static_cast<unsigned>(recipe.strategy)));
     return recipe;
   }
   if ((shape & kHasHeader) != 0) read_header(cursor, recipe);

@@ -21,8 +21,8 @@ struct GzipRecipe {
   std::uint8_t memory_level = 8;  // 1 … 9
   std::uint8_t window_bits = 15;  // 9 … 15
   GzipStrategy strategy = GzipStrategy::normal;
-  // Where a deflate block is ended although zlib would go on: bytes of content from the cut before (or the start) to each cut.
-  // GNU gzip ends blocks earlier than zlib where the content changes its kind.
+  // Where a deflate block is ended although zlib would go on: bytes of content from the cut before (or the start) to
+  // each cut. GNU gzip ends blocks earlier than zlib where the content changes its kind.
   std::vector<std::uint32_t> cuts;
   friend bool operator==(const GzipRecipe&, const GzipRecipe&) = default;
 };
@@ -33,8 +33,9 @@ struct GzipRecipe {
 // Two bytes for most recipes. The recipe must be within the bounds above and those of limits.hpp.
 void append_gzip_recipe(Bytes& out, const GzipRecipe& recipe);
 
-// Reads one recipe and stops behind it. Breaks the cursor off with malformed or too_large; one recipe has one encoding. What it
-// gives back means nothing when the cursor is starved or broken. Memory: at most kGzipHeaderBytesMax + 4 * kGzipCutsMax bytes.
+// Reads one recipe and stops behind it. Breaks the cursor off with malformed or too_large; one recipe has one encoding.
+// What it gives back means nothing when the cursor is starved or broken. Memory: at most kGzipHeaderBytesMax + 4 *
+// kGzipCutsMax bytes.
 [[nodiscard]] GzipRecipe read_gzip_recipe(artifact::ByteCursor& cursor);
 
 // A recipe that is all of `bytes`. Errors: malformed, too_large.

@@ -181,7 +181,8 @@ TEST(GzipRecipe, FlippedByteIsRefusedOrMakesAnotherFile) {
       const auto recipe = decode_gzip_recipe(broken);
       const auto made = recipe ? make_file(*recipe, content) : Result<Bytes>(fail(recipe.error()));
       if (!made) {
-        EXPECT_TRUE(made.error().code == Code::malformed || made.error().code == Code::too_large) << made.error().message;
+        EXPECT_TRUE(made.error().code == Code::malformed || made.error().code == Code::too_large)
+            << made.error().message;
         ++refused;
       } else {
         EXPECT_NE(*made, file) << at << " " << flip;

@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kReadBytes = 8 * 1024;
 constexpr std::size_t kSkipBytes = 4 * 1024;
 constexpr std::size_t kOutputBytes = 8 * 1024;
-// Part of the format: zlib gets its input up to the next multiple of this, or the next cut. When its window slides depends on how
-// much it has been given, and at the very edge of the window what it matches depends on that.
+// Part of the format: zlib gets its input up to the next multiple of this, or the next cut. When its window slides
+// depends on how much it has been given, and at the very edge of the window what it matches depends on that.
 constexpr std::size_t kInputBytes = 8 * 1024;
 constexpr int kGzipWrapped = 15 + 16;  // any window, header and trailer checked by zlib
 
@@ -103,8 +103,8 @@ Result<std::size_t> GzipReader::read_at(std::uint64_t offset, std::span<std::uin
     state_ = std::move(state);
   }
   if (offset < state_->content_offset) {
-    return fail(Code::malformed,
-                "a gzip base is read backwards: " + std::to_string(offset) + " after " + std::to_string(state_->content_offset));
+    return fail(Code::malformed, "a gzip base is read backwards: " + std::to_string(offset) + " after " +
+                                     std::to_string(state_->content_offset));
   }
   while (state_->content_offset < offset) {
     const auto gap = static_cast<std::size_t>(std::min<std::uint64_t>(offset - state_->content_offset, kSkipBytes));
@@ -145,8 +145,8 @@ struct GzipWriter::State {
 Status GzipWriter::State::start() {
   if (started) return {};
   started = true;
-  if (deflateInit2(&stream, recipe.level, Z_DEFLATED, -recipe.window_bits, recipe.memory_level, static_cast<int>(recipe.strategy)) !=
-      Z_OK) {
+  if (deflateInit2(&stream, recipe.level, Z_DEFLATED, -recipe.window_bits, recipe.memory_level,
+                   static_cast<int>(recipe.strategy)) != Z_OK) {
     return no_memory();
   }
   find_next_cut();

@@ -18,7 +18,8 @@ Bytes text(std::size_t size, std::uint64_t seed = 1) {
   std::uint64_t state = seed;
   while (bytes.size() < size) {
     state = state * 6364136223846793005 + 1442695040888963407;
-    const Bytes word = to_bytes(std::string(kWords[(state >> 33) % 12]) + ((state >> 60) == 0 ? std::to_string(state >> 40) : ""));
+    const Bytes word =
+        to_bytes(std::string(kWords[(state >> 33) % 12]) + ((state >> 60) == 0 ? std::to_string(state >> 40) : ""));
     bytes.insert(bytes.end(), word.begin(), word.end());
   }
   bytes.resize(size);
@@ -28,9 +29,9 @@ Bytes text(std::size_t size, std::uint64_t seed = 1) {
 // zlib in one call, as most programs use it: the reference for the writer.
 Bytes zlib_file(ByteView content, const GzipRecipe& recipe) {
   z_stream stream{};
-  EXPECT_EQ(
-      deflateInit2(&stream, recipe.level, Z_DEFLATED, recipe.window_bits + 16, recipe.memory_level, static_cast<int>(recipe.strategy)),
-      Z_OK);
+  EXPECT_EQ(deflateInit2(&stream, recipe.level, Z_DEFLATED, recipe.window_bits + 16, recipe.memory_level,
+                         static_cast<int>(recipe.strategy)),
+            Z_OK);
   Bytes file(content.size() + content.size() / 8 + 1000);
   stream.next_in = const_cast<Bytef*>(content.data());
   stream.avail_in = static_cast<uInt>(content.size());
@@ -42,7 +43,8 @@ Bytes zlib_file(ByteView content, const GzipRecipe& recipe) {
   return file;
 }
 
-GzipRecipe recipe_of(unsigned level, unsigned memory_level = 8, GzipStrategy strategy = GzipStrategy::normal, unsigned window_bits = 15) {
+GzipRecipe recipe_of(unsigned level, unsigned memory_level = 8, GzipStrategy strategy = GzipStrategy::normal,
+                     unsigned window_bits = 15) {
   GzipRecipe recipe;
   recipe.level = static_cast<std::uint8_t>(level);
   recipe.memory_level = static_cast<std::uint8_t>(memory_level);
@@ -108,8 +110,8 @@ TEST(GzipWriter, MakesWhatZlibMakesAtEveryLevelAndMemoryLevel) {
 
 TEST(GzipWriter, MakesWhatZlibMakesWithEveryStrategyAndWindow) {
   const Bytes content = text(80'000);
-  for (const GzipStrategy strategy :
-       {GzipStrategy::normal, GzipStrategy::filtered, GzipStrategy::huffman_only, GzipStrategy::run_length, GzipStrategy::fixed_codes}) {
+  for (const GzipStrategy strategy : {GzipStrategy::normal, GzipStrategy::filtered, GzipStrategy::huffman_only,
+                                      GzipStrategy::run_length, GzipStrategy::fixed_codes}) {
     for (unsigned window_bits = 9; window_bits <= 15; ++window_bits) {
       GzipRecipe recipe = recipe_of(6, 8, strategy, window_bits);
       const Bytes wanted = zlib_file(content, recipe);
@@ -124,14 +126,17 @@ TEST(GzipWriter, MakesWhatZlibMakesWithEveryStrategyAndWindow) {
 
 // Sizes around zlib's window and the writer's own buffer, where it matters how much zlib has been given.
 TEST(GzipWriter, OutputDoesNotDependOnPieces) {
-  for (const std::size_t size : {0U, 1U, 8191U, 8192U, 8193U, 32'768U, 65'274U, 65'535U, 65'536U, 65'537U, 98'304U, 200'000U}) {
+  for (const std::size_t size :
+       {0U, 1U, 8191U, 8192U, 8193U, 32'768U, 65'274U, 65'535U, 65'536U, 65'537U, 98'304U, 200'000U}) {
     const Bytes content = text(size, size);
     const Bytes wanted = zlib_file(content, recipe_of(9));
-    for (const std::size_t piece_bytes : {std::size_t{1}, std::size_t{999}, std::size_t{8192}, std::size_t{65'535}, SIZE_MAX}) {
+    for (const std::size_t piece_bytes :
+         {std::size_t{1}, std::size_t{999}, std::size_t{8192}, std::size_t{65'535}, SIZE_MAX}) {
       EXPECT_EQ(written(recipe_of(9), content, piece_bytes).value(), wanted) << size << " in " << piece_bytes;
     }
     GzipRecipe cut = recipe_of(9, 9);
-    if (size > 8193) cut.cuts = {8192, 1, static_cast<std::uint32_t>(size - 8193)};  // the last one where the content ends
+    if (size > 8193)
+      cut.cuts = {8192, 1, static_cast<std::uint32_t>(size - 8193)};  // the last one where the content ends
     const Bytes cut_file = written(cut, content).value();
     EXPECT_EQ(written(cut, content, 7).value(), cut_file);
     EXPECT_EQ(content_of(cut_file).value(), content);
@@ -201,8 +206,8 @@ TEST(GzipReader, SkipsForward) {
   for (const std::size_t offset : {0U, 1'000U, 1'001U + 1'000U, 50'000U, 299'500U}) {
     const std::size_t wanted = std::min(got.size(), content.size() - offset);
     ASSERT_EQ(reader.read_at(offset, got).value(), wanted) << offset;
-    EXPECT_TRUE(
-        std::equal(got.begin(), got.begin() + static_cast<std::ptrdiff_t>(wanted), content.begin() + static_cast<std::ptrdiff_t>(offset)))
+    EXPECT_TRUE(std::equal(got.begin(), got.begin() + static_cast<std::ptrdiff_t>(wanted),
+                           content.begin() + static_cast<std::ptrdiff_t>(offset)))
         << offset;
   }
   EXPECT_EQ(reader.read_at(300'000, got).value(), 0U);

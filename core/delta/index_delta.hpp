@@ -1,7 +1,7 @@
 // The index of a tree as a delta against the index of another one, its base: docs/formats/index-delta.md.
 //
-// Carries no size and no hash of a file. What a device decodes it hashes itself; the index that comes out of it must hash to the signed
-// artifact id, which is for the caller to compare.
+// Carries no size and no hash of a file. What a device decodes it hashes itself; the index that comes out of it must
+// hash to the signed artifact id, which is for the caller to compare.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,12 @@ struct NewEntry {
   artifact::Entry entry;
   ContentFrom from = ContentFrom::none;
   // base_path: the base's file with this content. earlier: an earlier file of the new tree with it.
-  // decode: the base's file that stood here, before it was changed or renamed: a base for its delta; empty if there was none.
+  // decode: the base's file that stood here, before it was changed or renamed: a base for its delta; empty if there was
+  // none.
   std::string source;
-  // For base, and for base_path where `entry.content` is known: mode, owner and xattrs are those of the base's file as its index
-  // has them, so that the file on disk may be linked if it is still as the index says. Else false: look at the file.
+  // For base, and for base_path where `entry.content` is known: mode, owner and xattrs are those of the base's file as
+  // its index has them, so that the file on disk may be linked if it is still as the index says. Else false: look at
+  // the file.
   bool same_metadata = false;
   friend bool operator==(const NewEntry&, const NewEntry&) = default;
 };
@@ -34,35 +36,38 @@ struct NewEntry {
 // --- making -----------------------------------------------------------------------------------------
 struct IndexDelta {
   Bytes bytes;
-  // All entries of the new tree, in index order, with their sizes and hashes. Those that say `decode` are the files that the pack must
-  // carry, in the order in which it must carry them.
+  // All entries of the new tree, in index order, with their sizes and hashes. Those that say `decode` are the files
+  // that the pack must carry, in the order in which it must carry them.
   std::vector<NewEntry> entries;
 };
 
-// Both are whole trees in index order, and are checked. Finds folders and files that were renamed in their place, metadata that changed,
-// and contents that the base or the new tree has elsewhere. Same trees, same bytes.
-// Errors: those of IndexChecker, malformed (one content under two sizes).
-[[nodiscard]] Result<IndexDelta> make_index_delta(std::span<const artifact::Entry> base, std::span<const artifact::Entry> fresh);
+// Both are whole trees in index order, and are checked. Finds folders and files that were renamed in their place,
+// metadata that changed, and contents that the base or the new tree has elsewhere. Same trees, same bytes. Errors:
+// those of IndexChecker, malformed (one content under two sizes).
+[[nodiscard]] Result<IndexDelta> make_index_delta(std::span<const artifact::Entry> base,
+                                                  std::span<const artifact::Entry> fresh);
 
 // --- reading ----------------------------------------------------------------------------------------
 // Pulls the new tree's entries out of the base's entries and the delta's bytes.
 // Memory: about 20 KB, whatever the tree and whatever the bytes; time: in proportion to both.
 class IndexDeltaReader {
  public:
-  // The base's next entry, valid until the next call; nullptr after the last one. They come from an index that is proven by its hash.
+  // The base's next entry, valid until the next call; nullptr after the last one. They come from an index that is
+  // proven by its hash.
   using BaseEntries = std::function<Result<const artifact::Entry*>()>;
   using DeltaBytes = OperationStream::DeltaBytes;
 
   IndexDeltaReader(BaseEntries base, DeltaBytes bytes, artifact::IndexRules rules = {});
 
-  // The next entry of the new tree, valid until the next call; nullptr after the last one, when both inputs are at their end.
+  // The next entry of the new tree, valid until the next call; nullptr after the last one, when both inputs are at
+  // their end.
   //
-  // It has passed IndexChecker, but for what is not known here: where a hard link leads (IndexRules::hardlinks_looked_up), and
-  // size and content of a file to be decoded, or that another path has: these are zero, and the caller fills them in before the entry goes
-  // to an IndexWriter. `source` is a path inside the tree, and for `earlier` one that comes before; that it names a file is for the
-  // caller to see.
-  // Errors: malformed, too_large, refused, unsupported (a later version), and those of the inputs. After one the reader is of
-  // no further use.
+  // It has passed IndexChecker, but for what is not known here: where a hard link leads
+  // (IndexRules::hardlinks_looked_up), and size and content of a file to be decoded, or that another path has: these
+  // are zero, and the caller fills them in before the entry goes to an IndexWriter. `source` is a path inside the tree,
+  // and for `earlier` one that comes before; that it names a file is for the caller to see. Errors: malformed,
+  // too_large, refused, unsupported (a later version), and those of the inputs. After one the reader is of no further
+  // use.
   [[nodiscard]] Result<const NewEntry*> next();
 
  private:

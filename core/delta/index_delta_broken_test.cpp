@@ -91,7 +91,8 @@ TEST(BrokenIndexDelta, RefusesNumbersThatAreNotInTheirShortestForm) {
 }
 
 TEST(BrokenIndexDelta, RefusesUnknownOperationsAndPlacesOfContent) {
-  for (const std::uint8_t operation : Bytes{0xef, 0xf7, 0xff}) EXPECT_EQ(verdict({operation, 0, 0, 0, kEnd}), Code::malformed);
+  for (const std::uint8_t operation : Bytes{0xef, 0xf7, 0xff})
+    EXPECT_EQ(verdict({operation, 0, 0, 0, kEnd}), Code::malformed);
   for (const std::uint8_t from : Bytes{0xa0, 0xc0, 0xe0}) EXPECT_EQ(verdict({2, kModify, from, kEnd}), Code::malformed);
 }
 
@@ -158,15 +159,17 @@ TEST(BrokenIndexDelta, RefusesToChangeFieldsThatATypeHasNot) {
         default: delta.insert(delta.end(), {1, 2}); break;
       }
       delta.push_back(kEnd);
-      EXPECT_EQ(verdict(delta), (kFields[at] & field) != 0 ? Code::ok : Code::malformed) << int{at} << " " << int{field};
+      EXPECT_EQ(verdict(delta), (kFields[at] & field) != 0 ? Code::ok : Code::malformed)
+          << int{at} << " " << int{field};
     }
   }
 }
 
 TEST(BrokenIndexDelta, RefusesFieldsThatAnInsertedEntryHasNot) {
-  EXPECT_EQ(verdict({kKeepAll, 0xd0, 0, 1, 'z', kEnd}), Code::malformed);                                // a folder with content
-  EXPECT_EQ(verdict({kKeepAll, 0xd2, 0, 1, 'z', 0, 0, 1, 'x', kEnd}), Code::malformed);                  // a symlink with content
-  EXPECT_EQ(verdict({kKeepAll, 0xcb, 0, 1, 'z', 0, 0, 0, 1, 3, 'a', '/', 'f', kEnd}), Code::malformed);  // a hard link with an owner
+  EXPECT_EQ(verdict({kKeepAll, 0xd0, 0, 1, 'z', kEnd}), Code::malformed);                // a folder with content
+  EXPECT_EQ(verdict({kKeepAll, 0xd2, 0, 1, 'z', 0, 0, 1, 'x', kEnd}), Code::malformed);  // a symlink with content
+  EXPECT_EQ(verdict({kKeepAll, 0xcb, 0, 1, 'z', 0, 0, 0, 1, 3, 'a', '/', 'f', kEnd}),
+            Code::malformed);  // a hard link with an owner
 }
 
 TEST(BrokenIndexDelta, RefusesLinksThatLeadOut) {
@@ -190,7 +193,8 @@ TEST(BrokenIndexDelta, RefusesSourcesThatLeadOutOrComeLater) {
 }
 
 TEST(BrokenIndexDelta, RefusesLengthsOverTheirBoundsBeforeTakingMemory) {
-  EXPECT_EQ(verdict({kKeepAll, kDecodedFile, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f}), Code::too_large);
+  EXPECT_EQ(verdict({kKeepAll, kDecodedFile, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f}),
+            Code::too_large);
   EXPECT_EQ(verdict({kKeepAll, kDecodedFile, 0x80, 0x80, 0x40}), Code::too_large);
   EXPECT_EQ(verdict({kKeepAll, kFileFromBase, 0, 1, 'z', 0x80, 0x80, 0x40}), Code::too_large);
   EXPECT_EQ(verdict({kKeepAll, kFileFromBase, 0, 1, 'z', 0, 0x80, 0x80, 0x40}), Code::too_large);
@@ -219,10 +223,11 @@ TEST(BrokenIndexDelta, RefusesMoreEntriesThanATreeMayHave) {
 TEST(BrokenIndexDelta, ErrorsOfTheInputsEndTheReading) {
   const Entries tree = base();
   const Bytes delta{1, kEnd};
-  IndexDeltaReader no_base([]() -> Result<const Entry*> { return fail(Code::io, "worn out"); }, bytes_of(delta), kAllRules);
+  IndexDeltaReader no_base([]() -> Result<const Entry*> { return fail(Code::io, "worn out"); }, bytes_of(delta),
+                           kAllRules);
   EXPECT_EQ(no_base.next().error().code, Code::io);
-  IndexDeltaReader no_bytes(base_of(tree),
-                            [](std::span<std::uint8_t>) -> Result<std::size_t> { return fail(Code::corrupt, "a bad chunk"); });
+  IndexDeltaReader no_bytes(
+      base_of(tree), [](std::span<std::uint8_t>) -> Result<std::size_t> { return fail(Code::corrupt, "a bad chunk"); });
   EXPECT_EQ(no_bytes.next().error().code, Code::corrupt);
 }
 

@@ -26,9 +26,10 @@ constexpr unsigned kInsertFromShift = 4;
 constexpr unsigned kOtherShift = 3;
 constexpr Step kOtherSteps[] = {Step::end, Step::modify, Step::rename_keep, Step::rename_change, Step::rename_modify};
 // Where content comes from, by number: two bits of an insert, three of a modify.
-constexpr ContentFrom kInsertFrom[] = {ContentFrom::none, ContentFrom::decode, ContentFrom::base_path, ContentFrom::earlier};
-constexpr ContentFrom kModifyFrom[] = {ContentFrom::base, ContentFrom::decode, ContentFrom::base_path, ContentFrom::earlier,
-                                       ContentFrom::none};
+constexpr ContentFrom kInsertFrom[] = {ContentFrom::none, ContentFrom::decode, ContentFrom::base_path,
+                                       ContentFrom::earlier};
+constexpr ContentFrom kModifyFrom[] = {ContentFrom::base, ContentFrom::decode, ContentFrom::base_path,
+                                       ContentFrom::earlier, ContentFrom::none};
 constexpr unsigned kModifyFromShift = 5;
 constexpr std::uint8_t kChangedAll = 31;
 

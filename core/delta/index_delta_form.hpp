@@ -62,7 +62,8 @@ void append_operation(Bytes& out, const IndexOperation& operation);
 // What the target of an inserted link is an edit of: of a symlink its name, of a hard link its path.
 [[nodiscard]] std::string_view target_reference(artifact::EntryType type, std::string_view path) noexcept;
 
-// The metadata of an inserted entry that does not say: mode of the last entry of its type, owner of the last one, no xattrs.
+// The metadata of an inserted entry that does not say: mode of the last entry of its type, owner of the last one, no
+// xattrs.
 class UsualMetadata {
  public:
   void see(const artifact::Entry& entry);

@@ -37,8 +37,9 @@ class Contents {
     if (found == files_.end()) return nullptr;
     const auto& files = found->second;
     INSTAR_CHECK(check_size(entry, entries_[files.front()]));
-    const auto after = std::partition_point(files.begin(), files.end(),
-                                            [&](std::uint32_t number) { return artifact::path_before(entries_[number].path, entry.path); });
+    const auto after = std::partition_point(files.begin(), files.end(), [&](std::uint32_t number) {
+      return artifact::path_before(entries_[number].path, entry.path);
+    });
     const auto place = static_cast<std::size_t>(after - files.begin());
     const std::string* best = nullptr;
     std::size_t best_cost = 0;
@@ -132,7 +133,8 @@ class Runs {
 
 class Maker {
  public:
-  Maker(Entries base, Entries fresh) : base_(base), fresh_(fresh), base_contents_(base), fresh_contents_(fresh), runs_(delta_.bytes) {}
+  Maker(Entries base, Entries fresh)
+      : base_(base), fresh_(fresh), base_contents_(base), fresh_contents_(fresh), runs_(delta_.bytes) {}
 
   Result<IndexDelta> make();
 

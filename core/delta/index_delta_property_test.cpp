@@ -14,7 +14,9 @@ namespace {
 using namespace rig;
 
 struct PathOrder {
-  bool operator()(const std::string& left, const std::string& right) const { return artifact::path_before(left, right); }
+  bool operator()(const std::string& left, const std::string& right) const {
+    return artifact::path_before(left, right);
+  }
 };
 using Tree = std::map<std::string, Entry, PathOrder>;
 
@@ -49,10 +51,13 @@ class Gardener {
 
  private:
   std::string name() {
-    static constexpr const char* kNames[] = {"a", "b", "lib", "lib-1.2", "lib-1.3", "a.c", "x y", "6.1.0-28", "6.1.0-29", "\xc3\xa4"};
+    static constexpr const char* kNames[] = {"a",   "b",   "lib",      "lib-1.2",  "lib-1.3",
+                                             "a.c", "x y", "6.1.0-28", "6.1.0-29", "\xc3\xa4"};
     return kNames[below(std::size(kNames))];
   }
-  std::string any(const Tree& tree) { return std::next(tree.begin(), static_cast<std::ptrdiff_t>(below(tree.size())))->first; }
+  std::string any(const Tree& tree) {
+    return std::next(tree.begin(), static_cast<std::ptrdiff_t>(below(tree.size())))->first;
+  }
   std::string any_folder(const Tree& tree) {
     const std::string path = any(tree);
     return tree.at(path).type == EntryType::directory ? path : std::string(parent_of(path));
@@ -138,7 +143,8 @@ class Gardener {
       const auto parent = result.find(std::string(parent_of(path)));
       if (!path.empty() && (parent == result.end() || parent->second.type != EntryType::directory)) continue;
       const auto target = result.find(entry.target);
-      if (entry.type == EntryType::hardlink && (target == result.end() || target->second.type != EntryType::file)) continue;
+      if (entry.type == EntryType::hardlink && (target == result.end() || target->second.type != EntryType::file))
+        continue;
       if (path.size() > 900 || std::count(path.begin(), path.end(), '/') > 100) continue;
       result[path] = entry;
     }

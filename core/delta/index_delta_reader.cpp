@@ -42,7 +42,8 @@ Result<const NewEntry*> IndexDeltaReader::next() {
     }
     INSTAR_TRY(const Entry* const base, take_base());
     if (base == nullptr) {
-      if (checker_.entry_count() == 0) return fail(Code::malformed, "the index delta leaves nothing, not even the root folder");
+      if (checker_.entry_count() == 0)
+        return fail(Code::malformed, "the index delta leaves nothing, not even the root folder");
       done_ = true;
       continue;
     }
@@ -121,7 +122,8 @@ Status IndexDeltaReader::rename(const Entry& base, const IndexOperation& operati
 Status IndexDeltaReader::take_content(const Entry& base, bool changed) {
   Entry& entry = current_.entry;
   if (!has_content(base)) {
-    if (changed) return fail(Code::malformed, "the index delta changes the content of \"" + entry.path + "\", which has none");
+    if (changed)
+      return fail(Code::malformed, "the index delta changes the content of \"" + entry.path + "\", which has none");
     return {};
   }
   if (changed) {
@@ -201,8 +203,8 @@ Status IndexDeltaReader::take_new_content(const IndexOperation& operation) {
   INSTAR_CHECK(artifact::check_path(current_.source));
   if (current_.source.empty()) return fail(Code::malformed, "the index delta takes the root folder for a file");
   if (operation.from == ContentFrom::earlier && !artifact::path_before(current_.source, entry.path)) {
-    return fail(Code::malformed, "the index delta takes the content of \"" + entry.path + "\" from \"" + current_.source +
-                                     "\", which does not come before it");
+    return fail(Code::malformed, "the index delta takes the content of \"" + entry.path + "\" from \"" +
+                                     current_.source + "\", which does not come before it");
   }
   return {};
 }

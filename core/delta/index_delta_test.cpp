@@ -151,8 +151,8 @@ TEST(IndexDelta, PassesOverFoldersAndLinksAmongChangedFiles) {
 }
 
 TEST(IndexDelta, NamesTheFileThatStoodThereForWhatIsDecoded) {
-  const IndexDelta delta =
-      delta_of({folder(""), file("a", "1"), file("b-1.0", "2")}, {folder(""), file("a", "3"), file("b-1.1", "4"), file("other", "5")});
+  const IndexDelta delta = delta_of({folder(""), file("a", "1"), file("b-1.0", "2")},
+                                    {folder(""), file("a", "3"), file("b-1.1", "4"), file("other", "5")});
   EXPECT_EQ(delta.entries[1].from, ContentFrom::decode);
   EXPECT_EQ(delta.entries[1].source, "a");
   EXPECT_EQ(delta.entries[2].from, ContentFrom::decode);
@@ -240,8 +240,8 @@ TEST(IndexDelta, MetadataAloneLeavesTheContentWhereItIs) {
 }
 
 TEST(IndexDelta, FilesThatBecomeEmptyAndEmptyOnesThatDoNotStaySo) {
-  const IndexDelta delta =
-      delta_of({folder(""), file("a", "1"), file("b", ""), file("c", "")}, {folder(""), file("a", ""), file("b", "2"), file("c", "")});
+  const IndexDelta delta = delta_of({folder(""), file("a", "1"), file("b", ""), file("c", "")},
+                                    {folder(""), file("a", ""), file("b", "2"), file("c", "")});
   EXPECT_EQ(delta.entries[1].from, ContentFrom::none);
   EXPECT_EQ(delta.entries[2].from, ContentFrom::decode);
   EXPECT_EQ(delta.entries[2].source, "");
@@ -250,7 +250,8 @@ TEST(IndexDelta, FilesThatBecomeEmptyAndEmptyOnesThatDoNotStaySo) {
 
 TEST(IndexDelta, EntriesThatChangeTheirType) {
   const Entries one{folder(""), folder("a"), file("a/f"), file("b"), link(EntryType::symlink, "c", "b"), file("d")};
-  const Entries two{folder(""), file("a"), folder("b"), file("b/f", "x"), file("c", "y"), link(EntryType::hardlink, "d", "a")};
+  const Entries two{folder(""),       file("a"),      folder("b"),
+                    file("b/f", "x"), file("c", "y"), link(EntryType::hardlink, "d", "a")};
   delta_of(one, two);
   delta_of(two, one);
 }
@@ -268,15 +269,18 @@ TEST(IndexDelta, IsTheSameBytesEachTime) {
 TEST(IndexDelta, RefusesTreesThatAreNone) {
   EXPECT_EQ(make_index_delta(Entries{}, Entries{folder("")}).error().code, Code::malformed);
   EXPECT_EQ(make_index_delta(Entries{folder("")}, Entries{}).error().code, Code::malformed);
-  EXPECT_EQ(make_index_delta(Entries{folder(""), file("b"), file("a")}, Entries{folder("")}).error().code, Code::malformed);
+  EXPECT_EQ(make_index_delta(Entries{folder(""), file("b"), file("a")}, Entries{folder("")}).error().code,
+            Code::malformed);
   EXPECT_EQ(make_index_delta(Entries{folder("")}, Entries{file("a")}).error().code, Code::malformed);
 }
 
 TEST(IndexDelta, RefusesOneContentUnderTwoSizes) {
   Entry liar = file("b", "1");
   liar.size = 2;
-  EXPECT_EQ(make_index_delta(Entries{folder(""), file("a", "1")}, Entries{folder(""), liar}).error().code, Code::malformed);
-  EXPECT_EQ(make_index_delta(Entries{folder("")}, Entries{folder(""), file("a", "1"), liar}).error().code, Code::malformed);
+  EXPECT_EQ(make_index_delta(Entries{folder(""), file("a", "1")}, Entries{folder(""), liar}).error().code,
+            Code::malformed);
+  EXPECT_EQ(make_index_delta(Entries{folder("")}, Entries{folder(""), file("a", "1"), liar}).error().code,
+            Code::malformed);
 }
 
 }  // namespace

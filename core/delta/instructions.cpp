@@ -9,14 +9,16 @@ namespace {
 constexpr std::array<bool, 256> make_modrm_opcodes() {
   std::array<bool, 256> has{};
   for (unsigned op = 0; op < 0x40; ++op) has[op] = (op & 7) < 4;
-  for (const unsigned op : {0x63U, 0x69U, 0x6bU, 0xc0U, 0xc1U, 0xc6U, 0xc7U, 0xf6U, 0xf7U, 0xfeU, 0xffU}) has[op] = true;
+  for (const unsigned op : {0x63U, 0x69U, 0x6bU, 0xc0U, 0xc1U, 0xc6U, 0xc7U, 0xf6U, 0xf7U, 0xfeU, 0xffU})
+    has[op] = true;
   for (unsigned op = 0x80; op < 0x90; ++op) has[op] = true;
   for (unsigned op = 0xd0; op < 0xe0; ++op) has[op] = true;
   // Two-byte opcodes: moves and arithmetic of SSE, cmov, setcc, movzx, movsx …
   for (unsigned op = 0x10; op < 0x18; ++op) has[op] = true;
   for (unsigned op = 0x40; op < 0x80; ++op) has[op] = true;
   for (unsigned op = 0x90; op < 0xa0; ++op) has[op] = true;
-  for (const unsigned op : {0x28U, 0x29U, 0x2aU, 0x2eU, 0x2fU, 0xafU, 0xb0U, 0xb1U, 0xb6U, 0xb7U, 0xbeU, 0xbfU}) has[op] = true;
+  for (const unsigned op : {0x28U, 0x29U, 0x2aU, 0x2eU, 0x2fU, 0xafU, 0xb0U, 0xb1U, 0xb6U, 0xb7U, 0xbeU, 0xbfU})
+    has[op] = true;
   return has;
 }
 constexpr std::array<bool, 256> kModrmOpcodes = make_modrm_opcodes();
@@ -28,7 +30,8 @@ std::uint32_t sign_extend(std::uint32_t value, unsigned bits) noexcept {
 
 }  // namespace
 
-std::optional<X86Reference> find_x86_reference(const std::uint8_t* at, std::size_t left, std::optional<std::uint8_t> before) noexcept {
+std::optional<X86Reference> find_x86_reference(const std::uint8_t* at, std::size_t left,
+                                               std::optional<std::uint8_t> before) noexcept {
   if (left >= 5 && (at[0] == 0xe8 || at[0] == 0xe9)) return X86Reference{1, true};
   if (left >= 6 && at[0] == 0x0f && (at[1] & 0xf0) == 0x80) return X86Reference{2, true};
   if (left >= 5 && (at[0] & 0xc7) == 0x05 && before && kModrmOpcodes[*before]) return X86Reference{1, false};

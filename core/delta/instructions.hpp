@@ -1,5 +1,5 @@
-// Which instructions refer to places, and how: as much of the instruction sets of x86-64 and AArch64 as reference prediction knows.
-// Intel SDM volume 2, appendix A; Arm Architecture Reference Manual, C4.1.
+// Which instructions refer to places, and how: as much of the instruction sets of x86-64 and AArch64 as reference
+// prediction knows. Intel SDM volume 2, appendix A; Arm Architecture Reference Manual, C4.1.
 #pragma once
 
 #include <cstddef>

@@ -76,8 +76,9 @@ LzmaDecoder::~LzmaDecoder() = default;
 
 Result<std::unique_ptr<LzmaDecoder>> LzmaDecoder::open(const StreamInfo& info, ReadAt body, std::uint64_t offset) {
   if (info.window_bytes > limits::kDeltaWindowBytesMax) {
-    return fail(Code::too_large, "a stream of the delta needs a window of " + std::to_string(info.window_bytes) + " bytes; at most " +
-                                     std::to_string(limits::kDeltaWindowBytesMax) + " are allowed");
+    return fail(Code::too_large, "a stream of the delta needs a window of " + std::to_string(info.window_bytes) +
+                                     " bytes; at most " + std::to_string(limits::kDeltaWindowBytesMax) +
+                                     " are allowed");
   }
   auto impl = std::make_unique<Impl>(info, std::move(body), offset);
   if (info.decoded_bytes > 0) INSTAR_CHECK(impl->begin(info));

@@ -11,8 +11,10 @@ namespace instar::delta {
 class LzmaDecoder {
  public:
   // `body`: where the compressed bytes are; the stream lies at [offset, offset + info.encoded_bytes) of it.
-  // Memory: the window, and about 32 KiB. Errors: too_large (window over limits.hpp), malformed (settings that LZMA does not have).
-  [[nodiscard]] static Result<std::unique_ptr<LzmaDecoder>> open(const StreamInfo& info, ReadAt body, std::uint64_t offset);
+  // Memory: the window, and about 32 KiB. Errors: too_large (window over limits.hpp), malformed (settings that LZMA
+  // does not have).
+  [[nodiscard]] static Result<std::unique_ptr<LzmaDecoder>> open(const StreamInfo& info, ReadAt body,
+                                                                 std::uint64_t offset);
   ~LzmaDecoder();
 
   // Fills `out`. Errors: corrupt (the stream is broken, or shorter than that), those of `body`.

@@ -5,8 +5,8 @@
 
 namespace instar::delta {
 
-// Copy `copy_bytes` from `old_start` of the base, each byte corrected by one of the difference stream; then take `extra_bytes` from the
-// extra stream.
+// Copy `copy_bytes` from `old_start` of the base, each byte corrected by one of the difference stream; then take
+// `extra_bytes` from the extra stream.
 struct Operation {
   std::uint32_t old_start = 0;
   std::uint32_t copy_bytes = 0;

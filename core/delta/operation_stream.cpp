@@ -27,8 +27,8 @@ Status OperationStream::read_version() {
   if (!more) return fail(Code::malformed, "the index delta is empty");
   const std::uint8_t version = pending_.front();
   if (version != kIndexDeltaVersion) {
-    return fail(Code::unsupported,
-                "the index delta has version " + std::to_string(version) + "; this version reads " + std::to_string(kIndexDeltaVersion));
+    return fail(Code::unsupported, "the index delta has version " + std::to_string(version) + "; this version reads " +
+                                       std::to_string(kIndexDeltaVersion));
   }
   pending_.erase(pending_.begin());
   version_read_ = true;

@@ -29,7 +29,9 @@ Edit Edit::between(std::string_view from, std::string_view to) {
   const std::size_t most = std::min(from.size(), to.size()) - front;
   std::size_t back = 0;
   while (back < most && from[from.size() - 1 - back] == to[to.size() - 1 - back]) ++back;
-  return {.kept_end = back, .replaced = from.size() - front - back, .text = std::string(to.substr(front, to.size() - front - back))};
+  return {.kept_end = back,
+          .replaced = from.size() - front - back,
+          .text = std::string(to.substr(front, to.size() - front - back))};
 }
 
 Result<std::string> Edit::apply(std::string_view from) const {
@@ -37,7 +39,8 @@ Result<std::string> Edit::apply(std::string_view from) const {
     return fail(Code::malformed, "the index delta changes more of \"" + std::string(from) + "\" than there is");
   }
   const std::size_t front = from.size() - static_cast<std::size_t>(kept_end + replaced);
-  return std::string(from.substr(0, front)) + text + std::string(from.substr(from.size() - static_cast<std::size_t>(kept_end)));
+  return std::string(from.substr(0, front)) + text +
+         std::string(from.substr(from.size() - static_cast<std::size_t>(kept_end)));
 }
 
 void Renames::go_to(std::string_view base_path) {

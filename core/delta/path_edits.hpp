@@ -1,4 +1,5 @@
-// How an index delta says paths: as changes of other paths, which its maker and its reader reckon alike. docs/formats/index-delta.md
+// How an index delta says paths: as changes of other paths, which its maker and its reader reckon alike.
+// docs/formats/index-delta.md
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace instar::delta {
 [[nodiscard]] std::string_view name_of(std::string_view path) noexcept;    // the last component
 [[nodiscard]] std::string_view parent_of(std::string_view path) noexcept;  // "" for what is in the root folder
 
-// One text made of another: its last `kept_end` bytes stay, the `replaced` ones before them give way to `text`, the rest stays.
+// One text made of another: its last `kept_end` bytes stay, the `replaced` ones before them give way to `text`, the
+// rest stays.
 struct Edit {
   std::uint64_t kept_end = 0;
   std::uint64_t replaced = 0;
@@ -24,10 +26,13 @@ struct Edit {
   // Errors: malformed (`from` is too short).
   [[nodiscard]] Result<std::string> apply(std::string_view from) const;
   // What it takes to write it, roughly: bytes.
-  [[nodiscard]] std::size_t cost() const noexcept { return text.size() + (replaced > 127 ? 1 : 0) + (kept_end > 127 ? 1 : 0); }
+  [[nodiscard]] std::size_t cost() const noexcept {
+    return text.size() + (replaced > 127 ? 1 : 0) + (kept_end > 127 ? 1 : 0);
+  }
 };
 
-// Renamed folders that are open at one place of the base: where their content goes. Memory: two paths, 16 bytes a level.
+// Renamed folders that are open at one place of the base: where their content goes. Memory: two paths, 16 bytes a
+// level.
 class Renames {
  public:
   // Goes on to a path of the base, in index order; folders that it is not in are left.

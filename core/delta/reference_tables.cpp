@@ -58,8 +58,9 @@ std::size_t References::step_relocations(Exchange& exchange, std::size_t at, con
   return 24;
 }
 
-// DWARF call frame information as in the LSB: length 4, distance to the CIE 4 (0 in a CIE itself), then in an FDE the start of its code as
-// a distance 4, its size 4, and with C++ the length of the augmentation (4) and a distance to the table of landing pads.
+// DWARF call frame information as in the LSB: length 4, distance to the CIE 4 (0 in a CIE itself), then in an FDE the
+// start of its code as a distance 4, its size 4, and with C++ the length of the augmentation (4) and a distance to the
+// table of landing pads.
 std::size_t References::step_frames(Exchange& exchange, std::size_t at, const Section& section, std::size_t left) {
   const auto record = record_from(section, old_at(at));
   const std::size_t before = record ? *record - old_at(at) : left;
@@ -93,7 +94,8 @@ void References::frame_owner32(Exchange& exchange, std::size_t at) {
 
 // The first offset at or after `offset` at which a record of .eh_frame begins.
 std::optional<std::uint32_t> References::record_from(const Section& section, std::uint32_t offset) {
-  if (record_ < section.offset || record_ > section.offset + section.bytes || record_ > offset) record_ = section.offset;
+  if (record_ < section.offset || record_ > section.offset + section.bytes || record_ > offset)
+    record_ = section.offset;
   while (record_ < offset) {
     if (record_steps_left_ == 0 || section.offset + section.bytes - record_ < 4) return std::nullopt;
     --record_steps_left_;
@@ -113,8 +115,8 @@ std::optional<std::uint32_t> References::record_from(const Section& section, std
   return record_;
 }
 
-// .eh_frame_hdr: 4 bytes of encodings, the distance to .eh_frame 4, a count 4, then pairs: function and its frame, from the section's
-// start.
+// .eh_frame_hdr: 4 bytes of encodings, the distance to .eh_frame 4, a count 4, then pairs: function and its frame, from
+// the section's start.
 std::size_t References::step_frame_table(Exchange& exchange, std::size_t at, const Section& section, std::size_t left) {
   const std::uint32_t inside = old_at(at) - section.offset;
   if (inside == 4 && left >= 4) {
@@ -122,13 +124,16 @@ std::size_t References::step_frame_table(Exchange& exchange, std::size_t at, con
     return 4;
   }
   if (inside < 12 || inside % 4 != 0 || left < 4) {
-    const std::size_t bytes = std::min<std::size_t>(left, inside < 4 ? 4 - inside : inside < 12 ? 12 - inside : 4 - inside % 4);
+    const std::size_t bytes = std::min<std::size_t>(left, inside < 4    ? 4 - inside
+                                                          : inside < 12 ? 12 - inside
+                                                                        : 4 - inside % 4);
     plain(exchange, at, bytes);
     return bytes;
   }
   const auto now_start = map_.find(section.offset);
-  const auto from_now =
-      now_start && *now_start >= 0 && *now_start <= 0xffffffff ? now_->address_of(static_cast<std::uint32_t>(*now_start)) : std::nullopt;
+  const auto from_now = now_start && *now_start >= 0 && *now_start <= 0xffffffff
+                            ? now_->address_of(static_cast<std::uint32_t>(*now_start))
+                            : std::nullopt;
   if (!from_now || !distance32(exchange, at, section.address, *from_now)) plain(exchange, at, 4);
   return 4;
 }

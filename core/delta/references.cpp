@@ -8,7 +8,8 @@
 namespace instar::delta {
 namespace {
 
-// A table of 4 to 16 thousand targets is enough for the largest files of a gateway; 64 thousand are worse, since old ones stay in it.
+// A table of 4 to 16 thousand targets is enough for the largest files of a gateway; 64 thousand are worse, since old
+// ones stay in it.
 constexpr std::size_t kTargets = 8192;
 // Records of .eh_frame that one file's stretches may pass over in all.
 constexpr std::uint32_t kRecordStepsMax = 4'000'000;
@@ -47,8 +48,9 @@ std::size_t References::encode(ByteView old, const std::uint8_t* now, std::uint8
 // The section that holds `offset`, or else the next one.
 const Section* References::section_from(std::uint32_t offset) const noexcept {
   const auto& sections = old_.sections();
-  const auto at = std::upper_bound(sections.begin(), sections.end(), offset,
-                                   [](std::uint32_t value, const Section& section) { return value < section.offset + section.bytes; });
+  const auto at = std::upper_bound(
+      sections.begin(), sections.end(), offset,
+      [](std::uint32_t value, const Section& section) { return value < section.offset + section.bytes; });
   return at == sections.end() ? nullptr : &*at;
 }
 
@@ -58,7 +60,8 @@ std::size_t References::run(Exchange exchange) {
   std::size_t at = 0;
   while (at < exchange.bytes) {
     const std::uint32_t old_offset = old_at(at);
-    std::size_t left = bytes_ - done_ - at;  // of the region: the part of the stretch that lies in one section, or in none
+    std::size_t left =
+        bytes_ - done_ - at;  // of the region: the part of the stretch that lies in one section, or in none
     const Section* section = nullptr;
     if (now_at(at) < ElfImage::kLayoutBytes) {
       left = std::min<std::size_t>(left, ElfImage::kLayoutBytes - now_at(at));
@@ -96,7 +99,8 @@ std::size_t References::run(Exchange exchange) {
 // One instruction, entry or byte; at most kLookahead bytes, and never more than `left`.
 std::size_t References::step(Exchange& exchange, std::size_t at, const Section& section, std::size_t left) {
   switch (section.kind) {
-    case SectionKind::code: return old_.machine() == Machine::x86_64 ? step_x86(exchange, at, left) : step_arm(exchange, at, left);
+    case SectionKind::code:
+      return old_.machine() == Machine::x86_64 ? step_x86(exchange, at, left) : step_arm(exchange, at, left);
     case SectionKind::words: return step_words(exchange, at, section, left);
     case SectionKind::frames: return step_frames(exchange, at, section, left);
     case SectionKind::frame_table: return step_frame_table(exchange, at, section, left);
@@ -109,7 +113,8 @@ std::size_t References::step(Exchange& exchange, std::size_t at, const Section& 
 
 void References::plain(Exchange& exchange, std::size_t at, std::size_t bytes) noexcept {
   for (std::size_t i = at; i < at + bytes; ++i) {
-    exchange.out[i] = static_cast<std::uint8_t>(exchange.encoding ? exchange.in[i] - exchange.old[i] : exchange.in[i] + exchange.old[i]);
+    exchange.out[i] = static_cast<std::uint8_t>(exchange.encoding ? exchange.in[i] - exchange.old[i]
+                                                                  : exchange.in[i] + exchange.old[i]);
   }
 }
 
@@ -156,7 +161,8 @@ bool References::relative32(Exchange& exchange, std::size_t at, std::int64_t ext
   const std::uint32_t old_target = *from_old + static_cast<std::uint32_t>(extra) + load32(exchange.old + at);
   const Segment* segment = old_.segment_at(old_target);
   if (segment == nullptr || (code_only && !segment->is_code)) return false;
-  return distance32(exchange, at, *from_old + static_cast<std::uint32_t>(extra), *from_now + static_cast<std::uint32_t>(extra));
+  return distance32(exchange, at, *from_old + static_cast<std::uint32_t>(extra),
+                    *from_now + static_cast<std::uint32_t>(extra));
 }
 
 bool References::distance32(Exchange& exchange, std::size_t at, std::uint32_t from_old, std::uint32_t from_now) {
@@ -173,7 +179,8 @@ void References::address64(Exchange& exchange, std::size_t at) {
   const std::uint64_t value = load64(exchange.old + at);
   const std::uint64_t relative = value - old_.origin();
   std::optional<std::uint32_t> target;
-  if (value != 0 && value >= old_.origin() && relative <= 0xffffffff && old_.segment_at(static_cast<std::uint32_t>(relative)) != nullptr) {
+  if (value != 0 && value >= old_.origin() && relative <= 0xffffffff &&
+      old_.segment_at(static_cast<std::uint32_t>(relative)) != nullptr) {
     target = predict(static_cast<std::uint32_t>(relative));
   }
   if (!target) return plain(exchange, at, 8);
@@ -285,7 +292,8 @@ std::size_t References::step_low_bits(Exchange& exchange, std::size_t at, std::u
     if (const auto target = predict(old_target)) {
       const std::uint32_t predicted = (word & ~kArmLowBitsMask) | (((*target & 0xfff) >> scale) & 0xfff) << 10;
       const std::uint32_t now = exchange32(exchange, at, predicted);
-      if ((now & ~kArmLowBitsMask) == (word & ~kArmLowBitsMask)) learn(old_target, page.now + (((now >> 10) & 0xfff) << scale));
+      if ((now & ~kArmLowBitsMask) == (word & ~kArmLowBitsMask))
+        learn(old_target, page.now + (((now >> 10) & 0xfff) << scale));
       return 4;
     }
   }

@@ -1,12 +1,13 @@
 // Reference prediction: what the references in copied old bytes become in the new file.
 //
-// When code moves, what still differs between a copied stretch and the new file is nearly all references: distances of calls, addresses in
-// tables. Both sides know the copy map, so they can tell where the target of each reference went, and correct the reference before the
-// difference is taken: the difference stream then holds mostly zeros. A small table of targets seen before (old → new) is asked first, for
-// targets that no copy covers.
+// When code moves, what still differs between a copied stretch and the new file is nearly all references: distances of
+// calls, addresses in tables. Both sides know the copy map, so they can tell where the target of each reference went,
+// and correct the reference before the difference is taken: the difference stream then holds mostly zeros. A small
+// table of targets seen before (old → new) is asked first, for targets that no copy covers.
 //
-// Encoder and decoder run the same code over the same old bytes, in the same order, so that they predict alike: all that a prediction
-// depends on is the old file, the copy map, the layout in the first ElfImage::kLayoutBytes of the new file, and references decoded before.
+// Encoder and decoder run the same code over the same old bytes, in the same order, so that they predict alike: all
+// that a prediction depends on is the old file, the copy map, the layout in the first ElfImage::kLayoutBytes of the new
+// file, and references decoded before.
 #pragma once
 
 #include <array>
@@ -22,17 +23,18 @@ namespace instar::delta {
 
 class References {
  public:
-  // One file. `old` is its base, read in place through `read` too; both and `map` must outlive it. Memory: the table of targets, 64 KiB.
+  // One file. `old` is its base, read in place through `read` too; both and `map` must outlive it. Memory: the table of
+  // targets, 64 KiB.
   References(const ElfImage& old, ReadAt read, const CopyMap& map);
 
-  // The layout of the new file, out of its first bytes. Before it nothing is predicted; it must be told before the stretch goes past
-  // ElfImage::kLayoutBytes of the new file.
+  // The layout of the new file, out of its first bytes. Before it nothing is predicted; it must be told before the
+  // stretch goes past ElfImage::kLayoutBytes of the new file.
   void set_layout(const std::optional<ElfImage>& now);
 
   // A stretch of old bytes that is copied to `now_offset`.
   void begin(std::uint32_t old_offset, std::uint32_t now_offset, std::uint32_t bytes);
-  // Turns old bytes, from where the stretch stands, and differences into new bytes. Returns how many are done: all of `old` when it holds
-  // the rest of the stretch, or else all but at most kLookahead.
+  // Turns old bytes, from where the stretch stands, and differences into new bytes. Returns how many are done: all of
+  // `old` when it holds the rest of the stretch, or else all but at most kLookahead.
   [[nodiscard]] std::size_t decode(ByteView old, const std::uint8_t* difference, std::uint8_t* now);
   // Turns old and new bytes into differences.
   [[nodiscard]] std::size_t encode(ByteView old, const std::uint8_t* now, std::uint8_t* difference);
@@ -69,9 +71,11 @@ class References {
   [[nodiscard]] std::size_t step_low_bits(Exchange& exchange, std::size_t at, std::uint32_t word, unsigned scale);
   [[nodiscard]] std::size_t step_words(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);
   [[nodiscard]] std::size_t step_symbols(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);
-  [[nodiscard]] std::size_t step_relocations(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);
+  [[nodiscard]] std::size_t step_relocations(Exchange& exchange, std::size_t at, const Section& section,
+                                             std::size_t left);
   [[nodiscard]] std::size_t step_frames(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);
-  [[nodiscard]] std::size_t step_frame_table(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);
+  [[nodiscard]] std::size_t step_frame_table(Exchange& exchange, std::size_t at, const Section& section,
+                                             std::size_t left);
 
   static void plain(Exchange& exchange, std::size_t at, std::size_t bytes) noexcept;
   static std::uint32_t exchange32(Exchange& exchange, std::size_t at, std::uint32_t predicted) noexcept;
@@ -86,8 +90,12 @@ class References {
 
   [[nodiscard]] std::optional<std::uint32_t> predict(std::uint32_t old_address) noexcept;
   void learn(std::uint32_t old_address, std::uint32_t now_address) noexcept;
-  [[nodiscard]] std::uint32_t old_at(std::size_t at) const noexcept { return old_offset_ + done_ + static_cast<std::uint32_t>(at); }
-  [[nodiscard]] std::uint32_t now_at(std::size_t at) const noexcept { return now_offset_ + done_ + static_cast<std::uint32_t>(at); }
+  [[nodiscard]] std::uint32_t old_at(std::size_t at) const noexcept {
+    return old_offset_ + done_ + static_cast<std::uint32_t>(at);
+  }
+  [[nodiscard]] std::uint32_t now_at(std::size_t at) const noexcept {
+    return now_offset_ + done_ + static_cast<std::uint32_t>(at);
+  }
   [[nodiscard]] std::optional<std::uint32_t> record_from(const Section& section, std::uint32_t offset);
 
   const ElfImage& old_;

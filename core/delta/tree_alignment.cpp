@@ -134,7 +134,8 @@ void Aligner::pair_block(std::span<const std::uint32_t> base, std::span<const st
   for (std::size_t i = base.size(); i-- > 0;) {
     for (std::size_t j = fresh.size(); j-- > 0;) {
       const int alike = likenesses[i * width + j] = likeness(base[i], fresh[j]);
-      best[i * width + j] = std::max({best[(i + 1) * width + j], best[i * width + j + 1], alike + best[(i + 1) * width + j + 1]});
+      best[i * width + j] =
+          std::max({best[(i + 1) * width + j], best[i * width + j + 1], alike + best[(i + 1) * width + j + 1]});
     }
   }
   std::size_t i = 0;

@@ -11,16 +11,17 @@ namespace instar::delta {
 
 inline constexpr std::uint32_t kNoEntry = 0xffffffff;
 
-// One step through both trees: an entry of each (same type, same parent in the sense of earlier steps, same or another name), or one that
-// is only in the base (removed), or one that is only in the new tree.
+// One step through both trees: an entry of each (same type, same parent in the sense of earlier steps, same or another
+// name), or one that is only in the base (removed), or one that is only in the new tree.
 struct Place {
   std::uint32_t base = kNoEntry;
   std::uint32_t fresh = kNoEntry;
   friend bool operator==(const Place&, const Place&) = default;
 };
 
-// Each entry of both whole trees once; the entries of either in index order. What was renamed is found where it kept its place among
-// its neighbours, by name, content and what it holds.
-[[nodiscard]] std::vector<Place> align_trees(std::span<const artifact::Entry> base, std::span<const artifact::Entry> fresh);
+// Each entry of both whole trees once; the entries of either in index order. What was renamed is found where it kept
+// its place among its neighbours, by name, content and what it holds.
+[[nodiscard]] std::vector<Place> align_trees(std::span<const artifact::Entry> base,
+                                             std::span<const artifact::Entry> fresh);
 
 }  // namespace instar::delta

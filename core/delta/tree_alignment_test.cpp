@@ -27,14 +27,17 @@ std::vector<std::string> aligned(const Entries& base, const Entries& fresh) {
 }
 
 TEST(TreeAlignment, PairsWhatHasTheSamePathAndType) {
-  EXPECT_THAT(aligned({folder(""), folder("a"), file("a/f"), file("z")}, {folder(""), folder("a"), file("a/f", "x"), folder("z")}),
+  EXPECT_THAT(aligned({folder(""), folder("a"), file("a/f"), file("z")},
+                      {folder(""), folder("a"), file("a/f", "x"), folder("z")}),
               ElementsAre("=", "a=a", "a/f=a/f", "-z", "+z"));
 }
 
 TEST(TreeAlignment, FindsAFileThatWasRenamedByItsContentOrItsName) {
-  EXPECT_THAT(aligned({folder(""), file("apple", "1"), file("x-1.2", "2")}, {folder(""), file("berry", "1"), file("x-1.3", "3")}),
+  EXPECT_THAT(aligned({folder(""), file("apple", "1"), file("x-1.2", "2")},
+                      {folder(""), file("berry", "1"), file("x-1.3", "3")}),
               ElementsAre("=", "apple=berry", "x-1.2=x-1.3"));
-  EXPECT_THAT(aligned({folder(""), file("apple", "1")}, {folder(""), file("berry", "2")}), ElementsAre("=", "-apple", "+berry"));
+  EXPECT_THAT(aligned({folder(""), file("apple", "1")}, {folder(""), file("berry", "2")}),
+              ElementsAre("=", "-apple", "+berry"));
 }
 
 TEST(TreeAlignment, FindsAFolderThatWasRenamedByWhatItHolds) {
@@ -62,7 +65,8 @@ TEST(TreeAlignment, GoesThroughFoldersWithThousandsOfStrangersInTime) {
     fresh.push_back(file("b" + std::to_string(i), std::to_string(i)));
   }
   std::size_t pairs = 0;
-  for (const Place& place : align_trees(base, fresh)) pairs += place.base != kNoEntry && place.fresh != kNoEntry ? 1 : 0;
+  for (const Place& place : align_trees(base, fresh))
+    pairs += place.base != kNoEntry && place.fresh != kNoEntry ? 1 : 0;
   EXPECT_EQ(pairs, base.size());
 }
 

@@ -26,20 +26,23 @@ const wire::Pack* find_pack(const wire::Artifact& artifact, const Hash256& id) n
 std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact) {
   std::vector<artifact::PackOffer> offers;
   for (const auto& pack : artifact.packs) {
-    offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes, pack.body_count});
+    offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes,
+                      pack.body_count});
   }
   return offers;
 }
 
 RevisionRecord record_of(std::uint32_t number, const HeardManifest& heard) {
-  RevisionRecord record{number, {heard.manifest.product, heard.manifest.release, heard.manifest.sequence, heard.hash, {}}};
+  RevisionRecord record{number,
+                        {heard.manifest.product, heard.manifest.release, heard.manifest.sequence, heard.hash, {}}};
   std::ranges::transform(heard.manifest.artifacts, std::back_inserter(record.info.artifacts), &wire::Artifact::id);
   return record;
 }
 
 // The same bytes would fail in the same way: another attempt is of no use.
 bool is_permanent(Code code) noexcept {
-  return code == Code::malformed || code == Code::too_large || code == Code::unsupported || code == Code::refused || code == Code::no_space;
+  return code == Code::malformed || code == Code::too_large || code == Code::unsupported || code == Code::refused ||
+         code == Code::no_space;
 }
 
 }  // namespace
@@ -49,7 +52,9 @@ artifact::Holdings Engine::holdings() const {
   holdings.memory_bytes = facts_.memory_bytes / 2;
   holdings.delta_decoder = true;
   for (const auto* record : {&state_.current, &state_.previous, &facts_.factory}) {
-    if (*record) holdings.artifacts.insert(holdings.artifacts.end(), (*record)->info.artifacts.begin(), (*record)->info.artifacts.end());
+    if (*record)
+      holdings.artifacts.insert(holdings.artifacts.end(), (*record)->info.artifacts.begin(),
+                                (*record)->info.artifacts.end());
   }
   return holdings;
 }
@@ -61,7 +66,8 @@ Result<std::vector<PackChoice>> Engine::choose_packs(const wire::Manifest& manif
     const auto offers = offers_of(artifact);
     const auto usable = artifact::usable_packs(offers, held);
     if (usable.empty()) {
-      return fail(Code::unsupported, "none of the " + std::to_string(offers.size()) + " packs of artifact " + artifact.id.short_hex() +
+      return fail(Code::unsupported, "none of the " + std::to_string(offers.size()) + " packs of artifact " +
+                                         artifact.id.short_hex() +
                                          " can be used here (format or memory); publish one that can");
     }
     choices.push_back({artifact.id, offers[usable.front().offer].id});
@@ -106,11 +112,13 @@ Status Engine::check_byte_budget(const wire::Manifest& manifest, const std::vect
     least += pack->head_bytes + (pack->kind == artifact::PackKind::dedupe ? 0 : pack->body_bytes);
   }
   if (least <= budget) return {};
-  return fail(Code::refused, "the cheapest way costs " + std::to_string(least) + " bytes, the release's budget for a device is " +
-                                 std::to_string(budget) + ": publish with a larger one, or a delta from what runs here");
+  return fail(Code::refused, "the cheapest way costs " + std::to_string(least) +
+                                 " bytes, the release's budget for a device is " + std::to_string(budget) +
+                                 ": publish with a larger one, or a delta from what runs here");
 }
 
-// What waits for its next attempt makes way at once, though the newer release may have to wait itself; what it holds stays for that one.
+// What waits for its next attempt makes way at once, though the newer release may have to wait itself; what it holds
+// stays for that one.
 void Engine::overtake(const HeardManifest& heard) {
   const std::string reason = "superseded by release " + heard.manifest.release + " before this device had switched";
   log(5, "release " + state_.candidate->info.release + " is " + reason);
@@ -148,8 +156,9 @@ void Engine::take_candidate(const HeardManifest& heard, const std::vector<PackCh
   state_.starts = 0;
   trimmed_ = false;
   enter(trigger);
-  log(5, "going for release " + heard.manifest.release + " (sequence " + std::to_string(heard.manifest.sequence) + ", attempt " +
-             std::to_string(state_.attempt) + ") as revision " + std::to_string(state_.candidate->number));
+  log(5, "going for release " + heard.manifest.release + " (sequence " + std::to_string(heard.manifest.sequence) +
+             ", attempt " + std::to_string(state_.attempt) + ") as revision " +
+             std::to_string(state_.candidate->number));
   open_staging();
 }
 
@@ -185,7 +194,8 @@ void Engine::open_staging() {
   for (std::size_t i = 0; i < candidate_->artifacts.size(); ++i) {
     const auto& artifact = candidate_->artifacts[i];
     const auto* pack = i < state_.packs.size() ? find_pack(artifact, state_.packs[i]) : nullptr;
-    if (pack == nullptr) return end_attempt(Error{Code::internal, "the remembered pack is not in the manifest"}, wire::Step::failed, true);
+    if (pack == nullptr)
+      return end_attempt(Error{Code::internal, "the remembered pack is not in the manifest"}, wire::Step::failed, true);
     open.choices.push_back({artifact.id, pack->id});
     PackFetch fetch;
     fetch.pack = pack->id;
@@ -196,7 +206,8 @@ void Engine::open_staging() {
   }
   if (state_.current) open.bases.push_back(state_.current->number);
   if (state_.previous) open.bases.push_back(state_.previous->number);
-  if (facts_.factory && !is_factory(state_.current) && !is_factory(state_.previous)) open.bases.push_back(facts_.factory->number);
+  if (facts_.factory && !is_factory(state_.current) && !is_factory(state_.previous))
+    open.bases.push_back(facts_.factory->number);
   for (const auto number : disposable_revisions()) open.bases.push_back(number);
   emit(std::move(open));
 }
@@ -251,7 +262,8 @@ void Engine::end_attempt(const Error& error, wire::Step step, bool fresh_revisio
   enter(rolled_back ? Trigger::back_and_waits : Trigger::attempt_failed);
 }
 
-// The attempt ends without having failed. One that is waited after has ended already, and has said so; the next one will not begin.
+// The attempt ends without having failed. One that is waited after has ended already, and has said so; the next one
+// will not begin.
 void Engine::stop_attempt(Code code, const std::string& reason) {
   if (state_.phase == Phase::waiting) {
     ++state_.attempt;
@@ -281,7 +293,8 @@ void Engine::keep_one_leftover(std::optional<std::uint32_t> kept) {
   }
 }
 
-// A release asks for more room than there is, and what ended attempts have left takes some: that goes, and FreeSpace tells of it.
+// A release asks for more room than there is, and what ended attempts have left takes some: that goes, and FreeSpace
+// tells of it.
 bool Engine::makes_room_first(const std::string& release) {
   if (room_awaited_) return true;
   if (disposable_revisions().empty()) return false;
@@ -293,7 +306,8 @@ bool Engine::makes_room_first(const std::string& release) {
 
 void Engine::on(const FreeSpace& event) {
   free_bytes_ = event.bytes;
-  if (free_bytes_ < kContainersFreeBytes && state_.phase == Phase::idle && state_.waits_manifest.is_zero()) keep_one_leftover(std::nullopt);
+  if (free_bytes_ < kContainersFreeBytes && state_.phase == Phase::idle && state_.waits_manifest.is_zero())
+    keep_one_leftover(std::nullopt);
   if (std::exchange(room_awaited_, false)) consider();
 }
 
@@ -319,17 +333,21 @@ void Engine::remove_revision(std::uint32_t number) {
 }
 
 std::vector<std::uint32_t> Engine::disposable_revisions() const {
-  const auto is = [](const std::optional<RevisionRecord>& record, std::uint32_t number) { return record && record->number == number; };
+  const auto is = [](const std::optional<RevisionRecord>& record, std::uint32_t number) {
+    return record && record->number == number;
+  };
   std::vector<std::uint32_t> numbers;
   for (const auto number : state_.revisions) {
-    if (is(state_.current, number) || is(state_.previous, number) || is(state_.candidate, number) || is(facts_.factory, number)) continue;
+    if (is(state_.current, number) || is(state_.previous, number) || is(state_.candidate, number) ||
+        is(facts_.factory, number))
+      continue;
     if (std::ranges::find(removing_, number) == removing_.end()) numbers.push_back(number);
   }
   return numbers;
 }
 
-// What ended attempts have left, first without what the candidate shares with it; after that, where the owner has said so, the previous
-// revision. Never the current or the factory one.
+// What ended attempts have left, first without what the candidate shares with it; after that, where the owner has said
+// so, the previous revision. Never the current or the factory one.
 bool Engine::make_room() {
   auto numbers = disposable_revisions();
   if (!numbers.empty() && !std::exchange(trimmed_, true)) {
@@ -370,41 +388,45 @@ bool Engine::needs_previous() const {
   return false;
 }
 
-// What the delta cannot make comes from another pack, if that may be: never silently, and on a paid link never without leave.
+// What the delta cannot make comes from another pack, if that may be: never silently, and on a paid link never without
+// leave.
 void Engine::on(const PackUnusable& event) {
   if (!is_candidate(event.revision) || (state_.phase != Phase::fetching && state_.phase != Phase::staging)) return;
   const auto chosen = std::ranges::find(state_.packs, event.pack);
-  if (chosen == state_.packs.end()) return log(4, "the stager speaks of a pack that was not chosen: " + event.pack.short_hex());
+  if (chosen == state_.packs.end())
+    return log(4, "the stager speaks of a pack that was not chosen: " + event.pack.short_hex());
   const auto index = static_cast<std::size_t>(chosen - state_.packs.begin());
   const auto& artifact = candidate_->artifacts[index];
   artifact::Missing missing = event.missing;
   if (missing.files == 0) missing = {artifact.entry_count, artifact.content_bytes};
   const auto others = artifact::repair_packs(offers_of(artifact), holdings(), artifact.content_bytes, missing);
   if (others.empty()) {
-    return end_attempt(
-        Error{Code::unsupported, event.error.message + "; the release has no other pack of artifact " + artifact.id.short_hex() +
-                                     " that this device can use: publish one that is full or dedupe"},
-        wire::Step::failed, false);
+    return end_attempt(Error{Code::unsupported, event.error.message + "; the release has no other pack of artifact " +
+                                                    artifact.id.short_hex() +
+                                                    " that this device can use: publish one that is full or dedupe"},
+                       wire::Step::failed, false);
   }
   const auto& pack = artifact.packs[others.front().offer];
   const std::string kind(artifact::pack_kind_name(pack.kind));
   if (!may_cost_more()) {
     return end_attempt(
         Error{Code::refused, event.error.message + "; the " + kind + " pack would bring what is missing for about " +
-                                 std::to_string(others.front().bytes_min) + " bytes, " + std::to_string(others.front().bytes_max) +
+                                 std::to_string(others.front().bytes_min) + " bytes, " +
+                                 std::to_string(others.front().bytes_max) +
                                  " at most, and this link is metered: put the base right, or publish with "
                                  "policy.metered_fallback"},
         wire::Step::failed, false);
   }
   if (event.now) return take_pack(index, pack, event);
-  log(4, event.error.message + "; the delta brings everything else, then the " + kind + " pack brings what is missing: about " +
-             std::to_string(others.front().bytes_min) + " bytes more");
+  log(4, event.error.message + "; the delta brings everything else, then the " + kind +
+             " pack brings what is missing: about " + std::to_string(others.front().bytes_min) + " bytes more");
 }
 
 void Engine::take_pack(std::size_t artifact, const wire::Pack& pack, const PackUnusable& event) {
   const std::string kind(artifact::pack_kind_name(pack.kind));
-  state_.fallback_reason = clean_text(event.error.message) + "; " + (event.missing.files == 0 ? "the" : "what is missing comes from the") +
-                           " " + kind + " pack" + (event.missing.files == 0 ? " is used instead" : "");
+  state_.fallback_reason = clean_text(event.error.message) + "; " +
+                           (event.missing.files == 0 ? "the" : "what is missing comes from the") + " " + kind +
+                           " pack" + (event.missing.files == 0 ? " is used instead" : "");
   log(4, "release " + state_.candidate->info.release + ": " + state_.fallback_reason);
   state_.packs[artifact] = pack.id;
   if (event.missing.files == 0) note_pack_kind();

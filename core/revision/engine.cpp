@@ -57,7 +57,8 @@ void Engine::start(Now now, Effects& effects) {
   candidate_ = manifest_in(state_.candidate_manifest);
   current_ = manifest_in(state_.current_manifest);
   groups_ = facts_.groups;
-  if (const auto assignment = assignment_in(state_.assignment); assignment && !assignment->groups.empty()) groups_ = assignment->groups;
+  if (const auto assignment = assignment_in(state_.assignment); assignment && !assignment->groups.empty())
+    groups_ = assignment->groups;
   note_time(trust_.root().issued);
   if (state_.current) emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
   switch (restart_action(state_.phase)) {
@@ -78,8 +79,10 @@ void Engine::start(Now now, Effects& effects) {
     case RestartAction::switch_back: emit_switch_back(); break;
   }
   // What an ended attempt has left is newer than what runs; what is older was on its way out.
-  if (const auto left = disposable_revisions(); !left.empty() && state_.phase == Phase::idle && state_.waits_manifest.is_zero())
-    keep_one_leftover(state_.current && left.back() < state_.current->number ? std::nullopt : std::optional(left.back()));
+  if (const auto left = disposable_revisions();
+      !left.empty() && state_.phase == Phase::idle && state_.waits_manifest.is_zero())
+    keep_one_leftover(state_.current && left.back() < state_.current->number ? std::nullopt
+                                                                             : std::optional(left.back()));
   finish(effects);
 }
 
@@ -180,14 +183,16 @@ void Engine::on_ack(ByteView payload) {
   const auto ack = wire::decode_ack(payload);
   if (!ack) return log(4, "an ack cannot be read: " + ack.error().message);
   if (ack->code != Code::ok) {
-    log(3, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) + "): " + clean_text(ack->reason));
+    log(3, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) +
+               "): " + clean_text(ack->reason));
   }
   switch (reporter_.acked(*ack, now_.monotonic)) {
     case Reporter::Acked::nothing: break;
     case Reporter::Acked::progress: dirty_ = true; break;
     case Reporter::Acked::lost:
       if (now_.monotonic - hello_at_ < kHelloMsMin) break;
-      log(4, "the broker knows this device's reports up to " + std::to_string(ack->sequence) + " only: saying hello again");
+      log(4, "the broker knows this device's reports up to " + std::to_string(ack->sequence) +
+                 " only: saying hello again");
       say_hello();
       break;
     case Reporter::Acked::moved:
@@ -240,8 +245,8 @@ void Engine::say_hello() {
   hello.handlers = facts_.handlers;
   hello.degraded = facts_.degraded;
   std::ranges::copy(degraded_, std::back_inserter(hello.degraded));
-  emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_hello), trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1,
-               false});
+  emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_hello),
+               trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1, false});
 }
 
 wire::Report Engine::report_as_it_stands(const Hash256& hash) const {

@@ -1,6 +1,6 @@
 // The inside of Machine, split over files by what is being decided: engine.cpp (dispatch, restart, effects), offers.cpp
-// (manifests and gates), permission.cpp (what may go on now), attempt.cpp (one release from its first byte to its end), transfer.cpp
-// (chunks), trial.cpp (try, commit, roll back).
+// (manifests and gates), permission.cpp (what may go on now), attempt.cpp (one release from its first byte to its end),
+// transfer.cpp (chunks), trial.cpp (try, commit, roll back).
 #pragma once
 
 #include <map>
@@ -83,7 +83,8 @@ class Engine {
   void on_ack(ByteView payload);
   void say_hello();
   void report(wire::Report report);
-  // Where this device is in that rollout, for a word that changes nothing of it: what it waits for, the attempt, or how that ended.
+  // Where this device is in that rollout, for a word that changes nothing of it: what it waits for, the attempt, or how
+  // that ended.
   [[nodiscard]] wire::Report report_as_it_stands(const Hash256& hash) const;
   // A report about the candidate, with its counts.
   [[nodiscard]] wire::Report about_candidate(wire::Step step, Code code, std::string reason) const;
@@ -98,16 +99,20 @@ class Engine {
   void on_manifest(const std::string& topic, const GroupPath& group, Bytes payload);
   void on_gate(const std::string& topic, const GroupPath& group, Bytes payload);
   // Errors: why this manifest is not for us. nullopt: quietly ignored.
-  [[nodiscard]] Result<std::optional<HeardManifest>> open_manifest(ByteView payload, const Hash256& message, const GroupPath& group);
+  [[nodiscard]] Result<std::optional<HeardManifest>> open_manifest(ByteView payload, const Hash256& message,
+                                                                   const GroupPath& group);
   void remember_refused(const Hash256& digest);
   void refuse_message(const Hash256& message, ByteView payload, const Error& error);
   void refuse_release(const HeardManifest& heard, std::uint32_t retry_epoch, const Error& error);
-  void record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step, Code code);
+  void record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step,
+                      Code code);
   [[nodiscard]] const Outcome* outcome_of(const Hash256& manifest) const noexcept;
   [[nodiscard]] bool is_known(const Hash256& manifest) const noexcept;
   [[nodiscard]] bool hears(const GroupPath& group) const noexcept;
   // By the owner, in a file.
-  [[nodiscard]] bool is_brought(const Hash256& hash) const noexcept { return !hash.is_zero() && owner_.install == hash; }
+  [[nodiscard]] bool is_brought(const Hash256& hash) const noexcept {
+    return !hash.is_zero() && owner_.install == hash;
+  }
   // The gate lets this device start `heard` now.
   [[nodiscard]] bool is_admitted(const wire::Manifest& manifest, const Hash256& hash) const noexcept;
   [[nodiscard]] std::shared_ptr<const HeardManifest> best_offer() const;
@@ -131,8 +136,8 @@ class Engine {
   std::uint32_t stop_waiting();
   // Tells that the attempt that was to come will not; nothing, if none was told of.
   void give_up_waiting(Code code, const std::string& reason);
-  // Gives up waiting for a release that has expired, whose rollout was ended, or that is not offered any more for `reason` (empty: it
-  // may only not have been heard yet).
+  // Gives up waiting for a release that has expired, whose rollout was ended, or that is not offered any more for
+  // `reason` (empty: it may only not have been heard yet).
   void check_waiting(const std::string& reason);
   [[nodiscard]] bool may_start(const wire::Manifest& manifest, const Hash256& hash);
   [[nodiscard]] bool has_turn(const Hash256& hash) const noexcept;
@@ -174,8 +179,8 @@ class Engine {
   void stop_attempt(Code code, const std::string& reason);
   void record_candidate_outcome(wire::Step step, Code code);
   [[nodiscard]] bool attempts_left() const noexcept;
-  // Gives the candidate up. What it holds stays for a release that shares content with it, in place of what earlier ones left: until a
-  // commit, or until room is needed.
+  // Gives the candidate up. What it holds stays for a release that shares content with it, in place of what earlier
+  // ones left: until a commit, or until room is needed.
   enum class Leftover : std::uint8_t { keep, remove };
   void drop_candidate(Leftover leftover);
   // The same, and all folders stay.
@@ -267,11 +272,11 @@ class Engine {
   std::uint32_t connect_count_ = 0;
   MonotonicMs hello_at_;
   std::uint64_t free_bytes_ = 0;
-  bool trimmed_ = false;                                               // what the candidate has no use for has made room already
-  bool room_awaited_ = false;                                          // leftovers are on their way out for a release
+  bool trimmed_ = false;       // what the candidate has no use for has made room already
+  bool room_awaited_ = false;  // leftovers are on their way out for a release
   std::map<std::string, std::shared_ptr<const HeardManifest>> heard_;  // by topic
-  std::map<std::string, Bytes> unverified_;                            // by topic: tried again with the next root document
-  std::map<Hash256, wire::Gate> gates_;                                // by manifest
+  std::map<std::string, Bytes> unverified_;  // by topic: tried again with the next root document
+  std::map<Hash256, wire::Gate> gates_;      // by manifest
   std::set<Hash256> broken_gates_;
   std::vector<GroupPath> groups_;
   bool brought_begun_ = false;  // since the start: what fails is not begun again for the same word

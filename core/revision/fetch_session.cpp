@@ -8,8 +8,9 @@
 namespace instar::revision {
 namespace {
 
-// The link's own losses are TCP's to mend, and a new connection opens a new session by itself. What is left to notice is a broker that
-// has dropped pieces: rare, so patience costs little, while a session given up too soon wastes all that is under way.
+// The link's own losses are TCP's to mend, and a new connection opens a new session by itself. What is left to notice
+// is a broker that has dropped pieces: rare, so patience costs little, while a session given up too soon wastes all
+// that is under way.
 constexpr std::int64_t kStallMsMin = 15'000;
 // Unanswered questions after which a session is given up: a minute of silence at least.
 constexpr std::uint32_t kQuestionsMax = 3;
@@ -26,7 +27,8 @@ bool joins(const WantedChunk& last, const WantedChunk& chunk) noexcept {
 }  // namespace
 
 WindowControl::WindowControl(std::uint32_t bytes_max)
-    : bytes_max_(std::clamp<std::uint32_t>(bytes_max, kMinBytes, limits::kWindowBytesMax)), bytes_(std::min(kStartBytes, bytes_max_)) {}
+    : bytes_max_(std::clamp<std::uint32_t>(bytes_max, kMinBytes, limits::kWindowBytesMax)),
+      bytes_(std::min(kStartBytes, bytes_max_)) {}
 
 void WindowControl::measured(std::uint64_t bytes, std::int64_t ms) noexcept {
   const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 1));
@@ -53,7 +55,8 @@ void WindowControl::forget() noexcept {
 }
 
 FetchSession::FetchSession(std::uint32_t window_bytes_max, std::uint32_t piece_bytes_max)
-    : window_(window_bytes_max), piece_bytes_max_(std::clamp(piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax)) {}
+    : window_(window_bytes_max),
+      piece_bytes_max_(std::clamp(piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax)) {}
 
 std::uint64_t FetchSession::paid(MonotonicMs now) const noexcept {
   if (rate_ == 0 || paid_until_ <= now) return received_;
@@ -94,8 +97,8 @@ wire::Fetch FetchSession::credit(MonotonicMs now) {
   return fetch;
 }
 
-void FetchSession::open(std::uint32_t id, const Hash256& pack, std::uint64_t rollout, const std::vector<WantedChunk>& chunks,
-                        MonotonicMs now, std::vector<wire::Fetch>& out) {
+void FetchSession::open(std::uint32_t id, const Hash256& pack, std::uint64_t rollout,
+                        const std::vector<WantedChunk>& chunks, MonotonicMs now, std::vector<wire::Fetch>& out) {
   INSTAR_ASSERT(!chunks.empty());
   open_ = true;
   questions_ = 0;
@@ -160,7 +163,8 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
   questions_ = 0;
   received_ += piece.data.size();
   if (rate_ != 0) {
-    paid_until_ = std::max(paid_until_, now) + static_cast<std::int64_t>((piece.data.size() * 1'000 + rate_ - 1) / rate_);
+    paid_until_ =
+        std::max(paid_until_, now) + static_cast<std::int64_t>((piece.data.size() * 1'000 + rate_ - 1) / rate_);
   }
   if (queue_.empty()) return Taken::gap;
   auto& front = queue_.front().chunk;
@@ -175,8 +179,8 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
   if (received_ - mark_bytes_ >= window_.bytes()) measure(now);
   ++pieces_;
   if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
-  // The broker lets only so many pieces be out, however small they are. Half of the window is half of what it knows: one that has
-  // grown since would never be half full.
+  // The broker lets only so many pieces be out, however small they are. Half of the window is half of what it knows:
+  // one that has grown since would never be half full.
   if (!queue_.empty() && (paid(now) - credited_ >= told_window_ / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
     return_credit(now, out);
   }

@@ -1,5 +1,5 @@
-// One transfer of chunks of one pack at a time: what to ask the broker for, how far it may run ahead, which piece is the next one,
-// and when to give the transfer up and open a new one. Pure.
+// One transfer of chunks of one pack at a time: what to ask the broker for, how far it may run ahead, which piece is
+// the next one, and when to give the transfer up and open a new one. Pure.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +22,13 @@ struct WantedChunk {
 
 // How many bytes may be in flight: learnt from the link, kept from one session to the next of a connection.
 //
-// A window is measured from the moment it was granted until its bytes are there. While a larger window brings a higher rate it
-// doubles; a window that takes longer than kWindowMsMax holds up the device's own messages behind it and is halved.
+// A window is measured from the moment it was granted until its bytes are there. While a larger window brings a higher
+// rate it doubles; a window that takes longer than kWindowMsMax holds up the device's own messages behind it and is
+// halved.
 class WindowControl {
  public:
-  // A window is sent in four pieces: 4 KiB take 4 s at 8 kbit/s, well before that counts as a stall. Faster links double it soon.
+  // A window is sent in four pieces: 4 KiB take 4 s at 8 kbit/s, well before that counts as a stall. Faster links
+  // double it soon.
   static constexpr std::uint32_t kStartBytes = 16 * 1024;
   static constexpr std::uint32_t kMinBytes = 8 * 1024;
   // Two seconds of queue is what a telemetry message may wait behind our bytes.
@@ -55,8 +57,8 @@ class FetchSession {
   FetchSession(std::uint32_t window_bytes_max, std::uint32_t piece_bytes_max);
 
   // Opens session `id` for `chunks` in this order; what was under way is forgotten. Appends what to send.
-  void open(std::uint32_t id, const Hash256& pack, std::uint64_t rollout, const std::vector<WantedChunk>& chunks, MonotonicMs now,
-            std::vector<wire::Fetch>& out);
+  void open(std::uint32_t id, const Hash256& pack, std::uint64_t rollout, const std::vector<WantedChunk>& chunks,
+            MonotonicMs now, std::vector<wire::Fetch>& out);
   // More chunks of the same pack, after those under way.
   void add(const std::vector<WantedChunk>& chunks, MonotonicMs now, std::vector<wire::Fetch>& out);
   void close() noexcept;
@@ -82,8 +84,8 @@ class FetchSession {
   // Nothing came for max(15 s, 4 × the time of a window), nor an answer to the question where the broker stands.
   [[nodiscard]] bool is_stalled(MonotonicMs now) const noexcept;
   [[nodiscard]] std::optional<MonotonicMs> stall_deadline() const noexcept;
-  // Bytes came, fewer than half a window, and then nothing: the broker may know a smaller window than ours and wait for credit.
-  // No faster than this from now on, over all sessions; 0 = as the link goes.
+  // Bytes came, fewer than half a window, and then nothing: the broker may know a smaller window than ours and wait for
+  // credit. No faster than this from now on, over all sessions; 0 = as the link goes.
   void set_rate(std::uint32_t bytes_per_s) noexcept { rate_ = bytes_per_s; }
   // Credit that was held back for the sake of the rate, when its time has come.
   void credit_if_due(MonotonicMs now, std::vector<wire::Fetch>& out);
@@ -92,8 +94,8 @@ class FetchSession {
   [[nodiscard]] std::optional<MonotonicMs> quiet_deadline() const noexcept;
   // Bytes of an earlier session came: of no use, but the link carries, and ours are behind them.
   void note_alive(MonotonicMs now) noexcept { progress_ = now; }
-  // After a stall: asks the broker where it stands. Its answer comes behind all that is on the way, so a link that is only slow is
-  // told from pieces that are lost. False: asked often enough in vain, give the session up.
+  // After a stall: asks the broker where it stands. Its answer comes behind all that is on the way, so a link that is
+  // only slow is told from pieces that are lost. False: asked often enough in vain, give the session up.
   [[nodiscard]] bool ask_position(MonotonicMs now, std::vector<wire::Fetch>& out);
   void note_stalled() noexcept { window_.stalled(); }
   void note_new_link() noexcept { window_.forget(); }

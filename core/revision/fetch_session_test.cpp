@@ -130,7 +130,8 @@ TEST_F(FetchSessionTest, ABrokerThatStandsElsewhereHasLostPieces) {
   EXPECT_EQ(session.take(position(1, 1, 0), kStart + 15'100, out), FetchSession::Taken::gap);
   open({{0, 100, 0}}, 2);
   EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
-  EXPECT_EQ(session.take(position(2, wire::kNoOrdinal, 0), kStart + 15'100, out), FetchSession::Taken::gap) << "it has sent all";
+  EXPECT_EQ(session.take(position(2, wire::kNoOrdinal, 0), kStart + 15'100, out), FetchSession::Taken::gap)
+      << "it has sent all";
 }
 
 TEST_F(FetchSessionTest, AnAnswerFromBeforeALaterRequestProvesNothing) {
@@ -149,8 +150,8 @@ TEST_F(FetchSessionTest, GivesUpABrokerThatDoesNotAnswer) {
   EXPECT_TRUE(session.ask_position(kStart, out)) << "it is there after all";
 }
 
-// A broker that holds to the last window it was told and never cuts a piece while something is out: the two must not wait for
-// each other, whatever the window has become meanwhile.
+// A broker that holds to the last window it was told and never cuts a piece while something is out: the two must not
+// wait for each other, whatever the window has become meanwhile.
 TEST_F(FetchSessionTest, NeverWaitsForABrokerThatWaitsForCredit) {
   for (const std::uint32_t chunk_bytes : {1'000u, 30'000u, 85'000u, 128'000u, 262'144u}) {
     FetchSession fetching(256 * 1024, 32 * 1024);
@@ -325,7 +326,8 @@ TEST_F(FetchSessionTest, CreditKeepsToTheAllowedRate) {
       for (const auto& fetch : out) credit = std::max<std::uint64_t>(credit, fetch.received_bytes + fetch.window_bytes);
       out.clear();
     }
-    EXPECT_LE(sent, static_cast<std::uint64_t>(now - kStart) * kRate / 1'000 + kRate + 500) << "no more than a second ahead";
+    EXPECT_LE(sent, static_cast<std::uint64_t>(now - kStart) * kRate / 1'000 + kRate + 500)
+        << "no more than a second ahead";
     EXPECT_FALSE(session.is_stalled(now));
   }
   EXPECT_EQ(at, 100U * 4'000);

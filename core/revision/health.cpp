@@ -29,7 +29,8 @@ std::optional<wire::Probe> probe_of(const wire::Container& container) {
   return probe;
 }
 
-HealthJudge::HealthJudge(const wire::Manifest& manifest, LinkBefore before, MonotonicMs started) : before_(before), settled_(started) {
+HealthJudge::HealthJudge(const wire::Manifest& manifest, LinkBefore before, MonotonicMs started)
+    : before_(before), settled_(started) {
   for (const auto& container : manifest.containers) {
     Watch watch;
     watch.container = container.name;
@@ -84,8 +85,8 @@ std::vector<std::string> HealthJudge::probes_due(MonotonicMs now) {
 std::optional<Verdict> HealthJudge::verdict(bool connected, MonotonicMs now) {
   if (failed_) return failed_;
   settle_seen_ = settle_seen_ || now >= settled_;
-  const bool well =
-      std::ranges::all_of(watches_, [&](const Watch& watch) { return now >= watch.settled && (!watch.probe || watch.last_passed); });
+  const bool well = std::ranges::all_of(
+      watches_, [&](const Watch& watch) { return now >= watch.settled && (!watch.probe || watch.last_passed); });
   if (!well) {
     grace_end_.reset();
     return std::nullopt;
@@ -95,8 +96,10 @@ std::optional<Verdict> HealthJudge::verdict(bool connected, MonotonicMs now) {
 
 std::optional<Verdict> HealthJudge::link_verdict(bool connected, MonotonicMs now) {
   if (connected) return Verdict{true, ""};
-  if (!before_.reachable) return Verdict{true, "the broker was away before the switch and still is: not held against the release"};
-  if (!before_.release_differs) return Verdict{true, "the broker is away, but nothing of the release is new here: not held against it"};
+  if (!before_.reachable)
+    return Verdict{true, "the broker was away before the switch and still is: not held against the release"};
+  if (!before_.release_differs)
+    return Verdict{true, "the broker is away, but nothing of the release is new here: not held against it"};
   if (!grace_end_) grace_end_ = now + before_.grace_ms;
   if (now < *grace_end_) return std::nullopt;
   return Verdict{false, "the broker was reachable just before the switch and is not since: away for " +

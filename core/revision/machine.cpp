@@ -11,8 +11,8 @@ struct Machine::State {
 Machine::Machine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Machine::~Machine() = default;
 
-Result<std::unique_ptr<Machine>> Machine::load(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, ByteView state,
-                                               ByteView pinned_root, Now now, Effects& effects) {
+Result<std::unique_ptr<Machine>> Machine::load(DeviceFacts facts, trust::SecretKey key, wire::Topics topics,
+                                               ByteView state, ByteView pinned_root, Now now, Effects& effects) {
   DeviceState remembered;
   if (state.empty()) {
     remembered.root = to_bytes(pinned_root);
@@ -21,7 +21,8 @@ Result<std::unique_ptr<Machine>> Machine::load(DeviceFacts facts, trust::SecretK
   }
   auto trust = trust::TrustStore::from_pinned(remembered.root);
   if (!trust) {
-    return fail(with_context(trust.error(), state.empty() ? "the pinned root document" : "the root document in the device state"));
+    return fail(with_context(trust.error(),
+                             state.empty() ? "the pinned root document" : "the root document in the device state"));
   }
   auto inner = std::unique_ptr<State>(
       new State{Engine(std::move(facts), std::move(key), std::move(topics), std::move(*trust), std::move(remembered))});

@@ -1,9 +1,10 @@
-// The device's machine: hears manifests and gates, fetches, stages, tries, commits or rolls back, reports. Pure: events go in,
-// effects come out. One thread.
+// The device's machine: hears manifests and gates, fetches, stages, tries, commits or rolls back, reports. Pure: events
+// go in, effects come out. One thread.
 //
 // The shell carries the effects of one call out in order, under one rule: Persist is always first, and nothing after it
-// happens before the state is durable. If the write fails the process stops, and starts again from the file. Effects may come
-// again after a restart: each must be harmless when it is done already. Presence, with its last will, is the shell's own.
+// happens before the state is durable. If the write fails the process stops, and starts again from the file. Effects
+// may come again after a restart: each must be harmless when it is done already. Presence, with its last will, is the
+// shell's own.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,8 @@ struct DeviceFacts {
   std::string kernel;
   std::string client_version;
   std::uint64_t memory_bytes = 0;
-  // Names the boot of the machine, the same for each start of the client in it; 0 = not known, each start then counts as a boot.
+  // Names the boot of the machine, the same for each start of the client in it; 0 = not known, each start then counts
+  // as a boot.
   std::uint64_t machine_boot = 0;
   bool metered = false;
   std::vector<std::string> lxc_keys_allowed;     // beyond the safe list
@@ -67,9 +69,10 @@ struct FreeSpace {
   std::uint64_t bytes = 0;
 };  // told at start, after each change, and now and then, as others write to the same disk
 
-// What the stager still wants of one pack: told once per choice after OpenStaging (with no ranges when nothing is wanted of it)
-// and again whenever it changes as a whole (head read). A chunk that was handed over and is not yet durable may be named
-// or left out. When nothing is wanted of any pack the machine asks FinishStaging, and StagingDone follows.
+// What the stager still wants of one pack: told once per choice after OpenStaging (with no ranges when nothing is
+// wanted of it) and again whenever it changes as a whole (head read). A chunk that was handed over and is not yet
+// durable may be named or left out. When nothing is wanted of any pack the machine asks FinishStaging, and StagingDone
+// follows.
 struct StagingWants {
   std::uint32_t revision = 0;
   Hash256 pack;
@@ -106,8 +109,9 @@ struct PackUnusable {
   Hash256 pack;
   Error error;                // what is wrong; names the first file
   artifact::Missing missing;  // files that will have to come from another pack; 0 files = everything
-  // false: told once its head has been read, before anything of its body is wanted. The machine may end the attempt; otherwise the delta
-  // is fetched for all that it can make. true: it has made that, and the staging waits for an OpenStaging with another pack.
+  // false: told once its head has been read, before anything of its body is wanted. The machine may end the attempt;
+  // otherwise the delta is fetched for all that it can make. true: it has made that, and the staging waits for an
+  // OpenStaging with another pack.
   bool now = true;
 };
 struct TryStarted {
@@ -137,8 +141,9 @@ struct SwitchBackFailed {
   Error error;
 };
 
-// What the owner of the device says: told at start and when it changes. A hold holds any release; an allowance is what releases that ask
-// for consent wait for (`allowed`: a release's name, or the first 16 hex digits of its manifest's hash).
+// What the owner of the device says: told at start and when it changes. A hold holds any release; an allowance is what
+// releases that ask for consent wait for (`allowed`: a release's name, or the first 16 hex digits of its manifest's
+// hash).
 struct OwnerWord {
   bool hold = false;
   bool allow_any = false;
@@ -151,9 +156,9 @@ struct LocalTime {
   std::int32_t utc_offset_s = 0;
 };
 
-using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable, ChunkRefused,
-                           PackUnusable, StagingDone, StagingFailed, TryStarted, TryFailed, ContainerStopped, ProbeEnded, SwitchedBack,
-                           SwitchBackFailed, OwnerWord, LocalTime>;
+using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable,
+                           ChunkRefused, PackUnusable, StagingDone, StagingFailed, TryStarted, TryFailed,
+                           ContainerStopped, ProbeEnded, SwitchedBack, SwitchBackFailed, OwnerWord, LocalTime>;
 
 // --- effects ------------------------------------------------------------------------------------------
 struct Persist {
@@ -177,8 +182,9 @@ struct OpenStaging {
   std::vector<PackChoice> choices;
   std::vector<std::uint32_t> bases;  // revisions whose trees may be used
 };
-// Pieces of one chunk come in order, without holes, from offset 0 (or from the offset that StagingWants named). A piece at
-// offset 0 starts its chunk anew. While a chunk is half there no piece of another one comes, unless the half is given up.
+// Pieces of one chunk come in order, without holes, from offset 0 (or from the offset that StagingWants named). A piece
+// at offset 0 starts its chunk anew. While a chunk is half there no piece of another one comes, unless the half is
+// given up.
 struct StagePiece {
   std::uint32_t revision = 0;
   Hash256 pack;
@@ -199,8 +205,8 @@ struct TrimRevision {
   std::uint32_t revision = 0;
   std::vector<Hash256> keep;
 };
-// Stop what changed of `from` (0 = nothing runs), start `to`'s containers. After a restart it may come again while some of `to`
-// run: they stay, and TryStarted follows all the same.
+// Stop what changed of `from` (0 = nothing runs), start `to`'s containers. After a restart it may come again while some
+// of `to` run: they stay, and TryStarted follows all the same.
 struct StartTry {
   std::uint32_t from = 0;
   std::uint32_t to = 0;
@@ -217,8 +223,8 @@ struct SwitchBack {
   std::uint32_t to = 0;
   std::optional<wire::Manifest> manifest;
 };
-// At start: make sure that the containers of the current revision run (they usually still do). With payloads of host handlers also at
-// the commit: what was tried is kept.
+// At start: make sure that the containers of the current revision run (they usually still do). With payloads of host
+// handlers also at the commit: what was tried is kept.
 struct EnsureRunning {
   std::uint32_t revision = 0;
   wire::Manifest manifest;
@@ -235,17 +241,18 @@ struct Log {
   std::string message;
 };
 
-using Effect = std::variant<Persist, Publish, OpenStaging, StagePiece, FinishStaging, RemoveRevision, TrimRevision, StartTry, RunProbe,
-                            SwitchBack, EnsureRunning, PointCurrent, Resubscribe, Log>;
+using Effect = std::variant<Persist, Publish, OpenStaging, StagePiece, FinishStaging, RemoveRevision, TrimRevision,
+                            StartTry, RunProbe, SwitchBack, EnsureRunning, PointCurrent, Resubscribe, Log>;
 using Effects = std::vector<Effect>;
 
 class Machine {
  public:
   // `state`: the persisted bytes, empty at the very first start (then `pinned_root` is root 1 from provisioning).
-  // Errors: corrupt or malformed state (the shell moves the file aside and starts from `pinned_root`: a safe default), or a
-  // pinned root that does not verify (the shell stops and says so).
-  [[nodiscard]] static Result<std::unique_ptr<Machine>> load(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, ByteView state,
-                                                             ByteView pinned_root, Now now, Effects& effects);
+  // Errors: corrupt or malformed state (the shell moves the file aside and starts from `pinned_root`: a safe default),
+  // or a pinned root that does not verify (the shell stops and says so).
+  [[nodiscard]] static Result<std::unique_ptr<Machine>> load(DeviceFacts facts, trust::SecretKey key,
+                                                             wire::Topics topics, ByteView state, ByteView pinned_root,
+                                                             Now now, Effects& effects);
   ~Machine();
 
   // Appends to `effects`; never fails on input from outside (it reports and logs).
@@ -264,7 +271,8 @@ class Machine {
     std::uint32_t current_revision = 0;
     std::uint32_t previous_revision = 0;
     std::uint32_t candidate_revision = 0;
-    std::set<std::uint32_t> revisions;  // these, and what ended attempts have left: what is on disk beyond them is of no use
+    std::set<std::uint32_t>
+        revisions;  // these, and what ended attempts have left: what is on disk beyond them is of no use
     std::uint64_t bytes_fetched = 0;
     std::size_t pending_reports = 0;
     std::uint64_t last_report = 0;

@@ -1,4 +1,5 @@
-// Back to the release before: taken back by its rollout, or given up by the device after the commit; and never to one that failed here.
+// Back to the release before: taken back by its rollout, or given up by the device after the commit; and never to one
+// that failed here.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -76,13 +76,15 @@ TEST_F(DeltaTest, WhatADeltaLacksComesFromTheCheapestOtherPackAndIsReported) {
   EXPECT_EQ(chunks_of(delta), 3);
   EXPECT_EQ(chunks_of(dedupe), 4);
   EXPECT_TRUE(rig.logged("etc/motd was changed on this device; the delta brings everything else"));
-  EXPECT_TRUE(rig.logged("release r2: etc/motd was changed on this device; what is missing comes from the dedupe pack"));
-  EXPECT_THAT(rig.steps(),
-              ElementsAre(Step::fetching, Step::staging, Step::staging, Step::staging, Step::staging, Step::trying, Step::committed));
+  EXPECT_TRUE(
+      rig.logged("release r2: etc/motd was changed on this device; what is missing comes from the dedupe pack"));
+  EXPECT_THAT(rig.steps(), ElementsAre(Step::fetching, Step::staging, Step::staging, Step::staging, Step::staging,
+                                       Step::trying, Step::committed));
   EXPECT_EQ(rig.applied[2].bytes_planned, kHeadBytes + kBodyBytes + 1'000);
   EXPECT_EQ(rig.applied[3].bytes_planned, kHeadBytes + kBodyBytes + kDedupeBytes);
-  EXPECT_THAT(rig.applied[3].reason,
-              HasSubstr("etc/motd was changed on this device; what is missing comes from the dedupe pack, 94000 bytes more"));
+  EXPECT_THAT(
+      rig.applied[3].reason,
+      HasSubstr("etc/motd was changed on this device; what is missing comes from the dedupe pack, 94000 bytes more"));
   EXPECT_EQ(rig.applied.back().bytes_fetched, kHeadBytes + kBodyBytes + kDedupeBytes);
   EXPECT_THAT(rig.applied.back().reason, HasSubstr("etc/motd"));
   EXPECT_EQ(rig.applied.back().pack_kind, artifact::PackKind::delta) << "of which only a part was missing";
@@ -137,7 +139,8 @@ TEST_F(DeltaTest, WithoutAnotherPackThatFitsTheAttemptFailsBeforeTheBody) {
   EXPECT_EQ(rig.running_release(), "r1");
   EXPECT_EQ(rig.applied.back().step, Step::failed);
   EXPECT_EQ(rig.applied.back().code, Code::unsupported);
-  EXPECT_THAT(rig.applied.back().reason, HasSubstr("etc/motd was changed on this device; the release has no other pack"));
+  EXPECT_THAT(rig.applied.back().reason,
+              HasSubstr("etc/motd was changed on this device; the release has no other pack"));
   EXPECT_EQ(rig.bytes_sent, kHeadBytes);
 }
 

@@ -1,4 +1,5 @@
-// The factory revision: never removed, and the way out when there is no other. And payloads of host handlers, as the machine sees them.
+// The factory revision: never removed, and the way out when there is no other. And payloads of host handlers, as the
+// machine sees them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -66,7 +67,8 @@ TEST_F(FactoryTest, WhenTheReleaseBeforeCannotBeStartedAgainItRuns) {
   EXPECT_EQ(rig.phase(), "idle");
   ASSERT_FALSE(rig.applied.empty());
   EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
-  EXPECT_THAT(last_reason(), HasSubstr("release r3 could not be started again (busy): gone back to the factory release"));
+  EXPECT_THAT(last_reason(),
+              HasSubstr("release r3 could not be started again (busy): gone back to the factory release"));
   EXPECT_EQ(rig.applied.back().running->release, "r1");
   // It takes what is newer than all that it has obeyed.
   rig.bad_releases.clear();

@@ -1,4 +1,5 @@
-// What an ended attempt leaves on the flash: kept for the next release, given up when room is needed, and gone with a commit.
+// What an ended attempt leaves on the flash: kept for the next release, given up when room is needed, and gone with a
+// commit.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

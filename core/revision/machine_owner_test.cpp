@@ -1,5 +1,5 @@
-// What the device's own side says: consent, hold, windows in local time, metered links, a release in a file; and its groups, said from
-// afar.
+// What the device's own side says: consent, hold, windows in local time, metered links, a release in a file; and its
+// groups, said from afar.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,7 +43,8 @@ TEST_F(OwnerTest, AHoldStopsAFetchAndASwitch) {
   EXPECT_EQ(rig.applied.back().step, Step::waiting);
   rig.give(OwnerWord{});
   rig.run(1'000);
-  EXPECT_EQ(rig.running_release() == "r2" || rig.applied.back().step != Step::waiting, true) << "and says that it goes on";
+  EXPECT_EQ(rig.running_release() == "r2" || rig.applied.back().step != Step::waiting, true)
+      << "and says that it goes on";
   rig.run(30'000);
   EXPECT_EQ(rig.running_release(), "r2");
 }
@@ -58,7 +59,8 @@ TEST_F(OwnerTest, OnlyInsideItsWindow) {
   EXPECT_EQ(last_reason(), "waits for its maintenance window");
   const auto deadline = rig.machine->next_deadline();
   ASSERT_TRUE(deadline.has_value());
-  EXPECT_NEAR(static_cast<double>(*deadline - rig.monotonic), (46 * 60 + 20) * 1'000.0, 20'000.0) << "it wakes when the window opens";
+  EXPECT_NEAR(static_cast<double>(*deadline - rig.monotonic), (46 * 60 + 20) * 1'000.0, 20'000.0)
+      << "it wakes when the window opens";
   rig.pass(*deadline - rig.monotonic);
   rig.run(20'000);
   EXPECT_EQ(rig.running_release(), "r2");
@@ -138,10 +140,14 @@ TEST_F(OwnerTest, WhatTheOwnerBringsAndFailsIsTriedOnceAWord) {
 // --- groups said from afar ----------------------------------------------------------------------------------------
 class AssignmentTest : public OwnerTest {
  protected:
-  [[nodiscard]] Bytes assignment(std::vector<GroupPath> groups, std::int64_t issued, const trust::SecretKey& key) const {
-    return trust::seal(trust::Kind::assignment, wire::encode(wire::Assignment{rig.facts.device, std::move(groups), WallMs{issued}}), key);
+  [[nodiscard]] Bytes assignment(std::vector<GroupPath> groups, std::int64_t issued,
+                                 const trust::SecretKey& key) const {
+    return trust::seal(trust::Kind::assignment,
+                       wire::encode(wire::Assignment{rig.facts.device, std::move(groups), WallMs{issued}}), key);
   }
-  void assign(Bytes message) { rig.put(rig.topics.device(rig.facts.device, wire::TopicKind::device_assignment), std::move(message)); }
+  void assign(Bytes message) {
+    rig.put(rig.topics.device(rig.facts.device, wire::TopicKind::device_assignment), std::move(message));
+  }
 };
 
 TEST_F(AssignmentTest, AreObeyedAndKept) {
@@ -168,7 +174,8 @@ TEST_F(AssignmentTest, OldOnesForgedOnesAndThoseOfOthersAreNotTaken) {
   assign(assignment({rig::group_of("lab")}, 1'000, rig.gate_key));
   EXPECT_TRUE(rig.logged("an assignment of groups is not taken"));
   assign(trust::seal(trust::Kind::assignment,
-                     wire::encode(wire::Assignment{*DeviceId::parse("pump-18"), {rig::group_of("lab")}, WallMs{5}}), rig.release_key));
+                     wire::encode(wire::Assignment{*DeviceId::parse("pump-18"), {rig::group_of("lab")}, WallMs{5}}),
+                     rig.release_key));
   EXPECT_TRUE(rig.logged("it is of device pump-18"));
   EXPECT_EQ(rig.hellos.size(), hellos);
   assign(assignment({rig::group_of("lab")}, 2'000, rig.release_key));

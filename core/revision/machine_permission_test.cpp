@@ -88,7 +88,8 @@ TEST_F(PermissionTest, AGateFromBeforeTheReleaseIsNotObeyed) {
 
 TEST_F(PermissionTest, ADeviceGoesWithItsWave) {
   auto two = rig.release(2);
-  two.policy.waves = {wire::Wave{.devices = {"other"}}, wire::Wave{.devices = {"pump-17"}}, wire::Wave{.share_bp = 10'000}};
+  two.policy.waves = {wire::Wave{.devices = {"other"}}, wire::Wave{.devices = {"pump-17"}},
+                      wire::Wave{.share_bp = 10'000}};
   offer(two);
   auto message = rig.gate_for(two, 1);
   message.admitted_bp = 0;
@@ -176,7 +177,8 @@ TEST_F(PermissionTest, APausedReleaseAndANewerOneThatWaitsAreEachToldOfOnce) {
   three.policy.in_flight_max = 1;
   rig.publish(three);
   rig.run(60'000);
-  const auto told = std::ranges::count_if(rig.applied, [](const wire::Report& report) { return report.reason == "waits for its turn"; });
+  const auto told = std::ranges::count_if(
+      rig.applied, [](const wire::Report& report) { return report.reason == "waits for its turn"; });
   EXPECT_EQ(told, 1);
   EXPECT_EQ(rig.view().waits, "waits for its turn");
 }

@@ -202,7 +202,8 @@ INSTANTIATE_TEST_SUITE_P(
              [](wire::Manifest& m) {
                m.requirements.architectures = {"armv7l", "riscv64"};
              }},
-        Need{"kernel", Code::unsupported, "needs kernel 6.2 or later", [](wire::Manifest& m) { m.requirements.kernel_min = "6.2"; }},
+        Need{"kernel", Code::unsupported, "needs kernel 6.2 or later",
+             [](wire::Manifest& m) { m.requirements.kernel_min = "6.2"; }},
         Need{"client_version", Code::unsupported, "needs client 0.2.0 or later",
              [](wire::Manifest& m) { m.requirements.client_min = "0.2.0"; }},
         Need{"memory", Code::unsupported, "needs 67108865 bytes of memory",
@@ -211,7 +212,8 @@ INSTANTIATE_TEST_SUITE_P(
              [](wire::Manifest& m) {
                m.containers[0].settings = {{"lxc.mount.entry", "/ mnt none bind 0 0"}};
              }},
-        Need{"deadline", Code::expired, "was to start before", [](wire::Manifest& m) { m.policy.deadline = WallMs{1'000}; }},
+        Need{"deadline", Code::expired, "was to start before",
+             [](wire::Manifest& m) { m.policy.deadline = WallMs{1'000}; }},
         Need{"waves", Code::invalid_argument, "wave 1 must have one of",
              [](wire::Manifest& m) { m.policy.waves = {wire::Wave{.share_bp = 10'000, .device_count = 3}}; }},
         Need{"handler", Code::unsupported, "for the handler firmware, and this device has none of that name",
@@ -235,7 +237,8 @@ INSTANTIATE_TEST_SUITE_P(
                make_image(m, wire::ImageFormat::squashfs);
                m.containers[0].settings = {{"lxc.idmap", "u 0 100000 65536"}};
              }},
-        Need{"packs", Code::unsupported, "can be used here", [](wire::Manifest& m) { m.artifacts[0].packs[0].memory_bytes = 1u << 30; }}),
+        Need{"packs", Code::unsupported, "can be used here",
+             [](wire::Manifest& m) { m.artifacts[0].packs[0].memory_bytes = 1u << 30; }}),
     [](const testing::TestParamInfo<Need>& one) { return one.param.name; });
 
 TEST_F(RefusalTest, FreeSpaceThatIsAskedForIsNamedWithWhatIsThere) {
@@ -334,7 +337,8 @@ TEST_F(RefusalTest, AGateBySomeoneElseOpensNothing) {
   const auto two = rig.release(2);
   rig.store_packs(two);
   rig.put(topic(), rig.seal(two));
-  rig.put(rig.topics.gate(two.groups.front()), trust::seal(trust::Kind::gate, wire::encode(rig.gate_for(two)), rig.release_key));
+  rig.put(rig.topics.gate(two.groups.front()),
+          trust::seal(trust::Kind::gate, wire::encode(rig.gate_for(two)), rig.release_key));
   rig.run(10'000);
   EXPECT_EQ(rig.opened.size(), 1u);
   EXPECT_TRUE(rig.logged("is refused (untrusted_key)"));
@@ -525,7 +529,8 @@ TEST_F(RefusalTest, ANewRootDocumentMakesItsKeysGood) {
 
 TEST_F(RefusalTest, HostileMessagesOnOwnTopicsDoNoHarm) {
   for (const auto kind : {wire::TopicKind::device_chunk, wire::TopicKind::device_ack}) {
-    for (std::size_t size : {0u, 1u, 7u, 40u, 5'000u}) rig.hear(rig.topics.device(rig.facts.device, kind), Bytes(size, 0xa5));
+    for (std::size_t size : {0u, 1u, 7u, 40u, 5'000u})
+      rig.hear(rig.topics.device(rig.facts.device, kind), Bytes(size, 0xa5));
   }
   rig.hear(rig.topics.root(), Bytes(300, 1));
   rig.hear(rig.topics.gate(rig.facts.groups.front()), Bytes(300, 1));

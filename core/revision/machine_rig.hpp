@@ -1,5 +1,5 @@
-// For tests: one machine with a device around it. The disk, the containers and the broker are as simple as they can be; a power
-// cut may come after any effect, and a broker may keep its acks to itself.
+// For tests: one machine with a device around it. The disk, the containers and the broker are as simple as they can be;
+// a power cut may come after any effect, and a broker may keep its acks to itself.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -32,7 +32,8 @@ inline Hash256 hash_of(std::string_view text) {
 }
 
 // One full pack with three head bytes sizes and `body` chunks.
-inline wire::Artifact artifact_of(const std::string& name, const std::vector<std::uint32_t>& head, const std::vector<std::uint32_t>& body,
+inline wire::Artifact artifact_of(const std::string& name, const std::vector<std::uint32_t>& head,
+                                  const std::vector<std::uint32_t>& body,
                                   artifact::PackKind kind = artifact::PackKind::full) {
   const auto pack_of = [&](artifact::PackKind of) {
     wire::Pack pack;
@@ -60,7 +61,8 @@ inline wire::Artifact artifact_of(const std::string& name, const std::vector<std
 }
 
 // Offers the artifact as a delta from `base` too.
-inline wire::Pack& add_delta(wire::Artifact& artifact, const Hash256& base, std::uint32_t head_bytes, std::uint64_t body_bytes) {
+inline wire::Pack& add_delta(wire::Artifact& artifact, const Hash256& base, std::uint32_t head_bytes,
+                             std::uint64_t body_bytes) {
   wire::Pack pack;
   pack.kind = artifact::PackKind::delta;
   pack.id = hash_of("delta of " + artifact.id.hex() + " from " + base.hex());
@@ -102,7 +104,8 @@ class Rig {
   std::optional<Error> staging_fails;    // answer to OpenStaging, so often
   int staging_failures = 1;
   std::optional<Error> finish_fails;  // answer to FinishStaging, once
-  // Deltas that fall short, as the stager finds out: with files, once their head is read and again at the end; without, at once.
+  // Deltas that fall short, as the stager finds out: with files, once their head is read and again at the end; without,
+  // at once.
   std::map<Hash256, PackUnusable> short_packs;
   int switch_back_failures = 0;
   std::int64_t power_cut_after = -1;        // effects until the power goes; -1 = never
@@ -173,7 +176,9 @@ class Rig {
     return trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), release_key);
   }
 
-  [[nodiscard]] static Hash256 rollout_of(const wire::Manifest& manifest) { return trust::digest(wire::encode_manifest(manifest)); }
+  [[nodiscard]] static Hash256 rollout_of(const wire::Manifest& manifest) {
+    return trust::digest(wire::encode_manifest(manifest));
+  }
 
   [[nodiscard]] wire::Gate gate_for(const wire::Manifest& manifest, std::uint64_t issue = 1) const {
     wire::Gate gate;
@@ -210,7 +215,9 @@ class Rig {
     retained[topic] = payload;
     if (connected) hear(topic, std::move(payload));
   }
-  void put_gate(const wire::Gate& gate) { put(topics.gate(gate.group), trust::seal(trust::Kind::gate, wire::encode(gate), gate_key)); }
+  void put_gate(const wire::Gate& gate) {
+    put(topics.gate(gate.group), trust::seal(trust::Kind::gate, wire::encode(gate), gate_key));
+  }
   void publish(const wire::Manifest& manifest) {
     store_packs(manifest);
     put(topics.manifest(manifest.groups.front()), seal(manifest));
@@ -384,8 +391,8 @@ class Rig {
 
  public:
   void ack(std::uint64_t sequence, Code code = Code::ok) {
-    queue_.emplace_back(
-        MessageArrived{topics.device(facts.device, wire::TopicKind::device_ack), wire::encode(wire::Ack{sequence, code, ""})});
+    queue_.emplace_back(MessageArrived{topics.device(facts.device, wire::TopicKind::device_ack),
+                                       wire::encode(wire::Ack{sequence, code, ""})});
   }
   void forget_applied(std::uint64_t applied_now) { applied_ = applied_now; }
 
@@ -409,7 +416,8 @@ class Rig {
       serving_.sent += bytes;
       bytes_sent += bytes;
       if (range.offset == 0) ++chunks_sent[{serving_.pack, range.first}];
-      queue_.emplace_back(MessageArrived{topics.device(facts.device, wire::TopicKind::device_chunk), wire::encode(piece)});
+      queue_.emplace_back(
+          MessageArrived{topics.device(facts.device, wire::TopicKind::device_chunk), wire::encode(piece)});
       range.offset += bytes;
       if (range.offset < sizes[range.first]) continue;
       range.offset = 0;
@@ -425,7 +433,8 @@ class Rig {
       piece.ordinal = serving_.ranges.front().first;
       piece.offset = serving_.ranges.front().offset;
     }
-    queue_.emplace_back(MessageArrived{topics.device(facts.device, wire::TopicKind::device_chunk), wire::encode(piece)});
+    queue_.emplace_back(
+        MessageArrived{topics.device(facts.device, wire::TopicKind::device_chunk), wire::encode(piece)});
   }
 
   void tell_wants(std::uint32_t revision, const Hash256& pack, bool head_only) {
@@ -460,7 +469,8 @@ class Rig {
     }
     for (const auto& choice : effect.choices) {
       const auto falls_short = short_packs.find(choice.pack);
-      if (falls_short != short_packs.end() && falls_short->second.missing.files == 0) return tell_short(effect.revision, choice.pack, true);
+      if (falls_short != short_packs.end() && falls_short->second.missing.files == 0)
+        return tell_short(effect.revision, choice.pack, true);
     }
     for (const auto& choice : effect.choices) {
       const bool head = head_missing(effect.revision, choice.pack);
@@ -487,7 +497,8 @@ class Rig {
     const auto broken = corrupt.find(effect.ordinal);
     if (broken != corrupt.end()) {
       corrupt.erase(broken);
-      queue_.emplace_back(ChunkRefused{effect.revision, effect.pack, effect.ordinal, Error{Code::corrupt, "does not match its hash"}});
+      queue_.emplace_back(
+          ChunkRefused{effect.revision, effect.pack, effect.ordinal, Error{Code::corrupt, "does not match its hash"}});
       return;
     }
     const bool was_missing = head_missing(effect.revision, effect.pack);
@@ -507,7 +518,8 @@ class Rig {
     }
     for (const auto& choice : opened[effect.revision].choices) {
       if (short_packs.contains(choice.pack)) return tell_short(effect.revision, choice.pack, true);
-      EXPECT_EQ(folders[effect.revision][choice.pack].size(), packs[choice.pack].sizes.size()) << "asked to finish what is not there";
+      EXPECT_EQ(folders[effect.revision][choice.pack].size(), packs[choice.pack].sizes.size())
+          << "asked to finish what is not there";
     }
     staged[effect.revision] = opened[effect.revision].manifest;
     queue_.emplace_back(StagingDone{effect.revision});

@@ -120,7 +120,8 @@ TEST_F(MachineTest, AContainerThatStopsFailsTheTry) {
   rig.publish(rig.release(1));
   rig.run(10'000);
   EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
-  EXPECT_THAT(rig.applied.back().reason, testing::HasSubstr("container 'app' stopped while its health was judged: exit 1"));
+  EXPECT_THAT(rig.applied.back().reason,
+              testing::HasSubstr("container 'app' stopped while its health was judged: exit 1"));
   EXPECT_EQ(rig.running, 0u) << "nothing ran before the first release";
 }
 

@@ -185,10 +185,14 @@ TEST_F(WaitsTest, WhatIsOnTrialIsTakenBackOnceItIsCommitted) {
 // --- groups said from afar ------------------------------------------------------------------------------------------
 class AssignmentRootTest : public WaitsTest {
  protected:
-  [[nodiscard]] Bytes assignment(std::vector<GroupPath> groups, std::int64_t issued, const trust::SecretKey& key) const {
-    return trust::seal(trust::Kind::assignment, wire::encode(wire::Assignment{rig.facts.device, std::move(groups), WallMs{issued}}), key);
+  [[nodiscard]] Bytes assignment(std::vector<GroupPath> groups, std::int64_t issued,
+                                 const trust::SecretKey& key) const {
+    return trust::seal(trust::Kind::assignment,
+                       wire::encode(wire::Assignment{rig.facts.device, std::move(groups), WallMs{issued}}), key);
   }
-  void assign(Bytes message) { rig.put(rig.topics.device(rig.facts.device, wire::TopicKind::device_assignment), std::move(message)); }
+  void assign(Bytes message) {
+    rig.put(rig.topics.device(rig.facts.device, wire::TopicKind::device_assignment), std::move(message));
+  }
   // A root document that names one more release key.
   void add_release_key(const trust::SecretKey& key, std::string filter) {
     auto next = rig.root;

@@ -10,8 +10,8 @@
 namespace instar::revision {
 namespace {
 
-// Gates are kept for the manifests of as many rollouts as a device can hear at once, with room for those whose manifest has
-// not come yet.
+// Gates are kept for the manifests of as many rollouts as a device can hear at once, with room for those whose manifest
+// has not come yet.
 constexpr std::size_t kGatesMax = 64;
 
 template <typename T>
@@ -31,7 +31,9 @@ const Outcome* Engine::outcome_of(const Hash256& manifest) const noexcept {
 }
 
 bool Engine::is_known(const Hash256& manifest) const noexcept {
-  const auto is = [&](const std::optional<RevisionRecord>& record) { return record && record->info.manifest == manifest; };
+  const auto is = [&](const std::optional<RevisionRecord>& record) {
+    return record && record->info.manifest == manifest;
+  };
   return is(state_.current) || is(state_.previous) || is(state_.candidate) || outcome_of(manifest) != nullptr;
 }
 
@@ -51,13 +53,15 @@ void Engine::on_root(ByteView payload) {
   for (auto& [topic, message] : std::exchange(unverified_, {})) on(MessageArrived{topic, std::move(message)});
 }
 
-Result<std::optional<HeardManifest>> Engine::open_manifest(ByteView payload, const Hash256& message, const GroupPath& group) {
+Result<std::optional<HeardManifest>> Engine::open_manifest(ByteView payload, const Hash256& message,
+                                                           const GroupPath& group) {
   INSTAR_TRY(const auto envelope, trust_.open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
   if (manifest.product != facts_.product) return std::nullopt;
   note_time(manifest.issued);
   if (!manifest.is_for(group)) {
-    return fail(Code::refused, "release " + manifest.release + " is not for group " + group.str() + ", on whose topic it came");
+    return fail(Code::refused,
+                "release " + manifest.release + " is not for group " + group.str() + ", on whose topic it came");
   }
   const auto hash = envelope.payload_hash;
   const bool is_current = state_.current && state_.current->info.manifest == hash;
@@ -73,7 +77,8 @@ Result<std::optional<HeardManifest>> Engine::open_manifest(ByteView payload, con
 
 void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes payload) {
   const auto heard = heard_.find(topic);
-  // After a restart nothing is heard yet: only what takes the place of the one that is waited for says that it is not offered any more.
+  // After a restart nothing is heard yet: only what takes the place of the one that is waited for says that it is not
+  // offered any more.
   const bool was_waited_for = heard != heard_.end() && heard->second->hash == state_.waits_manifest;
   if (payload.empty()) {  // the retained message was cleared
     if (heard != heard_.end()) heard_.erase(heard);
@@ -84,7 +89,8 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
   const auto message = trust::digest(payload);
   if (heard != heard_.end() && heard->second->message == message) return;
   if (payload.size() > limits::kMessageBytesMax) {
-    return refuse_message(message, {}, Error{Code::too_large, "a manifest of " + std::to_string(payload.size()) + " bytes"});
+    return refuse_message(message, {},
+                          Error{Code::too_large, "a manifest of " + std::to_string(payload.size()) + " bytes"});
   }
   auto opened = open_manifest(payload, message, group);
   if (!opened) {
@@ -122,7 +128,8 @@ void Engine::remember_refused(const Hash256& digest) {
   dirty_ = true;
 }
 
-void Engine::record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step, Code code) {
+void Engine::record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step,
+                            Code code) {
   std::erase_if(state_.outcomes, [&](const Outcome& outcome) { return outcome.manifest == heard.hash; });
   state_.outcomes.push_back({heard.hash, heard.manifest.sequence, attempt, epoch, step, code});
   keep_newest(state_.outcomes, limits::kFailedReleasesMax);
@@ -135,7 +142,8 @@ void Engine::refuse_release(const HeardManifest& heard, std::uint32_t retry_epoc
   std::uint32_t attempt = before == nullptr ? 0 : before->attempt;
   if (state_.waits_manifest == heard.hash) attempt = stop_waiting();
   record_outcome(heard, attempt, retry_epoch, wire::Step::refused, error.code);
-  log(4, "release " + heard.manifest.release + " is refused (" + std::string(code_name(error.code)) + "): " + error.message);
+  log(4, "release " + heard.manifest.release + " is refused (" + std::string(code_name(error.code)) +
+             "): " + error.message);
   wire::Report refusal;
   refusal.rollout = heard.hash;
   refusal.attempt = attempt;
@@ -149,7 +157,8 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
   if (payload.empty()) return;
   const auto envelope = trust_.open_gate(payload);
   if (!envelope) {
-    log(4, "a gate on " + group.str() + " is refused (" + std::string(code_name(envelope.error().code)) + "): " + envelope.error().message);
+    log(4, "a gate on " + group.str() + " is refused (" + std::string(code_name(envelope.error().code)) +
+               "): " + envelope.error().message);
     if (payload.size() <= limits::kMessageBytesMax) unverified_[topic] = std::move(payload);
     return;
   }
@@ -159,8 +168,8 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
   if (gate->product != facts_.product || !hears(gate->group)) return;
   auto mark = std::ranges::find(state_.gates, gate->manifest, &GateMark::manifest);
   if (mark != state_.gates.end() && gate->issue < mark->issue) {
-    return log(4, "a gate on " + group.str() + " is older (issue " + std::to_string(gate->issue) + ") than one heard before (" +
-                      std::to_string(mark->issue) + "): ignored");
+    return log(4, "a gate on " + group.str() + " is older (issue " + std::to_string(gate->issue) +
+                      ") than one heard before (" + std::to_string(mark->issue) + "): ignored");
   }
   if (mark == state_.gates.end()) {
     state_.gates.push_back({gate->manifest, gate->issue});
@@ -172,8 +181,9 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
   }
   note_time(gate->fresh);
   gates_[gate->manifest] = *gate;
-  std::erase_if(gates_,
-                [&](const auto& entry) { return std::ranges::find(state_.gates, entry.first, &GateMark::manifest) == state_.gates.end(); });
+  std::erase_if(gates_, [&](const auto& entry) {
+    return std::ranges::find(state_.gates, entry.first, &GateMark::manifest) == state_.gates.end();
+  });
   const auto hash = gate->manifest;
   std::erase_if(broken_gates_, [&](const Hash256& broken) { return !gates_.contains(broken); });
   vet_gate(hash);
@@ -200,8 +210,9 @@ std::shared_ptr<const HeardManifest> Engine::best_offer() const {
     if (!may_begin(state_, manifest, heard->hash) || !is_admitted(manifest, heard->hash)) continue;
     // Once more, and only when that was said since.
     const auto* outcome = outcome_of(heard->hash);
-    const bool said =
-        is_brought(heard->hash) ? !brought_begun_ : outcome == nullptr || gates_.at(heard->hash).retry_epoch > outcome->retry_epoch;
+    const bool said = is_brought(heard->hash)
+                          ? !brought_begun_
+                          : outcome == nullptr || gates_.at(heard->hash).retry_epoch > outcome->retry_epoch;
     if (outcome != nullptr && !said) continue;
     if (manifest.expires.value != 0 && clock() >= manifest.expires) continue;
     best = heard;

@@ -74,14 +74,16 @@ std::string Engine::hindrance(const wire::Manifest& manifest, const Hash256& has
   if (owner_.hold) return "held by the device's owner";
   if (is_brought(hash)) return "";
   const bool allowed = owner_.allow_any || owner_.allowed == manifest.release || owner_.allowed == hash.short_hex();
-  if (policy.consent && !allowed) return "waits for the consent of the device's owner (instar-device allow " + manifest.release + ")";
+  if (policy.consent && !allowed)
+    return "waits for the consent of the device's owner (instar-device allow " + manifest.release + ")";
   const bool is_download = stage != Stage::change;
   if (is_download && policy.unmetered_only && facts_.metered) return "waits for a link that is not metered";
   if (policy.windows.empty() || (policy.download_any_time && stage != Stage::change)) return "";
   return is_window_open(policy.windows, clock(), utc_offset_s_) ? "" : "waits for its maintenance window";
 }
 
-// The candidate's; also when its rollout is paused. Without a gate heard since the start it goes on: it was admitted when it began.
+// The candidate's; also when its rollout is paused. Without a gate heard since the start it goes on: it was admitted
+// when it began.
 bool Engine::may_go_on(Stage stage) {
   const auto hash = state_.candidate->info.manifest;
   const auto gate = gates_.find(hash);
@@ -139,7 +141,8 @@ bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
   }
   if (asks) text = "waits for its turn";
   const auto attempt = next_attempt(hash);
-  const bool told = state_.waits_manifest == hash && state_.waits_attempt == attempt && state_.waits_asks == asks && state_.waits == text;
+  const bool told = state_.waits_manifest == hash && state_.waits_attempt == attempt && state_.waits_asks == asks &&
+                    state_.waits == text;
   if (told) return false;
   if (state_.waits_manifest != hash) give_up_waiting(Code::stale, "superseded by release " + manifest.release);
   state_.waits_manifest = hash;
@@ -200,8 +203,8 @@ void Engine::on_turn(const wire::Ack& ack) {
   if (ack.sequence < asked_report_) return;
   if (ack.start_rollout == 0) return;
   // Only what was asked for, and is still wanted: the broker counts a turn that was given up as over.
-  const bool asked =
-      state_.waits_asks && state_.waits_manifest.prefix64() == ack.start_rollout && state_.waits_attempt == ack.start_attempt;
+  const bool asked = state_.waits_asks && state_.waits_manifest.prefix64() == ack.start_rollout &&
+                     state_.waits_attempt == ack.start_attempt;
   if (!asked || (state_.start_rollout == ack.start_rollout && state_.start_attempt == ack.start_attempt)) return;
   state_.start_rollout = ack.start_rollout;
   state_.start_attempt = ack.start_attempt;
@@ -238,7 +241,8 @@ std::optional<MonotonicMs> Engine::window_deadline() const {
 
 // --- taken back ---------------------------------------------------------------------------------------------
 
-// The rollout of what runs was taken back, and its manifest allows that: to the revision before it, unless that has failed here.
+// The rollout of what runs was taken back, and its manifest allows that: to the revision before it, unless that has
+// failed here.
 void Engine::go_back_if_told() {
   if (state_.phase != Phase::idle || !state_.current || !current_) return;
   const auto hash = state_.current->info.manifest;
@@ -259,7 +263,8 @@ Result<Engine::Before> Engine::release_before() const {
   auto before = state_.previous ? manifest_in(state_.previous_manifest) : std::nullopt;
   if (!before) return fail(Code::not_found, "the one before it is not on the device any more");
   const auto* outcome = outcome_of(state_.previous->info.manifest);
-  if (outcome != nullptr && outcome->step != wire::Step::committed) return fail(Code::refused, "the one before it has failed here");
+  if (outcome != nullptr && outcome->step != wire::Step::committed)
+    return fail(Code::refused, "the one before it has failed here");
   return Before{*state_.previous, state_.previous_manifest, std::move(*before)};
 }
 

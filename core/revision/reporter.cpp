@@ -32,10 +32,10 @@ std::size_t sequence_length(std::string_view text) noexcept {
                                                              : 0;
   if (length > text.size()) return 0;
   const auto is_tail = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
-  const bool second_fits =
-      length < 3 ||
-      !((first == 0xe0 && static_cast<unsigned char>(text[1]) < 0xa0) || (first == 0xed && static_cast<unsigned char>(text[1]) > 0x9f) ||
-        (first == 0xf0 && static_cast<unsigned char>(text[1]) < 0x90) || (first == 0xf4 && static_cast<unsigned char>(text[1]) > 0x8f));
+  const bool second_fits = length < 3 || !((first == 0xe0 && static_cast<unsigned char>(text[1]) < 0xa0) ||
+                                           (first == 0xed && static_cast<unsigned char>(text[1]) > 0x9f) ||
+                                           (first == 0xf0 && static_cast<unsigned char>(text[1]) < 0x90) ||
+                                           (first == 0xf4 && static_cast<unsigned char>(text[1]) > 0x8f));
   return length != 0 && second_fits && std::ranges::all_of(text.substr(1, length - 1), is_tail) ? length : 0;
 }
 
@@ -45,7 +45,8 @@ Reporter::Reporter(DeviceState& state, const trust::SecretKey& key, const Device
     : state_(state),
       key_(key),
       device_(device),
-      jitter_permille_(static_cast<std::int64_t>(trust::digest(as_bytes(device.str())).prefix64() % kJitterPermilleMax)) {}
+      jitter_permille_(
+          static_cast<std::int64_t>(trust::digest(as_bytes(device.str())).prefix64() % kJitterPermilleMax)) {}
 
 std::int64_t Reporter::with_jitter(std::int64_t ms) const noexcept {
   return ms + ms * jitter_permille_ / 1'000;
@@ -69,7 +70,8 @@ const Bytes& Reporter::add(wire::Report report, MonotonicMs now) {
   return state_.pending.back().envelope;
 }
 
-// The broker has reports under numbers that this device does not remember giving (its state was lost): go on after them.
+// The broker has reports under numbers that this device does not remember giving (its state was lost): go on after
+// them.
 void Reporter::renumber(std::uint64_t first) {
   auto next = first;
   for (auto& pending : state_.pending) {
@@ -110,7 +112,8 @@ Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
   std::erase_if(state_.pending, [&](const PendingReport& pending) { return pending.sequence <= ack.sequence; });
   pause_ms_ = kResendMsMin;
   due_.reset();
-  if (!state_.pending.empty()) due_ = state_.pending.back().sequence > sent_through_ ? now : now + with_jitter(pause_ms_);
+  if (!state_.pending.empty())
+    due_ = state_.pending.back().sequence > sent_through_ ? now : now + with_jitter(pause_ms_);
   return Acked::progress;
 }
 

@@ -1,5 +1,5 @@
-// The device's reports: numbered without a hole, signed, kept until an ack says that they are durable, sent again with growing
-// pauses. Works on the pending list of a DeviceState that it does not own. Pure.
+// The device's reports: numbered without a hole, signed, kept until an ack says that they are durable, sent again with
+// growing pauses. Works on the pending list of a DeviceState that it does not own. Pure.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,9 @@ class Reporter {
 
   // Envelopes to send (again) now, in order; empty when nothing is due.
   [[nodiscard]] std::vector<Bytes> take_due(MonotonicMs now);
-  [[nodiscard]] std::optional<MonotonicMs> next_deadline() const { return state_.pending.empty() ? std::nullopt : due_; }
+  [[nodiscard]] std::optional<MonotonicMs> next_deadline() const {
+    return state_.pending.empty() ? std::nullopt : due_;
+  }
 
  private:
   [[nodiscard]] std::int64_t with_jitter(std::int64_t ms) const noexcept;

@@ -28,24 +28,27 @@ std::array<std::uint64_t, kVersionNumbers> numbers_of(std::string_view version) 
 }
 
 Status check_machine(const wire::Requirements& needs, const DeviceFacts& facts, std::uint64_t free_bytes) {
-  if (!needs.architectures.empty() && std::ranges::find(needs.architectures, facts.architecture) == needs.architectures.end()) {
+  if (!needs.architectures.empty() &&
+      std::ranges::find(needs.architectures, facts.architecture) == needs.architectures.end()) {
     std::string all;
     for (const auto& name : needs.architectures) all += (all.empty() ? "" : ", ") + name;
     return fail(Code::unsupported, "the release is for " + all + ", this device is " + facts.architecture);
   }
   if (!needs.kernel_min.empty() && !version_at_least(facts.kernel, needs.kernel_min)) {
-    return fail(Code::unsupported, "the release needs kernel " + needs.kernel_min + " or later, this device runs " + facts.kernel);
+    return fail(Code::unsupported,
+                "the release needs kernel " + needs.kernel_min + " or later, this device runs " + facts.kernel);
   }
   if (!needs.client_min.empty() && !version_at_least(facts.client_version, needs.client_min)) {
-    return fail(Code::unsupported, "the release needs client " + needs.client_min + " or later, this is " + facts.client_version);
+    return fail(Code::unsupported,
+                "the release needs client " + needs.client_min + " or later, this is " + facts.client_version);
   }
   if (needs.memory_bytes_min > facts.memory_bytes) {
-    return fail(Code::unsupported, "the release needs " + std::to_string(needs.memory_bytes_min) + " bytes of memory, this device has " +
-                                       std::to_string(facts.memory_bytes));
+    return fail(Code::unsupported, "the release needs " + std::to_string(needs.memory_bytes_min) +
+                                       " bytes of memory, this device has " + std::to_string(facts.memory_bytes));
   }
   if (free_bytes != 0 && needs.free_bytes_min > free_bytes) {
-    return fail(Code::no_space, "the release needs " + std::to_string(needs.free_bytes_min) + " bytes free on the device, " +
-                                    std::to_string(free_bytes) + " are");
+    return fail(Code::no_space, "the release needs " + std::to_string(needs.free_bytes_min) +
+                                    " bytes free on the device, " + std::to_string(free_bytes) + " are");
   }
   return {};
 }
@@ -53,10 +56,12 @@ Status check_machine(const wire::Requirements& needs, const DeviceFacts& facts, 
 // Well-formed wishes that this version would have to ignore: refused, since each of them is a promise.
 Status check_supported(const wire::Manifest& manifest) {
   const auto cannot = [](std::string what) {
-    return fail(Code::unsupported, std::move(what) + ": this client version cannot keep that; update the client or change the release");
+    return fail(Code::unsupported,
+                std::move(what) + ": this client version cannot keep that; update the client or change the release");
   };
   for (const auto& container : manifest.containers) {
-    if (container.health.ready_timeout_ms != 0) return cannot("container '" + container.name + "' is to say itself that it is ready");
+    if (container.health.ready_timeout_ms != 0)
+      return cannot("container '" + container.name + "' is to say itself that it is ready");
   }
   return {};
 }
@@ -72,15 +77,17 @@ Status check_images(const wire::Manifest& manifest, const DeviceFacts& facts) {
   for (const auto& container : manifest.containers) {
     const auto* const artifact = manifest.artifact(container.artifact);
     if (!container.handler.empty() || artifact == nullptr || artifact->kind != wire::ArtifactKind::image) continue;
-    const std::string what =
-        "container '" + container.name + "' is an image (" + std::string(wire::image_format_name(artifact->image_format)) + ")";
+    const std::string what = "container '" + container.name + "' is an image (" +
+                             std::string(wire::image_format_name(artifact->image_format)) + ")";
     if (std::ranges::find(facts.image_formats, artifact->image_format) == facts.image_formats.end()) {
       return fail(Code::unsupported, what + ", this device can mount: " + names_of(facts.image_formats) +
                                          "; give its kernel that file system and loop devices, or publish a tree");
     }
-    if (std::ranges::any_of(container.settings, [](const auto& setting) { return setting.key.starts_with("lxc.idmap"); })) {
-      return fail(Code::refused,
-                  what + " and asks for lxc.idmap: the owners in an image cannot be shifted; publish a tree whose owners are");
+    if (std::ranges::any_of(container.settings,
+                            [](const auto& setting) { return setting.key.starts_with("lxc.idmap"); })) {
+      return fail(
+          Code::refused,
+          what + " and asks for lxc.idmap: the owners in an image cannot be shifted; publish a tree whose owners are");
     }
   }
   return {};
@@ -94,9 +101,11 @@ Status check_handler(const wire::Container& payload, std::span<const std::string
                                    " and has an init, settings, volumes or a probe: only containers have those");
   if (std::ranges::find(handlers, payload.handler) != handlers.end()) return {};
   if (payload.handler == kClientHandler)
-    return fail(Code::refused, shown + " is a client: this device's configuration does not let its client be replaced (self_update = yes)");
-  return fail(Code::unsupported,
-              shown + " is for the handler " + payload.handler + ", and this device has none of that name (docs/handlers.md)");
+    return fail(
+        Code::refused,
+        shown + " is a client: this device's configuration does not let its client be replaced (self_update = yes)");
+  return fail(Code::unsupported, shown + " is for the handler " + payload.handler +
+                                     ", and this device has none of that name (docs/handlers.md)");
 }
 
 }  // namespace
@@ -105,7 +114,8 @@ bool version_at_least(std::string_view version, std::string_view minimum) noexce
   return numbers_of(version) >= numbers_of(minimum);
 }
 
-Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& facts, std::uint64_t free_bytes, WallMs clock) {
+Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& facts, std::uint64_t free_bytes,
+                          WallMs clock) {
   if (manifest.policy.deadline.value != 0 && clock >= manifest.policy.deadline) {
     return fail(Code::expired, "the release was to start before " + std::to_string(manifest.policy.deadline.value) +
                                    " ms since 1970, it is " + std::to_string(clock.value));
@@ -128,8 +138,8 @@ bool may_begin(const DeviceState& state, const wire::Manifest& manifest, const H
 }
 
 Error obeyed_newer(const DeviceState& state, const wire::Manifest& manifest) {
-  return {Code::stale, "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) + ", this device has obeyed " +
-                           std::to_string(state.highest_sequence) + " already"};
+  return {Code::stale, "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) +
+                           ", this device has obeyed " + std::to_string(state.highest_sequence) + " already"};
 }
 
 }  // namespace instar::revision

@@ -17,12 +17,13 @@ inline constexpr std::string_view kClientHandler = "instar-client";
 // Dotted versions by their leading numbers: "6.1.0-18-amd64" is at least "5.10". What has no number counts as 0.
 [[nodiscard]] bool version_at_least(std::string_view version, std::string_view minimum) noexcept;
 
-// Everything that can be said before a byte is fetched. `free_bytes` 0 = not known yet. Errors: expired (the policy's deadline),
-// unsupported, refused, no_space; the message names what is asked and what is there.
-[[nodiscard]] Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& facts, std::uint64_t free_bytes, WallMs clock);
+// Everything that can be said before a byte is fetched. `free_bytes` 0 = not known yet. Errors: expired (the policy's
+// deadline), unsupported, refused, no_space; the message names what is asked and what is there.
+[[nodiscard]] Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& facts,
+                                        std::uint64_t free_bytes, WallMs clock);
 
-// Sequences only rise: a release that has not been tried here must be newer than all that this device has obeyed; one that failed may be
-// tried again while nothing newer was obeyed. `hash`: of the manifest's payload.
+// Sequences only rise: a release that has not been tried here must be newer than all that this device has obeyed; one
+// that failed may be tried again while nothing newer was obeyed. `hash`: of the manifest's payload.
 [[nodiscard]] bool may_begin(const DeviceState& state, const wire::Manifest& manifest, const Hash256& hash) noexcept;
 // What to say of one that may not.
 [[nodiscard]] Error obeyed_newer(const DeviceState& state, const wire::Manifest& manifest);

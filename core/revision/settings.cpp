@@ -35,7 +35,9 @@ constexpr std::array kSafeCgroupKnobs = {
 
 bool is_safe_cgroup(std::string_view key) noexcept {
   for (const std::string_view prefix : {"lxc.cgroup.", "lxc.cgroup2."}) {
-    if (key.starts_with(prefix) && std::ranges::find(kSafeCgroupKnobs, key.substr(prefix.size())) != kSafeCgroupKnobs.end()) return true;
+    if (key.starts_with(prefix) &&
+        std::ranges::find(kSafeCgroupKnobs, key.substr(prefix.size())) != kSafeCgroupKnobs.end())
+      return true;
   }
   return false;
 }
@@ -51,8 +53,9 @@ bool is_one_line(std::string_view text) noexcept {
 }
 
 bool is_key(std::string_view text) noexcept {
-  return text.starts_with("lxc.") &&
-         std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_'; });
+  return text.starts_with("lxc.") && std::ranges::all_of(text, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_';
+         });
 }
 
 }  // namespace
@@ -72,10 +75,12 @@ Status check_settings(const wire::Container& container, std::span<const std::str
                                      "' is not an LXC key with a one-line value; correct it in the release");
     }
     if (is_safe_setting(setting.key, setting.value)) continue;
-    if (std::ranges::any_of(keys_allowed, [&](const std::string& pattern) { return allows(pattern, setting.key); })) continue;
-    return fail(Code::refused,
-                "container '" + container.name + "' asks for " + setting.key + " = " + setting.value.substr(0, 80) +
-                    ", which is not on the safe list; allow it in this device's configuration (lxc_keys_allowed) or leave it out");
+    if (std::ranges::any_of(keys_allowed, [&](const std::string& pattern) { return allows(pattern, setting.key); }))
+      continue;
+    return fail(Code::refused, "container '" + container.name + "' asks for " + setting.key + " = " +
+                                   setting.value.substr(0, 80) +
+                                   ", which is not on the safe list; allow it in this device's configuration "
+                                   "(lxc_keys_allowed) or leave it out");
   }
   return {};
 }

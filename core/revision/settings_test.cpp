@@ -19,8 +19,8 @@ wire::Container with(std::string key, std::string value) {
 }
 
 TEST(Settings, WhatOnlyTakesAwayIsSafe) {
-  for (const auto* key : {"lxc.cap.drop", "lxc.environment", "lxc.cgroup.memory.limit_in_bytes", "lxc.cgroup2.memory.max",
-                          "lxc.cgroup2.pids.max", "lxc.prlimit.nofile", "lxc.uts.name"}) {
+  for (const auto* key : {"lxc.cap.drop", "lxc.environment", "lxc.cgroup.memory.limit_in_bytes",
+                          "lxc.cgroup2.memory.max", "lxc.cgroup2.pids.max", "lxc.prlimit.nofile", "lxc.uts.name"}) {
     EXPECT_TRUE(is_safe_setting(key, "1")) << key;
   }
 }
@@ -63,7 +63,8 @@ TEST(Settings, SomeAreSafeWithOneValueOnly) {
 
 TEST(Settings, ALineBreakSmugglesNothingIn) {
   EXPECT_FALSE(is_safe_setting("lxc.environment", "A=1\nlxc.cap.keep = sys_admin"));
-  const auto refused = check_settings(with("lxc.environment", "A=1\nlxc.hook.start = /x"), std::vector<std::string>{"lxc.*"});
+  const auto refused =
+      check_settings(with("lxc.environment", "A=1\nlxc.hook.start = /x"), std::vector<std::string>{"lxc.*"});
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, Code::refused);
   EXPECT_FALSE(check_settings(with("lxc.environment=x", "A"), std::vector<std::string>{"lxc.*"}).has_value());
@@ -72,7 +73,8 @@ TEST(Settings, ALineBreakSmugglesNothingIn) {
 TEST(Settings, ARefusalNamesContainerAndKey) {
   const auto refused = check_settings(with("lxc.mount.entry", "/ mnt"), {});
   ASSERT_FALSE(refused.has_value());
-  EXPECT_THAT(refused.error().message, testing::AllOf(testing::HasSubstr("'app'"), testing::HasSubstr("lxc.mount.entry")));
+  EXPECT_THAT(refused.error().message,
+              testing::AllOf(testing::HasSubstr("'app'"), testing::HasSubstr("lxc.mount.entry")));
 }
 
 TEST(Settings, TheOwnerAllowsExactKeysAndFamilies) {

@@ -46,7 +46,8 @@ std::vector<Hash256> unpack_hashes(const flatbuffers::Vector<const fb::Hash256*>
   return out;
 }
 
-flatbuffers::Offset<fb::RevisionRecord> pack_record(flatbuffers::FlatBufferBuilder& builder, const std::optional<RevisionRecord>& record) {
+flatbuffers::Offset<fb::RevisionRecord> pack_record(flatbuffers::FlatBufferBuilder& builder,
+                                                    const std::optional<RevisionRecord>& record) {
   if (!record) return 0;
   const auto hash = to_fb(record->info.manifest);
   const auto product = builder.CreateString(record->info.product);
@@ -59,12 +60,13 @@ flatbuffers::Offset<fb::RevisionRecord> pack_record(flatbuffers::FlatBufferBuild
 std::optional<RevisionRecord> unpack_record(const fb::RevisionRecord* record) {
   if (record == nullptr) return std::nullopt;
   const auto* info = record->info();
-  return RevisionRecord{
-      record->number(),
-      {from_fb(info->product()), from_fb(info->release()), info->sequence(), from_fb(info->manifest()), unpack_hashes(info->artifacts())}};
+  return RevisionRecord{record->number(),
+                        {from_fb(info->product()), from_fb(info->release()), info->sequence(),
+                         from_fb(info->manifest()), unpack_hashes(info->artifacts())}};
 }
 
-flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> pack_bytes(flatbuffers::FlatBufferBuilder& builder, const Bytes& bytes) {
+flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> pack_bytes(flatbuffers::FlatBufferBuilder& builder,
+                                                                  const Bytes& bytes) {
   if (bytes.empty()) return 0;
   return builder.CreateVector(bytes);
 }
@@ -144,10 +146,12 @@ void unpack_attempt(const fb::DeviceState& in, DeviceState& out) {
 
 // What the machine relies on: a phase that works on a candidate has one, and its manifest.
 Status check_consistent(const DeviceState& state) {
-  const bool needs_candidate = state.phase == Phase::waiting || state.phase == Phase::fetching || state.phase == Phase::staging ||
-                               state.phase == Phase::trying || state.phase == Phase::rolling_back;
+  const bool needs_candidate = state.phase == Phase::waiting || state.phase == Phase::fetching ||
+                               state.phase == Phase::staging || state.phase == Phase::trying ||
+                               state.phase == Phase::rolling_back;
   if (needs_candidate && (!state.candidate || state.candidate_manifest.empty())) {
-    return fail(Code::malformed, "device state is in phase " + std::string(phase_name(state.phase)) + " without a candidate revision");
+    return fail(Code::malformed,
+                "device state is in phase " + std::string(phase_name(state.phase)) + " without a candidate revision");
   }
   if (state.current && state.current_manifest.empty()) {
     return fail(Code::malformed, "device state has a current revision without its manifest");
@@ -192,13 +196,15 @@ Bytes encode_state(const DeviceState& state) {
   const auto waits = state.waits.empty() ? 0 : builder.CreateString(state.waits);
   const auto waits_manifest = to_fb(state.waits_manifest);
   const auto table = fb::CreateDeviceState(
-      builder, kFormat, state.generation, static_cast<fb::Phase>(state.phase), current, previous, candidate, current_manifest,
-      previous_manifest, candidate_manifest, state.attempt, state.attempt_first, state.retry_epoch, state.starts, state.reachable_before,
-      static_cast<std::uint16_t>(state.verdict_code), reason, state.bytes_planned, state.planned_exact, state.bytes_fetched,
-      state.bytes_full, state.pack_kind, state.highest_sequence, static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates,
-      refused, pending, state.last_report, state.acked_report, state.boot, state.next_revision, revisions, packs, state.machine_boot,
-      state.client_starts, state.bytes_spent, fallback, state.staging_reported, assignment, state.bytes_before, state.start_rollout,
-      state.start_attempt, waits, state.waits_manifest.is_zero() ? nullptr : &waits_manifest, state.waits_attempt, state.waits_asks);
+      builder, kFormat, state.generation, static_cast<fb::Phase>(state.phase), current, previous, candidate,
+      current_manifest, previous_manifest, candidate_manifest, state.attempt, state.attempt_first, state.retry_epoch,
+      state.starts, state.reachable_before, static_cast<std::uint16_t>(state.verdict_code), reason, state.bytes_planned,
+      state.planned_exact, state.bytes_fetched, state.bytes_full, state.pack_kind, state.highest_sequence,
+      static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates, refused, pending, state.last_report,
+      state.acked_report, state.boot, state.next_revision, revisions, packs, state.machine_boot, state.client_starts,
+      state.bytes_spent, fallback, state.staging_reported, assignment, state.bytes_before, state.start_rollout,
+      state.start_attempt, waits, state.waits_manifest.is_zero() ? nullptr : &waits_manifest, state.waits_attempt,
+      state.waits_asks);
   fb::FinishDeviceStateBuffer(builder, table);
   Bytes out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
   const auto checksum = trust::digest(out);
@@ -210,7 +216,8 @@ Result<DeviceState> decode_state(ByteView bytes) {
   if (bytes.size() <= kChecksumBytes) {
     return fail(Code::corrupt, "device state of " + std::to_string(bytes.size()) + " bytes is cut off");
   }
-  if (bytes.size() > kStateBytesMax) return fail(Code::too_large, "device state is over " + std::to_string(kStateBytesMax) + " bytes");
+  if (bytes.size() > kStateBytesMax)
+    return fail(Code::too_large, "device state is over " + std::to_string(kStateBytesMax) + " bytes");
   const auto body = bytes.first(bytes.size() - kChecksumBytes);
   if (!std::ranges::equal(trust::digest(body).bytes, bytes.last(kChecksumBytes))) {
     return fail(Code::corrupt, "device state does not match its checksum");
@@ -221,7 +228,8 @@ Result<DeviceState> decode_state(ByteView bytes) {
   if (in.format() != kFormat) {
     return fail(Code::unsupported, "device state has format " + std::to_string(in.format()) + "; this client knows 1");
   }
-  if (static_cast<std::size_t>(in.phase()) >= kPhaseCount) return fail(Code::malformed, "device state has an unknown phase");
+  if (static_cast<std::size_t>(in.phase()) >= kPhaseCount)
+    return fail(Code::malformed, "device state has an unknown phase");
   DeviceState out;
   out.generation = in.generation();
   out.phase = static_cast<Phase>(in.phase());

@@ -1,4 +1,5 @@
-// What the device remembers of itself, and its form on disk: a FlatBuffer and a checksum after it (docs/formats/device-state.md).
+// What the device remembers of itself, and its form on disk: a FlatBuffer and a checksum after it
+// (docs/formats/device-state.md).
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,15 @@
 namespace instar::revision {
 
 // The numbers of instar.fb.Phase.
-enum class Phase : std::uint8_t { idle = 0, waiting = 1, fetching = 2, staging = 3, trying = 4, committing = 5, rolling_back = 6 };
+enum class Phase : std::uint8_t {
+  idle = 0,
+  waiting = 1,
+  fetching = 2,
+  staging = 3,
+  trying = 4,
+  committing = 5,
+  rolling_back = 6
+};
 inline constexpr std::size_t kPhaseCount = 7;
 [[nodiscard]] std::string_view phase_name(Phase phase) noexcept;
 

@@ -20,7 +20,12 @@ Hash256 hash_of(std::uint8_t fill) {
 }
 
 RevisionRecord record(std::uint32_t number, std::uint64_t sequence) {
-  return {number, {"pump", "2." + std::to_string(sequence), sequence, hash_of(static_cast<std::uint8_t>(sequence)), {hash_of(0xa0)}}};
+  return {number,
+          {"pump",
+           "2." + std::to_string(sequence),
+           sequence,
+           hash_of(static_cast<std::uint8_t>(sequence)),
+           {hash_of(0xa0)}}};
 }
 
 // The device of the worked example: release 2.4 runs, 2.5 is being fetched, one report is not acked yet.

@@ -19,7 +19,8 @@ std::vector<std::string> StopLog::degraded(MonotonicMs now) const {
   std::vector<std::string> lines;
   for (const auto& [container, stops] : containers_) {
     if (count(stops, now) < kDegradedStops) continue;
-    lines.push_back("container '" + container + "' stops again and again: " + std::to_string(kDegradedStops) + " times or more in an hour");
+    lines.push_back("container '" + container + "' stops again and again: " + std::to_string(kDegradedStops) +
+                    " times or more in an hour");
   }
   return lines;
 }
@@ -41,7 +42,8 @@ std::optional<MonotonicMs> StopLog::next_deadline() const {
 }
 
 void StopLog::forget(MonotonicMs now) {
-  for (auto& [container, stops] : containers_) std::erase_if(stops, [&](MonotonicMs at) { return now - at >= kMemoryMs; });
+  for (auto& [container, stops] : containers_)
+    std::erase_if(stops, [&](MonotonicMs at) { return now - at >= kMemoryMs; });
   std::erase_if(containers_, [](const auto& one) { return one.second.empty(); });
 }
 

@@ -1,4 +1,5 @@
-// How often containers of the committed revision have stopped by themselves: what the device calls degraded, and when it falls back.
+// How often containers of the committed revision have stopped by themselves: what the device calls degraded, and when
+// it falls back.
 #pragma once
 
 #include <cstddef>

@@ -81,12 +81,15 @@ void Engine::on(const StagingWants& event) {
   std::size_t still_asked = 0;
   for (auto& chunk : chunks) {
     const auto* before = pack->find(chunk.ordinal);
-    if (before == nullptr || before->state == PackFetch::ChunkState::wanted || before->state == PackFetch::ChunkState::durable) continue;
+    if (before == nullptr || before->state == PackFetch::ChunkState::wanted ||
+        before->state == PackFetch::ChunkState::durable)
+      continue;
     chunk.state = before->state;
     chunk.offset = before->offset;
     if (chunk.state == PackFetch::ChunkState::asked) ++still_asked;
   }
-  const auto asked = static_cast<std::size_t>(std::ranges::count(pack->chunks, PackFetch::ChunkState::asked, &PackFetch::Chunk::state));
+  const auto asked = static_cast<std::size_t>(
+      std::ranges::count(pack->chunks, PackFetch::ChunkState::asked, &PackFetch::Chunk::state));
   pack->chunks = std::move(chunks);
   if (asked != still_asked) close_session();  // something under way is not wanted any more
   pack->told = true;
@@ -98,8 +101,8 @@ void Engine::on(const StagingWants& event) {
   advance();
 }
 
-// Says what will be fetched, before it is. The manifest knows it of a full pack of which nothing is held; of any other the stager
-// knows it once it has read the head.
+// Says what will be fetched, before it is. The manifest knows it of a full pack of which nothing is held; of any other
+// the stager knows it once it has read the head.
 void Engine::plan() {
   if (!std::ranges::all_of(packs_, &PackFetch::told)) return;
   const bool exact = std::ranges::all_of(packs_, &PackFetch::exact);
@@ -125,10 +128,11 @@ void Engine::plan() {
   const auto budget = candidate_->policy.device_bytes_max;
   if (budget != 0 && state_.bytes_before + planned > budget && !is_brought(state_.candidate->info.manifest)) {
     return end_attempt(
-        Error{Code::refused,
-              "this takes " + std::to_string(planned) + " bytes" +
-                  (state_.bytes_before == 0 ? "" : " after " + std::to_string(state_.bytes_before) + " of earlier attempts") +
-                  ", the release's budget for a device is " + std::to_string(budget)},
+        Error{Code::refused, "this takes " + std::to_string(planned) + " bytes" +
+                                 (state_.bytes_before == 0
+                                      ? ""
+                                      : " after " + std::to_string(state_.bytes_before) + " of earlier attempts") +
+                                 ", the release's budget for a device is " + std::to_string(budget)},
         has_heads_only() ? wire::Step::refused : wire::Step::failed, false);
   }
   if (!exact && announced) return;
@@ -139,11 +143,14 @@ void Engine::plan() {
   if (!is_news) return;
   std::string reason = state_.fallback_reason;
   if (!reason.empty()) reason += ", " + std::to_string(planned - state_.bytes_spent) + " bytes more";
-  if (!exact) reason += (reason.empty() ? "" : "; ") + std::string("the head of a pack may say that less, or more, is wanted");
-  report(about_candidate(state_.staging_reported ? wire::Step::staging : wire::Step::fetching, Code::ok, std::move(reason)));
+  if (!exact)
+    reason += (reason.empty() ? "" : "; ") + std::string("the head of a pack may say that less, or more, is wanted");
+  report(about_candidate(state_.staging_reported ? wire::Step::staging : wire::Step::fetching, Code::ok,
+                         std::move(reason)));
 }
 
-// Nothing is wanted any more. After a restart in this very phase the stager is asked again, and the report is out already.
+// Nothing is wanted any more. After a restart in this very phase the stager is asked again, and the report is out
+// already.
 void Engine::finish_staging() {
   if (finish_asked_) return;
   finish_asked_ = true;
@@ -167,7 +174,8 @@ PackFetch* Engine::next_pack() noexcept {
 void Engine::advance() {
   if (state_.phase != Phase::fetching && state_.phase != Phase::staging) return;
   if (packs_.empty() || !std::ranges::all_of(packs_, &PackFetch::told)) return;
-  if (std::ranges::all_of(packs_, [](const PackFetch& pack) { return pack.exact && pack.all_durable(); })) return finish_staging();
+  if (std::ranges::all_of(packs_, [](const PackFetch& pack) { return pack.exact && pack.all_durable(); }))
+    return finish_staging();
   if (!connected_) return;
   if (!may_go_on(Stage::fetch)) return close_session();
   if (fetch_after_ && now_.monotonic < *fetch_after_) return;
@@ -191,8 +199,9 @@ void Engine::want_more() {
 void Engine::feed(PackFetch& pack) {
   if (session_.is_open() && session_.pending() > kSessionChunks / 2) return;
   std::vector<WantedChunk> batch;
-  const auto half = std::ranges::find_if(
-      pack.chunks, [](const PackFetch::Chunk& chunk) { return chunk.state == PackFetch::ChunkState::wanted && chunk.offset != 0; });
+  const auto half = std::ranges::find_if(pack.chunks, [](const PackFetch::Chunk& chunk) {
+    return chunk.state == PackFetch::ChunkState::wanted && chunk.offset != 0;
+  });
   // A half chunk can only be continued before any other is touched.
   if (half != pack.chunks.end()) {
     if (session_.is_open()) {
@@ -214,7 +223,8 @@ void Engine::feed(PackFetch& pack) {
   if (session_.is_open()) {
     session_.add(batch, now_.monotonic, fetches);
   } else {
-    session_.open(next_session(), pack.pack, state_.candidate->info.manifest.prefix64(), batch, now_.monotonic, fetches);
+    session_.open(next_session(), pack.pack, state_.candidate->info.manifest.prefix64(), batch, now_.monotonic,
+                  fetches);
   }
   send(fetches);
 }
@@ -282,9 +292,12 @@ void Engine::on_piece(ByteView payload) {
 }
 
 void Engine::on_fault(const wire::ChunkPiece& piece) {
-  const std::string text = "the broker cannot serve chunk " + std::to_string(piece.ordinal) + ": " + std::string(fault_text(piece.fault));
-  if (piece.fault == wire::ChunkFault::out_of_range) return end_attempt(Error{Code::malformed, text}, wire::Step::failed, false);
-  if (piece.fault == wire::ChunkFault::over_budget) return end_attempt(Error{Code::refused, text}, wire::Step::failed, false);
+  const std::string text =
+      "the broker cannot serve chunk " + std::to_string(piece.ordinal) + ": " + std::string(fault_text(piece.fault));
+  if (piece.fault == wire::ChunkFault::out_of_range)
+    return end_attempt(Error{Code::malformed, text}, wire::Step::failed, false);
+  if (piece.fault == wire::ChunkFault::over_budget)
+    return end_attempt(Error{Code::refused, text}, wire::Step::failed, false);
   close_session();
   fault_pause_ms_ = std::min(std::max(fault_pause_ms_ * 2, kFaultPauseMsMin), kFaultPauseMsMax);
   fetch_after_ = now_.monotonic + fault_pause_ms_;
@@ -305,11 +318,12 @@ void Engine::on(const ChunkRefused& event) {
   auto* pack = pack_of(event.pack);
   auto* chunk = pack == nullptr ? nullptr : pack->find(event.ordinal);
   if (chunk == nullptr) return;
-  log(4, "chunk " + std::to_string(event.ordinal) + " of pack " + event.pack.short_hex() + " is refused: " + event.error.message);
+  log(4, "chunk " + std::to_string(event.ordinal) + " of pack " + event.pack.short_hex() +
+             " is refused: " + event.error.message);
   if (event.error.code != Code::unavailable && ++refusals_[{event.pack, event.ordinal}] >= kRefusalsMax) {
-    return end_attempt(
-        with_context(event.error, "chunk " + std::to_string(event.ordinal) + " of pack " + event.pack.short_hex() + ", twice"),
-        wire::Step::failed, false);
+    return end_attempt(with_context(event.error, "chunk " + std::to_string(event.ordinal) + " of pack " +
+                                                     event.pack.short_hex() + ", twice"),
+                       wire::Step::failed, false);
   }
   if (chunk->state == PackFetch::ChunkState::asked) close_session();
   chunk->state = PackFetch::ChunkState::wanted;

@@ -1,5 +1,5 @@
-// The phases of a revision and what moves it from one to the next, as data: the machine asks this table for every move, and
-// docs/states.md is made from it.
+// The phases of a revision and what moves it from one to the next, as data: the machine asks this table for every move,
+// and docs/states.md is made from it.
 #pragma once
 
 #include <array>

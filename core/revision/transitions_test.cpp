@@ -19,7 +19,8 @@ std::string tables() {
         << owner_name(one.owner) << " |\n";
   }
   out << "\n| phase found in the state file | first action |\n|---|---|\n";
-  for (const auto& one : kRestarts) out << "| " << phase_name(one.phase) << " | " << restart_action_name(one.action) << " |\n";
+  for (const auto& one : kRestarts)
+    out << "| " << phase_name(one.phase) << " | " << restart_action_name(one.action) << " |\n";
   return out.str();
 }
 
@@ -70,7 +71,8 @@ TEST(Transitions, NothingSwitchesWithoutHavingBeenStaged) {
 
 TEST(Transitions, TheBrokerNeverMovesATryOrARollback) {
   for (const auto& one : kTransitions) {
-    const bool switching = one.from == Phase::trying || one.from == Phase::rolling_back || one.from == Phase::committing;
+    const bool switching =
+        one.from == Phase::trying || one.from == Phase::rolling_back || one.from == Phase::committing;
     EXPECT_TRUE(!switching || one.owner == Owner::device);
   }
 }

@@ -14,12 +14,15 @@ constexpr std::int64_t kSwitchBackPauseMsMax = 300'000;
 constexpr std::uint32_t kSwitchBackFailuresMax = 6;
 
 bool is_same(const wire::Container& a, const wire::Container& b) {
-  const auto same_setting = [](const wire::Setting& x, const wire::Setting& y) { return x.key == y.key && x.value == y.value; };
+  const auto same_setting = [](const wire::Setting& x, const wire::Setting& y) {
+    return x.key == y.key && x.value == y.value;
+  };
   const auto same_volume = [](const wire::Volume& x, const wire::Volume& y) {
     return x.name == y.name && x.path == y.path && x.mode == y.mode && x.uid == y.uid && x.gid == y.gid;
   };
-  return a.name == b.name && a.artifact == b.artifact && a.init == b.init && a.start_order == b.start_order && a.handler == b.handler &&
-         std::ranges::equal(a.settings, b.settings, same_setting) && std::ranges::equal(a.volumes, b.volumes, same_volume);
+  return a.name == b.name && a.artifact == b.artifact && a.init == b.init && a.start_order == b.start_order &&
+         a.handler == b.handler && std::ranges::equal(a.settings, b.settings, same_setting) &&
+         std::ranges::equal(a.volumes, b.volumes, same_volume);
 }
 
 }  // namespace
@@ -68,7 +71,8 @@ void Engine::start_try(bool again) {
 void Engine::on(const TryStarted& event) {
   if (state_.phase != Phase::trying || !is_candidate(event.revision)) return;
   downtime_ms_ = event.downtime_ms;
-  judge_.emplace(*candidate_, LinkBefore{state_.reachable_before, release_differs(), facts_.broker_grace_ms}, now_.monotonic);
+  judge_.emplace(*candidate_, LinkBefore{state_.reachable_before, release_differs(), facts_.broker_grace_ms},
+                 now_.monotonic);
   judge();
 }
 
@@ -86,7 +90,8 @@ void Engine::on(const ContainerStopped& event) {
   }
   if (state_.phase == Phase::trying || state_.phase == Phase::rolling_back) return;
   if (!state_.current || state_.current->number != event.revision) return;
-  log(4, "container '" + event.container + "' of the current revision stopped: " + clean_text(event.detail) + "; starting it again");
+  log(4, "container '" + event.container + "' of the current revision stopped: " + clean_text(event.detail) +
+             "; starting it again");
   note_stop(event.container);
   if (fall_back()) return;
   if (!ensure_at_) ensure_at_ = now_.monotonic + ensure_pause_ms_;
@@ -117,7 +122,8 @@ bool Engine::fall_back() {
   if (state_.phase != Phase::idle || !current_ || current_->policy.fall_back_stops == 0) return false;
   const auto [container, count] = stops_.worst(now_.monotonic);
   if (count < current_->policy.fall_back_stops) return false;
-  const auto reason = "container '" + container + "' stopped " + std::to_string(count) + " times within an hour after the commit";
+  const auto reason =
+      "container '" + container + "' stopped " + std::to_string(count) + " times within an hour after the commit";
   auto before = release_before();
   if (!before) {
     auto factory = factory_release();
@@ -173,8 +179,10 @@ void Engine::commit() {
   tell_degraded();
   emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
   // Their handlers are told of the commit.
-  if (std::ranges::any_of(current_->containers, [](const auto& one) { return !one.handler.empty(); })) emit_ensure_running();
-  log(5, "release " + state_.current->info.release + " is committed as revision " + std::to_string(state_.current->number));
+  if (std::ranges::any_of(current_->containers, [](const auto& one) { return !one.handler.empty(); }))
+    emit_ensure_running();
+  log(5, "release " + state_.current->info.release + " is committed as revision " +
+             std::to_string(state_.current->number));
   report(std::move(ending));
   for (const auto number : disposable_revisions()) remove_revision(number);
 }
@@ -218,10 +226,12 @@ void Engine::on(const SwitchedBack& event) {
 bool Engine::go_to_factory(const Error& error) {
   auto factory = factory_release();
   if (!factory || !state_.current) return false;
-  log(3, "release " + state_.current->info.release + " could not be started again " + std::to_string(switch_back_failures_) +
-             " times: going to the factory release " + factory->record.info.release);
-  state_.verdict_reason = clean_text(state_.verdict_reason + "; release " + state_.current->info.release + " could not be started again (" +
-                                     error.message + "): gone back to the factory release");
+  log(3, "release " + state_.current->info.release + " could not be started again " +
+             std::to_string(switch_back_failures_) + " times: going to the factory release " +
+             factory->record.info.release);
+  state_.verdict_reason =
+      clean_text(state_.verdict_reason + "; release " + state_.current->info.release + " could not be started again (" +
+                 error.message + "): gone back to the factory release");
   state_.current = std::move(factory->record);
   state_.current_manifest = std::move(factory->envelope);
   current_ = std::move(factory->manifest);
@@ -243,7 +253,8 @@ void Engine::on(const SwitchBackFailed& event) {
   log(3, "the revision before could not be started (" + event.error.message + "); trying again in " +
              std::to_string(switch_back_pause_ms_ / 1000) + " s");
   if (switch_back_failures_ < kSwitchBackFailuresMax || !stuck_.empty()) return;
-  stuck_ = clean_text("cannot go back from release " + state_.candidate->info.release + ", tries go on: " + event.error.message);
+  stuck_ = clean_text("cannot go back from release " + state_.candidate->info.release +
+                      ", tries go on: " + event.error.message);
   tell_degraded();
 }
 

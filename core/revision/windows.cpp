@@ -35,7 +35,8 @@ std::optional<std::int64_t> ms_until_window(const std::vector<wire::MaintenanceW
   return soonest;
 }
 
-bool is_window_open(const std::vector<wire::MaintenanceWindow>& windows, WallMs utc, std::int32_t utc_offset_s) noexcept {
+bool is_window_open(const std::vector<wire::MaintenanceWindow>& windows, WallMs utc,
+                    std::int32_t utc_offset_s) noexcept {
   return ms_until_window(windows, utc, utc_offset_s) == 0;
 }
 

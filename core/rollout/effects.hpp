@@ -1,5 +1,6 @@
-// What the broker's machine wants done. The shell carries the effects of one call out so: all Save* and Remove* in one atomic write;
-// when that is durable, the rest in order; when it fails, nothing, and a new Tracker is loaded from the store.
+// What the broker's machine wants done. The shell carries the effects of one call out so: all Save* and Remove* in one
+// atomic write; when that is durable, the rest in order; when it fails, nothing, and a new Tracker is loaded from the
+// store.
 #pragma once
 
 #include <cstdint>
@@ -74,8 +75,8 @@ struct Note {
   std::string text;
 };
 
-using Effect = std::variant<SaveDevice, RemoveDevice, SaveMember, RemoveMember, SaveRollout, RemoveRollout, SaveReport, SaveEvent, SendAck,
-                            SendGate, ShowStatus, LeaseSaved, Note>;
+using Effect = std::variant<SaveDevice, RemoveDevice, SaveMember, RemoveMember, SaveRollout, RemoveRollout, SaveReport,
+                            SaveEvent, SendAck, SendGate, ShowStatus, LeaseSaved, Note>;
 using Effects = std::vector<Effect>;
 
 }  // namespace instar::rollout

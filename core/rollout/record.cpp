@@ -108,7 +108,8 @@ Status check_version(const Reader& reader, std::string_view what) {
   if (reader.version() >= 1 && reader.version() <= kRecordVersion) return {};
   const auto number = std::to_string(reader.version());
   if (reader.version() == 0) return fail(Code::corrupt, "the " + std::string(what) + " record in the store is damaged");
-  return fail(Code::unsupported, "the " + std::string(what) + " record in the store is of version " + number + ", later than this program");
+  return fail(Code::unsupported, "the " + std::string(what) + " record in the store is of version " + number +
+                                     ", later than this program");
 }
 
 void write_groups(Writer& out, const std::vector<GroupPath>& groups) {
@@ -282,7 +283,9 @@ Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
   record.bytes_leased = in.u64();
   record.events = in.u64();
   if (in.flag()) record.archived = read_counts(in);
-  if (record.wave_limits.size() != record.wave_opened.size() || record.wave_opened.size() != std::size_t{record.wave} + 1) in.spoil();
+  if (record.wave_limits.size() != record.wave_opened.size() ||
+      record.wave_opened.size() != std::size_t{record.wave} + 1)
+    in.spoil();
   return finish(in, std::move(record), "rollout");
 }
 

@@ -91,7 +91,8 @@ TEST(Records, GoBothWays) {
   EXPECT_EQ(decode_member_record(encode(member_record())).value(), member_record());
   EXPECT_EQ(decode_device_record(encode(device_record())).value(), device_record());
   EXPECT_EQ(decode_device_record(encode(DeviceRecord{})).value(), DeviceRecord{});
-  const ReportSummary report{17, wire::examples::hash("m"), 1, wire::Step::rolled_back, Code::unhealthy, "probe failed", 90'700, {2}};
+  const ReportSummary report{
+      17, wire::examples::hash("m"), 1, wire::Step::rolled_back, Code::unhealthy, "probe failed", 90'700, {2}};
   EXPECT_EQ(decode_report_summary(encode(report)).value(), report);
   const EventRecord event{{3}, "ann", "paused"};
   EXPECT_EQ(decode_event_record(encode(event)).value(), event);
@@ -135,11 +136,11 @@ TEST(Records, OfVersionTwoAreStillRead) {
 // As the first version wrote it.
 TEST(Records, OfVersionOneAreStillRead) {
   Bytes bytes;
-  ASSERT_TRUE(
-      from_hex("0107010000000a00000004000000"
-               "66756c6c00000000000000000000000000000000020100000000000000000000000000000000000000000000000300000000000000"
-               "00c02cc899010000",
-               bytes));
+  ASSERT_TRUE(from_hex(
+      "0107010000000a00000004000000"
+      "66756c6c00000000000000000000000000000000020100000000000000000000000000000000000000000000000300000000000000"
+      "00c02cc899010000",
+      bytes));
   const auto member = decode_member_record(bytes);
   ASSERT_TRUE(member.has_value());
   EXPECT_EQ(member->step, wire::Step::refused);

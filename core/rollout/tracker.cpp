@@ -16,9 +16,10 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
                                        " devices: forget those that are gone (instar devices forget)");
   }
   if (found != devices_.end() && found->second.record.key != hello.key) {
-    return fail(Code::untrusted_key, "device " + hello.device.str() +
-                                         " is known here by another key; if it was made anew on purpose, an operator must forget it first "
-                                         "(control command forgetDevice)");
+    return fail(Code::untrusted_key,
+                "device " + hello.device.str() +
+                    " is known here by another key; if it was made anew on purpose, an operator must forget it first "
+                    "(control command forgetDevice)");
   }
   if (found != devices_.end() && via == Via::bridge) {
     const auto& known = found->second.record;
@@ -54,8 +55,8 @@ Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effec
   device.heard = now.monotonic;
   // Higher than ours only when this store has lost what an earlier one had acked.
   record.applied_sequence = std::max(record.applied_sequence, hello.acked_sequence);
-  // A hello from before a report that is applied already (QoS 1 brings one again after a lost connection) must not undo it. A device
-  // that has lost its state says hello once more when it has learnt where its numbers go on.
+  // A hello from before a report that is applied already (QoS 1 brings one again after a lost connection) must not undo
+  // it. A device that has lost its state says hello once more when it has learnt where its numbers go on.
   const bool is_current = hello.last_sequence >= record.applied_sequence;
   if (is_current) {
     record.running = hello.running;
@@ -79,7 +80,8 @@ void Tracker::adopt_hello(const wire::Hello& hello, Device& device, Now now, Eff
   const auto rollout = rollouts_.find(hello.rollout);
   if (rollout == rollouts_.end()) return;
   MemberRecord member;
-  if (const auto known = rollout->second.members.find(hello.device); known != rollout->second.members.end()) member = known->second.record;
+  if (const auto known = rollout->second.members.find(hello.device); known != rollout->second.members.end())
+    member = known->second.record;
   if (member.step == hello.step && member.attempt == hello.attempt) return;
   if (!may_follow(member.step, member.attempt, hello.step, hello.attempt)) return;
   member.step = hello.step;
@@ -154,7 +156,8 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
       }
       // An attempt that has come to an end, or was given up, has no turn any more.
       if (wire::is_final(report.step)) member.granted = 0;
-      // A word beside the way (a gate that is not obeyed) plans nothing, and takes nothing back of what the attempt has planned.
+      // A word beside the way (a gate that is not obeyed) plans nothing, and takes nothing back of what the attempt has
+      // planned.
       if (report.bytes_full != 0 || report.attempt != member.attempt) {
         member.bytes_planned = report.bytes_planned;
         member.bytes_fetched = report.bytes_fetched;
@@ -170,16 +173,18 @@ void Tracker::apply(const wire::Report& report, Device& device, Now now, Effects
       if (report.switch_ms > 0) member.switch_ms = report.switch_ms;
       member.report_sequence = report.sequence;
       member.updated = now.wall;
-      if (before == Standing::failed && standing_of(member) != Standing::failed) recovered(report.rollout, *rollout, effects);
+      if (before == Standing::failed && standing_of(member) != Standing::failed)
+        recovered(report.rollout, *rollout, effects);
       save_member(report.rollout, report.device, std::move(member), effects);
     } else {
-      effects.emplace_back(Note{4, "device " + report.device.str() + " reports " + std::string(wire::step_name(report.step)) + " after " +
-                                       std::string(wire::step_name(member.step)) + " in attempt " + std::to_string(report.attempt) +
-                                       ": not counted"});
+      effects.emplace_back(Note{4, "device " + report.device.str() + " reports " +
+                                       std::string(wire::step_name(report.step)) + " after " +
+                                       std::string(wire::step_name(member.step)) + " in attempt " +
+                                       std::to_string(report.attempt) + ": not counted"});
     }
   } else if (rollout == nullptr && report.code != Code::ok) {
-    effects.emplace_back(
-        Note{4, "device " + report.device.str() + " reports " + std::string(code_name(report.code)) + ": " + report.reason});
+    effects.emplace_back(Note{
+        4, "device " + report.device.str() + " reports " + std::string(code_name(report.code)) + ": " + report.reason});
   }
   place(report.device, device, &effects);
   mark_seen(report.device, report.rollout);
@@ -232,7 +237,8 @@ Charge Tracker::charge(const DeviceId& id, std::uint64_t prefix, std::uint64_t b
     count();
     return Charge::ok;
   }
-  // It may have begun before the broker has heard of it, or while its place is with a newer release: it costs the rollout all the same.
+  // It may have begun before the broker has heard of it, or while its place is with a newer release: it costs the
+  // rollout all the same.
   const auto member = rollout->members.find(id);
   const bool known = member != rollout->members.end();
   const auto& policy = *rollout->policy;
@@ -243,7 +249,8 @@ Charge Tracker::charge(const DeviceId& id, std::uint64_t prefix, std::uint64_t b
       rollout->bytes_spent = true;
       return Charge::rollout_spent;
     }
-    if (rollout->bytes_charged + bytes + lease_step(policy) / 2 > rollout->record.bytes_leased) leases_due_.insert(*hash);
+    if (rollout->bytes_charged + bytes + lease_step(policy) / 2 > rollout->record.bytes_leased)
+      leases_due_.insert(*hash);
     if (rollout->bytes_charged + bytes > rollout->bytes_leased) return Charge::wait;
   }
   rollout->bytes_charged += bytes;

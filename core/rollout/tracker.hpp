@@ -1,8 +1,9 @@
-// The broker's machine: which device is where in which rollout, and who may go now. Pure: events go in, effects come out. One thread.
+// The broker's machine: which device is where in which rollout, and who may go now. Pure: events go in, effects come
+// out. One thread.
 //
-// What it decides by: counts over members, kept with every change (O(1) a report); policies of the signed manifests; its own records.
-// Wall time is signed into gates and stored; durations (soak, silence, starts in a minute) are measured on the monotonic clock while the
-// process lives, so that a wall clock that jumps opens no wave.
+// What it decides by: counts over members, kept with every change (O(1) a report); policies of the signed manifests;
+// its own records. Wall time is signed into gates and stored; durations (soak, silence, starts in a minute) are
+// measured on the monotonic clock while the process lives, so that a wall clock that jumps opens no wave.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +66,8 @@ struct Rollout {
   MonotonicMs opened;   // the current wave
   MonotonicMs settled;  // its conditions hold since
 
-  // "active", "paused", "aborted", "reverted", or "complete": active, its last wave open, with devices, all of which have ended.
+  // "active", "paused", "aborted", "reverted", or "complete": active, its last wave open, with devices, all of which
+  // have ended.
   [[nodiscard]] std::string_view state_name() const noexcept;
   [[nodiscard]] bool is_last_wave() const noexcept { return record.wave + 1 >= waves.size(); }
   [[nodiscard]] const Counts& sums() const noexcept { return record.archived.has_value() ? *record.archived : counts; }
@@ -98,7 +100,8 @@ class Tracker {
   void loaded(Now now);
 
   // --- events from devices; the signature has been checked with `hello.key`, or with the pinned key ---
-  // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax), stale (over a bridge, older than one heard).
+  // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax), stale (over a bridge, older than one
+  // heard).
   [[nodiscard]] Status hello(const wire::Hello& hello, Via via, Now now, Effects& effects);
   // Applied if it is the next in order; acked in any case. Errors: not_found (no hello yet).
   [[nodiscard]] Status report(const wire::Report& report, Now now, Effects& effects);
@@ -107,26 +110,29 @@ class Tracker {
   void gone(const DeviceId& device, Now now);
   // It is connected still: for a tracker that was loaded again while devices were.
   void is_there(const DeviceId& device);
-  // Before payload bytes are handed to the device for the rollout whose hash starts with `rollout`: counts them, if they may go.
-  // Counted bytes become durable with the next report or hello of the device, or with save_bytes(); the lease that bounds a rollout's
-  // budget is saved ahead of them.
+  // Before payload bytes are handed to the device for the rollout whose hash starts with `rollout`: counts them, if
+  // they may go. Counted bytes become durable with the next report or hello of the device, or with save_bytes(); the
+  // lease that bounds a rollout's budget is saved ahead of them.
   [[nodiscard]] Charge charge(const DeviceId& device, std::uint64_t rollout, std::uint64_t bytes);
   // Of at most so many devices: those that have waited longest come first.
   void save_bytes(std::size_t devices_max, Effects& effects);
   // Devices with bytes that are not saved.
-  [[nodiscard]] std::size_t unsaved_bytes() const noexcept { return devices_with_new_bytes_.size() + devices_due_.size(); }
+  [[nodiscard]] std::size_t unsaved_bytes() const noexcept {
+    return devices_with_new_bytes_.size() + devices_due_.size();
+  }
   void lease_saved(const Hash256& rollout, std::uint64_t bytes);
 
   // --- events from operators; `who`: as history names them ---
   enum class Taken : std::uint8_t { created, known };
-  // `rollout`: hash of the manifest's payload. The manifest has been verified. Errors: stale (sequence), invalid_argument (its waves).
-  [[nodiscard]] Result<Taken> take_manifest(const Hash256& rollout, const wire::Manifest& manifest, const std::string& who, Now now,
-                                            Effects& effects);
+  // `rollout`: hash of the manifest's payload. The manifest has been verified. Errors: stale (sequence),
+  // invalid_argument (its waves).
+  [[nodiscard]] Result<Taken> take_manifest(const Hash256& rollout, const wire::Manifest& manifest,
+                                            const std::string& who, Now now, Effects& effects);
   // Each may be said twice. Errors: not_found, refused.
   [[nodiscard]] Status act(const Hash256& rollout, Action action, const std::string& who, Now now, Effects& effects);
   // `wave`: from 0; nullopt: the current one.
-  [[nodiscard]] Status approve(const Hash256& rollout, std::optional<std::uint32_t> wave, const std::string& who, Now now,
-                               Effects& effects);
+  [[nodiscard]] Status approve(const Hash256& rollout, std::optional<std::uint32_t> wave, const std::string& who,
+                               Now now, Effects& effects);
   // Devices that have failed since the last retry may try anew.
   [[nodiscard]] Status retry(const Hash256& rollout, const std::string& who, Now now, Effects& effects);
   [[nodiscard]] Status forget(const DeviceId& device, Effects& effects);
@@ -187,9 +193,10 @@ class Tracker {
   void index_rollout(const Hash256& hash, const RolloutRecord& record);
   void make_room(Effects& effects);
   void archive_old(std::string_view product, Effects& effects);
-  void set_state(const Hash256& hash, Rollout& rollout, RolloutState state, const std::string& who, std::string what, Now now,
-                 Effects& effects);
-  void note_event(const Hash256& hash, Rollout& rollout, const std::string& who, std::string what, Now now, Effects& effects);
+  void set_state(const Hash256& hash, Rollout& rollout, RolloutState state, const std::string& who, std::string what,
+                 Now now, Effects& effects);
+  void note_event(const Hash256& hash, Rollout& rollout, const std::string& who, std::string what, Now now,
+                  Effects& effects);
   void save(const Hash256& hash, Rollout& rollout, Effects& effects);
   void send_gates(const Hash256& hash, Rollout& rollout, Now now, Effects& effects);
 
@@ -224,7 +231,8 @@ class Tracker {
   std::uint64_t ask_last_ = 0;
   std::size_t online_ = 0;
   std::set<Hash256> leases_due_;
-  // Whose counted bytes are not saved, by the rollouts they count for as well. Those due are saved before newer ones become due.
+  // Whose counted bytes are not saved, by the rollouts they count for as well. Those due are saved before newer ones
+  // become due.
   using Unsaved = std::map<DeviceId, std::vector<Hash256>>;
   Unsaved devices_with_new_bytes_;
   Unsaved devices_due_;

@@ -15,7 +15,8 @@ bool is_untouched(const MemberRecord& member) {
 
 bool covers(const RolloutRecord& rollout, const DeviceRecord& device) {
   return std::any_of(rollout.groups.begin(), rollout.groups.end(), [&](const GroupPath& group) {
-    return std::any_of(device.groups.begin(), device.groups.end(), [&](const GroupPath& own) { return group.covers(own); });
+    return std::any_of(device.groups.begin(), device.groups.end(),
+                       [&](const GroupPath& own) { return group.covers(own); });
   });
 }
 
@@ -159,7 +160,8 @@ void Tracker::place(const DeviceId& id, Device& device, Effects* effects) {
     const auto old = rollouts_.find(*device.target);
     if (old != rollouts_.end()) {
       const auto member = old->second.members.find(id);
-      if (member != old->second.members.end() && is_untouched(member->second.record)) drop_member(*device.target, id, effects);
+      if (member != old->second.members.end() && is_untouched(member->second.record))
+        drop_member(*device.target, id, effects);
     }
   }
   device.target = target;

@@ -45,7 +45,8 @@ inline wire::Hello hello(std::string_view device, std::vector<GroupPath> groups 
   return out;
 }
 
-inline wire::Report report(std::string_view device, std::uint64_t sequence, const Hash256& rollout, Step step, std::uint32_t attempt = 1) {
+inline wire::Report report(std::string_view device, std::uint64_t sequence, const Hash256& rollout, Step step,
+                           std::uint32_t attempt = 1) {
   wire::Report out;
   out.device = id(device);
   out.sequence = sequence;
@@ -64,14 +65,18 @@ class Rig {
   Now now = kNow;
   bool all_is_saved = true;  // false: bytes are counted and not saved yet
 
-  Status hello(const wire::Hello& message, Via via = Via::own_connection) { return run(tracker.hello(message, via, now, begin())); }
+  Status hello(const wire::Hello& message, Via via = Via::own_connection) {
+    return run(tracker.hello(message, via, now, begin()));
+  }
   Status report(const wire::Report& message) { return run(tracker.report(message, now, begin())); }
   Result<Tracker::Taken> take(const wire::Manifest& message) {
     auto taken = tracker.take_manifest(hash(message.sequence), message, "ann", now, begin());
     const auto status = run({});
     return taken;
   }
-  Status act(std::uint64_t sequence, Action action) { return run(tracker.act(hash(sequence), action, "ann", now, begin())); }
+  Status act(std::uint64_t sequence, Action action) {
+    return run(tracker.act(hash(sequence), action, "ann", now, begin()));
+  }
   Status approve(std::uint64_t sequence, std::optional<std::uint32_t> wave = std::nullopt) {
     return run(tracker.approve(hash(sequence), wave, "ann", now, begin()));
   }
@@ -91,7 +96,8 @@ class Rig {
   // The broker's process ends, and another starts from what is saved.
   void restart() { tracker = loaded(); }
   // A device goes all the way; `sequence` of its reports is kept here.
-  Status tell(std::string_view device, std::uint64_t rollout, Step step, std::uint32_t attempt = 1, bool again = false) {
+  Status tell(std::string_view device, std::uint64_t rollout, Step step, std::uint32_t attempt = 1,
+              bool again = false) {
     auto message = rollout::report(device, ++sequences_[std::string(device)], hash(rollout), step, attempt);
     message.again = again;
     message.code = step == Step::rolled_back || step == Step::failed ? Code::unhealthy : Code::ok;
@@ -102,7 +108,9 @@ class Rig {
     message.asks_start = true;
     return report(message);
   }
-  [[nodiscard]] std::string waits(std::uint64_t sequence) const { return tracker.waiting_for(this->rollout(sequence), now); }
+  [[nodiscard]] std::string waits(std::uint64_t sequence) const {
+    return tracker.waiting_for(this->rollout(sequence), now);
+  }
   // Devices that were given their turn in the last call.
   [[nodiscard]] std::vector<std::string> started() const {
     std::vector<std::string> out;
@@ -117,7 +125,9 @@ class Rig {
     static_cast<void>(run({}));
   }
   [[nodiscard]] const Rollout& rollout(std::uint64_t sequence) const { return *tracker.rollout(hash(sequence)); }
-  [[nodiscard]] std::uint64_t count(std::uint64_t sequence, Step step) const { return rollout(sequence).counts.at(step); }
+  [[nodiscard]] std::uint64_t count(std::uint64_t sequence, Step step) const {
+    return rollout(sequence).counts.at(step);
+  }
   template <typename Kind>
   [[nodiscard]] std::vector<Kind> all() const {
     std::vector<Kind> out;
@@ -129,7 +139,8 @@ class Rig {
   // A tracker that knows only what was saved.
   [[nodiscard]] Tracker loaded() const {
     Tracker out;
-    for (const auto& [key, bytes] : rollouts_) out.load_rollout(key, *decode_rollout_record(bytes), tracker.rollout(key)->policy);
+    for (const auto& [key, bytes] : rollouts_)
+      out.load_rollout(key, *decode_rollout_record(bytes), tracker.rollout(key)->policy);
     for (const auto& [key, bytes] : devices_) out.load_device(key, *decode_device_record(bytes));
     for (const auto& [key, bytes] : members_) out.load_member(key.first, key.second, *decode_member_record(bytes));
     out.loaded(now);
@@ -145,7 +156,8 @@ class Rig {
     for (const auto& effect : effects) {
       if (const auto* save = std::get_if<SaveDevice>(&effect)) devices_[save->device] = save->record;
       if (const auto* remove = std::get_if<RemoveDevice>(&effect)) devices_.erase(remove->device);
-      if (const auto* member = std::get_if<SaveMember>(&effect)) members_[{member->rollout, member->device}] = member->record;
+      if (const auto* member = std::get_if<SaveMember>(&effect))
+        members_[{member->rollout, member->device}] = member->record;
       if (const auto* gone = std::get_if<RemoveMember>(&effect)) members_.erase({gone->rollout, gone->device});
       if (const auto* rollout = std::get_if<SaveRollout>(&effect)) rollouts_[rollout->rollout] = rollout->record;
       if (const auto* lease = std::get_if<LeaseSaved>(&effect)) tracker.lease_saved(lease->rollout, lease->bytes);

@@ -65,7 +65,8 @@ void Tracker::loaded(Now now) {
     rollout.opened = now.monotonic + -elapsed_ms(opened, now.wall, silent_ms / 2);
     // The soak goes on from what was saved of it: a wall clock that was set forth meanwhile cuts nothing short.
     rollout.settled = now.monotonic + -std::max<std::int64_t>(record.soaked_ms, 0);
-    if (record.starts > 0 && rollout.policy->starts_per_minute_max > 0) rollout.no_starts_before = now.monotonic + kMinuteMs;
+    if (record.starts > 0 && rollout.policy->starts_per_minute_max > 0)
+      rollout.no_starts_before = now.monotonic + kMinuteMs;
   }
 }
 
@@ -75,7 +76,8 @@ void Tracker::index_rollout(const Hash256& hash, const RolloutRecord& record) {
   order_last_ = std::max(order_last_, record.order);
   for (const auto& group : record.groups) {
     const auto before = group_rollouts_.find(group);
-    if (before == group_rollouts_.end() || rollouts_.at(before->second).record.order < record.order) group_rollouts_[group] = hash;
+    if (before == group_rollouts_.end() || rollouts_.at(before->second).record.order < record.order)
+      group_rollouts_[group] = hash;
   }
   current_.clear();
   for (const auto& [group, current] : group_rollouts_) current_.insert(current);
@@ -101,8 +103,8 @@ const Rollout* Tracker::rollout(const Hash256& hash) const noexcept {
   return found == rollouts_.end() ? nullptr : &found->second;
 }
 
-Result<Tracker::Taken> Tracker::take_manifest(const Hash256& hash, const wire::Manifest& manifest, const std::string& who, Now now,
-                                              Effects& effects) {
+Result<Tracker::Taken> Tracker::take_manifest(const Hash256& hash, const wire::Manifest& manifest,
+                                              const std::string& who, Now now, Effects& effects) {
   const auto highest = highest_sequence(manifest.product);
   if (rollouts_.contains(hash)) {
     const bool current = std::all_of(manifest.groups.begin(), manifest.groups.end(), [&](const GroupPath& group) {
@@ -119,8 +121,8 @@ Result<Tracker::Taken> Tracker::take_manifest(const Hash256& hash, const wire::M
   INSTAR_CHECK(wire::check_waves(manifest.policy));
   make_room(effects);
   if (rollouts_.size() >= limits::kRolloutsMax) {
-    return fail(Code::too_large,
-                "the broker keeps at most " + std::to_string(limits::kRolloutsMax) + " rollouts, and all are some group's current one");
+    return fail(Code::too_large, "the broker keeps at most " + std::to_string(limits::kRolloutsMax) +
+                                     " rollouts, and all are some group's current one");
   }
   RolloutRecord record;
   record.product = manifest.product;
@@ -138,10 +140,11 @@ Result<Tracker::Taken> Tracker::take_manifest(const Hash256& hash, const wire::M
     leases_due_.insert(hash);
     extend_leases(effects);
   }
-  note_event(hash, rollout, who, "published " + manifest.release + " (sequence " + std::to_string(manifest.sequence) + ")", now, effects);
+  note_event(hash, rollout, who,
+             "published " + manifest.release + " (sequence " + std::to_string(manifest.sequence) + ")", now, effects);
   open_wave(hash, rollout, 0, now, effects);
-  effects.emplace_back(Note{5, "rollout " + hash.short_hex() + " of " + manifest.product + " " + manifest.release + " (sequence " +
-                                   std::to_string(manifest.sequence) + ") begins"});
+  effects.emplace_back(Note{5, "rollout " + hash.short_hex() + " of " + manifest.product + " " + manifest.release +
+                                   " (sequence " + std::to_string(manifest.sequence) + ") begins"});
   advance(hash, rollout, now, effects);
   archive_old(manifest.product, effects);
   return Taken::created;
@@ -199,12 +202,13 @@ void Tracker::save(const Hash256& hash, Rollout& rollout, Effects& effects) {
 }
 
 // The caller saves the record, which counts the entries.
-void Tracker::note_event(const Hash256& hash, Rollout& rollout, const std::string& who, std::string what, Now now, Effects& effects) {
+void Tracker::note_event(const Hash256& hash, Rollout& rollout, const std::string& who, std::string what, Now now,
+                         Effects& effects) {
   effects.emplace_back(SaveEvent{hash, rollout.record.events++, encode(EventRecord{now.wall, who, std::move(what)})});
 }
 
-void Tracker::set_state(const Hash256& hash, Rollout& rollout, RolloutState state, const std::string& who, std::string what, Now now,
-                        Effects& effects) {
+void Tracker::set_state(const Hash256& hash, Rollout& rollout, RolloutState state, const std::string& who,
+                        std::string what, Now now, Effects& effects) {
   rollout.record.state = state;
   rollout.record.updated = rollout.updated = now.wall;
   effects.emplace_back(Note{5, "rollout " + hash.short_hex() + " is " + what + " by " + who});
@@ -220,12 +224,13 @@ Status Tracker::act(const Hash256& hash, Action action, const std::string& who, 
   auto& record = rollout->record;
   const auto to = state_after(record.state, action);
   if (!to.has_value()) {
-    return fail(Code::refused,
-                "rollout " + hash.short_hex() + " was " + std::string(rollout->state_name()) + ", and stays so: publish a new release");
+    return fail(Code::refused, "rollout " + hash.short_hex() + " was " + std::string(rollout->state_name()) +
+                                   ", and stays so: publish a new release");
   }
   if (action == Action::revert && !rollout->policy->revert_allowed) {
-    return fail(Code::refused, "the manifest of release " + record.release +
-                                   " does not allow to take it back (revert_allowed): publish the older content as a new release");
+    return fail(Code::refused,
+                "the manifest of release " + record.release +
+                    " does not allow to take it back (revert_allowed): publish the older content as a new release");
   }
   if (*to == record.state) return {};
   if (action == Action::resume) {
@@ -239,7 +244,8 @@ Status Tracker::act(const Hash256& hash, Action action, const std::string& who, 
   return {};
 }
 
-Status Tracker::approve(const Hash256& hash, std::optional<std::uint32_t> wave, const std::string& who, Now now, Effects& effects) {
+Status Tracker::approve(const Hash256& hash, std::optional<std::uint32_t> wave, const std::string& who, Now now,
+                        Effects& effects) {
   auto* const rollout = find_rollout(hash);
   if (rollout == nullptr) return fail(Code::not_found, "no rollout " + hash.short_hex() + " is known here");
   auto& record = rollout->record;
@@ -250,12 +256,14 @@ Status Tracker::approve(const Hash256& hash, std::optional<std::uint32_t> wave, 
     return fail(Code::refused, number + " is not open yet: the rollout is in wave " + std::to_string(record.wave + 1));
   }
   if (record.state != RolloutState::active && record.state != RolloutState::paused) {
-    return fail(Code::refused, "rollout " + hash.short_hex() + " was " + std::string(rollout->state_name()) + ": publish a new release");
+    return fail(Code::refused, "rollout " + hash.short_hex() + " was " + std::string(rollout->state_name()) +
+                                   ": publish a new release");
   }
   if (!wire::wave_of(*rollout->policy, which).approval) {
-    return fail(Code::refused, number + " asks for no approval: " +
-                                   (rollout->is_last_wave() ? std::string("it is the last one")
-                                                            : "what follows opens when " + waiting_for(*rollout, now) + " is over"));
+    return fail(Code::refused,
+                number + " asks for no approval: " +
+                    (rollout->is_last_wave() ? std::string("it is the last one")
+                                             : "what follows opens when " + waiting_for(*rollout, now) + " is over"));
   }
   record.approved = which + 1;
   record.updated = now.wall;
@@ -271,11 +279,13 @@ Status Tracker::retry(const Hash256& hash, const std::string& who, Now now, Effe
   if (rollout == nullptr) return fail(Code::not_found, "no rollout " + hash.short_hex() + " is known here");
   auto& record = rollout->record;
   if (record.state != RolloutState::active && record.state != RolloutState::paused) {
-    return fail(Code::refused, "rollout " + hash.short_hex() + " was " + std::string(rollout->state_name()) + ": publish a new release");
+    return fail(Code::refused, "rollout " + hash.short_hex() + " was " + std::string(rollout->state_name()) +
+                                   ": publish a new release");
   }
   std::uint64_t failed = 0;
   for (const auto& [device, member] : rollout->members) {
-    const bool ended = wire::is_final(member.record.step) && member.record.step != wire::Step::committed && !member.record.again;
+    const bool ended =
+        wire::is_final(member.record.step) && member.record.step != wire::Step::committed && !member.record.again;
     failed += ended && (record.retry_epoch == 0 || member.record.updated > record.retried) ? 1 : 0;
   }
   if (failed == 0) return {};

@@ -10,14 +10,16 @@ constexpr std::int64_t kMinuteMs = 60'000;
 
 }  // namespace
 
-// A device that has its turn and is not heard of for long gives its place away; when it comes back it goes on all the same, so that for a
-// while more than in_flight_max may be under way. The other way round, devices that died would stop the rollout for good.
+// A device that has its turn and is not heard of for long gives its place away; when it comes back it goes on all the
+// same, so that for a while more than in_flight_max may be under way. The other way round, devices that died would stop
+// the rollout for good.
 std::uint64_t Tracker::count_in_flight(const Rollout& rollout, Now now) const {
   const auto silent_ms = std::int64_t{rollout.policy->silent_s} * 1'000;
-  return static_cast<std::uint64_t>(std::count_if(rollout.in_flight.begin(), rollout.in_flight.end(), [&](const DeviceId& id) {
-    const auto device = devices_.find(id);
-    return device != devices_.end() && (device->second.online || now.monotonic - device->second.heard < silent_ms);
-  }));
+  return static_cast<std::uint64_t>(
+      std::count_if(rollout.in_flight.begin(), rollout.in_flight.end(), [&](const DeviceId& id) {
+        const auto device = devices_.find(id);
+        return device != devices_.end() && (device->second.online || now.monotonic - device->second.heard < silent_ms);
+      }));
 }
 
 // Told anew it counts anew: the device starts then, not when the turn was given.
@@ -37,7 +39,8 @@ bool Tracker::has_turn(const DeviceId& device, std::uint64_t prefix, std::uint32
   if (rollout == rollouts_.end()) return false;
   const auto member = rollout->second.members.find(device);
   if (member == rollout->second.members.end()) return false;
-  return member->second.record.granted == attempt && member->second.record.attempt == attempt && member->second.record.asks == 0;
+  return member->second.record.granted == attempt && member->second.record.attempt == attempt &&
+         member->second.record.asks == 0;
 }
 
 void Tracker::note_untold(Rollout& rollout, const DeviceId& device) {
@@ -50,12 +53,13 @@ void Tracker::repeat_turns(const Hash256& hash, Rollout& rollout, Now now, Effec
     const auto id = rollout.untold.front();
     const auto member = rollout.members.find(id);
     const auto device = devices_.find(id);
-    const bool still = member != rollout.members.end() && device != devices_.end() && member->second.record.step == wire::Step::waiting &&
+    const bool still = member != rollout.members.end() && device != devices_.end() &&
+                       member->second.record.step == wire::Step::waiting &&
                        member->second.record.granted == member->second.record.attempt;
     if (still) {
       if (!take_start(rollout, id, member->second.record.attempt, now)) return;
-      effects.emplace_back(
-          SendAck{id, {device->second.record.applied_sequence, Code::ok, "", hash.prefix64(), member->second.record.attempt}});
+      effects.emplace_back(SendAck{
+          id, {device->second.record.applied_sequence, Code::ok, "", hash.prefix64(), member->second.record.attempt}});
     }
     rollout.untold.pop_front();
   }
@@ -81,7 +85,8 @@ void Tracker::give_turns(const Hash256& hash, Rollout& rollout, Now now, Effects
     if (policy.starts_per_minute_max != 0) ++record.starts;
     ++in_flight;
     given = true;
-    effects.emplace_back(SendAck{id, {devices_.at(id).record.applied_sequence, Code::ok, "", hash.prefix64(), attempt}});
+    effects.emplace_back(
+        SendAck{id, {devices_.at(id).record.applied_sequence, Code::ok, "", hash.prefix64(), attempt}});
   }
   if (given && policy.starts_per_minute_max != 0) save(hash, rollout, effects);
 }

@@ -53,7 +53,8 @@ void Tracker::advance(const Hash256& hash, Rollout& rollout, Now now, Effects& e
       if (judgement.holds) continue;  // now that the soak has begun
     }
     if (judgement.wait == Wait::stuck && !record.stuck_forgiven) {
-      record.cause = "wave " + std::to_string(record.wave + 1) + " cannot go on: " + waits_for(*rollout.policy, record, judgement);
+      record.cause =
+          "wave " + std::to_string(record.wave + 1) + " cannot go on: " + waits_for(*rollout.policy, record, judgement);
       return set_state(hash, rollout, RolloutState::paused, kBroker, "paused: " + record.cause, now, effects);
     }
     if (judgement.wait == Wait::soak) save_soak(hash, rollout, now, effects);
@@ -94,10 +95,12 @@ bool Tracker::check_budgets(const Hash256& hash, Rollout& rollout, Now now, Effe
   for (const auto& wave : rollout.waves) sums += wave;
   const auto failures = rollout.counts.failed > record.forgiven ? rollout.counts.failed - record.forgiven : 0;
   if (!is_budget_spent(policy, failures, sums.seen())) return false;
-  record.cause =
-      "its error budget is spent: " + counted(rollout.counts.failed, "device") + " of " + std::to_string(sums.seen()) + " heard of failed";
+  record.cause = "its error budget is spent: " + counted(rollout.counts.failed, "device") + " of " +
+                 std::to_string(sums.seen()) + " heard of failed";
   switch (policy.budget_action) {
-    case wire::BudgetAction::pause: set_state(hash, rollout, RolloutState::paused, kBroker, "paused: " + record.cause, now, effects); break;
+    case wire::BudgetAction::pause:
+      set_state(hash, rollout, RolloutState::paused, kBroker, "paused: " + record.cause, now, effects);
+      break;
     case wire::BudgetAction::abort:
       set_state(hash, rollout, RolloutState::aborted, kBroker, "aborted: " + record.cause, now, effects);
       break;

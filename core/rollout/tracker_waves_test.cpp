@@ -94,7 +94,8 @@ TEST_F(WavesTest, TheSoakBeginsAnewWhenTheRatioIsLost) {
   rig.pass(60);
   ASSERT_TRUE(rig.tell("b", 1, Step::rolled_back).has_value()) << "it did not stay up";
   EXPECT_EQ(state(), "paused") << "all have ended, and too few are well";
-  EXPECT_THAT(rig.rollout(1).record.cause, HasSubstr("wave 1 cannot go on: 1 of 2 devices have committed, 2 are needed"));
+  EXPECT_THAT(rig.rollout(1).record.cause,
+              HasSubstr("wave 1 cannot go on: 1 of 2 devices have committed, 2 are needed"));
 }
 
 TEST_F(WavesTest, ASoakGoesOnOverARestart) {
@@ -155,7 +156,8 @@ TEST_F(WavesTest, SilentDevicesAreLeftOutAfterTheirTimeButAQuorumIsNeeded) {
   for (const auto* name : {"b", "c", "d"}) rig.tracker.gone(id(name), rig.now);
   ASSERT_TRUE(rig.take(release).has_value());
   ASSERT_TRUE(rig.tell("a", 1, Step::committed).has_value());
-  EXPECT_THAT(rig.waits(1), HasSubstr("1 of 4 devices have been heard of since the wave opened, 2 are needed (quorum 50 %)"));
+  EXPECT_THAT(rig.waits(1),
+              HasSubstr("1 of 4 devices have been heard of since the wave opened, 2 are needed (quorum 50 %)"));
   rig.pass(10'000, 100);
   EXPECT_EQ(wave(), 0U) << "a fleet that is away proves nothing";
   ASSERT_TRUE(rig.hello(hello("b")).has_value());
@@ -212,7 +214,8 @@ TEST_F(WavesTest, AWaveOfRefusalsAloneIsStuck) {
 TEST_F(WavesTest, ByCountAsManyAsSaidOfThoseKnown) {
   for (int i = 0; i < 200; ++i) fleet({("d" + std::to_string(i)).c_str()});
   auto release = manifest(1);
-  release.policy.waves = {wire::Wave{.device_count = 7}, wire::Wave{.device_count = 50}, wire::Wave{.share_bp = 10'000}};
+  release.policy.waves = {wire::Wave{.device_count = 7}, wire::Wave{.device_count = 50},
+                          wire::Wave{.share_bp = 10'000}};
   ASSERT_TRUE(rig.take(release).has_value());
   EXPECT_EQ(rig.rollout(1).waves[0].admitted, 7U);
   const auto limit = rig.rollout(1).record.wave_limits[0];
@@ -337,8 +340,8 @@ TEST_F(WavesTest, WhatHappenedIsInTheHistoryWithWhoDidIt) {
   note();
   ASSERT_TRUE(rig.act(1, Action::pause).has_value());
   note();
-  EXPECT_THAT(lines,
-              testing::ElementsAre("0 ann: published r1 (sequence 1)", "1 the broker: opened wave 1 of 2: 2 devices", "2 ann: paused"));
+  EXPECT_THAT(lines, testing::ElementsAre("0 ann: published r1 (sequence 1)",
+                                          "1 the broker: opened wave 1 of 2: 2 devices", "2 ann: paused"));
 }
 
 TEST_F(WavesTest, ASupersededRolloutOpensNoMoreWaves) {

@@ -12,7 +12,8 @@
 
 namespace instar::rollout {
 
-// --- a device's step in a rollout: owned by the device; the broker records what its reports say ------------------------
+// --- a device's step in a rollout: owned by the device; the broker records what its reports say
+// ------------------------
 using wire::kStepCount;
 
 enum class StepRule : std::uint8_t {
@@ -40,7 +41,8 @@ inline constexpr auto kStepRules = [] {
   }};
 }();
 
-[[nodiscard]] constexpr bool may_follow(wire::Step from, std::uint32_t from_attempt, wire::Step to, std::uint32_t to_attempt) noexcept {
+[[nodiscard]] constexpr bool may_follow(wire::Step from, std::uint32_t from_attempt, wire::Step to,
+                                        std::uint32_t to_attempt) noexcept {
   switch (kStepRules[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)]) {
     case StepRule::never: return false;
     case StepRule::always: return true;

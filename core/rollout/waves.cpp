@@ -89,15 +89,17 @@ std::string waits_for(const wire::Policy& policy, const RolloutRecord& record, c
   switch (judgement.wait) {
     case Wait::devices: return "no device of its groups is known yet";
     case Wait::quorum:
-      return std::to_string(sums.seen()) + " of " + devices(sums.admitted) + " have been heard of since the wave opened, " +
-             std::to_string(judgement.needed) + " are needed (quorum " + percent(row.quorum_bp) + ")";
+      return std::to_string(sums.seen()) + " of " + devices(sums.admitted) +
+             " have been heard of since the wave opened, " + std::to_string(judgement.needed) + " are needed (quorum " +
+             percent(row.quorum_bp) + ")";
     case Wait::success:
     case Wait::stuck: {
       auto text = std::to_string(sums.committed) + " of " + devices(sums.admitted) + " have committed, " +
                   std::to_string(judgement.needed) + " are needed (success " + percent(row.success_bp) + ")";
       if (sums.unseen > 0) {
-        text += judgement.silent_over ? "; " + std::to_string(sums.unseen) + " silent ones are left out"
-                                      : "; " + std::to_string(sums.unseen) + " have not been heard of since the wave opened";
+        text += judgement.silent_over
+                    ? "; " + std::to_string(sums.unseen) + " silent ones are left out"
+                    : "; " + std::to_string(sums.unseen) + " have not been heard of since the wave opened";
       }
       return text;
     }

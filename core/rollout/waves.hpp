@@ -1,4 +1,5 @@
-// When a wave has proved itself. Pure arithmetic over counts; the tracker keeps the counts and opens the waves. docs/rollouts.md
+// When a wave has proved itself. Pure arithmetic over counts; the tracker keeps the counts and opens the waves.
+// docs/rollouts.md
 #pragma once
 
 #include <cstdint>
@@ -51,11 +52,13 @@ struct WaveTimes {
   std::int64_t settled_ms = 0;  // since its conditions hold; counts only while they do
 };
 
-// `waves`: counts of waves 0 … current, where devices that a wave names and nobody has heard of are admitted and unseen.
-[[nodiscard]] Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, std::span<const WaveCounts> waves,
-                                   std::uint64_t known_devices, WaveTimes times);
+// `waves`: counts of waves 0 … current, where devices that a wave names and nobody has heard of are admitted and
+// unseen.
+[[nodiscard]] Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record,
+                                   std::span<const WaveCounts> waves, std::uint64_t known_devices, WaveTimes times);
 // For people: "8 of 10 devices have committed, 10 are needed".
-[[nodiscard]] std::string waits_for(const wire::Policy& policy, const RolloutRecord& record, const Judgement& judgement);
+[[nodiscard]] std::string waits_for(const wire::Policy& policy, const RolloutRecord& record,
+                                    const Judgement& judgement);
 
 // The error budget is spent by `failures` of `seen` devices that were admitted and heard of.
 [[nodiscard]] bool is_budget_spent(const wire::Policy& policy, std::uint64_t failures, std::uint64_t seen) noexcept;

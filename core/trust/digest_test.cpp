@@ -14,7 +14,8 @@ TEST(Digest, MatchesKnownAnswers) {
 TEST(Hasher, GivesTheSameForAnyCutOfTheStream) {
   Bytes bytes(1000);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * 7);
-  for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{127}, std::size_t{128}, std::size_t{129}, std::size_t{999}}) {
+  for (const std::size_t cut :
+       {std::size_t{0}, std::size_t{1}, std::size_t{127}, std::size_t{128}, std::size_t{129}, std::size_t{999}}) {
     Hasher hasher;
     hasher.update(ByteView(bytes).first(cut));
     hasher.update({});

@@ -38,25 +38,26 @@ tl::unexpected<Error> malformed(std::string what) {
 
 Status check_header(ByteView bytes) {
   if (bytes.size() > limits::kMessageBytesMax) {
-    return fail(Code::too_large,
-                "signed envelope: " + std::to_string(bytes.size()) + " bytes, the most is " + std::to_string(limits::kMessageBytesMax));
+    return fail(Code::too_large, "signed envelope: " + std::to_string(bytes.size()) + " bytes, the most is " +
+                                     std::to_string(limits::kMessageBytesMax));
   }
-  if (bytes.size() < kHeaderBytes) return malformed("only " + std::to_string(bytes.size()) + " bytes, the header alone has 12");
+  if (bytes.size() < kHeaderBytes)
+    return malformed("only " + std::to_string(bytes.size()) + " bytes, the header alone has 12");
   if (as_text(bytes.first(4)) != kMagic) return malformed("does not start with INSE");
   if (bytes[4] == 0) return malformed("version 0");
   if (bytes[4] > kVersion) {
-    return fail(Code::unsupported,
-                "signed envelope: version " + std::to_string(bytes[4]) + " was made by a newer version; update this program to read it");
+    return fail(Code::unsupported, "signed envelope: version " + std::to_string(bytes[4]) +
+                                       " was made by a newer version; update this program to read it");
   }
   if (bytes[5] == 0) return malformed("kind 0");
   if (bytes[5] > kKindMax) {
-    return fail(Code::unsupported,
-                "signed envelope: kind " + std::to_string(bytes[5]) + " was made by a newer version; update this program to read it");
+    return fail(Code::unsupported, "signed envelope: kind " + std::to_string(bytes[5]) +
+                                       " was made by a newer version; update this program to read it");
   }
   if (bytes[6] == 0) return malformed("carries no signature");
   if (bytes[6] > limits::kSignaturesMax) {
-    return fail(Code::too_large,
-                "signed envelope: " + std::to_string(bytes[6]) + " signatures, the most is " + std::to_string(limits::kSignaturesMax));
+    return fail(Code::too_large, "signed envelope: " + std::to_string(bytes[6]) + " signatures, the most is " +
+                                     std::to_string(limits::kSignaturesMax));
   }
   if (bytes[7] != 0) return malformed("reserved byte is not zero");
   return {};
@@ -83,7 +84,8 @@ Result<Envelope> parse_envelope(ByteView bytes) {
   if (bytes.size() < payload_at) return malformed("cut off inside its signatures");
   const std::uint64_t payload_bytes = load_le32(bytes.subspan(8));
   if (bytes.size() - payload_at != payload_bytes) {
-    return malformed("says " + std::to_string(payload_bytes) + " payload bytes, has " + std::to_string(bytes.size() - payload_at));
+    return malformed("says " + std::to_string(payload_bytes) + " payload bytes, has " +
+                     std::to_string(bytes.size() - payload_at));
   }
   Envelope envelope;
   envelope.kind = static_cast<Kind>(bytes[5]);
@@ -128,9 +130,11 @@ Bytes seal(Kind kind, ByteView payload, const SecretKey& key) {
   return seal(kind, payload, std::span(&key, 1));
 }
 
-Result<std::uint32_t> count_signatures(const Envelope& envelope, Kind kind, std::span<const AuthorizedKey> keys, Strangers strangers) {
+Result<std::uint32_t> count_signatures(const Envelope& envelope, Kind kind, std::span<const AuthorizedKey> keys,
+                                       Strangers strangers) {
   if (envelope.kind != kind) {
-    return malformed("holds a " + std::string(kind_name(envelope.kind)) + " where a " + std::string(kind_name(kind)) + " belongs");
+    return malformed("holds a " + std::string(kind_name(envelope.kind)) + " where a " + std::string(kind_name(kind)) +
+                     " belongs");
   }
   const Bytes message = signed_message(kind, envelope.payload_hash);
   std::uint32_t count = 0;
@@ -138,11 +142,13 @@ Result<std::uint32_t> count_signatures(const Envelope& envelope, Kind kind, std:
     const auto key = std::ranges::find(keys, signature.key_id, &AuthorizedKey::key_id);
     if (key == keys.end()) {
       if (strangers == Strangers::passed_over) continue;
-      return fail(Code::untrusted_key, std::string(kind_name(kind)) + ": signed by key " + key_text(signature.key_id) +
-                                           ", which may not sign this; sign with a key that the root document names for it");
+      return fail(Code::untrusted_key,
+                  std::string(kind_name(kind)) + ": signed by key " + key_text(signature.key_id) +
+                      ", which may not sign this; sign with a key that the root document names for it");
     }
     if (!verify(key->key, message, signature.signature)) {
-      return fail(Code::bad_signature, std::string(kind_name(kind)) + ": the signature by key " + key_text(signature.key_id) +
+      return fail(Code::bad_signature, std::string(kind_name(kind)) + ": the signature by key " +
+                                           key_text(signature.key_id) +
                                            " does not verify; the bytes were changed after signing");
     }
     ++count;
@@ -157,7 +163,8 @@ Status require_threshold(Kind kind, std::uint32_t count, std::uint32_t threshold
                                        std::to_string(threshold) + " are needed; have more key holders sign it");
 }
 
-Status verify_threshold(const Envelope& envelope, Kind kind, std::span<const AuthorizedKey> keys, std::uint32_t threshold) {
+Status verify_threshold(const Envelope& envelope, Kind kind, std::span<const AuthorizedKey> keys,
+                        std::uint32_t threshold) {
   INSTAR_TRY(const auto count, count_signatures(envelope, kind, keys, Strangers::refused));
   return require_threshold(kind, count, threshold);
 }

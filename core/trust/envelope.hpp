@@ -41,8 +41,8 @@ struct Envelope {
   Hash256 payload_hash;
 };
 
-// Checks the frame only (sizes, magic, reserved bits, order of key ids). Errors: malformed, too_large, unsupported (a version
-// or kind of a later program).
+// Checks the frame only (sizes, magic, reserved bits, order of key ids). Errors: malformed, too_large, unsupported (a
+// version or kind of a later program).
 [[nodiscard]] Result<Envelope> parse_envelope(ByteView bytes);
 
 // Signs `payload` with every key, orders the signatures by key id. At least one key, all different.
@@ -58,7 +58,8 @@ struct AuthorizedKey {
 // Holds when the envelope is of `kind`, EVERY signature in it is by one of `keys` and verifies, and at least
 // `threshold` of them do. (Strict on purpose: with one bit flipped anywhere, nothing verifies.)
 // Errors: malformed (other kind), untrusted_key, bad_signature.
-[[nodiscard]] Status verify_threshold(const Envelope& envelope, Kind kind, std::span<const AuthorizedKey> keys, std::uint32_t threshold);
+[[nodiscard]] Status verify_threshold(const Envelope& envelope, Kind kind, std::span<const AuthorizedKey> keys,
+                                      std::uint32_t threshold);
 
 // parse_envelope + one key known in advance: hellos and reports of a device.
 [[nodiscard]] Result<Envelope> open_by_key(ByteView bytes, Kind kind, const PublicKey& key);

@@ -33,7 +33,8 @@ Code code_of(const Status& status) {
   return status.has_value() ? Code::ok : status.error().code;
 }
 
-Code threshold_code(const Bytes& bytes, std::initializer_list<std::uint8_t> keys, std::uint32_t threshold, Kind kind = Kind::manifest) {
+Code threshold_code(const Bytes& bytes, std::initializer_list<std::uint8_t> keys, std::uint32_t threshold,
+                    Kind kind = Kind::manifest) {
   const auto parsed = parse_envelope(bytes);
   if (!parsed) return parsed.error().code;
   return code_of(verify_threshold(*parsed, kind, allow(keys), threshold));
@@ -158,12 +159,15 @@ TEST(Threshold, ZeroStillAsksForOne) {
 TEST(Threshold, AKeyIdAloneIsNotEnough) {
   const auto envelope = seal_by({1});
   const AuthorizedKey pretender{key_of(1).public_key().id(), key_of(2).public_key()};
-  EXPECT_EQ(code_of(verify_threshold(parse_envelope(envelope).value(), Kind::manifest, std::span(&pretender, 1), 1)), Code::bad_signature);
+  EXPECT_EQ(code_of(verify_threshold(parse_envelope(envelope).value(), Kind::manifest, std::span(&pretender, 1), 1)),
+            Code::bad_signature);
 }
 
 TEST(OpenByKey, TakesThatKeyAlone) {
-  EXPECT_EQ(open_by_key(seal_by({1}, Kind::report), Kind::report, key_of(2).public_key()).error().code, Code::untrusted_key);
-  EXPECT_EQ(open_by_key(seal_by({1, 2}, Kind::report), Kind::report, key_of(1).public_key()).error().code, Code::untrusted_key);
+  EXPECT_EQ(open_by_key(seal_by({1}, Kind::report), Kind::report, key_of(2).public_key()).error().code,
+            Code::untrusted_key);
+  EXPECT_EQ(open_by_key(seal_by({1, 2}, Kind::report), Kind::report, key_of(1).public_key()).error().code,
+            Code::untrusted_key);
   EXPECT_EQ(open_by_key({}, Kind::report, key_of(1).public_key()).error().code, Code::malformed);
 }
 

@@ -27,7 +27,9 @@ class Message {
   explicit Message(ByteView bytes) : words_((bytes.size() + 7) / 8), size_(bytes.size()) {
     if (!bytes.empty()) std::memcpy(words_.data(), bytes.data(), bytes.size());
   }
-  [[nodiscard]] const std::uint8_t* data() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_.data()); }
+  [[nodiscard]] const std::uint8_t* data() const noexcept {
+    return reinterpret_cast<const std::uint8_t*>(words_.data());
+  }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] const Table* operator->() const noexcept { return flatbuffers::GetRoot<Table>(data()); }
   [[nodiscard]] const Table& operator*() const noexcept { return *flatbuffers::GetRoot<Table>(data()); }
@@ -43,7 +45,8 @@ template <typename Table>
                                           std::size_t bytes_max = limits::kMessageBytesMax) {
   const std::string name(what);
   if (bytes.size() > bytes_max) {
-    return fail(Code::too_large, name + ": " + std::to_string(bytes.size()) + " bytes, the most is " + std::to_string(bytes_max));
+    return fail(Code::too_large,
+                name + ": " + std::to_string(bytes.size()) + " bytes, the most is " + std::to_string(bytes_max));
   }
   if (bytes.size() < 8 || std::memcmp(bytes.data() + 4, identifier, 4) != 0) {
     return fail(Code::malformed, name + ": the file identifier " + identifier + " is missing");
@@ -51,7 +54,8 @@ template <typename Table>
   Message<Table> message(bytes);
   flatbuffers::Verifier verifier(message.data(), message.size(), kDepthMax, kTablesMax);
   if (!verifier.VerifyBuffer<Table>(identifier)) {
-    return fail(Code::malformed, name + ": damaged or cut off (an offset points outside of it, or there are too many tables)");
+    return fail(Code::malformed,
+                name + ": damaged or cut off (an offset points outside of it, or there are too many tables)");
   }
   return message;
 }
@@ -60,8 +64,8 @@ template <typename Table>
   return text == nullptr ? std::string_view{} : std::string_view(text->c_str(), text->size());
 }
 
-// The numbers of a vector (absent: none). Read them by this alone: the Verifier (of FlatBuffers 2.0.8) checks where a vector's
-// length stands, but not that its 8-byte elements are aligned, and Get() would read them in place.
+// The numbers of a vector (absent: none). Read them by this alone: the Verifier (of FlatBuffers 2.0.8) checks where a
+// vector's length stands, but not that its 8-byte elements are aligned, and Get() would read them in place.
 template <typename Number>
 [[nodiscard]] std::vector<Number> numbers(const flatbuffers::Vector<Number>* vector) {
   std::vector<Number> out(vector == nullptr ? 0 : vector->size());
@@ -77,8 +81,9 @@ template <typename Number>
 
 // The error for a number that a later version may have given a meaning.
 [[nodiscard]] inline tl::unexpected<Error> newer(std::string_view field, std::uint64_t value) {
-  return fail(Code::unsupported, std::string(field) + " is " + std::to_string(value) +
-                                     ": made by a newer version; update this program (or the device's client) to read it");
+  return fail(Code::unsupported,
+              std::string(field) + " is " + std::to_string(value) +
+                  ": made by a newer version; update this program (or the device's client) to read it");
 }
 
 }  // namespace instar::flat

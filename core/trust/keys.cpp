@@ -17,7 +17,8 @@ constexpr std::string_view kPublicTag = "instar-public-key-v1 ";
 constexpr std::size_t kHexDigits = 64;  // of 32 bytes
 
 static_assert(crypto_sign_PUBLICKEYBYTES == sizeof(PublicKey::bytes));
-static_assert(crypto_sign_SECRETKEYBYTES == 64 && crypto_sign_SEEDBYTES == 32 && crypto_sign_BYTES == sizeof(Signature));
+static_assert(crypto_sign_SECRETKEYBYTES == 64 && crypto_sign_SEEDBYTES == 32 &&
+              crypto_sign_BYTES == sizeof(Signature));
 
 // The one line of a key file: no line break but one at the end.
 Result<std::string_view> only_line(std::string_view text, std::string_view what) {
@@ -98,8 +99,10 @@ Result<SecretKey> parse_secret_key(std::string_view text) {
   }
   Bytes seed;
   // The message never quotes the line: it may be a damaged secret.
-  if (!line.starts_with(kSecretTag) || line.size() != kSecretTag.size() + kHexDigits || !from_hex(line.substr(kSecretTag.size()), seed)) {
-    return fail(Code::malformed, "not a secret key: expected 'instar-secret-key-v1 ' and 64 hex digits, as `instar keygen` writes them");
+  if (!line.starts_with(kSecretTag) || line.size() != kSecretTag.size() + kHexDigits ||
+      !from_hex(line.substr(kSecretTag.size()), seed)) {
+    return fail(Code::malformed,
+                "not a secret key: expected 'instar-secret-key-v1 ' and 64 hex digits, as `instar keygen` writes them");
   }
   auto key = SecretKey::from_seed(seed);
   sodium_memzero(seed.data(), seed.size());
@@ -111,7 +114,8 @@ std::string format_public_key(const PublicKey& key, std::string_view label) {
   if (!label.empty()) {
     line += ' ';
     // A label is for people: it must not break the line that it stands on.
-    for (const char c : label.substr(0, limits::kNameBytesMax)) line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+    for (const char c : label.substr(0, limits::kNameBytesMax))
+      line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
   }
   return line + "\n";
 }
@@ -126,7 +130,8 @@ Result<PublicKey> parse_public_key(std::string_view text) {
   const bool ends_well = rest.size() == kHexDigits || (rest.size() > kHexDigits && rest[kHexDigits] == ' ');
   if (!ends_well || !from_hex(rest.substr(0, kHexDigits), bytes)) {
     return fail(Code::malformed,
-                "not a public key: expected 'instar-public-key-v1 ', 64 hex digits and a label, as `instar keygen` writes them");
+                "not a public key: expected 'instar-public-key-v1 ', 64 hex digits and a label, as `instar keygen` "
+                "writes them");
   }
   return PublicKey::from_bytes(bytes);
 }

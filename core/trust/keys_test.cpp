@@ -17,7 +17,8 @@ SecretKey key_of(std::uint8_t fill) {
 
 // RFC 8032, section 7.1, test 2.
 TEST(Keys, MatchTheVectorsOfTheRfc) {
-  const auto key = SecretKey::from_seed(unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")).value();
+  const auto key =
+      SecretKey::from_seed(unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")).value();
   EXPECT_EQ(to_hex(key.public_key().bytes), "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
   const Bytes message{0x72};
   const Signature signature = key.sign(message);
@@ -52,8 +53,8 @@ TEST(Keys, RefuseSeedsAndKeysOfAnotherSize) {
 TEST(Keys, RefuseBytesThatAreNoKey) {
   Bytes identity(32, 0);
   identity[0] = 1;
-  for (const auto& bad :
-       {Bytes(32, 0), identity, Bytes(32, 0xff), unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")}) {
+  for (const auto& bad : {Bytes(32, 0), identity, Bytes(32, 0xff),
+                          unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")}) {
     EXPECT_EQ(PublicKey::from_bytes(bad).error().code, Code::malformed) << to_hex(bad);
   }
 }
@@ -86,15 +87,18 @@ TEST(KeyFiles, RefuseWhatIsNotOne) {
   }
   const std::string pub = format_public_key(key_of(7).public_key(), "");
   const std::string pub_line = pub.substr(0, pub.size() - 1);
-  for (const std::string& bad : {std::string(), pub_line.substr(1), pub_line.substr(0, pub_line.size() - 1), pub_line + "0", pub + "x\n"}) {
+  for (const std::string& bad :
+       {std::string(), pub_line.substr(1), pub_line.substr(0, pub_line.size() - 1), pub_line + "0", pub + "x\n"}) {
     EXPECT_EQ(parse_public_key(bad).error().code, Code::malformed) << bad;
   }
 }
 
 TEST(KeyFiles, SayWhichOneOfThePairIsNeeded) {
-  EXPECT_NE(parse_public_key(format_secret_key(key_of(7))).error().message.find("public key is needed"), std::string::npos);
-  EXPECT_NE(parse_secret_key(format_public_key(key_of(7).public_key(), "x")).error().message.find("secret key is needed"),
+  EXPECT_NE(parse_public_key(format_secret_key(key_of(7))).error().message.find("public key is needed"),
             std::string::npos);
+  EXPECT_NE(
+      parse_secret_key(format_public_key(key_of(7).public_key(), "x")).error().message.find("secret key is needed"),
+      std::string::npos);
 }
 
 }  // namespace

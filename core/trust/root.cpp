@@ -58,13 +58,15 @@ Result<Role> read_role(const fb::Role& from, const RootDocument& document) {
   Role role{static_cast<RoleName>(name), from.threshold(), {}};
   const std::string who = role_text(role.name);
   if (document.role(role.name) != nullptr) return malformed(who + " stands in it twice");
-  if (from.key_ids()->size() > limits::kRootKeysMax) return fail(Code::too_large, "root document: " + who + " has over 32 keys");
+  if (from.key_ids()->size() > limits::kRootKeysMax)
+    return fail(Code::too_large, "root document: " + who + " has over 32 keys");
   role.key_ids = flat::numbers(from.key_ids());
   if (std::set<KeyId>(role.key_ids.begin(), role.key_ids.end()).size() != role.key_ids.size()) {
     return malformed(who + " names a key twice");
   }
   if (role.threshold < 1 || role.threshold > role.key_ids.size()) {
-    return malformed(who + " needs " + std::to_string(role.threshold) + " of " + std::to_string(role.key_ids.size()) + " keys");
+    return malformed(who + " needs " + std::to_string(role.threshold) + " of " + std::to_string(role.key_ids.size()) +
+                     " keys");
   }
   for (const KeyId id : role.key_ids) {
     const auto key = std::ranges::find(document.keys, id, [](const RootKey& k) { return k.key.id(); });

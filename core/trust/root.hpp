@@ -53,8 +53,9 @@ class TrustStore {
   // (a device reloads what it persisted).
   [[nodiscard]] static Result<TrustStore> from_pinned(ByteView envelope);
 
-  // Takes root N+1: signed by the root thresholds of N and of N+1. The same version with the same bytes is ok and changes
-  // nothing. Errors: stale (older), malformed (a version skipped: fetch the ones between), bad_signature, untrusted_key.
+  // Takes root N+1: signed by the root thresholds of N and of N+1. The same version with the same bytes is ok and
+  // changes nothing. Errors: stale (older), malformed (a version skipped: fetch the ones between), bad_signature,
+  // untrusted_key.
   [[nodiscard]] Status advance(ByteView envelope);
 
   [[nodiscard]] const RootDocument& root() const noexcept { return root_; }
@@ -64,8 +65,8 @@ class TrustStore {
   // Verifies and returns the payload with its hash. `group`: the topic that it was heard on.
   [[nodiscard]] Result<Envelope> open_manifest(ByteView envelope, const GroupPath& group) const;
   [[nodiscard]] Result<Envelope> open_gate(ByteView envelope) const;
-  // The groups of a device, signed by the role `release`. Whether the signers' keys reach each of those groups is asked in a second
-  // step: allows_assignment().
+  // The groups of a device, signed by the role `release`. Whether the signers' keys reach each of those groups is asked
+  // in a second step: allows_assignment().
   [[nodiscard]] Result<Envelope> open_assignment(ByteView envelope) const;
   // Every signature of it is by a release key whose filter reaches `group`, and there are enough of them.
   [[nodiscard]] Status allows_assignment(const Envelope& envelope, const GroupPath& group) const;

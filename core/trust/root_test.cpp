@@ -99,15 +99,19 @@ TEST(RootDocument, CutOffAnywhereItIsRefusedOrTheSame) {
   }
 }
 
-// Found by fuzzing: key ids at an address that is no multiple of 8, which the Verifier lets pass. Said by the sanitizers' build.
+// Found by fuzzing: key ids at an address that is no multiple of 8, which the Verifier lets pass. Said by the
+// sanitizers' build.
 TEST(RootDocument, ReadsNumbersThatAreNotAligned) {
   Bytes bytes;
-  ASSERT_TRUE(from_hex(
-      "18000000494e524f10001c00000004001000000008000c001000000001000000100000001000000000c02cc89901000000000000030000007400000044000000"
-      "18000000040000008401000030010000c800000070000053e2ffffff000000020400000001000000b6e8cee269bf69890000000000000a000c00070000000800"
-      "0a000000000000010400000002000000c11ae4092c56101437a3e7fb9bac32a700000a0008000000000004000a000000080000000400000001000000c5e21ab1"
-      "c9f602ea0000000e1d94121bf3748801b40f6f5c",
-      bytes));
+  ASSERT_TRUE(
+      from_hex("18000000494e524f10001c00000004001000000008000c001000000001000000100000001000000000c02cc8990100000000000"
+               "0030000007400000044000000"
+               "18000000040000008401000030010000c800000070000053e2ffffff000000020400000001000000b6e8cee269bf69890000000"
+               "000000a000c00070000000800"
+               "0a000000000000010400000002000000c11ae4092c56101437a3e7fb9bac32a700000a0008000000000004000a0000000800000"
+               "00400000001000000c5e21ab1"
+               "c9f602ea0000000e1d94121bf3748801b40f6f5c",
+               bytes));
   EXPECT_EQ(decode_root(bytes).error().code, Code::malformed);
 }
 
@@ -165,26 +169,36 @@ INSTANTIATE_TEST_SUITE_P(
         BrokenCase{"LaterWithoutPrevious", [](RootDocument& r) { r.version = 2; }, Code::malformed, "previous"},
         BrokenCase{"NegativeTime", [](RootDocument& r) { r.issued = {-1}; }, Code::malformed, "issued_ms"},
         BrokenCase{"FarExpiry", [](RootDocument& r) { r.expires = {INT64_MAX}; }, Code::malformed, "expires_ms"},
-        BrokenCase{"KeyTwice", [](RootDocument& r) { r.keys.push_back(r.keys[0]); }, Code::malformed, "a key stands in it twice"},
+        BrokenCase{"KeyTwice", [](RootDocument& r) { r.keys.push_back(r.keys[0]); }, Code::malformed,
+                   "a key stands in it twice"},
         BrokenCase{"NoKeys", [](RootDocument& r) { r.keys.clear(); }, Code::malformed, "not in the document"},
         BrokenCase{"NotAKey", [](RootDocument& r) { r.keys[0].key = {}; }, Code::malformed, "keys.public_key"},
-        BrokenCase{"UnknownKeyInRole", [](RootDocument& r) { r.roles[1].key_ids[0] = 5; }, Code::malformed, "role release names a key"},
-        BrokenCase{"KeyTwiceInRole", [](RootDocument& r) { r.roles[0].key_ids[0] = r.roles[0].key_ids[1]; }, Code::malformed,
-                   "names a key twice"},
+        BrokenCase{"UnknownKeyInRole", [](RootDocument& r) { r.roles[1].key_ids[0] = 5; }, Code::malformed,
+                   "role release names a key"},
+        BrokenCase{"KeyTwiceInRole", [](RootDocument& r) { r.roles[0].key_ids[0] = r.roles[0].key_ids[1]; },
+                   Code::malformed, "names a key twice"},
         BrokenCase{"ThresholdZero", [](RootDocument& r) { r.roles[2].threshold = 0; }, Code::malformed, "needs 0 of 1"},
-        BrokenCase{"ThresholdOverKeys", [](RootDocument& r) { r.roles[0].threshold = 4; }, Code::malformed, "needs 4 of 3"},
-        BrokenCase{"ThresholdThatWouldWrap", [](RootDocument& r) { r.roles[0].threshold = 257; }, Code::malformed, "needs 255 of 3"},
+        BrokenCase{"ThresholdOverKeys", [](RootDocument& r) { r.roles[0].threshold = 4; }, Code::malformed,
+                   "needs 4 of 3"},
+        BrokenCase{"ThresholdThatWouldWrap", [](RootDocument& r) { r.roles[0].threshold = 257; }, Code::malformed,
+                   "needs 255 of 3"},
         BrokenCase{"EmptyRole", [](RootDocument& r) { r.roles[1].key_ids.clear(); }, Code::malformed, "needs 1 of 0"},
         BrokenCase{"MissingRole", [](RootDocument& r) { r.roles.pop_back(); }, Code::malformed, "role gate is missing"},
-        BrokenCase{"RoleTwice", [](RootDocument& r) { r.roles[2] = r.roles[0]; }, Code::malformed, "stands in it twice"},
+        BrokenCase{"RoleTwice", [](RootDocument& r) { r.roles[2] = r.roles[0]; }, Code::malformed,
+                   "stands in it twice"},
         BrokenCase{"FourRoles", [](RootDocument& r) { r.roles.push_back(r.roles[0]); }, Code::malformed, "more roles"},
-        BrokenCase{"RoleOfALaterVersion", [](RootDocument& r) { r.roles[1].name = static_cast<RoleName>(3); }, Code::unsupported,
-                   "newer version"},
-        BrokenCase{"FilterOnARootKey", [](RootDocument& r) { r.keys[0].group_filter = "#"; }, Code::malformed, "group filter"},
-        BrokenCase{"FilterWithPlus", [](RootDocument& r) { r.keys[3].group_filter = "a/+"; }, Code::malformed, "group_filter"},
-        BrokenCase{"FilterOfSlash", [](RootDocument& r) { r.keys[3].group_filter = "/#"; }, Code::malformed, "group_filter"},
-        BrokenCase{"LongLabel", [](RootDocument& r) { r.keys[0].label = std::string(65, 'x'); }, Code::too_large, "label"},
-        BrokenCase{"LabelSteersTerminal", [](RootDocument& r) { r.keys[0].label = "\x1b[2J"; }, Code::malformed, "label"},
+        BrokenCase{"RoleOfALaterVersion", [](RootDocument& r) { r.roles[1].name = static_cast<RoleName>(3); },
+                   Code::unsupported, "newer version"},
+        BrokenCase{"FilterOnARootKey", [](RootDocument& r) { r.keys[0].group_filter = "#"; }, Code::malformed,
+                   "group filter"},
+        BrokenCase{"FilterWithPlus", [](RootDocument& r) { r.keys[3].group_filter = "a/+"; }, Code::malformed,
+                   "group_filter"},
+        BrokenCase{"FilterOfSlash", [](RootDocument& r) { r.keys[3].group_filter = "/#"; }, Code::malformed,
+                   "group_filter"},
+        BrokenCase{"LongLabel", [](RootDocument& r) { r.keys[0].label = std::string(65, 'x'); }, Code::too_large,
+                   "label"},
+        BrokenCase{"LabelSteersTerminal", [](RootDocument& r) { r.keys[0].label = "\x1b[2J"; }, Code::malformed,
+                   "label"},
         BrokenCase{"TooManyKeys",
                    [](RootDocument& r) {
                      for (int fill = 100; fill < 130; ++fill) r.keys.push_back({key_of(fill).public_key(), "", ""});
@@ -201,7 +215,8 @@ TEST(TrustStore, RefusesToPinWhatIsNotSignedByItsOwnThreshold) {
   EXPECT_EQ(TrustStore::from_pinned(seal_root(document(), {1})).error().code, Code::untrusted_key);
   EXPECT_EQ(TrustStore::from_pinned(seal_root(document(), {1, 11})).error().code, Code::untrusted_key);
   EXPECT_EQ(TrustStore::from_pinned(seal_root(document(), {1, 2, 9})).error().code, Code::untrusted_key);
-  EXPECT_EQ(TrustStore::from_pinned(seal(Kind::gate, encode_root(document()), keys_of({1, 2}))).error().code, Code::malformed);
+  EXPECT_EQ(TrustStore::from_pinned(seal(Kind::gate, encode_root(document()), keys_of({1, 2}))).error().code,
+            Code::malformed);
   EXPECT_EQ(TrustStore::from_pinned({}).error().code, Code::malformed);
 }
 
@@ -306,7 +321,9 @@ TEST(TrustStore, RefusesASuccessorOfAnotherDocument) {
 
 TEST(TrustStore, OpensManifestsByGroupFilter) {
   const auto store = pinned();
-  const auto manifest = [](std::initializer_list<int> signers) { return seal(Kind::manifest, as_bytes("m"), keys_of(signers)); };
+  const auto manifest = [](std::initializer_list<int> signers) {
+    return seal(Kind::manifest, as_bytes("m"), keys_of(signers));
+  };
   EXPECT_TRUE(store.open_manifest(manifest({11}), group("plant-9")).has_value());
   EXPECT_TRUE(store.open_manifest(manifest({12}), group("plant-7")).has_value());
   EXPECT_TRUE(store.open_manifest(manifest({12}), group("plant-7/line-a")).has_value());
@@ -316,7 +333,8 @@ TEST(TrustStore, OpensManifestsByGroupFilter) {
   // Keys of other roles do not sign releases.
   EXPECT_EQ(store.open_manifest(manifest({1, 2}), group("plant-7")).error().code, Code::untrusted_key);
   EXPECT_EQ(store.open_manifest(manifest({21}), group("plant-7")).error().code, Code::untrusted_key);
-  EXPECT_EQ(store.open_manifest(seal(Kind::gate, as_bytes("m"), key_of(11)), group("plant-7")).error().code, Code::malformed);
+  EXPECT_EQ(store.open_manifest(seal(Kind::gate, as_bytes("m"), key_of(11)), group("plant-7")).error().code,
+            Code::malformed);
 }
 
 TEST(TrustStore, OpensGatesByTheGateKeyAlone) {

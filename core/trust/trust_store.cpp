@@ -11,7 +11,8 @@ std::uint32_t threshold_of(const RootDocument& document, RoleName name) {
 
 // The root threshold of `document` over `envelope`, other keys' signatures passed over.
 Status check_by(const RootDocument& document, const Envelope& envelope) {
-  INSTAR_TRY(const auto count, count_signatures(envelope, Kind::root, document.authorized(RoleName::root), Strangers::passed_over));
+  INSTAR_TRY(const auto count,
+             count_signatures(envelope, Kind::root, document.authorized(RoleName::root), Strangers::passed_over));
   return require_threshold(Kind::root, count, threshold_of(document, RoleName::root));
 }
 
@@ -23,7 +24,8 @@ Result<TrustStore> TrustStore::from_pinned(ByteView envelope) {
   if (parsed.kind != Kind::root) return fail(Code::malformed, "pinned root: this is no root document");
   INSTAR_TRY(auto document, decode_root(parsed.payload));
   if (document.version == 1) {
-    INSTAR_CHECK(verify_threshold(parsed, Kind::root, document.authorized(RoleName::root), threshold_of(document, RoleName::root)));
+    INSTAR_CHECK(verify_threshold(parsed, Kind::root, document.authorized(RoleName::root),
+                                  threshold_of(document, RoleName::root)));
   } else {
     // A later one still carries the signatures of the keys before it, which it no longer names.
     INSTAR_CHECK(check_by(document, parsed));
@@ -40,29 +42,34 @@ Status TrustStore::advance(ByteView envelope) {
   INSTAR_TRY(const auto parsed, parse_envelope(envelope));
   const std::string held = std::to_string(root_.version);
   if (root_.previous.has_value() && parsed.payload_hash == *root_.previous) {
-    return fail(Code::stale, "root document: version " + std::to_string(root_.version - 1) + ", but " + held + " is held already");
+    return fail(Code::stale,
+                "root document: version " + std::to_string(root_.version - 1) + ", but " + held + " is held already");
   }
   if (auto status = check_by(root_, parsed); !status) {
     if (status.error().code != Code::untrusted_key) return fail(std::move(status.error()));
-    return fail(with_context(std::move(status.error()), "not signed by the keys of the root document held here (version " + held +
-                                                            "; fetch the versions between, if there are any)"));
+    return fail(
+        with_context(std::move(status.error()), "not signed by the keys of the root document held here (version " +
+                                                    held + "; fetch the versions between, if there are any)"));
   }
   INSTAR_TRY(auto next, decode_root(parsed.payload));
   if (next.version < root_.version) {
-    return fail(Code::stale, "root document: version " + std::to_string(next.version) + ", but " + held + " is held already");
+    return fail(Code::stale,
+                "root document: version " + std::to_string(next.version) + ", but " + held + " is held already");
   }
   // The same document again, perhaps with other of its signatures, changes nothing.
   if (parsed.payload_hash == payload_hash_) return {};
   if (next.version == root_.version) {
-    return fail(Code::stale, "root document: another document of version " + held + " is held already; publish the change as version " +
+    return fail(Code::stale, "root document: another document of version " + held +
+                                 " is held already; publish the change as version " +
                                  std::to_string(root_.version + 1ULL));
   }
   if (next.version - root_.version > 1) {
-    return fail(Code::malformed, "root document: version " + std::to_string(next.version) + " skips versions after " + held +
-                                     "; fetch the ones between first");
+    return fail(Code::malformed, "root document: version " + std::to_string(next.version) + " skips versions after " +
+                                     held + "; fetch the ones between first");
   }
   if (next.previous != payload_hash_) {
-    return fail(Code::malformed, "root document: version " + std::to_string(next.version) + " does not follow the version " + held +
+    return fail(Code::malformed, "root document: version " + std::to_string(next.version) +
+                                     " does not follow the version " + held +
                                      " that is held (its `previous` names another document)");
   }
   INSTAR_CHECK(check_by(next, parsed));
@@ -78,24 +85,27 @@ Status TrustStore::advance(ByteView envelope) {
 
 Result<Envelope> TrustStore::open_manifest(ByteView envelope, const GroupPath& group) const {
   INSTAR_TRY(auto parsed, parse_envelope(envelope));
-  INSTAR_CHECK(
-      verify_threshold(parsed, Kind::manifest, root_.authorized(RoleName::release, &group), threshold_of(root_, RoleName::release)));
+  INSTAR_CHECK(verify_threshold(parsed, Kind::manifest, root_.authorized(RoleName::release, &group),
+                                threshold_of(root_, RoleName::release)));
   return parsed;
 }
 
 Result<Envelope> TrustStore::open_assignment(ByteView envelope) const {
   INSTAR_TRY(auto parsed, parse_envelope(envelope));
-  INSTAR_CHECK(verify_threshold(parsed, Kind::assignment, root_.authorized(RoleName::release), threshold_of(root_, RoleName::release)));
+  INSTAR_CHECK(verify_threshold(parsed, Kind::assignment, root_.authorized(RoleName::release),
+                                threshold_of(root_, RoleName::release)));
   return parsed;
 }
 
 Status TrustStore::allows_assignment(const Envelope& envelope, const GroupPath& group) const {
-  return verify_threshold(envelope, Kind::assignment, root_.authorized(RoleName::release, &group), threshold_of(root_, RoleName::release));
+  return verify_threshold(envelope, Kind::assignment, root_.authorized(RoleName::release, &group),
+                          threshold_of(root_, RoleName::release));
 }
 
 Result<Envelope> TrustStore::open_gate(ByteView envelope) const {
   INSTAR_TRY(auto parsed, parse_envelope(envelope));
-  INSTAR_CHECK(verify_threshold(parsed, Kind::gate, root_.authorized(RoleName::gate), threshold_of(root_, RoleName::gate)));
+  INSTAR_CHECK(
+      verify_threshold(parsed, Kind::gate, root_.authorized(RoleName::gate), threshold_of(root_, RoleName::gate)));
   return parsed;
 }
 

@@ -8,7 +8,8 @@ namespace instar::wire {
 Bytes encode(const Ack& ack) {
   FlatBuilder builder(128);
   const auto reason = write_clean(builder, ack.reason, limits::kTextBytesMax);
-  builder.Finish(fb::CreateAck(builder, ack.sequence, static_cast<std::uint16_t>(ack.code), reason, ack.start_rollout, ack.start_attempt),
+  builder.Finish(fb::CreateAck(builder, ack.sequence, static_cast<std::uint16_t>(ack.code), reason, ack.start_rollout,
+                               ack.start_attempt),
                  fb::AckIdentifier());
   return flat::take(builder);
 }

@@ -21,7 +21,8 @@ Bytes encode(const Assignment& assignment) {
   FlatBuilder builder(256);
   const auto device = builder.CreateString(assignment.device.str());
   const auto groups = assignment.groups.empty() ? 0 : write_groups(builder, assignment.groups);
-  builder.Finish(fb::CreateAssignment(builder, 1, device, groups, flat_time(assignment.issued)), fb::AssignmentIdentifier());
+  builder.Finish(fb::CreateAssignment(builder, 1, device, groups, flat_time(assignment.issued)),
+                 fb::AssignmentIdentifier());
   return flat::take(builder);
 }
 

@@ -1,5 +1,5 @@
-// One value of each message with every field set: the worked examples of docs/formats, which the tests break in many ways.
-// For tests only.
+// One value of each message with every field set: the worked examples of docs/formats, which the tests break in many
+// ways. For tests only.
 #pragma once
 
 #include <string>
@@ -122,7 +122,8 @@ inline Manifest manifest() {
   manifest.issued = {1'760'000'000'000};
   manifest.expires = {1'790'000'000'000};
   manifest.groups = {group("plant-7/line-a"), group("plant-9")};
-  manifest.artifacts = {{hash("artifact 2"), ArtifactKind::tree, 12'000'000, 1'234, 98'765, {full_pack(), delta_pack()}}};
+  manifest.artifacts = {
+      {hash("artifact 2"), ArtifactKind::tree, 12'000'000, 1'234, 98'765, {full_pack(), delta_pack()}}};
   manifest.containers = {container()};
   manifest.requirements = {{"aarch64", "x86_64"}, "5.10", "0.1.0", 64'000'000, 16'000'000};
   manifest.policy = policy();
@@ -220,8 +221,8 @@ inline ChunkPiece piece() {
 }
 
 inline Ack ack() {
-  return {17, Code::untrusted_key, "another key is pinned for gw-01; forgetDevice makes room for a new one", hash("manifest 42").prefix64(),
-          2};
+  return {17, Code::untrusted_key, "another key is pinned for gw-01; forgetDevice makes room for a new one",
+          hash("manifest 42").prefix64(), 2};
 }
 
 inline Assignment assignment() {

@@ -14,7 +14,8 @@ tl::unexpected<Error> bad_field(std::string_view field, std::string_view what) {
 Status check_range(std::uint64_t value, std::uint64_t least, std::uint64_t most, std::string_view field) {
   if (value < least) return bad_field(field, "is " + std::to_string(value) + ", the least is " + std::to_string(least));
   if (value > most) {
-    return fail(Code::too_large, std::string(field) + " is " + std::to_string(value) + ", the most is " + std::to_string(most));
+    return fail(Code::too_large,
+                std::string(field) + " is " + std::to_string(value) + ", the most is " + std::to_string(most));
   }
   return {};
 }

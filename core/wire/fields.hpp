@@ -29,12 +29,15 @@ using FlatStrings = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>
 // is_name() text.
 [[nodiscard]] Result<std::string> read_name(const flatbuffers::String* text, std::string_view field);
 // Clean text of at most `bytes_max` bytes; absent reads as empty.
-[[nodiscard]] Result<std::string> read_text(const flatbuffers::String* text, std::string_view field, std::size_t bytes_max);
+[[nodiscard]] Result<std::string> read_text(const flatbuffers::String* text, std::string_view field,
+                                            std::size_t bytes_max);
 // The same without line feeds and tabs.
-[[nodiscard]] Result<std::string> read_line(const flatbuffers::String* text, std::string_view field, std::size_t bytes_max);
+[[nodiscard]] Result<std::string> read_line(const flatbuffers::String* text, std::string_view field,
+                                            std::size_t bytes_max);
 [[nodiscard]] Result<DeviceId> read_device(const flatbuffers::String* text, std::string_view field);
 // All different; at least `least`, at most kGroupsMax.
-[[nodiscard]] Result<std::vector<GroupPath>> read_groups(const FlatStrings* texts, std::string_view field, std::size_t least);
+[[nodiscard]] Result<std::vector<GroupPath>> read_groups(const FlatStrings* texts, std::string_view field,
+                                                         std::size_t least);
 // Absent reads as zero.
 [[nodiscard]] Hash256 read_hash(const fb::Hash256* hash);
 [[nodiscard]] Result<Hash256> read_nonzero_hash(const fb::Hash256* hash, std::string_view field);
@@ -44,7 +47,8 @@ using FlatStrings = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>
 // A number of an enum whose last member is `last`; a greater one is unsupported: a later version made it.
 template <typename Enum, typename Flat>
 [[nodiscard]] Result<Enum> read_enum(Flat value, Enum last, std::string_view field) {
-  if (static_cast<std::uint64_t>(value) > static_cast<std::uint64_t>(last)) return flat::newer(field, static_cast<std::uint64_t>(value));
+  if (static_cast<std::uint64_t>(value) > static_cast<std::uint64_t>(last))
+    return flat::newer(field, static_cast<std::uint64_t>(value));
   return static_cast<Enum>(value);
 }
 
@@ -58,8 +62,8 @@ template <typename Vector>
 
 // Reads each element of `from` (absent: none) by `read` into a vector; at least `least`, at most `most`.
 template <typename To, typename Vector, typename Read>
-[[nodiscard]] Result<std::vector<To>> read_each(const Vector* from, std::string_view field, std::size_t least, std::size_t most,
-                                                Read read) {
+[[nodiscard]] Result<std::vector<To>> read_each(const Vector* from, std::string_view field, std::size_t least,
+                                                std::size_t most, Read read) {
   INSTAR_CHECK(check_range(count_of(from), least, most, field));
   std::vector<To> out;
   out.reserve(count_of(from));
@@ -79,8 +83,8 @@ template <typename T>
 }
 
 // --- writing -------------------------------------------------------------------------------------
-// Each of these writes its children at once: call them one by one, before their table is begun, never as arguments of one
-// call (the order of arguments differs between compilers, and with it the bytes).
+// Each of these writes its children at once: call them one by one, before their table is begun, never as arguments of
+// one call (the order of arguments differs between compilers, and with it the bytes).
 [[nodiscard]] fb::Hash256 flat_hash(const Hash256& hash);
 // Times before 1970 are written as 0, those past the year 9999 as its end.
 [[nodiscard]] std::uint64_t flat_time(WallMs time) noexcept;
@@ -88,7 +92,8 @@ template <typename T>
 [[nodiscard]] FlatString write_optional(FlatBuilder& builder, std::string_view text);
 // As clean_text(): a reason may come from anywhere, and its message must still be taken at the other end.
 [[nodiscard]] FlatString write_clean(FlatBuilder& builder, std::string_view text, std::size_t bytes_max);
-[[nodiscard]] flatbuffers::Offset<FlatStrings> write_strings(FlatBuilder& builder, const std::vector<std::string>& texts);
+[[nodiscard]] flatbuffers::Offset<FlatStrings> write_strings(FlatBuilder& builder,
+                                                             const std::vector<std::string>& texts);
 [[nodiscard]] flatbuffers::Offset<FlatStrings> write_groups(FlatBuilder& builder, const std::vector<GroupPath>& groups);
 
 }  // namespace instar::wire

@@ -1,4 +1,5 @@
-// The worked examples of docs/formats, byte for byte: the fixture is what we write, we read it back, and the page shows it.
+// The worked examples of docs/formats, byte for byte: the fixture is what we write, we read it back, and the page shows
+// it.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -23,7 +24,8 @@ std::string read_file(const std::string& path) {
 std::string fenced_block(const std::string& page, const std::string& kind) {
   const std::string open = "\n```" + kind + "\n";
   const auto begin = page.find(open);
-  if (begin == std::string::npos || page.find(open, begin + 1) != std::string::npos) return "there is not one block of " + kind;
+  if (begin == std::string::npos || page.find(open, begin + 1) != std::string::npos)
+    return "there is not one block of " + kind;
   const auto from = begin + open.size();
   return page.substr(from, page.find("\n```", from) + 1 - from);
 }
@@ -105,7 +107,8 @@ TEST_P(Formats, PageShowsTheFixture) {
   EXPECT_NE(page.find("tests/fixtures/" + name + ".hex"), std::string::npos);
 }
 
-INSTANTIATE_TEST_SUITE_P(Pages, Formats, testing::ValuesIn(formats()), [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(Pages, Formats, testing::ValuesIn(formats()),
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(EnvelopeFormat, FixtureIsWhatWeSealAndThePageShowsIt) {
   const auto fixture = hex_digits(read_file("tests/fixtures/envelope.hex"));
@@ -132,9 +135,10 @@ TEST(KeysFormat, FixtureIsWhatWeWriteAndThePageShowsIt) {
 TEST(TopicsFormat, PageShowsEveryKindAndTheyAllParse) {
   const auto fixture = read_file("tests/fixtures/topics.txt");
   EXPECT_EQ(fenced_block(read_file("docs/formats/topics.md"), "text"), fixture);
-  const std::vector<std::string> kinds{"root",           "group_manifest", "group_gate",      "device_fetch",    "device_chunk",
-                                       "device_report",  "device_ack",     "device_hello",    "device_presence", "device_assignment",
-                                       "rollout_status", "operator_put",   "operator_stored", "control",         "control_response"};
+  const std::vector<std::string> kinds{
+      "root",           "group_manifest", "group_gate",      "device_fetch",    "device_chunk",
+      "device_report",  "device_ack",     "device_hello",    "device_presence", "device_assignment",
+      "rollout_status", "operator_put",   "operator_stored", "control",         "control_response"};
   const Topics topics;
   std::istringstream lines(fixture);
   std::size_t count = 0;

@@ -44,9 +44,9 @@ Bytes encode(const Gate& gate) {
   for (const WallMs time : gate.wave_opened) opened.push_back(flat_time(time));
   const auto wave_opened = opened.empty() ? 0 : builder.CreateVector(opened);
   const auto manifest = flat_hash(gate.manifest);
-  const auto table =
-      fb::CreateGate(builder, 1, group, product, &manifest, gate.sequence, static_cast<fb::GateState>(gate.state), gate.admitted_bp,
-                     gate.wave, flat_time(gate.fresh), wave_opened, gate.issue, gate.retry_epoch, gate.admitted_point);
+  const auto table = fb::CreateGate(
+      builder, 1, group, product, &manifest, gate.sequence, static_cast<fb::GateState>(gate.state), gate.admitted_bp,
+      gate.wave, flat_time(gate.fresh), wave_opened, gate.issue, gate.retry_epoch, gate.admitted_point);
   builder.Finish(table, fb::GateIdentifier());
   return flat::take(builder);
 }

@@ -39,15 +39,18 @@ Result<Hello> read_hello(const fb::Hello& from) {
   hello.boot = from.boot();
   hello.connect = from.connect();
   INSTAR_CHECK(check_range(count_of(from.pack_formats()), 0, limits::kPackFormatsMax, "pack_formats"));
-  if (from.pack_formats() != nullptr) hello.pack_formats.assign(from.pack_formats()->begin(), from.pack_formats()->end());
+  if (from.pack_formats() != nullptr)
+    hello.pack_formats.assign(from.pack_formats()->begin(), from.pack_formats()->end());
   hello.root_version = from.root_version();
   const auto read_one = [](const flatbuffers::String* text) { return read_text(text, "text", limits::kTextBytesMax); };
   INSTAR_TRY(hello.degraded, read_each<std::string>(from.degraded(), "degraded", 0, limits::kDegradedMax, read_one));
   hello.asks_start = from.asks_start();
   INSTAR_CHECK(check_range(count_of(from.image_formats()), 0, limits::kImageFormatsMax, "image_formats"));
-  if (from.image_formats() != nullptr) hello.image_formats.assign(from.image_formats()->begin(), from.image_formats()->end());
+  if (from.image_formats() != nullptr)
+    hello.image_formats.assign(from.image_formats()->begin(), from.image_formats()->end());
   const auto read_handler = [](const flatbuffers::String* name) { return read_name(name, "handler"); };
-  INSTAR_TRY(hello.handlers, read_each<std::string>(from.handlers(), "handlers", 0, limits::kHandlersMax, read_handler));
+  INSTAR_TRY(hello.handlers,
+             read_each<std::string>(from.handlers(), "handlers", 0, limits::kHandlersMax, read_handler));
   return hello;
 }
 
@@ -67,18 +70,20 @@ Bytes encode(const Hello& hello) {
   const auto pack_formats = hello.pack_formats.empty() ? 0 : builder.CreateVector(hello.pack_formats);
   std::vector<FlatString> texts;
   for (const auto& text : hello.degraded) {
-    if (texts.size() < limits::kDegradedMax && !text.empty()) texts.push_back(write_clean(builder, text, limits::kTextBytesMax));
+    if (texts.size() < limits::kDegradedMax && !text.empty())
+      texts.push_back(write_clean(builder, text, limits::kTextBytesMax));
   }
   const auto degraded = texts.empty() ? 0 : builder.CreateVector(texts);
   const auto image_formats = hello.image_formats.empty() ? 0 : builder.CreateVector(hello.image_formats);
   const std::span handlers_told(hello.handlers.data(), std::min(hello.handlers.size(), limits::kHandlersMax));
-  const auto handlers = handlers_told.empty() ? 0 : builder.CreateVectorOfStrings(handlers_told.begin(), handlers_told.end());
+  const auto handlers =
+      handlers_told.empty() ? 0 : builder.CreateVectorOfStrings(handlers_told.begin(), handlers_told.end());
   const auto rollout = flat_hash(hello.rollout);
-  const auto table =
-      fb::CreateHello(builder, 1, device, key, product, groups, architecture, kernel, client_version, hello.memory_bytes, hello.free_bytes,
-                      hello.metered, running, previous, hello.rollout.is_zero() ? nullptr : &rollout, static_cast<fb::Step>(hello.step),
-                      hello.attempt, hello.last_sequence, hello.acked_sequence, hello.boot, hello.connect, pack_formats, hello.root_version,
-                      degraded, hello.asks_start, image_formats, handlers);
+  const auto table = fb::CreateHello(
+      builder, 1, device, key, product, groups, architecture, kernel, client_version, hello.memory_bytes,
+      hello.free_bytes, hello.metered, running, previous, hello.rollout.is_zero() ? nullptr : &rollout,
+      static_cast<fb::Step>(hello.step), hello.attempt, hello.last_sequence, hello.acked_sequence, hello.boot,
+      hello.connect, pack_formats, hello.root_version, degraded, hello.asks_start, image_formats, handlers);
   builder.Finish(table, fb::HelloIdentifier());
   return flat::take(builder);
 }

@@ -123,7 +123,8 @@ struct Policy {
   std::uint32_t silent_s = 3'600;
   bool download_any_time = false;
   bool unmetered_only = false;
-  std::uint32_t fall_back_stops = 0;  // of one container within an hour, of a committed release; 0 = it is never given up
+  std::uint32_t fall_back_stops =
+      0;  // of one container within an hour, of a committed release; 0 = it is never given up
   Bytes salt;
 };
 
@@ -152,10 +153,11 @@ struct Manifest {
 // Same manifest, same bytes.
 [[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
 // Errors: malformed, too_large, unsupported (a format or an enum value of a later version; the message says which).
-// Checks what one manifest can be checked for: bounds, names, at least one group, artifact and container, sequence not 0, every
-// container's artifact present, every artifact with a `full` pack, images with a format and the index of an image, head sizes adding up,
-// container names unique, paths of volumes absolute and clean, texts clean (settings in one line), no wave that admits nobody. Whether a
-// setting is safe is the device's to say, whether the policy can be carried out is the broker's.
+// Checks what one manifest can be checked for: bounds, names, at least one group, artifact and container, sequence not
+// 0, every container's artifact present, every artifact with a `full` pack, images with a format and the index of an
+// image, head sizes adding up, container names unique, paths of volumes absolute and clean, texts clean (settings in
+// one line), no wave that admits nobody. Whether a setting is safe is the device's to say, whether the policy can be
+// carried out is the broker's.
 [[nodiscard]] Result<Manifest> decode_manifest(ByteView payload);
 
 }  // namespace instar::wire

@@ -42,10 +42,12 @@ Status check_pack(const Pack& pack) {
   std::uint64_t head_bytes = 0;
   for (const auto& ref : pack.head) head_bytes += ref.encoded_bytes;
   if (head_bytes != pack.head_bytes) {
-    return bad_field("head_bytes", "is " + std::to_string(pack.head_bytes) + ", its chunks have " + std::to_string(head_bytes));
+    return bad_field("head_bytes",
+                     "is " + std::to_string(pack.head_bytes) + ", its chunks have " + std::to_string(head_bytes));
   }
   INSTAR_CHECK(check_range(pack.body_count, 0, limits::kPackChunksMax - pack.head.size(), "body_count"));
-  INSTAR_CHECK(check_range(pack.body_bytes, pack.body_count, std::uint64_t{pack.body_count} * limits::kChunkEncodedBytesMax, "body_bytes"));
+  INSTAR_CHECK(check_range(pack.body_bytes, pack.body_count,
+                           std::uint64_t{pack.body_count} * limits::kChunkEncodedBytesMax, "body_bytes"));
   if ((pack.kind == artifact::PackKind::delta) == pack.base.is_zero()) {
     return bad_field("base", "must be there for delta, and for nothing else");
   }
@@ -124,7 +126,8 @@ bool is_clean_path(std::string_view path) {
     path.remove_prefix(1);
     const auto slash = std::min(path.find('/'), path.size());
     const auto component = path.substr(0, slash);
-    if (component.empty() || component == "." || component == ".." || component.size() > limits::kPathComponentBytesMax) return false;
+    if (component.empty() || component == "." || component == ".." || component.size() > limits::kPathComponentBytesMax)
+      return false;
     path.remove_prefix(slash);
   }
   return true;
@@ -134,7 +137,8 @@ Result<Volume> read_volume(const fb::Volume* from) {
   Volume volume;
   INSTAR_TRY(volume.name, read_name(from->name(), "name"));
   INSTAR_TRY(volume.path, read_line(from->path(), "path", limits::kPathBytesMax));
-  if (!is_clean_path(volume.path)) return bad_field("path", "must be absolute, below '/', without empty, '.' or '..' components");
+  if (!is_clean_path(volume.path))
+    return bad_field("path", "must be absolute, below '/', without empty, '.' or '..' components");
   INSTAR_CHECK(check_range(from->mode(), 0, 07777, "mode"));
   volume.mode = from->mode();
   volume.uid = from->uid();
@@ -175,7 +179,8 @@ Result<Container> read_container(const fb::Container* from) {
   INSTAR_TRY(container.artifact, read_nonzero_hash(from->artifact(), "artifact"));
   INSTAR_TRY(container.init, read_each<std::string>(from->init(), "init", 0, limits::kArgumentsMax, read_argument));
   if (!container.init.empty() && container.init.front().empty()) return bad_field("init", "starts with an empty word");
-  INSTAR_TRY(container.settings, read_each<Setting>(from->settings(), "settings", 0, limits::kSettingsMax, read_setting));
+  INSTAR_TRY(container.settings,
+             read_each<Setting>(from->settings(), "settings", 0, limits::kSettingsMax, read_setting));
   INSTAR_TRY(container.volumes, read_each<Volume>(from->volumes(), "volumes", 0, limits::kVolumesMax, read_volume));
   if (find_twice(container.volumes, &Volume::name) != nullptr) return bad_field("volumes", "has the same name twice");
   if (find_twice(container.volumes, &Volume::path) != nullptr) return bad_field("volumes", "has the same path twice");
@@ -192,8 +197,8 @@ Result<Requirements> read_requirements(const fb::Requirements* from) {
   Requirements requirements;
   if (from == nullptr) return requirements;
   const auto read_architecture = [](const flatbuffers::String* text) { return read_name(text, "architecture"); };
-  INSTAR_TRY(requirements.architectures,
-             read_each<std::string>(from->architectures(), "architectures", 0, limits::kArchitecturesMax, read_architecture));
+  INSTAR_TRY(requirements.architectures, read_each<std::string>(from->architectures(), "architectures", 0,
+                                                                limits::kArchitecturesMax, read_architecture));
   INSTAR_TRY(requirements.kernel_min, read_line(from->kernel_min(), "kernel_min", limits::kNameBytesMax));
   INSTAR_TRY(requirements.client_min, read_line(from->client_min(), "client_min", limits::kNameBytesMax));
   requirements.memory_bytes_min = from->memory_bytes_min();
@@ -251,7 +256,8 @@ Result<Policy> read_policy(const fb::Policy* from) {
   policy.attempts_max = from->attempts_max();
   policy.backoff_s = from->backoff_s();
   INSTAR_TRY(policy.deadline, read_time(from->deadline_ms(), "deadline_ms"));
-  INSTAR_TRY(policy.windows, read_each<MaintenanceWindow>(from->windows(), "windows", 0, limits::kWindowsMax, read_window));
+  INSTAR_TRY(policy.windows,
+             read_each<MaintenanceWindow>(from->windows(), "windows", 0, limits::kWindowsMax, read_window));
   policy.device_bytes_max = from->device_bytes_max();
   policy.rollout_bytes_max = from->rollout_bytes_max();
   policy.rate_bytes_per_s_max = from->rate_bytes_per_s_max();
@@ -263,8 +269,8 @@ Result<Policy> read_policy(const fb::Policy* from) {
   policy.unmetered_only = from->unmetered_only();
   policy.fall_back_stops = from->fall_back_stops();
   if (policy.fall_back_stops > limits::kFallBackStopsMax) {
-    return fail(Code::malformed,
-                "fall_back_stops is " + std::to_string(policy.fall_back_stops) + "; at most " + std::to_string(limits::kFallBackStopsMax));
+    return fail(Code::malformed, "fall_back_stops is " + std::to_string(policy.fall_back_stops) + "; at most " +
+                                     std::to_string(limits::kFallBackStopsMax));
   }
   INSTAR_CHECK(check_range(count_of(from->salt()), 0, limits::kSaltBytesMax, "salt (bytes)"));
   if (from->salt() != nullptr) policy.salt.assign(from->salt()->begin(), from->salt()->end());
@@ -294,11 +300,14 @@ Result<Manifest> read_manifest(const fb::Manifest& from) {
   manifest.sequence = from.sequence();
   INSTAR_TRY(manifest.issued, read_time(from.issued_ms(), "issued_ms"));
   INSTAR_TRY(manifest.expires, read_time(from.expires_ms(), "expires_ms"));
-  if (manifest.expires.value != 0 && manifest.expires < manifest.issued) return bad_field("expires_ms", "is before issued_ms");
+  if (manifest.expires.value != 0 && manifest.expires < manifest.issued)
+    return bad_field("expires_ms", "is before issued_ms");
   INSTAR_TRY(manifest.groups, read_groups(from.groups(), "groups", 1));
-  INSTAR_TRY(manifest.artifacts, read_each<Artifact>(from.artifacts(), "artifacts", 1, limits::kArtifactsMax, read_artifact));
+  INSTAR_TRY(manifest.artifacts,
+             read_each<Artifact>(from.artifacts(), "artifacts", 1, limits::kArtifactsMax, read_artifact));
   if (find_twice(manifest.artifacts, &Artifact::id) != nullptr) return bad_field("artifacts", "has the same id twice");
-  INSTAR_TRY(manifest.containers, read_each<Container>(from.containers(), "containers", 1, limits::kContainersMax, read_container));
+  INSTAR_TRY(manifest.containers,
+             read_each<Container>(from.containers(), "containers", 1, limits::kContainersMax, read_container));
   INSTAR_CHECK(check_containers(manifest));
   INSTAR_TRY(manifest.requirements, read_in("requirements", read_requirements(from.requirements())));
   INSTAR_TRY(manifest.policy, read_in("policy", read_policy(from.policy())));

@@ -30,8 +30,9 @@ flatbuffers::Offset<fb::Pack> write_pack(FlatBuilder& builder, const Pack& pack)
   const auto head = builder.CreateVector(chunks);
   const auto id = flat_hash(pack.id);
   const auto base = flat_hash(pack.base);
-  return fb::CreatePack(builder, static_cast<fb::PackKind>(pack.kind), &id, pack.base.is_zero() ? nullptr : &base, head, pack.body_count,
-                        pack.head_bytes, pack.body_bytes, pack.memory_bytes, pack.format, pack.framing_bytes);
+  return fb::CreatePack(builder, static_cast<fb::PackKind>(pack.kind), &id, pack.base.is_zero() ? nullptr : &base, head,
+                        pack.body_count, pack.head_bytes, pack.body_bytes, pack.memory_bytes, pack.format,
+                        pack.framing_bytes);
 }
 
 flatbuffers::Offset<fb::Artifact> write_artifact(FlatBuilder& builder, const Artifact& artifact) {
@@ -39,8 +40,9 @@ flatbuffers::Offset<fb::Artifact> write_artifact(FlatBuilder& builder, const Art
   for (const Pack& pack : artifact.packs) offsets.push_back(write_pack(builder, pack));
   const auto packs = builder.CreateVector(offsets);
   const auto id = flat_hash(artifact.id);
-  return fb::CreateArtifact(builder, &id, static_cast<fb::ArtifactKind>(artifact.kind), artifact.content_bytes, artifact.entry_count,
-                            artifact.index_bytes, packs, static_cast<fb::ImageFormat>(artifact.image_format));
+  return fb::CreateArtifact(builder, &id, static_cast<fb::ArtifactKind>(artifact.kind), artifact.content_bytes,
+                            artifact.entry_count, artifact.index_bytes, packs,
+                            static_cast<fb::ImageFormat>(artifact.image_format));
 }
 
 flatbuffers::Offset<fb::Setting> write_setting(FlatBuilder& builder, const Setting& setting) {
@@ -59,7 +61,8 @@ flatbuffers::Offset<fb::Health> write_health(FlatBuilder& builder, const Health&
   flatbuffers::Offset<fb::Probe> probe;
   if (health.probe) {
     const auto command = write_strings(builder, health.probe->command);
-    probe = fb::CreateProbe(builder, command, health.probe->timeout_ms, health.probe->interval_ms, health.probe->failures_max);
+    probe = fb::CreateProbe(builder, command, health.probe->timeout_ms, health.probe->interval_ms,
+                            health.probe->failures_max);
   }
   return fb::CreateHealth(builder, health.settle_ms, probe, health.ready_timeout_ms);
 }
@@ -79,12 +82,14 @@ flatbuffers::Offset<fb::Requirements> write_requirements(FlatBuilder& builder, c
   const auto architectures = write_optional_strings(builder, requirements.architectures);
   const auto kernel_min = write_optional(builder, requirements.kernel_min);
   const auto client_min = write_optional(builder, requirements.client_min);
-  return fb::CreateRequirements(builder, architectures, kernel_min, client_min, requirements.memory_bytes_min, requirements.free_bytes_min);
+  return fb::CreateRequirements(builder, architectures, kernel_min, client_min, requirements.memory_bytes_min,
+                                requirements.free_bytes_min);
 }
 
 flatbuffers::Offset<fb::Wave> write_wave(FlatBuilder& builder, const Wave& wave) {
   const auto devices = write_optional_strings(builder, wave.devices);
-  return fb::CreateWave(builder, wave.share_bp, wave.device_count, devices, wave.success_bp, wave.soak_s, wave.approval, wave.quorum_bp);
+  return fb::CreateWave(builder, wave.share_bp, wave.device_count, devices, wave.success_bp, wave.soak_s, wave.approval,
+                        wave.quorum_bp);
 }
 
 flatbuffers::Offset<fb::MaintenanceWindow> write_window(FlatBuilder& builder, const MaintenanceWindow& window) {
@@ -93,14 +98,15 @@ flatbuffers::Offset<fb::MaintenanceWindow> write_window(FlatBuilder& builder, co
 
 flatbuffers::Offset<fb::Policy> write_policy(FlatBuilder& builder, const Policy& policy) {
   const auto waves = write_each(builder, policy.waves, write_wave);
-  const auto budget =
-      fb::CreateErrorBudget(builder, policy.failures_max, policy.failures_bp, static_cast<fb::BudgetAction>(policy.budget_action));
+  const auto budget = fb::CreateErrorBudget(builder, policy.failures_max, policy.failures_bp,
+                                            static_cast<fb::BudgetAction>(policy.budget_action));
   const auto windows = write_each(builder, policy.windows, write_window);
   const auto salt = policy.salt.empty() ? 0 : builder.CreateVector(policy.salt);
-  return fb::CreatePolicy(builder, waves, budget, policy.in_flight_max, policy.starts_per_minute_max, policy.attempts_max, policy.backoff_s,
-                          flat_time(policy.deadline), windows, policy.device_bytes_max, policy.rollout_bytes_max,
-                          policy.rate_bytes_per_s_max, policy.metered_fallback, policy.consent, salt, policy.revert_allowed,
-                          policy.silent_s, policy.download_any_time, policy.unmetered_only, policy.fall_back_stops);
+  return fb::CreatePolicy(builder, waves, budget, policy.in_flight_max, policy.starts_per_minute_max,
+                          policy.attempts_max, policy.backoff_s, flat_time(policy.deadline), windows,
+                          policy.device_bytes_max, policy.rollout_bytes_max, policy.rate_bytes_per_s_max,
+                          policy.metered_fallback, policy.consent, salt, policy.revert_allowed, policy.silent_s,
+                          policy.download_any_time, policy.unmetered_only, policy.fall_back_stops);
 }
 
 }  // namespace
@@ -114,13 +120,15 @@ Bytes encode_manifest(const Manifest& manifest) {
   for (const Artifact& artifact : manifest.artifacts) artifact_offsets.push_back(write_artifact(builder, artifact));
   const auto artifacts = builder.CreateVector(artifact_offsets);
   std::vector<flatbuffers::Offset<fb::Container>> container_offsets;
-  for (const Container& container : manifest.containers) container_offsets.push_back(write_container(builder, container));
+  for (const Container& container : manifest.containers)
+    container_offsets.push_back(write_container(builder, container));
   const auto containers = builder.CreateVector(container_offsets);
   const auto requirements = write_requirements(builder, manifest.requirements);
   const auto policy = write_policy(builder, manifest.policy);
   const auto notes = write_optional(builder, manifest.notes);
-  const auto table = fb::CreateManifest(builder, 1, product, release, manifest.sequence, flat_time(manifest.issued),
-                                        flat_time(manifest.expires), groups, artifacts, containers, requirements, policy, notes);
+  const auto table =
+      fb::CreateManifest(builder, 1, product, release, manifest.sequence, flat_time(manifest.issued),
+                         flat_time(manifest.expires), groups, artifacts, containers, requirements, policy, notes);
   builder.Finish(table, fb::ManifestIdentifier());
   return flat::take(builder);
 }

@@ -1,10 +1,11 @@
-// All other messages as values, with their codecs. decode_* run the FlatBuffers Verifier under limits.hpp, check the file
-// identifier, and bound every string, vector, ordinal and time. Errors: malformed, too_large, unsupported (a format or an enum
-// value of a later version); the message names the field. Error codes are an open list: an unknown one comes through as its number.
+// All other messages as values, with their codecs. decode_* run the FlatBuffers Verifier under limits.hpp, check the
+// file identifier, and bound every string, vector, ordinal and time. Errors: malformed, too_large, unsupported (a
+// format or an enum value of a later version); the message names the field. Error codes are an open list: an unknown
+// one comes through as its number.
 //
-// encode() writes the same bytes for the same value. It cuts and cleans the free text of reasons, `degraded` and versions (a probe's
-// output may hold anything, and the report of it must still be taken), and brings times into 1970 … 9999; all else is the caller's
-// to keep within limits.hpp.
+// encode() writes the same bytes for the same value. It cuts and cleans the free text of reasons, `degraded` and
+// versions (a probe's output may hold anything, and the report of it must still be taken), and brings times into 1970 …
+// 9999; all else is the caller's to keep within limits.hpp.
 #pragma once
 
 #include <cstdint>
@@ -130,9 +131,16 @@ struct Fetch {
   std::uint64_t rollout = 0;
 };
 
-// `position` is no fault: it answers a fetch that brings no credit, and says where the broker stands. Since a connection keeps the
-// order, all pieces before that place have arrived when it does, or are lost.
-enum class ChunkFault : std::uint8_t { none = 0, unknown_pack = 1, out_of_range = 2, over_budget = 3, busy = 4, position = 5 };
+// `position` is no fault: it answers a fetch that brings no credit, and says where the broker stands. Since a
+// connection keeps the order, all pieces before that place have arrived when it does, or are lost.
+enum class ChunkFault : std::uint8_t {
+  none = 0,
+  unknown_pack = 1,
+  out_of_range = 2,
+  over_budget = 3,
+  busy = 4,
+  position = 5
+};
 // Ordinal of a `position` when no further piece will come.
 inline constexpr std::uint32_t kNoOrdinal = 0xffffffff;
 

@@ -69,7 +69,8 @@ TEST(ReportBroken, IsRefused) {
   EXPECT_BROKEN(report, decode_report, m.device = DeviceId{}, kBad, "report: device");
   EXPECT_BROKEN(report, decode_report, m.sequence = 0, kBad, "report: sequence");
   EXPECT_BROKEN(report, decode_report, m.step = static_cast<Step>(255), kNewer, "report: step is 255");
-  EXPECT_BROKEN(report, decode_report, m.pack_kind = static_cast<artifact::PackKind>(3), kNewer, "report: pack_kind is 3");
+  EXPECT_BROKEN(report, decode_report, m.pack_kind = static_cast<artifact::PackKind>(3), kNewer,
+                "report: pack_kind is 3");
   EXPECT_BROKEN(report, decode_report, m.running->release = "a/b", kBad, "report: running: release");
 }
 
@@ -98,7 +99,8 @@ TEST(ChunkBroken, IsRefused) {
   EXPECT_BROKEN(piece, decode_chunk_piece, m.offset = UINT32_MAX, kLarge, "chunk: offset");
   EXPECT_BROKEN(piece, decode_chunk_piece, m.fault = ChunkFault::busy, kBad, "chunk: data is there beside a fault");
   EXPECT_BROKEN(piece, decode_chunk_piece, m.fault = static_cast<ChunkFault>(6), kNewer, "chunk: fault is 6");
-  EXPECT_BROKEN(piece, decode_chunk_piece, (m.fault = ChunkFault::position), kBad, "chunk: data is there beside a fault");
+  EXPECT_BROKEN(piece, decode_chunk_piece, (m.fault = ChunkFault::position), kBad,
+                "chunk: data is there beside a fault");
   EXPECT_BROKEN(piece, decode_chunk_piece, (m.ordinal = kNoOrdinal), Code::too_large, "ordinal");
 }
 
@@ -256,7 +258,8 @@ TEST(Hostile, TextsAndTimesAreCheckedAtTheReceiverToo) {
     const auto device = builder.CreateString("d");
     const auto text = builder.CreateString(reason);
     const auto hash = flat_hash(examples::hash("m"));
-    const auto table = fb::CreateReport(builder, 1, device, 1, &hash, 0, fb::Step::idle, 0, text, 0, 0, 0, 0, 0, 0, device_ms);
+    const auto table =
+        fb::CreateReport(builder, 1, device, 1, &hash, 0, fb::Step::idle, 0, text, 0, 0, 0, 0, 0, 0, device_ms);
     return finish(builder, table, fb::ReportIdentifier());
   };
   EXPECT_TRUE(decode_report(report("fine", 1)).has_value());
@@ -316,7 +319,8 @@ TEST(Steps, HaveNamesAndEnds) {
   for (std::uint8_t number = 0; number <= 8; ++number) EXPECT_NE(step_name(static_cast<Step>(number)), "unknown");
   EXPECT_EQ(step_name(static_cast<Step>(9)), "unknown");
   EXPECT_FALSE(is_final(Step::trying));
-  EXPECT_TRUE(is_final(Step::committed) && is_final(Step::rolled_back) && is_final(Step::refused) && is_final(Step::failed));
+  EXPECT_TRUE(is_final(Step::committed) && is_final(Step::rolled_back) && is_final(Step::refused) &&
+              is_final(Step::failed));
 }
 
 }  // namespace

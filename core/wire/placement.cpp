@@ -75,8 +75,8 @@ std::uint64_t point_max(const Policy& policy, std::size_t wave) noexcept {
   return reached;
 }
 
-std::optional<std::size_t> first_wave(const Policy& policy, std::span<const std::uint64_t> limits, const DeviceId& device,
-                                      std::uint32_t point) noexcept {
+std::optional<std::size_t> first_wave(const Policy& policy, std::span<const std::uint64_t> limits,
+                                      const DeviceId& device, std::uint32_t point) noexcept {
   for (std::size_t wave = 0; wave < limits.size(); ++wave) {
     if (point < limits[wave]) return wave;
     if (wave < policy.waves.size() && names(policy.waves[wave], device)) return wave;
@@ -94,8 +94,9 @@ Status check_waves(const Policy& policy) {
     const auto& wave = policy.waves[i];
     INSTAR_CHECK(check_wave(wave, i));
     if (wave.share_bp > 0 && wave.share_bp <= share) {
-      return fail(Code::invalid_argument, wave_text(i) + " has share_bp " + std::to_string(wave.share_bp) + ", the waves before it have " +
-                                              std::to_string(share) + " already: shares add up, and must rise");
+      return fail(Code::invalid_argument, wave_text(i) + " has share_bp " + std::to_string(wave.share_bp) +
+                                              ", the waves before it have " + std::to_string(share) +
+                                              " already: shares add up, and must rise");
     }
     if (wave.device_count > 0 && wave.device_count <= count) {
       return fail(Code::invalid_argument, wave_text(i) + " has device_count " + std::to_string(wave.device_count) +
@@ -108,7 +109,8 @@ Status check_waves(const Policy& policy) {
   if (policy.waves.empty()) return {};
   const auto& last = policy.waves.back();
   if (last.share_bp != kAll) {
-    return fail(Code::invalid_argument, "the last wave must have share_bp 10000: the other devices would never be updated");
+    return fail(Code::invalid_argument,
+                "the last wave must have share_bp 10000: the other devices would never be updated");
   }
   if (last.approval) return fail(Code::invalid_argument, "the last wave asks for approval, but no wave follows it");
   return {};
@@ -123,22 +125,26 @@ Status check_gate(const Manifest& manifest, const Gate& gate) {
     return refuse("opens " + wave_text(gate.wave) + " of " + std::to_string(wave_count(policy)));
   }
   if (gate.wave_opened.size() != gate.wave + 1)
-    return refuse("skips a wave: it opens " + wave_text(gate.wave) + " and names the times of " + std::to_string(gate.wave_opened.size()));
+    return refuse("skips a wave: it opens " + wave_text(gate.wave) + " and names the times of " +
+                  std::to_string(gate.wave_opened.size()));
   for (std::size_t i = 0; i + 1 < gate.wave_opened.size(); ++i) {
     const auto soaked = gate.wave_opened[i + 1] - gate.wave_opened[i];
     const auto soak = std::int64_t{policy.waves[i].soak_s} * 1'000;
     if (soaked < soak) {
-      return refuse("opens " + wave_text(i + 1) + " " + std::to_string(soaked / 1'000) + " s after the one before; its soak is " +
-                    std::to_string(policy.waves[i].soak_s) + " s");
+      return refuse("opens " + wave_text(i + 1) + " " + std::to_string(soaked / 1'000) +
+                    " s after the one before; its soak is " + std::to_string(policy.waves[i].soak_s) + " s");
     }
   }
   if (!gate.wave_opened.empty() && manifest.issued - gate.wave_opened.front() > kClockMs) {
     return refuse("opened its first wave before the release was made");
   }
-  if (!gate.wave_opened.empty() && gate.fresh < gate.wave_opened.back()) return refuse("opens " + wave_text(gate.wave) + " in the future");
-  if (gate.admitted_point > point_max(policy, gate.wave) || gate.admitted_bp > share_of_point(point_max(policy, gate.wave))) {
-    return refuse("admits " + std::to_string(std::max(gate.admitted_bp, share_of_point(gate.admitted_point))) + " of 10000 devices in " +
-                  wave_text(gate.wave) + ", its policy " + std::to_string(share_of_point(point_max(policy, gate.wave))));
+  if (!gate.wave_opened.empty() && gate.fresh < gate.wave_opened.back())
+    return refuse("opens " + wave_text(gate.wave) + " in the future");
+  if (gate.admitted_point > point_max(policy, gate.wave) ||
+      gate.admitted_bp > share_of_point(point_max(policy, gate.wave))) {
+    return refuse("admits " + std::to_string(std::max(gate.admitted_bp, share_of_point(gate.admitted_point))) +
+                  " of 10000 devices in " + wave_text(gate.wave) + ", its policy " +
+                  std::to_string(share_of_point(point_max(policy, gate.wave))));
   }
   return {};
 }

@@ -68,7 +68,8 @@ TEST(Waves, WithoutAnyThereIsOneOfAll) {
 }
 
 TEST(Waves, PolicyBoundsEachWavesLimit) {
-  const auto policy = policy_of({by_name({"device-1"}), by_share(100), by_count(50), by_share(1'000), by_share(10'000)});
+  const auto policy =
+      policy_of({by_name({"device-1"}), by_share(100), by_count(50), by_share(1'000), by_share(10'000)});
   ASSERT_TRUE(check_waves(policy).has_value());
   EXPECT_EQ(point_max(policy, 0), 0U);
   EXPECT_EQ(point_max(policy, 1), point_of_share(100));

@@ -54,9 +54,10 @@ Bytes encode(const Report& report) {
   const auto reason = write_clean(builder, report.reason, limits::kTextBytesMax);
   const auto running = write_revision(builder, report.running);
   const auto rollout = flat_hash(report.rollout);
-  const auto table = fb::CreateReport(builder, 1, device, report.sequence, &rollout, report.attempt, static_cast<fb::Step>(report.step),
-                                      static_cast<std::uint16_t>(report.code), reason, report.bytes_planned, report.bytes_fetched,
-                                      report.bytes_full, static_cast<std::uint8_t>(report.pack_kind), report.downtime_ms, report.switch_ms,
+  const auto table = fb::CreateReport(builder, 1, device, report.sequence, &rollout, report.attempt,
+                                      static_cast<fb::Step>(report.step), static_cast<std::uint16_t>(report.code),
+                                      reason, report.bytes_planned, report.bytes_fetched, report.bytes_full,
+                                      static_cast<std::uint8_t>(report.pack_kind), report.downtime_ms, report.switch_ms,
                                       flat_time(report.device_time), running, report.again, report.asks_start);
   builder.Finish(table, fb::ReportIdentifier());
   return flat::take(builder);

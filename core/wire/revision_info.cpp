@@ -12,7 +12,8 @@ Result<RevisionInfo> read_present(const fb::RevisionInfo& from) {
   info.sequence = from.sequence();
   info.manifest = read_hash(from.manifest());
   const auto read_artifact = [](const fb::Hash256* hash) { return Result<Hash256>(read_hash(hash)); };
-  INSTAR_TRY(info.artifacts, read_each<Hash256>(from.artifacts(), "artifacts", 0, limits::kArtifactsMax, read_artifact));
+  INSTAR_TRY(info.artifacts,
+             read_each<Hash256>(from.artifacts(), "artifacts", 0, limits::kArtifactsMax, read_artifact));
   return info;
 }
 
@@ -32,7 +33,8 @@ flatbuffers::Offset<fb::RevisionInfo> write_revision(FlatBuilder& builder, const
   for (const Hash256& artifact : info->artifacts) hashes.push_back(flat_hash(artifact));
   const auto artifacts = hashes.empty() ? 0 : builder.CreateVectorOfStructs(hashes);
   const auto manifest = flat_hash(info->manifest);
-  return fb::CreateRevisionInfo(builder, product, release, info->sequence, info->manifest.is_zero() ? nullptr : &manifest, artifacts);
+  return fb::CreateRevisionInfo(builder, product, release, info->sequence,
+                                info->manifest.is_zero() ? nullptr : &manifest, artifacts);
 }
 
 }  // namespace instar::wire

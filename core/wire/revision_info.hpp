@@ -9,6 +9,7 @@ namespace instar::wire {
 
 // Absent reads as nullopt.
 [[nodiscard]] Result<std::optional<RevisionInfo>> read_revision(const fb::RevisionInfo* from, std::string_view field);
-[[nodiscard]] flatbuffers::Offset<fb::RevisionInfo> write_revision(FlatBuilder& builder, const std::optional<RevisionInfo>& info);
+[[nodiscard]] flatbuffers::Offset<fb::RevisionInfo> write_revision(FlatBuilder& builder,
+                                                                   const std::optional<RevisionInfo>& info);
 
 }  // namespace instar::wire

@@ -9,7 +9,9 @@ namespace {
 using trust::Kind;
 
 trust::TrustStore store() {
-  return trust::TrustStore::from_pinned(seal(Kind::root, encode_root(examples::root()), examples::key(examples::kRootKey))).value();
+  return trust::TrustStore::from_pinned(
+             seal(Kind::root, encode_root(examples::root()), examples::key(examples::kRootKey)))
+      .value();
 }
 
 template <typename Open>
@@ -25,7 +27,8 @@ void no_bit_can_be_flipped(const Bytes& good, Open open) {
 TEST(Signed, NoBitOfAManifestCanBeFlipped) {
   const auto trusted = store();
   const Bytes good = seal(Kind::manifest, encode_manifest(examples::manifest()), examples::key(examples::kReleaseKey));
-  no_bit_can_be_flipped(good, [&](const Bytes& bytes) { return trusted.open_manifest(bytes, examples::group("plant-9")).has_value(); });
+  no_bit_can_be_flipped(
+      good, [&](const Bytes& bytes) { return trusted.open_manifest(bytes, examples::group("plant-9")).has_value(); });
 }
 
 TEST(Signed, NoBitOfAGateCanBeFlipped) {
@@ -36,10 +39,12 @@ TEST(Signed, NoBitOfAGateCanBeFlipped) {
 
 TEST(Signed, NoBitOfAHelloOrReportCanBeFlipped) {
   const auto key = examples::key(examples::kDeviceKey);
-  no_bit_can_be_flipped(seal(Kind::hello, encode(examples::hello()), key),
-                        [&](const Bytes& bytes) { return open_by_key(bytes, Kind::hello, key.public_key()).has_value(); });
-  no_bit_can_be_flipped(seal(Kind::report, encode(examples::report()), key),
-                        [&](const Bytes& bytes) { return open_by_key(bytes, Kind::report, key.public_key()).has_value(); });
+  no_bit_can_be_flipped(seal(Kind::hello, encode(examples::hello()), key), [&](const Bytes& bytes) {
+    return open_by_key(bytes, Kind::hello, key.public_key()).has_value();
+  });
+  no_bit_can_be_flipped(seal(Kind::report, encode(examples::report()), key), [&](const Bytes& bytes) {
+    return open_by_key(bytes, Kind::report, key.public_key()).has_value();
+  });
 }
 
 TEST(Signed, CutOffAnywhereIsRefused) {
@@ -64,10 +69,14 @@ TEST(Signed, OneStatementDoesNotPassAsAnother) {
   const auto trusted = store();
   const Bytes payload = encode_manifest(examples::manifest());
   const auto where = examples::group("plant-7/line-a");
-  EXPECT_FALSE(trusted.open_manifest(seal(Kind::manifest, payload, examples::key(examples::kGateKey)), where).has_value());
-  EXPECT_FALSE(trusted.open_manifest(seal(Kind::manifest, payload, examples::key(examples::kDeviceKey)), where).has_value());
-  EXPECT_FALSE(trusted.open_manifest(seal(Kind::gate, payload, examples::key(examples::kReleaseKey)), where).has_value());
-  EXPECT_FALSE(trusted.open_gate(seal(Kind::gate, encode(examples::gate()), examples::key(examples::kReleaseKey))).has_value());
+  EXPECT_FALSE(
+      trusted.open_manifest(seal(Kind::manifest, payload, examples::key(examples::kGateKey)), where).has_value());
+  EXPECT_FALSE(
+      trusted.open_manifest(seal(Kind::manifest, payload, examples::key(examples::kDeviceKey)), where).has_value());
+  EXPECT_FALSE(
+      trusted.open_manifest(seal(Kind::gate, payload, examples::key(examples::kReleaseKey)), where).has_value());
+  EXPECT_FALSE(
+      trusted.open_gate(seal(Kind::gate, encode(examples::gate()), examples::key(examples::kReleaseKey))).has_value());
   EXPECT_EQ(decode_gate(payload).error().code, Code::malformed);
   EXPECT_EQ(decode_hello(encode(examples::report())).error().code, Code::malformed);
 }

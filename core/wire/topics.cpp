@@ -15,13 +15,14 @@ constexpr std::size_t kPrefixLevelsMax = 2;
 constexpr std::string_view kControl = "$CONTROL/";
 constexpr std::string_view kResponse = "/response";
 
-constexpr std::array<std::pair<std::string_view, TopicKind>, 7> kDeviceTopics{{{"fetch", TopicKind::device_fetch},
-                                                                               {"chunk", TopicKind::device_chunk},
-                                                                               {"report", TopicKind::device_report},
-                                                                               {"ack", TopicKind::device_ack},
-                                                                               {"hello", TopicKind::device_hello},
-                                                                               {"presence", TopicKind::device_presence},
-                                                                               {"assign", TopicKind::device_assignment}}};
+constexpr std::array<std::pair<std::string_view, TopicKind>, 7> kDeviceTopics{
+    {{"fetch", TopicKind::device_fetch},
+     {"chunk", TopicKind::device_chunk},
+     {"report", TopicKind::device_report},
+     {"ack", TopicKind::device_ack},
+     {"hello", TopicKind::device_hello},
+     {"presence", TopicKind::device_presence},
+     {"assign", TopicKind::device_assignment}}};
 
 // Takes the first level off `rest`, and the slash behind it.
 std::string_view take_first(std::string_view& rest) noexcept {

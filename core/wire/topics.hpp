@@ -37,8 +37,8 @@ struct Topic {
   DeviceId client;      // operator_*: the operator's client id
 };
 
-// `prefix`: one or two levels of the device alphabet joined by '/', default "instar/v1"; more would not leave a group its four
-// levels within the seven slashes that cloud brokers allow.
+// `prefix`: one or two levels of the device alphabet joined by '/', default "instar/v1"; more would not leave a group
+// its four levels within the seven slashes that cloud brokers allow.
 class Topics {
  public:
   [[nodiscard]] static Result<Topics> with_prefix(std::string_view prefix);

@@ -50,8 +50,9 @@ TEST(Topics, ParseWhatTheyBuild) {
       EXPECT_EQ(gate->kind, TopicKind::group_gate);
       EXPECT_EQ(gate->group.str(), path);
     }
-    for (const auto kind : {TopicKind::device_fetch, TopicKind::device_chunk, TopicKind::device_report, TopicKind::device_ack,
-                            TopicKind::device_hello, TopicKind::device_presence, TopicKind::device_assignment}) {
+    for (const auto kind :
+         {TopicKind::device_fetch, TopicKind::device_chunk, TopicKind::device_report, TopicKind::device_ack,
+          TopicKind::device_hello, TopicKind::device_presence, TopicKind::device_assignment}) {
       const auto parsed = topics.parse(topics.device(device("d"), kind));
       ASSERT_TRUE(parsed.has_value());
       EXPECT_EQ(parsed->kind, kind);
@@ -84,20 +85,22 @@ TEST_P(HostileTopic, IsNotParsed) {
 
 INSTANTIATE_TEST_SUITE_P(
     Forms, HostileTopic,
-    testing::Values("", "/", "instar", "instar/v1", "instar/v1/", "instar/v1//root", "instar/v1/root/", "instar/v1/root/x",
-                    "/instar/v1/root", "Instar/v1/root", "instar/v2/root", "instar/v1x/root", "instar/v10/root", "other/instar/v1/root",
-                    "instar/v1/x", "instar/v1/g", "instar/v1/g/", "instar/v1/g/manifest", "instar/v1/g//manifest",
-                    "instar/v1/g/a//manifest", "instar/v1/g/a/b/c/d/e/manifest", "instar/v1/g/+/manifest", "instar/v1/g/#",
-                    "instar/v1/g/a/manifest/", "instar/v1/g/a/other", "instar/v1/g/a b/manifest", "instar/v1/g/\xc3\xa4/gate",
-                    "instar/v1/d", "instar/v1/d/", "instar/v1/d//hello", "instar/v1/d/+/hello", "instar/v1/d/#", "instar/v1/d/gw-01",
-                    "instar/v1/d/gw-01/", "instar/v1/d/gw-01/hello/", "instar/v1/d/gw-01/hello/x", "instar/v1/d/gw-01/Hello",
-                    "instar/v1/d/gw-01/other", "instar/v1/d/gw/01/hello", "instar/v1/d/gw.01/hello", "instar/v1/r/0123456789abcde/status",
-                    "instar/v1/r/0123456789abcdef0/status", "instar/v1/r/0123456789ABCDEF/status", "instar/v1/r/0123456789abcdeg/status",
-                    "instar/v1/r/0123456789abcdef", "instar/v1/r/0123456789abcdef/", "instar/v1/r/0123456789abcdef/status/",
-                    "instar/v1/r/+/status", "instar/v1/o/op/", "instar/v1/o//put", "instar/v1/o/op/put/", "instar/v1/o/op/x/put",
-                    "instar/v1/o/+/stored", "$CONTROL", "$CONTROL/", "$CONTROL/instar", "$CONTROL/instar/v1/", "$CONTROL/instar/v1/x",
-                    "$CONTROL/instar/v1/response/", "$CONTROL/instar/v1response", "$CONTROL/dynamic-security/v1", "$control/instar/v1",
-                    "$SYS/instar/v1/root", "$share/x/instar/v1/root"));
+    testing::Values(
+        "", "/", "instar", "instar/v1", "instar/v1/", "instar/v1//root", "instar/v1/root/", "instar/v1/root/x",
+        "/instar/v1/root", "Instar/v1/root", "instar/v2/root", "instar/v1x/root", "instar/v10/root",
+        "other/instar/v1/root", "instar/v1/x", "instar/v1/g", "instar/v1/g/", "instar/v1/g/manifest",
+        "instar/v1/g//manifest", "instar/v1/g/a//manifest", "instar/v1/g/a/b/c/d/e/manifest", "instar/v1/g/+/manifest",
+        "instar/v1/g/#", "instar/v1/g/a/manifest/", "instar/v1/g/a/other", "instar/v1/g/a b/manifest",
+        "instar/v1/g/\xc3\xa4/gate", "instar/v1/d", "instar/v1/d/", "instar/v1/d//hello", "instar/v1/d/+/hello",
+        "instar/v1/d/#", "instar/v1/d/gw-01", "instar/v1/d/gw-01/", "instar/v1/d/gw-01/hello/",
+        "instar/v1/d/gw-01/hello/x", "instar/v1/d/gw-01/Hello", "instar/v1/d/gw-01/other", "instar/v1/d/gw/01/hello",
+        "instar/v1/d/gw.01/hello", "instar/v1/r/0123456789abcde/status", "instar/v1/r/0123456789abcdef0/status",
+        "instar/v1/r/0123456789ABCDEF/status", "instar/v1/r/0123456789abcdeg/status", "instar/v1/r/0123456789abcdef",
+        "instar/v1/r/0123456789abcdef/", "instar/v1/r/0123456789abcdef/status/", "instar/v1/r/+/status",
+        "instar/v1/o/op/", "instar/v1/o//put", "instar/v1/o/op/put/", "instar/v1/o/op/x/put", "instar/v1/o/+/stored",
+        "$CONTROL", "$CONTROL/", "$CONTROL/instar", "$CONTROL/instar/v1/", "$CONTROL/instar/v1/x",
+        "$CONTROL/instar/v1/response/", "$CONTROL/instar/v1response", "$CONTROL/dynamic-security/v1",
+        "$control/instar/v1", "$SYS/instar/v1/root", "$share/x/instar/v1/root"));
 
 TEST(Topics, ABytesOfZeroEndsNothing) {
   EXPECT_FALSE(Topics{}.parse(std::string_view("instar/v1/root\0", 15)).has_value());

@@ -55,11 +55,12 @@ Result<ChunkPiece> read_piece(const fb::ChunkPiece& from) {
 Bytes encode(const Fetch& fetch) {
   FlatBuilder builder(256);
   std::vector<flatbuffers::Offset<fb::ChunkRange>> offsets;
-  for (const ChunkRange& range : fetch.ranges) offsets.push_back(fb::CreateChunkRange(builder, range.first, range.count, range.offset));
+  for (const ChunkRange& range : fetch.ranges)
+    offsets.push_back(fb::CreateChunkRange(builder, range.first, range.count, range.offset));
   const auto ranges = offsets.empty() ? 0 : builder.CreateVector(offsets);
   const auto pack = flat_hash(fetch.pack.value_or(Hash256{}));
-  const auto table = fb::CreateFetch(builder, fetch.session, fetch.pack ? &pack : nullptr, ranges, fetch.received_bytes, fetch.window_bytes,
-                                     fetch.piece_bytes_max, fetch.rollout);
+  const auto table = fb::CreateFetch(builder, fetch.session, fetch.pack ? &pack : nullptr, ranges, fetch.received_bytes,
+                                     fetch.window_bytes, fetch.piece_bytes_max, fetch.rollout);
   builder.Finish(table, fb::FetchIdentifier());
   return flat::take(builder);
 }
@@ -72,8 +73,8 @@ Result<Fetch> decode_fetch(ByteView bytes) {
 Bytes encode(const ChunkPiece& piece) {
   FlatBuilder builder(piece.data.size() + 128);
   const auto data = piece.data.empty() ? 0 : builder.CreateVector(piece.data);
-  const auto table =
-      fb::CreateChunkPiece(builder, piece.session, piece.ordinal, piece.offset, data, static_cast<fb::ChunkFault>(piece.fault));
+  const auto table = fb::CreateChunkPiece(builder, piece.session, piece.ordinal, piece.offset, data,
+                                          static_cast<fb::ChunkFault>(piece.fault));
   builder.Finish(table, fb::ChunkPieceIdentifier());
   return flat::take(builder);
 }

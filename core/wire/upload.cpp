@@ -15,11 +15,13 @@ Result<Put> read_put(const fb::Put& from) {
   INSTAR_TRY(put.pack, read_nonzero_hash(from.pack(), "pack"));
   INSTAR_CHECK(check_range(from.ordinal(), 0, directory ? 0 : limits::kPackChunksMax - 1, "ordinal"));
   put.ordinal = from.ordinal();
-  INSTAR_CHECK(check_range(from.total_bytes(), 1, directory ? limits::kDirectoryBytesMax : limits::kChunkEncodedBytesMax, "total_bytes"));
+  INSTAR_CHECK(check_range(from.total_bytes(), 1,
+                           directory ? limits::kDirectoryBytesMax : limits::kChunkEncodedBytesMax, "total_bytes"));
   put.total_bytes = from.total_bytes();
   const std::size_t size = count_of(from.data());
   INSTAR_CHECK(check_range(size, 1, limits::kPutPieceBytesMax, "data (bytes)"));
-  if (size > put.total_bytes || from.offset() > put.total_bytes - size) return bad_field("data", "runs past total_bytes");
+  if (size > put.total_bytes || from.offset() > put.total_bytes - size)
+    return bad_field("data", "runs past total_bytes");
   put.offset = from.offset();
   put.data.assign(from.data()->begin(), from.data()->end());
   return put;
@@ -34,8 +36,10 @@ Result<OrdinalRange> read_range(const fb::OrdinalRange* from) {
 Result<Stored> read_stored(const fb::Stored& from) {
   Stored stored;
   INSTAR_TRY(stored.pack, read_nonzero_hash(from.pack(), "pack"));
-  INSTAR_TRY(stored.missing, read_each<OrdinalRange>(from.missing(), "missing", 0, limits::kStoredRangesMax, read_range));
-  INSTAR_TRY(stored.durable, read_each<OrdinalRange>(from.durable(), "durable", 0, limits::kStoredRangesMax, read_range));
+  INSTAR_TRY(stored.missing,
+             read_each<OrdinalRange>(from.missing(), "missing", 0, limits::kStoredRangesMax, read_range));
+  INSTAR_TRY(stored.durable,
+             read_each<OrdinalRange>(from.durable(), "durable", 0, limits::kStoredRangesMax, read_range));
   stored.complete = from.complete();
   stored.directory = from.directory();
   stored.code = static_cast<Code>(from.code());
@@ -60,7 +64,8 @@ Bytes encode(const Put& put) {
   FlatBuilder builder(put.data.size() + 128);
   const auto data = builder.CreateVector(put.data);
   const auto pack = flat_hash(put.pack);
-  const auto table = fb::CreatePut(builder, static_cast<fb::PutKind>(put.kind), &pack, put.ordinal, put.total_bytes, put.offset, data);
+  const auto table =
+      fb::CreatePut(builder, static_cast<fb::PutKind>(put.kind), &pack, put.ordinal, put.total_bytes, put.offset, data);
   builder.Finish(table, fb::PutIdentifier());
   return flat::take(builder);
 }
@@ -76,8 +81,8 @@ Bytes encode(const Stored& stored) {
   const auto durable = write_ranges(builder, stored.durable);
   const auto reason = write_clean(builder, stored.reason, limits::kTextBytesMax);
   const auto pack = flat_hash(stored.pack);
-  const auto table = fb::CreateStored(builder, &pack, missing, durable, stored.complete, static_cast<std::uint16_t>(stored.code), reason,
-                                      stored.directory);
+  const auto table = fb::CreateStored(builder, &pack, missing, durable, stored.complete,
+                                      static_cast<std::uint16_t>(stored.code), reason, stored.directory);
   builder.Finish(table, fb::StoredIdentifier());
   return flat::take(builder);
 }

@@ -56,7 +56,8 @@ class LxcTest : public ::testing::Test {
     // A name of its own: other tests may run beside this one.
     device = "t" + std::to_string(::getpid());
     config = parse_config("device_id = " + device +
-                              "\nproduct = p\ngroups = g\nserver = tcp://x:1\nstop_timeout_s = 1\nstate_dir = " + folder.path() + "\n",
+                              "\nproduct = p\ngroups = g\nserver = tcp://x:1\nstop_timeout_s = 1\nstate_dir = " +
+                              folder.path() + "\n",
                           "x")
                  .value();
     ASSERT_TRUE(prepare_state_dir(config).has_value());
@@ -67,7 +68,9 @@ class LxcTest : public ::testing::Test {
     supervisor->switch_back({1, 0, std::nullopt});
     work(1);
   }
-  void restart_daemon() { supervisor = std::make_unique<Supervisor>(SupervisorOptions{config, read_host(), INSTAR_LXC_HELPER, &log}); }
+  void restart_daemon() {
+    supervisor = std::make_unique<Supervisor>(SupervisorOptions{config, read_host(), INSTAR_LXC_HELPER, &log});
+  }
 
   wire::Manifest staged(std::uint32_t revision, std::vector<std::string> init) {
     wire::Container container;
@@ -117,7 +120,8 @@ class LxcTest : public ::testing::Test {
     return only<revision::ProbeEnded>(work(1));
   }
   JsonFields helper(const std::string& command, const std::string& option = "--name") {
-    auto process = HelperProcess::spawn(INSTAR_LXC_HELPER, {command, "--lxcpath", config.state_dir + "/lxc", option, device + ".app"},
+    auto process = HelperProcess::spawn(INSTAR_LXC_HELPER,
+                                        {command, "--lxcpath", config.state_dir + "/lxc", option, device + ".app"},
                                         {60'000}, read_clocks().monotonic);
     EXPECT_TRUE(process.has_value());
     while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -166,7 +170,8 @@ TEST_F(LxcTest, AnImageThatCannotBeMountedFailsWithItsReasonAndIsLetGo) {
   std::ofstream(tree_of(1) / "image") << std::string(1'000'000, 'x');
   supervisor->start_try({0, 1, manifest});
   const auto failed = only<revision::TryFailed>(work(1));
-  EXPECT_THAT(failed.error.message, HasSubstr("cannot mount the image " + (tree_of(1) / "image").string() + " as ext4"));
+  EXPECT_THAT(failed.error.message,
+              HasSubstr("cannot mount the image " + (tree_of(1) / "image").string() + " as ext4"));
   EXPECT_THAT(attached_below(config.state_dir), ::testing::IsEmpty());
   // The next one has its own reason.
   fs::remove(tree_of(1) / "image");
@@ -250,15 +255,16 @@ TEST_F(LxcTest, SeveralSwitchTogetherAndWhatDidNotChangeRunsOn) {
     other.start_order = 3;
     manifest.containers.front().start_order = 2;
     manifest.containers.insert(manifest.containers.end(), {hub, other});
-    const auto shared = fs::path(config.state_dir) / "revisions" / std::to_string(revision) / "artifacts" / hub.artifact.hex();
+    const auto shared =
+        fs::path(config.state_dir) / "revisions" / std::to_string(revision) / "artifacts" / hub.artifact.hex();
     fs::create_directories(shared);
     fs::copy(tree_of(revision), shared / "tree", fs::copy_options::recursive);
     return manifest;
   };
   const auto pid_of = [&](const std::string& container) {
-    auto process =
-        HelperProcess::spawn(INSTAR_LXC_HELPER, {"state", "--lxcpath", config.state_dir + "/lxc", "--name", device + "." + container},
-                             {60'000}, read_clocks().monotonic);
+    auto process = HelperProcess::spawn(
+        INSTAR_LXC_HELPER, {"state", "--lxcpath", config.state_dir + "/lxc", "--name", device + "." + container},
+        {60'000}, read_clocks().monotonic);
     while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     const auto lines = process->result();
     return lines ? lines->front().integer("pid").value_or(-1) : -1;
@@ -342,7 +348,8 @@ TEST_F(LxcTest, AContainerOutlivesAKilledDaemonAndIsFoundAgain) {
 }
 
 TEST_F(LxcTest, AnOrphanOfADeadMonitorIsEndedBeforeTheNextStart) {
-  // By default the kernel ends init with its monitor; where that signal is lost, or switched off as here, an orphan is left.
+  // By default the kernel ends init with its monitor; where that signal is lost, or switched off as here, an orphan is
+  // left.
   config.lxc_keys_allowed = {"lxc.monitor.signal.pdeath"};
   restart_daemon();
   auto manifest = staged(1, {"/bin/payload", "serve"});

@@ -53,7 +53,8 @@ class HelpFormatter final : public CLI::Formatter {
   std::string make_subcommand(const CLI::App* command) const override {
     const auto& description = command->get_description();
     std::stringstream out;
-    CLI::detail::format_help(out, command->get_name(), description.substr(0, description.find('\n')), get_column_width());
+    CLI::detail::format_help(out, command->get_name(), description.substr(0, description.find('\n')),
+                             get_column_width());
     return out.str();
   }
   std::string make_description(const CLI::App* command) const override {
@@ -62,9 +63,10 @@ class HelpFormatter final : public CLI::Formatter {
 };
 
 // What is wrong with the command line, in our words where CLI11's are too general.
-std::string usage_message(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& arguments) {
-  const auto named =
-      app.get_subcommands([&](const CLI::App* command) { return !arguments.empty() && command->get_name() == arguments.front(); });
+std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
+                          const std::vector<std::string>& arguments) {
+  const auto named = app.get_subcommands(
+      [&](const CLI::App* command) { return !arguments.empty() && command->get_name() == arguments.front(); });
   if (!arguments.empty() && !arguments.front().starts_with('-') && named.empty()) {
     return "there is no command '" + arguments.front() + "'; `instar --help` lists them";
   }
@@ -72,7 +74,8 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error, con
 }
 
 constexpr const char* kFooter =
-    "`instar COMMAND --help` tells all of a command; `instar help` lists pages on exit codes, configuration and release files.";
+    "`instar COMMAND --help` tells all of a command; `instar help` lists pages on exit codes, configuration and "
+    "release files.";
 
 }  // namespace
 
@@ -84,7 +87,8 @@ void add_connection(CLI::App& command, ConnectionOptions& options) {
   const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
     command.add_option(flag, value, help)->group("Connection")->type_name(type);
   };
-  add("--broker", options.broker, "Broker [INSTAR_BROKER, or mqtt://localhost:1883]; mqtts:// for TLS", "mqtt://HOST[:PORT]");
+  add("--broker", options.broker, "Broker [INSTAR_BROKER, or mqtt://localhost:1883]; mqtts:// for TLS",
+      "mqtt://HOST[:PORT]");
   add("--username", options.username, "User name at the broker [INSTAR_USERNAME]", "NAME");
   add("--password-file", options.password_file, "File whose first line is the password [INSTAR_PASSWORD_FILE]", "FILE");
   add("--ca", options.ca, "Certificates that the broker's is checked against, PEM", "FILE");
@@ -123,7 +127,8 @@ int run_instar(const std::vector<std::string>& arguments, Console console) {
       static_cast<void>(app.exit(error, console.out, console.err));
       return static_cast<int>(Exit::ok);
     }
-    return print_failure(context.console, Failure(Exit::usage, {Code::invalid_argument, usage_message(app, error, arguments)}));
+    return print_failure(context.console,
+                         Failure(Exit::usage, {Code::invalid_argument, usage_message(app, error, arguments)}));
   }
   INSTAR_ASSERT(context.run);
   auto outcome = context.run();

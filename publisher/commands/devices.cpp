@@ -54,7 +54,8 @@ Outcome<Exit> list(const Options& options, const Console& console) {
 
 Outcome<Exit> show(const Options& options, const Console& console) {
   INSTAR_TRY(const auto session, connect(options.connection));
-  INSTAR_TRY(const auto device, session->request("getDevice", {{"device", options.device}, {"history", options.history}}));
+  INSTAR_TRY(const auto device,
+             session->request("getDevice", {{"device", options.device}, {"history", options.history}}));
   console.text() << device_text(device, wall_now());
   console.document(device);
   return Exit::ok;
@@ -71,7 +72,8 @@ Outcome<Exit> forget(const Options& options, const Console& console) {
 Result<std::vector<GroupPath>> read_groups(const Options& options) {
   std::vector<GroupPath> groups;
   if (options.clear == !options.groups.empty()) {
-    return fail(Code::invalid_argument, "give either --groups a,b/c or --clear (the devices' own configurations count again)");
+    return fail(Code::invalid_argument,
+                "give either --groups a,b/c or --clear (the devices' own configurations count again)");
   }
   std::string_view rest = options.groups;
   while (!rest.empty()) {
@@ -96,7 +98,8 @@ Result<Bytes> seal_assignment(const wire::Assignment& assignment, const std::vec
 }
 
 // Its own configuration's groups are not known here: with --clear, its next hello is waited for.
-Outcome<bool> has_moved(Session& session, const std::string& device, const std::vector<GroupPath>& groups, std::uint64_t seen_before) {
+Outcome<bool> has_moved(Session& session, const std::string& device, const std::vector<GroupPath>& groups,
+                        std::uint64_t seen_before) {
   INSTAR_TRY(const auto row, session.request("getDevice", {{"device", device}}));
   if (groups.empty()) return get_number(row, "last_seen_ms") > seen_before;
   std::set<std::string> now;
@@ -118,8 +121,8 @@ Outcome<Exit> assign(const Options& options, const Console& console) {
     INSTAR_TRY(const auto device, DeviceId::parse(name));
     INSTAR_TRY(const auto before, session->request("getDevice", {{"device", name}}));
     INSTAR_TRY(auto envelope, seal_assignment({device, groups, wall_now()}, keys, *root));
-    INSTAR_CHECK(session->publish(
-        mqtt::Message{session->topics().device(device, wire::TopicKind::device_assignment), std::move(envelope), 1, true}));
+    INSTAR_CHECK(session->publish(mqtt::Message{session->topics().device(device, wire::TopicKind::device_assignment),
+                                                std::move(envelope), 1, true}));
     bool there = false;
     const auto deadline = monotonic_now() + session->timeout_ms();
     while (!options.no_wait && !there && get_flag(before, "online") && monotonic_now() < deadline) {
@@ -144,20 +147,23 @@ void add_devices(CLI::App& app, Context& context) {
 
   const auto list_options = std::make_shared<Options>();
   auto* list_command = devices->add_subcommand("list", "List devices, what they run and when they were last heard");
-  list_command->add_option("--group,-g", list_options->group, "Only those in this group or below it")->type_name("PATH");
+  list_command->add_option("--group,-g", list_options->group, "Only those in this group or below it")
+      ->type_name("PATH");
   list_command->add_option("--release", list_options->release, "Only those that run this release")->type_name("NAME");
   add_json(*list_command, context);
   add_connection(*list_command, list_options->connection);
-  list_command->callback(
-      [list_options, &context] { context.run = [list_options, &context] { return list(*list_options, context.console); }; });
+  list_command->callback([list_options, &context] {
+    context.run = [list_options, &context] { return list(*list_options, context.console); };
+  });
 
   const auto show_options = std::make_shared<Options>();
   auto* show_command = devices->add_subcommand("show", "Show one device and its last reports");
   show_command->add_option("DEVICE", show_options->device, "Its id")->required();
   add_json(*show_command, context);
   add_connection(*show_command, show_options->connection);
-  show_command->callback(
-      [show_options, &context] { context.run = [show_options, &context] { return show(*show_options, context.console); }; });
+  show_command->callback([show_options, &context] {
+    context.run = [show_options, &context] { return show(*show_options, context.console); };
+  });
 
   const auto history_options = std::make_shared<Options>();
   history_options->history = true;
@@ -165,8 +171,9 @@ void add_devices(CLI::App& app, Context& context) {
   history_command->add_option("DEVICE", history_options->device, "Its id")->required();
   add_json(*history_command, context);
   add_connection(*history_command, history_options->connection);
-  history_command->callback(
-      [history_options, &context] { context.run = [history_options, &context] { return show(*history_options, context.console); }; });
+  history_command->callback([history_options, &context] {
+    context.run = [history_options, &context] { return show(*history_options, context.console); };
+  });
 
   const auto group_options = std::make_shared<Options>();
   auto* group_command = devices->add_subcommand(
@@ -185,19 +192,21 @@ void add_devices(CLI::App& app, Context& context) {
       ->type_name("FILE");
   add_json(*group_command, context);
   add_connection(*group_command, group_options->connection);
-  group_command->callback(
-      [group_options, &context] { context.run = [group_options, &context] { return assign(*group_options, context.console); }; });
+  group_command->callback([group_options, &context] {
+    context.run = [group_options, &context] { return assign(*group_options, context.console); };
+  });
 
   const auto forget_options = std::make_shared<Options>();
-  auto* forget_command =
-      devices->add_subcommand("forget",
-                              "Forget a device and the key that it came with\n\n"
-                              "Needed when a device was set up anew and has another key: until then the broker refuses it.");
+  auto* forget_command = devices->add_subcommand(
+      "forget",
+      "Forget a device and the key that it came with\n\n"
+      "Needed when a device was set up anew and has another key: until then the broker refuses it.");
   forget_command->add_option("DEVICE", forget_options->device, "Its id")->required();
   add_json(*forget_command, context);
   add_connection(*forget_command, forget_options->connection);
-  forget_command->callback(
-      [forget_options, &context] { context.run = [forget_options, &context] { return forget(*forget_options, context.console); }; });
+  forget_command->callback([forget_options, &context] {
+    context.run = [forget_options, &context] { return forget(*forget_options, context.console); };
+  });
 }
 
 }  // namespace instar::publisher

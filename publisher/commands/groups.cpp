@@ -35,11 +35,13 @@ Outcome<Exit> groups(const Options& options, const Console& console) {
 
 void add_groups(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand("groups", "See the groups as a tree: devices, what they run, the rollout in force");
+  auto* command =
+      app.add_subcommand("groups", "See the groups as a tree: devices, what they run, the rollout in force");
   command->add_option("GROUP", options->prefix, "Only this group and those below it")->type_name("PATH");
   add_json(*command, context);
   add_connection(*command, options->connection);
-  command->callback([options, &context] { context.run = [options, &context] { return groups(*options, context.console); }; });
+  command->callback(
+      [options, &context] { context.run = [options, &context] { return groups(*options, context.console); }; });
 }
 
 }  // namespace instar::publisher

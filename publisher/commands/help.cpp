@@ -55,10 +55,12 @@ constexpr const char* kReleaseFile =
     "      \"artifact\": \"out/web-2.4.1\",         made by instar pack\n"
     "      \"init\": [\"/usr/sbin/webd\", \"-f\"],\n"
     "      \"settings\": {\"lxc.environment\": [\"LANG=C\", \"PORT=80\"]},\n"
-    "      \"volumes\": [{\"name\": \"data\", \"path\": \"/var/lib/web\", \"mode\": \"0750\", \"uid\": 0, \"gid\": 0}],\n"
+    "      \"volumes\": [{\"name\": \"data\", \"path\": \"/var/lib/web\", \"mode\": \"0750\", \"uid\": 0, \"gid\": "
+    "0}],\n"
     "      \"health\": {\n"
     "        \"settle\": \"10s\",\n"
-    "        \"probe\": {\"command\": [\"/usr/bin/check\"], \"timeout\": \"10s\", \"interval\": \"1s\", \"failures_max\": 3},\n"
+    "        \"probe\": {\"command\": [\"/usr/bin/check\"], \"timeout\": \"10s\", \"interval\": \"1s\", "
+    "\"failures_max\": 3},\n"
     "        \"ready_timeout\": \"0\"\n"
     "      },\n"
     "      \"start_order\": 0\n"
@@ -104,7 +106,8 @@ void add_help(CLI::App& app, Context& context) {
   const auto topic = std::make_shared<std::string>();
   auto* command = app.add_subcommand("help", "Show a page: exit-codes, config, release-file, or that of a command");
   command->add_option("TOPIC", *topic, "Which page");
-  command->callback([topic, &app, &context] { context.run = [topic, &app, &context] { return run(app, *topic, context.console); }; });
+  command->callback(
+      [topic, &app, &context] { context.run = [topic, &app, &context] { return run(app, *topic, context.console); }; });
 }
 
 }  // namespace instar::publisher

@@ -30,7 +30,8 @@ Outcome<Exit> run(const KeygenOptions& options, const Console& console) {
     table.row({key.path, key_id_text(key.id), std::string(place_of(key.role))});
   }
   table.row({result.root_path, "-", "on every device and on the broker: plugin_opt_root; it is public"});
-  console.text() << table.str() << "\nThe .pub files are the public parts. Keep a copy of the root key where no machine is.\n"
+  console.text() << table.str()
+                 << "\nThe .pub files are the public parts. Keep a copy of the root key where no machine is.\n"
                  << "Next: instar pack TREE -o OUT\n";
   console.document({{"root_file", result.root_path}, {"root_hash", result.root_hash.hex()}, {"keys", std::move(keys)}});
   return Exit::ok;
@@ -44,25 +45,35 @@ void add_keygen(CLI::App& app, Context& context) {
       "keygen",
       "Make the keys of a deployment and its first root document\n\n"
       "Writes to DIR a secret key (root.key, release.key, gate.key; mode 0600) and a public one (.pub) for each role, "
-      "and root.instar: version 1 of the root document, which says whose signature counts for what. Nothing is ever overwritten.");
+      "and root.instar: version 1 of the root document, which says whose signature counts for what. Nothing is ever "
+      "overwritten.");
   command->add_option("DIR", options->folder, "Folder for the keys; made if need be")->required();
-  command->add_option("--root-keys", options->root_keys, "How many root keys to make")->capture_default_str()->type_name("N");
+  command->add_option("--root-keys", options->root_keys, "How many root keys to make")
+      ->capture_default_str()
+      ->type_name("N");
   command->add_option("--root-threshold", options->root_threshold, "How many of them must sign a change of keys")
       ->capture_default_str()
       ->type_name("N");
-  command->add_option("--release-keys", options->release_keys, "How many release keys to make")->capture_default_str()->type_name("N");
-  command->add_option("--release-threshold,--threshold", options->release_threshold, "How many of them must sign a release")
+  command->add_option("--release-keys", options->release_keys, "How many release keys to make")
+      ->capture_default_str()
+      ->type_name("N");
+  command
+      ->add_option("--release-threshold,--threshold", options->release_threshold,
+                   "How many of them must sign a release")
       ->capture_default_str()
       ->type_name("N");
   command
       ->add_option("--release-groups", options->release_filter,
                    "Limit the release keys to a group (plant-7) or to one and all below it (plant-7/#)")
       ->type_name("FILTER");
-  command->add_option("--product,--label", options->label, "Name to put before each key's label, for people")->type_name("TEXT");
+  command->add_option("--product,--label", options->label, "Name to put before each key's label, for people")
+      ->type_name("TEXT");
   add_json(*command, context);
   command->footer(
-      "Examples:\n  instar keygen keys\n  instar keygen keys --root-keys 3 --root-threshold 2 --release-keys 2 --release-threshold 2");
-  command->callback([options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
+      "Examples:\n  instar keygen keys\n  instar keygen keys --root-keys 3 --root-threshold 2 --release-keys 2 "
+      "--release-threshold 2");
+  command->callback(
+      [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }
 
 }  // namespace instar::publisher

@@ -25,7 +25,8 @@ Result<std::vector<artifact::PackKind>> parse_kinds(const Options& options) {
     } else if (name != "delta") {
       return fail(Code::invalid_argument, "pack kind '" + name + "' must be full, dedupe or delta");
     } else if (options.bases.empty()) {
-      return fail(Code::invalid_argument, "a delta needs the tree or artifact that it is against: name it with --base OLD");
+      return fail(Code::invalid_argument,
+                  "a delta needs the tree or artifact that it is against: name it with --base OLD");
     }
   }
   return kinds;
@@ -37,17 +38,20 @@ Status check_bases(const Options& options) {
   for (const auto& base : options.bases) {
     if (real_path(base).empty()) return fail(Code::not_found, base + ", given with --base: no such folder or file");
     if (real_path(base) == real_path(out)) {
-      return fail(Code::invalid_argument, base + " is to be replaced by the new artifact: choose another folder with -o");
+      return fail(Code::invalid_argument,
+                  base + " is to be replaced by the new artifact: choose another folder with -o");
     }
     const bool is_tree = !is_artifact_folder(base);
     if (is_tree && !out.empty() && lies_inside(real_path(out).empty() ? parent_folder(out) : out, base)) {
-      return fail(Code::invalid_argument, out + " lies inside the base " + base + ", which it would change: choose another");
+      return fail(Code::invalid_argument,
+                  out + " lies inside the base " + base + ", which it would change: choose another");
     }
   }
   return {};
 }
 
-Result<std::vector<DeltaOutcome>> add_deltas(ArtifactFolder& folder, const Options& options, const std::string& scratch) {
+Result<std::vector<DeltaOutcome>> add_deltas(ArtifactFolder& folder, const Options& options,
+                                             const std::string& scratch) {
   std::vector<DeltaOutcome> outcomes;
   if (options.bases.empty()) return outcomes;
   const Work& work = options.delta.options.work;
@@ -101,8 +105,8 @@ Outcome<Exit> run(Options options, const Console& console) {
   if (!folder) return fail(failure_of(std::move(folder.error())));
   if (!outcomes) return fail(failure_of(std::move(outcomes.error())));
   auto& text = console.text();
-  text << artifact_text(*folder) << (outcomes->empty() ? "" : "\n") << outcomes_text(*outcomes) << "\nmanifest: at least "
-       << minimal_manifest_bytes(*folder) << " bytes\n";
+  text << artifact_text(*folder) << (outcomes->empty() ? "" : "\n") << outcomes_text(*outcomes)
+       << "\nmanifest: at least " << minimal_manifest_bytes(*folder) << " bytes\n";
   if (!measure_only) text << "Next: instar publish --artifact " << options.build.out << " …\n";
   console.document(document_of(*folder, *outcomes, measure_only));
   return Exit::ok;
@@ -112,27 +116,35 @@ Outcome<Exit> run(Options options, const Console& console) {
 
 void add_pack(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand(
-      "pack",
-      "Make an artifact of a directory tree or an image\n\n"
-      "Reads TREE (a container's root file system: files, folders, links, owners, modes, file capabilities; or a file with a squashfs, "
-      "erofs "
-      "or ext4 file system, which devices mount as it is) and writes to "
-      "OUT its index and one pack file for each kind. The same tree gives the same bytes, on any machine. With --base it makes a delta "
-      "against each OLD too, and tells what a device that has OLD would fetch by each pack; a delta that does not pay is dropped.");
+  auto* command = app.add_subcommand("pack",
+                                     "Make an artifact of a directory tree or an image\n\n"
+                                     "Reads TREE (a container's root file system: files, folders, links, owners, "
+                                     "modes, file capabilities; or a file with a squashfs, "
+                                     "erofs "
+                                     "or ext4 file system, which devices mount as it is) and writes to "
+                                     "OUT its index and one pack file for each kind. The same tree gives the same "
+                                     "bytes, on any machine. With --base it makes a delta "
+                                     "against each OLD too, and tells what a device that has OLD would fetch by each "
+                                     "pack; a delta that does not pay is dropped.");
   command->add_option("TREE", options->build.tree, "Directory tree, or image file, to pack")->required();
   command
       ->add_option("-o,--out", options->build.out,
                    "Folder for the artifact; new, empty, or an artifact of before. With --base: none, to measure only")
       ->type_name("OUT");
-  command->add_option("--base", options->bases, "Directory tree, image file, or artifact folder, of before; repeat for several deltas")
+  command
+      ->add_option("--base", options->bases,
+                   "Directory tree, image file, or artifact folder, of before; repeat for several deltas")
       ->allow_extra_args(false)
       ->type_name("OLD");
-  command->add_option("--kinds", options->kinds, "Which packs to make, by commas: full, dedupe; delta comes with --base")
+  command
+      ->add_option("--kinds", options->kinds, "Which packs to make, by commas: full, dedupe; delta comes with --base")
       ->delimiter(',')
       ->capture_default_str()
       ->type_name("KIND");
-  command->add_option("--level", options->build.level, "zstd level")->capture_default_str()->check(CLI::Range(1, 22))->type_name("N");
+  command->add_option("--level", options->build.level, "zstd level")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 22))
+      ->type_name("N");
   command->add_option("--jobs", options->delta.options.jobs, "Threads that compare files for a delta [one a processor]")
       ->check(CLI::Range(1, 256))
       ->type_name("N");
@@ -146,7 +158,8 @@ void add_pack(CLI::App& app, Context& context) {
       "  instar pack build/rootfs -o out/web-2.4.1 --base out/web-2.4.0\n"
       "  instar pack rootfs.erofs -o out/web-2.4.1\n"
       "  instar pack --base old/ new/ --json                  measure a pair");
-  command->callback([options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
+  command->callback(
+      [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }
 
 }  // namespace instar::publisher

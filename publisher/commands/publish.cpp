@@ -68,7 +68,8 @@ Outcome<Prepared> prepare(const Options& options) {
   INSTAR_TRY(auto artifacts, open_artifacts(spec));
   auto deltas = options.deltas;
   INSTAR_TRY(deltas.time_ms, parse_duration_ms(options.delta_time));
-  return Prepared{std::move(spec), std::move(artifacts), std::move(keys), std::move(*root), wait_timeout_ms, std::move(deltas)};
+  return Prepared{std::move(spec),  std::move(artifacts), std::move(keys),
+                  std::move(*root), wait_timeout_ms,      std::move(deltas)};
 }
 
 // Makes the release's deltas, and tells of them. `session`: none, when the broker is not to be asked.
@@ -100,7 +101,8 @@ Outcome<Signed> sign(const Prepared& prepared, std::uint64_t sequence) {
 
 // Copies of what is signed, where they were asked for.
 Outcome<void> write_copies(const Options& options, const Prepared& prepared, const Signed& signed_manifest) {
-  if (!options.manifest_out.empty()) INSTAR_CHECK(files::write_file_atomic(options.manifest_out, signed_manifest.envelope));
+  if (!options.manifest_out.empty())
+    INSTAR_CHECK(files::write_file_atomic(options.manifest_out, signed_manifest.envelope));
   if (options.bundle.empty()) return {};
   std::vector<std::string> packs;
   for (const auto* pack : distinct_packs(prepared.artifacts)) packs.push_back(pack->path());
@@ -110,7 +112,8 @@ Outcome<void> write_copies(const Options& options, const Prepared& prepared, con
 
 Outcome<UploadResult> upload(Session& session, const std::vector<const PackFile*>& packs, const Console& console) {
   Progress progress(console.err, console.err_is_terminal, "uploading", monotonic_now());
-  return upload_packs(session, packs, [&](std::uint64_t done, std::uint64_t all) { progress.update(done, all, monotonic_now()); });
+  return upload_packs(session, packs,
+                      [&](std::uint64_t done, std::uint64_t all) { progress.update(done, all, monotonic_now()); });
 }
 
 std::uint64_t bytes_of(const std::vector<const PackFile*>& packs) {
@@ -145,8 +148,9 @@ Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console&
   }
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
   INSTAR_CHECK(write_copies(options, prepared, signed_manifest));
-  console.text() << manifest_text(signed_manifest.manifest, wall_now()) << "\ndry run: nothing was sent. One message of "
-                 << signed_manifest.envelope.size() << " bytes a group";
+  console.text() << manifest_text(signed_manifest.manifest, wall_now())
+                 << "\ndry run: nothing was sent. One message of " << signed_manifest.envelope.size()
+                 << " bytes a group";
   if (lacking) console.text() << "; " << bytes_of(*lacking) << " bytes of packs would be uploaded";
   console.text() << "\n";
   auto json = document_of(signed_manifest);
@@ -160,14 +164,16 @@ Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console&
 
 // "64kbit" a second, or bytes as parse_size() has them.
 Result<std::uint64_t> parse_link(const std::string& text) {
-  for (const auto& [unit, bits] : {std::pair<std::string_view, std::uint64_t>{"kbit", 1'000}, {"Mbit", 1'000'000}, {"bit", 1}}) {
+  for (const auto& [unit, bits] :
+       {std::pair<std::string_view, std::uint64_t>{"kbit", 1'000}, {"Mbit", 1'000'000}, {"bit", 1}}) {
     if (!text.ends_with(unit)) continue;
     INSTAR_TRY(const auto number, parse_size(std::string_view(text).substr(0, text.size() - unit.size())));
     if (number == 0) break;
     return std::max<std::uint64_t>(number * bits / 8, 1);
   }
   INSTAR_TRY(const auto bytes, parse_size(text));
-  if (bytes == 0) return fail(Code::invalid_argument, "link '" + text + "' must be a rate such as 64kbit or 8k (bytes a second)");
+  if (bytes == 0)
+    return fail(Code::invalid_argument, "link '" + text + "' must be a rate such as 64kbit or 8k (bytes a second)");
   return bytes;
 }
 
@@ -177,7 +183,8 @@ Outcome<std::vector<PlannedDevice>> ask_devices(Session& session, const std::vec
     std::uint64_t offset = 0;
     while (true) {
       INSTAR_TRY(const auto data,
-                 session.request("listDevices", {{"group", group.str()}, {"view", "plan"}, {"offset", offset}, {"count", 1'000}}));
+                 session.request("listDevices",
+                                 {{"group", group.str()}, {"view", "plan"}, {"offset", offset}, {"count", 1'000}}));
       const auto& rows = get(data, "devices");
       for (const auto& row : rows) devices[get_text(row, "device")] = read_planned_device(row);
       offset += rows.size();
@@ -189,7 +196,8 @@ Outcome<std::vector<PlannedDevice>> ask_devices(Session& session, const std::vec
   return out;
 }
 
-// Known for each base that a delta was made or tried against: those that are at hand. For others `dedupe` is told with "at most".
+// Known for each base that a delta was made or tried against: those that are at hand. For others `dedupe` is told with
+// "at most".
 DedupeCosts dedupe_costs(const ArtifactFolders& artifacts) {
   DedupeCosts costs;
   for (const auto& [path, folder] : artifacts) {
@@ -217,8 +225,8 @@ Outcome<Exit> plan(const Options& options, const Console& console) {
   INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
   INSTAR_TRY(const auto fleet, ask_devices(*session, prepared.spec.groups));
-  const auto planned =
-      plan_release(signed_manifest.manifest, signed_manifest.envelope.size(), fleet, dedupe_costs(prepared.artifacts), how.now);
+  const auto planned = plan_release(signed_manifest.manifest, signed_manifest.envelope.size(), fleet,
+                                    dedupe_costs(prepared.artifacts), how.now);
   console.text() << plan_text(planned, how);
   auto json = document_of(signed_manifest);
   json["deltas"] = std::move(deltas);
@@ -245,9 +253,10 @@ Outcome<Exit> run(const Options& options, const Console& console) {
   INSTAR_TRY(const auto uploaded, upload(*session, lacking, console));
   console.text() << "packs: " << count_of(lacking.size(), "pack") << " uploaded (" << uploaded.bytes_sent << " bytes), "
                  << packs.size() - lacking.size() << " there already\n";
-  INSTAR_TRY(const auto status, send_manifest(*session, signed_manifest.manifest, signed_manifest.envelope, signed_manifest.rollout));
-  console.text() << "rollout " << signed_manifest.rollout << ": " << prepared.spec.product << " " << prepared.spec.release << " (sequence "
-                 << sequence << ") is " << status.state << "\n";
+  INSTAR_TRY(const auto status,
+             send_manifest(*session, signed_manifest.manifest, signed_manifest.envelope, signed_manifest.rollout));
+  console.text() << "rollout " << signed_manifest.rollout << ": " << prepared.spec.product << " "
+                 << prepared.spec.release << " (sequence " << sequence << ") is " << status.state << "\n";
   auto json = document_of(signed_manifest);
   json["deltas"] = std::move(deltas);
   json["state"] = status.state;
@@ -271,26 +280,37 @@ Outcome<Exit> run(const Options& options, const Console& console) {
 }
 
 void add_release_options(CLI::App& command, PublishOptions& options) {
-  command.add_option("SPEC,--spec", options.spec_path, "Release file (JSON) that describes the containers; `instar help release-file`")
+  command
+      .add_option("SPEC,--spec", options.spec_path,
+                  "Release file (JSON) that describes the containers; `instar help release-file`")
       ->type_name("FILE");
-  command.add_option("--group,-g", options.groups, "Group of devices; repeat for several. plant-7 reaches plant-7/line-a too")
+  command
+      .add_option("--group,-g", options.groups,
+                  "Group of devices; repeat for several. plant-7 reaches plant-7/line-a too")
       ->type_name("PATH");
   command.add_option("--product", options.product, "The kind of device that the release is for")->type_name("NAME");
   command.add_option("--release", options.release, "What people call this release, e.g. 2.4.1")->type_name("NAME");
-  command.add_option("--artifact", options.artifact, "Artifact folder of the one container, which is called app")->type_name("OUT");
-  command.add_option("--container", options.containers, "Container with a name of its own; repeat for several")->type_name("NAME=OUT");
-  command.add_option("--init", options.init, "Command of the container's init [/sbin/init of the tree]")->type_name("CMD");
-  command.add_option("--probe", options.probe, "Command that must exit 0 inside the container for it to be healthy")->type_name("CMD");
-  command.add_option("--settle", options.settle, "How long the container must run before it counts as healthy [10s]")->type_name("TIME");
+  command.add_option("--artifact", options.artifact, "Artifact folder of the one container, which is called app")
+      ->type_name("OUT");
+  command.add_option("--container", options.containers, "Container with a name of its own; repeat for several")
+      ->type_name("NAME=OUT");
+  command.add_option("--init", options.init, "Command of the container's init [/sbin/init of the tree]")
+      ->type_name("CMD");
+  command.add_option("--probe", options.probe, "Command that must exit 0 inside the container for it to be healthy")
+      ->type_name("CMD");
+  command.add_option("--settle", options.settle, "How long the container must run before it counts as healthy [10s]")
+      ->type_name("TIME");
   command.add_option("--set", options.settings, "LXC setting; repeat for several")->type_name("lxc.KEY=VALUE");
-  command.add_option("--volume", options.volumes, "Folder that outlives updates, and where it appears; repeat for several")
+  command
+      .add_option("--volume", options.volumes, "Folder that outlives updates, and where it appears; repeat for several")
       ->type_name("NAME:/PATH");
   command.add_option("--requires-arch", options.architectures, "Machines it runs on (uname -m), by commas [any]")
       ->delimiter(',')
       ->type_name("ARCH");
   command.add_option("--sequence", options.sequence, "Rank among the product's releases; devices never go down [auto]")
       ->type_name("N|auto");
-  command.add_option("--expires", options.expires, "After this time devices no longer begin with it [never]")->type_name("TIME");
+  command.add_option("--expires", options.expires, "After this time devices no longer begin with it [never]")
+      ->type_name("TIME");
   command.add_option("--notes", options.notes, "Words for people")->type_name("TEXT");
   command.add_flag("--metered-fallback", options.metered_fallback,
                    "Let devices on metered links take a costlier pack when the cheapest fails");
@@ -300,9 +320,12 @@ void add_policy_options(CLI::App& command, PublishOptions& options) {
   const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
     return command.add_option(flag, value, help)->group("Rollout")->type_name(type);
   };
-  const auto add_flag = [&](const char* flag, bool& value, const char* help) { command.add_flag(flag, value, help)->group("Rollout"); };
+  const auto add_flag = [&](const char* flag, bool& value, const char* help) {
+    command.add_flag(flag, value, help)->group("Rollout");
+  };
   add("--wave", options.waves,
-      "Who goes first: a number of devices, a share (10%), or device ids by commas; then, after a colon, success=95%, soak=1h, approval, "
+      "Who goes first: a number of devices, a share (10%), or device ids by commas; then, after a colon, success=95%, "
+      "soak=1h, approval, "
       "quorum=30%. Repeat for the next ones; everyone follows the last",
       "WHO[:HOW]")
       ->allow_extra_args(false);
@@ -311,8 +334,10 @@ void add_policy_options(CLI::App& command, PublishOptions& options) {
   add("--in-flight", options.in_flight, "Devices under way at a time, at most", "N");
   add("--starts-per-minute", options.starts_per_minute, "Devices that begin in a minute, at most", "N");
   add("--attempts", options.attempts, "Attempts of each device [1]", "N");
-  add("--start-within", options.start_within, "Devices that have not begun after this time do not any more [whenever]", "TIME");
-  add("--window", options.windows, "Maintenance window in the device's local time, like \"Mon-Fri 02:00 4h\"; repeat for several",
+  add("--start-within", options.start_within, "Devices that have not begun after this time do not any more [whenever]",
+      "TIME");
+  add("--window", options.windows,
+      "Maintenance window in the device's local time, like \"Mon-Fri 02:00 4h\"; repeat for several",
       "\"DAYS HH:MM TIME\"")
       ->allow_extra_args(false);
   add_flag("--download-any-time", options.download_any_time, "Only the switch waits for a window");
@@ -320,9 +345,12 @@ void add_policy_options(CLI::App& command, PublishOptions& options) {
   add_flag("--unmetered-only", options.unmetered_only, "Devices on metered links wait");
   add_flag("--revert-allowed", options.revert_allowed, "The release may be taken back later (instar rollout revert)");
   add("--fall-back-stops", options.fall_back_stops,
-      "A device goes back to the release before when a container stops so often within an hour after the commit [never]", "N");
+      "A device goes back to the release before when a container stops so often within an hour after the commit "
+      "[never]",
+      "N");
   add("--device-bytes", options.device_bytes, "Bytes that one device may fetch, at most", "SIZE");
-  add("--rollout-bytes", options.rollout_bytes, "Bytes that all devices together may fetch, at most; then the rollout pauses", "SIZE");
+  add("--rollout-bytes", options.rollout_bytes,
+      "Bytes that all devices together may fetch, at most; then the rollout pauses", "SIZE");
   add("--rate", options.rate, "Bytes a second that one device fetches, at most", "SIZE");
 }
 
@@ -330,42 +358,56 @@ void add_delta_options(CLI::App& command, Options& options) {
   const auto add = [&](const char* flag, auto& value, const char* help, const char* type) {
     return command.add_option(flag, value, help)->group("Deltas")->type_name(type);
   };
-  add("--base", options.deltas.bases, "Make a delta against this tree, image file or artifact folder of before too; repeat for several",
-      "OLD")
+  add("--base", options.deltas.bases,
+      "Make a delta against this tree, image file or artifact folder of before too; repeat for several", "OLD")
       ->allow_extra_args(false);
   add("--artifacts", options.deltas.artifacts,
       "Folder of artifact folders, to find in it what devices run; those beside each artifact are found", "DIR");
-  add("--deltas-max", options.deltas.deltas_max, "Deltas against what devices run, at most; most devices first [4]", "N")
+  add("--deltas-max", options.deltas.deltas_max, "Deltas against what devices run, at most; most devices first [4]",
+      "N")
       ->check(CLI::Range(std::size_t{0}, limits::kPacksMax));
-  add("--delta-time", options.delta_time, "How long making deltas may take; those not made by then are left out [30min]", "TIME");
-  add("--jobs", options.deltas.policy.options.jobs, "Threads that compare files [one a processor]", "N")->check(CLI::Range(1, 256));
-  command.add_flag("--no-delta", options.no_delta, "Make no deltas, and leave out those that the artifact folders have")->group("Deltas");
+  add("--delta-time", options.delta_time,
+      "How long making deltas may take; those not made by then are left out [30min]", "TIME");
+  add("--jobs", options.deltas.policy.options.jobs, "Threads that compare files [one a processor]", "N")
+      ->check(CLI::Range(1, 256));
+  command
+      .add_flag("--no-delta", options.no_delta, "Make no deltas, and leave out those that the artifact folders have")
+      ->group("Deltas");
 }
 
 }  // namespace
 
 void add_publish(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
-  auto* command = app.add_subcommand(
-      "publish",
-      "Sign a release and send it out to groups of devices\n\n"
-      "Asks the broker what the devices run, makes deltas against it, most devices first, where they pay and the artifact is at hand, and "
-      "keeps "
-      "them in the artifact folder. Uploads the packs that the broker lacks, signs the manifest, publishes it to each group and waits for "
-      "the broker's word. "
-      "Ends with 4 and the broker's reason if it is refused. Run again after a failure: what is stored is not sent twice.");
+  auto* command = app.add_subcommand("publish",
+                                     "Sign a release and send it out to groups of devices\n\n"
+                                     "Asks the broker what the devices run, makes deltas against it, most devices "
+                                     "first, where they pay and the artifact is at hand, and "
+                                     "keeps "
+                                     "them in the artifact folder. Uploads the packs that the broker lacks, signs the "
+                                     "manifest, publishes it to each group and waits for "
+                                     "the broker's word. "
+                                     "Ends with 4 and the broker's reason if it is refused. Run again after a failure: "
+                                     "what is stored is not sent twice.");
   add_release_options(*command, options->release);
   add_policy_options(*command, options->release);
   add_delta_options(*command, *options);
-  command->add_option("--root", options->root, "Root document, to check the signature as devices will")->required()->type_name("FILE");
-  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")->required()->type_name("FILE");
-  command->add_option("--manifest-out", options->manifest_out, "Write the signed manifest to this file too")->type_name("FILE");
+  command->add_option("--root", options->root, "Root document, to check the signature as devices will")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--manifest-out", options->manifest_out, "Write the signed manifest to this file too")
+      ->type_name("FILE");
   command
-      ->add_option("--bundle", options->bundle,
-                   "Write the release and its packs to one file too, for `instar-device install FILE` where there is no link")
+      ->add_option(
+          "--bundle", options->bundle,
+          "Write the release and its packs to one file too, for `instar-device install FILE` where there is no link")
       ->type_name("FILE");
   command->add_flag("--dry-run", options->dry_run, "Do everything but send; with --sequence N no broker is needed");
-  auto* wait = command->add_flag("--wait", options->wait, "Follow the rollout until it is over; ends with 7 if devices did not take it");
+  auto* wait = command->add_flag("--wait", options->wait,
+                                 "Follow the rollout until it is over; ends with 7 if devices did not take it");
   command->add_option("--wait-timeout", options->wait_timeout, "Give up waiting after this time, ends with 6 [never]")
       ->type_name("TIME")
       ->needs(wait);
@@ -374,28 +416,37 @@ void add_publish(CLI::App& app, Context& context) {
   command->footer(
       "Examples:\n"
       "  instar publish -g plant-7 --product gateway --release 2.4.1 --artifact out/web-2.4.1 \\\n"
-      "      --init /usr/sbin/webd --probe \"/usr/bin/curl -sf http://localhost/\" --root keys/root.instar --key keys/release.key\n"
+      "      --init /usr/sbin/webd --probe \"/usr/bin/curl -sf http://localhost/\" --root keys/root.instar --key "
+      "keys/release.key\n"
       "  instar publish --spec release.json --root keys/root.instar --key keys/release.key --wait");
-  command->callback([options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
+  command->callback(
+      [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }
 
 void add_plan(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
-  auto* command =
-      app.add_subcommand("plan",
-                         "Reckon what a release would cost, before anything is sent\n\n"
-                         "Takes what `instar publish` takes. For each group: which devices take which pack, the bytes of each and of all, "
-                         "the time at a given link, how large the waves are, and which devices would refuse it and why.");
+  auto* command = app.add_subcommand(
+      "plan",
+      "Reckon what a release would cost, before anything is sent\n\n"
+      "Takes what `instar publish` takes. For each group: which devices take which pack, the bytes of each and of all, "
+      "the time at a given link, how large the waves are, and which devices would refuse it and why.");
   add_release_options(*command, options->release);
   add_policy_options(*command, options->release);
   add_delta_options(*command, *options);
-  command->add_option("--root", options->root, "Root document, to check the signature as devices will")->required()->type_name("FILE");
-  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")->required()->type_name("FILE");
-  command->add_option("--link", options->link, "Rate of a device's link, in bits (64kbit, 1Mbit) or bytes a second [64kbit]")
+  command->add_option("--root", options->root, "Root document, to check the signature as devices will")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")
+      ->required()
+      ->type_name("FILE");
+  command
+      ->add_option("--link", options->link,
+                   "Rate of a device's link, in bits (64kbit, 1Mbit) or bytes a second [64kbit]")
       ->type_name("RATE");
   add_json(*command, context);
   add_connection(*command, options->connection);
-  command->callback([options, &context] { context.run = [options, &context] { return plan(*options, context.console); }; });
+  command->callback(
+      [options, &context] { context.run = [options, &context] { return plan(*options, context.console); }; });
 }
 
 }  // namespace instar::publisher

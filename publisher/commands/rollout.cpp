@@ -54,10 +54,10 @@ Outcome<Exit> show(const Options& options, const Console& console) {
   Json document;
   Json members = Json::array();
   while (true) {
-    INSTAR_TRY(
-        document,
-        chosen.session->request(
-            "getRollout", {{"rollout", chosen.rollout}, {"devices", options.devices}, {"offset", members.size()}, {"count", kPageSize}}));
+    INSTAR_TRY(document, chosen.session->request("getRollout", {{"rollout", chosen.rollout},
+                                                                {"devices", options.devices},
+                                                                {"offset", members.size()},
+                                                                {"count", kPageSize}}));
     // Counts of devices are a number under "devices" in a status; the rows come under "members".
     const auto& rows = get(document, "members");
     for (const auto& row : rows) members.push_back(row);
@@ -90,7 +90,8 @@ Outcome<Exit> change(const Options& options, const Console& console, const std::
   console.text() << "rollout " << chosen.rollout << " is " << done << "\n";
   const auto status = read_status(data);
   if (!status.waits_for.empty()) {
-    console.text() << "wave " << status.wave << " of " << status.waves.size() << " waits for " << status.waits_for << "\n";
+    console.text() << "wave " << status.wave << " of " << status.waves.size() << " waits for " << status.waits_for
+                   << "\n";
   }
   console.document(data);
   return Exit::ok;
@@ -104,15 +105,18 @@ Outcome<Exit> history(const Options& options, const Console& console) {
   return Exit::ok;
 }
 
-CLI::App* add(CLI::App& parent, Context& context, const OptionsPointer& options, const char* name, const char* help, bool needs_rollout) {
+CLI::App* add(CLI::App& parent, Context& context, const OptionsPointer& options, const char* name, const char* help,
+              bool needs_rollout) {
   auto* command = parent.add_subcommand(name, help);
-  if (needs_rollout) command->add_option("ROLLOUT", options->name, "Its id, the beginning of the id, or the release's name")->required();
+  if (needs_rollout)
+    command->add_option("ROLLOUT", options->name, "Its id, the beginning of the id, or the release's name")->required();
   add_json(*command, context);
   add_connection(*command, options->connection);
   return command;
 }
 
-void add_change(CLI::App& parent, Context& context, const char* name, const char* help, const char* control, const char* done) {
+void add_change(CLI::App& parent, Context& context, const char* name, const char* help, const char* control,
+                const char* done) {
   const auto options = std::make_shared<Options>();
   auto* command = add(parent, context, options, name, help, true);
   if (std::string_view(name) == "approve") {
@@ -131,44 +135,53 @@ void add_rollout(CLI::App& app, Context& context) {
 
   const auto list_options = std::make_shared<Options>();
   auto* list_command = add(*rollout, context, list_options, "list", "List the rollouts that the broker keeps", false);
-  list_command->callback(
-      [list_options, &context] { context.run = [list_options, &context] { return list(*list_options, context.console); }; });
+  list_command->callback([list_options, &context] {
+    context.run = [list_options, &context] { return list(*list_options, context.console); };
+  });
 
   const auto show_options = std::make_shared<Options>();
-  auto* show_command = add(*rollout, context, show_options, "show", "Show one rollout: counts by state, bytes, reasons", true);
+  auto* show_command =
+      add(*rollout, context, show_options, "show", "Show one rollout: counts by state, bytes, reasons", true);
   show_command->add_flag("--devices", show_options->devices, "List its devices too");
-  show_command->callback(
-      [show_options, &context] { context.run = [show_options, &context] { return show(*show_options, context.console); }; });
+  show_command->callback([show_options, &context] {
+    context.run = [show_options, &context] { return show(*show_options, context.console); };
+  });
 
   const auto watch_options = std::make_shared<Options>();
-  auto* watch_command = add(*rollout, context, watch_options, "watch",
-                            "Follow a rollout until it is over\n\n"
-                            "On a terminal one live table, else a line for each change (with --json one document a line). "
-                            "Ends with 0 when every device took the release, with 7 when not.",
-                            true);
-  watch_command->add_option("--wait-timeout", watch_options->wait_timeout, "Give up after this time, ends with 6 [never]")
+  auto* watch_command =
+      add(*rollout, context, watch_options, "watch",
+          "Follow a rollout until it is over\n\n"
+          "On a terminal one live table, else a line for each change (with --json one document a line). "
+          "Ends with 0 when every device took the release, with 7 when not.",
+          true);
+  watch_command
+      ->add_option("--wait-timeout", watch_options->wait_timeout, "Give up after this time, ends with 6 [never]")
       ->type_name("TIME");
   watch_command->callback([watch_options, &context] {
     context.console.json_lines = true;
     context.run = [watch_options, &context] { return watch(*watch_options, context.console); };
   });
 
-  add_change(*rollout, context, "pause", "Let no further device begin; those under way go on", "pauseRollout", "paused");
+  add_change(*rollout, context, "pause", "Let no further device begin; those under way go on", "pauseRollout",
+             "paused");
   add_change(*rollout, context, "resume", "Let devices begin again", "resumeRollout", "active");
-  add_change(*rollout, context, "abort", "End it: devices that have not yet switched stop and stay with what they run", "abortRollout",
-             "aborted");
-  add_change(*rollout, context, "approve", "Say the yes that the open wave asks for before the next one opens", "approveRollout",
-             "approved");
+  add_change(*rollout, context, "abort", "End it: devices that have not yet switched stop and stay with what they run",
+             "abortRollout", "aborted");
+  add_change(*rollout, context, "approve", "Say the yes that the open wave asks for before the next one opens",
+             "approveRollout", "approved");
   add_change(*rollout, context, "retry", "Let devices that have failed, or refused, try anew", "retryRollout",
              "tried anew where it failed");
   add_change(*rollout, context, "revert",
-             "Take it back: devices that have committed go back to the revision before it (if the release allows that: --revert-allowed)",
+             "Take it back: devices that have committed go back to the revision before it (if the release allows that: "
+             "--revert-allowed)",
              "revertRollout", "taken back");
 
   const auto history_options = std::make_shared<Options>();
-  auto* history_command = add(*rollout, context, history_options, "history", "Who did what to it and when, and what the broker did", true);
-  history_command->callback(
-      [history_options, &context] { context.run = [history_options, &context] { return history(*history_options, context.console); }; });
+  auto* history_command =
+      add(*rollout, context, history_options, "history", "Who did what to it and when, and what the broker did", true);
+  history_command->callback([history_options, &context] {
+    context.run = [history_options, &context] { return history(*history_options, context.console); };
+  });
 }
 
 }  // namespace instar::publisher

@@ -20,9 +20,11 @@ Outcome<Exit> publish(const std::string& path, const ConnectionOptions& connecti
   INSTAR_TRY(const auto store, trust::TrustStore::from_pinned(bytes));
   INSTAR_TRY(const auto session, connect(connection));
   INSTAR_TRY(const auto outcome, bring_root(*session, store));
-  console.text() << (outcome.published ? "the broker took root version " : "nothing to do: the broker holds root version ")
+  console.text() << (outcome.published ? "the broker took root version "
+                                       : "nothing to do: the broker holds root version ")
                  << outcome.version_now << "\n";
-  console.document({{"published", outcome.published}, {"version_before", outcome.version_before}, {"version", outcome.version_now}});
+  console.document(
+      {{"published", outcome.published}, {"version_before", outcome.version_before}, {"version", outcome.version_now}});
   return Exit::ok;
 }
 
@@ -39,7 +41,8 @@ struct NewVersionOptions {
   std::optional<std::uint32_t> release_threshold;
 };
 
-Status add_keys(const std::vector<std::string>& paths, trust::RoleName role, const std::string& filter, RootChange& change) {
+Status add_keys(const std::vector<std::string>& paths, trust::RoleName role, const std::string& filter,
+                RootChange& change) {
   for (const auto& path : paths) {
     INSTAR_TRY(const auto key, load_public_key(path));
     const auto name = path.substr(path.rfind('/') + 1);
@@ -94,28 +97,41 @@ void add_publish_root(CLI::App& root, Context& context) {
 
 void add_new_version(CLI::App& root, Context& context) {
   const auto options = std::make_shared<NewVersionOptions>();
-  auto* command =
-      root.add_subcommand("new-version",
-                          "Make the root document that follows CURRENT: add or remove keys, change thresholds\n\n"
-                          "Must be signed by enough root keys of the current document and of the new one: give them with --key.");
+  auto* command = root.add_subcommand(
+      "new-version",
+      "Make the root document that follows CURRENT: add or remove keys, change thresholds\n\n"
+      "Must be signed by enough root keys of the current document and of the new one: give them with --key.");
   command->add_option("CURRENT", options->current, "The newest root document")->required();
-  command->add_option("-o,--out", options->out, "File for the new one, e.g. keys/root-2.instar")->required()->type_name("FILE");
-  command->add_option("--key", options->keys, "Secret root key to sign with; repeat for several")->required()->type_name("FILE");
-  command->add_option("--add-release-key", options->add_release, "Public key that may sign releases")->type_name("FILE");
-  command->add_option("--release-groups", options->release_filter, "Limit the added release keys to these groups")->type_name("FILTER");
-  command->add_option("--add-root-key", options->add_root, "Public key that may sign changes of keys")->type_name("FILE");
-  command->add_option("--add-gate-key", options->add_gate, "Public key that a broker may sign gates with")->type_name("FILE");
-  command->add_option("--remove-key", options->remove, "Id of a key to take out, as `instar root show` prints it")->type_name("ID");
-  command->add_option("--root-threshold", options->root_threshold, "New number of root signatures needed")->type_name("N");
-  command->add_option("--release-threshold", options->release_threshold, "New number of release signatures needed")->type_name("N");
+  command->add_option("-o,--out", options->out, "File for the new one, e.g. keys/root-2.instar")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--key", options->keys, "Secret root key to sign with; repeat for several")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--add-release-key", options->add_release, "Public key that may sign releases")
+      ->type_name("FILE");
+  command->add_option("--release-groups", options->release_filter, "Limit the added release keys to these groups")
+      ->type_name("FILTER");
+  command->add_option("--add-root-key", options->add_root, "Public key that may sign changes of keys")
+      ->type_name("FILE");
+  command->add_option("--add-gate-key", options->add_gate, "Public key that a broker may sign gates with")
+      ->type_name("FILE");
+  command->add_option("--remove-key", options->remove, "Id of a key to take out, as `instar root show` prints it")
+      ->type_name("ID");
+  command->add_option("--root-threshold", options->root_threshold, "New number of root signatures needed")
+      ->type_name("N");
+  command->add_option("--release-threshold", options->release_threshold, "New number of release signatures needed")
+      ->type_name("N");
   add_json(*command, context);
-  command->callback([options, &context] { context.run = [options, &context] { return new_version(*options, context.console); }; });
+  command->callback(
+      [options, &context] { context.run = [options, &context] { return new_version(*options, context.console); }; });
 }
 
 }  // namespace
 
 void add_root(CLI::App& app, Context& context) {
-  auto* root = app.add_subcommand("root", "Look at, change and publish the root document: whose signature counts for what");
+  auto* root =
+      app.add_subcommand("root", "Look at, change and publish the root document: whose signature counts for what");
   root->require_subcommand(1);
   add_show(*root, context);
   add_publish_root(*root, context);

@@ -6,8 +6,9 @@
 namespace instar::publisher {
 
 Work TerminalWork::work() {
-  return {.progress = [this](const std::string& what, std::uint64_t done, std::uint64_t all) { update(what, done, all); },
-          .stopped = interrupted};
+  return {
+      .progress = [this](const std::string& what, std::uint64_t done, std::uint64_t all) { update(what, done, all); },
+      .stopped = interrupted};
 }
 
 void TerminalWork::update(const std::string& what, std::uint64_t done, std::uint64_t all) {

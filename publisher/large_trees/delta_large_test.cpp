@@ -37,7 +37,8 @@ TEST_F(LargeTrees, OneFileOf120Megabytes) {
   // Half of it repeats, half is noise; then parts move and bytes change.
   Bytes content = noise(kLargeBytes / 2, 1);
   content.resize(kLargeBytes);
-  for (std::size_t i = kLargeBytes / 2; i < kLargeBytes; ++i) content[i] = static_cast<std::uint8_t>(content[i % 1'000'000] & 0x0f);
+  for (std::size_t i = kLargeBytes / 2; i < kLargeBytes; ++i)
+    content[i] = static_cast<std::uint8_t>(content[i % 1'000'000] & 0x0f);
   write_in(folder_ / "one", "bin/large", content, 0755);
   for (std::size_t i = 0; i < kLargeBytes; i += 100'000) content[i] ^= 1;
   content.insert(content.begin() + 30'000'000, 5'000, 0x7f);
@@ -57,12 +58,14 @@ TEST_F(LargeTrees, AFileOfZeros) {
 TEST_F(LargeTrees, TenThousandSmallFiles) {
   for (int i = 0; i < 10'000; ++i) {
     const std::string path = "share/" + std::to_string(i % 100) + "/" + std::to_string(i);
-    const std::string text = "file " + std::to_string(i) + " of many, with a value of " + std::to_string(i * 7919) + "\n";
+    const std::string text =
+        "file " + std::to_string(i) + " of many, with a value of " + std::to_string(i * 7919) + "\n";
     write_in(folder_ / "one", path, as_bytes(text));
     if (i % 10 == 3) continue;
     write_in(folder_ / "two", path, as_bytes(i % 4 == 0 ? text + "and a line more\n" : text));
   }
-  for (int i = 0; i < 500; ++i) write_in(folder_ / "two", "share/new/" + std::to_string(i), as_bytes("new " + std::to_string(i)));
+  for (int i = 0; i < 500; ++i)
+    write_in(folder_ / "two", "share/new/" + std::to_string(i), as_bytes("new " + std::to_string(i)));
   EXPECT_LT(round_trip("one", "two"), 40'000U);
   EXPECT_LT(round_trip("two", "one"), 60'000U);
 }

@@ -1,7 +1,9 @@
 // The head of a delta, and its decoder. The first byte picks:
 //   0  a head, and a body behind it, as they are
-//   1  streams that are compressed here, so that what is inside them is reached; the base is an ELF file whose sections are the input's
-// Whatever comes in: an error or some bytes, never more of them than the header allows, and no read outside of the base.
+//   1  streams that are compressed here, so that what is inside them is reached; the base is an ELF file whose sections
+//   are the input's
+// Whatever comes in: an error or some bytes, never more of them than the header allows, and no read outside of the
+// base.
 #include <lzma.h>
 
 #include <algorithm>
@@ -99,7 +101,8 @@ Compressed compress(ByteView raw) {
   const std::array<lzma_filter, 2> filters{{{LZMA_FILTER_LZMA1, &options}, {LZMA_VLI_UNKNOWN, nullptr}}};
   made.bytes.resize(raw.size() + raw.size() / 2 + 4096);
   std::size_t bytes = 0;
-  if (lzma_raw_buffer_encode(filters.data(), nullptr, raw.data(), raw.size(), made.bytes.data(), &bytes, made.bytes.size()) != LZMA_OK)
+  if (lzma_raw_buffer_encode(filters.data(), nullptr, raw.data(), raw.size(), made.bytes.data(), &bytes,
+                             made.bytes.size()) != LZMA_OK)
     std::abort();
   made.bytes.resize(bytes);
   made.info.encoded_bytes = bytes;
@@ -149,13 +152,15 @@ void decode_as_is(ByteView data) {
 void decode_streams(ByteView data) {
   if (data.size() < 8) return;
   const std::uint8_t kinds = data[0];
-  const std::size_t control_bytes = std::min<std::size_t>(data.size() - 4, std::size_t{data[1]} + std::size_t{data[2]} * 16);
+  const std::size_t control_bytes =
+      std::min<std::size_t>(data.size() - 4, std::size_t{data[1]} + std::size_t{data[2]} * 16);
   const ByteView control = data.subspan(4, control_bytes);
   const ByteView rest = data.subspan(4 + control_bytes);
   const Bytes base = make_base(rest, kinds);
   // Mostly zeros, as differences are, and as much as one copy of the base and some.
   Bytes difference(kBaseBytes * 2);
-  std::copy_n(rest.begin(), std::min(rest.size(), difference.size() / 4), difference.begin() + static_cast<std::ptrdiff_t>(data[3]) * 64);
+  std::copy_n(rest.begin(), std::min(rest.size(), difference.size() / 4),
+              difference.begin() + static_cast<std::ptrdiff_t>(data[3]) * 64);
   DeltaHeader header;
   Bytes body;
   const std::array<Bytes, 3> raw{to_bytes(control), difference, to_bytes(rest)};

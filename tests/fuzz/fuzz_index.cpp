@@ -22,7 +22,8 @@ void index(ByteView input) {
   Bytes written;
   IndexWriter writer(written, rules);
   for (const Entry& entry : *entries) {
-    INSTAR_ASSERT(entry.path.find("..") == std::string::npos || ("/" + entry.path + "/").find("/../") == std::string::npos);
+    INSTAR_ASSERT(entry.path.find("..") == std::string::npos ||
+                  ("/" + entry.path + "/").find("/../") == std::string::npos);
     INSTAR_ASSERT(!entry.path.starts_with('/'));
     INSTAR_ASSERT(writer.append(entry).has_value());
   }

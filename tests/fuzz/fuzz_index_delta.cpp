@@ -1,4 +1,5 @@
-// The index delta: hostile bytes against a base that is as it should be, and the delta of two trees made and read again.
+// The index delta: hostile bytes against a base that is as it should be, and the delta of two trees made and read
+// again.
 #include <cstdint>
 #include <string>
 

@@ -1,5 +1,5 @@
-// Every decoder of core/wire. The first byte picks one, the rest is its input. What is taken must be written in a form that is taken
-// again and says the same.
+// Every decoder of core/wire. The first byte picks one, the rest is its input. What is taken must be written in a form
+// that is taken again and says the same.
 #include <cstdint>
 #include <cstdlib>
 

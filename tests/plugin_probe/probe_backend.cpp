@@ -1,5 +1,5 @@
-// A backend that does what a message tells it to, so that tests can drive the Mosquitto adapter alone through each of the
-// broker's corners. Payloads on a topic of ours:
+// A backend that does what a message tells it to, so that tests can drive the Mosquitto adapter alone through each of
+// the broker's corners. Payloads on a topic of ours:
 //   route | consume | refuse | throw        the verdict, or an exception
 //   flood COUNT BYTES                       so many pieces to the sender's `chunk`, QoS 0
 //   publish TOPIC QOS RETAIN TEXT           a message of the broker's
@@ -29,7 +29,8 @@ class ProbeService final : public Service {
     port_.publish(topics_.root(), as_bytes("root of the start"), 1, true);
     return {};
   }
-  Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain, Now) override {
+  Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain,
+                     Now) override {
     port_.log(LOG_NOTICE, "probe message " + std::string(sender.client_id) + " " + std::string(topic) + " " +
                               std::to_string(payload.size()) + " q" + std::to_string(qos) + (retain ? " retain" : "") +
                               (sender.identity_known ? "" : " bridge"));
@@ -47,9 +48,12 @@ class ProbeService final : public Service {
   }
   void on_control(const Sender& sender, std::string_view payload, Now) override {
     if (payload == "throw") throw 7;
-    port_.publish(topics_.control_response(), as_bytes(std::string(sender.username) + " said " + std::string(payload)), 0, false);
+    port_.publish(topics_.control_response(), as_bytes(std::string(sender.username) + " said " + std::string(payload)),
+                  0, false);
   }
-  void on_disconnect(std::string_view client_id, Now) override { port_.log(LOG_NOTICE, "probe gone " + std::string(client_id)); }
+  void on_disconnect(std::string_view client_id, Now) override {
+    port_.log(LOG_NOTICE, "probe gone " + std::string(client_id));
+  }
   void on_tick(Now) override { (void)store_.poll(); }
   void on_stop() override {}
 
@@ -70,7 +74,8 @@ class ProbeService final : public Service {
   bool may_read(const Sender& sender, std::string_view topic) const override {
     const auto parsed = topics_.parse(topic);
     if (!parsed.has_value()) return false;
-    const bool is_private = parsed->kind == wire::TopicKind::device_chunk || parsed->kind == wire::TopicKind::device_ack;
+    const bool is_private =
+        parsed->kind == wire::TopicKind::device_chunk || parsed->kind == wire::TopicKind::device_ack;
     return !is_private || parsed->device.str() == sender.client_id;
   }
 
@@ -84,7 +89,8 @@ class ProbeService final : public Service {
     std::size_t bytes = 0;
     words >> count >> bytes;
     const Bytes piece(bytes, 'x');
-    for (std::size_t i = 0; i < count; ++i) port_.publish(topic_of(sender, wire::TopicKind::device_chunk), piece, 0, false);
+    for (std::size_t i = 0; i < count; ++i)
+      port_.publish(topic_of(sender, wire::TopicKind::device_chunk), piece, 0, false);
   }
   void publish(std::istream& words) {
     std::string topic;
@@ -97,9 +103,10 @@ class ProbeService final : public Service {
   void commit(const Sender& sender, bool unwoken) {
     mute_->store(unwoken);
     storage::Batch batch{{storage::Column::history, std::to_string(++count_), to_bytes(std::string_view("x"))}};
-    store_.commit(std::move(batch), [this, topic = topic_of(sender, wire::TopicKind::device_ack)](const Status& status) {
-      port_.publish(topic, as_bytes(status.has_value() ? "durable" : "failed"), 0, false);
-    });
+    store_.commit(std::move(batch),
+                  [this, topic = topic_of(sender, wire::TopicKind::device_ack)](const Status& status) {
+                    port_.publish(topic, as_bytes(status.has_value() ? "durable" : "failed"), 0, false);
+                  });
   }
 
   wire::Topics topics_;

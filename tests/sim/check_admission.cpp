@@ -17,7 +17,8 @@ std::uint32_t place_of(const wire::Policy& policy, const std::string& device) {
 int wave_of_device(const wire::Policy& policy, const std::vector<std::uint64_t>& limits, const std::string& device) {
   for (std::size_t wave = 0; wave < limits.size(); ++wave) {
     if (place_of(policy, device) < limits[wave]) return static_cast<int>(wave);
-    if (wave < policy.waves.size() && std::ranges::count(policy.waves[wave].devices, device) > 0) return static_cast<int>(wave);
+    if (wave < policy.waves.size() && std::ranges::count(policy.waves[wave].devices, device) > 0)
+      return static_cast<int>(wave);
   }
   return -1;
 }
@@ -47,7 +48,8 @@ void AdmissionCheck::runs(const std::string& device, const wire::RevisionInfo& r
   if (before.manifest == running.manifest) return;
   if (running.sequence < before.sequence) {
     const auto& gates = gates_[before.manifest];
-    const bool taken_back = std::ranges::any_of(gates, [](const wire::Gate& gate) { return gate.state == wire::GateState::reverted; });
+    const bool taken_back =
+        std::ranges::any_of(gates, [](const wire::Gate& gate) { return gate.state == wire::GateState::reverted; });
     const auto release = releases_.find(before.manifest);
     const bool allowed = release != releases_.end() && release->second->manifest.policy.revert_allowed;
     if (!taken_back || !allowed) world_.found(device + " falls from " + before.release + " back to " + running.release);

@@ -16,7 +16,8 @@ void ByteCheck::sent(const std::string& device, const Hash256& pack, std::uint32
   sum += bytes;
   const auto budget = release.manifest.policy.rollout_bytes_max;
   if (budget != 0 && sum > budget) {
-    world_.found(release.manifest.release + ": " + std::to_string(sum) + " bytes are sent, its budget is " + std::to_string(budget));
+    world_.found(release.manifest.release + ": " + std::to_string(sum) + " bytes are sent, its budget is " +
+                 std::to_string(budget));
   }
 }
 
@@ -25,8 +26,8 @@ void ByteCheck::report(const wire::Report& report) {
   if (found == releases_.end() || report.code != Code::ok) return;
   const auto budget = found->second->manifest.policy.device_bytes_max;
   if (report.step < wire::Step::staging || budget == 0 || report.bytes_planned <= budget) return;
-  world_.found(report.device.str() + " takes " + std::to_string(report.bytes_planned) + " bytes of " + found->second->manifest.release +
-               ", its budget is " + std::to_string(budget));
+  world_.found(report.device.str() + " takes " + std::to_string(report.bytes_planned) + " bytes of " +
+               found->second->manifest.release + ", its budget is " + std::to_string(budget));
 }
 
 }  // namespace instar::sim

@@ -53,8 +53,8 @@ void ReportCheck::broker_crashed(storage::Store& store) {
     const auto found = devices.find(name);
     const auto applied = found == devices.end() ? 0 : found->second.applied_sequence;
     if (applied < sequence) {
-      world_.found("the broker acked report " + std::to_string(sequence) + " of " + name + ", and after a crash knows of " +
-                   std::to_string(applied));
+      world_.found("the broker acked report " + std::to_string(sequence) + " of " + name +
+                   ", and after a crash knows of " + std::to_string(applied));
     }
   }
 }
@@ -69,7 +69,8 @@ void ReportCheck::at_end(storage::Store& store, const std::map<std::string, revi
       continue;
     }
     const auto& record = found->second;
-    if (!state.pending.empty()) world_.found(name + " still has " + std::to_string(state.pending.size()) + " reports to be acked");
+    if (!state.pending.empty())
+      world_.found(name + " still has " + std::to_string(state.pending.size()) + " reports to be acked");
     if (record.applied_sequence != state.last_report) {
       world_.found(name + " has sent " + std::to_string(state.last_report) + " reports, the broker has applied " +
                    std::to_string(record.applied_sequence));
@@ -84,8 +85,9 @@ void ReportCheck::at_end(storage::Store& store, const std::map<std::string, revi
       } else if (was_given_up(member->second, outcome)) {
         continue;
       } else if (member->second.step != outcome.step || member->second.attempt != outcome.attempt) {
-        world_.found(name + " in rollout " + outcome.manifest.short_hex() + " is " + tell(outcome.step, outcome.attempt) +
-                     ", the broker says " + tell(member->second.step, member->second.attempt));
+        world_.found(name + " in rollout " + outcome.manifest.short_hex() + " is " +
+                     tell(outcome.step, outcome.attempt) + ", the broker says " +
+                     tell(member->second.step, member->second.attempt));
       }
     }
   }
@@ -93,7 +95,8 @@ void ReportCheck::at_end(storage::Store& store, const std::map<std::string, revi
 
 void ReportCheck::status_at_end(const Release& release, storage::Store& store, const Bytes& status) {
   const auto json = nlohmann::json::parse(as_text(status), nullptr, false);
-  if (!json.is_object() || !json.contains("counts")) return world_.found("the status of " + release.manifest.release + " cannot be read");
+  if (!json.is_object() || !json.contains("counts"))
+    return world_.found("the status of " + release.manifest.release + " cannot be read");
   std::map<std::string, std::uint64_t> counts;
   for (const auto& [key, record] : members_in(store)) {
     if (key.first == release.rollout) ++counts[std::string(wire::step_name(record.step))];
@@ -101,8 +104,8 @@ void ReportCheck::status_at_end(const Release& release, storage::Store& store, c
   for (const auto& [step, count] : json["counts"].items()) {
     if (step == "waiting") continue;  // follows from groups, not from a record
     if (count.get<std::uint64_t>() != counts[step]) {
-      world_.found("the status of " + release.manifest.release + " counts " + count.dump() + " " + step + ", its members are " +
-                   std::to_string(counts[step]));
+      world_.found("the status of " + release.manifest.release + " counts " + count.dump() + " " + step +
+                   ", its members are " + std::to_string(counts[step]));
     }
   }
 }

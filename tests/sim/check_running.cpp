@@ -8,7 +8,8 @@ const Release* RunningCheck::release(const Hash256& rollout) const {
   return found == releases_.end() ? nullptr : found->second;
 }
 
-void RunningCheck::start(const std::string& device, std::uint32_t revision, const wire::Manifest& manifest, const Disk& disk) {
+void RunningCheck::start(const std::string& device, std::uint32_t revision, const wire::Manifest& manifest,
+                         const Disk& disk) {
   const auto name = device + ": revision " + std::to_string(revision);
   const auto* known = release(trust::digest(wire::encode_manifest(manifest)));
   if (known == nullptr) return world_.found(name + " is started by a manifest that no operator signed");
@@ -16,15 +17,17 @@ void RunningCheck::start(const std::string& device, std::uint32_t revision, cons
   if (found == disk.revisions.end()) return world_.found(name + " is started and is not on the disk");
   const auto& staged = found->second;
   if (!staged.staged) return world_.found(name + " is started and was never verified as a whole");
-  if (staged.manifest.release != manifest.release) return world_.found(name + " holds another release than the one that is started");
+  if (staged.manifest.release != manifest.release)
+    return world_.found(name + " holds another release than the one that is started");
 }
 
 void RunningCheck::remove(const std::string& device, std::uint32_t revision, std::uint32_t running) {
-  if (revision == running) world_.found(device + ": revision " + std::to_string(revision) + " is removed while it runs");
+  if (revision == running)
+    world_.found(device + ": revision " + std::to_string(revision) + " is removed while it runs");
 }
 
-void RunningCheck::look(const std::string& device, const std::string& phase, std::uint32_t current, std::uint32_t candidate,
-                        std::uint32_t running) {
+void RunningCheck::look(const std::string& device, const std::string& phase, std::uint32_t current,
+                        std::uint32_t candidate, std::uint32_t running) {
   auto& had_one = had_one_[device];
   if (had_one && current == 0) return world_.found(device + " has no current revision any more");
   had_one = had_one || current != 0;
@@ -34,8 +37,8 @@ void RunningCheck::look(const std::string& device, const std::string& phase, std
     return;
   }
   if (running != current) {
-    world_.found(device + " is " + phase + ", its current revision is " + std::to_string(current) + ", and " + std::to_string(running) +
-                 " runs");
+    world_.found(device + " is " + phase + ", its current revision is " + std::to_string(current) + ", and " +
+                 std::to_string(running) + " runs");
   }
 }
 

@@ -3,7 +3,8 @@
 
 namespace instar::sim {
 
-void TransferCheck::asked(const std::string& device, const wire::Fetch& fetch, const Disk& disk, std::uint32_t revision) {
+void TransferCheck::asked(const std::string& device, const wire::Fetch& fetch, const Disk& disk,
+                          std::uint32_t revision) {
   auto& account = accounts_[device];
   if (fetch.session != account.session) {
     if (fetch.session < account.session) world_.found(device + ": session numbers went back");
@@ -18,7 +19,8 @@ void TransferCheck::asked(const std::string& device, const wire::Fetch& fetch, c
   for (const auto& range : fetch.ranges) {
     for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
       if (pack->second.head.contains(i) || pack->second.body.contains(i)) {
-        world_.found(device + " asks for chunk " + std::to_string(i) + " of pack " + fetch.pack->short_hex() + ", which is durable");
+        world_.found(device + " asks for chunk " + std::to_string(i) + " of pack " + fetch.pack->short_hex() +
+                     ", which is durable");
       }
     }
   }
@@ -38,8 +40,8 @@ void TransferCheck::mishap(const std::string& device) {
 
 void TransferCheck::at_end(const std::string& device) {
   const auto& account = accounts_[device];
-  // Each mishap costs at most what was in flight, and what had come but was not durable: a half chunk, and whole ones that
-  // waited for their sync.
+  // Each mishap costs at most what was in flight, and what had come but was not durable: a half chunk, and whole ones
+  // that waited for their sync.
   const std::uint64_t each = 2 * limits::kWindowBytesMax + limits::kChunkEncodedBytesMax;
   if (account.sent > account.durable + account.mishaps * each) {
     world_.found(device + " was sent " + std::to_string(account.sent) + " bytes, " + std::to_string(account.durable) +

@@ -48,14 +48,15 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
     const bool silent = !is_back && world_.now() - heard_[id] >= std::int64_t{policy.silent_s} * 1'000 - 10'000;
     if (silent) return true;
     ++in_flight;
-    who += " " + id + " (" + std::string(wire::step_name(record->step)) + ", attempt " + std::to_string(record->attempt) + ", " +
-           (online_[id] ? "online" : "away") + ", heard " + std::to_string((world_.now() - heard_[id]) / 1'000) + " s ago)";
+    who += " " + id + " (" + std::string(wire::step_name(record->step)) + ", attempt " +
+           std::to_string(record->attempt) + ", " + (online_[id] ? "online" : "away") + ", heard " +
+           std::to_string((world_.now() - heard_[id]) / 1'000) + " s ago)";
     return true;
   });
   static_cast<void>(scanned);
   if (in_flight > policy.in_flight_max) {
-    world_.found(name + ": " + std::to_string(in_flight) + " devices are in flight, " + std::to_string(policy.in_flight_max) +
-                 " may be, when " + device + " is given its turn:" + who);
+    world_.found(name + ": " + std::to_string(in_flight) + " devices are in flight, " +
+                 std::to_string(policy.in_flight_max) + " may be, when " + device + " is given its turn:" + who);
   }
 }
 
@@ -69,7 +70,8 @@ void TurnCheck::started(const std::string& device, const Hash256& rollout, std::
   const auto& policy = found->second->manifest.policy;
   if (policy.in_flight_max == 0 && policy.starts_per_minute_max == 0) return;
   if (turns_.contains({device, rollout.prefix64(), attempt})) return;
-  world_.found(device + " begins attempt " + std::to_string(attempt) + " at " + found->second->manifest.release + " before its turn");
+  world_.found(device + " begins attempt " + std::to_string(attempt) + " at " + found->second->manifest.release +
+               " before its turn");
 }
 
 }  // namespace instar::sim

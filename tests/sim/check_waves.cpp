@@ -12,10 +12,11 @@ constexpr std::int64_t kStoreDelayMs = 5'000;
 
 std::vector<std::uint64_t> limits_in(storage::Store& store, const Hash256& rollout) {
   std::vector<std::uint64_t> limits;
-  const auto scanned = store.scan(storage::Column::rollouts, storage::rollout_key(rollout), [&](ByteView, ByteView value) {
-    if (const auto record = rollout::decode_rollout_record(value)) limits = record->wave_limits;
-    return false;
-  });
+  const auto scanned =
+      store.scan(storage::Column::rollouts, storage::rollout_key(rollout), [&](ByteView, ByteView value) {
+        if (const auto record = rollout::decode_rollout_record(value)) limits = record->wave_limits;
+        return false;
+      });
   static_cast<void>(scanned);
   return limits;
 }
@@ -44,7 +45,8 @@ void WaveCheck::gate(const wire::Gate& gate, storage::Store& store) {
   }
   const bool opens = gate.wave_opened.size() > seen.opened.size();
   const bool first = seen.opened.empty();
-  // Of waves that open at once only the last one's limit is in the gate: those between are in the record that it was made from.
+  // Of waves that open at once only the last one's limit is in the gate: those between are in the record that it was
+  // made from.
   const auto limits = limits_in(store, gate.manifest);
   while (seen.opened.size() < gate.wave_opened.size()) {
     const auto wave = seen.opened.size();
@@ -65,13 +67,14 @@ void WaveCheck::check_opening(const Release& release, const Seen& seen, storage:
   if (wave >= policy.waves.size()) return world_.found(name + "and is not in the policy");
   const auto& row = policy.waves[wave];
   if (seen.when[wave + 1] - seen.when[wave] + kStoreDelayMs < std::int64_t{row.soak_s} * 1'000) {
-    return world_.found(name + std::to_string((seen.when[wave + 1] - seen.when[wave]) / 1'000) + " s after the one before, its soak is " +
-                        std::to_string(row.soak_s) + " s");
+    return world_.found(name + std::to_string((seen.when[wave + 1] - seen.when[wave]) / 1'000) +
+                        " s after the one before, its soak is " + std::to_string(row.soak_s) + " s");
   }
   if (row.approval && !approved_.contains({release.rollout, static_cast<std::uint32_t>(wave)})) {
     return world_.found(name + "without an operator's approval");
   }
-  const std::vector<std::uint64_t> limits(seen.limits.begin(), seen.limits.begin() + static_cast<std::ptrdiff_t>(wave) + 1);
+  const std::vector<std::uint64_t> limits(seen.limits.begin(),
+                                          seen.limits.begin() + static_cast<std::ptrdiff_t>(wave) + 1);
   std::uint64_t devices = 0;
   std::uint64_t committed = 0;
   std::uint64_t failed = 0;
@@ -92,7 +95,8 @@ void WaveCheck::check_opening(const Release& release, const Seen& seen, storage:
     return world_.found(name + "though of " + std::to_string(devices) + " devices before it none has committed");
   }
   if (committed * 10'000 < row.success_bp * (committed + failed)) {
-    return world_.found(name + "though " + std::to_string(failed) + " failed and only " + std::to_string(committed) + " committed");
+    return world_.found(name + "though " + std::to_string(failed) + " failed and only " + std::to_string(committed) +
+                        " committed");
   }
 }
 

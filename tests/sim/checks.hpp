@@ -25,7 +25,8 @@ class RunningCheck {
   void start(const std::string& device, std::uint32_t revision, const wire::Manifest& manifest, const Disk& disk);
   void remove(const std::string& device, std::uint32_t revision, std::uint32_t running);
   // Now and then, of a client that has been up for a while.
-  void look(const std::string& device, const std::string& phase, std::uint32_t current, std::uint32_t candidate, std::uint32_t running);
+  void look(const std::string& device, const std::string& phase, std::uint32_t current, std::uint32_t candidate,
+            std::uint32_t running);
   [[nodiscard]] const Release* release(const Hash256& rollout) const;
 
  private:

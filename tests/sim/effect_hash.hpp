@@ -13,8 +13,9 @@
 
 namespace instar::sim {
 
-// Knows nothing of the types behind a hash or an id: it takes bytes, numbers and texts, each with its length, so that a type may get
-// another name without another hash. Logs count too: what a person reads is what the machine decided. One thread.
+// Knows nothing of the types behind a hash or an id: it takes bytes, numbers and texts, each with its length, so that a
+// type may get another name without another hash. Logs count too: what a person reads is what the machine decided. One
+// thread.
 class EffectHash {
  public:
   // `who` does this at `now`.

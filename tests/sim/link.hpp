@@ -11,7 +11,8 @@ namespace instar::sim {
 
 class Link {
  public:
-  explicit Link(World& world) : world_(world), latency_ms_(world.random.between(2, 600)), bytes_per_ms_(world.random.between(8, 4'000)) {}
+  explicit Link(World& world)
+      : world_(world), latency_ms_(world.random.between(2, 600)), bytes_per_ms_(world.random.between(8, 4'000)) {}
 
   [[nodiscard]] bool is_up() const noexcept { return up_; }
   void raise() {

@@ -61,14 +61,17 @@ int run_seeds(Run run) {
     if (result.findings.empty()) continue;
     std::printf("seed %llu found:\n", static_cast<unsigned long long>(seed));
     for (const auto& finding : result.findings) std::printf("  %s\n", finding.c_str());
-    std::printf("replay: instar_sim --seed %llu --devices %u --verbose%s%s\n", static_cast<unsigned long long>(seed), result.devices,
-                run.canary.empty() ? "" : " --canary ", run.canary.c_str());
+    std::printf("replay: instar_sim --seed %llu --devices %u --verbose%s%s\n", static_cast<unsigned long long>(seed),
+                result.devices, run.canary.empty() ? "" : " --canary ", run.canary.c_str());
     return 1;
   }
-  std::printf("%llu seeds, %llu devices: %llu events, %llu commits, %llu rollbacks, %llu waves opened, %llu turns given, nothing found\n",
-              static_cast<unsigned long long>(count), static_cast<unsigned long long>(devices), static_cast<unsigned long long>(events),
-              static_cast<unsigned long long>(commits), static_cast<unsigned long long>(rollbacks), static_cast<unsigned long long>(waves),
-              static_cast<unsigned long long>(turns));
+  std::printf(
+      "%llu seeds, %llu devices: %llu events, %llu commits, %llu rollbacks, %llu waves opened, %llu turns given, "
+      "nothing found\n",
+      static_cast<unsigned long long>(count), static_cast<unsigned long long>(devices),
+      static_cast<unsigned long long>(events), static_cast<unsigned long long>(commits),
+      static_cast<unsigned long long>(rollbacks), static_cast<unsigned long long>(waves),
+      static_cast<unsigned long long>(turns));
   return 0;
 }
 
@@ -120,10 +123,13 @@ int main(int argc, char** argv) {
   CLI::App app{"Simulates a broker and devices in one thread, from a seed"};
   app.add_option("--seed", run.first, "first seed")->capture_default_str();
   app.add_option("--seeds", run.seeds, "how many seeds, counting up")->capture_default_str();
-  app.add_option("--devices", run.options.devices, "devices of each run; 0: by the seed, mostly 5 to 20, every 50th 100, every 500th 1000")
+  app.add_option("--devices", run.options.devices,
+                 "devices of each run; 0: by the seed, mostly 5 to 20, every 50th 100, every 500th 1000")
       ->capture_default_str();
   app.add_option("--jobs", jobs, "processes; 0: one a core")->capture_default_str();
-  app.add_flag("--hash", run.print_hashes, "print a hash of all effects of each seed: what decides alike prints the same (sort them with more than one job)");
+  app.add_flag("--hash", run.print_hashes,
+               "print a hash of all effects of each seed: what decides alike prints the same (sort them with more than "
+               "one job)");
   app.add_flag("--verbose", run.options.verbose, "tell the story");
   app.add_option("--canary", run.canary, "a bug that must be found")->check(CLI::IsMember(names));
   app.add_flag("--expect-finding", expect_finding, "exit 0 only if something is found");
@@ -131,6 +137,7 @@ int main(int argc, char** argv) {
   for (const auto& canary : instar::sim::kCanaries) {
     if (run.canary == canary.name) run.options.canaries.*canary.flag = true;
   }
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // lines of several jobs stay whole
   if (jobs == 0) jobs = std::max(1U, std::thread::hardware_concurrency());
   const int found = jobs == 1 ? instar::sim::run_seeds(run) : instar::sim::run_jobs(run, jobs);
   if (found > 1) return found;

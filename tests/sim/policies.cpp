@@ -17,7 +17,8 @@ std::vector<wire::Wave> draw_waves(Random& random, const std::vector<std::string
     wire::Wave wave;
     const auto kind = random.below(3);
     if (kind == 0) {
-      for (std::int64_t n = random.between(1, 3); n > 0; --n) wave.devices.push_back(devices[random.below(devices.size())]);
+      for (std::int64_t n = random.between(1, 3); n > 0; --n)
+        wave.devices.push_back(devices[random.below(devices.size())]);
       if (!gentle && random.chance(1'000)) wave.devices.emplace_back("dev-unknown");
     } else if (kind == 1) {
       devices_before += u32(random, 1, 3);

@@ -66,7 +66,8 @@ Keys make_keys() {
 
 ReleaseMaker::ReleaseMaker(Random& random, const Keys& keys) : random_(random), keys_(keys) {
   for (int i = 0; i < 6; ++i) {
-    files_.push_back({"file-" + std::to_string(i), random_.noise(static_cast<std::size_t>(random_.between(1'000, 120'000)))});
+    files_.push_back(
+        {"file-" + std::to_string(i), random_.noise(static_cast<std::size_t>(random_.between(1'000, 120'000)))});
   }
 }
 

@@ -49,8 +49,10 @@ class ReleaseMaker {
     std::string path;
     Bytes content;
   };
-  // The head names the chunks of the changed file's content, which are the body: as much of a delta as the machine sees.
-  void add_delta(const Hash256& base, const Bytes& index, const Bytes& changed, wire::Artifact& artifact, Release& release) const;
+  // The head names the chunks of the changed file's content, which are the body: as much of a delta as the machine
+  // sees.
+  void add_delta(const Hash256& base, const Bytes& index, const Bytes& changed, wire::Artifact& artifact,
+                 Release& release) const;
 
   Random& random_;
   const Keys& keys_;

@@ -1,6 +1,6 @@
-// What a rollout promises, worked out a second time from the signed manifests, the gates and acks that the broker really sent, the records
-// that are durable in its store, and the true time. None of it calls what it checks. Each in its own file: check_admission.cpp,
-// check_waves.cpp, check_turns.cpp, check_bytes.cpp.
+// What a rollout promises, worked out a second time from the signed manifests, the gates and acks that the broker
+// really sent, the records that are durable in its store, and the true time. None of it calls what it checks. Each in
+// its own file: check_admission.cpp, check_waves.cpp, check_turns.cpp, check_bytes.cpp.
 #pragma once
 
 #include <deque>
@@ -21,10 +21,11 @@ namespace instar::sim {
 // The place of a device, by the page docs/formats/gate.md alone.
 [[nodiscard]] std::uint32_t place_of(const wire::Policy& policy, const std::string& device);
 // Its wave given the limits of the waves opened so far; -1: none.
-[[nodiscard]] int wave_of_device(const wire::Policy& policy, const std::vector<std::uint64_t>& limits, const std::string& device);
+[[nodiscard]] int wave_of_device(const wire::Policy& policy, const std::vector<std::uint64_t>& limits,
+                                 const std::string& device);
 
-// No device begins what its signed policy and some gate of the broker do not let it begin; none falls back to an older release, but where
-// its rollout was taken back.
+// No device begins what its signed policy and some gate of the broker do not let it begin; none falls back to an older
+// release, but where its rollout was taken back.
 class AdmissionCheck {
  public:
   explicit AdmissionCheck(World& world) : world_(world) {}
@@ -86,7 +87,8 @@ class TurnCheck {
     if (is) connected_[device] = world_.now();
   }
   void started(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
-  // The device waits for that attempt no more, and has not begun it: its turn, if it had one, is over, and it has to ask anew.
+  // The device waits for that attempt no more, and has not begun it: its turn, if it had one, is over, and it has to
+  // ask anew.
   void given_up(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
   [[nodiscard]] std::uint32_t given() const noexcept { return given_; }
 

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000;
 constexpr std::int64_t kFaultPhaseMs = 900 * kSecond;
-// Once everything is healed: the longest pauses of the protocol (a report's resend, a broker's grace, a staged retry) and a fetch.
+// Once everything is healed: the longest pauses of the protocol (a report's resend, a broker's grace, a staged retry)
+// and a fetch.
 constexpr std::int64_t kHealBoundMs = 1'200 * kSecond;
 
 // Mostly small fleets, where chance meets itself often; now and then a large one.
@@ -47,18 +48,20 @@ class Scenario {
     broker_.start();
     for (std::uint32_t i = 0; i < options_.devices; ++i) {
       const auto group = i % 2 == 0 ? "plant/a" : "plant/b";
-      devices_.push_back(std::make_unique<SimDevice>(world_, broker_, keys_, options_.canaries,
-                                                     SimDevice::Checks{running_, transfers_, admissions_, turns_, bytes_}, names_[i],
-                                                     std::vector{*GroupPath::parse(group)}));
+      devices_.push_back(
+          std::make_unique<SimDevice>(world_, broker_, keys_, options_.canaries,
+                                      SimDevice::Checks{running_, transfers_, admissions_, turns_, bytes_}, names_[i],
+                                      std::vector{*GroupPath::parse(group)}));
       // Most are there from the beginning; some join while rollouts go on.
-      const auto joins = world_.random.chance(8'500) ? world_.random.between(0, 5 * kSecond) : world_.random.between(0, 800 * kSecond);
+      const auto joins =
+          world_.random.chance(8'500) ? world_.random.between(0, 5 * kSecond) : world_.random.between(0, 800 * kSecond);
       world_.after(joins, [device = devices_.back().get()] { device->power_on(); });
     }
     break_things();
     if (world_.findings.empty()) heal();
     world_.effects.stored(broker_.store());
-    ScenarioResult result{world_.findings.list(), world_.events(), options_.devices, 0, 0, waves_.opened(), turns_.given(),
-                          world_.effects.finish()};
+    ScenarioResult result{world_.findings.list(), world_.events(), options_.devices,       0, 0,
+                          waves_.opened(),        turns_.given(),  world_.effects.finish()};
     for (const auto& device : devices_) count(*device, result);
     return result;
   }
@@ -101,7 +104,8 @@ class Scenario {
     switch (random.below(20)) {
       case 0: broker_.crash(random.between(200, 10 * kSecond)); break;
       case 1:
-        broker_.set_store_faults({.fail_commit = {}, .fail_reopens = 0, .delay_polls = static_cast<std::uint32_t>(random.below(40))});
+        broker_.set_store_faults(
+            {.fail_commit = {}, .fail_reopens = 0, .delay_polls = static_cast<std::uint32_t>(random.below(40))});
         break;
       case 2:
         broker_.set_store_faults({.fail_commit = broker_.store().commit_count() + 1 + random.below(20),
@@ -143,7 +147,8 @@ class Scenario {
                                          : "revertRollout";
     if (roll >= 10 && roll < 14) {
       // It may be heard, and its answer lost: an approval counts from the moment it was given.
-      for (std::uint32_t wave = 0; wave < release->manifest.policy.waves.size(); ++wave) waves_.approved(release->rollout, wave);
+      for (std::uint32_t wave = 0; wave < release->manifest.policy.waves.size(); ++wave)
+        waves_.approved(release->rollout, wave);
     }
     broker_.command(verb, *release);
   }
@@ -171,7 +176,8 @@ class Scenario {
     const auto& last = make(Nature::good, draw_gentle_policy(world_.random, names_));
     put_out(last);
     const auto end = world_.now() + kHealBoundMs;
-    while (world_.now() < end && world_.findings.empty() && !all_done(last)) world_.run_until(world_.now() + 10 * kSecond);
+    while (world_.now() < end && world_.findings.empty() && !all_done(last))
+      world_.run_until(world_.now() + 10 * kSecond);
     if (!world_.findings.empty()) return;
     for (const auto& device : devices_) {
       if (!is_done(*device, last)) world_.found("not healed in time: " + device->describe());
@@ -184,8 +190,8 @@ class Scenario {
   [[nodiscard]] bool is_done(const SimDevice& device, const Release& last) const {
     if (device.machine() == nullptr) return false;
     const auto view = device.machine()->view();
-    return view.phase == "idle" && view.running && view.running->manifest == last.rollout && view.pending_reports == 0 &&
-           device.running() == view.current_revision;
+    return view.phase == "idle" && view.running && view.running->manifest == last.rollout &&
+           view.pending_reports == 0 && device.running() == view.current_revision;
   }
 
   [[nodiscard]] bool all_done(const Release& last) const {

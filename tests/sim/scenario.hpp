@@ -1,4 +1,5 @@
-// One seed, one story: releases go out while links, brokers and devices break; then everything is healed, and all must end well.
+// One seed, one story: releases go out while links, brokers and devices break; then everything is healed, and all must
+// end well.
 #pragma once
 
 #include <cstdint>

@@ -21,11 +21,15 @@ class EagerStore final : public storage::Store {
     inner_.commit(std::move(batch), [](Status) {});
     done_.push_back(std::move(done));
   }
-  void read(storage::Column column, std::string key, ReadDone done) override { inner_.read(column, std::move(key), std::move(done)); }
+  void read(storage::Column column, std::string key, ReadDone done) override {
+    inner_.read(column, std::move(key), std::move(done));
+  }
   void contains(storage::Column column, std::vector<std::string> keys, ContainsDone done) override {
     inner_.contains(column, std::move(keys), std::move(done));
   }
-  Status scan(storage::Column column, std::string_view prefix, const Visitor& visit) override { return inner_.scan(column, prefix, visit); }
+  Status scan(storage::Column column, std::string_view prefix, const Visitor& visit) override {
+    return inner_.scan(column, prefix, visit);
+  }
   std::size_t poll() override {
     for (auto& done : std::exchange(done_, {})) done({});
     return inner_.poll();
@@ -55,11 +59,12 @@ void SimBroker::start() {
                                  .window_bytes_max = 0,
                                  .trust_connections = false};
   auto& store = eager_ ? *eager_ : static_cast<storage::Store&>(store_);
-  service_ = broker::make_service(std::move(options), store, *this,
-                                  [this](const DeviceId& device, const Hash256& pack, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
-                                    checks_.transfers.sent(device.str(), bytes);
-                                    checks_.bytes.sent(device.str(), pack, bytes);
-                                  });
+  service_ = broker::make_service(
+      std::move(options), store, *this,
+      [this](const DeviceId& device, const Hash256& pack, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
+        checks_.transfers.sent(device.str(), bytes);
+        checks_.bytes.sent(device.str(), pack, bytes);
+      });
   ++life_;
   if (!service_->start(now())) {
     service_.reset();
@@ -105,7 +110,8 @@ void SimBroker::spoil_store() {
   storage::Batch batch;
   const auto visit = [&](storage::Column column, std::string_view prefix, auto&& change) {
     const auto scanned = store_.scan(column, prefix, [&](ByteView key, ByteView value) {
-      if (auto changed = change(value); !changed.empty()) batch.push_back({column, std::string(as_text(key)), std::move(changed)});
+      if (auto changed = change(value); !changed.empty())
+        batch.push_back({column, std::string(as_text(key)), std::move(changed)});
       return true;
     });
     static_cast<void>(scanned);
@@ -180,7 +186,8 @@ bool SimBroker::arrive(Client& client, const std::string& topic, const Bytes& pa
 }
 
 void SimBroker::confirm(Client& client, std::uint64_t number) {
-  std::erase_if(sessions_[client.id().str()].unconfirmed, [&](const Queued& message) { return message.number == number; });
+  std::erase_if(sessions_[client.id().str()].unconfirmed,
+                [&](const Queued& message) { return message.number == number; });
 }
 
 void SimBroker::publish(const std::string& topic, ByteView payload, int qos, bool retain) {
@@ -243,7 +250,8 @@ void SimBroker::forge_gate(const Release& release) {
     auto opened = WallMs{std::max(world_.wall().value - 100'000'000, release.manifest.issued.value)};
     for (std::uint32_t i = 0; i <= gate.wave; ++i) {
       gate.wave_opened.push_back(opened);
-      if (canaries_.forged_times) opened = opened + std::int64_t{i < policy.waves.size() ? policy.waves[i].soak_s : 0} * 1'000;
+      if (canaries_.forged_times)
+        opened = opened + std::int64_t{i < policy.waves.size() ? policy.waves[i].soak_s : 0} * 1'000;
     }
     if (!canaries_.forged_times && gate.wave > 0) gate.wave_opened.resize(1);
     gate.fresh = world_.wall();
@@ -299,9 +307,12 @@ bool SimBroker::upload(const Release& release) {
     for (std::size_t at = 0; at < bytes.size(); at += limits::kPutPieceBytesMax) {
       piece.total_bytes = static_cast<std::uint32_t>(bytes.size());
       piece.offset = static_cast<std::uint32_t>(at);
-      piece.data = to_bytes(ByteView(bytes).subspan(at, std::min<std::size_t>(limits::kPutPieceBytesMax, bytes.size() - at)));
+      piece.data =
+          to_bytes(ByteView(bytes).subspan(at, std::min<std::size_t>(limits::kPutPieceBytesMax, bytes.size() - at)));
       const auto topic = wire::Topics().put(*DeviceId::parse("op-1"));
-      if (service_->on_message({"op-1", "", true}, topic, wire::encode(piece), 1, false, now()) == broker::Verdict::refuse) return false;
+      if (service_->on_message({"op-1", "", true}, topic, wire::encode(piece), 1, false, now()) ==
+          broker::Verdict::refuse)
+        return false;
     }
     return true;
   };
@@ -323,7 +334,8 @@ bool SimBroker::upload(const Release& release) {
 void SimBroker::command(const std::string& verb, const Release& release) {
   if (!service_) return;
   world_.note(verb + " " + release.manifest.release);
-  const std::string request = R"({"commands":[{"command":")" + verb + R"(","rollout":")" + release.rollout.short_hex() + R"("}]})";
+  const std::string request =
+      R"({"commands":[{"command":")" + verb + R"(","rollout":")" + release.rollout.short_hex() + R"("}]})";
   service_->on_control({"op-1", "", true}, request, now());
   after_call();
 }
@@ -332,7 +344,8 @@ bool SimBroker::release(const Release& release) {
   if (!service_ || !upload(release)) return false;
   for (const auto& group : release.manifest.groups) {
     const auto topic = wire::Topics().manifest(group);
-    if (service_->on_message({"op-1", "", true}, topic, release.envelope, 1, true, now()) != broker::Verdict::route) return false;
+    if (service_->on_message({"op-1", "", true}, topic, release.envelope, 1, true, now()) != broker::Verdict::route)
+      return false;
     publish(topic, release.envelope, 1, true);
   }
   after_call();

@@ -16,8 +16,8 @@ constexpr std::int64_t kSettledMs = 5'000;
 
 }  // namespace
 
-SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, Checks checks, const std::string& name,
-                     std::vector<GroupPath> groups)
+SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, Checks checks,
+                     const std::string& name, std::vector<GroupPath> groups)
     : world_(world),
       broker_(broker),
       keys_(keys),
@@ -25,7 +25,8 @@ SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Ca
       checks_(checks),
       link_(world),
       key_(*trust::SecretKey::from_seed(trust::digest(as_bytes(name)).bytes)),
-      clock_error_ms_(world.random.chance(3'000) ? -world.random.between(0, 1'700'000'000'000) : world.random.between(-60'000, 60'000)),
+      clock_error_ms_(world.random.chance(3'000) ? -world.random.between(0, 1'700'000'000'000)
+                                                 : world.random.between(-60'000, 60'000)),
       stager_(
           world, disk_, [this](std::int64_t ms, revision::Event event) { give_later(ms, std::move(event)); },
           [this](std::int64_t ms, std::function<void()> what) { later(ms, std::move(what)); },
@@ -49,9 +50,10 @@ std::string SimDevice::describe() const {
   std::string text = facts_.device.str() + ": ";
   if (!machine_) return text + (powered_ ? "client down" : "off");
   const auto view = machine_->view();
-  return text + view.phase + ", current " + std::to_string(view.current_revision) + " (" + (view.running ? view.running->release : "-") +
-         "), candidate " + std::to_string(view.candidate_revision) + ", running " + std::to_string(running_) + ", pending reports " +
-         std::to_string(view.pending_reports) + (link_.is_up() ? ", online" : ", offline");
+  return text + view.phase + ", current " + std::to_string(view.current_revision) + " (" +
+         (view.running ? view.running->release : "-") + "), candidate " + std::to_string(view.candidate_revision) +
+         ", running " + std::to_string(running_) + ", pending reports " + std::to_string(view.pending_reports) +
+         (link_.is_up() ? ", online" : ", offline");
 }
 
 void SimDevice::later(std::int64_t ms, std::function<void()> what) {
@@ -116,7 +118,8 @@ void SimDevice::kill(std::int64_t down_ms) {
 }
 
 bool SimDevice::link_is_cut() const {
-  // Healing heals this too: a device whose link was away before the switch may have committed such a release (docs/health.md).
+  // Healing heals this too: a device whose link was away before the switch may have committed such a release
+  // (docs/health.md).
   return world_.faults && running_release_ != nullptr && running_release_->nature == Nature::cuts_link;
 }
 
@@ -142,7 +145,8 @@ void SimDevice::reconnect_later(std::int64_t ms) {
 
 void SimDevice::connect() {
   if (link_.is_up() || !machine_) return;
-  if (!broker_.is_up() || world_.now() < away_until_ || link_is_cut()) return reconnect_later(world_.random.between(500, 5'000));
+  if (!broker_.is_up() || world_.now() < away_until_ || link_is_cut())
+    return reconnect_later(world_.random.between(500, 5'000));
   link_.raise();
   broker_.connected(*this);
   const auto unconfirmed = unconfirmed_;
@@ -216,18 +220,22 @@ void SimDevice::carry(revision::Persist& effect) {
   note_start();
 }
 
-// A release begins with the write that says so: a device that loses its power right after it goes on with it, whatever was said since.
+// A release begins with the write that says so: a device that loses its power right after it goes on with it, whatever
+// was said since.
 void SimDevice::note_start() {
   const auto state = revision::decode_state(disk_.state);
   if (!state) return;
   const auto waited = std::exchange(waited_, {state->waits_manifest, state->waits_attempt});
-  const bool begun = state->candidate && state->candidate->info.manifest == waited.first && state->attempt == waited.second;
-  if (!waited.first.is_zero() && waited != waited_ && !begun) checks_.turns.given_up(facts_.device.str(), waited.first, waited.second);
+  const bool begun =
+      state->candidate && state->candidate->info.manifest == waited.first && state->attempt == waited.second;
+  if (!waited.first.is_zero() && waited != waited_ && !begun)
+    checks_.turns.given_up(facts_.device.str(), waited.first, waited.second);
   if (!state->candidate || state->phase != revision::Phase::fetching) return;
   const auto& rollout = state->candidate->info.manifest;
   if (!started_.emplace(rollout, state->attempt).second) return;
   const auto& release = state->candidate->info.release;
-  checks_.admissions.started({facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release, facts_.metered});
+  checks_.admissions.started(
+      {facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release, facts_.metered});
   checks_.turns.started(facts_.device.str(), rollout, state->attempt);
 }
 
@@ -235,14 +243,17 @@ void SimDevice::carry(revision::Publish& effect) {
   const auto topic = wire::Topics().parse(effect.topic);
   if (topic && topic->kind == wire::TopicKind::device_fetch) {
     const auto fetch = wire::decode_fetch(effect.payload);
-    if (!fetch) return world_.found(facts_.device.str() + " sends a fetch that cannot be read: " + fetch.error().message);
-    world_.note(facts_.device.str() + ": fetch session " + std::to_string(fetch->session) + ", " + std::to_string(fetch->ranges.size()) +
-                " ranges, received " + std::to_string(fetch->received_bytes) + ", window " + std::to_string(fetch->window_bytes));
+    if (!fetch)
+      return world_.found(facts_.device.str() + " sends a fetch that cannot be read: " + fetch.error().message);
+    world_.note(facts_.device.str() + ": fetch session " + std::to_string(fetch->session) + ", " +
+                std::to_string(fetch->ranges.size()) + " ranges, received " + std::to_string(fetch->received_bytes) +
+                ", window " + std::to_string(fetch->window_bytes));
     checks_.transfers.asked(facts_.device.str(), *fetch, disk_, machine_->view().candidate_revision);
   }
   if (topic && topic->kind == wire::TopicKind::device_report) {
     const auto envelope = trust::parse_envelope(effect.payload);
-    const auto report = envelope ? wire::decode_report(envelope->payload) : Result<wire::Report>(fail(Code::malformed, ""));
+    const auto report =
+        envelope ? wire::decode_report(envelope->payload) : Result<wire::Report>(fail(Code::malformed, ""));
     if (!report) return world_.found(facts_.device.str() + " sends a report that cannot be read");
     checks_.bytes.report(*report);
     if (canaries_.false_turn && report->asks_start) {
@@ -250,7 +261,8 @@ void SimDevice::carry(revision::Publish& effect) {
       ack.sequence = report->sequence;
       ack.start_rollout = report->rollout.prefix64();
       ack.start_attempt = report->attempt;
-      give_later(1'000, revision::MessageArrived{wire::Topics().device(facts_.device, wire::TopicKind::device_ack), wire::encode(ack)});
+      give_later(1'000, revision::MessageArrived{wire::Topics().device(facts_.device, wire::TopicKind::device_ack),
+                                                 wire::encode(ack)});
     }
   }
   if (!link_.is_up()) return;
@@ -263,8 +275,9 @@ void SimDevice::send(const Outgoing& message) {
   link_.send_up(message.payload.size() + message.topic.size() + 8, [this, message] {
     if (!broker_.arrive(*this, message.topic, message.payload, message.qos, false)) return;
     if (message.qos == 0) return;
-    link_.send_down(
-        4, [this, number = message.number] { std::erase_if(unconfirmed_, [&](const Outgoing& one) { return one.number == number; }); });
+    link_.send_down(4, [this, number = message.number] {
+      std::erase_if(unconfirmed_, [&](const Outgoing& one) { return one.number == number; });
+    });
   });
 }
 
@@ -318,7 +331,8 @@ void SimDevice::carry(revision::StartTry& effect) {
 
 void SimDevice::carry(revision::RunProbe& effect) {
   later(world_.random.between(5, 800), [this, effect] {
-    const bool passed = running_ == effect.revision && running_release_ != nullptr && running_release_->nature != Nature::probe_fails;
+    const bool passed =
+        running_ == effect.revision && running_release_ != nullptr && running_release_->nature != Nature::probe_fails;
     give(revision::ProbeEnded{effect.revision, effect.container, passed, passed ? "exit 0" : "exit 1"});
   });
 }

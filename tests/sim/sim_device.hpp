@@ -28,8 +28,8 @@ class SimDevice final : public Client {
     TurnCheck& turns;
     ByteCheck& bytes;
   };
-  SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, Checks checks, const std::string& name,
-            std::vector<GroupPath> groups);
+  SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, Checks checks,
+            const std::string& name, std::vector<GroupPath> groups);
 
   void power_on();
   // Everything that is not on flash is gone.

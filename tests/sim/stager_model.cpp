@@ -44,7 +44,8 @@ void StagerModel::open(const revision::OpenStaging& what) {
 bool StagerModel::has_base(const wire::Pack& pack) const {
   return std::ranges::any_of(bases_, [&](std::uint32_t base) {
     const auto found = disk_.revisions.find(base);
-    return found != disk_.revisions.end() && found->second.staged && found->second.manifest.artifact(pack.base) != nullptr;
+    return found != disk_.revisions.end() && found->second.staged &&
+           found->second.manifest.artifact(pack.base) != nullptr;
   });
 }
 
@@ -62,7 +63,8 @@ DeltaFate StagerModel::fate_of(const wire::Pack& pack) {
 
 void StagerModel::tell_unusable(std::int64_t ms, const Hash256& pack, std::uint32_t files, bool now) {
   world_.note("a delta falls short by " + (files == 0 ? std::string("everything") : std::to_string(files) + " files"));
-  tell_(ms, revision::PackUnusable{revision_, pack, Error{Code::corrupt, "the base is not what it was"}, {files, files * 1'000}, now});
+  tell_(ms, revision::PackUnusable{
+                revision_, pack, Error{Code::corrupt, "the base is not what it was"}, {files, files * 1'000}, now});
 }
 
 // Of a tree that a delta has made, for the most part, three chunks in four are found.
@@ -73,8 +75,9 @@ bool StagerModel::is_there(const artifact::ChunkRef& ref) const {
 bool StagerModel::is_held(const Hash256& content) const {
   return std::ranges::any_of(bases_, [&](std::uint32_t base) {
     const auto found = disk_.revisions.find(base);
-    return found != disk_.revisions.end() &&
-           std::ranges::any_of(found->second.packs, [&](const auto& entry) { return entry.second.contents.contains(content); });
+    return found != disk_.revisions.end() && std::ranges::any_of(found->second.packs, [&](const auto& entry) {
+             return entry.second.contents.contains(content);
+           });
   });
 }
 
@@ -108,7 +111,8 @@ void StagerModel::read_head(OpenPack& open) {
         return {};
       });
   for (const auto& [ordinal, bytes] : disk_.revisions[revision_].packs[open.pack.id].head) {
-    if (auto fed = reader.feed(bytes); !fed) return world_.found("a head that was signed cannot be read: " + fed.error().message);
+    if (auto fed = reader.feed(bytes); !fed)
+      return world_.found("a head that was signed cannot be read: " + fed.error().message);
   }
   const auto id = reader.finish();
   if (!id || *id != open.artifact) return world_.found("a head that was signed has another artifact in it");

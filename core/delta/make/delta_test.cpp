@@ -42,7 +42,8 @@ DeltaMaker::Made make(const std::vector<Pair>& files, const MatchOptions& option
 }
 
 // Rebuilds all files, `step` bytes a call.
-Result<std::vector<Bytes>> rebuild(const DeltaMaker::Made& made, const std::vector<Pair>& files, std::uint64_t step = 1 << 20) {
+Result<std::vector<Bytes>> rebuild(const DeltaMaker::Made& made, const std::vector<Pair>& files,
+                                   std::uint64_t step = 1 << 20) {
   INSTAR_TRY(const auto decoder, Decoder::open(made.header, reader_of(made.body)));
   std::vector<Bytes> rebuilt;
   while (true) {
@@ -69,7 +70,8 @@ void expect_round_trip(const std::vector<Pair>& files) {
     const auto rebuilt = rebuild(made, files, step);
     ASSERT_TRUE(rebuilt.has_value()) << rebuilt.error().message;
     ASSERT_EQ(rebuilt->size(), files.size());
-    for (std::size_t i = 0; i < files.size(); ++i) EXPECT_TRUE((*rebuilt)[i] == files[i].now) << "file " << i << " in steps of " << step;
+    for (std::size_t i = 0; i < files.size(); ++i)
+      EXPECT_TRUE((*rebuilt)[i] == files[i].now) << "file " << i << " in steps of " << step;
   }
 }
 
@@ -84,7 +86,9 @@ Bytes edited(Bytes bytes, unsigned seed) {
         bytes.insert(bytes.begin() + at, added.begin(), added.end());
         break;
       }
-      default: bytes.erase(bytes.begin() + at, bytes.begin() + std::min<std::ptrdiff_t>(at + 200, std::ssize(bytes) - 1)); break;
+      default:
+        bytes.erase(bytes.begin() + at, bytes.begin() + std::min<std::ptrdiff_t>(at + 200, std::ssize(bytes) - 1));
+        break;
     }
   }
   return bytes;
@@ -106,7 +110,8 @@ TEST(Delta, RebuildsZerosAndRepetitions) {
   Bytes cycle(200'000);
   for (std::size_t i = 0; i < cycle.size(); ++i) cycle[i] = static_cast<std::uint8_t>(i % 251);
   Bytes shifted(cycle.begin() + 13, cycle.end());
-  expect_round_trip({{Bytes(500'000), Bytes(600'000)}, {Bytes(1000), Bytes(1'000'000)}, {cycle, shifted}, {shifted, cycle}});
+  expect_round_trip(
+      {{Bytes(500'000), Bytes(600'000)}, {Bytes(1000), Bytes(1'000'000)}, {cycle, shifted}, {shifted, cycle}});
 }
 
 TEST(Delta, IsNothingForNoFiles) {

@@ -10,8 +10,8 @@
 namespace instar::delta {
 namespace {
 
-// Rounds of adding one cut after the other; each one writes the file up to the first difference. A file that needs more of them
-// is cut at the end of each block, which costs some bytes of recipe.
+// Rounds of adding one cut after the other; each one writes the file up to the first difference. A file that needs more
+// of them is cut at the end of each block, which costs some bytes of recipe.
 constexpr int kRoundsMax = 8;
 
 struct Sample {
@@ -37,8 +37,8 @@ bool makes_file(const Sample& sample, const GzipRecipe& recipe) {
   return bytes_alike(sample, recipe) == sample.file.size();
 }
 
-GzipRecipe recipe_for(const Sample& sample, unsigned level, unsigned memory_level, GzipStrategy strategy = GzipStrategy::normal,
-                      unsigned window_bits = 15) {
+GzipRecipe recipe_for(const Sample& sample, unsigned level, unsigned memory_level,
+                      GzipStrategy strategy = GzipStrategy::normal, unsigned window_bits = 15) {
   return {to_bytes(sample.file.first(sample.parts.header_bytes)),
           static_cast<std::uint8_t>(level),
           static_cast<std::uint8_t>(memory_level),
@@ -76,7 +76,8 @@ void set_cuts(GzipRecipe& recipe, const std::vector<std::uint64_t>& places) {
   }
 }
 
-// Cuts only where zlib would not end a block by itself: wherever the files part, the block that starts there gets its end.
+// Cuts only where zlib would not end a block by itself: wherever the files part, the block that starts there gets its
+// end.
 bool cut_one_by_one(const Sample& sample, GzipRecipe& recipe) {
   std::vector<std::uint64_t> places;
   std::size_t alike_before = 0;
@@ -87,8 +88,10 @@ bool cut_one_by_one(const Sample& sample, GzipRecipe& recipe) {
     if (round > 0 && alike <= alike_before) return false;
     alike_before = alike;
     const auto& ends = sample.parts.block_ends;
-    const auto end = std::find_if(ends.begin(), ends.end(), [&](const GzipBlockEnd& e) { return e.file_bits >= (alike + 1) * 8; });
-    if (end == ends.end() || end->content_bytes == 0 || (!places.empty() && end->content_bytes <= places.back())) return false;
+    const auto end =
+        std::find_if(ends.begin(), ends.end(), [&](const GzipBlockEnd& e) { return e.file_bits >= (alike + 1) * 8; });
+    if (end == ends.end() || end->content_bytes == 0 || (!places.empty() && end->content_bytes <= places.back()))
+      return false;
     places.push_back(end->content_bytes);
   }
   return false;
@@ -120,7 +123,8 @@ std::optional<GzipRecipe> find_with_cuts(const Sample& sample) {
 std::optional<GzipRecipe> find_rare(const Sample& sample) {
   std::vector<GzipRecipe> recipes;
   for (const unsigned level : likely_levels(sample)) {
-    for (unsigned memory_level = 1; memory_level <= 7; ++memory_level) recipes.push_back(recipe_for(sample, level, memory_level));
+    for (unsigned memory_level = 1; memory_level <= 7; ++memory_level)
+      recipes.push_back(recipe_for(sample, level, memory_level));
   }
   for (const unsigned memory_level : {8U, 9U}) {
     for (const unsigned level : {6U, 9U}) {
@@ -135,7 +139,8 @@ std::optional<GzipRecipe> find_rare(const Sample& sample) {
       recipes.push_back(recipe_for(sample, level, 8, GzipStrategy::normal, window_bits));
     }
   }
-  const auto found = std::find_if(recipes.begin(), recipes.end(), [&](const GzipRecipe& recipe) { return makes_file(sample, recipe); });
+  const auto found = std::find_if(recipes.begin(), recipes.end(),
+                                  [&](const GzipRecipe& recipe) { return makes_file(sample, recipe); });
   if (found == recipes.end()) return std::nullopt;
   return std::move(*found);
 }

@@ -51,7 +51,8 @@ Bytes tables(std::size_t size) {
   return to_bytes(made);
 }
 
-Bytes zlib_file(ByteView content, int level, int memory_level = 8, int strategy = Z_DEFAULT_STRATEGY, int window_bits = 15) {
+Bytes zlib_file(ByteView content, int level, int memory_level = 8, int strategy = Z_DEFAULT_STRATEGY,
+                int window_bits = 15) {
   z_stream stream{};
   EXPECT_EQ(deflateInit2(&stream, level, Z_DEFLATED, window_bits + 16, memory_level, strategy), Z_OK);
   Bytes file(content.size() + content.size() / 8 + 1000);
@@ -189,7 +190,8 @@ TEST(GzipFinder, FindsNothingForSeveralMembersOrDamage) {
   Bytes more = file;
   more.push_back(0);
   EXPECT_FALSE(find_gzip_recipe(more));
-  for (std::size_t size = 0; size < file.size(); ++size) EXPECT_FALSE(find_gzip_recipe(ByteView(file).first(size))) << size;
+  for (std::size_t size = 0; size < file.size(); ++size)
+    EXPECT_FALSE(find_gzip_recipe(ByteView(file).first(size))) << size;
   EXPECT_FALSE(find_gzip_recipe(text(3'000)));
   // A flipped byte of the header's time is kept, one of the stream is not accepted.
   for (std::size_t at = 10; at < file.size(); ++at) {

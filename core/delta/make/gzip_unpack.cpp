@@ -45,7 +45,8 @@ bool inflate_all(z_stream& stream, GzipParts& parts) {
 }  // namespace
 
 std::optional<GzipParts> unpack_gzip(ByteView file, std::size_t content_bytes_max) {
-  if (file.size() < kLeastBytes || file.size() > limits::kContentBytesMax - 1 || file[0] != 0x1f || file[1] != 0x8b) return std::nullopt;
+  if (file.size() < kLeastBytes || file.size() > limits::kContentBytesMax - 1 || file[0] != 0x1f || file[1] != 0x8b)
+    return std::nullopt;
   const std::size_t claimed = claimed_bytes(file);
   if (claimed > content_bytes_max || claimed / kRatioMax > file.size()) return std::nullopt;
 

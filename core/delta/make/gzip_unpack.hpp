@@ -20,8 +20,8 @@ struct GzipParts {
   std::vector<GzipBlockEnd> block_ends;  // of the deflate blocks, but for the last one
 };
 
-// Nothing unless `file` is a sound gzip file of one member with nothing after it, whose content is at most `content_bytes_max`.
-// Memory: the content, which is never taken on the word of the file alone, and 50 KB.
+// Nothing unless `file` is a sound gzip file of one member with nothing after it, whose content is at most
+// `content_bytes_max`. Memory: the content, which is never taken on the word of the file alone, and 50 KB.
 [[nodiscard]] std::optional<GzipParts> unpack_gzip(ByteView file, std::size_t content_bytes_max);
 
 }  // namespace instar::delta

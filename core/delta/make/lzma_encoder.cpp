@@ -35,7 +35,8 @@ Compressed compress(ByteView raw, StreamInfo settings) {
     stream.avail_out = out.size();
     done = lzma_code(&stream, LZMA_FINISH);
     INSTAR_ASSERT(done == LZMA_OK || done == LZMA_STREAM_END);
-    made.bytes.insert(made.bytes.end(), out.begin(), out.begin() + static_cast<std::ptrdiff_t>(out.size() - stream.avail_out));
+    made.bytes.insert(made.bytes.end(), out.begin(),
+                      out.begin() + static_cast<std::ptrdiff_t>(out.size() - stream.avail_out));
   }
   lzma_end(&stream);
   made.info.encoded_bytes = made.bytes.size();

@@ -10,7 +10,8 @@ struct Compressed {
   StreamInfo info;
   Bytes bytes;
 };
-// One raw LZMA stream of `raw` with these settings (sizes are filled in). Same bytes and settings, same outcome for one release of liblzma.
+// One raw LZMA stream of `raw` with these settings (sizes are filled in). Same bytes and settings, same outcome for one
+// release of liblzma.
 [[nodiscard]] Compressed compress(ByteView raw, StreamInfo settings);
 
 }  // namespace instar::delta

@@ -20,7 +20,8 @@ struct Setting {
 };
 
 // The smallest of all windows and settings; a larger window must gain 1 %, since it costs a device its size in memory.
-Compressed compress_best(ByteView raw, const std::vector<std::uint32_t>& windows, const std::vector<Setting>& settings) {
+Compressed compress_best(ByteView raw, const std::vector<std::uint32_t>& windows,
+                         const std::vector<Setting>& settings) {
   std::optional<Compressed> best;
   for (const std::uint32_t window : windows) {
     if (best && window / 2 >= raw.size()) break;
@@ -59,7 +60,8 @@ class DeltaMaker::Impl {
     const std::array<Compressed, kStreamCount> streams{
         compress_best(control_, {kWindowBytes}, {{1, 0, 1}, {3, 0, 0}, {0, 0, 0}}),
         compress_best(difference_, {kWindowBytes}, {{3, 0, 0}}),
-        compress_best(extra_, {kWindowBytes, 256 * 1024, limits::kDeltaWindowBytesMax}, {{3, 0, 0}, {0, 0, 0}, {3, 0, 2}}),
+        compress_best(extra_, {kWindowBytes, 256 * 1024, limits::kDeltaWindowBytesMax},
+                      {{3, 0, 0}, {0, 0, 0}, {3, 0, 2}}),
     };
     for (std::size_t i = 0; i < kStreamCount; ++i) {
       made.header.streams[i] = streams[i].info;

@@ -1,5 +1,5 @@
-// Makes the streams of a delta pack. Pure: the publisher reads the files, runs match_file() on as many threads as it likes, and hands the
-// results over in index order.
+// Makes the streams of a delta pack. Pure: the publisher reads the files, runs match_file() on as many threads as it
+// likes, and hands the results over in index order.
 #pragma once
 
 #include <cstdint>
@@ -29,12 +29,13 @@ struct MatchOptions {
   bool gzip = true;        // look inside gzip files that can be made again
 };
 
-// Matches `now` against `old`; without a base, `old` is empty and has_base false. The caller sets control.base and control.base_path. Any
-// thread; no state is shared. Memory: 6 bytes for each byte of `old` (the suffix array), 3 of `now`. The outcome depends on the arguments
-// alone.
+// Matches `now` against `old`; without a base, `old` is empty and has_base false. The caller sets control.base and
+// control.base_path. Any thread; no state is shared. Memory: 6 bytes for each byte of `old` (the suffix array), 3 of
+// `now`. The outcome depends on the arguments alone.
 [[nodiscard]] FileDelta match_file(ByteView old, ByteView now, const MatchOptions& options = {});
 
-// How alike two files are, cheaply: a sketch of min-hashes over content-defined pieces. For finding a base for a file whose path is new.
+// How alike two files are, cheaply: a sketch of min-hashes over content-defined pieces. For finding a base for a file
+// whose path is new.
 struct Sketch {
   std::vector<std::uint64_t> values;  // ascending, at most 64
 };
@@ -42,7 +43,8 @@ struct Sketch {
 // 0 (nothing in common) … 1.
 [[nodiscard]] double similarity(const Sketch& a, const Sketch& b) noexcept;
 
-// Joins the files to solid streams. One thread. Memory: the differences and extras of all files, raw, and about 12 times the windows.
+// Joins the files to solid streams. One thread. Memory: the differences and extras of all files, raw, and about 12
+// times the windows.
 class DeltaMaker {
  public:
   DeltaMaker();

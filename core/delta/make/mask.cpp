@@ -17,7 +17,8 @@ class Masker {
   Masker(const ElfImage& image, ByteView file) : image_(image), file_(file), masked_(to_bytes(file)) {}
 
   Bytes run() {
-    // First all references are blanked, so that what they lead to looks alike wherever it stands; then they are named by that.
+    // First all references are blanked, so that what they lead to looks alike wherever it stands; then they are named
+    // by that.
     for (const bool naming : {false, true}) {
       naming_ = naming;
       if (naming) blank_ = masked_;
@@ -132,7 +133,8 @@ class Masker {
   void mask_symbols(const Section& section) {
     const std::uint32_t end = section.offset + section.bytes;
     for (std::uint32_t at = section.offset; at + 24 <= end; at += 24) {
-      if (old32(at) != 0 && section.linked_offset != 0) put32(at, name_of_offset(std::uint64_t{section.linked_offset} + old32(at)));
+      if (old32(at) != 0 && section.linked_offset != 0)
+        put32(at, name_of_offset(std::uint64_t{section.linked_offset} + old32(at)));
       mask_address(at + 8);
     }
   }

@@ -8,7 +8,8 @@
 namespace instar::delta {
 namespace {
 
-// A new alignment must match this many bytes more than the present one does over the same stretch: about what an operation costs.
+// A new alignment must match this many bytes more than the present one does over the same stretch: about what an
+// operation costs.
 constexpr std::size_t kGainBytesMin = 10;
 // The present alignment is kept without a search while it goes on matching for so long.
 constexpr std::size_t kKeepBytesMin = 48;
@@ -30,7 +31,8 @@ class Matcher {
  private:
   [[nodiscard]] bool agrees(std::size_t at) const noexcept {
     const std::int64_t place = static_cast<std::int64_t>(at) + offset_;
-    return place >= 0 && static_cast<std::size_t>(place) < old_.size() && old_[static_cast<std::size_t>(place)] == now_[at];
+    return place >= 0 && static_cast<std::size_t>(place) < old_.size() &&
+           old_[static_cast<std::size_t>(place)] == now_[at];
   }
 
   [[nodiscard]] std::size_t keeps(std::size_t at) const noexcept {
@@ -39,7 +41,8 @@ class Matcher {
     return common_bytes(old_.subspan(static_cast<std::size_t>(place)), now_.subspan(at), now_.size());
   }
 
-  // Moves scan_ to where another alignment is clearly better than the present one, or to a place from which the present one goes on.
+  // Moves scan_ to where another alignment is clearly better than the present one, or to a place from which the present
+  // one goes on.
   void find_next() {
     old_score_ = 0;
     scan_ += length_;
@@ -78,8 +81,8 @@ class Matcher {
     }
     const std::size_t extra = scan_ - backward - (last_now_ + kept);
     if (kept != 0 || extra != 0) {
-      operations_.push_back(
-          {kept == 0 ? 0 : static_cast<std::uint32_t>(last_old_), static_cast<std::uint32_t>(kept), static_cast<std::uint32_t>(extra)});
+      operations_.push_back({kept == 0 ? 0 : static_cast<std::uint32_t>(last_old_), static_cast<std::uint32_t>(kept),
+                             static_cast<std::uint32_t>(extra)});
     }
     last_now_ = scan_ - backward;
     last_old_ = position_ - backward;
@@ -116,7 +119,8 @@ class Matcher {
   }
 
   // Of `overlap` bytes that both could have, how many go to the first.
-  [[nodiscard]] std::size_t split_overlap(std::size_t overlap, std::size_t forward, std::size_t backward) const noexcept {
+  [[nodiscard]] std::size_t split_overlap(std::size_t overlap, std::size_t forward,
+                                          std::size_t backward) const noexcept {
     std::int64_t score = 0;
     std::int64_t best = 0;
     std::size_t bytes = 0;

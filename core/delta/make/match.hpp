@@ -1,5 +1,5 @@
-// Finding what of an old file stands in a new one: approximate matches in the manner of bsdiff (C. Percival, "Naive differences of
-// executable code", 2003) over a suffix array (Y. Mori's divsufsort).
+// Finding what of an old file stands in a new one: approximate matches in the manner of bsdiff (C. Percival, "Naive
+// differences of executable code", 2003) over a suffix array (Y. Mori's divsufsort).
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace instar::delta {
 
-// Operations that rebuild `now` from `old`: their copies and extras add up to now.size(). A copy need not be exact. Any thread.
-// Memory: 4 bytes for each byte of `old`, and 256 KiB.
+// Operations that rebuild `now` from `old`: their copies and extras add up to now.size(). A copy need not be exact. Any
+// thread. Memory: 4 bytes for each byte of `old`, and 256 KiB.
 [[nodiscard]] std::vector<Operation> match(ByteView old, ByteView now);
 
 }  // namespace instar::delta

@@ -18,7 +18,8 @@ ReadAt reader_of(ByteView bytes) {
   return [bytes](std::uint64_t offset, std::span<std::uint8_t> out) -> Result<std::size_t> {
     const std::size_t left = offset < bytes.size() ? bytes.size() - static_cast<std::size_t>(offset) : 0;
     const std::size_t count = std::min(left, out.size());
-    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(offset, bytes.size())), count, out.begin());
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(offset, bytes.size())), count,
+                out.begin());
     return count;
   };
 }
@@ -84,15 +85,16 @@ std::optional<Bytes> predicted_difference(ByteView old, ByteView now, const std:
   for (const Operation& operation : operations) map.add(operation);
   map.seal();
   References references(*elf, reader_of(old), map);
-  references.set_layout(ElfImage::read_layout(now.first(std::min<std::size_t>(now.size(), ElfImage::kLayoutBytes)), now.size()));
+  references.set_layout(
+      ElfImage::read_layout(now.first(std::min<std::size_t>(now.size(), ElfImage::kLayoutBytes)), now.size()));
   Bytes difference;
   std::size_t at = 0;
   for (const Operation& operation : operations) {
     const std::size_t before = difference.size();
     difference.resize(before + operation.copy_bytes);
     references.begin(operation.old_start, static_cast<std::uint32_t>(at), operation.copy_bytes);
-    const std::size_t done =
-        references.encode(old.subspan(operation.old_start, operation.copy_bytes), now.data() + at, difference.data() + before);
+    const std::size_t done = references.encode(old.subspan(operation.old_start, operation.copy_bytes), now.data() + at,
+                                               difference.data() + before);
     INSTAR_ASSERT(done == operation.copy_bytes);
     at += operation.copy_bytes + operation.extra_bytes;
   }

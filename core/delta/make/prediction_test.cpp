@@ -1,4 +1,5 @@
-// Programs "linked" here twice, with functions in other places: what is left of the difference when references are predicted.
+// Programs "linked" here twice, with functions in other places: what is left of the difference when references are
+// predicted.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,7 +37,8 @@ void put_headers(Bytes& file, std::uint16_t machine) {
   put(file, 56, 2, 2);
   put(file, 58, 64, 2);
   put(file, 60, 3, 2);
-  const auto segment = [&](std::size_t i, std::uint32_t flags, std::uint64_t offset, std::uint64_t address, std::uint64_t bytes) {
+  const auto segment = [&](std::size_t i, std::uint32_t flags, std::uint64_t offset, std::uint64_t address,
+                           std::uint64_t bytes) {
     const std::size_t at = 64 + i * 56;
     put(file, at, 1, 4);
     put(file, at + 4, flags, 4);
@@ -47,7 +49,8 @@ void put_headers(Bytes& file, std::uint16_t machine) {
   };
   segment(0, 5, 0, 0, kDataAt);
   segment(1, 6, kDataAt, kDataAt + kDataGap, kWords * 8);
-  const auto section = [&](std::size_t i, std::uint64_t flags, std::uint64_t offset, std::uint64_t address, std::uint64_t bytes) {
+  const auto section = [&](std::size_t i, std::uint64_t flags, std::uint64_t offset, std::uint64_t address,
+                           std::uint64_t bytes) {
     const std::size_t at = 512 + i * 64;
     put(file, at + 4, 1, 4);
     put(file, at + 8, flags, 8);
@@ -81,8 +84,8 @@ Bytes link(std::uint16_t machine, int where, std::size_t gap) {
       const std::size_t callee = starts[word / 8 % kFunctions];
       const std::size_t data = word_address(word / 8 % kWords);
       if (machine == 62) {
-        // nop, call, or mov to rax from data: whole instructions in twelve bytes would not fit in four, so each word is an operand of its
-        // own.
+        // nop, call, or mov to rax from data: whole instructions in twelve bytes would not fit in four, so each word is
+        // an operand of its own.
         put(file, here, 0x90909090, 4);
       } else if (word % 4 == 0) {
         put(file, here, 0x94000000U | (static_cast<std::uint32_t>((callee - here) / 4) & 0x03ffffff), 4);
@@ -113,7 +116,8 @@ Bytes link(std::uint16_t machine, int where, std::size_t gap) {
   }
   std::mt19937 random(static_cast<unsigned>(gap));
   if (where < kFunctions) {
-    for (std::size_t i = 0; i < gap; ++i) file[starts[static_cast<std::size_t>(where)] - gap + i] = static_cast<std::uint8_t>(random() % 8);
+    for (std::size_t i = 0; i < gap; ++i)
+      file[starts[static_cast<std::size_t>(where)] - gap + i] = static_cast<std::uint8_t>(random() % 8);
   }
   for (std::size_t i = 0; i < kWords; ++i)
     put(file, kDataAt + i * 8, i % 2 == 0 ? starts[i % kFunctions] : word_address((i * 7) % kWords), 8);

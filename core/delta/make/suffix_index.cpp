@@ -55,8 +55,8 @@ SuffixIndex::Found SuffixIndex::longest(ByteView pattern) const noexcept {
     const auto position = static_cast<std::size_t>(suffixes_[static_cast<std::size_t>(middle)]);
     const ByteView suffix = text_.subspan(position);
     const std::size_t known = std::min({low_common, high_common, suffix.size()});
-    const std::size_t common =
-        known + common_bytes(suffix.subspan(known), pattern.subspan(known), kCompareBytesMax - std::min(known, kCompareBytesMax));
+    const std::size_t common = known + common_bytes(suffix.subspan(known), pattern.subspan(known),
+                                                    kCompareBytesMax - std::min(known, kCompareBytesMax));
     if (common > best.bytes) best = {static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(common)};
     if (common >= kCompareBytesMax || common == pattern.size()) return best;
     if (common == suffix.size() || suffix[common] < pattern[common]) {

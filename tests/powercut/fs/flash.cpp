@@ -50,7 +50,8 @@ Result<Flash> Flash::make(const std::string& folder, int megabytes) {
   return flash;
 }
 
-Flash::Flash(Flash&& other) noexcept : mountpoint_(std::exchange(other.mountpoint_, {})), loop_(std::exchange(other.loop_, {})) {}
+Flash::Flash(Flash&& other) noexcept
+    : mountpoint_(std::exchange(other.mountpoint_, {})), loop_(std::exchange(other.loop_, {})) {}
 
 Flash::~Flash() {
   if (loop_.empty()) return;

@@ -1,5 +1,6 @@
-// A small file system on a loop device, whose power can be cut: what its page cache holds is gone, and what was written without a sync may
-// be there in part. (The ioctl is ext4's and XFS's "shutdown" without flushing, flag EXT4_GOING_FLAGS_NOLOGFLUSH.)
+// A small file system on a loop device, whose power can be cut: what its page cache holds is gone, and what was written
+// without a sync may be there in part. (The ioctl is ext4's and XFS's "shutdown" without flushing, flag
+// EXT4_GOING_FLAGS_NOLOGFLUSH.)
 #pragma once
 
 #include <string>

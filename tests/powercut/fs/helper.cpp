@@ -29,13 +29,15 @@ void stop(const std::string& name) {
   const int pid = pid_of(name);
   if (pid > 0) ::kill(pid, SIGKILL);
   ::unlink(pid_file(name).c_str());
-  std::printf("{\"name\":\"%s\",\"state\":\"STOPPED\",\"ran\":%s,\"forced\":false,\"at_ms\":0,\"ms\":1,\"orphans\":0}\n", name.c_str(),
-              pid > 0 ? "true" : "false");
+  std::printf(
+      "{\"name\":\"%s\",\"state\":\"STOPPED\",\"ran\":%s,\"forced\":false,\"at_ms\":0,\"ms\":1,\"orphans\":0}\n",
+      name.c_str(), pid > 0 ? "true" : "false");
 }
 
 void start(const std::string& folder, const std::string& name) {
   using namespace device;  // NOLINT: names of files
-  for (const auto& [from, to] : {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit), std::pair(kNextRecord, kRecord)})
+  for (const auto& [from, to] :
+       {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit), std::pair(kNextRecord, kRecord)})
     static_cast<void>(std::rename((folder + from).c_str(), (folder + to).c_str()));
   if (::access((folder + kConfig).c_str(), F_OK) != 0) {
     std::printf("{\"name\":\"%s\",\"failed\":\"no configuration\"}\n", name.c_str());
@@ -50,7 +52,8 @@ void start(const std::string& folder, const std::string& name) {
     while (true) ::pause();
   }
   std::ofstream(pid_file(name)) << pid;
-  std::printf("{\"name\":\"%s\",\"state\":\"RUNNING\",\"pid\":%d,\"at_ms\":1,\"ms\":1,\"orphans\":0}\n", name.c_str(), pid);
+  std::printf("{\"name\":\"%s\",\"state\":\"RUNNING\",\"pid\":%d,\"at_ms\":1,\"ms\":1,\"orphans\":0}\n", name.c_str(),
+              pid);
 }
 
 }  // namespace
@@ -70,7 +73,8 @@ int run_helper(int argc, char** argv) {
   if (command == "state") {
     for (const auto& name : names) {
       const int pid = pid_of(name);
-      std::printf("{\"name\":\"%s\",\"state\":\"%s\",\"pid\":%d}\n", name.c_str(), pid > 0 ? "RUNNING" : "STOPPED", pid);
+      std::printf("{\"name\":\"%s\",\"state\":\"%s\",\"pid\":%d}\n", name.c_str(), pid > 0 ? "RUNNING" : "STOPPED",
+                  pid);
     }
   } else if (command == "switch") {
     for (const auto& name : stops) stop(name);

@@ -37,7 +37,9 @@ void fill(storage::MemoryStore& store, const Releases& releases) {
       const auto directory = artifact::decode_directory(tree.directories.at(pack.id)).value();
       for (std::size_t i = 0; i < directory.chunks.size(); ++i) {
         const auto& ref = directory.chunks[i];
-        store.commit({{storage::Column::chunks, storage::chunk_key(ref.hash, ref.encoded_bytes), tree.chunks.at(pack.id)[i]}}, {});
+        store.commit(
+            {{storage::Column::chunks, storage::chunk_key(ref.hash, ref.encoded_bytes), tree.chunks.at(pack.id)[i]}},
+            {});
       }
     }
   }
@@ -92,7 +94,8 @@ class Broker final : public mqtt::Client {
 
  private:
   void push(mqtt::Event event) {
-    link_free_us_ = std::max(link_free_us_, now_us()) + static_cast<std::int64_t>(event.message.payload.size()) * 1'000 / kBytesAMs;
+    link_free_us_ =
+        std::max(link_free_us_, now_us()) + static_cast<std::int64_t>(event.message.payload.size()) * 1'000 / kBytesAMs;
     events_.emplace_back(link_free_us_, std::move(event));
     set_timer();
   }
@@ -102,7 +105,9 @@ class Broker final : public mqtt::Client {
     const itimerspec when{{0, 0}, {at / 1'000'000, at % 1'000'000 * 1'000}};
     ::timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &when, nullptr);
   }
-  void deliver(const std::string& topic, Bytes payload) { push({mqtt::EventKind::message, {topic, std::move(payload), 1, false}, {}}); }
+  void deliver(const std::string& topic, Bytes payload) {
+    push({mqtt::EventKind::message, {topic, std::move(payload), 1, false}, {}});
+  }
   void offer() {
     const auto sequence = outside_.target.load();
     const auto group = GroupPath::parse(Releases::kGroup).value();

@@ -1,5 +1,6 @@
-// One life of the device: the real daemon, stager and state file on the flash, from power on until its process is killed. The broker is in
-// the same process (the real chunk server); containers are processes that do nothing, started by this program in the place of instar-lxc.
+// One life of the device: the real daemon, stager and state file on the flash, from power on until its process is
+// killed. The broker is in the same process (the real chunk server); containers are processes that do nothing, started
+// by this program in the place of instar-lxc.
 #pragma once
 
 #include <atomic>

@@ -1,9 +1,9 @@
-// Power cuts by the thousand: the real client on a small ext4 whose power is cut at random moments of fetch, staging, switch, try, commit,
-// rollback and clearing away, again and again on the same flash (docs/reliability.md).
+// Power cuts by the thousand: the real client on a small ext4 whose power is cut at random moments of fetch, staging,
+// switch, try, commit, rollback and clearing away, again and again on the same flash (docs/reliability.md).
 //
-// After each cut: the state can be read; a revision is current, it is one that was published, and every file of it is what was signed, as
-// is every file of the one before and of one that is on trial; what the broker has heard of (a commit, a report) has not been forgotten. At
-// the end the power stays on, and the last release is committed.
+// After each cut: the state can be read; a revision is current, it is one that was published, and every file of it is
+// what was signed, as is every file of the one before and of one that is on trial; what the broker has heard of (a
+// commit, a report) has not been forgotten. At the end the power stays on, and the last release is committed.
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -67,10 +67,11 @@ struct FaultKind {
   int error;
   bool on;
 };
-constexpr FaultKind kFaults[] = {{"write", EIO, false},   {"write", ENOSPC, true}, {"sync", EIO, false},      {"sync", EIO, true},
-                                 {"rename", EIO, false},  {"rename", EROFS, true}, {"link", EMLINK, false},   {"link", EIO, true},
-                                 {"make", ENOSPC, false}, {"make", EROFS, true},   {"attribute", EIO, false}, {"remove", EIO, false},
-                                 {"remove", EROFS, true}, {"read", EIO, false},    {"spawn", ENOMEM, false}};
+constexpr FaultKind kFaults[] = {{"write", EIO, false},   {"write", ENOSPC, true},   {"sync", EIO, false},
+                                 {"sync", EIO, true},     {"rename", EIO, false},    {"rename", EROFS, true},
+                                 {"link", EMLINK, false}, {"link", EIO, true},       {"make", ENOSPC, false},
+                                 {"make", EROFS, true},   {"attribute", EIO, false}, {"remove", EIO, false},
+                                 {"remove", EROFS, true}, {"read", EIO, false},      {"spawn", ENOMEM, false}};
 constexpr std::uint64_t kCheckEvery = 500;  // cuts between two looks at the file system itself
 
 struct Options {
@@ -136,7 +137,8 @@ class Cutter {
     return tally_;
   }
 
-  // Each call of an update that can fail, one after the other: the device comes through, and takes the next release once nothing fails.
+  // Each call of an update that can fail, one after the other: the device comes through, and takes the next release
+  // once nothing fails.
   Tally run_faults(std::uint64_t stride, std::chrono::steady_clock::time_point until) {
     const auto began = std::chrono::steady_clock::now();
     ok(flash_.mount(), "mount");
@@ -195,7 +197,8 @@ class Cutter {
   }
   void power_off() {
     int status = 0;
-    if (::waitpid(child_, &status, WNOHANG) == child_) fault("the client ended by itself, status " + std::to_string(status));
+    if (::waitpid(child_, &status, WNOHANG) == child_)
+      fault("the client ended by itself, status " + std::to_string(status));
     ok(flash_.cut(), "cut");
     end_processes();
     ok(flash_.unmount(), "unmount");
@@ -229,7 +232,8 @@ class Cutter {
           fault("what is current was not published");
         if (Releases::is_bad(sequence)) fault("a bad release is current: " + state.current->info.release);
         if (sequence < outside_.committed)
-          fault("release r" + std::to_string(outside_.committed) + " was committed, current is r" + std::to_string(sequence));
+          fault("release r" + std::to_string(outside_.committed) + " was committed, current is r" +
+                std::to_string(sequence));
       }
       if (state.last_report < outside_.applied) fault("a report that was acked is not known any more");
       for (const auto& verdict : device::verify_revisions(life_.state_dir, state)) {
@@ -253,7 +257,8 @@ class Cutter {
     const auto name = life_.fault.kind + " " + std::to_string(life_.fault.n) + " (" + std::strerror(life_.fault.error) +
                       (life_.fault.on ? ", and on)" : ")");
     const bool reached = outside_.fault_calls >= life_.fault.n;
-    if (gone && WIFSIGNALED(status)) fault(name + ": the client was ended by signal " + std::to_string(WTERMSIG(status)));
+    if (gone && WIFSIGNALED(status))
+      fault(name + ": the client was ended by signal " + std::to_string(WTERMSIG(status)));
     end_processes();
     ++tally_.cuts;
     const auto faults_before = tally_.faults.size();
@@ -287,9 +292,11 @@ class Cutter {
     if (!done) fault("release r" + std::to_string(target) + " is not committed though the power is on");
     ::usleep(1'200'000);  // what was cleared away is
     std::size_t folders = 0;
-    for (const auto& each : fs::directory_iterator(life_.state_dir + "/revisions")) folders += each.is_directory() ? 1 : 0;
+    for (const auto& each : fs::directory_iterator(life_.state_dir + "/revisions"))
+      folders += each.is_directory() ? 1 : 0;
     // After a commit the running and the previous one; a release that was taken back has left another.
-    if (folders > (Releases::is_bad(target) ? 3U : 2U)) fault(std::to_string(folders) + " revisions are on the flash at rest");
+    if (folders > (Releases::is_bad(target) ? 3U : 2U))
+      fault(std::to_string(folders) + " revisions are on the flash at rest");
     // Politely or not: nothing is under way.
     ok(flash_.cut(), "cut");
     end_processes();
@@ -334,10 +341,12 @@ void work(const Options& options, int job, const std::string& result, std::chron
 void print(const nlohmann::json& sum) {
   std::printf("%-12s %8s %8s\n", "phase", "cuts", "faults");
   for (const auto& [phase, row] : sum["phases"].items())
-    std::printf("%-12s %8llu %8llu\n", phase.c_str(), row["cuts"].get<unsigned long long>(), row["faults"].get<unsigned long long>());
+    std::printf("%-12s %8llu %8llu\n", phase.c_str(), row["cuts"].get<unsigned long long>(),
+                row["faults"].get<unsigned long long>());
   std::printf("%llu power cuts, %llu releases committed, %llu taken back, %llu overtaken; %zu faults\n",
-              sum["cuts"].get<unsigned long long>(), sum["commits"].get<unsigned long long>(), sum["rollbacks"].get<unsigned long long>(),
-              sum["overtaken"].get<unsigned long long>(), sum["faults"].size());
+              sum["cuts"].get<unsigned long long>(), sum["commits"].get<unsigned long long>(),
+              sum["rollbacks"].get<unsigned long long>(), sum["overtaken"].get<unsigned long long>(),
+              sum["faults"].size());
 }
 
 int main_of(int argc, char** argv) {
@@ -362,9 +371,9 @@ int main_of(int argc, char** argv) {
     std::perror("a mount namespace of its own");
     return kSkipped;
   }
-  const auto until = options.minutes > 0
-                         ? std::chrono::steady_clock::now() + std::chrono::seconds(static_cast<std::int64_t>(options.minutes * 60))
-                         : std::chrono::steady_clock::time_point::max();
+  const auto until = options.minutes > 0 ? std::chrono::steady_clock::now() +
+                                               std::chrono::seconds(static_cast<std::int64_t>(options.minutes * 60))
+                                         : std::chrono::steady_clock::time_point::max();
   const auto results = fs::temp_directory_path() / ("instar-fs-cuts-" + std::to_string(::getpid()));
   fs::create_directories(results);
   std::vector<pid_t> jobs;

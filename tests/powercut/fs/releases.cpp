@@ -56,7 +56,8 @@ wire::Manifest Releases::manifest(std::uint64_t sequence) const {
   made.artifacts = {trees_[sequence % 2].artifact};
   // By turns also without a delta.
   if (sequence % 4 < 2)
-    std::erase_if(made.artifacts.front().packs, [](const auto& pack) { return pack.kind == artifact::PackKind::delta; });
+    std::erase_if(made.artifacts.front().packs,
+                  [](const auto& pack) { return pack.kind == artifact::PackKind::delta; });
   wire::Container container;
   container.name = "app";
   container.artifact = made.artifacts.front().id;

@@ -1,5 +1,5 @@
-// What goes back and forth: two trees that share some of their files, as full, dedupe and delta packs, and signed releases of them by
-// sequence. The same in the device's process and in the one that cuts its power.
+// What goes back and forth: two trees that share some of their files, as full, dedupe and delta packs, and signed
+// releases of them by sequence. The same in the device's process and in the one that cuts its power.
 #pragma once
 
 #include <string>

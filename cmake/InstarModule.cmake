@@ -1,12 +1,18 @@
-# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...])
+# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [JSON])
 #
-# A folder becomes one static library `instar_NAME`. Every *_test.cpp beside the sources becomes part of
-# `instar_NAME_test`: tests are found by pattern, so that none can be left out by forgetting to list it.
+# A folder becomes one static library `instar_NAME`, with its sources listed; JSON: they read or write it. Every *_test.cpp beside the
+# sources becomes part of `instar_NAME_test`: tests are found by pattern, so that none can be left out by forgetting to list it.
 function(instar_module name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "JSON" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
   add_library(instar_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(instar_${name} PUBLIC ${ARG_LIBS} PRIVATE instar_flags)
   target_include_directories(instar_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  if(ARG_JSON)
+    target_link_libraries(instar_${name} PUBLIC nlohmann_json::nlohmann_json)
+    instar_use_headers(instar_${name} JSON)
+  else()
+    instar_use_headers(instar_${name} STANDARD)
+  endif()
   instar_tests(${name} LIBS instar_${name} ${ARG_TEST_LIBS})
 endfunction()
 
@@ -18,6 +24,8 @@ function(instar_tests name)
     add_executable(instar_${name}_test ${tests})
     target_link_libraries(instar_${name}_test PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main instar_flags)
     target_compile_definitions(instar_${name}_test PRIVATE INSTAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    instar_cheap_to_compile(instar_${name}_test)
+    instar_use_headers(instar_${name}_test TEST)
     add_test(NAME unit.${name} COMMAND instar_${name}_test)
     set_tests_properties(unit.${name} PROPERTIES LABELS unit)
   endif()

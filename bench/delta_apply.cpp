@@ -24,7 +24,7 @@
 #include "core/delta/decoder.hpp"
 #include "core/delta/index_delta.hpp"
 #include "core/trust/digest.hpp"
-#include "device-client/delta_build.hpp"
+#include "device-client/staging/delta_build.hpp"
 #include "files/files.hpp"
 
 namespace {

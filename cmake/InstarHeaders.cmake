@@ -7,7 +7,8 @@ set(INSTAR_STANDARD_HEADERS <algorithm> <array> <cstdint> <cstring> <deque> <fun
 set(INSTAR_JSON_HEADERS <nlohmann/json.hpp>)
 set(INSTAR_TEST_HEADERS <filesystem> <fstream> <gmock/gmock.h> <gtest/gtest.h>)
 
-# One small target owns each set; the others read its file. A library's is compiled with -fPIC, a program's with -fPIE.
+# One target owns each set; the others read its file. A library's is compiled with -fPIC, a program's with -fPIE, and each with the
+# options of those that read it.
 function(instar_headers_owner name kind)
   cmake_parse_arguments(ARG "" "" "HEADERS;LIBS" ${ARGN})
   set(source ${CMAKE_BINARY_DIR}/headers/${name}.cpp)
@@ -19,6 +20,9 @@ function(instar_headers_owner name kind)
     file(GENERATE OUTPUT ${source} CONTENT "namespace instar {}\n")
     add_library(${name} STATIC ${source})
   endif()
+  if(kind STREQUAL "SMALL")
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF EXCLUDE_FROM_ALL ON)
+  endif()
   target_link_libraries(${name} PRIVATE tl::expected ${ARG_LIBS} instar_flags)
   target_precompile_headers(${name} PRIVATE ${ARG_HEADERS})
 endfunction()
@@ -28,7 +32,7 @@ function(instar_cheap_to_compile target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1> $<$<CONFIG:RelWithDebInfo>:-g0>)
 endfunction()
 
-# instar_use_headers(TARGET STANDARD|JSON|TEST)
+# instar_use_headers(TARGET STANDARD|JSON|TEST|SMALL)
 function(instar_use_headers target which)
   if(INSTAR_PRECOMPILED_HEADERS)
     string(TOLOWER ${which} set)
@@ -42,4 +46,5 @@ if(INSTAR_PRECOMPILED_HEADERS)
                        LIBS nlohmann_json::nlohmann_json)
   instar_headers_owner(instar_test_headers PROGRAM HEADERS ${INSTAR_STANDARD_HEADERS} ${INSTAR_JSON_HEADERS} ${INSTAR_TEST_HEADERS}
                        LIBS nlohmann_json::nlohmann_json GTest::gmock GTest::gtest)
+  instar_headers_owner(instar_small_headers SMALL HEADERS ${INSTAR_STANDARD_HEADERS} LIBS instar_small_flags)
 endif()

@@ -1,9 +1,11 @@
-# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [JSON])
+# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [JSON] [SMALL])
 #
-# A folder becomes one static library `instar_NAME`, with its sources listed; JSON: they read or write it. Every *_test.cpp beside the
-# sources becomes part of `instar_NAME_test`: tests are found by pattern, so that none can be left out by forgetting to list it.
+# A folder becomes one static library `instar_NAME`, with its sources listed. Every *_test.cpp beside the sources becomes part of
+# `instar_NAME_test`: tests are found by pattern, so that none can be left out by forgetting to list it.
+#   JSON   its sources read or write JSON
+#   SMALL  devices run it: `instar_NAME_small` is the same sources built for size, for programs in one file (instar-device-static)
 function(instar_module name)
-  cmake_parse_arguments(ARG "JSON" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "JSON;SMALL" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
   add_library(instar_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(instar_${name} PUBLIC ${ARG_LIBS} PRIVATE instar_flags)
   target_include_directories(instar_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
@@ -13,7 +15,27 @@ function(instar_module name)
   else()
     instar_use_headers(instar_${name} STANDARD)
   endif()
+  if(ARG_SMALL)
+    instar_small_twin(${name} SOURCES ${ARG_SOURCES} LIBS ${ARG_LIBS})
+  endif()
   instar_tests(${name} LIBS instar_${name} ${ARG_TEST_LIBS})
+endfunction()
+
+# Not built by itself: only for what links it. Libraries of others are linked by the program, from their archives.
+function(instar_small_twin name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  set(twin instar_${name}_small)
+  add_library(${twin} STATIC EXCLUDE_FROM_ALL ${ARG_SOURCES})
+  foreach(lib IN LISTS ARG_LIBS)
+    if(lib MATCHES "^instar_" AND NOT lib STREQUAL "instar_schemas")
+      target_link_libraries(${twin} PUBLIC ${lib}_small)
+    endif()
+  endforeach()
+  target_link_libraries(${twin} PRIVATE tl::expected instar_flags instar_small_flags)
+  target_include_directories(${twin} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  add_dependencies(${twin} instar_schemas_generated)
+  set_target_properties(${twin} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  instar_use_headers(${twin} SMALL)
 endfunction()
 
 # instar_tests(NAME LIBS ...): the *_test.cpp of this folder as one GoogleTest program, one ctest entry.

@@ -23,6 +23,10 @@ endif()
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
 target_include_directories(instar_flags INTERFACE ${CMAKE_SOURCE_DIR})
 
+# For programs in one file on devices that have little: built for size, what nothing calls can be left out, no debug information.
+add_library(instar_small_flags INTERFACE)
+target_compile_options(instar_small_flags INTERFACE -Os -g0 -fPIE -ffunction-sections -fdata-sections)
+
 if(INSTAR_SANITIZE)
   add_compile_options(-fsanitize=${INSTAR_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${INSTAR_SANITIZE})

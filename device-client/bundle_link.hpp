@@ -10,7 +10,7 @@
 
 #include "core/artifact/pack.hpp"
 #include "core/wire/messages.hpp"
-#include "device-client/config.hpp"
+#include "device-client/process/config.hpp"
 #include "files/bundle.hpp"
 #include "mqtt/client.hpp"
 

@@ -12,7 +12,7 @@
 #include "core/base/assert.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
-#include "device-client/json_line.hpp"
+#include "device-client/process/json_line.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {

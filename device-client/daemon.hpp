@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "core/revision/machine.hpp"
-#include "device-client/config.hpp"
-#include "device-client/log.hpp"
+#include "device-client/containers/supervisor.hpp"
 #include "device-client/owner.hpp"
-#include "device-client/staging_port.hpp"
-#include "device-client/supervisor.hpp"
+#include "device-client/process/config.hpp"
+#include "device-client/process/log.hpp"
+#include "device-client/staging/port.hpp"
 #include "device-client/watchdog.hpp"
 #include "mqtt/client.hpp"
 

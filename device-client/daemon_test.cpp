@@ -10,8 +10,8 @@
 
 #include "core/trust/envelope.hpp"
 #include "device-client/device_status.hpp"
-#include "device-client/fake_helper.hpp"
 #include "device-client/host.hpp"
+#include "device-client/testing/fake_helper.hpp"
 #include "mqtt/fake_client.hpp"
 
 namespace instar::device {

@@ -1,10 +1,10 @@
 #include "device-client/device_status.hpp"
 
-#include "device-client/client_slots.hpp"
+#include "device-client/containers/client_slots.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
-#include "device-client/json_line.hpp"
 #include "device-client/owner.hpp"
+#include "device-client/process/json_line.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {

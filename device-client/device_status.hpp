@@ -7,7 +7,7 @@
 #include "core/base/result.hpp"
 #include "core/revision/machine.hpp"
 #include "core/revision/state_codec.hpp"
-#include "device-client/config.hpp"
+#include "device-client/process/config.hpp"
 
 namespace instar::device {
 

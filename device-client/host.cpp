@@ -18,10 +18,10 @@
 #include <utility>
 
 #include "core/trust/digest.hpp"
-#include "device-client/client_slots.hpp"
+#include "device-client/containers/client_slots.hpp"
+#include "device-client/containers/host_payload.hpp"
 #include "device-client/factory.hpp"
-#include "device-client/host_payload.hpp"
-#include "device-client/own_program.hpp"
+#include "device-client/process/own_program.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
@@ -133,6 +133,14 @@ std::vector<wire::ImageFormat> read_image_formats(const std::string& root) {
   });
   std::ranges::sort(formats);
   return formats;
+}
+
+StagerOptions stager_options(const Config& config, const Log& log) {
+  StagerOptions options;
+  options.state_dir = config.state_dir;
+  options.devices_allowed = config.devices_allowed;
+  options.log = [log](int level, const std::string& message) { log.write(level, message); };
+  return options;
 }
 
 HostFacts read_host() {

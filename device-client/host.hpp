@@ -7,8 +7,10 @@
 #include "core/base/time.hpp"
 #include "core/revision/machine.hpp"
 #include "core/trust/keys.hpp"
-#include "device-client/config.hpp"
-#include "device-client/container_config.hpp"
+#include "device-client/containers/container_config.hpp"
+#include "device-client/process/config.hpp"
+#include "device-client/process/log.hpp"
+#include "device-client/staging/stager.hpp"
 
 namespace instar::device {
 
@@ -24,6 +26,8 @@ inline constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 // `root`: where /proc, /dev and /lib/modules are, for tests.
 [[nodiscard]] std::vector<wire::ImageFormat> read_image_formats(const std::string& root = "");
 [[nodiscard]] HostFacts read_host();
+// The stager of this device: where it works, what it may make, and where its log goes.
+[[nodiscard]] StagerOptions stager_options(const Config& config, const Log& log);
 [[nodiscard]] std::string client_version();
 
 // `config.lxc_helper`, else instar-lxc beside this program, else where the package puts it. Errors: not_found.

@@ -12,7 +12,6 @@
 
 #include "device-client/daemon.hpp"
 #include "device-client/device_status.hpp"
-#include "device-client/disk_staging.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
 #include "device-client/install.hpp"
@@ -123,7 +122,7 @@ Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<Stat
   INSTAR_TRY(auto helper, find_helper(config));
   INSTAR_TRY(auto key, load_identity(config.state_dir));
   auto facts = read_facts(config);
-  auto staging = std::make_unique<DiskStaging>(config, log);
+  auto staging = std::make_unique<Stager>(stager_options(config, log));
   DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(helper), std::move(key), log,
                     std::move(staging), mqtt::make_paho_client, read_clocks, read_utc_offset_s};
   parts.run_client_anew = [] { return run_client_anew(own_arguments); };

@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "device-client/factory.hpp"
-#include "device-client/json_line.hpp"
-#include "device-client/staging_hashing.hpp"
-#include "device-client/staging_index.hpp"
+#include "device-client/process/json_line.hpp"
+#include "device-client/staging/hashing.hpp"
+#include "device-client/staging/index.hpp"
 #include "files/staging_tree.hpp"
 
 namespace instar::device {

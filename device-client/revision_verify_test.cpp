@@ -6,7 +6,7 @@
 
 #include <fstream>
 
-#include "device-client/staging_world.hpp"
+#include "device-client/testing/staging_world.hpp"
 #include "files/temporary_folder.hpp"
 
 namespace instar::device {

@@ -14,7 +14,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
-#include "device-client/log.hpp"
+#include "device-client/process/log.hpp"
 
 namespace instar::device {
 

@@ -3,8 +3,8 @@
 #include <csignal>
 #include <iostream>
 
+#include "publisher/broker/session.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/session.hpp"
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);

@@ -15,7 +15,7 @@
 #include "core/trust/digest.hpp"
 #include "core/trust/envelope.hpp"
 #include "files/files.hpp"
-#include "publisher/pack_file.hpp"
+#include "publisher/artifact/pack_file.hpp"
 
 namespace instar::fleet {
 namespace {

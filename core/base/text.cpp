@@ -39,6 +39,13 @@ std::size_t character_bytes(std::string_view text) noexcept {
 
 }  // namespace
 
+std::string_view trim(std::string_view text) noexcept {
+  constexpr std::string_view kBlanks = " \t\r";
+  const auto first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
 bool is_clean_text(std::string_view text) noexcept {
   while (!text.empty()) {
     const std::size_t size = character_bytes(text);

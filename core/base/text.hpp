@@ -7,6 +7,9 @@
 
 namespace instar {
 
+// `text` without blanks (space, tab, carriage return) at its ends; valid as long as the text is.
+[[nodiscard]] std::string_view trim(std::string_view text) noexcept;
+
 // Valid UTF-8 without control characters other than line feed and tab: nothing that steers a terminal.
 [[nodiscard]] bool is_clean_text(std::string_view text) noexcept;
 

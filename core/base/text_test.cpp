@@ -29,5 +29,13 @@ TEST(CleanText, CutsBetweenCharacters) {
   EXPECT_EQ(clean_text("abc", 0), "");
 }
 
+TEST(Trim, TakesBlanksFromBothEndsOnly) {
+  EXPECT_EQ(trim(" \t a b\r "), "a b");
+  EXPECT_EQ(trim("a"), "a");
+  EXPECT_EQ(trim(" \t\r"), "");
+  EXPECT_EQ(trim(""), "");
+  EXPECT_EQ(trim("\na\n"), "\na\n") << "a line feed is no blank";
+}
+
 }  // namespace
 }  // namespace instar

@@ -7,11 +7,11 @@
 #include <optional>
 #include <string>
 
-#include "publisher/connection.hpp"
-#include "publisher/console.hpp"
-#include "publisher/failure.hpp"
-#include "publisher/progress.hpp"
-#include "publisher/work.hpp"
+#include "publisher/broker/connection.hpp"
+#include "publisher/console/console.hpp"
+#include "publisher/console/failure.hpp"
+#include "publisher/console/progress.hpp"
+#include "publisher/console/work.hpp"
 
 namespace instar::publisher {
 

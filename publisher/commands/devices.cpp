@@ -6,17 +6,16 @@
 #include "core/trust/envelope.hpp"
 #include "core/wire/messages.hpp"
 #include "files/files.hpp"
+#include "publisher/broker/pages.hpp"
+#include "publisher/broker/rollout_view.hpp"
+#include "publisher/broker/session.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/json_fields.hpp"
-#include "publisher/keyring.hpp"
-#include "publisher/rollout_view.hpp"
-#include "publisher/session.hpp"
-#include "publisher/text.hpp"
+#include "publisher/console/json_fields.hpp"
+#include "publisher/console/text.hpp"
+#include "publisher/release/keyring.hpp"
 
 namespace instar::publisher {
 namespace {
-
-constexpr std::uint64_t kPageSize = 200;
 
 struct Options {
   ConnectionOptions connection;
@@ -35,18 +34,11 @@ struct Options {
 Outcome<Exit> list(const Options& options, const Console& console) {
   INSTAR_TRY(const auto session, connect(options.connection));
   Json rows = Json::array();
-  std::uint64_t offset = 0;
-  while (true) {
-    Json parameters{{"offset", offset}, {"count", kPageSize}, {"verbose", console.json}};
-    if (!options.group.empty()) parameters["group"] = options.group;
-    INSTAR_TRY(const auto data, session->request("listDevices", std::move(parameters)));
-    const auto& page = get(data, "devices");
-    for (const auto& row : page) {
-      if (options.release.empty() || get_text(get(row, "running"), "release") == options.release) rows.push_back(row);
-    }
-    offset += page.size();
-    if (page.empty() || offset >= get_number(data, "totalCount", offset)) break;
-  }
+  Json parameters{{"verbose", console.json}};
+  if (!options.group.empty()) parameters["group"] = options.group;
+  INSTAR_CHECK(for_each_row(*session, "listDevices", "devices", parameters, [&](const Json& row) {
+    if (options.release.empty() || get_text(get(row, "running"), "release") == options.release) rows.push_back(row);
+  }));
   console.text() << devices_text(rows, wall_now());
   console.document({{"devices", std::move(rows)}});
   return Exit::ok;

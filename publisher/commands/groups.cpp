@@ -1,14 +1,13 @@
 #include <utility>
 
+#include "publisher/broker/pages.hpp"
+#include "publisher/broker/rollout_view.hpp"
+#include "publisher/broker/session.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/json_fields.hpp"
-#include "publisher/rollout_view.hpp"
-#include "publisher/session.hpp"
+#include "publisher/console/json_fields.hpp"
 
 namespace instar::publisher {
 namespace {
-
-constexpr std::uint64_t kPageSize = 200;
 
 struct Options {
   ConnectionOptions connection;
@@ -18,14 +17,10 @@ struct Options {
 Outcome<Exit> groups(const Options& options, const Console& console) {
   INSTAR_TRY(const auto session, connect(options.connection));
   Json rows = Json::array();
-  while (true) {
-    Json parameters{{"offset", rows.size()}, {"count", kPageSize}};
-    if (!options.prefix.empty()) parameters["prefix"] = options.prefix;
-    INSTAR_TRY(const auto data, session->request("listGroups", std::move(parameters)));
-    const auto& page = get(data, "groups");
-    for (const auto& row : page) rows.push_back(row);
-    if (page.empty() || rows.size() >= get_number(data, "totalCount", rows.size())) break;
-  }
+  Json parameters = Json::object();
+  if (!options.prefix.empty()) parameters["prefix"] = options.prefix;
+  INSTAR_CHECK(
+      for_each_row(*session, "listGroups", "groups", parameters, [&](const Json& row) { rows.push_back(row); }));
   console.text() << groups_text(rows);
   console.document({{"groups", std::move(rows)}});
   return Exit::ok;

@@ -1,6 +1,5 @@
-#include "publisher/inspect.hpp"
-
 #include "publisher/commands/commands.hpp"
+#include "publisher/release/inspection.hpp"
 
 namespace instar::publisher {
 namespace {

@@ -1,7 +1,7 @@
 #include "publisher/commands/commands.hpp"
-#include "publisher/keyring.hpp"
-#include "publisher/table.hpp"
-#include "publisher/text.hpp"
+#include "publisher/console/table.hpp"
+#include "publisher/console/text.hpp"
+#include "publisher/release/keyring.hpp"
 
 namespace instar::publisher {
 namespace {

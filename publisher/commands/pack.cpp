@@ -1,9 +1,9 @@
 #include <optional>
 #include <utility>
 
-#include "publisher/artifact_deltas.hpp"
-#include "publisher/artifact_folder.hpp"
+#include "publisher/artifact/artifact_folder.hpp"
 #include "publisher/commands/commands.hpp"
+#include "publisher/delta/artifact_deltas.hpp"
 
 namespace instar::publisher {
 namespace {

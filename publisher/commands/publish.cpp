@@ -1,5 +1,3 @@
-#include "publisher/publish.hpp"
-
 #include <map>
 #include <utility>
 
@@ -7,14 +5,17 @@
 #include "core/trust/digest.hpp"
 #include "files/bundle.hpp"
 #include "files/files.hpp"
+#include "publisher/broker/fleet.hpp"
+#include "publisher/broker/fleet_plan.hpp"
+#include "publisher/broker/pages.hpp"
+#include "publisher/broker/rollouts.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/fleet_plan.hpp"
-#include "publisher/json_fields.hpp"
-#include "publisher/keyring.hpp"
-#include "publisher/progress.hpp"
-#include "publisher/publish_options.hpp"
-#include "publisher/release_deltas.hpp"
-#include "publisher/text.hpp"
+#include "publisher/console/json_fields.hpp"
+#include "publisher/console/progress.hpp"
+#include "publisher/console/text.hpp"
+#include "publisher/release/keyring.hpp"
+#include "publisher/release/publish_options.hpp"
+#include "publisher/release/release_deltas.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -180,16 +181,9 @@ Result<std::uint64_t> parse_link(const std::string& text) {
 Outcome<std::vector<PlannedDevice>> ask_devices(Session& session, const std::vector<GroupPath>& groups) {
   std::map<std::string, PlannedDevice> devices;  // one may be in several of the groups
   for (const auto& group : groups) {
-    std::uint64_t offset = 0;
-    while (true) {
-      INSTAR_TRY(const auto data,
-                 session.request("listDevices",
-                                 {{"group", group.str()}, {"view", "plan"}, {"offset", offset}, {"count", 1'000}}));
-      const auto& rows = get(data, "devices");
-      for (const auto& row : rows) devices[get_text(row, "device")] = read_planned_device(row);
-      offset += rows.size();
-      if (rows.empty() || offset >= get_number(data, "totalCount", offset)) break;
-    }
+    const Json parameters{{"group", group.str()}, {"view", "plan"}, {"count", 1'000}};
+    INSTAR_CHECK(for_each_row(session, "listDevices", "devices", parameters,
+                              [&](const Json& row) { devices[get_text(row, "device")] = read_planned_device(row); }));
   }
   std::vector<PlannedDevice> out;
   for (auto& [name, device] : devices) out.push_back(std::move(device));

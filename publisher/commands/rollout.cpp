@@ -1,14 +1,13 @@
 #include <utility>
 
+#include "publisher/broker/pages.hpp"
+#include "publisher/broker/rollouts.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/json_fields.hpp"
-#include "publisher/publish.hpp"
-#include "publisher/text.hpp"
+#include "publisher/console/json_fields.hpp"
+#include "publisher/console/text.hpp"
 
 namespace instar::publisher {
 namespace {
-
-constexpr std::uint64_t kPageSize = 200;
 
 struct Options {
   ConnectionOptions connection;
@@ -35,15 +34,10 @@ Outcome<Exit> list(const Options& options, const Console& console) {
   INSTAR_TRY(const auto session, connect(options.connection));
   Json all = Json::array();
   std::vector<RolloutStatus> rollouts;
-  while (true) {
-    INSTAR_TRY(const auto data, session->request("listRollouts", {{"offset", all.size()}, {"count", kPageSize}}));
-    const auto& rows = get(data, "rollouts");
-    for (const auto& row : rows) {
-      rollouts.push_back(read_status(row));
-      all.push_back(row);
-    }
-    if (rows.empty() || all.size() >= get_number(data, "totalCount", all.size())) break;
-  }
+  INSTAR_CHECK(for_each_row(*session, "listRollouts", "rollouts", Json::object(), [&](const Json& row) {
+    rollouts.push_back(read_status(row));
+    all.push_back(row);
+  }));
   console.text() << rollouts_text(rollouts, wall_now());
   console.document({{"rollouts", std::move(all)}});
   return Exit::ok;
@@ -51,18 +45,11 @@ Outcome<Exit> list(const Options& options, const Console& console) {
 
 Outcome<Exit> show(const Options& options, const Console& console) {
   INSTAR_TRY(const auto chosen, choose(options));
-  Json document;
+  // Counts of devices are a number under "devices" in a status; the rows come under "members".
+  const Json parameters{{"rollout", chosen.rollout}, {"devices", options.devices}};
   Json members = Json::array();
-  while (true) {
-    INSTAR_TRY(document, chosen.session->request("getRollout", {{"rollout", chosen.rollout},
-                                                                {"devices", options.devices},
-                                                                {"offset", members.size()},
-                                                                {"count", kPageSize}}));
-    // Counts of devices are a number under "devices" in a status; the rows come under "members".
-    const auto& rows = get(document, "members");
-    for (const auto& row : rows) members.push_back(row);
-    if (!options.devices || rows.empty() || members.size() >= get_number(document, "totalCount", members.size())) break;
-  }
+  INSTAR_TRY(auto document, for_each_row(*chosen.session, "getRollout", "members", parameters,
+                                         [&](const Json& row) { members.push_back(row); }));
   console.text() << rollout_text(read_status(document), wall_now());
   if (options.devices) {
     console.text() << "\n" << members_text(members, wall_now());

@@ -1,8 +1,8 @@
 #include "core/base/limits.hpp"
 #include "files/files.hpp"
+#include "publisher/broker/rollouts.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/keyring.hpp"
-#include "publisher/publish.hpp"
+#include "publisher/release/keyring.hpp"
 
 namespace instar::publisher {
 namespace {

@@ -1,7 +1,6 @@
-#include "publisher/unpack.hpp"
-
+#include "publisher/artifact/unpacking.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/text.hpp"
+#include "publisher/console/text.hpp"
 
 namespace instar::publisher {
 namespace {

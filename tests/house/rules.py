@@ -8,22 +8,46 @@ from pathlib import Path
 
 SOURCE_FOLDERS = ["core", "storage", "files", "mqtt", "broker-plugin", "publisher", "device-client"]
 
-# folder → folders whose headers it may include, besides its own.
-CORE = ["core/base", "core/trust", "core/artifact", "core/delta", "core/wire", "core/rollout", "core/revision"]
+# A room is a folder with a direction of its own; a file is in the innermost one. Room → rooms whose headers its sources may include, besides
+# its own. A permit that nothing uses is taken away again (unused_permits).
+CORE_BELOW_WIRE = ["core/base", "core/trust", "core/artifact"]
+CORE_OF_DEVICES = CORE_BELOW_WIRE + ["core/wire", "core/revision"]
 MAY_INCLUDE = {
     "core/base": [],
     "core/trust": ["core/base", "schemas"],
-    "core/artifact": ["core/base", "core/trust", "schemas"],
-    "core/delta": ["core/base", "core/trust", "core/artifact"],
-    "core/wire": ["core/base", "core/trust", "core/artifact", "schemas"],
-    "core/rollout": ["core/base", "core/trust", "core/artifact", "core/wire", "schemas"],
-    "core/revision": ["core/base", "core/trust", "core/artifact", "core/wire", "schemas"],
-    "storage": CORE + ["schemas"],
-    "files": CORE,
-    "mqtt": CORE,
-    "broker-plugin": CORE + ["schemas", "storage", "files"],
-    "publisher": CORE + ["schemas", "files", "mqtt"],
-    "device-client": CORE + ["schemas", "files", "mqtt"],
+    "core/artifact": ["core/base", "core/trust"],
+    "core/delta": CORE_BELOW_WIRE,
+    "core/delta/make": ["core/base", "core/trust", "core/delta"],
+    "core/wire": CORE_BELOW_WIRE + ["schemas"],
+    "core/rollout": ["core/base", "core/trust", "core/wire"],
+    "core/revision": CORE_BELOW_WIRE + ["core/wire", "schemas"],
+    "storage": ["core/base"],
+    "files": CORE_BELOW_WIRE,
+    "mqtt": ["core/base"],
+    "broker-plugin": CORE_BELOW_WIRE + ["core/wire", "core/rollout", "storage"],
+    "broker-plugin/mosquitto": ["core/base", "core/wire", "storage", "files", "broker-plugin"],
+    # A ladder: each room uses the rooms below it.
+    "publisher": ["publisher/commands", "publisher/broker"],
+    "publisher/commands": ["core/base", "core/trust", "core/wire", "files", "publisher/broker", "publisher/release", "publisher/delta",
+                           "publisher/artifact", "publisher/console"],
+    "publisher/broker": ["core/base", "core/artifact", "core/wire", "core/revision", "files", "mqtt", "publisher/release",
+                         "publisher/artifact", "publisher/console"],
+    "publisher/release": CORE_BELOW_WIRE + ["core/wire", "files", "publisher/delta", "publisher/artifact", "publisher/console"],
+    "publisher/delta": CORE_BELOW_WIRE + ["core/delta", "core/delta/make", "files", "publisher/artifact", "publisher/console"],
+    "publisher/artifact": CORE_BELOW_WIRE + ["core/wire", "core/delta", "files", "publisher/console"],
+    "publisher/console": ["core/base"],
+    # Staging, containers and lxc stand side by side: none knows another.
+    "device-client": CORE_OF_DEVICES + ["files", "mqtt", "device-client/staging", "device-client/containers", "device-client/process"],
+    "device-client/staging": CORE_OF_DEVICES + ["core/delta", "files"],
+    "device-client/containers": CORE_OF_DEVICES + ["files", "device-client/process"],
+    "device-client/lxc": ["core/base", "device-client/process"],
+    "device-client/process": ["core/base", "core/wire", "files"],
+}
+# What tests and what supports them (the folder `testing` of a room or of its program) may include beside that.
+TESTS_MAY_INCLUDE = {
+    "publisher": ["core/base", "files", "publisher/artifact"],
+    "device-client": ["core/delta", "core/delta/make"],
+    "device-client/lxc": ["files", "device-client", "device-client/containers"],
 }
 
 # Headers by which core would do what only shells may do.
@@ -40,14 +64,14 @@ ADAPTERS = {
     "mosquitto*.h": ["broker-plugin/mosquitto/*.cpp", "broker-plugin/mosquitto/*.hpp"],
     "mqtt/*.h": ["mqtt/paho_client.cpp"],
     "MQTT*.h": ["mqtt/paho_client.cpp"],
-    "lxc/*": ["device-client/lxc_helper*.cpp"],
+    "lxc/*": ["device-client/lxc/lxc_helper*.cpp"],
     "sodium*": ["core/trust/*.cpp", "core/trust/*.hpp"],
     "zstd*": ["core/artifact/codec*.cpp"],
     "zlib*": ["core/delta/gzip_stream*.cpp", "core/delta/make/gzip_unpack.cpp", "core/delta/make/gzip_finder_test.cpp"],
     "lzma*": ["core/delta/lzma_decoder.cpp", "core/delta/make/lzma_encoder.cpp"],
     "divsufsort*": ["core/delta/make/suffix_index.cpp"],
-    "CLI/*": ["publisher/*.cpp", "publisher/*.hpp", "device-client/*.cpp"],
-    "nlohmann/*": ["broker-plugin/*", "publisher/*", "device-client/*"],
+    "CLI/*": ["publisher/commands/*"],
+    "nlohmann/*": ["broker-plugin/*", "publisher/*"],
     "flatbuffers/*": ["core/trust/flat.hpp", "core/wire/*.cpp", "core/trust/*.cpp", "core/revision/*.cpp", "core/rollout/*.cpp", "storage/*.cpp",
                       "broker-plugin/*.cpp"],
 }
@@ -72,9 +96,16 @@ def cpp_files(root: Path) -> list[Path]:
     return [p for p in tracked(root, "*.cpp", "*.hpp") if p.parts[0] in SOURCE_FOLDERS]
 
 
-def folder_of(path: str) -> str:
-    parts = Path(path).parts
-    return "/".join(parts[:2]) if parts[0] == "core" else parts[0]
+def room_of(path: str) -> str:
+    """The innermost room that the file is in; the top folder where there is none. Files of `testing` are in the room above it."""
+    folder = Path(path).parent
+    while str(folder) not in MAY_INCLUDE and len(folder.parts) > 1:
+        folder = folder.parent
+    return str(folder)
+
+
+def supports_tests(path: str) -> bool:
+    return path.endswith("_test.cpp") or "testing" in Path(path).parts[:-1]
 
 
 def includes(root: Path, path: Path) -> list[tuple[bool, str]]:
@@ -86,17 +117,32 @@ def includes(root: Path, path: Path) -> list[tuple[bool, str]]:
     return found
 
 
+def permits(path: str) -> list[str]:
+    own = room_of(path)
+    return MAY_INCLUDE.get(own, []) + (TESTS_MAY_INCLUDE.get(own, []) if supports_tests(path) else [])
+
+
 def include_direction(root: Path) -> list[str]:
     bad = []
     for path in cpp_files(root):
-        own = folder_of(str(path))
+        own = room_of(str(path))
         for ours, name in includes(root, path):
             if not ours:
                 continue
-            target = folder_of(name)
-            if target != own and target not in MAY_INCLUDE.get(own, []):
+            target = room_of(name)
+            if target != own and target not in permits(str(path)) and not (supports_tests(str(path)) and supports_tests(name)):
                 bad.append(f"{path} includes {name}: {own} may not know {target}")
+            if supports_tests(name) and not supports_tests(str(path)):
+                bad.append(f"{path} includes {name}: that is for tests only")
     return bad
+
+
+def unused_permits(root: Path) -> list[str]:
+    used = {own: set() for own in MAY_INCLUDE}
+    for path in cpp_files(root):
+        used.setdefault(room_of(str(path)), set()).update(room_of(name) for ours, name in includes(root, path) if ours)
+    return [f"{own} may include {target}, and does not: take the permit away"
+            for table in (MAY_INCLUDE, TESTS_MAY_INCLUDE) for own, targets in table.items() for target in targets if target not in used[own]]
 
 
 def core_purity(root: Path) -> list[str]:

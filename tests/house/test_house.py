@@ -36,13 +36,37 @@ def test_includes_point_one_way():
     ("device-client/x.cpp", "storage/store.hpp"),
     ("broker-plugin/x.cpp", "mqtt/client.hpp"),
     ("files/x.cpp", "tests/sim/link.hpp"),
+    ("device-client/staging/x.cpp", "core/delta/make/maker.hpp"),
+    ("device-client/staging/x.cpp", "device-client/containers/supervisor.hpp"),
+    ("device-client/staging/x.cpp", "device-client/process/config.hpp"),
+    ("device-client/containers/x.cpp", "device-client/staging/stager.hpp"),
+    ("device-client/lxc/x.cpp", "device-client/containers/supervisor.hpp"),
+    ("device-client/process/x.cpp", "device-client/daemon.hpp"),
+    ("device-client/daemon.cpp", "core/rollout/tracker.hpp"),
+    ("broker-plugin/x.cpp", "core/revision/machine.hpp"),
+    ("broker-plugin/x.cpp", "broker-plugin/mosquitto/mosquitto_port.hpp"),
+    ("publisher/console/x.cpp", "publisher/artifact/unpacking.hpp"),
+    ("publisher/artifact/x.cpp", "publisher/delta/build.hpp"),
+    ("publisher/delta/x.cpp", "publisher/release/release.hpp"),
+    ("publisher/release/x.cpp", "publisher/broker/session.hpp"),
+    ("publisher/broker/x.cpp", "publisher/commands/commands.hpp"),
+    ("publisher/artifact/x_test.cpp", "publisher/release/release.hpp"),
+    ("device-client/staging/x.cpp", "device-client/staging/testing/x.hpp"),
 ])
 def test_include_that_points_back_is_found(tmp_path, path, include):
     assert len(rules.include_direction(plant(tmp_path, path, f'#include "{include}"\n'))) == 1
 
 
+def test_permits_are_used():
+    assert rules.unused_permits(ROOT) == []
+
+
+def test_unused_permit_is_found(tmp_path):
+    assert "publisher may include publisher/commands, and does not: take the permit away" in rules.unused_permits(tmp_path)
+
+
 def test_include_that_points_down_is_fine(tmp_path):
-    assert rules.include_direction(plant(tmp_path, "publisher/x.cpp", '#include "files/tree.hpp"\n#include <mqtt/x.h>\n')) == []
+    assert rules.include_direction(plant(tmp_path, "publisher/broker/x.cpp", '#include "files/tree.hpp"\n#include <mqtt/x.h>\n')) == []
 
 
 # --- purity --------------------------------------------------------------------------------------

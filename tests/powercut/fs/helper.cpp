@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "device-client/switch_files.hpp"
+#include "device-client/process/switch_files.hpp"
 #include "tests/powercut/fs/life.hpp"
 
 namespace instar::powercut {

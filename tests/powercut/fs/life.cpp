@@ -12,7 +12,6 @@
 #include "broker-plugin/chunk_server.hpp"
 #include "core/trust/envelope.hpp"
 #include "device-client/daemon.hpp"
-#include "device-client/disk_staging.hpp"
 #include "device-client/host.hpp"
 #include "storage/key_layout.hpp"
 #include "storage/memory_store.hpp"
@@ -198,7 +197,7 @@ void live(const Life& life, const Releases& releases, Outside& outside) {
   auto facts = device::read_facts(config);
   facts.machine_boot = life.number + 1;  // each life is a boot
   const device::Log log(life.verbose ? 6 : 0, false);
-  auto staging = std::make_unique<device::DiskStaging>(config, log);
+  auto staging = std::make_unique<device::Stager>(device::stager_options(config, log));
   const auto device = config.device_id;
   device::DaemonParts parts{std::move(config),
                             std::move(facts),

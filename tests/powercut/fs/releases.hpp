@@ -6,7 +6,7 @@
 
 #include "core/trust/keys.hpp"
 #include "core/wire/manifest.hpp"
-#include "device-client/delta_world.hpp"
+#include "device-client/testing/delta_world.hpp"
 
 namespace instar::powercut {
 

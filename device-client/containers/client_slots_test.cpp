@@ -1,0 +1,177 @@
+#include "device-client/containers/client_slots.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "device-client/testing/killed_at_call.hpp"
+#include "files/temporary_folder.hpp"
+
+namespace instar::device {
+namespace {
+
+using ::testing::HasSubstr;
+
+Hash256 hash(std::uint8_t fill) {
+  Hash256 made;
+  made.bytes.fill(fill);
+  return made;
+}
+
+class ClientSlotsTest : public ::testing::Test {
+ protected:
+  // A release's tree with a client in it.
+  std::string tree(const std::string& name) {
+    std::filesystem::create_directories(folder / (name + "/folder"));
+    for (const char* file : {"/instar-device", "/instar-lxc"}) {
+      std::ofstream(folder / (name + file)) << "#!/bin/sh\n";
+      ::chmod((folder / (name + file)).c_str(), 0755);
+    }
+    return folder / name;
+  }
+  void put(std::uint8_t artifact) {
+    ASSERT_TRUE(slots.put(tree("tree" + std::to_string(artifact)), hash(artifact)).has_value());
+  }
+
+  files::TemporaryFolder folder;
+  ClientSlots slots{folder.path()};
+};
+
+TEST_F(ClientSlotsTest, WithoutAReleaseOfItsOwnTheSystemsRuns) {
+  const auto choice = slots.choose();
+  EXPECT_FALSE(choice.artifact.has_value());
+  EXPECT_EQ(choice.given_up, "");
+  EXPECT_FALSE(std::filesystem::exists(folder / "client")) << "nothing is written";
+}
+
+TEST_F(ClientSlotsTest, ATrialIsStartedThreeTimesUnlessItLasts) {
+  put(1);
+  ASSERT_TRUE(slots.try_out(hash(1)).has_value());
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(slots.choose().artifact, hash(1));
+  slots.lasted();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(slots.choose().artifact, hash(1));
+  const auto choice = slots.choose();
+  EXPECT_FALSE(choice.artifact.has_value());
+  EXPECT_THAT(choice.given_up, HasSubstr("was started 3 times in a row and did not last"));
+  EXPECT_EQ(slots.trying(), hash(1)) << "until the release is taken back";
+}
+
+TEST_F(ClientSlotsTest, AfterATrialTheOneBeforeRuns) {
+  put(1);
+  ASSERT_TRUE(slots.keep(hash(1)).has_value());
+  put(2);
+  ASSERT_TRUE(slots.try_out(hash(2)).has_value());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(slots.choose().artifact, hash(2));
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(slots.choose().artifact, hash(1)) << "that one is not on trial";
+  ASSERT_TRUE(slots.end_trial().has_value());
+  EXPECT_EQ(slots.choose().given_up, "");
+}
+
+TEST_F(ClientSlotsTest, ACommittedOneThatDoesNotLastMakesWayForTheSystems) {
+  put(1);
+  ASSERT_TRUE(slots.keep(hash(1)).has_value());
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(slots.choose().artifact, hash(1));
+  EXPECT_FALSE(slots.choose().artifact.has_value());
+  EXPECT_THAT(slots.choose().given_up, HasSubstr("5 times in a row"));
+  slots.lasted();
+  EXPECT_EQ(slots.choose().artifact, hash(1));
+}
+
+TEST_F(ClientSlotsTest, WhatIsKeptOutlivesItsTreeAndTheOthersGo) {
+  put(1);
+  put(2);
+  ASSERT_TRUE(slots.keep(hash(2)).has_value());
+  std::filesystem::remove_all(folder / "tree2");
+  EXPECT_EQ(slots.choose().artifact, hash(2));
+  EXPECT_TRUE(std::filesystem::exists(folder / ("client/" + hash(2).hex() + "/instar-lxc")));
+  EXPECT_FALSE(std::filesystem::exists(folder / ("client/" + hash(1).hex())));
+  ASSERT_TRUE(slots.keep(std::nullopt).has_value());
+  EXPECT_FALSE(slots.choose().artifact.has_value());
+  EXPECT_FALSE(slots.current().has_value());
+}
+
+TEST_F(ClientSlotsTest, ATrialThatEndsLeavesNothing) {
+  put(1);
+  ASSERT_TRUE(slots.try_out(hash(1)).has_value());
+  ASSERT_TRUE(slots.end_trial().has_value());
+  EXPECT_FALSE(std::filesystem::exists(slots.program(hash(1))));
+  put(2);
+  ASSERT_TRUE(slots.end_trial().has_value());
+  EXPECT_FALSE(std::filesystem::exists(slots.program(hash(2)))) << "one that was cut off before its trial";
+}
+
+TEST_F(ClientSlotsTest, AProgramThatIsGoneIsNotRun) {
+  put(1);
+  ASSERT_TRUE(slots.keep(hash(1)).has_value());
+  std::filesystem::remove(slots.program(hash(1)));
+  const auto choice = slots.choose();
+  EXPECT_FALSE(choice.artifact.has_value());
+  EXPECT_THAT(choice.given_up, HasSubstr("cannot be run"));
+}
+
+TEST_F(ClientSlotsTest, ATreeWithoutAClientIsNone) {
+  std::filesystem::create_directories(folder / "empty");
+  const auto put = slots.put(folder / "empty", hash(1));
+  ASSERT_FALSE(put.has_value());
+  EXPECT_THAT(put.error().message, HasSubstr("no program instar-device at the top of its tree"));
+}
+
+// --- a kill between any two system calls ----------------------------------------------------------------------
+// Each step is done again from its record until it has said that it is done (host_payload.hpp).
+class KilledClientSlots : public ClientSlotsTest {
+ protected:
+  // From client 1 committed. `work` to its end leaves `after`; killed anywhere, one of the two can be run, and once
+  // more leaves `after`.
+  template <typename Prepare, typename Work>
+  void expect_whole(std::uint8_t after, Prepare prepare, Work work) {
+    const auto first = tree("tree1");
+    tree("tree2");
+    int call = 0;
+    for (bool ended = false; !ended; ++call) {
+      SCOPED_TRACE("killed at call " + std::to_string(call));
+      ASSERT_LT(call, 500);
+      std::filesystem::remove_all(folder / "client");
+      ASSERT_TRUE(slots.put(first, hash(1)) && slots.keep(hash(1)));
+      prepare();
+      ended = ends_before_call(call, work);
+      const auto choice = slots.choose();
+      ASSERT_TRUE(choice.artifact == hash(1) || choice.artifact == hash(2)) << choice.given_up;
+      EXPECT_EQ(::access(choice.program.c_str(), X_OK), 0);
+      work();
+      EXPECT_EQ(slots.current(), hash(after));
+      EXPECT_FALSE(slots.trying().has_value());
+      EXPECT_EQ(slots.choose().artifact, hash(after));
+      for (const auto one : {std::uint8_t{1}, std::uint8_t{2}})
+        EXPECT_EQ(std::filesystem::exists(slots.program(hash(one))), one == after);
+    }
+    EXPECT_GT(call, 20) << "calls were counted";
+  }
+};
+
+TEST_F(KilledClientSlots, AnotherClientIsTriedAndKept) {
+  expect_whole(
+      2, [] {},
+      [this] {
+        static_cast<void>(slots.put(folder / "tree2", hash(2)));
+        static_cast<void>(slots.try_out(hash(2)));
+        static_cast<void>(slots.choose());
+        static_cast<void>(slots.keep(hash(2)));
+      });
+}
+
+TEST_F(KilledClientSlots, AnotherClientIsTakenBack) {
+  expect_whole(
+      1,
+      [this] {
+        ASSERT_TRUE(slots.put(folder / "tree2", hash(2)));
+        ASSERT_TRUE(slots.try_out(hash(2)));
+      },
+      [this] { static_cast<void>(slots.end_trial()); });
+}
+
+}  // namespace
+}  // namespace instar::device

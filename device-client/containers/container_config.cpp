@@ -1,0 +1,194 @@
+#include "device-client/containers/container_config.hpp"
+
+#include <algorithm>
+
+#include "core/artifact/image.hpp"
+#include "core/revision/settings.hpp"
+#include "core/trust/digest.hpp"
+#include "device-client/process/container_image.hpp"
+#include "device-client/process/switch_files.hpp"
+
+namespace instar::device {
+namespace {
+
+// All of Linux's capabilities but those that Docker leaves, and without mknod: what a service needs that starts as
+// root, binds a low port and drops to another user.
+constexpr std::string_view kCapabilitiesDropped =
+    "audit_control audit_read block_suspend bpf checkpoint_restore dac_read_search ipc_lock ipc_owner lease "
+    "linux_immutable mac_admin "
+    "mac_override mknod net_admin net_broadcast perfmon sys_admin sys_boot sys_module sys_nice sys_pacct sys_ptrace "
+    "sys_rawio "
+    "sys_resource sys_time sys_tty_config syslog wake_alarm";
+
+// null, zero, full, random, urandom, tty, console, ptmx, pts: nothing else may be opened.
+constexpr std::string_view kDevicesAllowed[] = {"c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm",  "c 1:9 rwm",
+                                                "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm"};
+
+class Writer {
+ public:
+  void line(std::string_view key, std::string_view value) {
+    text_ += key;
+    text_ += " = ";
+    text_ += value;
+    text_ += '\n';
+  }
+  void comment(std::string_view text) {
+    text_ += "# ";
+    text_ += text;
+    text_ += '\n';
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+// As fstab writes it: mount entries are cut at white space.
+std::string mount_escape(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || c == '\\' || c == '#' || c == '"' || c == '\'' || byte == 0x7f) {
+      out += '\\';
+      for (const unsigned shift : {6U, 3U, 0U}) out += static_cast<char>('0' + (byte >> shift & 7U));
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+bool has_setting(const wire::Container& container, std::string_view prefix) {
+  return std::ranges::any_of(container.settings, [&](const auto& setting) { return setting.key.starts_with(prefix); });
+}
+
+void write_network(Writer& out, const Config& config, const wire::Container& container) {
+  if (has_setting(container, "lxc.net.")) return;  // its own, which the device's configuration allows
+  switch (config.network) {
+    case Network::loopback:
+      out.line("lxc.net.0.type", "empty");
+      out.line("lxc.net.0.flags", "up");
+      break;
+    case Network::host: out.line("lxc.net.0.type", "none"); break;
+    case Network::bridge:
+      out.line("lxc.net.0.type", "veth");
+      out.line("lxc.net.0.link", config.bridge);
+      out.line("lxc.net.0.flags", "up");
+      break;
+  }
+}
+
+// What a release may set otherwise.
+void write_defaults(Writer& out, const Config& config, const wire::Container& container) {
+  out.line("lxc.uts.name", container.name);
+  out.line("lxc.tty.max", "0");
+  out.line("lxc.pty.max", "64");
+  // A command of one's own knows SIGTERM; a tree's /sbin/init gets what LXC thinks right for it.
+  if (!container.init.empty()) out.line("lxc.signal.halt", "SIGTERM");
+  out.line("lxc.environment", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  out.line("lxc.environment", "INSTAR_DEVICE=" + config.device_id.str());
+  write_network(out, config, container);
+}
+
+// What holds whatever the release says, unless the device's own configuration allows it to differ. It comes last on
+// purpose: an empty value clears a list in LXC, and a list cleared before this point is filled again.
+void write_bounds(Writer& out, const HostFacts& host, const wire::Container& container) {
+  out.line("lxc.autodev", "1");
+  if (!has_setting(container, "lxc.mount.auto")) out.line("lxc.mount.auto", "proc:mixed sys:ro cgroup:ro");
+  if (!has_setting(container, "lxc.cap.keep")) out.line("lxc.cap.drop", kCapabilitiesDropped);
+  if (!host.seccomp_profile.empty() && !has_setting(container, "lxc.seccomp.profile"))
+    out.line("lxc.seccomp.profile", host.seccomp_profile);
+  for (const std::string prefix : {"lxc.cgroup.devices.", "lxc.cgroup2.devices."}) {
+    if (has_setting(container, prefix)) continue;
+    out.line(prefix + "deny", "a");
+    for (const auto device : kDevicesAllowed) out.line(prefix + "allow", device);
+  }
+}
+
+void write_volumes(Writer& out, const Config& config, const wire::Container& container) {
+  for (const auto& volume : container.volumes) {
+    const std::string inside = mount_escape(std::string_view(volume.path).substr(1));
+    out.line("lxc.mount.entry",
+             config.state_dir + "/volumes/" + volume.name + " " + inside + " none bind,create=dir 0 0");
+  }
+}
+
+std::string config_text(const Config& config, const HostFacts& host, const ContainerPlan& plan,
+                        const wire::Container& container) {
+  Writer out;
+  out.comment("Made by instar-device at each start of the container: changes are lost.");
+  const bool is_image = !plan.image.empty();
+  out.line("lxc.rootfs.path",
+           "overlay:" + (is_image ? plan.lxc_folder + kLower : plan.tree) + ":" + plan.writable + "/upper");
+  write_defaults(out, config, container);
+  for (const auto& setting : container.settings) out.line(setting.key, setting.value);
+  write_volumes(out, config, container);
+  write_bounds(out, host, container);
+  // Nobody has looked into an image for device nodes.
+  if (is_image && !config.devices_allowed) out.line("lxc.rootfs.options", "nodev");
+  out.line("lxc.log.file", plan.lxc_folder + "/log");
+  out.line("lxc.log.level", "WARN");
+  return out.take();
+}
+
+void set_places(const Config& config, std::uint32_t revision, const wire::Container& container, wire::ImageFormat image,
+                ContainerPlan& plan) {
+  const std::string folder = config.state_dir + "/revisions/" + std::to_string(revision);
+  plan.revision = revision;
+  plan.tree = folder + "/artifacts/" + container.artifact.hex() + "/tree";
+  plan.writable = folder + "/containers/" + container.name;
+  if (image == wire::ImageFormat::none) return;
+  plan.image = format_container_image({std::string(wire::image_format_name(image)),
+                                       plan.tree + "/" + std::string(artifact::kImagePath), plan.writable + "/upper",
+                                       config.devices_allowed});
+}
+
+}  // namespace
+
+std::string lxc_name(const DeviceId& device, const std::string& container) {
+  return device.str() + "." + container;
+}
+
+Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
+                                     const wire::Container& container, wire::ImageFormat image) {
+  INSTAR_CHECK(revision::check_settings(container, config.lxc_keys_allowed));
+  ContainerPlan plan;
+  plan.container = container.name;
+  plan.lxc_name = lxc_name(config.device_id, container.name);
+  plan.lxc_folder = config.state_dir + "/lxc/" + plan.lxc_name;
+  plan.init = container.init;
+  plan.volumes = container.volumes;
+  plan.start_order = container.start_order;
+
+  // The same for every revision that would run it in the same way.
+  set_places(config, 0, container, image, plan);
+  trust::Hasher hasher;
+  hasher.update(as_bytes(config_text(config, host, plan, container)));
+  hasher.update(as_bytes(plan.image));
+  for (const auto& argument : container.init) {
+    const std::uint8_t end = 0;
+    hasher.update(as_bytes(argument));
+    hasher.update({&end, 1});
+  }
+  plan.fingerprint = hasher.finish();
+
+  set_places(config, revision, container, image, plan);
+  plan.config = config_text(config, host, plan, container);
+  return plan;
+}
+
+Result<std::vector<ContainerPlan>> plan_containers(const Config& config, const HostFacts& host, std::uint32_t revision,
+                                                   const wire::Manifest& manifest) {
+  std::vector<ContainerPlan> plans;
+  for (const auto& container : manifest.containers) {
+    if (!container.handler.empty()) continue;
+    const auto* const artifact = manifest.artifact(container.artifact);
+    const auto image = artifact == nullptr ? wire::ImageFormat::none : artifact->image_format;
+    INSTAR_TRY(auto plan, plan_container(config, host, revision, container, image));
+    plans.push_back(std::move(plan));
+  }
+  std::ranges::stable_sort(plans, {}, &ContainerPlan::start_order);
+  return plans;
+}
+
+}  // namespace instar::device

@@ -1,0 +1,72 @@
+// Payloads that are no containers: what a host handler takes, and the client itself (docs/handlers.md). What is to be
+// done with each, and what was done: a small file for each payload says how far its handler has come, so that a daemon
+// that was killed, or a device that lost its power half way, calls it again or has it take back what it did.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/hash.hpp"
+#include "core/base/result.hpp"
+#include "core/wire/manifest.hpp"
+#include "device-client/process/config.hpp"
+
+namespace instar::device {
+
+struct PayloadPlan {
+  std::string name;
+  std::string kind;
+  std::uint32_t revision = 0;
+  Hash256 artifact;
+  std::string tree;  // must exist; empty: nothing is to be there
+  std::uint32_t start_order = 0;
+};
+
+// All payloads of a manifest that are no containers, in start order.
+[[nodiscard]] std::vector<PayloadPlan> plan_payloads(const Config& config, std::uint32_t revision,
+                                                     const wire::Manifest& manifest);
+
+// Kinds that this device takes: the programs in `handlers_dir`, and the client where its configuration says so.
+[[nodiscard]] std::vector<std::string> find_handlers(const Config& config);
+
+enum class PayloadState : std::uint8_t { installing, installed, committed };
+
+struct PayloadRecord {
+  std::string name;
+  std::string kind;
+  Hash256 artifact;
+  std::uint32_t revision = 0;  // that brought it
+  PayloadState state = PayloadState::installing;
+};
+
+// <state_dir>/handlers/<name>/record: replaced atomically, durable when written.
+[[nodiscard]] std::vector<PayloadRecord> read_payload_records(const std::string& state_dir);
+[[nodiscard]] Status write_payload_record(const std::string& state_dir, const PayloadRecord& record);
+[[nodiscard]] Status remove_payload_record(const std::string& state_dir, const std::string& name);
+
+enum class PayloadAction : std::uint8_t { install, commit, rollback };
+[[nodiscard]] std::string_view action_name(PayloadAction action) noexcept;
+
+struct PayloadStep {
+  PayloadAction action = PayloadAction::install;
+  PayloadPlan plan;
+};
+
+// What leads from the records to the wanted payloads, in order. To try: what is new is installed. To go back to
+// revision `to`: what differs is taken back, also what only a later revision brought. To keep: what was tried is
+// committed, what is not there is installed first.
+[[nodiscard]] std::vector<PayloadStep> steps_to_try(const std::vector<PayloadRecord>& records,
+                                                    const std::vector<PayloadPlan>& wanted);
+[[nodiscard]] std::vector<PayloadStep> steps_back(const std::vector<PayloadRecord>& records,
+                                                  const std::vector<PayloadPlan>& wanted, std::uint32_t to);
+[[nodiscard]] std::vector<PayloadStep> steps_to_keep(const std::vector<PayloadRecord>& records,
+                                                     const std::vector<PayloadPlan>& wanted);
+
+// What a handler finds in its environment.
+[[nodiscard]] std::vector<std::string> handler_environment(const Config& config, std::string_view action,
+                                                           const PayloadPlan& plan);
+
+}  // namespace instar::device

@@ -1,0 +1,486 @@
+// instar-lxc: the only program that calls liblxc, once per process, and the only file that includes it.
+//
+// liblxc's start() moves its caller into the container's monitor cgroup and leaves open state behind: a long-lived
+// daemon must not do that, and a device without a rollout under way need not hold liblxc in memory. Each command prints
+// one line of JSON.
+//
+//   instar-lxc switch --lxcpath P --timeout-ms T [--stop N]… [--start N]…
+//   instar-lxc state  --lxcpath P --name N [--name N…]
+//   instar-lxc probe  --lxcpath P --name N --timeout-ms T -- COMMAND ARGUMENT…
+//   instar-lxc mount  --lxcpath P --name N --
+//
+// A switch is one process so that a container is away for no longer than LXC needs: everything is loaded and parsed
+// before the first one stops. It stops in the order given, then starts in the order given, one line for each as soon as
+// it is done, and ends at the first that fails. What is to be started is described by files in its folder
+// (switch_files.hpp), put in place when its turn comes.
+//
+// A container that runs from an image has `instar-lxc mount` as LXC's pre-mount hook: it is called in the container's
+// new mount namespace, also when that reboots, before LXC makes the overlay and leaves the host's root. So the mount is
+// in no other namespace, neither the host's nor that of LXC's monitor, and goes with the container whatever ends it;
+// the loop device goes with the mount. (A namespace made here, around LXC's start, would live on in the monitor and
+// hold every file system that the host unmounts later.)
+//
+// Exit code 0: the lines say what happened. 1: it failed, "error" says why. 2: wrong usage.
+#include <fcntl.h>
+#include <lxc/lxccontainer.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/assert.hpp"
+#include "device-client/lxc/cgroup_orphans.hpp"
+#include "device-client/lxc/image_mount.hpp"
+#include "device-client/process/json_line.hpp"
+#include "device-client/process/own_program.hpp"
+#include "device-client/process/switch_files.hpp"
+
+namespace instar::device {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kOrphanTimeoutMs = 5'000;
+constexpr int kSettleTimeoutS = 10;
+constexpr std::size_t kOutputLineBytesMax = 300;
+
+struct Arguments {
+  std::string command;
+  std::string lxcpath;
+  std::vector<std::string> names;
+  std::vector<std::string> stops;
+  std::vector<std::string> starts;
+  std::uint32_t timeout_ms = 10'000;
+  std::vector<char*> rest;  // after "--", with a null pointer at the end
+
+  const std::string& name() const { return names.front(); }
+};
+
+struct ContainerDeleter {
+  void operator()(lxc_container* container) const { lxc_container_put(container); }
+};
+using Container = std::unique_ptr<lxc_container, ContainerDeleter>;
+
+int answer(const JsonLine& line) {
+  std::printf("%s\n", line.str().c_str());
+  return std::fflush(stdout) == 0 ? 0 : 1;
+}
+int answer_error(const std::string& message) {
+  answer(JsonLine().add("error", message));
+  return 1;
+}
+
+std::int64_t ms_since(Clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count();
+}
+
+// Held while a container is started or stopped: a daemon that was killed and started again may ask a second time
+// meanwhile.
+class Lock {
+ public:
+  explicit Lock(const std::string& path) : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    if (fd_ >= 0)
+      while (::flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
+      }
+  }
+  ~Lock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  bool held() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+// The first ERROR line of LXC's log, without time stamp and place: why a start failed. Later ones are its echoes up the
+// stack.
+std::string first_error(const std::string& path) {
+  std::ifstream log(path);
+  for (std::string line; std::getline(log, line);) {
+    // "lxc NAME TIME ERROR    start - ../src/lxc/start.c:start:2197 - No such file or directory - Failed to exec"
+    const auto error = line.find(" ERROR ");
+    const auto place = error == std::string::npos ? error : line.find(" - ", error);
+    const auto text = place == std::string::npos ? place : line.find(" - ", place + 3);
+    if (text != std::string::npos) return line.substr(text + 3);
+  }
+  return "LXC gives no reason; see " + path;
+}
+
+std::string state_of(lxc_container* container) {
+  const char* const state = container->state(container);
+  return state != nullptr ? state : "UNKNOWN";
+}
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The one that is to be put in place, or the one that is there when there is none.
+std::string next_text(const std::string& folder, const char* next, const char* now) {
+  return read_text(::access((folder + next).c_str(), F_OK) == 0 ? folder + next : folder + now);
+}
+
+// As one word of a shell's command.
+std::string shell_word(const std::string& word) {
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// A container that is to be started, and what for.
+struct Next {
+  std::string name;
+  std::string folder;
+  Container container;
+  std::vector<std::string> init;
+
+  [[nodiscard]] Status load(const std::string& lxcpath);
+  [[nodiscard]] Status load_image(const std::string& lxcpath);
+  [[nodiscard]] Status put_in_place() const;
+  // Prints its line. In a process of its own: start() moves its caller into the monitor's cgroup.
+  [[nodiscard]] Status start(const std::string& lxcpath);
+};
+
+// Before anything is stopped: the new description, or the one that is in place when there is no new one.
+Status Next::load(const std::string& lxcpath) {
+  container.reset(lxc_container_new(name.c_str(), lxcpath.c_str()));
+  if (!container) return fail(Code::io, "cannot look at " + folder);
+  const std::string next = folder + kNextConfig;
+  if (::access(next.c_str(), F_OK) == 0) {
+    container->clear_config(container.get());
+    if (!container->load_config(container.get(), next.c_str()))
+      return fail(Code::io, "no usable LXC configuration in " + next);
+  } else if (!container->is_defined(container.get())) {
+    return fail(Code::io, "no usable LXC configuration in " + folder + kConfig);
+  }
+  const std::string arguments = next_text(folder, kNextInit, kInit);  // a zero byte after each
+  for (std::size_t at = 0; at < arguments.size(); at += init.back().size() + 1)
+    init.emplace_back(arguments.c_str() + at);
+  return load_image(lxcpath);
+}
+
+Status Next::load_image(const std::string& lxcpath) {
+  const std::string image = next_text(folder, kNextImage, kImage);
+  if (image.empty()) return {};
+  if (!parse_container_image(image))
+    return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
+  INSTAR_TRY(const std::string self, own_program());
+  const std::string hook =
+      shell_word(self) + " mount --lxcpath " + shell_word(lxcpath) + " --name " + shell_word(name) + " --";
+  if (!container->set_config_item(container.get(), "lxc.hook.pre-mount", hook.c_str()))
+    return fail(Code::io, "LXC takes no pre-mount hook for " + folder + ", which mounts its image");
+  return {};
+}
+
+// The record last: until then it is not known as the wanted one.
+Status Next::put_in_place() const {
+  for (const auto& [from, to] : {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit),
+                                 std::pair(kNextImage, kImage), std::pair(kNextRecord, kRecord)}) {
+    if (::rename((folder + from).c_str(), (folder + to).c_str()) != 0 && errno != ENOENT)
+      return fail(Code::io, "cannot put " + folder + to + " in place: " + std::strerror(errno));
+  }
+  return {};
+}
+
+Status Next::start(const std::string& lxcpath) {
+  const auto at_ms = now_ms();
+  lxc_container* const c = container.get();
+  JsonLine line;
+  line.add("name", name).add("state", "RUNNING").add("at_ms", at_ms);
+  if (state_of(c) == "RUNNING") {
+    static_cast<void>(
+        answer(line.add("pid", std::int64_t{c->init_pid(c)}).add("ms", std::int64_t{0}).add("already", true)));
+    return {};
+  }
+  if (state_of(c) != "STOPPED" && !c->wait(c, "STOPPED", kSettleTimeoutS))
+    return fail(Code::io, "the container is " + state_of(c) + " and stays so; stop it first");
+  INSTAR_TRY(const auto orphans, end_orphans(lxcpath, name, kOrphanTimeoutMs));
+  INSTAR_CHECK(put_in_place());
+  [[maybe_unused]] const int emptied = ::truncate((folder + "/log").c_str(), 0);
+  ::unlink((folder + kImageError).c_str());
+  c->want_daemonize(c, true);
+  c->want_close_all_fds(c, true);
+  std::vector<char*> arguments;
+  for (auto& argument : init) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  if (!c->start(c, 0, init.empty() ? nullptr : arguments.data())) {
+    const std::string image_error = read_text(folder + kImageError);
+    return fail(Code::io, image_error.empty() ? first_error(folder + "/log") : image_error);
+  }
+  static_cast<void>(answer(line.add("pid", std::int64_t{c->init_pid(c)})
+                               .add("ms", now_ms() - at_ms)
+                               .add("orphans", static_cast<std::int64_t>(orphans))));
+  return {};
+}
+
+// Prints its line.
+Status stop(lxc_container* c, const std::string& name, const Arguments& arguments) {
+  const auto at_ms = now_ms();
+  const bool ran = state_of(c) != "STOPPED";
+  bool forced = false;
+  if (ran) {
+    const int timeout_s = static_cast<int>((arguments.timeout_ms + 999) / 1000);
+    // shutdown() can miss a container that has just started: then stop() ends it.
+    if (timeout_s == 0 || !c->shutdown(c, timeout_s) || state_of(c) != "STOPPED") {
+      forced = true;
+      c->stop(c);
+    }
+    if (!c->wait(c, "STOPPED", kSettleTimeoutS))
+      return fail(Code::io, "the container does not stop, it is " + state_of(c));
+  }
+  INSTAR_TRY(const auto orphans, end_orphans(arguments.lxcpath, name, kOrphanTimeoutMs));
+  static_cast<void>(answer(JsonLine()
+                               .add("name", name)
+                               .add("state", "STOPPED")
+                               .add("ran", ran)
+                               .add("forced", forced)
+                               .add("at_ms", at_ms)
+                               .add("ms", now_ms() - at_ms)
+                               .add("orphans", static_cast<std::int64_t>(orphans))));
+  return {};
+}
+
+int answer_failed(const std::string& name, const Error& error) {
+  return answer(JsonLine().add("name", name).add("failed", error.message));
+}
+
+// The child prints what there is to be told.
+bool start_in_child(Next& next, const std::string& lxcpath) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto started = next.start(lxcpath);
+    if (!started) static_cast<void>(answer_failed(next.name, started.error()));
+    ::_exit(started ? 0 : 1);
+  }
+  int status = 0;
+  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (child > 0 && WIFEXITED(status)) return WEXITSTATUS(status) == 0;
+  static_cast<void>(answer_failed(
+      next.name, {Code::io, child < 0 ? "no process to start it in" : "the process that starts it died"}));
+  return false;
+}
+
+int switch_over(const Arguments& arguments) {
+  const auto folder_of = [&](const std::string& name) { return arguments.lxcpath + "/" + name; };
+  // All of them at once, in one order for everybody.
+  std::set<std::string> names(arguments.stops.begin(), arguments.stops.end());
+  names.insert(arguments.starts.begin(), arguments.starts.end());
+  std::vector<std::unique_ptr<Lock>> locks;
+  for (const auto& name : names) {
+    locks.push_back(std::make_unique<Lock>(folder_of(name) + "/lock"));
+    if (!locks.back()->held())
+      return answer_failed(name, {Code::io, "cannot lock " + folder_of(name) + ": " + std::strerror(errno)});
+  }
+  std::vector<std::pair<std::string, Container>> stops;
+  for (const auto& name : arguments.stops) {
+    stops.emplace_back(name, Container(lxc_container_new(name.c_str(), arguments.lxcpath.c_str())));
+    if (!stops.back().second) return answer_failed(name, {Code::io, "cannot look at " + folder_of(name)});
+  }
+  std::vector<Next> starts;
+  for (const auto& name : arguments.starts) {
+    Next next{name, folder_of(name), nullptr, {}};
+    if (const auto loaded = next.load(arguments.lxcpath); !loaded) return answer_failed(name, loaded.error());
+    starts.push_back(std::move(next));
+  }
+  for (const auto& [name, container] : stops) {
+    if (const auto stopped = stop(container.get(), name, arguments); !stopped)
+      return answer_failed(name, stopped.error());
+  }
+  for (auto& next : starts) {
+    if (!start_in_child(next, arguments.lxcpath)) return 0;
+  }
+  return 0;
+}
+
+int state(const Arguments& arguments) {
+  for (const auto& name : arguments.names) {
+    const Container container(lxc_container_new(name.c_str(), arguments.lxcpath.c_str()));
+    if (!container) return answer_error("cannot look at " + arguments.lxcpath + "/" + name);
+    const std::string now = state_of(container.get());
+    const std::int64_t pid = now == "STOPPED" ? -1 : container->init_pid(container.get());
+    if (answer(JsonLine().add("name", name).add("state", now).add("pid", pid)) != 0) return 1;
+  }
+  return 0;
+}
+
+// LXC's hook: what it prints is lost, so the reason is left in a file.
+int mount(const Arguments& arguments) {
+  const std::string folder = arguments.lxcpath + "/" + arguments.name();
+  const auto image = parse_container_image(read_text(folder + kImage));
+  const auto mounted = image ? mount_image(*image, folder + kLower)
+                             : Status(fail(Code::malformed, folder + kImage + " does not say what is to be mounted"));
+  if (mounted) return 0;
+  std::ofstream(folder + kImageError) << mounted.error().message;
+  return answer_error(mounted.error().message);
+}
+
+// Keeps the last line that has something in it.
+class LastLine {
+ public:
+  void feed(const char* data, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) {
+      if (data[i] != '\n') {
+        if (current_.size() < kOutputLineBytesMax) current_ += data[i];
+      } else if (!current_.empty()) {
+        last_ = std::exchange(current_, {});
+      }
+    }
+  }
+  const std::string& get() const { return current_.empty() ? last_ : current_; }
+
+ private:
+  std::string current_;
+  std::string last_;
+};
+
+// Runs inside the container.
+int run_command(void* payload) {
+  char* const* const command = static_cast<char* const*>(payload);
+  ::setsid();  // a group of its own, to be killed as one
+  ::execvp(command[0], command);
+  std::fprintf(stderr, "cannot run %s: %s\n", command[0], std::strerror(errno));
+  std::fflush(stderr);
+  ::_exit(errno == ENOENT ? 127 : 126);
+}
+
+struct Ended {
+  bool timed_out = false;
+  int status = 0;
+};
+
+// Reads what the command prints until it has ended or its time is over.
+Ended watch(pid_t pid, int output, std::uint32_t timeout_ms, LastLine& line) {
+  const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  Ended ended;
+  const auto drain = [&] {
+    char buffer[4096];
+    for (ssize_t got = 0; (got = ::read(output, buffer, sizeof buffer)) > 0;)
+      line.feed(buffer, static_cast<std::size_t>(got));
+  };
+  while (::waitpid(pid, &ended.status, WNOHANG) == 0) {
+    if (Clock::now() >= deadline) {
+      ended.timed_out = true;
+      ::kill(-pid, SIGKILL);
+      ::kill(pid, SIGKILL);
+      ::waitpid(pid, &ended.status, 0);
+      break;
+    }
+    pollfd waiting{output, POLLIN, 0};
+    ::poll(&waiting, 1, 10);
+    if ((waiting.revents & POLLHUP) != 0) ::usleep(2'000);  // it has closed its output and not ended yet
+    drain();
+  }
+  drain();
+  return ended;
+}
+
+int probe(const Arguments& arguments) {
+  const auto begin = Clock::now();
+  const Container container(lxc_container_new(arguments.name().c_str(), arguments.lxcpath.c_str()));
+  if (!container || !container->is_running(container.get())) return answer_error("the container is not running");
+  int output[2];
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (nothing < 0 || ::pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0)
+    return answer_error(std::string("no pipe: ") + std::strerror(errno));
+  std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  char* environment[] = {path.data(), nullptr};
+  std::string root = "/";
+  lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
+  options.env_policy = LXC_ATTACH_CLEAR_ENV;
+  options.extra_env_vars = environment;
+  options.initial_cwd = root.data();
+  options.stdin_fd = nothing;
+  options.stdout_fd = output[1];
+  options.stderr_fd = output[1];
+  pid_t pid = -1;
+  std::vector<char*> command = arguments.rest;
+  if (container->attach(container.get(), run_command, command.data(), &options, &pid) != 0 || pid <= 0)
+    return answer_error("cannot enter the container");
+  ::close(output[1]);
+  LastLine line;
+  const Ended ended = watch(pid, output[0], arguments.timeout_ms, line);
+  JsonLine reply;
+  reply.add("line", line.get()).add("ms", ms_since(begin));
+  if (ended.timed_out) return answer(reply.add("timed_out", true));
+  if (WIFSIGNALED(ended.status)) return answer(reply.add("signal", std::int64_t{WTERMSIG(ended.status)}));
+  return answer(reply.add("exit", std::int64_t{WEXITSTATUS(ended.status)}));
+}
+
+bool parse_number(const char* text, std::uint32_t& out) {
+  const char* const end = text + std::strlen(text);
+  return std::from_chars(text, end, out).ptr == end && end != text;
+}
+
+bool parse(int argc, char** argv, Arguments& arguments) {
+  if (argc < 2) return false;
+  arguments.command = argv[1];
+  int i = 2;
+  for (; i < argc && std::strcmp(argv[i], "--") != 0; i += 2) {
+    if (i + 1 >= argc) return false;
+    const std::string key = argv[i];
+    if (key == "--lxcpath") {
+      arguments.lxcpath = argv[i + 1];
+    } else if (key == "--name") {
+      arguments.names.emplace_back(argv[i + 1]);
+    } else if (key == "--stop") {
+      arguments.stops.emplace_back(argv[i + 1]);
+    } else if (key == "--start") {
+      arguments.starts.emplace_back(argv[i + 1]);
+    } else if (key != "--timeout-ms" || !parse_number(argv[i + 1], arguments.timeout_ms)) {
+      return false;
+    }
+  }
+  for (++i; i < argc; ++i) arguments.rest.push_back(argv[i]);
+  arguments.rest.push_back(nullptr);
+  return !arguments.lxcpath.empty();
+}
+
+int run(int argc, char** argv) {
+  Arguments arguments;
+  if (parse(argc, argv, arguments)) {
+    const bool names_only = arguments.stops.empty() && arguments.starts.empty();
+    if (arguments.command == "switch" && !names_only && arguments.names.empty()) return switch_over(arguments);
+    if (arguments.command == "state" && names_only && !arguments.names.empty()) return state(arguments);
+    if (arguments.command == "mount" && names_only && arguments.names.size() == 1) return mount(arguments);
+    if (arguments.command == "probe" && names_only && arguments.names.size() == 1 && arguments.rest.size() > 1)
+      return probe(arguments);
+  }
+  std::fprintf(
+      stderr,
+      "usage: instar-lxc switch --lxcpath FOLDER [--timeout-ms N] [--stop NAME]... [--start NAME]...\n"
+      "       instar-lxc state --lxcpath FOLDER --name NAME...\n"
+      "       instar-lxc probe --lxcpath FOLDER --name NAME [--timeout-ms N] -- COMMAND ARGUMENT...\n"
+      "       instar-lxc mount --lxcpath FOLDER --name NAME -- [WHAT LXC SAYS]\n"
+      "The device client calls this, LXC the last; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
+  return 2;
+}
+
+}  // namespace
+}  // namespace instar::device
+
+int main(int argc, char** argv) {
+  return instar::device::run(argc, argv);
+}

@@ -1,0 +1,405 @@
+// Real containers, started by the real instar-lxc. Needs root.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "device-client/containers/supervisor.hpp"
+#include "device-client/host.hpp"
+#include "device-client/process/helper_process.hpp"
+#include "files/temporary_folder.hpp"
+
+namespace instar::device {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using Events = std::vector<revision::Event>;
+
+bool alive(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("State:")) return line.find('Z') == std::string::npos;
+  return false;
+}
+
+pid_t parent_of(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("PPid:")) return std::stoi(line.substr(5));
+  return -1;
+}
+
+// LXC says RUNNING a moment before the payload is executed.
+void wait_for_payload(pid_t pid) {
+  for (int i = 0; i < 2'000; ++i) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
+    std::string line;
+    std::getline(file, line);
+    if (line.starts_with("/bin/payload")) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ADD_FAILURE() << "process " << pid << " does not become the payload";
+}
+
+class LxcTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(::geteuid(), 0U) << "these tests start containers: run them as root";
+    // A name of its own: other tests may run beside this one.
+    device = "t" + std::to_string(::getpid());
+    config = parse_config("device_id = " + device +
+                              "\nproduct = p\ngroups = g\nserver = tcp://x:1\nstop_timeout_s = 1\nstate_dir = " +
+                              folder.path() + "\n",
+                          "x")
+                 .value();
+    ASSERT_TRUE(prepare_state_dir(config).has_value());
+    restart_daemon();
+  }
+  void TearDown() override {
+    if (!supervisor) return;
+    supervisor->switch_back({1, 0, std::nullopt});
+    work(1);
+  }
+  void restart_daemon() {
+    supervisor = std::make_unique<Supervisor>(SupervisorOptions{config, read_host(), INSTAR_LXC_HELPER, &log});
+  }
+
+  wire::Manifest staged(std::uint32_t revision, std::vector<std::string> init) {
+    wire::Container container;
+    container.name = "app";
+    container.artifact.bytes.fill(static_cast<std::uint8_t>(revision));
+    container.init = std::move(init);
+    wire::Manifest manifest;
+    manifest.containers = {container};
+    const fs::path tree = tree_of(revision);
+    for (const char* each : {"bin", "dev", "proc", "sys", "data"}) fs::create_directories(tree / each);
+    fs::copy_file(INSTAR_LXC_PAYLOAD, tree / "bin/payload", fs::copy_options::overwrite_existing);
+    return manifest;
+  }
+  fs::path tree_of(std::uint32_t revision) const {
+    Hash256 artifact;
+    artifact.bytes.fill(static_cast<std::uint8_t>(revision));
+    return fs::path(config.state_dir) / "revisions" / std::to_string(revision) / "artifacts" / artifact.hex() / "tree";
+  }
+
+  Events work(std::size_t count) {
+    Events events;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while ((events.size() < count || !supervisor->is_settled()) && std::chrono::steady_clock::now() < deadline) {
+      std::vector<pollfd> waiting;
+      for (const int fd : supervisor->fds()) waiting.push_back({fd, POLLIN, 0});
+      ::poll(waiting.data(), waiting.size(), 50);
+      supervisor->poll(read_clocks().monotonic, events);
+    }
+    EXPECT_EQ(events.size(), count);
+    return events;
+  }
+  template <typename T>
+  T only(const Events& events) {
+    if (events.size() == 1 && std::holds_alternative<T>(events[0])) return std::get<T>(events[0]);
+    for (const auto& event : events)
+      if (const auto* failed = std::get_if<revision::TryFailed>(&event)) ADD_FAILURE() << failed->error.message;
+    ADD_FAILURE() << "another event came";
+    return {};
+  }
+  void start(const wire::Manifest& manifest, std::uint32_t revision = 1) {
+    supervisor->start_try({0, revision, manifest});
+    EXPECT_EQ(only<revision::TryStarted>(work(1)).revision, revision);
+  }
+  revision::ProbeEnded probe(std::vector<std::string> command, std::uint32_t timeout_ms = 20'000) {
+    command.insert(command.begin(), "/bin/payload");
+    supervisor->run_probe({1, "app", {std::move(command), timeout_ms, 1000, 1}}, read_clocks().monotonic);
+    return only<revision::ProbeEnded>(work(1));
+  }
+  JsonFields helper(const std::string& command, const std::string& option = "--name") {
+    auto process = HelperProcess::spawn(INSTAR_LXC_HELPER,
+                                        {command, "--lxcpath", config.state_dir + "/lxc", option, device + ".app"},
+                                        {60'000}, read_clocks().monotonic);
+    EXPECT_TRUE(process.has_value());
+    while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const auto lines = process->result();
+    EXPECT_TRUE(lines.has_value());
+    return lines ? lines->front() : JsonFields{};
+  }
+  pid_t init_pid() { return static_cast<pid_t>(helper("state").integer("pid").value_or(-1)); }
+
+  files::TemporaryFolder folder;
+  std::string device;
+  Config config;
+  Log log{3, false};
+  std::unique_ptr<Supervisor> supervisor;
+};
+
+TEST_F(LxcTest, StartsAndStopsAContainer) {
+  start(staged(1, {"/bin/payload", "serve"}));
+  EXPECT_EQ(helper("state").text("state"), "RUNNING");
+  const pid_t pid = init_pid();
+  EXPECT_TRUE(alive(pid));
+  supervisor->switch_back({1, 0, std::nullopt});
+  EXPECT_EQ(only<revision::SwitchedBack>(work(1)).revision, 0U);
+  EXPECT_FALSE(alive(pid));
+  EXPECT_TRUE(fs::is_empty(config.state_dir + "/lxc"));
+}
+
+// Loop devices whose file lies below `folder`.
+std::vector<std::string> attached_below(const std::string& folder) {
+  std::vector<std::string> found;
+  for (const auto& each : fs::directory_iterator("/sys/block")) {
+    std::ifstream file(each.path() / "loop/backing_file");
+    std::string backing;
+    if (std::getline(file, backing) && backing.starts_with(folder + "/")) found.push_back(backing);
+  }
+  return found;
+}
+
+TEST_F(LxcTest, AnImageThatCannotBeMountedFailsWithItsReasonAndIsLetGo) {
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  wire::Artifact image;
+  image.id = manifest.containers[0].artifact;
+  image.kind = wire::ArtifactKind::image;
+  image.image_format = wire::ImageFormat::ext4;
+  manifest.artifacts = {image};
+  std::ofstream(tree_of(1) / "image") << std::string(1'000'000, 'x');
+  supervisor->start_try({0, 1, manifest});
+  const auto failed = only<revision::TryFailed>(work(1));
+  EXPECT_THAT(failed.error.message,
+              HasSubstr("cannot mount the image " + (tree_of(1) / "image").string() + " as ext4"));
+  EXPECT_THAT(attached_below(config.state_dir), ::testing::IsEmpty());
+  // The next one has its own reason.
+  fs::remove(tree_of(1) / "image");
+  supervisor->start_try({0, 1, manifest});
+  EXPECT_THAT(only<revision::TryFailed>(work(1)).error.message, HasSubstr("cannot open the image"));
+}
+
+TEST_F(LxcTest, PassesArgumentsExitCodesAndTheLastLine) {
+  start(staged(1, {"/bin/payload", "serve"}));
+  EXPECT_TRUE(probe({"exit", "0"}).passed);
+  const auto failed = probe({"exit", "7"});
+  EXPECT_FALSE(failed.passed);
+  EXPECT_EQ(failed.detail, "exit code 7: last line");
+  EXPECT_THAT(probe({"say", "two words \"and\" $quotes"}).detail, HasSubstr("3:two words \"and\" $quotes"));
+  EXPECT_THAT(probe({"abort"}).detail, HasSubstr("signal 6"));
+  supervisor->run_probe({1, "app", {{"/bin/nothere"}, 5'000, 1000, 1}}, read_clocks().monotonic);
+  EXPECT_THAT(only<revision::ProbeEnded>(work(1)).detail, HasSubstr("127"));
+}
+
+TEST_F(LxcTest, EndsAProbeAtItsTimeAndItsProcessToo) {
+  start(staged(1, {"/bin/payload", "serve"}));
+  const auto late = probe({"hang"}, 300);
+  EXPECT_FALSE(late.passed);
+  EXPECT_EQ(late.detail, "timed out after 300 ms: still waiting");
+  EXPECT_TRUE(probe({"fork-and-exit"}, 20'000).passed) << "a child that stays does not hold it up";
+}
+
+TEST_F(LxcTest, AProbeOfAContainerThatIsNotThereFails) {
+  staged(1, {"/bin/payload", "serve"});
+  EXPECT_FALSE(probe({"exit", "0"}).passed);
+}
+
+TEST_F(LxcTest, ACommandThatCannotBeRunFailsTheTryWithTheReason) {
+  supervisor->start_try({0, 1, staged(1, {"/bin/nothere"})});
+  const auto failed = only<revision::TryFailed>(work(1));
+  EXPECT_THAT(failed.error.message, HasSubstr("/bin/nothere"));
+  EXPECT_THAT(failed.error.message, HasSubstr("No such file or directory"));
+}
+
+TEST_F(LxcTest, TellsOfACrash) {
+  supervisor->start_try({0, 1, staged(1, {"/bin/payload", "crash", "300"})});
+  const auto events = work(2);
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_TRUE(std::holds_alternative<revision::TryStarted>(events[0]));
+  ASSERT_TRUE(std::holds_alternative<revision::ContainerStopped>(events[1]));
+  EXPECT_EQ(std::get<revision::ContainerStopped>(events[1]).container, "app");
+}
+
+TEST_F(LxcTest, StopsAContainerThatDoesNotWantTo) {
+  start(staged(1, {"/bin/payload", "deaf"}));
+  const pid_t pid = init_pid();
+  supervisor->switch_back({1, 0, std::nullopt});
+  EXPECT_EQ(only<revision::SwitchedBack>(work(1)).revision, 0U);
+  EXPECT_FALSE(alive(pid));
+}
+
+TEST_F(LxcTest, SwitchesToAnotherTreeAndBackWithTheOldOneUntouched) {
+  const auto old = staged(1, {"/bin/payload", "serve"});
+  start(old);
+  EXPECT_TRUE(probe({"write", "/data/written"}).passed);
+  EXPECT_FALSE(fs::exists(tree_of(1) / "data/written")) << "the tree itself is never written";
+  supervisor->start_try({1, 2, staged(2, {"/bin/payload", "serve"})});
+  const auto started = only<revision::TryStarted>(work(1));
+  EXPECT_GT(started.downtime_ms, 0U);
+  EXPECT_FALSE(probe({"exists", "/data/written"}).passed) << "the writable layer belongs to its revision";
+  supervisor->switch_back({2, 1, old});
+  only<revision::SwitchedBack>(work(1));
+  EXPECT_TRUE(probe({"exists", "/data/written"}).passed) << "and is there again after going back";
+}
+
+TEST_F(LxcTest, SeveralSwitchTogetherAndWhatDidNotChangeRunsOn) {
+  // `hub` is the same in both, `app` differs, `old` goes and `new` comes.
+  const auto release = [&](std::uint32_t revision, const std::string& third) {
+    auto manifest = staged(revision, {"/bin/payload", "serve"});
+    auto hub = manifest.containers.front();
+    hub.name = "hub";
+    hub.start_order = 1;
+    hub.artifact.bytes.fill(99);
+    auto other = manifest.containers.front();
+    other.name = third;
+    other.start_order = 3;
+    manifest.containers.front().start_order = 2;
+    manifest.containers.insert(manifest.containers.end(), {hub, other});
+    const auto shared =
+        fs::path(config.state_dir) / "revisions" / std::to_string(revision) / "artifacts" / hub.artifact.hex();
+    fs::create_directories(shared);
+    fs::copy(tree_of(revision), shared / "tree", fs::copy_options::recursive);
+    return manifest;
+  };
+  const auto pid_of = [&](const std::string& container) {
+    auto process = HelperProcess::spawn(
+        INSTAR_LXC_HELPER, {"state", "--lxcpath", config.state_dir + "/lxc", "--name", device + "." + container},
+        {60'000}, read_clocks().monotonic);
+    while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const auto lines = process->result();
+    return lines ? lines->front().integer("pid").value_or(-1) : -1;
+  };
+  start(release(1, "old"));
+  const auto hub = pid_of("hub");
+  const auto app = pid_of("app");
+  const auto old = pid_of("old");
+  for (const auto pid : {hub, app, old}) EXPECT_TRUE(alive(static_cast<pid_t>(pid)));
+  supervisor->start_try({1, 2, release(2, "new")});
+  EXPECT_GT(only<revision::TryStarted>(work(1)).downtime_ms, 0U);
+  EXPECT_EQ(pid_of("hub"), hub) << "it was not touched";
+  EXPECT_FALSE(alive(static_cast<pid_t>(app)));
+  EXPECT_FALSE(alive(static_cast<pid_t>(old)));
+  EXPECT_TRUE(alive(static_cast<pid_t>(pid_of("app"))));
+  EXPECT_TRUE(alive(static_cast<pid_t>(pid_of("new"))));
+  EXPECT_FALSE(fs::exists(config.state_dir + "/lxc/" + device + ".old"));
+}
+
+TEST_F(LxcTest, ASwitchWhoseSecondContainerCannotStartSaysWhichAndWhy) {
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  auto broken = manifest.containers.front();
+  broken.name = "broken";
+  broken.start_order = 1;
+  broken.init = {"/bin/nothere"};
+  manifest.containers.push_back(broken);
+  supervisor->start_try({0, 1, manifest});
+  const auto failed = only<revision::TryFailed>(work(1));
+  EXPECT_THAT(failed.error.message, HasSubstr("starting container broken"));
+  EXPECT_THAT(failed.error.message, HasSubstr("/bin/nothere"));
+  supervisor->switch_back({1, 0, std::nullopt});
+  EXPECT_EQ(only<revision::SwitchedBack>(work(1)).revision, 0U);
+}
+
+TEST_F(LxcTest, VolumesOutliveRevisions) {
+  auto first = staged(1, {"/bin/payload", "serve"});
+  first.containers[0].volumes = {{"db", "/var/lib/my data", 0750, 0, 0}};
+  start(first);
+  EXPECT_TRUE(probe({"write", "/var/lib/my data/row"}).passed);
+  auto second = staged(2, {"/bin/payload", "serve"});
+  second.containers[0].volumes = first.containers[0].volumes;
+  start(second, 2);
+  EXPECT_TRUE(probe({"exists", "/var/lib/my data/row"}).passed);
+  EXPECT_TRUE(fs::exists(config.state_dir + "/volumes/db/row"));
+}
+
+TEST_F(LxcTest, AContainerHasLoopbackAndNoPowerOverTheHost) {
+  start(staged(1, {"/bin/payload", "serve"}));
+  EXPECT_TRUE(probe({"loopback"}).passed);
+  EXPECT_THAT(probe({"escape"}).detail, HasSubstr("could:"));
+  EXPECT_EQ(probe({"escape"}).detail, "exit code 0: could:");
+}
+
+TEST_F(LxcTest, AContainerOutlivesAKilledDaemonAndIsFoundAgain) {
+  const auto manifest = staged(1, {"/bin/payload", "serve"});
+  const pid_t daemon = ::fork();
+  ASSERT_GE(daemon, 0);
+  if (daemon == 0) {
+    restart_daemon();
+    supervisor->start_try({0, 1, manifest});
+    work(1);
+    for (;;) ::pause();
+  }
+  pid_t pid = -1;
+  for (int i = 0; i < 1'000 && pid <= 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (fs::exists(config.state_dir + "/lxc/" + device + ".app/config")) pid = init_pid();
+  }
+  ASSERT_GT(pid, 0);
+  ::kill(daemon, SIGKILL);
+  ::waitpid(daemon, nullptr, 0);
+  EXPECT_TRUE(alive(pid));
+
+  restart_daemon();
+  supervisor->ensure_running({1, manifest});
+  work(0);
+  EXPECT_EQ(init_pid(), pid) << "the same container, not a second one";
+  EXPECT_TRUE(probe({"exit", "0"}).passed);
+  ::kill(pid, SIGKILL);
+  EXPECT_EQ(only<revision::ContainerStopped>(work(1)).container, "app") << "and it is watched again";
+}
+
+TEST_F(LxcTest, AnOrphanOfADeadMonitorIsEndedBeforeTheNextStart) {
+  // By default the kernel ends init with its monitor; where that signal is lost, or switched off as here, an orphan is
+  // left.
+  config.lxc_keys_allowed = {"lxc.monitor.signal.pdeath"};
+  restart_daemon();
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  manifest.containers.front().settings = {{"lxc.monitor.signal.pdeath", "0"}};
+  start(manifest);
+  const pid_t orphan = init_pid();
+  const pid_t monitor = parent_of(orphan);
+  wait_for_payload(orphan);
+  ASSERT_GT(monitor, 1);
+  ::kill(monitor, SIGKILL);
+  while (alive(monitor)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(alive(orphan)) << "this is what LXC does not know of";
+  EXPECT_EQ(helper("state").text("state"), "STOPPED");
+
+  restart_daemon();
+  supervisor->ensure_running({1, manifest});
+  work(0);
+  EXPECT_FALSE(alive(orphan));
+  EXPECT_TRUE(alive(init_pid()));
+
+  // The same when it is not wanted any more.
+  const pid_t second = init_pid();
+  wait_for_payload(second);
+  ::kill(parent_of(second), SIGKILL);
+  restart_daemon();
+  supervisor->switch_back({1, 0, std::nullopt});
+  only<revision::SwitchedBack>(work(1));
+  EXPECT_FALSE(alive(second));
+}
+
+TEST_F(LxcTest, AStartAskedForTwiceGivesOneContainer) {
+  const auto manifest = staged(1, {"/bin/payload", "serve"});
+  start(manifest);
+  const pid_t pid = init_pid();
+  const auto again = helper("switch", "--start");
+  EXPECT_TRUE(again.flag("already"));
+  EXPECT_EQ(again.integer("pid"), pid);
+}
+
+TEST_F(LxcTest, LeavesNoCgroupsBehind) {
+  start(staged(1, {"/bin/payload", "serve"}));
+  supervisor->switch_back({1, 0, std::nullopt});
+  work(1);
+  std::error_code error;
+  for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", error)) {
+    std::error_code inner;
+    for (const auto& group : fs::directory_iterator(hierarchy.path(), inner))
+      EXPECT_EQ(group.path().filename().string().find(device + ".app"), std::string::npos) << group.path();
+  }
+}
+
+}  // namespace
+}  // namespace instar::device

@@ -1,0 +1,28 @@
+// What the daemon asks of the stager (stager.hpp); tests put one of their own in its place.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/base/time.hpp"
+#include "core/revision/machine.hpp"
+
+namespace instar::device {
+
+class StagingPort {
+ public:
+  using Events = std::vector<revision::Event>;
+  virtual ~StagingPort() = default;
+  virtual void open(const revision::OpenStaging& effect, Events& out) = 0;
+  virtual void piece(const revision::StagePiece& effect, Events& out) = 0;
+  virtual void finish(const revision::FinishStaging& effect, Events& out) = 0;
+  virtual void remove(const revision::RemoveRevision& effect) = 0;
+  virtual void trim(const revision::TrimRevision& effect) = 0;
+  // A bounded bit of work; true while more is left. To be called after each of the others.
+  [[nodiscard]] virtual bool step(Events& out) = 0;
+  virtual void tick(MonotonicMs now) = 0;
+  virtual void tell_free_space(Events& out) const = 0;
+  [[nodiscard]] virtual std::optional<MonotonicMs> next_deadline() const = 0;
+};
+
+}  // namespace instar::device

@@ -1,0 +1,137 @@
+// The staging of one revision, from OpenStaging to StagingDone: leads all its artifacts through the same phases, one
+// after the other, so that space for all of it is reckoned before the first byte of any body is asked for.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/limits.hpp"
+#include "core/base/time.hpp"
+#include "core/revision/machine.hpp"
+#include "device-client/staging/content_stage.hpp"
+#include "device-client/staging/delta_stage.hpp"
+
+namespace instar::device {
+
+// The artifacts in revisions/<n>/artifacts, by hash.
+[[nodiscard]] std::vector<Hash256> artifact_folders(const std::string& path);
+
+struct StagerOptions {
+  std::string state_dir;
+  bool devices_allowed = false;
+  StagingLog log;
+  // Work of one step().
+  StagingSlice slice;
+  // Received bytes that wait for the disk at most, and how long: what a power cut may cost. No more than a credit
+  // window.
+  std::uint64_t sync_bytes = limits::kWindowBytesMax;
+  std::int64_t sync_ms = 1'000;
+  // Kept free beside what a revision needs, for state files and what a file system takes for itself.
+  std::uint64_t margin_bytes = 512 * 1024;
+  std::uint64_t margin_inodes = 64;
+};
+
+using StagingEvents = std::vector<revision::Event>;
+
+class StagingSession {
+ public:
+  // Nothing is done before the first step().
+  StagingSession(const StagerOptions& options, revision::OpenStaging what);
+
+  [[nodiscard]] std::uint32_t revision() const noexcept { return what_.revision; }
+  // Does a bounded piece of work. False: nothing to do until a piece, a finish() or a tick() comes.
+  // An error ends the session: the caller tells StagingFailed and drops it; what is on disk stays for the next one.
+  [[nodiscard]] Result<bool> step(StagingEvents& out);
+  [[nodiscard]] Status piece(const revision::StagePiece& piece, StagingEvents& out);
+  void finish() noexcept { finish_asked_ = true; }
+  void tick(MonotonicMs now) noexcept;
+  [[nodiscard]] std::optional<MonotonicMs> sync_deadline() const;
+
+ private:
+  enum class Phase : std::uint8_t {
+    begin,
+    check_heads,
+    read_sources,
+    find_held,
+    await_heads,
+    read_heads,
+    find_chunks,
+    match,
+    reckon,
+    take_back_names,
+    lay_out,
+    fill,
+    fetch,
+    verify,
+    seal_folders,
+    conclude,
+    staged,
+    parked,  // a pack was not enough: until an OpenStaging with another one
+  };
+  // The chunk that pieces are coming for.
+  struct Part {
+    std::size_t stage = 0;
+    std::uint32_t ordinal = 0;
+    Bytes bytes;
+    files::Fd file;
+    std::string path;
+  };
+
+  [[nodiscard]] Result<bool> run_phase(StagingEvents& out);
+  [[nodiscard]] Result<bool> begin(StagingEvents& out);
+  [[nodiscard]] Result<bool> read_sources();
+  [[nodiscard]] Result<bool> find_held(StagingEvents& out);
+  [[nodiscard]] Result<bool> await_heads(StagingEvents& out);
+  [[nodiscard]] Result<bool> find_chunks();
+  [[nodiscard]] Result<bool> reckon(StagingEvents& out);
+  [[nodiscard]] Result<bool> fetch(StagingEvents& out);
+  [[nodiscard]] Result<bool> seal_folders(StagingEvents& out);
+  [[nodiscard]] Result<bool> conclude(StagingEvents& out);
+  // Tells of packs that are not enough. Those that bring nothing, or any when it is `time` for them, park the session:
+  // true then.
+  [[nodiscard]] Result<bool> tell_shortfalls(StagingEvents& out, bool time);
+  [[nodiscard]] Status restart();
+  template <typename Work>
+  [[nodiscard]] Result<bool> each_stage(Work work);
+
+  [[nodiscard]] std::string folder() const;
+  [[nodiscard]] Stage::Neighbours neighbours();
+  [[nodiscard]] Status open_stages();
+  [[nodiscard]] Status adopt_folder(const Hash256& artifact, const std::optional<Hash256>& pack) const;
+  [[nodiscard]] std::vector<HeldArtifact> held_artifacts() const;
+  void open_sources();
+  void open_sources_of(std::uint32_t revision);
+  [[nodiscard]] std::string staged_text() const;
+  [[nodiscard]] Status check_space(SpaceNeed need, const char* what) const;
+  [[nodiscard]] Status sync(StagingEvents& out);
+  [[nodiscard]] std::uint64_t pending_bytes() const;
+  [[nodiscard]] bool has_all() const;
+
+  void tell_wants(StagingEvents& out, bool exact);
+  [[nodiscard]] std::optional<Stage::Half> half_of(std::size_t stage) const;
+  void find_part();
+  void drop_part();
+  [[nodiscard]] Status begin_part(std::size_t stage, std::uint32_t ordinal);
+  [[nodiscard]] Status end_part(StagingEvents& out);
+  void refuse_part(StagingEvents& out, const revision::StagePiece& piece, Code code, const std::string& why);
+
+  const StagerOptions& options_;
+  revision::OpenStaging what_;
+  Phase phase_ = Phase::begin;
+  std::size_t cursor_ = 0;
+  std::size_t source_cursor_ = 0;
+  std::vector<std::unique_ptr<Stage>> stages_;
+  std::vector<StagingSource> sources_;
+  std::optional<Part> part_;
+  bool told_heads_ = false;
+  bool told_wants_ = false;
+  bool finish_asked_ = false;
+  bool sync_due_ = false;
+  int recoveries_ = 0;
+  MonotonicMs now_;
+  std::optional<MonotonicMs> pending_since_;
+};
+
+}  // namespace instar::device

@@ -1,0 +1,203 @@
+// build_artifact(): a tree on disk, or an image file, becomes an artifact folder.
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "core/artifact/index.hpp"
+#include "files/files.hpp"
+#include "files/tree.hpp"
+#include "publisher/artifact/artifact_folder.hpp"
+#include "publisher/artifact/image_file.hpp"
+#include "publisher/artifact/out_folder.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr auto kProgressInterval = std::chrono::milliseconds(100);
+
+bool ours(const std::string& name) {
+  return name == kArtifactFile || name == kIndexFile || name.ends_with(".pack") || name.ends_with(".pack.body") ||
+         name.ends_with(".new");
+}
+
+// The folder that an artifact is made in. Unless keep() is called it holds nothing of ours when this goes, and is gone
+// if it was new.
+class OutFolder {
+ public:
+  // New, empty, or an artifact folder of before, whose artifact.json goes first.
+  static Result<OutFolder> prepare(const BuildOptions& options) {
+    const auto names = list_names(options.out);
+    for (const auto& name : names) {
+      if (!ours(name)) {
+        return fail(Code::invalid_argument, options.out + " holds '" + name +
+                                                "', which is not part of an artifact: choose a new or empty folder");
+      }
+    }
+    const bool is_new = real_path(options.out).empty();
+    INSTAR_CHECK(files::make_folders(options.out));
+    OutFolder folder(options.out, is_new);
+    if (real_path(options.tree).empty()) return fail(Code::not_found, options.tree + ": no such folder or file");
+    if (lies_inside(options.out, options.tree)) {
+      folder.keep();
+      if (is_new) ::rmdir(options.out.c_str());
+      return fail(Code::invalid_argument,
+                  options.out + " lies inside the tree " + options.tree + ", and would be packed too: choose another");
+    }
+    folder.empty();
+    INSTAR_CHECK(files::sync_folder(options.out));
+    return folder;
+  }
+
+  OutFolder(OutFolder&& other) noexcept : path_(std::exchange(other.path_, {})), is_new_(other.is_new_) {}
+  OutFolder& operator=(OutFolder&&) = delete;
+  ~OutFolder() {
+    if (path_.empty()) return;
+    empty();
+    if (is_new_) ::rmdir(path_.c_str());
+  }
+  void keep() noexcept { path_.clear(); }
+
+ private:
+  OutFolder(std::string path, bool is_new) : path_(std::move(path)), is_new_(is_new) {}
+  void empty() const {
+    ::unlink((path_ + "/" + std::string(kArtifactFile)).c_str());
+    for (const auto& name : list_names(path_)) {
+      if (ours(name)) ::unlink((path_ + "/" + name).c_str());
+    }
+  }
+  std::string path_;
+  bool is_new_;
+};
+
+// Hands chunks on until the work is to stop.
+class StoppableSink final : public artifact::PackSink {
+ public:
+  StoppableSink(artifact::PackSink& sink, const Work& work) : sink_(sink), work_(work) {}
+  Status put(bool head, std::uint32_t ordinal, const artifact::ChunkRef& ref, ByteView encoded) override {
+    INSTAR_CHECK(work_.go_on());
+    return sink_.put(head, ordinal, ref, encoded);
+  }
+
+ private:
+  artifact::PackSink& sink_;
+  const Work& work_;
+};
+
+struct Job {
+  artifact::PackKind kind;
+  std::atomic<std::uint64_t> done{0};
+  std::atomic<std::uint64_t> all{0};
+  std::future<Status> result;
+};
+
+// Runs on its own thread; shares nothing but the counters and the read-only index.
+Status build_pack(const BuildOptions& options, ByteView index, const std::vector<artifact::Entry>& entries, Job& job) {
+  const std::string path = options.out + "/" + std::string(artifact::pack_kind_name(job.kind)) + ".pack";
+  INSTAR_TRY(auto writer, PackFileWriter::create(path));
+  const auto source = files::tree_source(options.tree);
+  artifact::PackOptions pack_options;
+  pack_options.kind = job.kind;
+  pack_options.level = options.level;
+  pack_options.progress = [&job](std::uint64_t done, std::uint64_t all) {
+    job.all = all;
+    job.done = done;
+  };
+  StoppableSink sink(writer, options.work);
+  INSTAR_TRY(const auto directory, artifact::make_pack(index, entries, *source, sink, pack_options));
+  return writer.finish(directory);
+}
+
+Status build_packs(const BuildOptions& options, ByteView index, const std::vector<artifact::Entry>& entries) {
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (const auto kind : options.kinds) {
+    jobs.push_back(std::make_unique<Job>());
+    jobs.back()->kind = kind;
+  }
+  for (auto& job : jobs) {
+    job->result = std::async(std::launch::async, [&options, index, &entries, &job = *job] {
+      return build_pack(options, index, entries, job);
+    });
+  }
+  Status first_error;
+  for (auto& job : jobs) {
+    while (job->result.wait_for(kProgressInterval) != std::future_status::ready) {
+      std::uint64_t done = 0;
+      std::uint64_t all = 0;
+      for (const auto& each : jobs) {
+        done += each->done;
+        all += each->all;
+      }
+      options.work.tell("compressing", done, all);
+    }
+    auto status = job->result.get();
+    if (!status && first_error) first_error = std::move(status);
+  }
+  return first_error;
+}
+
+Result<Bytes> write_index(const std::vector<artifact::Entry>& entries, bool devices_allowed, Hash256& id) {
+  Bytes bytes;
+  artifact::IndexWriter writer(bytes, {.devices_allowed = devices_allowed});
+  for (const auto& entry : entries) INSTAR_CHECK(writer.append(entry));
+  INSTAR_TRY(id, writer.finish());
+  return bytes;
+}
+
+// Of an image, `options.tree` is where it lies as a tree from then on.
+Result<std::vector<artifact::Entry>> read_source(BuildOptions& options, std::optional<ImageTree>& image) {
+  const auto progress = [&](std::uint64_t done, std::uint64_t all) { options.work.tell("reading", done, all); };
+  if (is_file(options.tree)) {
+    INSTAR_TRY(image, open_image(options.tree, parent_folder(options.out), progress));
+    options.tree = image->tree;
+    return image->entries;
+  }
+  files::TreeOptions tree_options;
+  tree_options.rules.devices_allowed = options.devices_allowed;
+  tree_options.progress = progress;
+  return files::read_tree(options.tree, tree_options);
+}
+
+}  // namespace
+
+Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
+  BuildOptions options = given;
+  std::ranges::sort(options.kinds);
+  options.kinds.erase(std::ranges::unique(options.kinds).begin(), options.kinds.end());
+  if (options.kinds.empty() || options.kinds.front() != artifact::PackKind::full) {
+    return fail(Code::invalid_argument,
+                "every artifact needs the pack kind `full`: it is what a device takes when nothing else fits");
+  }
+  if (options.kinds.back() == artifact::PackKind::delta) {
+    return fail(Code::invalid_argument,
+                "a delta needs the artifact that it is against: only full and dedupe can be made of a tree alone");
+  }
+  INSTAR_TRY(auto out, OutFolder::prepare(options));
+  std::optional<ImageTree> image;
+  INSTAR_TRY(const auto entries, read_source(options, image));
+  Hash256 id;
+  INSTAR_TRY(const auto index, write_index(entries, options.devices_allowed, id));
+  INSTAR_CHECK(files::write_file_atomic(options.out + "/" + std::string(kIndexFile), index));
+  INSTAR_CHECK(build_packs(options, index, entries));
+
+  ArtifactFolder folder{.path = options.out, .id = id, .packs = {}, .weights = {}};
+  if (image) folder.image_format = image->format;
+  for (const auto kind : options.kinds) {
+    INSTAR_TRY(auto pack, PackFile::open(options.out + "/" + std::string(artifact::pack_kind_name(kind)) + ".pack"));
+    folder.packs.push_back(std::move(pack));
+  }
+  const auto files = artifact::stream_files(entries);
+  folder.content_bytes = files.empty() ? 0 : files.back().offset + files.back().size;
+  folder.entry_count = static_cast<std::uint32_t>(entries.size());
+  folder.index_bytes = static_cast<std::uint32_t>(index.size());
+  INSTAR_CHECK(write_listing(folder));
+  out.keep();
+  return folder;
+}
+
+}  // namespace instar::publisher

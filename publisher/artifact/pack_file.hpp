@@ -1,0 +1,84 @@
+// A pack on disk: its directory, then the encoded chunks in order of ordinal, to the end exactly.
+// docs/formats/pack-file.md
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/artifact/pack.hpp"
+#include "core/base/hash.hpp"
+#include "core/base/result.hpp"
+#include "publisher/artifact/descriptor.hpp"
+
+namespace instar::publisher {
+
+// Takes chunks as make_pack() hands them over: body first (kept beside the file until the end), head last. One thread.
+class PackFileWriter final : public artifact::PackSink {
+ public:
+  [[nodiscard]] static Result<PackFileWriter> create(const std::string& path);
+  PackFileWriter(PackFileWriter&&) noexcept = default;
+  PackFileWriter& operator=(PackFileWriter&&) noexcept = default;
+  // Removes what finish() did not make into a pack.
+  ~PackFileWriter() override;
+
+  [[nodiscard]] Status put(bool head, std::uint32_t ordinal, const artifact::ChunkRef& ref, ByteView encoded) override;
+  // Puts the file together under its final name, synced. Errors: internal (`directory` does not describe what was put).
+  [[nodiscard]] Status finish(const artifact::PackDirectory& directory);
+
+ private:
+  PackFileWriter(std::string path, Descriptor body);
+  std::string path_;
+  Descriptor body_;
+  Bytes head_;
+  std::uint64_t body_bytes_ = 0;
+  std::uint32_t head_count_ = 0;
+  std::uint32_t body_count_ = 0;
+};
+
+// An open pack file. Its directory is in memory, its chunks are read when asked for. Calls that read may come from any
+// thread.
+class PackFile {
+ public:
+  // Reads the directory and checks that the file is exactly as long as it says; chunks are checked by verify().
+  // Of a delta the head is read too. Errors: not_found, io, malformed, too_large, unsupported, corrupt (too short or
+  // too long).
+  [[nodiscard]] static Result<PackFile> open(const std::string& path);
+
+  [[nodiscard]] const Hash256& id() const noexcept { return id_; }
+  [[nodiscard]] const artifact::PackDirectory& directory() const noexcept { return directory_; }
+  [[nodiscard]] const Bytes& directory_bytes() const noexcept { return directory_bytes_; }
+  [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
+  [[nodiscard]] std::uint64_t file_bytes() const noexcept { return offsets_.back(); }
+  // Memory that decoding this pack needs at its peak: full and dedupe: the largest chunk as sent and decoded, and the
+  // decoder's own state; a delta says it in its head.
+  [[nodiscard]] std::uint32_t memory_bytes() const noexcept { return memory_bytes_; }
+  // Bytes that a device fetches when it needs all of it: head and body as sent.
+  [[nodiscard]] std::uint64_t wire_bytes() const noexcept { return file_bytes() - directory_bytes_.size(); }
+  // The encoded bytes of one chunk. Errors: invalid_argument (no such ordinal), io, corrupt (the file became shorter).
+  [[nodiscard]] Result<Bytes> read_chunk(std::uint32_t ordinal) const;
+  // One chunk decoded, its hash checked. Errors: those of read_chunk() and artifact::decode_chunk().
+  [[nodiscard]] Result<Bytes> decode_chunk(std::uint32_t ordinal) const;
+  // The bytes of the body as they are sent, joined: what a delta's decoder reads. Fewer than asked for only at the end.
+  // Errors: io.
+  [[nodiscard]] Result<std::size_t> read_body(std::uint64_t offset, std::span<std::uint8_t> out) const;
+  // Decodes every chunk and checks its hash; `visit`, if any, sees each decoded chunk in order.
+  using ChunkVisitor = std::function<Status(std::uint32_t ordinal, ByteView decoded)>;
+  [[nodiscard]] Status verify(const ChunkVisitor& visit) const;
+
+ private:
+  PackFile() = default;
+  Descriptor file_;
+  Hash256 id_;
+  Bytes directory_bytes_;
+  artifact::PackDirectory directory_;
+  std::vector<std::uint64_t> offsets_;  // of each chunk, and of the end
+  std::uint32_t memory_bytes_ = 0;
+};
+
+// Bytes of MQTT framing around all chunks of the pack, cut into pieces of the default size.
+[[nodiscard]] std::uint32_t framing_bytes(const artifact::PackDirectory& directory);
+
+}  // namespace instar::publisher

@@ -1,0 +1,75 @@
+#include "publisher/artifact/readable_tree.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "core/trust/digest.hpp"
+#include "files/tree.hpp"
+#include "publisher/artifact/artifact_folder.hpp"
+#include "publisher/artifact/image_file.hpp"
+#include "publisher/artifact/pack_contents.hpp"
+
+namespace instar::publisher {
+namespace {
+
+Result<ReadableTree> unpacked(const std::string& path, const std::string& scratch_parent, const Work& work) {
+  INSTAR_TRY(const auto folder, open_artifact(path));
+  ReadableTree tree;
+  tree.name = path;
+  tree.id = folder.id;
+  INSTAR_TRY(tree.scratch, ScratchFolder::make(scratch_parent));
+  const std::string below = tree.scratch->path() + "/tree";
+  INSTAR_TRY(const auto builder, TreeBuilder::create(below, TreeUse::contents_only));
+  INSTAR_TRY(tree.entries, rebuild_whole(full_pack(folder), *builder, work));
+  builder->keep();
+  INSTAR_TRY(tree.tree, files::StagingTree::open(below));
+  return tree;
+}
+
+Result<ReadableTree> of_image(const std::string& path, const std::string& scratch_parent, const Work& work) {
+  const auto progress = [&](std::uint64_t done, std::uint64_t all) { work.tell("reading " + path, done, all); };
+  INSTAR_TRY(auto image, open_image(path, scratch_parent, progress));
+  ReadableTree tree;
+  tree.name = path;
+  tree.entries = std::move(image.entries);
+  INSTAR_TRY(tree.id, index_id(tree.entries));
+  INSTAR_TRY(tree.tree, files::StagingTree::open(image.tree));
+  tree.scratch = std::move(image.scratch);
+  return tree;
+}
+
+}  // namespace
+
+bool is_artifact_folder(const std::string& path) {
+  struct stat info {};
+  return ::stat((path + "/" + std::string(kArtifactFile)).c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+         ::stat((path + "/" + std::string(kIndexFile)).c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent, const Work& work) {
+  if (is_artifact_folder(path)) return unpacked(path, scratch_parent, work);
+  if (is_file(path)) return of_image(path, scratch_parent, work);
+  ReadableTree tree;
+  tree.name = path;
+  files::TreeOptions options;
+  options.rules = kReadAll;
+  options.progress = [&](std::uint64_t done, std::uint64_t all) { work.tell("reading " + path, done, all); };
+  INSTAR_TRY(tree.entries, files::read_tree(path, options));
+  INSTAR_TRY(tree.id, index_id(tree.entries));
+  INSTAR_TRY(tree.tree, files::StagingTree::open(real_path(path)));
+  return tree;
+}
+
+Result<Bytes> read_content(const files::StagingTree& tree, const artifact::Entry& file) {
+  INSTAR_TRY(const auto opened, files::open_below(tree.fd(), file.path, O_RDONLY | O_NONBLOCK, tree.path()));
+  Bytes content(static_cast<std::size_t>(file.size));
+  INSTAR_TRY(const std::size_t got, files::read_at(opened.get(), content, 0, tree.shown(file.path)));
+  if (got != content.size() || trust::digest(content) != file.content) {
+    return fail(Code::corrupt, tree.shown(file.path) + " changed while it was being packed: pack again");
+  }
+  return content;
+}
+
+}  // namespace instar::publisher

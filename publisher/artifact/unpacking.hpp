@@ -1,0 +1,39 @@
+// `instar unpack`: a pack becomes a directory tree again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/artifact/pack.hpp"
+#include "core/base/hash.hpp"
+#include "core/base/result.hpp"
+#include "files/staging_tree.hpp"
+#include "publisher/console/work.hpp"
+
+namespace instar::publisher {
+
+struct UnpackOptions {
+  // A pack file, or an artifact folder: its delta against `base`, if one is given, else its full pack.
+  std::string source;
+  // Directory tree or artifact folder that a delta is against.
+  std::string base;
+  std::string out;
+  Work work;
+};
+
+struct Unpacked {
+  std::string pack;  // the file that was used
+  artifact::PackKind kind = artifact::PackKind::full;
+  Hash256 artifact;
+  std::uint64_t entry_count = 0;
+  std::uint64_t content_bytes = 0;  // of all files, repeated ones too
+  // What this process may not set. Nothing: the tree on disk was read again and hashes to the artifact.
+  files::StagingTree::LeftOut left_out;
+};
+
+// Contents are checked against the index, the index against the artifact id. On an error `out` is as it was.
+// Errors: invalid_argument (`out` holds something; another base, or none; no delta against it), and those of
+// PackFile::open, open_artifact, open_tree; corrupt, io, no_space; unavailable (stopped).
+[[nodiscard]] Result<Unpacked> unpack(const UnpackOptions& options);
+
+}  // namespace instar::publisher

@@ -1,0 +1,212 @@
+#include "publisher/broker/connection.hpp"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "core/base/text.hpp"
+#include "files/files.hpp"
+#include "publisher/console/text.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr time_t kNetworkProbeSeconds = 3;
+constexpr std::size_t kConfigBytesMax = 64 * 1024;
+constexpr std::string_view kDefaultBroker = "mqtt://localhost:1883";
+constexpr std::string_view kDefaultPrefix = "instar/v1";
+constexpr std::string_view kDefaultTimeout = "30s";
+
+std::optional<std::string>* field_of(ConnectionOptions& options, std::string_view key) {
+  if (key == "broker") return &options.broker;
+  if (key == "username") return &options.username;
+  if (key == "password-file") return &options.password_file;
+  if (key == "ca") return &options.ca;
+  if (key == "cert") return &options.certificate;
+  if (key == "key-file") return &options.key_file;
+  if (key == "prefix") return &options.prefix;
+  if (key == "timeout") return &options.timeout;
+  return nullptr;
+}
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return std::string(value);
+}
+
+// Takes from `lower` what `upper` does not say.
+ConnectionOptions merge(ConnectionOptions upper, ConnectionOptions lower) {
+  for (const auto* key : {"broker", "username", "password-file", "ca", "cert", "key-file", "prefix", "timeout"}) {
+    auto* value = field_of(upper, key);
+    if (!*value) *value = std::move(*field_of(lower, key));
+  }
+  return upper;
+}
+
+std::string default_config_path() {
+  if (const auto base = environment("XDG_CONFIG_HOME")) return *base + "/instar/config";
+  if (const auto home = environment("HOME")) return *home + "/.config/instar/config";
+  return {};
+}
+
+Result<ConnectionOptions> load_config(const std::string& chosen) {
+  const std::string path = chosen.empty() ? default_config_path() : chosen;
+  if (path.empty()) return ConnectionOptions{};
+  const auto text = files::read_file(path, kConfigBytesMax);
+  if (!text && text.error().code == Code::not_found && chosen.empty()) return ConnectionOptions{};
+  if (!text) return fail(with_context(text.error(), "config file"));
+  return parse_config(as_text(*text), path);
+}
+
+bool is_port(std::string_view text) {
+  std::uint32_t port = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc{} && stop == text.data() + text.size() && port >= 1 && port <= 65'535;
+}
+
+Result<std::string> read_password(const std::string& path) {
+  INSTAR_TRY(const auto text, files::read_file(path, kConfigBytesMax));
+  const auto line = as_text(text).substr(0, as_text(text).find('\n'));
+  return std::string(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line);
+}
+
+}  // namespace
+
+Result<ConnectionOptions> parse_config(std::string_view text, const std::string& where) {
+  ConnectionOptions options;
+  std::size_t number = 0;
+  while (!text.empty()) {
+    ++number;
+    const auto end = text.find('\n');
+    const auto line = trim(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty() || line.front() == '#') continue;
+    const std::string place = where + ", line " + std::to_string(number);
+    const auto equals = line.find('=');
+    if (equals == std::string_view::npos) return fail(Code::malformed, place + ": expected KEY = VALUE");
+    const auto key = trim(line.substr(0, equals));
+    auto* field = field_of(options, key);
+    if (field == nullptr) {
+      return fail(Code::malformed,
+                  place + ": unknown key '" + std::string(key) +
+                      "' (known: broker, username, password-file, ca, cert, key-file, prefix, timeout)");
+    }
+    *field = std::string(trim(line.substr(equals + 1)));
+  }
+  return options;
+}
+
+Result<std::string> server_uri(std::string_view broker) {
+  const auto bad = [&] {
+    return fail(Code::invalid_argument,
+                "broker '" + std::string(broker) + "' must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]");
+  };
+  const auto colon = broker.find("://");
+  const std::string_view scheme = colon == std::string_view::npos ? "mqtt" : broker.substr(0, colon);
+  std::string_view rest = colon == std::string_view::npos ? broker : broker.substr(colon + 3);
+  if (rest.ends_with('/')) rest.remove_suffix(1);
+  const bool tls = scheme == "mqtts" || scheme == "ssl";
+  if (!tls && scheme != "mqtt" && scheme != "tcp") return bad();
+  // An IPv6 address stands in brackets: its colons are no port.
+  const auto bracket = rest.rfind(']');
+  const auto port_colon = rest.rfind(':');
+  const bool has_port =
+      port_colon != std::string_view::npos && (bracket == std::string_view::npos || port_colon > bracket);
+  const std::string_view host = has_port ? rest.substr(0, port_colon) : rest;
+  const std::string_view port = has_port ? rest.substr(port_colon + 1) : (tls ? "8883" : "1883");
+  if (host.empty() || host.find_first_of("/@ ") != std::string_view::npos || !is_port(port)) return bad();
+  if (host.front() != '[' && host.find(':') != std::string_view::npos) return bad();
+  return (tls ? "ssl://" : "tcp://") + std::string(host) + ":" + std::string(port);
+}
+
+Result<Connection> settle(const ConnectionOptions& flags) {
+  ConnectionOptions from_environment;
+  from_environment.broker = environment("INSTAR_BROKER");
+  from_environment.username = environment("INSTAR_USERNAME");
+  from_environment.password_file = environment("INSTAR_PASSWORD_FILE");
+  from_environment.prefix = environment("INSTAR_PREFIX");
+  INSTAR_TRY(auto config, load_config(flags.config_path));
+  const auto options = merge(merge(flags, std::move(from_environment)), std::move(config));
+  Connection connection;
+  connection.broker = options.broker.value_or(std::string(kDefaultBroker));
+  INSTAR_TRY(connection.server_uri, server_uri(connection.broker));
+  connection.username = options.username.value_or("");
+  if (options.password_file) {
+    INSTAR_TRY(connection.password, read_password(*options.password_file));
+    if (connection.username.empty())
+      return fail(Code::invalid_argument, "a password needs a user name: set --username");
+  }
+  connection.ca = options.ca.value_or("");
+  connection.certificate = options.certificate.value_or("");
+  connection.key_file = options.key_file.value_or("");
+  if (connection.certificate.empty() != connection.key_file.empty()) {
+    return fail(Code::invalid_argument, "a client certificate needs both --cert and --key-file");
+  }
+  const bool names_tls = !connection.ca.empty() || !connection.certificate.empty();
+  if (names_tls && !connection.server_uri.starts_with("ssl://")) {
+    return fail(Code::invalid_argument, "--ca and --cert are for TLS: write the broker as mqtts://HOST[:PORT]");
+  }
+  connection.prefix = options.prefix.value_or(std::string(kDefaultPrefix));
+  INSTAR_TRY(connection.timeout_ms, parse_duration_ms(options.timeout.value_or(std::string(kDefaultTimeout))));
+  if (connection.timeout_ms < 1) return fail(Code::invalid_argument, "--timeout must be longer than nothing");
+  return connection;
+}
+
+std::string network_reason(std::string_view server_uri) {
+  const auto start = server_uri.find("://");
+  const auto colon = server_uri.rfind(':');
+  if (start == std::string_view::npos || colon <= start) return {};
+  std::string host(server_uri.substr(start + 3, colon - start - 3));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const std::string port(server_uri.substr(colon + 1));
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  if (const int rc = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list); rc != 0) {
+    return "the name " + host + " cannot be resolved (" + ::gai_strerror(rc) + ")";
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(list, &::freeaddrinfo);
+  std::string reason;
+  for (const auto* address = list; address != nullptr; address = address->ai_next) {
+    const int fd = ::socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, address->ai_protocol);
+    if (fd < 0) continue;
+    timeval timeout{.tv_sec = kNetworkProbeSeconds, .tv_usec = 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    const bool connected = ::connect(fd, address->ai_addr, address->ai_addrlen) == 0;
+    const int number = errno;
+    ::close(fd);
+    if (connected) return {};
+    reason = number == EINPROGRESS ? "no answer" : std::strerror(number);
+  }
+  return reason;
+}
+
+mqtt::Options mqtt_options(const Connection& connection, const std::string& client_id) {
+  mqtt::Options options;
+  options.server_uri = connection.server_uri;
+  options.client_id = client_id;
+  options.username = connection.username;
+  options.password = connection.password;
+  options.ca_file = connection.ca;
+  options.certificate_file = connection.certificate;
+  options.key_file = connection.key_file;
+  options.clean_session = true;
+  options.reconnect_ms_min = 200;
+  options.reconnect_ms_max = 5'000;
+  options.connect_timeout_s =
+      static_cast<std::uint32_t>(std::clamp<std::int64_t>(connection.timeout_ms / 1000, 1, 120));
+  options.queue_events_max = 4096;
+  return options;
+}
+
+}  // namespace instar::publisher

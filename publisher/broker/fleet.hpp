@@ -1,0 +1,20 @@
+// Asks the broker what the devices of a release run.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "publisher/broker/session.hpp"
+#include "publisher/console/failure.hpp"
+#include "publisher/release/release_deltas.hpp"
+
+namespace instar::publisher {
+
+// At most kFleetArtifactsMax artifacts. A broker that does not know the question is no error: `known` is false then.
+[[nodiscard]] Outcome<Fleet> ask_fleet(Session& session, const std::string& product,
+                                       const std::vector<GroupPath>& groups);
+inline constexpr std::size_t kFleetArtifactsMax = 1000;
+
+}  // namespace instar::publisher

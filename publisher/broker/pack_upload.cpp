@@ -1,0 +1,245 @@
+#include "publisher/broker/pack_upload.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr std::uint32_t kStepMs = 50;
+// Without a word from the broker for so long, the directory is sent again. Four chunks at 64 kbit/s take about two
+// minutes.
+constexpr std::int64_t kSilenceMs = 180'000;
+// The same while only the directory is out, which is answered at once.
+constexpr std::int64_t kDirectorySilenceMs = 30'000;
+// Silences in a row before the upload is given up.
+constexpr std::uint32_t kSilencesMax = 3;
+
+}  // namespace
+
+void PackUpload::restart() {
+  directory_sent_ = 0;
+  directory_answered_ = false;
+  missing_.clear();
+  in_flight_.clear();
+  in_flight_bytes_ = 0;
+  sending_.reset();
+}
+
+bool PackUpload::has_room(std::uint32_t ordinal) const noexcept {
+  if (in_flight_.empty()) return true;
+  return in_flight_.size() < kChunksInFlightMax &&
+         in_flight_bytes_ + pack_.directory().chunks[ordinal].encoded_bytes <= kBytesInFlightMax;
+}
+
+wire::Put PackUpload::directory_piece() {
+  const auto& bytes = pack_.directory_bytes();
+  const std::size_t size = std::min<std::size_t>(limits::kPutPieceBytesMax, bytes.size() - directory_sent_);
+  wire::Put put;
+  put.kind = wire::PutKind::directory;
+  put.pack = pack_.id();
+  put.total_bytes = static_cast<std::uint32_t>(bytes.size());
+  put.offset = static_cast<std::uint32_t>(directory_sent_);
+  put.data = to_bytes(ByteView(bytes).subspan(directory_sent_, size));
+  directory_sent_ += size;
+  return put;
+}
+
+wire::Put PackUpload::chunk_piece() {
+  INSTAR_ASSERT(sending_.has_value());
+  const std::size_t size = std::min<std::size_t>(limits::kPutPieceBytesMax, chunk_.size() - chunk_sent_);
+  wire::Put put;
+  put.kind = wire::PutKind::chunk;
+  put.pack = pack_.id();
+  put.ordinal = *sending_;
+  put.total_bytes = static_cast<std::uint32_t>(chunk_.size());
+  put.offset = static_cast<std::uint32_t>(chunk_sent_);
+  put.data = to_bytes(ByteView(chunk_).subspan(chunk_sent_, size));
+  chunk_sent_ += size;
+  bytes_sent_ += size;
+  if (chunk_sent_ == chunk_.size()) sending_.reset();
+  return put;
+}
+
+Result<std::optional<wire::Put>> PackUpload::next() {
+  if (complete_) return std::nullopt;
+  if (directory_sent_ < pack_.directory_bytes().size()) return directory_piece();
+  if (!directory_answered_) return std::nullopt;
+  if (!sending_) {
+    if (missing_.empty() || !has_room(missing_.front())) return std::nullopt;
+    const std::uint32_t ordinal = missing_.front();
+    INSTAR_TRY(chunk_, pack_.read_chunk(ordinal));
+    missing_.pop_front();
+    in_flight_.insert(ordinal);
+    in_flight_bytes_ += chunk_.size();
+    sending_ = ordinal;
+    chunk_sent_ = 0;
+  }
+  return chunk_piece();
+}
+
+Status PackUpload::check_range(const wire::OrdinalRange& range) const {
+  const std::uint64_t end = std::uint64_t{range.first} + range.count;
+  if (range.count >= 1 && end <= pack_.directory().chunks.size()) return {};
+  return fail(Code::malformed, "the broker speaks of chunks " + std::to_string(range.first) + " to " +
+                                   std::to_string(end) + " of a pack that has " +
+                                   std::to_string(pack_.directory().chunks.size()));
+}
+
+Status PackUpload::take_missing(const std::vector<wire::OrdinalRange>& missing) {
+  missing_.clear();
+  in_flight_.clear();
+  in_flight_bytes_ = 0;
+  sending_.reset();
+  std::uint64_t missing_bytes = 0;
+  for (const auto& range : missing) {
+    INSTAR_CHECK(check_range(range));
+    for (std::uint32_t i = 0; i < range.count; ++i) {
+      missing_.push_back(range.first + i);
+      missing_bytes += pack_.directory().chunks[range.first + i].encoded_bytes;
+    }
+    if (missing_.size() > pack_.directory().chunks.size())
+      return fail(Code::malformed, "the broker names chunks twice as missing");
+  }
+  directory_answered_ = true;
+  bytes_done_ = bytes_all() - std::min(missing_bytes, bytes_all());
+  return {};
+}
+
+Status PackUpload::take_durable(const std::vector<wire::OrdinalRange>& durable) {
+  for (const auto& range : durable) {
+    INSTAR_CHECK(check_range(range));
+    for (std::uint32_t i = 0; i < range.count; ++i) {
+      const std::uint32_t ordinal = range.first + i;
+      if (ordinal == sending_ || in_flight_.erase(ordinal) == 0) continue;
+      const std::size_t bytes = pack_.directory().chunks[ordinal].encoded_bytes;
+      bytes_done_ += bytes;
+      in_flight_bytes_ -= bytes;
+    }
+  }
+  bytes_done_ = std::min(bytes_done_, bytes_all());
+  return {};
+}
+
+Status PackUpload::on_stored(const wire::Stored& stored) {
+  if (stored.pack != pack_.id()) return {};
+  if (stored.code != Code::ok)
+    return fail(stored.code, stored.reason.empty() ? std::string(code_name(stored.code)) : stored.reason);
+  if (stored.complete) {
+    complete_ = true;
+    bytes_done_ = bytes_all();
+    return {};
+  }
+  if (stored.directory) {
+    // An answer to a directory that was only half sent again is an answer to the one before.
+    if (directory_sent_ < pack_.directory_bytes().size()) return {};
+    return take_missing(stored.missing);
+  }
+  INSTAR_CHECK(take_durable(stored.durable));
+  // One answer names only so many missing chunks: ask for the rest.
+  if (directory_answered_ && missing_.empty() && in_flight_.empty()) restart();
+  return {};
+}
+
+namespace {
+
+class Uploader {
+ public:
+  Uploader(Session& session, const UploadProgress& progress, UploadResult& result)
+      : session_(session),
+        progress_(progress),
+        result_(result),
+        stored_topic_(session.topics().stored(session.client_id())) {}
+
+  Outcome<void> run(const PackFile& pack, std::uint64_t done_before) {
+    PackUpload upload(pack);
+    upload.restart();
+    waiting_.reset();
+    silences_ = 0;
+    heard_ = monotonic_now();
+    while (!upload.is_complete()) {
+      if (interrupted())
+        return fail(Exit::interrupted, Code::unavailable,
+                    "interrupted; what the broker holds already is not sent again next time");
+      INSTAR_CHECK(send(upload));
+      INSTAR_CHECK(hear(upload, pack));
+      if (progress_) progress_(done_before + upload.bytes_done(), result_.bytes_all);
+    }
+    result_.bytes_sent += upload.bytes_sent();
+    return {};
+  }
+
+ private:
+  // Hands over what may go now; what the connection does not take is kept.
+  Outcome<void> send(PackUpload& upload) {
+    while (true) {
+      if (!waiting_) {
+        INSTAR_TRY(auto put, upload.next());
+        if (!put) return {};
+        waiting_ = mqtt::Message{session_.topics().put(session_.client_id()), wire::encode(*put), 1, false};
+      }
+      if (!session_.try_publish(*waiting_)) return {};
+      waiting_.reset();
+    }
+  }
+
+  Outcome<void> hear(PackUpload& upload, const PackFile& pack) {
+    const auto event = session_.next(kStepMs);
+    const auto now = monotonic_now();
+    if (event && event->kind == mqtt::EventKind::connected) {
+      upload.restart();
+      waiting_.reset();
+      heard_ = now;
+    }
+    if (event && event->kind == mqtt::EventKind::message && event->message.topic == stored_topic_) {
+      heard_ = now;
+      silences_ = 0;
+      auto stored = wire::decode_stored(event->message.payload);
+      if (!stored) return fail(Failure(Exit::failed, with_context(stored.error(), "the broker's answer to an upload")));
+      auto status = upload.on_stored(*stored);
+      if (!status)
+        return fail(Failure(stored->code == Code::ok ? Exit::failed : Exit::refused,
+                            with_context(status.error(), "uploading " + pack.path())));
+    }
+    if (now - heard_ < (upload.is_directory_answered() ? kSilenceMs : kDirectorySilenceMs)) return {};
+    heard_ = now;
+    if (++silences_ >= kSilencesMax) {
+      return fail(Exit::timed_out, Code::unavailable,
+                  "the broker did not answer the upload of " + pack.path() + " on " + stored_topic_ +
+                      ". Is the plugin loaded, and may this user write to …/o/<client>/put? Run the same command "
+                      "again: what is stored stays");
+    }
+    upload.restart();
+    waiting_.reset();
+    return {};
+  }
+
+  Session& session_;
+  const UploadProgress& progress_;
+  UploadResult& result_;
+  std::string stored_topic_;
+  std::optional<mqtt::Message> waiting_;
+  MonotonicMs heard_;
+  std::uint32_t silences_ = 0;
+};
+
+}  // namespace
+
+Outcome<UploadResult> upload_packs(Session& session, const std::vector<const PackFile*>& packs,
+                                   const UploadProgress& progress) {
+  INSTAR_CHECK(session.subscribe(session.topics().stored(session.client_id())));
+  UploadResult result;
+  for (const auto* pack : packs) result.bytes_all += pack->wire_bytes();
+  Uploader uploader(session, progress, result);
+  std::uint64_t done = 0;
+  for (const auto* pack : packs) {
+    INSTAR_CHECK(uploader.run(*pack, done));
+    done += pack->wire_bytes();
+  }
+  return result;
+}
+
+}  // namespace instar::publisher

@@ -1,0 +1,378 @@
+#include "publisher/broker/rollout_view.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "publisher/console/json_fields.hpp"
+#include "publisher/console/table.hpp"
+#include "publisher/console/text.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr std::size_t kBarColumns = 40;
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) out += (out.empty() ? "" : ",") + word;
+  return out;
+}
+
+WallMs time_of(const Json& json, std::string_view key) {
+  return {static_cast<std::int64_t>(std::min<std::uint64_t>(get_number(json, key), std::uint64_t{1} << 60))};
+}
+
+std::string with_age(WallMs time, WallMs now) {
+  return time.value == 0 ? "never" : local_time(time) + " (" + relative_time(time, now) + ")";
+}
+
+std::string bar(std::uint64_t done, std::uint64_t all) {
+  const auto filled = all == 0 ? 0 : static_cast<std::size_t>(std::min(done, all) * kBarColumns / all);
+  return "[" + std::string(filled, '#') + std::string(kBarColumns - filled, '.') + "]";
+}
+
+// "2.4.1 (sequence 7)", "-" when there is none.
+std::string revision_text(const Json& revision) {
+  const auto release = get_text(revision, "release");
+  if (release.empty()) return "-";
+  return release + " (sequence " + std::to_string(get_number(revision, "sequence")) + ")";
+}
+
+std::string code_text(const Json& row) {
+  const auto code = get_text(row, "code");
+  const auto reason = get_text(row, "reason");
+  if (code.empty() || code == "ok") return reason;
+  return reason.empty() ? code : code + ": " + reason;
+}
+
+std::string waves_text(const RolloutStatus& status) {
+  Table table;
+  table.column("WAVE");
+  for (const auto* name : {"DEVICES", "SILENT", "WAITING", "IN FLIGHT", "COMMITTED", "FAILED", "RETRYING", "REFUSED"}) {
+    table.column(name, Align::right);
+  }
+  for (std::size_t i = 0; i < status.waves.size(); ++i) {
+    const auto& wave = status.waves[i];
+    std::string name = std::to_string(i + 1);
+    if (!wave.opened) name += " (closed)";
+    if (wave.approved) name += " (approved)";
+    table.row({name, std::to_string(wave.admitted), std::to_string(wave.silent), std::to_string(wave.waiting),
+               std::to_string(wave.in_flight), std::to_string(wave.committed), std::to_string(wave.failed),
+               std::to_string(wave.retrying), std::to_string(wave.refused)});
+  }
+  return table.str();
+}
+
+}  // namespace
+
+std::uint64_t RolloutStatus::count(std::string_view step) const noexcept {
+  const auto found = std::ranges::find(kSteps, step);
+  return found == kSteps.end() ? 0 : counts[static_cast<std::size_t>(found - kSteps.begin())];
+}
+
+std::uint64_t RolloutStatus::unsuccessful() const noexcept {
+  return count("rolled_back") + count("refused") + count("failed");
+}
+
+std::uint64_t RolloutStatus::finished() const noexcept {
+  return count("committed") + unsuccessful();
+}
+
+bool RolloutStatus::is_over() const noexcept {
+  return state == "complete" || state == "aborted" || state == "reverted" || state == "refused";
+}
+
+RolloutStatus read_status(const Json& json) {
+  RolloutStatus status;
+  status.rollout = get_text(json, "rollout");
+  status.product = get_text(json, "product");
+  status.release = get_text(json, "release");
+  status.sequence = get_number(json, "sequence");
+  status.groups = get_texts(json, "groups");
+  status.state = get_text(json, "state");
+  status.devices = get_number(json, "devices");
+  const Json& counts = get(json, "counts");
+  for (std::size_t i = 0; i < kSteps.size(); ++i) status.counts[i] = get_number(counts, kSteps[i]);
+  status.bytes_sent = get_number(json, "bytes_sent");
+  status.bytes_full = get_number(json, "bytes_full");
+  status.started = time_of(json, "started_ms");
+  status.updated = time_of(json, "updated_ms");
+  for (const auto& reason : get(json, "reasons")) {
+    status.reasons.push_back({get_text(reason, "code"), get_text(reason, "reason"), get_number(reason, "count")});
+  }
+  status.wave = get_number(json, "wave", 1);
+  status.cause = get_text(json, "cause");
+  status.waits_for = get_text(json, "waits_for");
+  status.asking = get_number(json, "asking");
+  status.retrying = get_number(json, "retrying");
+  status.bytes_budget = get_number(json, "bytes_budget");
+  for (const auto& row : get(json, "waves")) {
+    RolloutStatus::Wave wave;
+    wave.admitted = get_number(row, "admitted");
+    wave.silent = get_number(row, "silent");
+    wave.waiting = get_number(row, "waiting");
+    wave.in_flight = get_number(row, "in_flight");
+    wave.committed = get_number(row, "committed");
+    wave.failed = get_number(row, "failed");
+    wave.retrying = get_number(row, "retrying");
+    wave.refused = get_number(row, "refused");
+    wave.opened = get_number(row, "opened_ms") != 0;
+    wave.needs_approval = get_flag(row, "approval");
+    wave.approved = get_flag(row, "approved");
+    status.waves.push_back(wave);
+  }
+  // A refusal carries one code and reason at the top.
+  if (status.reasons.empty() && !get_text(json, "reason").empty()) {
+    status.reasons.push_back({get_text(json, "code"), get_text(json, "reason"), 1});
+  }
+  return status;
+}
+
+Exit exit_of(const RolloutStatus& status) noexcept {
+  if (status.state == "refused") return Exit::refused;
+  if (status.state == "complete" && status.unsuccessful() == 0) return Exit::ok;
+  return Exit::rollout_failed;
+}
+
+std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now) {
+  if (rollouts.empty()) return "no rollouts yet; make one with `instar publish`\n";
+  Table table;
+  table.column("ROLLOUT");
+  table.column("PRODUCT");
+  table.column("RELEASE");
+  table.column("SEQ", Align::right);
+  table.column("STATE");
+  table.column("DEVICES", Align::right);
+  table.column("COMMITTED", Align::right);
+  table.column("NOT", Align::right);
+  table.column("SENT", Align::right);
+  table.column("STARTED");
+  table.column("GROUPS");
+  for (const auto& each : rollouts) {
+    table.row({each.rollout, each.product, each.release, std::to_string(each.sequence), each.state,
+               std::to_string(each.devices), std::to_string(each.count("committed")),
+               std::to_string(each.unsuccessful()), human_bytes(each.bytes_sent), relative_time(each.started, now),
+               joined(each.groups)});
+  }
+  return table.str();
+}
+
+std::vector<std::string> next_commands(const RolloutStatus& status) {
+  std::vector<std::string> commands;
+  const auto add = [&](const std::string& verb, const std::string& what) {
+    commands.push_back("instar rollout " + verb + " " + status.rollout + "   # " + what);
+  };
+  if (status.state == "active" && status.waits_for.find("approval") != std::string::npos) {
+    add("approve", "opens wave " + std::to_string(status.wave + 1));
+  }
+  if (status.state == "paused") {
+    if (status.count("failed") + status.count("rolled_back") > 0) add("retry", "lets the failed devices try anew");
+    add("resume", "goes on in spite of it");
+    add("abort", "ends it; devices stay with what they run");
+  }
+  return commands;
+}
+
+std::string rollout_text(const RolloutStatus& status, WallMs now) {
+  Fields fields;
+  fields.add("rollout", status.rollout);
+  fields.add("release", status.product + " " + status.release + " (sequence " + std::to_string(status.sequence) + ")");
+  fields.add("groups", joined(status.groups));
+  fields.add("state", status.state + (status.cause.empty() ? "" : ": " + status.cause));
+  if (status.waves.size() > 1) {
+    fields.add("wave", std::to_string(status.wave) + " of " + std::to_string(status.waves.size()) +
+                           (status.waits_for.empty() ? "" : "; waits for " + status.waits_for));
+  }
+  fields.add("started", with_age(status.started, now));
+  fields.add("last change", with_age(status.updated, now));
+  std::string sent = human_bytes(status.bytes_sent) + " sent";
+  if (status.bytes_budget != 0) sent += " of at most " + human_bytes(status.bytes_budget);
+  if (status.bytes_full != 0) sent += "; " + human_bytes(status.bytes_full) + " if every device had fetched the whole";
+  fields.add("bytes", sent);
+  fields.add("done", bar(status.finished() - std::min(status.retrying, status.finished()), status.devices) + " " +
+                         std::to_string(status.finished() - std::min(status.retrying, status.finished())) + " of " +
+                         count_of(status.devices, "device"));
+  if (status.asking > 0) fields.add("asking", count_of(status.asking, "device") + " for a turn");
+  std::string next;
+  for (const auto& command : next_commands(status)) next += (next.empty() ? "\nnext:\n  " : "  ") + command + "\n";
+  std::string out = fields.str();
+  Table table;
+  table.column("STATE");
+  table.column("DEVICES", Align::right);
+  for (std::size_t i = 0; i < kSteps.size(); ++i) {
+    if (status.counts[i] != 0) table.row({std::string(kSteps[i]), std::to_string(status.counts[i])});
+  }
+  if (!table.empty()) out += "\n" + table.str();
+  if (status.waves.size() > 1) out += "\n" + waves_text(status);
+  Table reasons;
+  reasons.column("COUNT", Align::right);
+  reasons.column("CODE");
+  reasons.column("REASON");
+  for (const auto& reason : status.reasons) reasons.row({std::to_string(reason.count), reason.code, reason.text});
+  if (!reasons.empty()) out += "\n" + reasons.str();
+  return out + next;
+}
+
+std::string events_text(const Json& events, WallMs now) {
+  Table table;
+  table.column("WHEN");
+  table.column("WHO");
+  table.column("WHAT");
+  for (const auto& event : events)
+    table.row({with_age(time_of(event, "time_ms"), now), get_text(event, "who"), get_text(event, "what")});
+  return table.empty() ? "nothing has happened yet\n" : table.str();
+}
+
+// A group below another is set in; its row counts what is below it too.
+std::string groups_text(const Json& rows) {
+  Table table;
+  table.column("GROUP");
+  table.column("DEVICES", Align::right);
+  table.column("ONLINE", Align::right);
+  table.column("ROLLOUT");
+  table.column("STATE");
+  table.column("RUNNING");
+  for (const auto& row : rows) {
+    const auto path = get_text(row, "group");
+    const auto depth = static_cast<std::size_t>(std::ranges::count(path, '/'));
+    std::string running;
+    for (const auto& release : get(row, "releases")) {
+      const auto name = get_text(release, "release");
+      running += (running.empty() ? "" : ", ") + (name.empty() ? std::string("nothing") : name) + " ×" +
+                 std::to_string(get_number(release, "devices"));
+    }
+    table.row({std::string(2 * depth, ' ') + (depth == 0 ? path : path.substr(path.rfind('/') + 1)),
+               std::to_string(get_number(row, "devices")), std::to_string(get_number(row, "online")),
+               get_text(row, "rollout_release", "-"), get_text(row, "rollout_state", "-"), running});
+  }
+  return table.empty() ? "no groups yet: they come with devices and releases\n" : table.str();
+}
+
+std::string rollout_line(const RolloutStatus& status) {
+  std::string out = status.rollout + " " + status.state;
+  if (status.waves.size() > 1)
+    out += " wave=" + std::to_string(status.wave) + "/" + std::to_string(status.waves.size());
+  for (std::size_t i = 0; i < kSteps.size(); ++i) {
+    if (status.counts[i] != 0) out += " " + std::string(kSteps[i]) + "=" + std::to_string(status.counts[i]);
+  }
+  return printable(out + " devices=" + std::to_string(status.devices) +
+                   " bytes_sent=" + std::to_string(status.bytes_sent));
+}
+
+std::string members_text(const Json& rows, WallMs now) {
+  Table table;
+  table.column("DEVICE");
+  table.column("STATE");
+  table.column("PACK");
+  table.column("FETCHED", Align::right);
+  table.column("FULL", Align::right);
+  table.column("DOWN", Align::right);
+  table.column("CHANGED");
+  table.column("REASON");
+  for (const auto& row : rows) {
+    table.row({get_text(row, "device"), get_text(row, "step"), get_text(row, "pack_kind"),
+               human_bytes(get_number(row, "bytes_fetched")), human_bytes(get_number(row, "bytes_full")),
+               human_duration(static_cast<std::int64_t>(get_number(row, "downtime_ms"))),
+               relative_time(time_of(row, "updated_ms"), now), code_text(row)});
+  }
+  return table.empty() ? "no devices have taken it up yet\n" : table.str();
+}
+
+std::string devices_text(const Json& rows, WallMs now) {
+  Table table;
+  table.column("DEVICE");
+  table.column("ONLINE");
+  table.column("PRODUCT");
+  table.column("RELEASE");
+  table.column("SEQ", Align::right);
+  table.column("TARGET");
+  table.column("SEEN");
+  table.column("GROUPS");
+  for (const auto& row : rows) {
+    const Json& running = get(row, "running");
+    const auto release = get_text(running, "release");
+    table.row({get_text(row, "device"), get_flag(row, "online") ? "yes" : "no", get_text(row, "product"),
+               release.empty() ? "-" : release, release.empty() ? "-" : std::to_string(get_number(running, "sequence")),
+               get_text(row, "target", "-"), relative_time(time_of(row, "last_seen_ms"), now),
+               joined(get_texts(row, "groups"))});
+  }
+  return table.empty() ? "no devices known here; one appears when its instar-device connects\n" : table.str();
+}
+
+std::string device_text(const Json& device, WallMs now) {
+  Fields fields;
+  fields.add("device", get_text(device, "device"));
+  fields.add("online", get_flag(device, "online") ? "yes" : "no");
+  fields.add("last seen", with_age(time_of(device, "last_seen_ms"), now));
+  fields.add("product", get_text(device, "product"));
+  fields.add("groups", joined(get_texts(device, "groups")));
+  fields.add("key", get_text(device, "public_key"));
+  fields.add("machine", get_text(device, "architecture") + ", kernel " + get_text(device, "kernel"));
+  fields.add("client", get_text(device, "client_version"));
+  fields.add("free", human_bytes(get_number(device, "free_bytes")) + " of storage, " +
+                         human_bytes(get_number(device, "memory_bytes")) + " of memory in all");
+  const auto takes = [&](std::string_view key) {
+    const auto names = get_texts(device, key);
+    return names.empty() ? std::string("none") : joined(names);
+  };
+  fields.add("mounts images", takes("image_formats"));
+  fields.add("has handlers", takes("handlers"));
+  fields.add("link", get_flag(device, "metered") ? "metered" : "not metered");
+  fields.add("running", revision_text(get(device, "running")));
+  fields.add("previous", revision_text(get(device, "previous")));
+  fields.add("bytes sent", human_bytes(get_number(device, "bytes_sent")));
+  const auto degraded = get_texts(device, "degraded");
+  if (!degraded.empty()) fields.add("degraded", joined(degraded));
+  std::string out = fields.str();
+  Table table;
+  table.column("REPORT", Align::right);
+  table.column("ROLLOUT");
+  table.column("STATE");
+  table.column("ATTEMPT", Align::right);
+  table.column("FETCHED", Align::right);
+  table.column("WHEN");
+  table.column("REASON");
+  for (const auto& report : get(device, "last_reports")) {
+    table.row({std::to_string(get_number(report, "sequence")), get_text(report, "rollout"), get_text(report, "step"),
+               std::to_string(get_number(report, "attempt")), human_bytes(get_number(report, "bytes_fetched")),
+               relative_time(time_of(report, "received_ms"), now), code_text(report)});
+  }
+  if (!table.empty()) out += "\n" + table.str();
+  Table rollouts;
+  rollouts.column("ROLLOUT");
+  rollouts.column("RELEASE");
+  rollouts.column("STATE");
+  rollouts.column("PACK");
+  rollouts.column("FETCHED", Align::right);
+  rollouts.column("FULL", Align::right);
+  rollouts.column("DOWN", Align::right);
+  rollouts.column("CHANGED");
+  for (const auto& row : get(device, "rollouts")) {
+    rollouts.row({get_text(row, "rollout"), get_text(row, "release"), get_text(row, "step"), get_text(row, "pack_kind"),
+                  human_bytes(get_number(row, "bytes_fetched")), human_bytes(get_number(row, "bytes_full")),
+                  human_duration(static_cast<std::int64_t>(get_number(row, "downtime_ms"))),
+                  relative_time(time_of(row, "updated_ms"), now)});
+  }
+  if (!rollouts.empty()) out += "\n" + rollouts.str();
+  return out;
+}
+
+Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name) {
+  std::vector<const RolloutStatus*> matches;
+  for (const auto& each : rollouts) {
+    if (each.rollout == name) return each.rollout;
+    if (each.release == name || (!name.empty() && each.rollout.starts_with(name))) matches.push_back(&each);
+  }
+  if (matches.size() == 1) return matches.front()->rollout;
+  if (matches.empty()) {
+    return fail(Exit::invalid_input, Code::not_found,
+                "no rollout '" + name + "'; `instar rollout list` shows those there are");
+  }
+  std::string which;
+  for (const auto* each : matches)
+    which += (which.empty() ? "" : ", ") + each->rollout + " (" + each->product + " " + each->release + ")";
+  return fail(Exit::invalid_input, Code::invalid_argument,
+              "'" + name + "' means several rollouts: " + which + "; give more of the id");
+}
+
+}  // namespace instar::publisher

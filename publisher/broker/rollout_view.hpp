@@ -1,0 +1,89 @@
+// What the broker says of rollouts and devices, read from its JSON (docs/formats/status.md, control.md) and shown to
+// people.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "publisher/console/console.hpp"
+#include "publisher/console/failure.hpp"
+
+namespace instar::publisher {
+
+inline constexpr std::array<std::string_view, 8> kSteps{"waiting",   "fetching",    "staging", "trying",
+                                                        "committed", "rolled_back", "refused", "failed"};
+
+struct RolloutStatus {
+  struct Reason {
+    std::string code;
+    std::string text;
+    std::uint64_t count = 0;
+  };
+  std::string rollout;
+  std::string product;
+  std::string release;
+  std::uint64_t sequence = 0;
+  std::vector<std::string> groups;
+  std::string state;
+  std::uint64_t devices = 0;
+  std::array<std::uint64_t, kSteps.size()> counts{};
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_full = 0;
+  WallMs started;
+  WallMs updated;
+  std::vector<Reason> reasons;
+
+  struct Wave {
+    std::uint64_t admitted = 0;
+    std::uint64_t silent = 0;
+    std::uint64_t waiting = 0;
+    std::uint64_t in_flight = 0;
+    std::uint64_t committed = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t retrying = 0;
+    std::uint64_t refused = 0;
+    bool opened = false;
+    bool needs_approval = false;
+    bool approved = false;
+  };
+  std::vector<Wave> waves;
+  std::uint64_t wave = 1;  // from 1
+  std::string cause;
+  std::string waits_for;
+  std::uint64_t asking = 0;
+  std::uint64_t retrying = 0;
+  std::uint64_t bytes_budget = 0;
+
+  [[nodiscard]] std::uint64_t count(std::string_view step) const noexcept;
+  [[nodiscard]] std::uint64_t finished() const noexcept;  // committed, rolled back, refused, failed
+  [[nodiscard]] std::uint64_t unsuccessful() const noexcept;
+  [[nodiscard]] bool is_over() const noexcept;  // complete, aborted, reverted or refused
+};
+
+[[nodiscard]] RolloutStatus read_status(const Json& json);
+// How a rollout that is over ends a command: ok, rollout_failed, or refused.
+[[nodiscard]] Exit exit_of(const RolloutStatus& status) noexcept;
+
+[[nodiscard]] std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now);
+// What is going on, why it stands still, and what to type next.
+[[nodiscard]] std::string rollout_text(const RolloutStatus& status, WallMs now);
+// Commands that would move a rollout on that stands; empty: none is needed.
+[[nodiscard]] std::vector<std::string> next_commands(const RolloutStatus& status);
+[[nodiscard]] std::string events_text(const Json& events, WallMs now);
+[[nodiscard]] std::string groups_text(const Json& rows);
+// One line for a log.
+[[nodiscard]] std::string rollout_line(const RolloutStatus& status);
+
+// Rows of getRollout with "devices", and of listDevices.
+[[nodiscard]] std::string members_text(const Json& rows, WallMs now);
+[[nodiscard]] std::string devices_text(const Json& rows, WallMs now);
+[[nodiscard]] std::string device_text(const Json& device, WallMs now);
+
+// The one rollout that `name` means: its id, the beginning of it, or a release name. Errors: not_found,
+// invalid_argument (several).
+[[nodiscard]] Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name);
+
+}  // namespace instar::publisher

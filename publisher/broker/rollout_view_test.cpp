@@ -1,0 +1,112 @@
+#include "publisher/broker/rollout_view.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "publisher/console/json_fields.hpp"
+
+namespace instar::publisher {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr WallMs kNow{1'763'881'282'000};
+
+Json status_json(const std::string& state, std::uint64_t committed, std::uint64_t rolled_back) {
+  return {{"format", 1},
+          {"rollout", "00112233aabbccdd"},
+          {"product", "gateway"},
+          {"release", "2.4.1"},
+          {"sequence", 7},
+          {"groups", {"plant-7"}},
+          {"state", state},
+          {"devices", 4},
+          {"counts", {{"waiting", 1}, {"committed", committed}, {"rolled_back", rolled_back}}},
+          {"bytes_sent", 1'234'567},
+          {"bytes_full", 9'876'543},
+          {"started_ms", kNow.value - 60'000},
+          {"updated_ms", kNow.value},
+          {"reasons", Json::array({{{"code", "unhealthy"}, {"reason", "probe exited 1"}, {"count", 1}}})}};
+}
+
+TEST(RolloutStatus, ReadsEveryField) {
+  const auto status = read_status(status_json("active", 2, 1));
+  EXPECT_EQ(status.rollout, "00112233aabbccdd");
+  EXPECT_EQ(status.sequence, 7U);
+  EXPECT_EQ(status.count("waiting"), 1U);
+  EXPECT_EQ(status.count("committed"), 2U);
+  EXPECT_EQ(status.count("no such step"), 0U);
+  EXPECT_EQ(status.finished(), 3U);
+  EXPECT_EQ(status.unsuccessful(), 1U);
+  EXPECT_FALSE(status.is_over());
+  ASSERT_EQ(status.reasons.size(), 1U);
+  EXPECT_EQ(status.reasons[0].code, "unhealthy");
+}
+
+TEST(RolloutStatus, StandsAnyJson) {
+  for (const auto* text :
+       {"{}", "[]", "null", "7",
+        R"({"counts": 3, "groups": "x", "devices": -1, "reasons": [1, null], "started_ms": 1e300})"}) {
+    const auto status = read_status(*parse_json(text, "test"));
+    EXPECT_EQ(status.devices, 0U);
+    EXPECT_FALSE(rollout_text(status, kNow).empty());
+  }
+}
+
+TEST(RolloutStatus, TheExitCodeTellsHowItEnded) {
+  EXPECT_EQ(exit_of(read_status(status_json("complete", 4, 0))), Exit::ok);
+  EXPECT_EQ(exit_of(read_status(status_json("complete", 3, 1))), Exit::rollout_failed);
+  EXPECT_EQ(exit_of(read_status(status_json("aborted", 4, 0))), Exit::rollout_failed);
+  EXPECT_EQ(exit_of(read_status(status_json("refused", 0, 0))), Exit::refused);
+}
+
+TEST(RolloutViews, ShowWhatPeopleLookFor) {
+  const auto text = rollout_text(read_status(status_json("active", 2, 1)), kNow);
+  for (const auto* part : {"gateway 2.4.1 (sequence 7)", "active", "1 min ago", "1.23 MB sent", "9.88 MB",
+                           "3 of 4 devices", "rolled_back", "probe exited 1"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+  EXPECT_EQ(rollout_line(read_status(status_json("active", 2, 1))),
+            "00112233aabbccdd active waiting=1 committed=2 rolled_back=1 devices=4 bytes_sent=1234567");
+  EXPECT_THAT(rollouts_text({}, kNow), HasSubstr("instar publish"));
+}
+
+TEST(DeviceViews, ShowRowsAndNothings) {
+  const Json row{{"device", "box-1"},
+                 {"online", true},
+                 {"product", "gateway"},
+                 {"groups", {"plant-7"}},
+                 {"last_seen_ms", kNow.value - 5'000},
+                 {"running", {{"release", "2.4.0"}, {"sequence", 6}}}};
+  const auto text = devices_text(Json::array({row, {{"device", "box-2"}}}), kNow);
+  EXPECT_THAT(text, HasSubstr("box-1   yes     gateway  2.4.0      6"));
+  EXPECT_THAT(text, HasSubstr("5 s ago"));
+  EXPECT_THAT(text, HasSubstr("box-2   no"));
+  EXPECT_THAT(devices_text(Json::array(), kNow), HasSubstr("no devices"));
+  EXPECT_THAT(device_text(row, kNow), HasSubstr("2.4.0 (sequence 6)"));
+  EXPECT_THAT(
+      members_text(
+          Json::array({{{"device", "box-1"}, {"step", "rolled_back"}, {"code", "unhealthy"}, {"reason", "probe"}}}),
+          kNow),
+      HasSubstr("unhealthy: probe"));
+}
+
+TEST(PickRollout, TakesIdPrefixOrRelease) {
+  std::vector<RolloutStatus> all(3);
+  all[0].rollout = "aa11223344556677";
+  all[0].release = "1.0";
+  all[1].rollout = "aa99223344556677";
+  all[1].release = "2.0";
+  all[2].rollout = "bb11223344556677";
+  all[2].release = "2.0";
+  EXPECT_EQ(*pick_rollout(all, "aa11223344556677"), "aa11223344556677");
+  EXPECT_EQ(*pick_rollout(all, "aa1"), "aa11223344556677");
+  EXPECT_EQ(*pick_rollout(all, "1.0"), "aa11223344556677");
+  EXPECT_EQ(pick_rollout(all, "aa").error().error.code, Code::invalid_argument);
+  EXPECT_THAT(pick_rollout(all, "2.0").error().error.message, HasSubstr("bb11223344556677"));
+  EXPECT_EQ(pick_rollout(all, "cc").error().error.code, Code::not_found);
+  EXPECT_EQ(pick_rollout(all, "").error().error.code, Code::not_found);
+}
+
+}  // namespace
+}  // namespace instar::publisher

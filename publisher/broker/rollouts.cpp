@@ -1,0 +1,160 @@
+#include "publisher/broker/rollouts.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "publisher/broker/pages.hpp"
+#include "publisher/console/json_fields.hpp"
+
+namespace instar::publisher {
+namespace {
+
+constexpr std::uint32_t kStepMs = 100;
+constexpr std::int64_t kRootPollMs = 200;
+// After the first word on a manifest, how long a refusal for another of its groups may still come.
+constexpr std::int64_t kOtherGroupsMs = 300;
+
+// The status message in an event, if it is one of `rollout`.
+std::optional<RolloutStatus> status_in(const std::optional<mqtt::Event>& event, const std::string& topic,
+                                       Json* document) {
+  if (!event || event->kind != mqtt::EventKind::message || event->message.topic != topic) return std::nullopt;
+  auto json = parse_json(as_text(event->message.payload), topic);
+  if (!json) return std::nullopt;
+  auto status = read_status(*json);
+  if (document != nullptr) *document = std::move(*json);
+  return status;
+}
+
+tl::unexpected<Failure> manifest_refused(const RolloutStatus& status) {
+  const auto reason = status.reasons.empty() ? std::string("no reason given")
+                                             : status.reasons.front().code + ": " + status.reasons.front().text;
+  return fail(Exit::refused, Code::refused, "the broker refused the manifest: " + reason);
+}
+
+}  // namespace
+
+Outcome<std::vector<RolloutStatus>> list_rollouts(Session& session) {
+  std::vector<RolloutStatus> all;
+  INSTAR_CHECK(for_each_row(session, "listRollouts", "rollouts", Json::object(),
+                            [&](const Json& row) { all.push_back(read_status(row)); }));
+  return all;
+}
+
+Outcome<std::uint64_t> next_sequence(Session& session, const std::string& product) {
+  INSTAR_TRY(const auto rollouts, list_rollouts(session));
+  std::uint64_t highest = 0;
+  for (const auto& rollout : rollouts) {
+    if (rollout.product == product) highest = std::max(highest, rollout.sequence);
+  }
+  return highest + 1;
+}
+
+Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root) {
+  RootOutcome outcome;
+  INSTAR_TRY(const auto before, session.request("getVersion"));
+  outcome.version_before = outcome.version_now = get_number(before, "root_version");
+  if (outcome.version_before >= root.root().version) return outcome;
+  INSTAR_CHECK(session.publish({session.topics().root(), root.envelope(), 1, true}));
+  outcome.published = true;
+  const auto start = monotonic_now();
+  while (outcome.version_now < root.root().version) {
+    if (monotonic_now() - start >= session.timeout_ms()) {
+      return fail(Exit::refused, Code::refused,
+                  "the broker did not take root document version " + std::to_string(root.root().version) +
+                      "; it holds version " + std::to_string(outcome.version_now) +
+                      ". Its log says why; publish the versions between in order, and see that this "
+                      "user may write to " +
+                      session.topics().root());
+    }
+    static_cast<void>(session.next(kRootPollMs));
+    INSTAR_TRY(const auto after, session.request("getVersion"));
+    outcome.version_now = get_number(after, "root_version");
+  }
+  return outcome;
+}
+
+std::vector<const PackFile*> distinct_packs(const ArtifactFolders& artifacts) {
+  std::vector<const PackFile*> packs;
+  std::set<Hash256> seen;
+  for (const auto& [path, folder] : artifacts) {
+    for (const auto& pack : folder.packs) {
+      if (seen.insert(pack.id()).second) packs.push_back(&pack);
+    }
+  }
+  return packs;
+}
+
+Outcome<std::vector<const PackFile*>> lacking_packs(Session& session, const std::vector<const PackFile*>& packs) {
+  std::vector<const PackFile*> lacking;
+  for (const auto* pack : packs) {
+    const auto data = session.request("getPack", {{"pack", pack->id().hex()}});
+    // A pack that the broker has never heard of may be an error there; the upload will tell for certain.
+    if (!data && data.error().exit != Exit::refused) return fail(data.error());
+    if (!data || !get_flag(*data, "complete")) lacking.push_back(pack);
+  }
+  return lacking;
+}
+
+Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& manifest, ByteView envelope,
+                                     const std::string& rollout) {
+  const std::string topic = session.topics().status(rollout);
+  INSTAR_CHECK(session.subscribe(topic));
+  for (const auto& group : manifest.groups) {
+    INSTAR_CHECK(session.publish({session.topics().manifest(group), to_bytes(envelope), 1, true}));
+  }
+  const auto start = monotonic_now();
+  std::optional<RolloutStatus> accepted;
+  MonotonicMs accepted_at;
+  while (true) {
+    if (interrupted()) return fail(Exit::interrupted, Code::unavailable, "interrupted; the manifest was sent");
+    const auto now = monotonic_now();
+    if (accepted && now - accepted_at >= kOtherGroupsMs) return std::move(*accepted);
+    if (!accepted && now - start >= session.timeout_ms()) {
+      return fail(
+          Exit::timed_out, Code::unavailable,
+          "the broker said nothing about rollout " + rollout + " on " + topic +
+              ". May this user write to the groups' manifest topics? `instar rollout list` shows whether it was taken");
+    }
+    const auto event = session.next(kStepMs);
+    const auto status = status_in(event, topic, nullptr);
+    if (!status) continue;
+    if (status->state == "refused") return manifest_refused(*status);
+    if (!accepted) accepted_at = now;
+    accepted = status;
+  }
+}
+
+Outcome<RolloutStatus> watch_rollout(Session& session, const Console& console, const std::string& rollout,
+                                     std::int64_t timeout_ms) {
+  const std::string topic = session.topics().status(rollout);
+  INSTAR_CHECK(session.subscribe(topic));
+  const bool redraw = console.out_is_terminal && !console.json;
+  const auto start = monotonic_now();
+  std::size_t lines_drawn = 0;
+  std::string line_before;
+  while (true) {
+    if (interrupted()) return fail(Exit::interrupted, Code::unavailable, "interrupted; the rollout goes on");
+    if (timeout_ms > 0 && monotonic_now() - start >= timeout_ms) {
+      return fail(
+          Exit::timed_out, Code::unavailable,
+          "rollout " + rollout + " is not over yet; it goes on. Look again with: instar rollout watch " + rollout);
+    }
+    const auto event = session.next(kStepMs);
+    Json document;
+    const auto status = status_in(event, topic, &document);
+    if (!status) continue;
+    if (redraw) {
+      const std::string text = rollout_text(*status, wall_now());
+      if (lines_drawn > 0) console.out << "\x1b[" << lines_drawn << "A\x1b[J";
+      console.out << text << std::flush;
+      lines_drawn = static_cast<std::size_t>(std::ranges::count(text, '\n'));
+    } else if (const auto line = console.json ? dump(document) : rollout_line(*status); line != line_before) {
+      console.out << line << "\n" << std::flush;
+      line_before = line;
+    }
+    if (status->is_over()) return *status;
+  }
+}
+
+}  // namespace instar::publisher

@@ -1,0 +1,44 @@
+// The steps of `instar publish`, each for itself.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "publisher/broker/pack_upload.hpp"
+#include "publisher/broker/rollout_view.hpp"
+#include "publisher/broker/session.hpp"
+#include "publisher/release/release.hpp"
+
+namespace instar::publisher {
+
+// All rollouts that the broker keeps, newest first as it lists them.
+[[nodiscard]] Outcome<std::vector<RolloutStatus>> list_rollouts(Session& session);
+// One above the highest sequence of the product among them; 1 for the first.
+[[nodiscard]] Outcome<std::uint64_t> next_sequence(Session& session, const std::string& product);
+
+struct RootOutcome {
+  bool published = false;
+  std::uint64_t version_before = 0;  // the broker's
+  std::uint64_t version_now = 0;
+};
+// Publishes the root document if the broker's is older, and waits until the broker has taken it.
+// Errors: refused (it did not).
+[[nodiscard]] Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root);
+
+// The packs of all artifacts, each once, and of them those that the broker does not hold wholly.
+[[nodiscard]] std::vector<const PackFile*> distinct_packs(const ArtifactFolders& artifacts);
+[[nodiscard]] Outcome<std::vector<const PackFile*>> lacking_packs(Session& session,
+                                                                  const std::vector<const PackFile*>& packs);
+
+// Publishes the envelope retained to every group and waits for the broker's verdict.
+// Errors: refused (with the broker's reason), timed_out.
+[[nodiscard]] Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& manifest, ByteView envelope,
+                                                   const std::string& rollout);
+
+// Follows a rollout until it is over, showing each change. `timeout_ms` 0 = no end. Errors: timed_out, not_found.
+[[nodiscard]] Outcome<RolloutStatus> watch_rollout(Session& session, const Console& console, const std::string& rollout,
+                                                   std::int64_t timeout_ms);
+
+}  // namespace instar::publisher

@@ -1,0 +1,38 @@
+// Where a command's words go. With --json exactly one document goes to `out`, and people's text to `err`.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string>
+
+#include "core/base/time.hpp"
+#include "publisher/console/failure.hpp"
+
+namespace instar::publisher {
+
+using Json = nlohmann::ordered_json;
+
+struct Console {
+  std::ostream& out;
+  std::ostream& err;
+  bool out_is_terminal = false;
+  bool err_is_terminal = false;
+  bool json = false;
+  // Documents one a line, for commands that print several.
+  bool json_lines = false;
+
+  // Text for people: `out`, or `err` when `out` is kept for JSON.
+  [[nodiscard]] std::ostream& text() const { return json ? err : out; }
+  // Prints one JSON document if --json was given.
+  void document(const Json& value) const;
+};
+
+// One line; bytes that are no UTF-8 are replaced.
+[[nodiscard]] std::string dump(const Json& value, int indent = -1);
+// "instar: <message>" to err, and with --json {"error":{…}} to out. Returns the exit code as a number.
+int print_failure(const Console& console, const Failure& failure);
+
+[[nodiscard]] MonotonicMs monotonic_now();
+[[nodiscard]] WallMs wall_now();
+
+}  // namespace instar::publisher

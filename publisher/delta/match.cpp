@@ -1,0 +1,141 @@
+#include "publisher/delta/match.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "files/posix.hpp"
+
+namespace instar::publisher {
+namespace {
+
+using artifact::Entry;
+using delta::BaseKind;
+using delta::FileDelta;
+
+// match_file()'s own word: the suffix array of the old file, tables and outcome of the new one; and both contents.
+constexpr std::uint64_t kOldFactor = 7;
+constexpr std::uint64_t kNewFactor = 4;
+// Above this a file is compared with one base only: each takes seconds.
+constexpr std::uint64_t kManyBasesBytesMax = 8 * 1024 * 1024;
+constexpr std::size_t kGzipEndBytes = 4;
+
+std::uint64_t outcome_bytes(const Result<FileDelta>& outcome) {
+  if (!outcome) return 0;
+  return outcome->difference.size() + outcome->extra.size() + outcome->operations.size() * sizeof(delta::Operation);
+}
+
+// Bytes that comparing works on: of a gzip file its content too, as large as its end says.
+std::uint64_t bytes_inside(const files::StagingTree& tree, const Entry& file) {
+  if (file.size < 2 * kGzipEndBytes) return file.size;
+  const auto opened = files::open_below(tree.fd(), file.path, O_RDONLY | O_NONBLOCK, tree.path());
+  std::array<std::uint8_t, 2> magic{};
+  std::array<std::uint8_t, kGzipEndBytes> end{};
+  if (!opened || !files::read_at(opened->get(), magic, 0, file.path) || magic[0] != 0x1f || magic[1] != 0x8b)
+    return file.size;
+  if (!files::read_at(opened->get(), end, file.size - end.size(), file.path)) return file.size;
+  const std::uint64_t content = end[0] | end[1] << 8 | end[2] << 16 | static_cast<std::uint64_t>(end[3]) << 24;
+  return file.size + std::min<std::uint64_t>(content, limits::kGzipFindBytesMax);
+}
+
+}  // namespace
+
+DeltaMatcher::DeltaMatcher(const ReadableTree& base, const ReadableTree& fresh, std::vector<Task> tasks, unsigned jobs,
+                           std::uint64_t bytes_max, const Work& work)
+    : base_(base), fresh_(fresh), tasks_(std::move(tasks)), bytes_max_(bytes_max), work_(work), bases_(base, work) {
+  for (const Task& task : tasks_) working_bytes_.push_back(working_bytes(task));
+  const std::size_t count =
+      std::min<std::size_t>(jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : jobs, tasks_.size());
+  for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
+}
+
+DeltaMatcher::~DeltaMatcher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+std::uint64_t DeltaMatcher::working_bytes(const Task& task) const {
+  const std::uint64_t old_bytes =
+      task.place != nullptr ? bytes_inside(base_.tree, *task.place) : largest_base_in_proportion(task.fresh->size);
+  return kOldFactor * old_bytes + kNewFactor * bytes_inside(fresh_.tree, *task.fresh);
+}
+
+void DeltaMatcher::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    // In order: so the one that is waited for is under way, or everything before it has been handed out and it is let
+    // in alone.
+    changed_.wait(lock, [this] {
+      return stop_ || taken_ == tasks_.size() || bytes_ == 0 || bytes_ + working_bytes_[taken_] <= bytes_max_;
+    });
+    if (stop_ || taken_ == tasks_.size()) return;
+    const std::size_t at = taken_++;
+    const std::uint64_t working = working_bytes_[at];
+    bytes_ += working;
+    lock.unlock();
+    auto outcome = match(tasks_[at]);
+    lock.lock();
+    bytes_ += outcome_bytes(outcome);
+    bytes_ -= working;
+    waiting_.emplace(at, std::move(outcome));
+    changed_.notify_all();
+  }
+}
+
+Result<FileDelta> DeltaMatcher::next() {
+  std::unique_lock lock(mutex_);
+  INSTAR_ASSERT(handed_out_ < tasks_.size());
+  changed_.wait(lock, [this] { return waiting_.contains(handed_out_); });
+  auto outcome = std::move(waiting_.extract(handed_out_++).mapped());
+  bytes_ -= outcome_bytes(outcome);
+  changed_.notify_all();
+  return outcome;
+}
+
+Result<FileDelta> DeltaMatcher::match(const Task& task) {
+  INSTAR_CHECK(work_.go_on());
+  INSTAR_TRY(const Bytes now, read_content(fresh_.tree, *task.fresh));
+  std::vector<const Entry*> bases;
+  bool is_unlike = true;
+  Bytes old;
+  if (task.place != nullptr && is_base_in_proportion(task.place->size, now.size())) {
+    INSTAR_TRY(old, read_content(base_.tree, *task.place));
+    bases.push_back(task.place);
+    is_unlike = DeltaBases::is_unlike(old, now);
+  }
+  if (is_unlike) {
+    INSTAR_TRY(const auto found, bases_.find(task.fresh->path, now));
+    for (const Entry* entry : found) {
+      if (entry != task.place) bases.push_back(entry);
+    }
+  }
+  if (bases.empty()) return delta::match_file({}, now);
+  if (now.size() > kManyBasesBytesMax) bases.resize(1);
+  std::optional<FileDelta> best;
+  for (const Entry* entry : bases) {
+    INSTAR_CHECK(work_.go_on());
+    if (entry != task.place) {
+      INSTAR_TRY(old, read_content(base_.tree, *entry));
+    }
+    auto delta = delta::match_file(old, now);
+    if (best && delta.cost_estimate >= best->cost_estimate) continue;
+    delta.control.base = entry == task.place ? BaseKind::same_path : BaseKind::path;
+    if (entry != task.place) delta.control.base_path = entry->path;
+    best = std::move(delta);
+  }
+  // Of a base that has nothing in common, stray matches cost more than they bring.
+  if (best->cost_estimate < now.size() / 2) return std::move(*best);
+  auto alone = delta::match_file({}, now);
+  return alone.cost_estimate <= best->cost_estimate ? std::move(alone) : std::move(*best);
+}
+
+}  // namespace instar::publisher

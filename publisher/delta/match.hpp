@@ -1,0 +1,59 @@
+// Compares many files with their bases on several threads, within a bound of memory, and gives the outcomes in order.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/delta/index_delta.hpp"
+#include "core/delta/make/maker.hpp"
+#include "publisher/delta/bases.hpp"
+
+namespace instar::publisher {
+
+class DeltaMatcher {
+ public:
+  // A file of the new tree, and the base's file that stood in its place: nullptr if there was none.
+  struct Task {
+    const artifact::Entry* fresh = nullptr;
+    const artifact::Entry* place = nullptr;
+  };
+  // The trees and `work` outlive it. Threads start at once.
+  DeltaMatcher(const ReadableTree& base, const ReadableTree& fresh, std::vector<Task> tasks, unsigned jobs,
+               std::uint64_t bytes_max, const Work& work);
+  DeltaMatcher(const DeltaMatcher&) = delete;
+  DeltaMatcher& operator=(const DeltaMatcher&) = delete;
+  // Waits for the files under way.
+  ~DeltaMatcher();
+
+  // The outcome of the next task, in their order; waits for it. One thread calls.
+  [[nodiscard]] Result<delta::FileDelta> next();
+
+ private:
+  void run();
+  [[nodiscard]] Result<delta::FileDelta> match(const Task& task);
+  [[nodiscard]] std::uint64_t working_bytes(const Task& task) const;
+
+  const ReadableTree& base_;
+  const ReadableTree& fresh_;
+  const std::vector<Task> tasks_;
+  std::vector<std::uint64_t> working_bytes_;  // of each
+  const std::uint64_t bytes_max_;
+  const Work& work_;
+  DeltaBases bases_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t taken_ = 0;
+  std::size_t handed_out_ = 0;
+  std::uint64_t bytes_ = 0;  // of files under way, and of outcomes that wait
+  std::map<std::size_t, Result<delta::FileDelta>> waiting_;
+  bool stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace instar::publisher

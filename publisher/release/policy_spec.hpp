@@ -1,0 +1,36 @@
+// The rollout policy as operators write it: in a release file, and in the short forms of the command line.
+// docs/operator.md
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/wire/manifest.hpp"
+#include "publisher/console/json_fields.hpp"
+
+namespace instar::publisher {
+
+// "25%", "0.5%" → basis points. Errors: invalid_argument.
+[[nodiscard]] Result<std::uint16_t> parse_percent(std::string_view text);
+// "5", "10%", "all" or "gw-01,gw-02", then options after a colon: "10%:success=95%,soak=1h,approval,quorum=30%".
+[[nodiscard]] Result<wire::Wave> parse_wave(std::string_view text);
+// "Mon-Fri 02:00 4h", "Sat,Sun 22:00 8h", "daily 02:00 90min".
+[[nodiscard]] Result<wire::MaintenanceWindow> parse_window(std::string_view text);
+// "3" or "2%", into the two fields of the error budget.
+[[nodiscard]] Status parse_failures(std::string_view text, wire::Policy& policy);
+[[nodiscard]] Result<wire::BudgetAction> parse_action(std::string_view text);
+
+// The key "policy" of a release file; absent: the defaults.
+[[nodiscard]] Result<wire::Policy> parse_policy(JsonObject& release);
+// A last wave of everyone where none is written, and then the rules of check_waves(). Errors: invalid_argument.
+[[nodiscard]] Status complete_policy(wire::Policy& policy);
+
+[[nodiscard]] Json policy_json(const wire::Policy& policy);
+[[nodiscard]] std::string wave_text(const wire::Wave& wave);
+// What differs from the defaults: (name, text) for people.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> policy_lines(const wire::Policy& policy);
+[[nodiscard]] std::string percent_text(std::uint16_t share_bp);
+
+}  // namespace instar::publisher

@@ -1,0 +1,54 @@
+// What `instar publish` is given on its command line, and the release that it comes to.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "publisher/release/release.hpp"
+
+namespace instar::publisher {
+
+struct PublishOptions {
+  std::string spec_path;
+  std::vector<std::string> groups;
+  std::string product;
+  std::string release;
+  std::string artifact;                 // of the one container
+  std::vector<std::string> containers;  // NAME=OUT
+  std::vector<std::string> init;
+  std::vector<std::string> probe;
+  std::string settle;
+  std::vector<std::string> settings;
+  std::vector<std::string> volumes;
+  std::vector<std::string> architectures;
+  std::string expires;
+  std::string notes;
+  std::string sequence;  // "auto" or a number
+  bool metered_fallback = false;
+  std::vector<std::string> waves;
+  std::string failures_max;
+  std::string on_failure;
+  std::uint32_t in_flight = 0;
+  std::uint32_t starts_per_minute = 0;
+  std::uint32_t attempts = 0;
+  std::string start_within;
+  std::vector<std::string> windows;
+  bool download_any_time = false;
+  bool consent = false;
+  bool unmetered_only = false;
+  std::uint32_t fall_back_stops = 0;
+  bool revert_allowed = false;
+  std::string device_bytes;
+  std::string rollout_bytes;
+  std::string rate;
+};
+
+// The spec file, if any, with what the command line says put over it; or a release of what the command line says alone.
+// Everything that can be wrong without the broker is an error here: invalid_argument, malformed.
+[[nodiscard]] Result<ReleaseSpec> release_of(const PublishOptions& options);
+
+// A command as options give it: several words as they are, one word split as a shell would.
+[[nodiscard]] Result<std::vector<std::string>> command_words(const std::vector<std::string>& words);
+
+}  // namespace instar::publisher

@@ -128,15 +128,7 @@ Status IndexReader::feed(ByteView piece) {
     return fail(Code::too_large, "the index has more than " + std::to_string(limits::kIndexBytesMax) + " bytes");
   }
   hasher_.update(piece);
-  pending_.insert(pending_.end(), piece.begin(), piece.end());
-  std::size_t done = 0;
-  while (done < pending_.size()) {
-    INSTAR_TRY(const std::size_t used, read_one(ByteView(pending_).subspan(done)));
-    if (used == 0) break;
-    done += used;
-  }
-  pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(done));
-  return {};
+  return pending_.feed(piece, [this](ByteView bytes) { return read_one(bytes); });
 }
 
 Result<std::size_t> IndexReader::read_one(ByteView bytes) {

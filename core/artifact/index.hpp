@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/artifact/item_buffer.hpp"
 #include "core/base/bytes.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/result.hpp"
@@ -142,7 +143,7 @@ class IndexReader {
   Visitor visit_;
   IndexChecker checker_;
   trust::Hasher hasher_;
-  Bytes pending_;
+  ItemBuffer pending_;
   std::string previous_path_;
   std::uint64_t byte_count_ = 0;
   bool header_seen_ = false;

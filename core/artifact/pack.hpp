@@ -21,6 +21,7 @@
 #include "core/artifact/chunker.hpp"
 #include "core/artifact/codec.hpp"
 #include "core/artifact/index.hpp"
+#include "core/artifact/item_buffer.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/result.hpp"
 
@@ -81,7 +82,7 @@ class PackHeadReader {
   std::uint64_t index_bytes_left_;
   IndexReader index_;
   ChunkVisitor on_chunk_;
-  Bytes pending_;
+  ItemBuffer pending_;
   std::uint64_t chunks_left_ = 0;
   bool count_seen_ = false;
   std::uint64_t offset_ = 0;

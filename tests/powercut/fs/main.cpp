@@ -21,6 +21,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -72,6 +73,8 @@ constexpr FaultKind kFaults[] = {{"write", EIO, false},   {"write", ENOSPC, true
                                  {"link", EMLINK, false}, {"link", EIO, true},       {"make", ENOSPC, false},
                                  {"make", EROFS, true},   {"attribute", EIO, false}, {"remove", EIO, false},
                                  {"remove", EROFS, true}, {"read", EIO, false},      {"spawn", ENOMEM, false}};
+// No client that works needs so long for one step, however busy the machine is.
+constexpr std::chrono::minutes kHangs{5};
 constexpr std::uint64_t kCheckEvery = 500;  // cuts between two looks at the file system itself
 
 struct Options {
@@ -250,13 +253,19 @@ class Cutter {
     power_on();
     int status = 0;
     bool gone = false;
-    for (int i = 0; i < 150 && !gone && outside_.ended < target; ++i) {
-      ::usleep(10'000);
+    // Until the release has ended. Where the call fails for good it may never: a second and a half after the first
+    // failure will do.
+    std::optional<std::chrono::steady_clock::time_point> failed;
+    const bool came_to_its_end = comes_true([&] {
       gone = ::waitpid(child_, &status, WNOHANG) == child_;
-    }
+      const auto now = std::chrono::steady_clock::now();
+      if (!failed && outside_.fault_calls >= life_.fault.n) failed = now;
+      return gone || outside_.ended >= target || (failed && now - *failed > std::chrono::milliseconds(1'500));
+    });
     const auto name = life_.fault.kind + " " + std::to_string(life_.fault.n) + " (" + std::strerror(life_.fault.error) +
                       (life_.fault.on ? ", and on)" : ")");
     const bool reached = outside_.fault_calls >= life_.fault.n;
+    if (!came_to_its_end) fault(name + ": the client neither failed nor ended the release");
     if (gone && WIFSIGNALED(status))
       fault(name + ": the client was ended by signal " + std::to_string(WTERMSIG(status)));
     end_processes();
@@ -277,6 +286,27 @@ class Cutter {
     while (Releases::is_bad(outside_.target));
     return outside_.target;
   }
+  // Asks until it is so. False: it did not come true within a time that only a client that hangs needs.
+  template <typename Condition>
+  [[nodiscard]] static bool comes_true(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + kHangs;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      ::usleep(20'000);
+    }
+    return true;
+  }
+  // The client may be removing one meanwhile.
+  [[nodiscard]] std::size_t revision_folders() const {
+    std::size_t folders = 0;
+    std::error_code error;
+    for (fs::directory_iterator each(life_.state_dir + "/revisions", error), end; !error && each != end;
+         each.increment(error)) {
+      std::error_code gone;
+      folders += each->is_directory(gone) ? 1 : 0;
+    }
+    return folders;
+  }
   // The power stays on until the published release has come to an end, and something good runs.
   void live_until_committed() {
     const auto goes_on = outside_.goes_on.exchange(false);
@@ -284,19 +314,14 @@ class Cutter {
     if (outside_.ended >= outside_.target && outside_.committed < outside_.target) next_good();
     power_on();
     const auto target = outside_.target.load();
-    bool done = false;
-    for (int i = 0; i < 1'500 && !done; ++i) {
-      ::usleep(20'000);
-      done = (outside_.committed >= target || Releases::is_bad(target)) && fs::exists(life_.run_dir + "/d.app");
-    }
+    const bool done = comes_true([&] {
+      return (outside_.committed >= target || Releases::is_bad(target)) && fs::exists(life_.run_dir + "/d.app");
+    });
     if (!done) fault("release r" + std::to_string(target) + " is not committed though the power is on");
-    ::usleep(1'200'000);  // what was cleared away is
-    std::size_t folders = 0;
-    for (const auto& each : fs::directory_iterator(life_.state_dir + "/revisions"))
-      folders += each.is_directory() ? 1 : 0;
     // After a commit the running and the previous one; a release that was taken back has left another.
-    if (folders > (Releases::is_bad(target) ? 3U : 2U))
-      fault(std::to_string(folders) + " revisions are on the flash at rest");
+    const std::size_t folders_max = Releases::is_bad(target) ? 3 : 2;
+    if (!comes_true([&] { return revision_folders() <= folders_max; }))
+      fault(std::to_string(revision_folders()) + " revisions are on the flash at rest");
     // Politely or not: nothing is under way.
     ok(flash_.cut(), "cut");
     end_processes();

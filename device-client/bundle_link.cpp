@@ -16,7 +16,7 @@ BundleLink::BundleLink(files::Bundle bundle, Documents documents)
     : bundle_(std::move(bundle)),
       documents_(std::move(documents)),
       event_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (const auto envelope = trust::parse_envelope(documents_.manifest)) rollout_ = envelope->payload_hash;
+  if (const auto envelope = trust::parse_envelope(documents_.manifest)) rollout_ = ManifestId(envelope->payload_hash);
 }
 
 BundleLink::~BundleLink() {

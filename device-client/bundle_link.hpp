@@ -57,14 +57,14 @@ class BundleLink final : public mqtt::Client {
 
   files::Bundle bundle_;
   Documents documents_;
-  Hash256 rollout_;
-  std::map<Hash256, Pack> packs_;
+  ManifestId rollout_;
+  std::map<PackId, Pack> packs_;
   std::deque<mqtt::Event> events_;
   std::optional<wire::Report> ending_;
   int event_fd_ = -1;
   // The session of the last fetch.
   struct Wanted {
-    Hash256 pack;
+    PackId pack;
     wire::ChunkRange range;
   };
   std::uint32_t session_ = 0;

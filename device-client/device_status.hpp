@@ -18,7 +18,7 @@ struct DeviceStatus {
   revision::DeviceState state;
   std::optional<revision::RevisionRecord> factory;
   // The release that its client came with, by the artifact; nullopt: the system's own.
-  std::optional<Hash256> client;
+  std::optional<ArtifactId> client;
   revision::OwnerWord owner;
 };
 

@@ -116,7 +116,7 @@ RevisionVerdict verify_revision(const std::string& state_dir, const char* role,
 
 }  // namespace
 
-Result<TreeVerdict> verify_artifact(const std::string& folder, const Hash256& artifact) {
+Result<TreeVerdict> verify_artifact(const std::string& folder, const ArtifactId& artifact) {
   TreeVerdict verdict;
   INSTAR_TRY(auto tree, StagingTree::open(folder + "/tree"));
   INSTAR_TRY(const auto index, IndexStream::open(folder + "/index", kRules));

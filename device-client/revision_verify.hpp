@@ -21,7 +21,7 @@ struct TreeVerdict {
 
 // Every entry of revisions/<n>/artifacts/<hash>: kind, content, mode, owner, xattrs, link target; and that there is
 // nothing else. What does not match is a fault of the verdict. Errors: not_found and io of the folder or of its index.
-[[nodiscard]] Result<TreeVerdict> verify_artifact(const std::string& folder, const Hash256& artifact);
+[[nodiscard]] Result<TreeVerdict> verify_artifact(const std::string& folder, const ArtifactId& artifact);
 
 struct RevisionVerdict {
   std::string role;  // running, previous, candidate, factory

@@ -26,9 +26,10 @@ std::string prefixed(std::string_view prefix, const Hash256& hash) {
   return key;
 }
 
-std::optional<Hash256> parse_prefixed(std::string_view prefix, ByteView key) {
+template <typename Id>
+std::optional<Id> parse_prefixed(std::string_view prefix, ByteView key) {
   if (key.size() != prefix.size() + kHashBytes || !as_text(key).starts_with(prefix)) return std::nullopt;
-  return Hash256::from_bytes(key.subspan(prefix.size()));
+  return Id::from_bytes(key.subspan(prefix.size()));
 }
 
 }  // namespace
@@ -75,7 +76,7 @@ std::string report_key(const DeviceId& device, std::uint64_t sequence) {
   return key;
 }
 
-std::string event_key(const Hash256& rollout, std::uint64_t number) {
+std::string event_key(const ManifestId& rollout, std::uint64_t number) {
   auto key = prefixed("r", rollout);
   append_u64_be(key, number);
   return key;
@@ -91,57 +92,57 @@ std::optional<DeviceId> parse_device_key(ByteView key) {
   return std::move(*device);
 }
 
-std::string rollout_key(const Hash256& rollout) {
+std::string rollout_key(const ManifestId& rollout) {
   return prefixed(kRolloutPrefix, rollout);
 }
 
-std::string manifest_key(const Hash256& rollout) {
+std::string manifest_key(const ManifestId& rollout) {
   return prefixed(kManifestPrefix, rollout);
 }
 
-std::optional<Hash256> parse_rollout_key(ByteView key) {
-  return parse_prefixed(kRolloutPrefix, key);
+std::optional<ManifestId> parse_rollout_key(ByteView key) {
+  return parse_prefixed<ManifestId>(kRolloutPrefix, key);
 }
 
-std::optional<Hash256> parse_manifest_key(ByteView key) {
-  return parse_prefixed(kManifestPrefix, key);
+std::optional<ManifestId> parse_manifest_key(ByteView key) {
+  return parse_prefixed<ManifestId>(kManifestPrefix, key);
 }
 
-std::string member_key(const Hash256& rollout, const DeviceId& device) {
+std::string member_key(const ManifestId& rollout, const DeviceId& device) {
   std::string key(as_text(rollout.bytes));
   key.append(device.str());
   return key;
 }
 
-std::optional<std::pair<Hash256, DeviceId>> parse_member_key(ByteView key) {
+std::optional<std::pair<ManifestId, DeviceId>> parse_member_key(ByteView key) {
   if (key.size() <= kHashBytes) return std::nullopt;
-  const auto rollout = Hash256::from_bytes(key.first(kHashBytes));
+  const auto rollout = ManifestId::from_bytes(key.first(kHashBytes));
   auto device = parse_device_key(key.subspan(kHashBytes));
   if (!rollout.has_value() || !device.has_value()) return std::nullopt;
   return std::pair{*rollout, std::move(*device)};
 }
 
-std::string directory_key(const Hash256& pack) {
+std::string directory_key(const PackId& pack) {
   return prefixed(kDirectoryPrefix, pack);
 }
 
-std::string complete_key(const Hash256& pack) {
+std::string complete_key(const PackId& pack) {
   return prefixed(kCompletePrefix, pack);
 }
 
-std::optional<Hash256> parse_complete_key(ByteView key) {
-  return parse_prefixed(kCompletePrefix, key);
+std::optional<PackId> parse_complete_key(ByteView key) {
+  return parse_prefixed<PackId>(kCompletePrefix, key);
 }
 
-std::string chunk_key(const Hash256& chunk, std::uint32_t encoded_bytes) {
+std::string chunk_key(const ChunkHash& chunk, std::uint32_t encoded_bytes) {
   std::string key(as_text(chunk.bytes));
   append_u32_be(key, encoded_bytes);
   return key;
 }
 
-std::optional<std::pair<Hash256, std::uint32_t>> parse_chunk_key(ByteView key) {
+std::optional<std::pair<ChunkHash, std::uint32_t>> parse_chunk_key(ByteView key) {
   if (key.size() != kHashBytes + 4) return std::nullopt;
-  const auto chunk = Hash256::from_bytes(key.first(kHashBytes));
+  const auto chunk = ChunkHash::from_bytes(key.first(kHashBytes));
   if (!chunk.has_value()) return std::nullopt;
   return std::pair{*chunk, read_u32_be(key.subspan(kHashBytes))};
 }

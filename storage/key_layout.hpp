@@ -47,29 +47,29 @@ inline constexpr std::string_view kAssignmentPrefix = "assign/";
 // rollouts: "r" ‖ hash → record, "m" ‖ hash → envelope of the manifest.
 inline constexpr std::string_view kRolloutPrefix = "r";
 inline constexpr std::string_view kManifestPrefix = "m";
-[[nodiscard]] std::string rollout_key(const Hash256& rollout);
-[[nodiscard]] std::string manifest_key(const Hash256& rollout);
-[[nodiscard]] std::optional<Hash256> parse_rollout_key(ByteView key);
-[[nodiscard]] std::optional<Hash256> parse_manifest_key(ByteView key);
+[[nodiscard]] std::string rollout_key(const ManifestId& rollout);
+[[nodiscard]] std::string manifest_key(const ManifestId& rollout);
+[[nodiscard]] std::optional<ManifestId> parse_rollout_key(ByteView key);
+[[nodiscard]] std::optional<ManifestId> parse_manifest_key(ByteView key);
 
 // members: rollout hash ‖ device id. The prefix of a rollout's members is its 32 bytes.
-[[nodiscard]] std::string member_key(const Hash256& rollout, const DeviceId& device);
-[[nodiscard]] std::optional<std::pair<Hash256, DeviceId>> parse_member_key(ByteView key);
+[[nodiscard]] std::string member_key(const ManifestId& rollout, const DeviceId& device);
+[[nodiscard]] std::optional<std::pair<ManifestId, DeviceId>> parse_member_key(ByteView key);
 
 // packs: "d" ‖ pack id → directory, "c" ‖ pack id → nothing; there once every chunk of the pack is durable.
 inline constexpr std::string_view kCompletePrefix = "c";
-[[nodiscard]] std::string directory_key(const Hash256& pack);
-[[nodiscard]] std::string complete_key(const Hash256& pack);
-[[nodiscard]] std::optional<Hash256> parse_complete_key(ByteView key);
+[[nodiscard]] std::string directory_key(const PackId& pack);
+[[nodiscard]] std::string complete_key(const PackId& pack);
+[[nodiscard]] std::optional<PackId> parse_complete_key(ByteView key);
 
 // chunks: hash of the decoded bytes ‖ encoded size u32 big-endian.
-[[nodiscard]] std::string chunk_key(const Hash256& chunk, std::uint32_t encoded_bytes);
-[[nodiscard]] std::optional<std::pair<Hash256, std::uint32_t>> parse_chunk_key(ByteView key);
+[[nodiscard]] std::string chunk_key(const ChunkHash& chunk, std::uint32_t encoded_bytes);
+[[nodiscard]] std::optional<std::pair<ChunkHash, std::uint32_t>> parse_chunk_key(ByteView key);
 
 // history: "d" ‖ device id ‖ 0 ‖ (report sequence mod kHistoryReportsMax) u8 → report, written over without a delete;
 // "r" ‖ rollout hash ‖ number u64 big-endian → event.
 static_assert(limits::kHistoryReportsMax <= 256);
 [[nodiscard]] std::string report_key(const DeviceId& device, std::uint64_t sequence);
-[[nodiscard]] std::string event_key(const Hash256& rollout, std::uint64_t number);
+[[nodiscard]] std::string event_key(const ManifestId& rollout, std::uint64_t number);
 
 }  // namespace instar::storage

@@ -23,10 +23,10 @@ struct Plan {
   int port = 1883;
   std::string product;
   std::vector<GroupPath> groups;
-  Bytes root;                                        // envelope of the pinned root document
-  Bytes running_manifest;                            // envelope of what runs at the beginning; empty: nothing
-  std::map<Hash256, artifact::PackDirectory> packs;  // of the releases to come
-  std::set<Hash256> held;                            // chunks that what runs at the beginning holds
+  Bytes root;                                       // envelope of the pinned root document
+  Bytes running_manifest;                           // envelope of what runs at the beginning; empty: nothing
+  std::map<PackId, artifact::PackDirectory> packs;  // of the releases to come
+  std::set<ChunkHash> held;                         // chunks that what runs at the beginning holds
   std::uint32_t fail_percent = 0;
   std::uint64_t seed = 1;
 };

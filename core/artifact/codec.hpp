@@ -22,7 +22,7 @@ struct EncodedChunk {
 
 // One piece of transfer, as manifests and pack tables name it.
 struct ChunkRef {
-  Hash256 hash;  // of the decoded bytes
+  ChunkHash hash;  // of the decoded bytes
   std::uint32_t encoded_bytes = 0;
   std::uint32_t decoded_bytes = 0;
   Codec codec = Codec::raw;

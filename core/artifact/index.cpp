@@ -112,12 +112,12 @@ Status IndexWriter::hand_over() {
   return {};
 }
 
-Result<Hash256> IndexWriter::finish() {
+Result<ArtifactId> IndexWriter::finish() {
   if (checker_.entry_count() == 0) return fail(Code::invalid_argument, "an index needs at least the root folder");
   pending_.push_back(kTrailerTag);
   append_varint(pending_, checker_.entry_count());
   INSTAR_CHECK(hand_over());
-  return hasher_.finish();
+  return ArtifactId(hasher_.finish());
 }
 
 IndexReader::IndexReader(Visitor visit, IndexRules rules) : visit_(std::move(visit)), checker_(rules) {}
@@ -169,9 +169,9 @@ Result<std::size_t> IndexReader::read_one(ByteView bytes) {
   return cursor.position();
 }
 
-Result<Hash256> IndexReader::finish() {
+Result<ArtifactId> IndexReader::finish() {
   if (!trailer_seen_ || !pending_.empty()) return fail(Code::malformed, "the index ends too early");
-  return hasher_.finish();
+  return ArtifactId(hasher_.finish());
 }
 
 Result<std::vector<Entry>> read_index(ByteView bytes, IndexRules rules) {
@@ -183,7 +183,7 @@ Result<std::vector<Entry>> read_index(ByteView bytes, IndexRules rules) {
       },
       rules);
   INSTAR_CHECK(reader.feed(bytes));
-  INSTAR_TRY([[maybe_unused]] const Hash256 id, reader.finish());
+  INSTAR_TRY([[maybe_unused]] const ArtifactId id, reader.finish());
   return entries;
 }
 

@@ -116,7 +116,7 @@ class IndexWriter {
   explicit IndexWriter(Bytes& out, IndexRules rules = {});
   [[nodiscard]] Status append(const Entry& entry);
   // Writes the trailer (entry count). Returns the artifact id. Call once.
-  [[nodiscard]] Result<Hash256> finish();
+  [[nodiscard]] Result<ArtifactId> finish();
 
  private:
   [[nodiscard]] Status hand_over();
@@ -137,7 +137,7 @@ class IndexReader {
   explicit IndexReader(Visitor visit, IndexRules rules = {});
   [[nodiscard]] Status feed(ByteView piece);
   // The stream has ended: trailer seen, count right. Returns the artifact id of what was read.
-  [[nodiscard]] Result<Hash256> finish();
+  [[nodiscard]] Result<ArtifactId> finish();
 
  private:
   Visitor visit_;

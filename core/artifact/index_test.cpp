@@ -58,7 +58,7 @@ Result<Bytes> write_index(const std::vector<Entry>& entries, IndexRules rules = 
   Bytes bytes;
   IndexWriter writer(bytes, rules);
   for (const Entry& entry : entries) INSTAR_CHECK(writer.append(entry));
-  INSTAR_TRY([[maybe_unused]] const Hash256 id, writer.finish());
+  INSTAR_TRY([[maybe_unused]] const ArtifactId id, writer.finish());
   return bytes;
 }
 

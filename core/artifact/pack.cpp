@@ -126,8 +126,8 @@ Result<PackDirectory> decode_directory(ByteView bytes) {
   directory.kind = static_cast<PackKind>(bytes[5]);
   directory.head_count = read_u32(bytes.subspan(8));
   const std::uint32_t body_count = read_u32(bytes.subspan(12));
-  directory.artifact = *Hash256::from_bytes(bytes.subspan(16, 32));
-  directory.base = *Hash256::from_bytes(bytes.subspan(48, 32));
+  directory.artifact = *ArtifactId::from_bytes(bytes.subspan(16, 32));
+  directory.base = *ArtifactId::from_bytes(bytes.subspan(48, 32));
   INSTAR_CHECK(check_directory_head(directory, body_count));
   const std::size_t count = std::size_t{directory.head_count} + body_count;
   if (bytes.size() != kDirectoryHeadBytes + count * kDirectoryChunkBytes) {
@@ -141,7 +141,7 @@ Result<PackDirectory> decode_directory(ByteView bytes) {
       return fail(Code::unsupported,
                   "a pack names a chunk of codec " + std::to_string(row[40]) + ", which this version does not know");
     }
-    const ChunkRef ref{*Hash256::from_bytes(row.first(32)), read_u32(row.subspan(32)), read_u32(row.subspan(36)),
+    const ChunkRef ref{*ChunkHash::from_bytes(row.first(32)), read_u32(row.subspan(32)), read_u32(row.subspan(36)),
                        static_cast<Codec>(row[40])};
     INSTAR_CHECK(check_chunk(ref));
     directory.chunks.push_back(ref);
@@ -192,7 +192,7 @@ Result<std::size_t> PackHeadReader::read_one(ByteView bytes) {
   if (cursor.starved()) return 0;
   if (cursor.broken()) return fail(cursor.error());
   BodyChunk chunk;
-  chunk.ref = {*Hash256::from_bytes(hash), static_cast<std::uint32_t>(packed / 2),
+  chunk.ref = {*ChunkHash::from_bytes(hash), static_cast<std::uint32_t>(packed / 2),
                static_cast<std::uint32_t>(decoded_bytes), packed % 2 == 1 ? Codec::zstd : Codec::raw};
   INSTAR_CHECK(check_chunk(chunk.ref));
   chunk.offset = offset_;
@@ -202,7 +202,7 @@ Result<std::size_t> PackHeadReader::read_one(ByteView bytes) {
   return cursor.position();
 }
 
-Result<Hash256> PackHeadReader::finish() {
+Result<ArtifactId> PackHeadReader::finish() {
   if (index_bytes_left_ > 0 || !count_seen_ || chunks_left_ > 0 || !pending_.empty()) {
     return fail(Code::malformed, "the head of a pack ends too early");
   }

@@ -43,8 +43,8 @@ inline constexpr std::uint8_t kPackFormat = 1;
 // then per chunk: hash 32, encoded u32, decoded u32, codec u8. All little-endian. docs/formats/pack.md
 struct PackDirectory {
   PackKind kind = PackKind::full;
-  Hash256 artifact;
-  Hash256 base;  // zero if none
+  ArtifactId artifact;
+  ArtifactId base;  // zero if none
   std::uint32_t head_count = 0;
   std::vector<ChunkRef> chunks;  // head, then body
 
@@ -76,7 +76,7 @@ class PackHeadReader {
   PackHeadReader(std::uint64_t index_bytes, EntryVisitor on_entry, ChunkVisitor on_chunk, IndexRules rules = {});
   [[nodiscard]] Status feed(ByteView piece);
   // Returns the artifact id that the index hashes to; the caller compares it with the signed one.
-  [[nodiscard]] Result<Hash256> finish();
+  [[nodiscard]] Result<ArtifactId> finish();
 
  private:
   std::uint64_t index_bytes_left_;

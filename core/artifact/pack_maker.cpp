@@ -48,7 +48,7 @@ class StreamCutter {
                                        std::to_string(count_max) + " chunks: split the tree into two containers");
     }
     const EncodedChunk encoded = encode_chunk(decoded, level_);
-    const ChunkRef ref{trust::digest(decoded), static_cast<std::uint32_t>(encoded.bytes.size()),
+    const ChunkRef ref{ChunkHash(trust::digest(decoded)), static_cast<std::uint32_t>(encoded.bytes.size()),
                        static_cast<std::uint32_t>(decoded.size()), encoded.codec};
     INSTAR_CHECK(sink_.put(head_, static_cast<std::uint32_t>(chunks_.size()), ref, encoded.bytes));
     chunks_.push_back(ref);
@@ -116,7 +116,7 @@ Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& 
 
   PackDirectory directory;
   directory.kind = options.kind;
-  directory.artifact = trust::digest(index_bytes);
+  directory.artifact = ArtifactId(trust::digest(index_bytes));
   directory.head_count = static_cast<std::uint32_t>(head.chunks().size());
   directory.chunks = head.chunks();
   directory.chunks.insert(directory.chunks.end(), body.chunks().begin(), body.chunks().end());

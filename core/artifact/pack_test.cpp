@@ -26,7 +26,7 @@ struct Tree : ContentSource, PackSink {
   std::vector<Entry> entries;
   std::map<std::string, Bytes> contents;
   Bytes index;
-  Hash256 id;
+  ArtifactId id;
   std::map<std::uint32_t, Bytes> head;
   std::map<std::uint32_t, Bytes> body;
 

@@ -13,8 +13,8 @@ namespace instar::artifact {
 // One pack of a manifest, as far as choosing needs it.
 struct PackOffer {
   PackKind kind = PackKind::full;
-  Hash256 id;
-  Hash256 base;
+  PackId id;
+  ArtifactId base;
   std::uint8_t format = kPackFormat;
   std::uint64_t head_bytes = 0;
   std::uint64_t body_bytes = 0;
@@ -23,9 +23,9 @@ struct PackOffer {
 };
 
 struct Holdings {
-  std::vector<Hash256> artifacts;  // whole artifacts held: bases
-  std::uint64_t memory_bytes = 0;  // that decoding may use; 0 = no bound
-  bool delta_decoder = false;      // this client can apply delta packs
+  std::vector<ArtifactId> artifacts;  // whole artifacts held: bases
+  std::uint64_t memory_bytes = 0;     // that decoding may use; 0 = no bound
+  bool delta_decoder = false;         // this client can apply delta packs
 };
 
 // A pack that can be used, cheapest first. `bytes_max`: exact for full and delta; for dedupe the upper bound (nothing

@@ -7,7 +7,7 @@
 namespace instar::artifact {
 namespace {
 
-const Hash256 kBase = trust::digest(as_bytes("base"));
+const ArtifactId kBase(trust::digest(as_bytes("base")));
 
 PackOffer offer(PackKind kind, std::uint64_t head_bytes, std::uint64_t body_bytes) {
   PackOffer offer;

@@ -43,7 +43,7 @@ std::uint32_t DeltaHeader::memory_bytes() const noexcept {
   return bytes;
 }
 
-Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const std::vector<Hash256>& body) {
+Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const std::vector<ChunkHash>& body) {
   Bytes out(kMagic.begin(), kMagic.end());
   out.push_back(header.uses_gzip ? kUsesGzip : 0);
   for (const StreamInfo& stream : header.streams) {
@@ -58,7 +58,7 @@ Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const s
     artifact::append_varint(out, number);
   }
   out.insert(out.end(), index_delta.begin(), index_delta.end());
-  for (const Hash256& hash : body) out.insert(out.end(), hash.bytes.begin(), hash.bytes.end());
+  for (const ChunkHash& hash : body) out.insert(out.end(), hash.bytes.begin(), hash.bytes.end());
   return out;
 }
 
@@ -126,7 +126,7 @@ Result<DeltaHead> read_delta_head(const ReadAt& read, std::uint64_t head_bytes) 
   for (std::uint64_t i = 0; i < chunks; ++i) {
     INSTAR_TRY(const std::size_t hash_bytes, read(hashes_at + i * 32, hash));
     if (hash_bytes != hash.size()) return fail(Code::malformed, "the head of the delta is shorter than it should be");
-    head.body.push_back(*Hash256::from_bytes(hash));
+    head.body.push_back(*ChunkHash::from_bytes(hash));
   }
   return head;
 }

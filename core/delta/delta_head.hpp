@@ -57,13 +57,13 @@ struct DeltaHeader {
 };
 
 [[nodiscard]] Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta,
-                                      const std::vector<Hash256>& body);
+                                      const std::vector<ChunkHash>& body);
 
 // Splits a head that lies somewhere (a file, memory) into its parts. Reads little at a time; only the hashes are kept.
 struct DeltaHead {
   DeltaHeader header;
   std::uint64_t index_delta_offset = 0;  // where in the head the index delta begins
-  std::vector<Hash256> body;             // one a wire chunk
+  std::vector<ChunkHash> body;           // one a wire chunk
 };
 using ReadAt = std::function<Result<std::size_t>(std::uint64_t offset, std::span<std::uint8_t> out)>;
 // `head_bytes`: size of the whole head, which must end with the last hash. Errors: malformed, too_large, unsupported,

@@ -47,7 +47,7 @@ inline Result<Bytes> index_of(const Entries& entries) {
   Bytes bytes;
   artifact::IndexWriter writer(bytes, kAllRules);
   for (const Entry& entry : entries) INSTAR_CHECK(writer.append(entry));
-  INSTAR_TRY([[maybe_unused]] const Hash256 id, writer.finish());
+  INSTAR_TRY([[maybe_unused]] const ArtifactId id, writer.finish());
   return bytes;
 }
 
@@ -131,7 +131,7 @@ inline Result<Bytes> rebuild(const Entries& base, ByteView delta, std::span<cons
     INSTAR_CHECK(writer.append(entry));
   }
   if (!pack.empty()) return fail(Code::malformed, "the pack has files that nobody wants");
-  INSTAR_TRY([[maybe_unused]] const Hash256 id, writer.finish());
+  INSTAR_TRY([[maybe_unused]] const ArtifactId id, writer.finish());
   return bytes;
 }
 

@@ -41,6 +41,12 @@ using FlatStrings = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>
 // Absent reads as zero.
 [[nodiscard]] Hash256 read_hash(const fb::Hash256* hash);
 [[nodiscard]] Result<Hash256> read_nonzero_hash(const fb::Hash256* hash, std::string_view field);
+// The same as the name of an `Id`; zero where it is absent is an error.
+template <typename Id>
+[[nodiscard]] Result<Id> read_id(const fb::Hash256* hash, std::string_view field) {
+  INSTAR_TRY(const Hash256 bytes, read_nonzero_hash(hash, field));
+  return Id(bytes);
+}
 // Before the end of the year 9999.
 [[nodiscard]] Result<WallMs> read_time(std::uint64_t value, std::string_view field);
 

@@ -14,7 +14,7 @@ Result<Gate> read_gate(const fb::Gate& from) {
   if (!group) return bad_field("group", "must be 1 to 4 levels of A-Z a-z 0-9 _ - joined by '/'");
   gate.group = std::move(*group);
   INSTAR_TRY(gate.product, read_name(from.product(), "product"));
-  INSTAR_TRY(gate.manifest, read_nonzero_hash(from.manifest(), "manifest"));
+  INSTAR_TRY(gate.manifest, read_id<ManifestId>(from.manifest(), "manifest"));
   gate.sequence = from.sequence();
   INSTAR_TRY(gate.state, read_enum(from.state(), GateState::reverted, "state"));
   INSTAR_CHECK(check_range(from.admitted_bp(), 0, 10'000, "admitted_bp"));

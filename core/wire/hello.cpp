@@ -31,7 +31,7 @@ Result<Hello> read_hello(const fb::Hello& from) {
   hello.metered = from.metered();
   INSTAR_TRY(hello.running, read_revision(from.running(), "running"));
   INSTAR_TRY(hello.previous, read_revision(from.previous(), "previous"));
-  hello.rollout = read_hash(from.rollout());
+  hello.rollout = ManifestId(read_hash(from.rollout()));
   INSTAR_TRY(hello.step, read_enum(from.step(), Step::failed, "step"));
   hello.attempt = from.attempt();
   hello.last_sequence = from.last_sequence();

@@ -4,7 +4,7 @@
 
 namespace instar::wire {
 
-const Artifact* Manifest::artifact(const Hash256& id) const noexcept {
+const Artifact* Manifest::artifact(const ArtifactId& id) const noexcept {
   const auto found = std::ranges::find(artifacts, id, &Artifact::id);
   return found == artifacts.end() ? nullptr : &*found;
 }

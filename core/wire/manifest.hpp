@@ -21,8 +21,8 @@ enum class BudgetAction : std::uint8_t { pause = 0, abort = 1, revert = 2 };
 
 struct Pack {
   artifact::PackKind kind = artifact::PackKind::full;
-  Hash256 id;
-  Hash256 base;  // zero if none
+  PackId id;
+  ArtifactId base;  // zero if none
   std::vector<artifact::ChunkRef> head;
   std::uint32_t body_count = 0;
   std::uint64_t head_bytes = 0;
@@ -33,7 +33,7 @@ struct Pack {
 };
 
 struct Artifact {
-  Hash256 id;
+  ArtifactId id;
   ArtifactKind kind = ArtifactKind::tree;
   std::uint64_t content_bytes = 0;
   std::uint32_t entry_count = 0;
@@ -70,7 +70,7 @@ struct Health {
 
 struct Container {
   std::string name;
-  Hash256 artifact;
+  ArtifactId artifact;
   std::vector<std::string> init;  // empty = /sbin/init of the tree
   std::vector<Setting> settings;
   std::vector<Volume> volumes;
@@ -141,7 +141,7 @@ struct Manifest {
   Policy policy;
   std::string notes;
 
-  [[nodiscard]] const Artifact* artifact(const Hash256& id) const noexcept;
+  [[nodiscard]] const Artifact* artifact(const ArtifactId& id) const noexcept;
   [[nodiscard]] bool is_for(const GroupPath& group) const noexcept;  // one of `groups` covers it
 };
 

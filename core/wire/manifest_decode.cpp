@@ -26,7 +26,7 @@ const T* find_twice(const std::vector<T>& values, Key key) {
 // --- artifacts -----------------------------------------------------------------------------------
 Result<artifact::ChunkRef> read_chunk(const fb::ChunkRef* from) {
   artifact::ChunkRef ref;
-  ref.hash = read_hash(from->hash());
+  ref.hash = ChunkHash(read_hash(from->hash()));
   INSTAR_CHECK(check_range(from->encoded_bytes(), 1, limits::kChunkEncodedBytesMax, "encoded_bytes"));
   INSTAR_CHECK(check_range(from->decoded_bytes(), 1, limits::kChunkDecodedBytesMax, "decoded_bytes"));
   ref.encoded_bytes = from->encoded_bytes();
@@ -57,8 +57,8 @@ Status check_pack(const Pack& pack) {
 Result<Pack> read_pack(const fb::Pack* from) {
   Pack pack;
   INSTAR_TRY(pack.kind, read_enum(from->kind(), artifact::PackKind::delta, "kind"));
-  INSTAR_TRY(pack.id, read_nonzero_hash(from->id(), "id"));
-  pack.base = read_hash(from->base());
+  INSTAR_TRY(pack.id, read_id<PackId>(from->id(), "id"));
+  pack.base = ArtifactId(read_hash(from->base()));
   INSTAR_TRY(pack.head, read_each<artifact::ChunkRef>(from->head(), "head", 1, limits::kHeadChunksMax, read_chunk));
   pack.body_count = from->body_count();
   pack.head_bytes = from->head_bytes();
@@ -86,7 +86,7 @@ Status check_image(const Artifact& artifact) {
 
 Result<Artifact> read_artifact(const fb::Artifact* from) {
   Artifact artifact;
-  INSTAR_TRY(artifact.id, read_nonzero_hash(from->id(), "id"));
+  INSTAR_TRY(artifact.id, read_id<ArtifactId>(from->id(), "id"));
   INSTAR_TRY(artifact.kind, read_enum(from->kind(), ArtifactKind::image, "kind"));
   INSTAR_CHECK(check_range(from->content_bytes(), 0, limits::kContentBytesMax, "content_bytes"));
   INSTAR_CHECK(check_range(from->entry_count(), 0, limits::kEntriesMax, "entry_count"));
@@ -176,7 +176,7 @@ Result<Health> read_health(const fb::Health* from) {
 Result<Container> read_container(const fb::Container* from) {
   Container container;
   INSTAR_TRY(container.name, read_name(from->name(), "name"));
-  INSTAR_TRY(container.artifact, read_nonzero_hash(from->artifact(), "artifact"));
+  INSTAR_TRY(container.artifact, read_id<ArtifactId>(from->artifact(), "artifact"));
   INSTAR_TRY(container.init, read_each<std::string>(from->init(), "init", 0, limits::kArgumentsMax, read_argument));
   if (!container.init.empty() && container.init.front().empty()) return bad_field("init", "starts with an empty word");
   INSTAR_TRY(container.settings,

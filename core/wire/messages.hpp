@@ -45,8 +45,8 @@ struct RevisionInfo {
   std::string product;
   std::string release;
   std::uint64_t sequence = 0;
-  Hash256 manifest;
-  std::vector<Hash256> artifacts;
+  ManifestId manifest;
+  std::vector<ArtifactId> artifacts;
   friend bool operator==(const RevisionInfo&, const RevisionInfo&) = default;
 };
 
@@ -55,7 +55,7 @@ enum class GateState : std::uint8_t { open = 0, paused = 1, aborted = 2, reverte
 struct Gate {
   GroupPath group;
   std::string product;
-  Hash256 manifest;
+  ManifestId manifest;
   std::uint64_t sequence = 0;
   GateState state = GateState::open;
   std::uint16_t admitted_bp = 0;
@@ -80,7 +80,7 @@ struct Hello {
   bool metered = false;
   std::optional<RevisionInfo> running;
   std::optional<RevisionInfo> previous;
-  Hash256 rollout;  // zero if none yet
+  ManifestId rollout;  // zero if none yet
   Step step = Step::idle;
   std::uint32_t attempt = 0;
   std::uint64_t last_sequence = 0;
@@ -98,7 +98,7 @@ struct Hello {
 struct Report {
   DeviceId device;
   std::uint64_t sequence = 0;
-  Hash256 rollout;  // payload hash of the manifest; zero in a report about a manifest that did not verify
+  ManifestId rollout;  // payload hash of the manifest; zero in a report about a manifest that did not verify
   std::uint32_t attempt = 0;
   Step step = Step::idle;
   Code code = Code::ok;
@@ -123,7 +123,7 @@ struct ChunkRange {
 
 struct Fetch {
   std::uint32_t session = 0;
-  std::optional<Hash256> pack;  // absent: only returns credit
+  std::optional<PackId> pack;  // absent: only returns credit
   std::vector<ChunkRange> ranges;
   std::uint64_t received_bytes = 0;
   std::uint32_t window_bytes = 0;
@@ -164,7 +164,7 @@ enum class PutKind : std::uint8_t { directory = 0, chunk = 1 };
 
 struct Put {
   PutKind kind = PutKind::directory;
-  Hash256 pack;
+  PackId pack;
   std::uint32_t ordinal = 0;
   std::uint32_t total_bytes = 0;
   std::uint32_t offset = 0;
@@ -177,7 +177,7 @@ struct OrdinalRange {
 };
 
 struct Stored {
-  Hash256 pack;
+  PackId pack;
   std::vector<OrdinalRange> missing;
   std::vector<OrdinalRange> durable;
   bool complete = false;

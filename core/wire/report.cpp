@@ -13,7 +13,7 @@ Result<Report> read_report(const fb::Report& from) {
   INSTAR_TRY(report.device, read_device(from.device(), "device"));
   if (from.sequence() == 0) return bad_field("sequence", "is 0, the first is 1");
   report.sequence = from.sequence();
-  report.rollout = read_hash(from.rollout());
+  report.rollout = ManifestId(read_hash(from.rollout()));
   report.attempt = from.attempt();
   INSTAR_TRY(report.step, read_enum(from.step(), Step::failed, "step"));
   report.code = static_cast<Code>(from.code());

@@ -10,10 +10,10 @@ Result<RevisionInfo> read_present(const fb::RevisionInfo& from) {
   INSTAR_TRY(info.product, read_name(from.product(), "product"));
   INSTAR_TRY(info.release, read_name(from.release(), "release"));
   info.sequence = from.sequence();
-  info.manifest = read_hash(from.manifest());
-  const auto read_artifact = [](const fb::Hash256* hash) { return Result<Hash256>(read_hash(hash)); };
+  info.manifest = ManifestId(read_hash(from.manifest()));
+  const auto read_artifact = [](const fb::Hash256* hash) { return Result<ArtifactId>(ArtifactId(read_hash(hash))); };
   INSTAR_TRY(info.artifacts,
-             read_each<Hash256>(from.artifacts(), "artifacts", 0, limits::kArtifactsMax, read_artifact));
+             read_each<ArtifactId>(from.artifacts(), "artifacts", 0, limits::kArtifactsMax, read_artifact));
   return info;
 }
 
@@ -30,7 +30,7 @@ flatbuffers::Offset<fb::RevisionInfo> write_revision(FlatBuilder& builder, const
   const auto product = builder.CreateString(info->product);
   const auto release = builder.CreateString(info->release);
   std::vector<fb::Hash256> hashes;
-  for (const Hash256& artifact : info->artifacts) hashes.push_back(flat_hash(artifact));
+  for (const ArtifactId& artifact : info->artifacts) hashes.push_back(flat_hash(artifact));
   const auto artifacts = hashes.empty() ? 0 : builder.CreateVectorOfStructs(hashes);
   const auto manifest = flat_hash(info->manifest);
   return fb::CreateRevisionInfo(builder, product, release, info->sequence,

@@ -21,7 +21,7 @@ Result<Fetch> read_fetch(const fb::Fetch& from) {
   Fetch fetch;
   fetch.session = from.session();
   if (from.pack() != nullptr) {
-    INSTAR_TRY(fetch.pack, read_nonzero_hash(from.pack(), "pack"));
+    INSTAR_TRY(fetch.pack, read_id<PackId>(from.pack(), "pack"));
   }
   INSTAR_TRY(fetch.ranges, read_each<ChunkRange>(from.ranges(), "ranges", 0, limits::kFetchRangesMax, read_range));
   if (!fetch.pack && !fetch.ranges.empty()) return bad_field("ranges", "are there without a pack");
@@ -58,7 +58,7 @@ Bytes encode(const Fetch& fetch) {
   for (const ChunkRange& range : fetch.ranges)
     offsets.push_back(fb::CreateChunkRange(builder, range.first, range.count, range.offset));
   const auto ranges = offsets.empty() ? 0 : builder.CreateVector(offsets);
-  const auto pack = flat_hash(fetch.pack.value_or(Hash256{}));
+  const auto pack = flat_hash(fetch.pack.value_or(PackId{}));
   const auto table = fb::CreateFetch(builder, fetch.session, fetch.pack ? &pack : nullptr, ranges, fetch.received_bytes,
                                      fetch.window_bytes, fetch.piece_bytes_max, fetch.rollout);
   builder.Finish(table, fb::FetchIdentifier());

@@ -12,7 +12,7 @@ Result<Put> read_put(const fb::Put& from) {
   Put put;
   INSTAR_TRY(put.kind, read_enum(from.kind(), PutKind::chunk, "kind"));
   const bool directory = put.kind == PutKind::directory;
-  INSTAR_TRY(put.pack, read_nonzero_hash(from.pack(), "pack"));
+  INSTAR_TRY(put.pack, read_id<PackId>(from.pack(), "pack"));
   INSTAR_CHECK(check_range(from.ordinal(), 0, directory ? 0 : limits::kPackChunksMax - 1, "ordinal"));
   put.ordinal = from.ordinal();
   INSTAR_CHECK(check_range(from.total_bytes(), 1,
@@ -35,7 +35,7 @@ Result<OrdinalRange> read_range(const fb::OrdinalRange* from) {
 
 Result<Stored> read_stored(const fb::Stored& from) {
   Stored stored;
-  INSTAR_TRY(stored.pack, read_nonzero_hash(from.pack(), "pack"));
+  INSTAR_TRY(stored.pack, read_id<PackId>(from.pack(), "pack"));
   INSTAR_TRY(stored.missing,
              read_each<OrdinalRange>(from.missing(), "missing", 0, limits::kStoredRangesMax, read_range));
   INSTAR_TRY(stored.durable,

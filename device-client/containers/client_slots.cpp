@@ -30,15 +30,15 @@ std::string variable(const char* name) {
 
 }  // namespace
 
-std::optional<Hash256> ClientSlots::read(const char* link) const {
+std::optional<ArtifactId> ClientSlots::read(const char* link) const {
   char target[80];
   const ssize_t length = ::readlink((folder_ + "/" + link).c_str(), target, sizeof target);
   if (length <= 0) return std::nullopt;
-  const auto artifact = Hash256::from_hex(std::string_view(target, static_cast<std::size_t>(length)));
+  const auto artifact = ArtifactId::from_hex(std::string_view(target, static_cast<std::size_t>(length)));
   return artifact ? std::optional(*artifact) : std::nullopt;
 }
 
-Status ClientSlots::point(const char* link, const Hash256& artifact) const {
+Status ClientSlots::point(const char* link, const ArtifactId& artifact) const {
   INSTAR_CHECK(files::replace_link(folder_ + "/" + link, artifact.hex()));
   return files::sync_folder(folder_);
 }
@@ -61,7 +61,7 @@ Status ClientSlots::count(std::uint32_t starts) const {
 }
 
 ClientSlots::Choice ClientSlots::choose() const {
-  const auto try_one = [&](const std::optional<Hash256>& artifact, std::uint32_t starts_max, std::string& why) {
+  const auto try_one = [&](const std::optional<ArtifactId>& artifact, std::uint32_t starts_max, std::string& why) {
     if (!artifact) return false;
     const auto so_far = starts();
     const auto shown = "client " + artifact->short_hex();
@@ -85,7 +85,7 @@ ClientSlots::Choice ClientSlots::choose() const {
   return choice;
 }
 
-Status ClientSlots::put(const std::string& tree, const Hash256& artifact) const {
+Status ClientSlots::put(const std::string& tree, const ArtifactId& artifact) const {
   if (::access((tree + "/instar-device").c_str(), X_OK) != 0)
     return fail(Code::not_found, "the payload has no program instar-device at the top of its tree");
   const std::string slot = folder_ + "/" + artifact.hex();
@@ -103,12 +103,12 @@ Status ClientSlots::put(const std::string& tree, const Hash256& artifact) const 
 }
 
 // The count first: a trial begins with none.
-Status ClientSlots::try_out(const Hash256& artifact) const {
+Status ClientSlots::try_out(const ArtifactId& artifact) const {
   INSTAR_CHECK(count(0));
   return point("trying", artifact);
 }
 
-Status ClientSlots::keep(const std::optional<Hash256>& artifact) const {
+Status ClientSlots::keep(const std::optional<ArtifactId>& artifact) const {
   if (artifact != current()) INSTAR_CHECK(artifact ? point("current", *artifact) : drop("current"));
   return end_trial();
 }
@@ -121,7 +121,7 @@ Status ClientSlots::end_trial() const {
   const auto kept = current();
   std::error_code error;
   for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
-    const auto slot = Hash256::from_hex(it->path().filename().string());
+    const auto slot = ArtifactId::from_hex(it->path().filename().string());
     // The program of a process is there as long as the process is.
     if (slot && slot != kept) INSTAR_CHECK(files::remove_tree(it->path().string()));
   }
@@ -132,8 +132,8 @@ void ClientSlots::lasted() const {
   if (starts() != 0) static_cast<void>(count(0));
 }
 
-std::optional<Hash256> running_client() {
-  const auto artifact = Hash256::from_hex(variable(kArtifact));
+std::optional<ArtifactId> running_client() {
+  const auto artifact = ArtifactId::from_hex(variable(kArtifact));
   return artifact ? std::optional(*artifact) : std::nullopt;
 }
 

@@ -31,7 +31,7 @@ class ClientSlots {
   explicit ClientSlots(const std::string& state_dir) : folder_(state_dir + "/client") {}
 
   struct Choice {
-    std::optional<Hash256> artifact;  // nullopt: the system's own
+    std::optional<ArtifactId> artifact;  // nullopt: the system's own
     std::string program;
     std::string given_up;  // why it is not the one it should be; empty: it is
   };
@@ -40,25 +40,25 @@ class ClientSlots {
 
   // Makes the slot of a client out of the regular files at the top of `tree`. Errors: not_found (no instar-device
   // there), io, no_space.
-  [[nodiscard]] Status put(const std::string& tree, const Hash256& artifact) const;
+  [[nodiscard]] Status put(const std::string& tree, const ArtifactId& artifact) const;
   // It is run from the next start on.
-  [[nodiscard]] Status try_out(const Hash256& artifact) const;
+  [[nodiscard]] Status try_out(const ArtifactId& artifact) const;
   // It is the one from now on; nullopt: the system's own. A trial ends.
-  [[nodiscard]] Status keep(const std::optional<Hash256>& artifact) const;
+  [[nodiscard]] Status keep(const std::optional<ArtifactId>& artifact) const;
   // All slots go but the current one's.
   [[nodiscard]] Status end_trial() const;
   // The client that runs has lasted.
   void lasted() const;
 
-  [[nodiscard]] std::optional<Hash256> current() const { return read("current"); }
-  [[nodiscard]] std::optional<Hash256> trying() const { return read("trying"); }
-  [[nodiscard]] std::string program(const Hash256& artifact) const {
+  [[nodiscard]] std::optional<ArtifactId> current() const { return read("current"); }
+  [[nodiscard]] std::optional<ArtifactId> trying() const { return read("trying"); }
+  [[nodiscard]] std::string program(const ArtifactId& artifact) const {
     return folder_ + "/" + artifact.hex() + "/instar-device";
   }
 
  private:
-  [[nodiscard]] std::optional<Hash256> read(const char* link) const;
-  [[nodiscard]] Status point(const char* link, const Hash256& artifact) const;
+  [[nodiscard]] std::optional<ArtifactId> read(const char* link) const;
+  [[nodiscard]] Status point(const char* link, const ArtifactId& artifact) const;
   [[nodiscard]] Status drop(const char* link) const;
   [[nodiscard]] std::uint32_t starts() const;
   [[nodiscard]] Status count(std::uint32_t starts) const;
@@ -67,7 +67,7 @@ class ClientSlots {
 };
 
 // The release that this process's client came with; nullopt: it is the system's own.
-[[nodiscard]] std::optional<Hash256> running_client();
+[[nodiscard]] std::optional<ArtifactId> running_client();
 // Why the client that should run does not; empty: it does.
 [[nodiscard]] std::string client_given_up();
 

@@ -26,7 +26,7 @@ std::optional<PayloadRecord> read_record(const std::string& folder, const std::s
   if (!bytes) return std::nullopt;
   const auto fields = JsonFields::parse(as_text(*bytes));
   if (!fields) return std::nullopt;
-  const auto artifact = Hash256::from_hex(fields->text("artifact").value_or(""));
+  const auto artifact = ArtifactId::from_hex(fields->text("artifact").value_or(""));
   const auto state = std::ranges::find(kStates, fields->text("state").value_or(""));
   const auto revision = fields->integer("revision").value_or(-1);
   if (!artifact || state == std::end(kStates) || revision < 0 || revision > 0xffff'ffff) return std::nullopt;

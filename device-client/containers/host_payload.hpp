@@ -20,7 +20,7 @@ struct PayloadPlan {
   std::string name;
   std::string kind;
   std::uint32_t revision = 0;
-  Hash256 artifact;
+  ArtifactId artifact;
   std::string tree;  // must exist; empty: nothing is to be there
   std::uint32_t start_order = 0;
 };
@@ -37,7 +37,7 @@ enum class PayloadState : std::uint8_t { installing, installed, committed };
 struct PayloadRecord {
   std::string name;
   std::string kind;
-  Hash256 artifact;
+  ArtifactId artifact;
   std::uint32_t revision = 0;  // that brought it
   PayloadState state = PayloadState::installing;
 };

@@ -80,7 +80,7 @@ Result<std::vector<ChunkPlace>> read_chunk_cache(const std::string& path) {
   return chunks;
 }
 
-Result<ChunkBits> ChunkBits::read(const std::string& path, const Hash256& pack, std::uint32_t count) {
+Result<ChunkBits> ChunkBits::read(const std::string& path, const PackId& pack, std::uint32_t count) {
   ChunkBits result;
   result.path_ = path;
   INSTAR_TRY(result.file_, files::open_file(path, O_RDWR | O_NOFOLLOW));
@@ -95,7 +95,7 @@ Result<ChunkBits> ChunkBits::read(const std::string& path, const Hash256& pack, 
   return result;
 }
 
-Result<ChunkBits> ChunkBits::open(const std::string& path, const Hash256& pack, std::uint32_t count, bool at_first) {
+Result<ChunkBits> ChunkBits::open(const std::string& path, const PackId& pack, std::uint32_t count, bool at_first) {
   if (auto present = read(path, pack, count)) return present;
   Bytes bytes = to_bytes(kBitsMagic);
   bytes.insert(bytes.end(), pack.bytes.begin(), pack.bytes.end());

@@ -32,10 +32,10 @@ void sort_chunks(std::vector<ChunkPlace>& chunks);
 class ChunkBits {
  public:
   // Opens the file, or makes it with all bits clear (or set) when there is none, or it is of another pack or size.
-  [[nodiscard]] static Result<ChunkBits> open(const std::string& path, const Hash256& pack, std::uint32_t count,
+  [[nodiscard]] static Result<ChunkBits> open(const std::string& path, const PackId& pack, std::uint32_t count,
                                               bool at_first = false);
   // Only looks. Errors: not_found, corrupt, io.
-  [[nodiscard]] static Result<ChunkBits> read(const std::string& path, const Hash256& pack, std::uint32_t count);
+  [[nodiscard]] static Result<ChunkBits> read(const std::string& path, const PackId& pack, std::uint32_t count);
   [[nodiscard]] bool test(std::uint32_t ordinal) const noexcept {
     return (bits_[ordinal / 8] >> (ordinal % 8) & 1) != 0;
   }

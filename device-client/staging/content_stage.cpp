@@ -123,7 +123,7 @@ Result<bool> ArtifactStage::read_head() {
 
 // The index is whole: is it the signed one, and do the numbers of manifest, index and body table agree?
 Status ArtifactStage::take_head() {
-  INSTAR_TRY(const Hash256 id, head_reader_->finish());
+  INSTAR_TRY(const ArtifactId id, head_reader_->finish());
   head_reader_.reset();
   if (id != setup_.artifact.id) {
     return fail(Code::corrupt, "the index hashes to " + id.short_hex() + ", not to the signed artifact " +

@@ -16,7 +16,7 @@ namespace instar::device {
 
 // An artifact of a staged revision of this device.
 struct HeldArtifact {
-  Hash256 artifact;
+  ArtifactId artifact;
   std::string folder;  // revisions/<n>/artifacts/<hash>
 };
 
@@ -53,7 +53,7 @@ class DeltaBase {
   [[nodiscard]] const Oddity* find(std::string_view path) const;
 
   std::string index_path_;
-  Hash256 artifact_;
+  ArtifactId artifact_;
   StagingTree tree_;
   StagingLog log_;
   std::unique_ptr<IndexStream> walk_;

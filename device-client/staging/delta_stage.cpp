@@ -35,7 +35,7 @@ void DeltaStage::give_up(Error error) {
   build_.reset();
 }
 
-const HeldArtifact* DeltaStage::find(const Hash256& artifact) const {
+const HeldArtifact* DeltaStage::find(const ArtifactId& artifact) const {
   const auto found = std::ranges::find(held_artifacts_, artifact, &HeldArtifact::artifact);
   return found == held_artifacts_.end() ? nullptr : &*found;
 }
@@ -187,7 +187,7 @@ Status DeltaStage::begin_build() {
                  return files::read_at(body_file_.get(), out, offset, file("delta"));
                }));
   }
-  INSTAR_TRY(parts.log, MadeLog::open(file("decoded"), held_ ? setup_.artifact.id : setup_.pack.id));
+  INSTAR_TRY(parts.log, MadeLog::open(file("decoded"), held_ ? Hash256(setup_.artifact.id) : Hash256(setup_.pack.id)));
   parts.index_path = file("index.new");
   INSTAR_TRY(parts.index, files::open_file(parts.index_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
   build_ = std::make_unique<DeltaBuild>(std::move(parts));

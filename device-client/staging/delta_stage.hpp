@@ -49,7 +49,7 @@ class DeltaStage final : public Stage {
   [[nodiscard]] artifact::ChunkRef body_chunk(std::uint32_t body) const override;
   [[nodiscard]] Status write_body(std::uint32_t body, ByteView decoded) override;
 
-  [[nodiscard]] const HeldArtifact* find(const Hash256& artifact) const;
+  [[nodiscard]] const HeldArtifact* find(const ArtifactId& artifact) const;
   [[nodiscard]] std::uint64_t body_bytes() const noexcept { return setup_.pack.body_bytes; }
   [[nodiscard]] Status take_head();
   [[nodiscard]] Status check_head_numbers() const;

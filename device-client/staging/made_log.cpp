@@ -17,9 +17,9 @@ constexpr std::uint64_t kRecordBytes = 36;
 
 }  // namespace
 
-Result<MadeLog> MadeLog::open(const std::string& path, const Hash256& pack) {
+Result<MadeLog> MadeLog::open(const std::string& path, const Hash256& of) {
   Bytes header = to_bytes(kMagic);
-  header.insert(header.end(), pack.bytes.begin(), pack.bytes.end());
+  header.insert(header.end(), of.bytes.begin(), of.bytes.end());
   MadeLog log;
   log.path_ = path;
   for (const bool anew : {false, true}) {

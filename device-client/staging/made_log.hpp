@@ -14,8 +14,9 @@ namespace instar::device {
 
 class MadeLog {
  public:
-  // Opens the log, or begins a new one when there is none or it is of another pack. Errors: io, no_space.
-  [[nodiscard]] static Result<MadeLog> open(const std::string& path, const Hash256& pack);
+  // Opens the log of what is being built (`of`: a pack, or an artifact where no pack is used), or begins a new one when
+  // there is none or it is of something else. Errors: io, no_space.
+  [[nodiscard]] static Result<MadeLog> open(const std::string& path, const Hash256& of);
   // What an earlier process noted of entry `number`. Numbers must rise from call to call. Errors: io.
   [[nodiscard]] Result<std::optional<Hash256>> find(std::uint32_t number);
   // Notes a file, or notes it anew, after find() was asked for it.

@@ -25,12 +25,12 @@ std::string revision_folder(const std::string& state_dir, std::uint32_t revision
 
 }  // namespace
 
-std::vector<Hash256> artifact_folders(const std::string& path) {
-  std::vector<Hash256> artifacts;
+std::vector<ArtifactId> artifact_folders(const std::string& path) {
+  std::vector<ArtifactId> artifacts;
   DIR* dir = ::opendir(path.c_str());
   if (dir == nullptr) return artifacts;
   while (const dirent* item = ::readdir(dir)) {
-    if (const auto artifact = Hash256::from_hex(item->d_name)) artifacts.push_back(*artifact);
+    if (const auto artifact = ArtifactId::from_hex(item->d_name)) artifacts.push_back(*artifact);
   }
   ::closedir(dir);
   std::ranges::sort(artifacts);
@@ -160,7 +160,7 @@ Status StagingSession::open_stages() {
 
 // What an abandoned staging has of the same artifact is taken over whole: its bitmap says of which pack it is. `pack`:
 // only if it is of that one; chunks of another are copied (StagingSource).
-Status StagingSession::adopt_folder(const Hash256& artifact, const std::optional<Hash256>& pack) const {
+Status StagingSession::adopt_folder(const ArtifactId& artifact, const std::optional<PackId>& pack) const {
   const std::string here = folder() + "/artifacts/" + artifact.hex();
   if (files::exists(here)) return {};
   for (const std::uint32_t base : what_.bases) {
@@ -182,7 +182,7 @@ std::vector<HeldArtifact> StagingSession::held_artifacts() const {
   for (const std::uint32_t base : what_.bases) {
     const std::string path = revision_folder(options_.state_dir, base);
     if (base == what_.revision || !files::exists(path + "/staged")) continue;
-    for (const Hash256& artifact : artifact_folders(path + "/artifacts"))
+    for (const ArtifactId& artifact : artifact_folders(path + "/artifacts"))
       held.push_back({artifact, path + "/artifacts/" + artifact.hex()});
   }
   return held;
@@ -198,7 +198,7 @@ void StagingSession::open_sources() {
 void StagingSession::open_sources_of(std::uint32_t revision) {
   const std::string path = revision_folder(options_.state_dir, revision);
   const bool complete = files::exists(path + "/staged");
-  for (const Hash256& artifact : artifact_folders(path + "/artifacts")) {
+  for (const ArtifactId& artifact : artifact_folders(path + "/artifacts")) {
     auto source =
         StagingSource::open(path + "/artifacts/" + artifact.hex(), artifact, complete, {.devices_allowed = true});
     if (source) {

@@ -16,7 +16,7 @@
 namespace instar::device {
 
 // The artifacts in revisions/<n>/artifacts, by hash.
-[[nodiscard]] std::vector<Hash256> artifact_folders(const std::string& path);
+[[nodiscard]] std::vector<ArtifactId> artifact_folders(const std::string& path);
 
 struct StagerOptions {
   std::string state_dir;
@@ -99,7 +99,7 @@ class StagingSession {
   [[nodiscard]] std::string folder() const;
   [[nodiscard]] Stage::Neighbours neighbours();
   [[nodiscard]] Status open_stages();
-  [[nodiscard]] Status adopt_folder(const Hash256& artifact, const std::optional<Hash256>& pack) const;
+  [[nodiscard]] Status adopt_folder(const ArtifactId& artifact, const std::optional<PackId>& pack) const;
   [[nodiscard]] std::vector<HeldArtifact> held_artifacts() const;
   void open_sources();
   void open_sources_of(std::uint32_t revision);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view kPartSuffix = ".part";
 
-std::string part_name(const Hash256& pack, std::uint32_t ordinal) {
+std::string part_name(const PackId& pack, std::uint32_t ordinal) {
   return pack.short_hex() + "-" + std::to_string(ordinal) + std::string(kPartSuffix);
 }
 

@@ -12,7 +12,7 @@
 
 namespace instar::device {
 
-Result<StagingSource> StagingSource::open(const std::string& folder, const Hash256& artifact, bool complete,
+Result<StagingSource> StagingSource::open(const std::string& folder, const ArtifactId& artifact, bool complete,
                                           artifact::IndexRules rules) {
   StagingSource source;
   source.folder_ = folder;
@@ -49,7 +49,7 @@ Status StagingSource::read_received() {
   INSTAR_TRY(const Bytes head,
              files::read_file(folder_ + "/head", limits::kHeadChunksMax * limits::kChunkDecodedBytesMax));
   INSTAR_TRY(const Bytes pack, files::read_file(folder_ + "/pack", 33));
-  const auto pack_id = Hash256::from_bytes(ByteView(pack).subspan(0, std::min<std::size_t>(32, pack.size())));
+  const auto pack_id = PackId::from_bytes(ByteView(pack).subspan(0, std::min<std::size_t>(32, pack.size())));
   if (!pack_id || pack.size() != 33) return fail(Code::corrupt, folder_ + "/pack is broken");
   const auto kind = static_cast<artifact::PackKind>(pack[32]);
   std::vector<ChunkPlace> body;
@@ -61,7 +61,7 @@ Status StagingSource::read_received() {
       },
       rules_);
   INSTAR_CHECK(reader.feed(head));
-  INSTAR_TRY([[maybe_unused]] const Hash256 id, reader.finish());
+  INSTAR_TRY([[maybe_unused]] const ArtifactId id, reader.finish());
   INSTAR_TRY(const ChunkBits bits,
              ChunkBits::read(folder_ + "/bitmap", *pack_id, static_cast<std::uint32_t>(body.size())));
   received_.assign(contents_.rows().size(), true);

@@ -24,10 +24,10 @@ class StagingSource {
  public:
   // `folder` is revisions/<n>/artifacts/<hash>. `complete`: its revision is staged; otherwise only what its bitmap says
   // is there. Errors: not_found, io.
-  [[nodiscard]] static Result<StagingSource> open(const std::string& folder, const Hash256& artifact, bool complete,
+  [[nodiscard]] static Result<StagingSource> open(const std::string& folder, const ArtifactId& artifact, bool complete,
                                                   artifact::IndexRules rules);
 
-  [[nodiscard]] const Hash256& artifact() const noexcept { return artifact_; }
+  [[nodiscard]] const ArtifactId& artifact() const noexcept { return artifact_; }
   [[nodiscard]] bool is_complete() const noexcept { return complete_; }
   [[nodiscard]] const std::string& index_path() const noexcept { return index_path_; }
   [[nodiscard]] const StagingTree& tree() const noexcept { return tree_; }
@@ -58,7 +58,7 @@ class StagingSource {
 
   std::string folder_;
   std::string index_path_;
-  Hash256 artifact_;
+  ArtifactId artifact_;
   bool complete_ = false;
   artifact::IndexRules rules_;
   StagingTree tree_;

@@ -65,7 +65,7 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
   virtual ~Stage() = default;
 
-  [[nodiscard]] const Hash256& artifact() const noexcept { return setup_.artifact.id; }
+  [[nodiscard]] const ArtifactId& artifact() const noexcept { return setup_.artifact.id; }
   [[nodiscard]] const wire::Pack& pack() const noexcept { return setup_.pack; }
   // A base has the same artifact whole: nothing is fetched.
   [[nodiscard]] bool is_held() const noexcept { return held_; }

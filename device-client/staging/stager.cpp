@@ -64,7 +64,7 @@ void Stager::remove(const revision::RemoveRevision& effect) {
 void Stager::trim(const revision::TrimRevision& effect) {
   const auto number = std::to_string(effect.revision);
   const auto folder = options_.state_dir + "/revisions/" + number + "/artifacts/";
-  for (const Hash256& artifact : artifact_folders(folder)) {
+  for (const ArtifactId& artifact : artifact_folders(folder)) {
     if (std::ranges::find(effect.keep, artifact) != effect.keep.end()) continue;
     const auto done = throw_away(folder + artifact.hex(), number + "-" + artifact.short_hex());
     if (!done)
@@ -141,7 +141,7 @@ void Stager::tell_free_space(StagingEvents& out) const {
   if (space) out.push_back(revision::FreeSpace{space->bytes_free});
 }
 
-std::string Stager::tree_path(std::uint32_t revision, const Hash256& artifact) const {
+std::string Stager::tree_path(std::uint32_t revision, const ArtifactId& artifact) const {
   return options_.state_dir + "/revisions/" + std::to_string(revision) + "/artifacts/" + artifact.hex() + "/tree";
 }
 

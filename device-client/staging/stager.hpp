@@ -42,7 +42,7 @@ class Stager final : public StagingPort {
   // FreeSpace as it is now.
   void tell_free_space(Events& out) const override;
   // Where the tree of an artifact of a staged revision is.
-  [[nodiscard]] std::string tree_path(std::uint32_t revision, const Hash256& artifact) const;
+  [[nodiscard]] std::string tree_path(std::uint32_t revision, const ArtifactId& artifact) const;
 
  private:
   void fail_session(const Error& error, StagingEvents& out);

@@ -202,7 +202,7 @@ class StagerChunks : public StagerHostile {
     device_.settle();
   }
   Published release_{tree()};
-  Hash256 pack_ = release_.pack(PackKind::dedupe).id;
+  PackId pack_ = release_.pack(PackKind::dedupe).id;
 };
 
 TEST_F(StagerChunks, RefusesAChangedChunkAndTakesTheRightOne) {

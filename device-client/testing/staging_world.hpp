@@ -279,7 +279,7 @@ class Device {
   std::map<Hash256, int> fetches;  // whole chunks by their encoded bytes
 
  private:
-  void hand_over(const Hash256& pack, wire::ChunkRange& range) {
+  void hand_over(const PackId& pack, wire::ChunkRange& range) {
     const Bytes& chunk = broker.at(pack).at(range.first);
     revision::StagePiece piece{opening.revision, pack, range.first, range.offset, {}};
     const std::size_t size = std::min<std::size_t>(piece_bytes, chunk.size() - range.offset);

@@ -141,7 +141,7 @@ Status build_packs(const BuildOptions& options, ByteView index, const std::vecto
   return first_error;
 }
 
-Result<Bytes> write_index(const std::vector<artifact::Entry>& entries, bool devices_allowed, Hash256& id) {
+Result<Bytes> write_index(const std::vector<artifact::Entry>& entries, bool devices_allowed, ArtifactId& id) {
   Bytes bytes;
   artifact::IndexWriter writer(bytes, {.devices_allowed = devices_allowed});
   for (const auto& entry : entries) INSTAR_CHECK(writer.append(entry));
@@ -180,7 +180,7 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
   INSTAR_TRY(auto out, OutFolder::prepare(options));
   std::optional<ImageTree> image;
   INSTAR_TRY(const auto entries, read_source(options, image));
-  Hash256 id;
+  ArtifactId id;
   INSTAR_TRY(const auto index, write_index(entries, options.devices_allowed, id));
   INSTAR_CHECK(files::write_file_atomic(options.out + "/" + std::string(kIndexFile), index));
   INSTAR_CHECK(build_packs(options, index, entries));

@@ -27,23 +27,23 @@ constexpr std::size_t kWeightsMax = 1000;
 
 // The files that artifact.json names, and which artifact it says they are.
 struct Listing {
-  Hash256 id;
+  ArtifactId id;
   wire::ImageFormat image_format = wire::ImageFormat::none;
   std::vector<std::string> pack_files;
   std::vector<BaseWeight> weights;
 };
 
-Result<Hash256> parse_hash(JsonObject& object, std::string_view key) {
+Result<ArtifactId> parse_artifact(JsonObject& object, std::string_view key) {
   INSTAR_TRY(const auto text, object.text(key));
-  const auto hash = Hash256::from_hex(text);
-  if (!hash) return fail(Code::malformed, object.where(key) + " must be 64 hex digits");
-  return *hash;
+  const auto artifact = ArtifactId::from_hex(text);
+  if (!artifact) return fail(Code::malformed, object.where(key) + " must be 64 hex digits");
+  return *artifact;
 }
 
 Result<BaseWeight> parse_weight(const Json& json, const std::string& where) {
   INSTAR_TRY(auto object, JsonObject::of(json, where));
   BaseWeight weight;
-  INSTAR_TRY(weight.base, parse_hash(object, "base"));
+  INSTAR_TRY(weight.base, parse_artifact(object, "base"));
   INSTAR_TRY(weight.full_bytes, object.number_or("full_bytes", 0, kWeightMax));
   INSTAR_TRY(const auto dedupe, object.number_or("dedupe_bytes", 0, kWeightMax));
   INSTAR_TRY(const auto delta, object.number_or("delta_bytes", 0, kWeightMax));
@@ -68,7 +68,7 @@ Result<Listing> parse_listing(const Json& json, const std::string& where) {
   if (format != kFormat)
     return fail(Code::unsupported, where + " has format " + std::to_string(format) + ", this command reads 1");
   Listing listing;
-  INSTAR_TRY(listing.id, parse_hash(object, "artifact"));
+  INSTAR_TRY(listing.id, parse_artifact(object, "artifact"));
   INSTAR_TRY(listing.image_format, parse_format(object));
   const Json* packs = object.find("packs");
   if (packs == nullptr || !packs->is_array() || packs->empty() || packs->size() > limits::kPacksMax) {
@@ -232,7 +232,7 @@ Status verify_pack(const PackFile& pack, const ArtifactFolder& folder) {
 
 }  // namespace
 
-Result<Hash256> listed_artifact(const std::string& path) {
+Result<ArtifactId> listed_artifact(const std::string& path) {
   INSTAR_TRY(const auto listing, read_listing(path));
   return listing.id;
 }

@@ -33,7 +33,7 @@ struct BuildOptions {
 
 // What a device that has another artifact, `base`, fetches of this one, by each kind of pack; exact.
 struct BaseWeight {
-  Hash256 base;
+  ArtifactId base;
   std::uint64_t full_bytes = 0;
   std::optional<std::uint64_t> dedupe_bytes;  // nothing: there is no such pack
   std::optional<std::uint64_t> delta_bytes;   // nothing: none was made
@@ -47,7 +47,7 @@ struct BaseWeight {
 
 struct ArtifactFolder {
   std::string path;
-  Hash256 id;
+  ArtifactId id;
   wire::ImageFormat image_format = wire::ImageFormat::none;  // none: a tree
   std::uint64_t content_bytes = 0;
   std::uint32_t entry_count = 0;
@@ -70,7 +70,7 @@ struct ArtifactFolder {
 // is. Errors: not_found, malformed, corrupt (index or pack is not the one that artifact.json names).
 [[nodiscard]] Result<ArtifactFolder> open_artifact(const std::string& path);
 // Only looks which artifact it is said to be. Errors: not_found, malformed.
-[[nodiscard]] Result<Hash256> listed_artifact(const std::string& path);
+[[nodiscard]] Result<ArtifactId> listed_artifact(const std::string& path);
 // Every folder has one.
 [[nodiscard]] const PackFile& full_pack(const ArtifactFolder& folder);
 

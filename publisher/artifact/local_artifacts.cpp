@@ -29,7 +29,7 @@ void LocalArtifacts::add_siblings_of(const std::string& path) {
   static_cast<void>(add_folders_in(parent_folder(path)));
 }
 
-std::optional<std::string> LocalArtifacts::find(const Hash256& artifact) const {
+std::optional<std::string> LocalArtifacts::find(const ArtifactId& artifact) const {
   const auto found = folders_.find(artifact);
   if (found == folders_.end()) return std::nullopt;
   return found->second;

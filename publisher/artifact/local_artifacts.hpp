@@ -21,14 +21,14 @@ class LocalArtifacts {
   void add_siblings_of(const std::string& path);
 
   // The folder that was added first, of those with this artifact.
-  [[nodiscard]] std::optional<std::string> find(const Hash256& artifact) const;
+  [[nodiscard]] std::optional<std::string> find(const ArtifactId& artifact) const;
   // Where was looked, for people: "out, /srv/artifacts".
   [[nodiscard]] std::string places() const;
 
   static constexpr std::size_t kFoldersMax = 10'000;
 
  private:
-  std::map<Hash256, std::string> folders_;
+  std::map<ArtifactId, std::string> folders_;
   std::vector<std::string> places_;
 };
 

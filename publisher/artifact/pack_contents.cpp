@@ -64,7 +64,7 @@ Status copy_repeated(const std::vector<Entry>& entries, const std::vector<artifa
 
 }  // namespace
 
-Result<Hash256> index_id(const std::vector<Entry>& entries) {
+Result<ArtifactId> index_id(const std::vector<Entry>& entries) {
   artifact::IndexWriter writer([](ByteView) -> Status { return {}; }, kReadAll);
   for (const Entry& entry : entries) INSTAR_CHECK(writer.append(entry));
   return writer.finish();

@@ -15,7 +15,7 @@ namespace instar::publisher {
 inline constexpr artifact::IndexRules kReadAll{.devices_allowed = true};
 
 // The artifact id of a tree. Errors: those of IndexChecker.
-[[nodiscard]] Result<Hash256> index_id(const std::vector<artifact::Entry>& entries);
+[[nodiscard]] Result<ArtifactId> index_id(const std::vector<artifact::Entry>& entries);
 
 // The head's chunks, checked and joined. At most kHeadChunksMax * kChunkDecodedBytesMax = 64 MiB. Errors: io, corrupt.
 [[nodiscard]] Result<Bytes> read_head(const PackFile& pack);

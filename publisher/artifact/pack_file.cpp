@@ -109,7 +109,7 @@ Result<PackFile> PackFile::open(const std::string& path) {
   auto directory = artifact::decode_directory(pack.directory_bytes_);
   if (!directory) return fail(with_context(directory.error(), path));
   pack.directory_ = std::move(*directory);
-  pack.id_ = trust::digest(pack.directory_bytes_);
+  pack.id_ = PackId(trust::digest(pack.directory_bytes_));
   std::uint64_t offset = pack.directory_bytes_.size();
   for (const auto& chunk : pack.directory_.chunks) {
     pack.offsets_.push_back(offset);

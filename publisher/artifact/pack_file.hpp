@@ -47,7 +47,7 @@ class PackFile {
   // too long).
   [[nodiscard]] static Result<PackFile> open(const std::string& path);
 
-  [[nodiscard]] const Hash256& id() const noexcept { return id_; }
+  [[nodiscard]] const PackId& id() const noexcept { return id_; }
   [[nodiscard]] const artifact::PackDirectory& directory() const noexcept { return directory_; }
   [[nodiscard]] const Bytes& directory_bytes() const noexcept { return directory_bytes_; }
   [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
@@ -71,7 +71,7 @@ class PackFile {
  private:
   PackFile() = default;
   Descriptor file_;
-  Hash256 id_;
+  PackId id_;
   Bytes directory_bytes_;
   artifact::PackDirectory directory_;
   std::vector<std::uint64_t> offsets_;  // of each chunk, and of the end

@@ -17,7 +17,7 @@ namespace instar::publisher {
 
 struct ReadableTree {
   std::string name;  // as it was given, for people
-  Hash256 id;
+  ArtifactId id;
   std::vector<artifact::Entry> entries;
   // Its files' contents can be read here; another artifact's links and owners are not there.
   files::StagingTree tree;

@@ -50,7 +50,7 @@ Result<std::vector<artifact::Entry>> rebuild(const PackFile& pack, const std::op
 }
 
 // What lies on the disk now, read as `instar pack` would.
-Status check_tree(const std::string& path, const Hash256& artifact) {
+Status check_tree(const std::string& path, const ArtifactId& artifact) {
   files::TreeOptions options;
   options.rules = kReadAll;
   INSTAR_TRY(const auto entries, files::read_tree(path, options));

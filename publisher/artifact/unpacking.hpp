@@ -24,7 +24,7 @@ struct UnpackOptions {
 struct Unpacked {
   std::string pack;  // the file that was used
   artifact::PackKind kind = artifact::PackKind::full;
-  Hash256 artifact;
+  ArtifactId artifact;
   std::uint64_t entry_count = 0;
   std::uint64_t content_bytes = 0;  // of all files, repeated ones too
   // What this process may not set. Nothing: the tree on disk was read again and hashes to the artifact.

@@ -12,7 +12,7 @@ Outcome<Fleet> ask_fleet(Session& session, const std::string& product, const std
   const auto answer = for_each_row(
       session, "listArtifacts", "artifacts", {{"product", product}, {"groups", names}},
       [&](const Json& row) {
-        const auto id = Hash256::from_hex(get_text(row, "artifact"));
+        const auto id = ArtifactId::from_hex(get_text(row, "artifact"));
         if (!id) return;
         fleet.artifacts.push_back(
             {*id, get_text(row, "release"), get_number(row, "devices"), get_number(row, "metered")});

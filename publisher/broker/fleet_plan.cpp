@@ -13,10 +13,9 @@ namespace {
 
 constexpr std::size_t kNamesShown = 5;
 
-Hash256 hash_of(const Json& json) {
-  Bytes bytes;
-  if (!json.is_string() || !from_hex(json.get<std::string>(), bytes)) return {};
-  return Hash256::from_bytes(bytes).value_or(Hash256{});
+ArtifactId artifact_in(const Json& json) {
+  if (!json.is_string()) return {};
+  return ArtifactId::from_hex(json.get<std::string>()).value_or(ArtifactId{});
 }
 
 revision::DeviceFacts facts_of(const PlannedDevice& device) {
@@ -154,7 +153,7 @@ PlannedDevice read_planned_device(const Json& row) {
   }
   device.handlers = get_texts(row, "handlers");
   for (const auto* key : {"running_artifacts", "previous_artifacts"}) {
-    for (const auto& artifact : get(row, key)) device.held.push_back(hash_of(artifact));
+    for (const auto& artifact : get(row, key)) device.held.push_back(artifact_in(artifact));
   }
   return device;
 }

@@ -30,13 +30,13 @@ struct PlannedDevice {
   bool online = false;
   WallMs last_seen;
   std::uint64_t running_sequence = 0;
-  std::vector<Hash256> held;  // artifacts of the running and the previous release
+  std::vector<ArtifactId> held;  // artifacts of the running and the previous release
 };
 [[nodiscard]] PlannedDevice read_planned_device(const Json& row);
 
 // Bytes that a device with artifact `held` fetches by the dedupe pack `pack`, if that can be told: (pack, held) →
 // bytes.
-using DedupeCosts = std::map<std::pair<Hash256, Hash256>, std::uint64_t>;
+using DedupeCosts = std::map<std::pair<PackId, ArtifactId>, std::uint64_t>;
 
 struct PlanOptions {
   std::uint64_t link_bytes_per_s = 8'000;  // 64 kbit/s

@@ -76,7 +76,7 @@ Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root)
 
 std::vector<const PackFile*> distinct_packs(const ArtifactFolders& artifacts) {
   std::vector<const PackFile*> packs;
-  std::set<Hash256> seen;
+  std::set<PackId> seen;
   for (const auto& [path, folder] : artifacts) {
     for (const auto& pack : folder.packs) {
       if (seen.insert(pack.id()).second) packs.push_back(&pack);

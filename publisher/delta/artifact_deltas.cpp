@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kSaltBytes = 16;
 constexpr std::size_t kSeedBytes = 32;
 
-const PackFile* delta_of(const ArtifactFolder& folder, const Hash256& base) {
+const PackFile* delta_of(const ArtifactFolder& folder, const ArtifactId& base) {
   const auto found = std::ranges::find_if(folder.packs, [&](const PackFile& pack) {
     return pack.directory().kind == artifact::PackKind::delta && pack.directory().base == base;
   });
@@ -84,7 +84,7 @@ Status remember(ArtifactFolder& folder, const BaseWeight& weight, std::optional<
 
 }  // namespace
 
-std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const Hash256& base, const std::string& name) {
+std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const ArtifactId& base, const std::string& name) {
   const auto weight = std::ranges::find(folder.weights, base, &BaseWeight::base);
   if (weight == folder.weights.end()) return std::nullopt;
   DeltaOutcome outcome{

@@ -36,7 +36,7 @@ struct DeltaPolicy {
                                              const ReadableTree& base, const DeltaPolicy& policy);
 
 // What the folder knows already of a delta against the artifact `base`, named `name`.
-[[nodiscard]] std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const Hash256& base,
+[[nodiscard]] std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const ArtifactId& base,
                                                       const std::string& name);
 
 // Size of the smallest signed manifest that names the artifact with its packs: one container, group, product and

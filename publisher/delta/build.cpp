@@ -62,7 +62,7 @@ Status put_body(ByteView body, artifact::PackSink& sink, std::vector<ChunkRef>& 
   while (!body.empty()) {
     const auto piece = body.first(std::min<std::size_t>(body.size(), limits::kDeltaChunkBytes));
     const auto bytes = static_cast<std::uint32_t>(piece.size());
-    const ChunkRef ref{trust::digest(piece), bytes, bytes, artifact::Codec::raw};
+    const ChunkRef ref{ChunkHash(trust::digest(piece)), bytes, bytes, artifact::Codec::raw};
     if (chunks.size() == limits::kPackChunksMax) return fail(Code::too_large, "the delta has too many chunks");
     INSTAR_CHECK(sink.put(false, static_cast<std::uint32_t>(chunks.size()), ref, piece));
     chunks.push_back(ref);
@@ -75,7 +75,7 @@ Status put_head(ByteView head, int level, artifact::PackSink& sink, std::vector<
   while (!head.empty()) {
     const auto piece = head.first(std::min<std::size_t>(head.size(), limits::kChunkDecodedBytesMax));
     const auto encoded = artifact::encode_chunk(piece, level);
-    const ChunkRef ref{trust::digest(piece), static_cast<std::uint32_t>(encoded.bytes.size()),
+    const ChunkRef ref{ChunkHash(trust::digest(piece)), static_cast<std::uint32_t>(encoded.bytes.size()),
                        static_cast<std::uint32_t>(piece.size()), encoded.codec};
     if (chunks.size() == limits::kHeadChunksMax) return fail(Code::too_large, "the delta's head has too many chunks");
     INSTAR_CHECK(sink.put(true, static_cast<std::uint32_t>(chunks.size()), ref, encoded.bytes));
@@ -95,7 +95,7 @@ Result<artifact::PackDirectory> make_delta_pack(const ReadableTree& base, const 
   INSTAR_CHECK(put_body(made.body, sink, body));
   made.header.entry_count = static_cast<std::uint32_t>(fresh.entries.size());
   made.header.index_delta_bytes = static_cast<std::uint32_t>(index.bytes.size());
-  std::vector<Hash256> hashes;
+  std::vector<ChunkHash> hashes;
   for (const ChunkRef& ref : body) hashes.push_back(ref.hash);
   artifact::PackDirectory directory;
   directory.kind = artifact::PackKind::delta;
@@ -108,7 +108,7 @@ Result<artifact::PackDirectory> make_delta_pack(const ReadableTree& base, const 
   return directory;
 }
 
-std::string delta_file_name(const Hash256& base) {
+std::string delta_file_name(const ArtifactId& base) {
   return "delta-" + base.short_hex() + ".pack";
 }
 

@@ -32,7 +32,7 @@ struct DeltaOptions {
                                                               artifact::PackSink& sink, const DeltaOptions& options);
 
 // The name of the delta against `base` in an artifact folder.
-[[nodiscard]] std::string delta_file_name(const Hash256& base);
+[[nodiscard]] std::string delta_file_name(const ArtifactId& base);
 // The same into the file of that name in `folder`. Nothing is left of it on an error.
 [[nodiscard]] Result<PackFile> write_delta_pack(const ReadableTree& base, const ReadableTree& fresh,
                                                 const std::string& folder, const DeltaOptions& options);

@@ -48,7 +48,7 @@ bool is_image(const std::vector<Entry>& entries) {
 // Bytes of the chunks that the dedupe packs of both have. Nothing in common where one has none.
 std::uint64_t common_chunk_bytes(const std::string& base, const ArtifactFolder& fresh) {
   const auto chunks_of = [](const ArtifactFolder& folder) {
-    std::unordered_map<Hash256, std::uint64_t> chunks;
+    std::unordered_map<ChunkHash, std::uint64_t> chunks;
     for (const auto& pack : folder.packs) {
       if (pack.directory().kind != artifact::PackKind::dedupe) continue;
       for (const auto& chunk : pack.directory().chunks) chunks.emplace(chunk.hash, chunk.decoded_bytes);
@@ -117,7 +117,7 @@ class Maker {
     return std::nullopt;
   }
 
-  Result<DeltaOutcome> make_new(const std::string& path, Hash256& artifact) {
+  Result<DeltaOutcome> make_new(const std::string& path, ArtifactId& artifact) {
     base_id_.reset();
     const Work& work = policy_.options.work;
     INSTAR_CHECK(work.go_on());
@@ -152,10 +152,10 @@ class Maker {
   DeltaPolicy policy_;
   Work wanted_;
   std::map<std::string, ReadableTree> trees_;  // of the release, unpacked when first needed
-  std::optional<Hash256> base_id_;
+  std::optional<ArtifactId> base_id_;
 };
 
-bool is_of_release(const ArtifactFolders& artifacts, const Hash256& id) {
+bool is_of_release(const ArtifactFolders& artifacts, const ArtifactId& id) {
   return std::ranges::any_of(artifacts, [&](const auto& each) { return each.second.id == id; });
 }
 

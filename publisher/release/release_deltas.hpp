@@ -14,7 +14,7 @@ namespace instar::publisher {
 
 // What the broker says of the devices that a release is for.
 struct FleetArtifact {
-  Hash256 artifact;
+  ArtifactId artifact;
   std::string release;
   std::uint64_t devices = 0;
   std::uint64_t metered = 0;
@@ -37,7 +37,7 @@ struct ReleaseDeltaOptions {
 // One base that was looked at.
 struct ReleaseDelta {
   DeltaOutcome outcome;
-  Hash256 artifact;  // of the release
+  ArtifactId artifact;  // of the release
   std::string release;
   std::uint64_t devices = 0;
   std::string error;  // why none could be made; the release goes out without it

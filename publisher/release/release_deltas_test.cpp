@@ -11,7 +11,7 @@ using testing::HasSubstr;
 
 class ReleaseDeltasTest : public ArtifactDeltas {
  protected:
-  FleetArtifact runs(const Hash256& artifact, std::uint64_t devices, const std::string& release) const {
+  FleetArtifact runs(const ArtifactId& artifact, std::uint64_t devices, const std::string& release) const {
     return {artifact, release, devices, 0};
   }
   ArtifactFolders release() {

@@ -42,14 +42,14 @@ inline void write_in(const std::string& root, const std::string& path, ByteView 
 }
 
 // What a tree is as an artifact, read from the disk.
-inline Hash256 artifact_on_disk(const std::string& root) {
+inline ArtifactId artifact_on_disk(const std::string& root) {
   files::TreeOptions options;
   options.rules.devices_allowed = true;
   const auto entries = files::read_tree(root, options);
   EXPECT_TRUE(entries) << root;
-  const auto id = entries ? index_id(*entries) : Result<Hash256>(Hash256{});
+  const auto id = entries ? index_id(*entries) : Result<ArtifactId>(ArtifactId{});
   EXPECT_TRUE(id) << root;
-  return id.value_or(Hash256{});
+  return id.value_or(ArtifactId{});
 }
 
 // Two versions of a tree in `one` and `two`: a large file with a part changed and one moved in it, a renamed one, small

@@ -206,7 +206,7 @@ TEST(DeltaHead, ReadsWhatWasWritten) {
   const Bytes index_delta = to_bytes("an index delta");
   made.header.entry_count = 17;
   made.header.index_delta_bytes = static_cast<std::uint32_t>(index_delta.size());
-  std::vector<Hash256> body(made.header.body_chunks());
+  std::vector<ChunkHash> body(made.header.body_chunks());
   ASSERT_EQ(body.size(), 3U);
   body[2].bytes[5] = 1;
   const Bytes bytes = encode_delta_head(made.header, index_delta, body);

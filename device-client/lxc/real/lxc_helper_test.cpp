@@ -85,7 +85,7 @@ class LxcTest : public ::testing::Test {
     return manifest;
   }
   fs::path tree_of(std::uint32_t revision) const {
-    Hash256 artifact;
+    ArtifactId artifact;
     artifact.bytes.fill(static_cast<std::uint8_t>(revision));
     return fs::path(config.state_dir) / "revisions" / std::to_string(revision) / "artifacts" / artifact.hex() / "tree";
   }

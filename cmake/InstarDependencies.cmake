@@ -14,3 +14,22 @@ pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(LXC REQUIRED IMPORTED_TARGET lxc)
 pkg_check_modules(LZMA REQUIRED IMPORTED_TARGET liblzma)
 pkg_check_modules(DIVSUFSORT REQUIRED IMPORTED_TARGET libdivsufsort)
+
+# Archives of the libraries that programs in one file contain (instar_small_externals), without their tables for unwinding: no exception
+# passes through libraries in C, and the tables are a tenth of such a program. Sanitizers have no static runtime.
+if(NOT INSTAR_SANITIZE AND NOT INSTAR_FUZZ)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/lean)
+  foreach(library paho-mqtt3as ssl crypto sodium zstd lzma z)
+    find_library(INSTAR_STATIC_${library} lib${library}.a REQUIRED)
+    mark_as_advanced(INSTAR_STATIC_${library})
+    set(lean ${CMAKE_BINARY_DIR}/lean/lib${library}.a)
+    add_custom_command(OUTPUT ${lean}
+      COMMAND ${CMAKE_OBJCOPY} --remove-section=.eh_frame --remove-section=.rela.eh_frame ${INSTAR_STATIC_${library}} ${lean}
+      DEPENDS ${INSTAR_STATIC_${library}} VERBATIM)
+    list(APPEND lean_libraries ${lean})
+  endforeach()
+  add_custom_target(instar_lean_archives DEPENDS ${lean_libraries})
+  add_library(instar_small_externals INTERFACE)
+  add_dependencies(instar_small_externals instar_lean_archives)
+  target_link_libraries(instar_small_externals INTERFACE ${lean_libraries})
+endif()

@@ -21,7 +21,7 @@ function(instar_module name)
   instar_tests(${name} LIBS instar_${name} ${ARG_TEST_LIBS})
 endfunction()
 
-# Not built by itself: only for what links it. Libraries of others are linked by the program, from their archives.
+# Not built by itself: only for what links it. Libraries of others come from their archives (InstarDependencies.cmake).
 function(instar_small_twin name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   set(twin instar_${name}_small)
@@ -32,6 +32,9 @@ function(instar_small_twin name)
     endif()
   endforeach()
   target_link_libraries(${twin} PRIVATE tl::expected instar_flags instar_small_flags)
+  if(TARGET instar_small_externals)
+    target_link_libraries(${twin} PUBLIC instar_small_externals)
+  endif()
   target_include_directories(${twin} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   add_dependencies(${twin} instar_schemas_generated)
   set_target_properties(${twin} PROPERTIES POSITION_INDEPENDENT_CODE OFF)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pictures
 import pytest
 import rules
 
@@ -163,6 +164,39 @@ def test_limits_page_agrees_with_the_code():
 def test_limits_page_that_disagrees_is_found(tmp_path, page):
     plant(tmp_path, "core/base/limits.hpp", "inline constexpr std::size_t kA = 2 * 1'024;\n")
     assert rules.limits_page(plant(tmp_path, "docs/limits.md", page))
+
+
+# --- pictures ------------------------------------------------------------------------------------
+def test_pictures_show_what_their_sources_say():
+    assert pictures.violations(ROOT) == []
+
+
+def picture(folder: Path, source: str, page: str = "![all](pictures/a.svg)\n") -> Path:
+    plant(folder, "docs/pictures/a.dot", source)
+    pictures.draw(folder)
+    return plant(folder, "docs/a.md", page)
+
+
+def test_picture_is_held_against_what_it_says_not_where_it_stands(tmp_path):
+    source = 'digraph a { graph [bgcolor=white] a -> b [label="goes"] }\n'
+    assert pictures.violations(picture(tmp_path, source)) == []
+    plant(tmp_path, "docs/pictures/a.dot", source.replace("bgcolor=white", "bgcolor=white, ranksep=2"))
+    assert pictures.violations(tmp_path) == []
+
+
+@pytest.mark.parametrize("edge", ['b -> a [label="goes"]', 'a -> b [label="went"]', 'a -> b [label="goes"] c'])
+def test_picture_that_is_not_drawn_anew_is_found(tmp_path, edge):
+    picture(tmp_path, 'digraph a { graph [bgcolor=white] a -> b [label="goes"] }\n')
+    assert len(pictures.violations(plant(tmp_path, "docs/pictures/a.dot", "digraph a { graph [bgcolor=white] " + edge + " }\n"))) == 1
+
+
+def test_picture_without_page_source_or_background_is_found(tmp_path):
+    source = "digraph a { graph [bgcolor=white] a }\n"
+    assert len(pictures.violations(picture(tmp_path, source, "[a](pictures/a.svg)\n"))) == 1
+    assert len(pictures.violations(picture(tmp_path, "digraph a { graph [bgcolor=transparent] a }\n"))) == 1
+    picture(tmp_path, source)
+    (tmp_path / "docs/pictures/a.dot").unlink()
+    assert pictures.violations(tmp_path) == ["docs/pictures/a.svg has no source"]
 
 
 # --- commands in pages ---------------------------------------------------------------------------

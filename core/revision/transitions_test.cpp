@@ -13,7 +13,7 @@ namespace {
 // The generated part of docs/states.md.
 std::string tables() {
   std::ostringstream out;
-  out << "| phase | what happens | next phase | whose word |\n|---|---|---|---|\n";
+  out << "| phase | what happens | next phase | who decides |\n|---|---|---|---|\n";
   for (const auto& one : kTransitions) {
     out << "| " << phase_name(one.from) << " | " << trigger_name(one.trigger) << " | " << phase_name(one.to) << " | "
         << owner_name(one.owner) << " |\n";

@@ -249,3 +249,51 @@ def limits_page(root: Path) -> list[str]:
 def command_blocks(page: Path) -> list[str]:
     """The ```sh run blocks of a page: commands that are run by a test just as they stand there."""
     return re.findall(r"^```sh run\n(.*?)^```", page.read_text(), flags=re.S | re.M)
+
+
+COLUMNS_MAX = 120
+
+
+def unbroken(line: str) -> list[str]:
+    """The parts of a line of Markdown between which it may be broken: code spans stay whole."""
+    return re.findall(r"(?:`[^`]*`|\S)+", line)
+
+
+def width(root: Path) -> list[str]:
+    """Pages have lines of at most 120 columns, but for tables, code, and what cannot be broken, such as a long link."""
+    bad = []
+    for path in tracked(root, "*.md"):
+        fenced = False
+        for number, line in enumerate((root / path).read_text().splitlines(), 1):
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            if fenced or len(line) <= COLUMNS_MAX or line.lstrip().startswith(("|", "#")):
+                continue
+            if len(unbroken(re.sub(r"^\s*([-*+]|\d+\.)\s", "", line))) > 1:
+                bad.append(f"{path}:{number}: {len(line)} columns, {COLUMNS_MAX} are allowed")
+    return bad
+
+
+# Pages that say where things are, and what a path in them looks like.
+MAPS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/ARCHITECTURE.md", "docs/words.md"]
+NAMED = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)*/?)`")
+SUFFIXES = {".cpp", ".hpp", ".py", ".fbs", ".txt", ".cmake", ".md", ".dot", ".svg", ".hex", ".json"}
+
+
+def named_paths(root: Path, pages: list[str]) -> list[str]:
+    """Files and folders of this tree that a page names, as `core/base/` or `app.cpp`, are there."""
+    bad = []
+    files = tracked(root)
+    names = {str(path) for path in files} | {str(folder) for path in files for folder in path.parents}
+    tops = {path.parts[0] for path in files if len(path.parts) > 1}
+    for page in pages:
+        for number, line in enumerate((root / page).read_text().splitlines(), 1):
+            for name in NAMED.findall(line):
+                wanted = name.rstrip("/")
+                in_tree = wanted.split("/")[0] in tops and "/" in name
+                if not in_tree and (Path(wanted).suffix not in SUFFIXES or wanted.startswith("*")):
+                    continue
+                found = names if "/" in wanted else {Path(one).name for one in names}
+                if not any(fnmatch.fnmatch(one, wanted) for one in found):
+                    bad.append(f"{page}:{number}: {name} is not there")
+    return bad

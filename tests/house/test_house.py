@@ -166,6 +166,31 @@ def test_limits_page_that_disagrees_is_found(tmp_path, page):
     assert rules.limits_page(plant(tmp_path, "docs/limits.md", page))
 
 
+def test_pages_are_not_too_wide():
+    assert rules.width(ROOT) == []
+
+
+@pytest.mark.parametrize("line,bad", [
+    ("word " * 30, 1), ("- " + "word " * 30, 1), ("see `" + "code " * 10 + "` " * 2 + "word " * 20, 1), ("| " + "cell " * 30 + "|", 0),
+    ("https://example.org/" + "x" * 120, 0), ("- `" + "code " * 30 + "`", 0), ("```\n" + "word " * 30 + "\n```", 0), ("w" * 120, 0),
+])
+def test_page_that_is_too_wide_is_found(tmp_path, line, bad):
+    assert len(rules.width(plant(tmp_path, "docs/a.md", line + "\n"))) == bad
+
+
+def test_pages_name_files_that_are_there():
+    assert rules.named_paths(ROOT, rules.MAPS) == []
+
+
+@pytest.mark.parametrize("name,bad", [
+    ("core/wire/x.cpp", 0), ("x.cpp", 0), ("core/wire/", 0), ("core/wire/*.cpp", 0), ("d/X/fetch", 0), ("instar-lxc", 0), ("instar/v1", 0),
+    ("core/wire/y.cpp", 1), ("y.cpp", 1), ("core/rollout/", 1), ("core/wire/*.hpp", 1), ("gone/x.cpp", 1),
+])
+def test_name_of_a_file_that_is_not_there_is_found(tmp_path, name, bad):
+    plant(tmp_path, "core/wire/x.cpp", "")
+    assert len(rules.named_paths(plant(tmp_path, "CONTRIBUTING.md", f"A line goes into `{name}`.\n"), ["CONTRIBUTING.md"])) == bad
+
+
 # --- pictures ------------------------------------------------------------------------------------
 def test_pictures_show_what_their_sources_say():
     assert pictures.violations(ROOT) == []

@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -83,13 +84,14 @@ FILE_LINES_MAX = 800
 def tracked(root: Path, *patterns: str) -> list[Path]:
     """Files of the checkout, built ones left out."""
     found = []
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if relative.parts[0] in ("build", ".git") or "__pycache__" in relative.parts or ".pytest_cache" in relative.parts:
-            continue
-        if path.is_file() and not path.is_symlink() and (not patterns or any(path.match(p) for p in patterns)):
-            found.append(relative)
-    return found
+    for folder, folders, names in os.walk(root):
+        here = Path(folder).relative_to(root)
+        built = ("build", ".git") if folder == str(root) else ()
+        folders[:] = sorted(name for name in folders if name not in (*built, "__pycache__", ".pytest_cache"))
+        for path in (here / name for name in names):
+            if (not patterns or any(path.match(p) for p in patterns)) and not (root / path).is_symlink():
+                found.append(path)
+    return sorted(found)
 
 
 def cpp_files(root: Path) -> list[Path]:

@@ -15,7 +15,7 @@
 #   make test-faults  lets each write, sync, rename, link … of an update fail in its turn
 #   make bench-device memory, flash and downtime of an update on it, and the same by other updaters; writes build/report/device.json
 #   make packages     Debian packages of the programs, in build/packages
-#   make pictures     draws the pictures of the pages anew from docs/pictures/*.dot
+#   make pictures     draws the pictures of the pages from docs/pictures/*.dot
 #   make clean        remove what was built
 
 PRESET  ?= release

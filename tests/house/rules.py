@@ -276,26 +276,45 @@ def width(root: Path) -> list[str]:
     return bad
 
 
-# Pages that say where things are, and what a path in them looks like.
-MAPS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/ARCHITECTURE.md", "docs/words.md"]
+# What a path looks like in a page.
 NAMED = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)*/?)`")
-SUFFIXES = {".cpp", ".hpp", ".py", ".fbs", ".txt", ".cmake", ".md", ".dot", ".svg", ".hex", ".json"}
+NAMED_SUFFIXES = {".cpp", ".hpp", ".py", ".fbs", ".txt", ".cmake", ".md", ".dot", ".svg", ".hex"}
 
 
-def named_paths(root: Path, pages: list[str]) -> list[str]:
-    """Files and folders of this tree that a page names, as `core/base/` or `app.cpp`, are there."""
+def named_paths(root: Path) -> list[str]:
+    """Files and folders of this tree that a page names, as `core/base/` or `app.cpp`, are there. Not those of a page that says what
+    was once: decisions and the change log."""
     bad = []
     files = tracked(root)
     names = {str(path) for path in files} | {str(folder) for path in files for folder in path.parents}
     tops = {path.parts[0] for path in files if len(path.parts) > 1}
-    for page in pages:
+    last = {Path(name).name for name in names}
+    for page in (path for path in files if path.suffix == ".md" and path.name != "CHANGELOG.md" and "decisions" not in path.parts):
         for number, line in enumerate((root / page).read_text().splitlines(), 1):
             for name in NAMED.findall(line):
                 wanted = name.rstrip("/")
                 in_tree = wanted.split("/")[0] in tops and "/" in name
-                if not in_tree and (Path(wanted).suffix not in SUFFIXES or wanted.startswith("*")):
+                if not in_tree and (Path(wanted).suffix not in NAMED_SUFFIXES or wanted.startswith("*")):
                     continue
-                found = names if "/" in wanted else {Path(one).name for one in names}
-                if not any(fnmatch.fnmatch(one, wanted) for one in found):
+                places = {wanted, os.path.normpath(page.parent / wanted)}
+                if not any(fnmatch.filter(names if "/" in wanted else last, place) for place in places):
                     bad.append(f"{page}:{number}: {name} is not there")
+    return bad
+
+
+# Words that the pages do not use, and what docs/words.md has for them.
+PLAIN = {"anew": "again", "heed": "obey", "hindrance": "blocker", "reckon": "compute", "hear": "receive", "heard": "received",
+         "told": "notified, or reported", "tell": "report, show or print"}
+NOT_PLAIN = re.compile(rf"\b({'|'.join(PLAIN)})(s|ed)?\b", re.I)
+
+
+def plain_words(root: Path) -> list[str]:
+    bad = []
+    for path in tracked(root, "*.md"):
+        if path.name == "words.md" or "decisions" in path.parts:
+            continue
+        text = re.sub(r"```.*?```|`[^`]*`", lambda code: "\n" * code.group(0).count("\n"), (root / path).read_text(), flags=re.S)
+        for number, line in enumerate(text.splitlines(), 1):
+            bad += [f"{path}:{number}: {word.group(0)}: {PLAIN[word.group(1).lower()]} (docs/words.md)"
+                    for word in NOT_PLAIN.finditer(line)]
     return bad

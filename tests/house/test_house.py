@@ -179,16 +179,25 @@ def test_page_that_is_too_wide_is_found(tmp_path, line, bad):
 
 
 def test_pages_name_files_that_are_there():
-    assert rules.named_paths(ROOT, rules.MAPS) == []
+    assert rules.named_paths(ROOT) == []
 
 
 @pytest.mark.parametrize("name,bad", [
-    ("core/wire/x.cpp", 0), ("x.cpp", 0), ("core/wire/", 0), ("core/wire/*.cpp", 0), ("d/X/fetch", 0), ("instar-lxc", 0), ("instar/v1", 0),
+    ("core/wire/x.cpp", 0), ("x.cpp", 0), ("core/wire/", 0), ("core/wire/*.cpp", 0), ("a.md", 0), ("d/X/fetch", 0), ("instar-lxc", 0), ("instar/v1", 0),
     ("core/wire/y.cpp", 1), ("y.cpp", 1), ("core/rollout/", 1), ("core/wire/*.hpp", 1), ("gone/x.cpp", 1),
 ])
 def test_name_of_a_file_that_is_not_there_is_found(tmp_path, name, bad):
     plant(tmp_path, "core/wire/x.cpp", "")
-    assert len(rules.named_paths(plant(tmp_path, "CONTRIBUTING.md", f"A line goes into `{name}`.\n"), ["CONTRIBUTING.md"])) == bad
+    assert len(rules.named_paths(plant(tmp_path, "docs/a.md", f"A line goes into `{name}`.\n"))) == bad
+
+
+def test_pages_use_one_word_for_one_thing():
+    assert rules.plain_words(ROOT) == []
+
+
+@pytest.mark.parametrize("text,bad", [("It is made anew.", 1), ("The device hears it.", 1), ("The `heard` one, `told` or not.", 0)])
+def test_word_that_pages_do_not_use_is_found(tmp_path, text, bad):
+    assert len(rules.plain_words(plant(tmp_path, "docs/a.md", text + "\n"))) == bad
 
 
 # --- pictures ------------------------------------------------------------------------------------

@@ -205,6 +205,19 @@ def test_pictures_show_what_their_sources_say():
     assert pictures.violations(ROOT) == []
 
 
+def test_picture_of_the_code_shows_what_may_be_included():
+    """Programs have an arrow to each adapter that a room of theirs uses; an arrow inside core is one that is allowed."""
+    dot = (ROOT / "docs/pictures/code.dot").read_text().replace("plugin", "broker-plugin").replace("device ", "device-client ")
+    visible = [line.split("[")[0] for line in dot.splitlines() if "->" in line and "invis" not in line and "cluster" not in line]
+    shown = {pair for line in visible for names in [line.replace(" ", "").split("->")] for pair in zip(names, names[1:])}
+    adapters, programs = {"mqtt", "storage", "files"}, {"publisher", "broker-plugin", "device-client"}
+    assert {pair for pair in shown if pair[0] in programs} == {
+        (room.split("/")[0], other) for room, others in rules.MAY_INCLUDE.items() for other in others
+        if room.split("/")[0] in programs and other in adapters}
+    inside = {(f"core/{one}", f"core/{other}") for one, other in shown if one not in programs}
+    assert inside and all(other in rules.MAY_INCLUDE[one] for one, other in inside)
+
+
 def picture(folder: Path, source: str, page: str = "![all](pictures/a.svg)\n") -> Path:
     plant(folder, "docs/pictures/a.dot", source)
     pictures.draw(folder)

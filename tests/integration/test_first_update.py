@@ -24,7 +24,7 @@ def test_the_release_of_the_page_is_committed_updated_and_rolled_back(tmp_path, 
     subprocess.run(["bash", "-euc", "\n".join(blocks)], cwd=tmp_path, env=environment, check=True, capture_output=True)
     # Nothing listens on this port: `install` needs no broker.
     device = Device(tmp_path / "device", name, 1, tmp_path / "keys/root.instar", groups="plant-7/line-a", product="gateway")
-    device.write_config()
+    device.config.write_text("".join(f"{key} = {value}\n" for key, value in device.settings.items()))
 
     def install(bundle: str) -> subprocess.CompletedProcess:
         return subprocess.run([DEVICE, "install", bundle, "--config", device.config], cwd=tmp_path, capture_output=True, text=True)

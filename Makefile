@@ -15,6 +15,7 @@
 #   make test-faults  lets each write, sync, rename, link … of an update fail in its turn
 #   make bench-device memory, flash and downtime of an update on it, and the same by other updaters; writes build/report/device.json
 #   make packages     Debian packages of the programs, in build/packages
+#   make pictures     draws the pictures of the pages from docs/pictures/*.dot
 #   make clean        remove what was built
 
 PRESET  ?= release
@@ -25,11 +26,11 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
 .PHONY: help deps configure build demo test test-loaded check bench bench-bytes bench-fleet sim packages clean device test-powercut \
-        test-powercut-fs test-faults bench-device
+        test-powercut-fs test-faults bench-device pictures
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '4,18s/^# *//p' Makefile
+	@sed -n '4,19s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -104,6 +105,9 @@ bench-device: build
 
 packages: build
 	@cpack --config $(BUILD)/CPackConfig.cmake -B build/packages
+
+pictures: deps
+	@/usr/bin/python3 -B tests/house/pictures.py .
 
 clean:
 	@$(ROOT) rm -rf build

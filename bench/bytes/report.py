@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import re
+import textwrap
 from pathlib import Path
 
 import pairs
@@ -149,6 +151,17 @@ def write_json(path: Path, results: dict, described: dict, direction: str) -> No
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
+def folded(page: str) -> str:
+    """Paragraphs and list items in lines of at most 120 columns; tables, code and commands as they are."""
+    out = []
+    for part in re.split(r"(```.*?```|\n\n|\n(?= *- ))", page, flags=re.S):
+        fixed = part.startswith(("```", "|", "#", "\n")) or part.lstrip(" ").startswith("- `")
+        indent = "  " if part.startswith("- ") else ""
+        out.append(part if fixed else textwrap.fill(" ".join(part.split()), 120, subsequent_indent=indent,
+                                                     break_long_words=False, break_on_hyphens=False))
+    return "".join(out).rstrip("\n") + "\n"
+
+
 def write_page(path: Path, results: dict, described: dict, every: list[Method]) -> None:
     shown = [f"| *{name}* | {describe(name)} | {d['entries']:,} | {d['bytes']:,} | {d['changed']:,} | {d['changed_bytes']:,} |"
              for name, d in described.items()]
@@ -159,8 +172,8 @@ def write_page(path: Path, results: dict, described: dict, every: list[Method]) 
             version = "this source"
         commands = "".join(f"\n    - `{command}`" for command in method.commands)
         used.append(f"- **{method.name}** ({version}): {method.what}.{commands}")
-    path.write_text(PAGE.format(
+    path.write_text(folded(PAGE.format(
         machine=machine(), pairs="\n".join(shown), wire=table(results, "wire_bytes"), device=table(results, "device_peak_kib", "device_cpu_s"),
         decoder=decoders(results), producer=table(results, "producer_s", "producer_cpu_s", "producer_peak_mib"),
         ratios="\n".join(map(str, lines(results))), methods="\n".join(used),
-        missing="\n".join("- " + line for line in missing(results)) or "- nothing"))
+        missing="\n".join("- " + line for line in missing(results)) or "- nothing")))

@@ -59,7 +59,7 @@ class Ostree(Method):
     name = "ostree-delta"
     packages = ["ostree"]
     what = ("the static delta's superblock and parts, applied offline; not the repository's summary, nor what making the checkout takes. "
-            "OSTree bsdiffs no file as large as that of *node* unless it is told to")
+            "OSTree bsdiffs no file as large as that of *node* by default")
     commands = ["ostree commit --tree=dir=NEW", "ostree static-delta generate --from=OLD --to=NEW --min-fallback-size=0",
                 "ostree static-delta apply-offline DELTA"]
 

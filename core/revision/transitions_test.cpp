@@ -13,7 +13,7 @@ namespace {
 // The generated part of docs/states.md.
 std::string tables() {
   std::ostringstream out;
-  out << "| phase | what happens | next phase | whose word |\n|---|---|---|---|\n";
+  out << "| phase | what happens | next phase | who decides |\n|---|---|---|---|\n";
   for (const auto& one : kTransitions) {
     out << "| " << phase_name(one.from) << " | " << trigger_name(one.trigger) << " | " << phase_name(one.to) << " | "
         << owner_name(one.owner) << " |\n";
@@ -24,11 +24,47 @@ std::string tables() {
   return out.str();
 }
 
+std::string page(const std::string& path) {
+  std::ifstream file(std::string(INSTAR_SOURCE_DIR) + "/docs/" + path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The generated part of docs/pictures/states.dot: one edge from a phase to another, with all that leads there.
+std::string edges() {
+  const auto color = [](Owner owner) { return owner == Owner::broker ? "#0969da" : "#1a7f37"; };
+  std::ostringstream out;
+  out << "  // transitions\n";
+  std::set<std::pair<Phase, Phase>> drawn;
+  for (const auto& one : kTransitions) {
+    if (!drawn.emplace(one.from, one.to).second) continue;
+    std::string label;
+    bool by_broker = true;
+    for (const auto& other : kTransitions) {
+      if (other.from != one.from || other.to != one.to) continue;
+      if (!label.empty()) label += "<br/>";
+      label.append("<font color=\"").append(color(other.owner)).append("\">");
+      label.append(trigger_name(other.trigger)).append("</font>");
+      by_broker = by_broker && other.owner == Owner::broker;
+    }
+    out << "  " << phase_name(one.from) << " -> " << phase_name(one.to) << " [label=<" << label << ">"
+        << (by_broker ? ", color=\"#0969da\", style=dashed" : "") << "]\n";
+  }
+  out << "}\n";
+  return out.str();
+}
+
+TEST(Transitions, AreThePictureThatPeopleSee) {
+  const auto text = page("pictures/states.dot");
+  const auto start = text.find("  // transitions\n");
+  ASSERT_NE(start, std::string::npos) << edges();
+  EXPECT_EQ(text.substr(start), edges())
+      << "docs/pictures/states.dot ends with the edges of transitions.hpp; put these in, then: make pictures";
+}
+
 TEST(Transitions, AreThePageThatPeopleRead) {
-  std::ifstream file(std::string(INSTAR_SOURCE_DIR) + "/docs/states.md");
-  std::stringstream page;
-  page << file.rdbuf();
-  const auto text = page.str();
+  const auto text = page("states.md");
   const auto start = text.find("| phase |");
   ASSERT_NE(start, std::string::npos) << tables();
   EXPECT_EQ(text.substr(start), tables()) << "docs/states.md ends with the tables of transitions.hpp; put these in";

@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -83,13 +84,14 @@ FILE_LINES_MAX = 800
 def tracked(root: Path, *patterns: str) -> list[Path]:
     """Files of the checkout, built ones left out."""
     found = []
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if relative.parts[0] in ("build", ".git") or "__pycache__" in relative.parts or ".pytest_cache" in relative.parts:
-            continue
-        if path.is_file() and not path.is_symlink() and (not patterns or any(path.match(p) for p in patterns)):
-            found.append(relative)
-    return found
+    for folder, folders, names in os.walk(root):
+        here = Path(folder).relative_to(root)
+        built = ("build", ".git") if folder == str(root) else ()
+        folders[:] = sorted(name for name in folders if name not in (*built, "__pycache__", ".pytest_cache"))
+        for path in (here / name for name in names):
+            if (not patterns or any(path.match(p) for p in patterns)) and not (root / path).is_symlink():
+                found.append(path)
+    return sorted(found)
 
 
 def cpp_files(root: Path) -> list[Path]:
@@ -249,3 +251,70 @@ def limits_page(root: Path) -> list[str]:
 def command_blocks(page: Path) -> list[str]:
     """The ```sh run blocks of a page: commands that are run by a test just as they stand there."""
     return re.findall(r"^```sh run\n(.*?)^```", page.read_text(), flags=re.S | re.M)
+
+
+COLUMNS_MAX = 120
+
+
+def unbroken(line: str) -> list[str]:
+    """The parts of a line of Markdown between which it may be broken: code spans stay whole."""
+    return re.findall(r"(?:`[^`]*`|\S)+", line)
+
+
+def width(root: Path) -> list[str]:
+    """Pages have lines of at most 120 columns, but for tables, code, and what cannot be broken, such as a long link."""
+    bad = []
+    for path in tracked(root, "*.md"):
+        fenced = False
+        for number, line in enumerate((root / path).read_text().splitlines(), 1):
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            if fenced or len(line) <= COLUMNS_MAX or line.lstrip().startswith(("|", "#")):
+                continue
+            if len(unbroken(re.sub(r"^\s*([-*+]|\d+\.)\s", "", line))) > 1:
+                bad.append(f"{path}:{number}: {len(line)} columns, {COLUMNS_MAX} are allowed")
+    return bad
+
+
+# What a path looks like in a page.
+NAMED = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)*/?)`")
+NAMED_SUFFIXES = {".cpp", ".hpp", ".py", ".fbs", ".txt", ".cmake", ".md", ".dot", ".svg", ".hex"}
+
+
+def named_paths(root: Path) -> list[str]:
+    """Files and folders of this tree that a page names, as `core/base/` or `app.cpp`, are there. Not those of a page that says what
+    was once: decisions and the change log."""
+    bad = []
+    files = tracked(root)
+    names = {str(path) for path in files} | {str(folder) for path in files for folder in path.parents}
+    tops = {path.parts[0] for path in files if len(path.parts) > 1}
+    last = {Path(name).name for name in names}
+    for page in (path for path in files if path.suffix == ".md" and path.name != "CHANGELOG.md" and "decisions" not in path.parts):
+        for number, line in enumerate((root / page).read_text().splitlines(), 1):
+            for name in NAMED.findall(line):
+                wanted = name.rstrip("/")
+                in_tree = wanted.split("/")[0] in tops and "/" in name
+                if not in_tree and (Path(wanted).suffix not in NAMED_SUFFIXES or wanted.startswith("*")):
+                    continue
+                places = {wanted, os.path.normpath(page.parent / wanted)}
+                if not any(fnmatch.filter(names if "/" in wanted else last, place) for place in places):
+                    bad.append(f"{page}:{number}: {name} is not there")
+    return bad
+
+
+# Words that the pages do not use, and what docs/words.md has for them.
+PLAIN = {"anew": "again", "heed": "obey", "hindrance": "blocker", "reckon": "compute", "hear": "receive", "heard": "received",
+         "told": "notified, or reported", "tell": "report, show or print"}
+NOT_PLAIN = re.compile(rf"\b({'|'.join(PLAIN)})(s|ed)?\b", re.I)
+
+
+def plain_words(root: Path) -> list[str]:
+    bad = []
+    for path in tracked(root, "*.md"):
+        if path.name == "words.md" or "decisions" in path.parts:
+            continue
+        text = re.sub(r"```.*?```|`[^`]*`", lambda code: "\n" * code.group(0).count("\n"), (root / path).read_text(), flags=re.S)
+        for number, line in enumerate(text.splitlines(), 1):
+            bad += [f"{path}:{number}: {word.group(0)}: {PLAIN[word.group(1).lower()]} (docs/words.md)"
+                    for word in NOT_PLAIN.finditer(line)]
+    return bad

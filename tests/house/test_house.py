@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pictures
 import pytest
 import rules
 
@@ -163,6 +164,86 @@ def test_limits_page_agrees_with_the_code():
 def test_limits_page_that_disagrees_is_found(tmp_path, page):
     plant(tmp_path, "core/base/limits.hpp", "inline constexpr std::size_t kA = 2 * 1'024;\n")
     assert rules.limits_page(plant(tmp_path, "docs/limits.md", page))
+
+
+def test_pages_are_not_too_wide():
+    assert rules.width(ROOT) == []
+
+
+@pytest.mark.parametrize("line,bad", [
+    ("word " * 30, 1), ("- " + "word " * 30, 1), ("see `" + "code " * 10 + "` " * 2 + "word " * 20, 1), ("| " + "cell " * 30 + "|", 0),
+    ("https://example.org/" + "x" * 120, 0), ("- `" + "code " * 30 + "`", 0), ("```\n" + "word " * 30 + "\n```", 0), ("w" * 120, 0),
+])
+def test_page_that_is_too_wide_is_found(tmp_path, line, bad):
+    assert len(rules.width(plant(tmp_path, "docs/a.md", line + "\n"))) == bad
+
+
+def test_pages_name_files_that_are_there():
+    assert rules.named_paths(ROOT) == []
+
+
+@pytest.mark.parametrize("name,bad", [
+    ("core/wire/x.cpp", 0), ("x.cpp", 0), ("core/wire/", 0), ("core/wire/*.cpp", 0), ("a.md", 0), ("d/X/fetch", 0), ("instar-lxc", 0), ("instar/v1", 0),
+    ("core/wire/y.cpp", 1), ("y.cpp", 1), ("core/rollout/", 1), ("core/wire/*.hpp", 1), ("gone/x.cpp", 1),
+])
+def test_name_of_a_file_that_is_not_there_is_found(tmp_path, name, bad):
+    plant(tmp_path, "core/wire/x.cpp", "")
+    assert len(rules.named_paths(plant(tmp_path, "docs/a.md", f"A line goes into `{name}`.\n"))) == bad
+
+
+def test_pages_use_one_word_for_one_thing():
+    assert rules.plain_words(ROOT) == []
+
+
+@pytest.mark.parametrize("text,bad", [("It is made anew.", 1), ("The device hears it.", 1), ("The `heard` one, `told` or not.", 0)])
+def test_word_that_pages_do_not_use_is_found(tmp_path, text, bad):
+    assert len(rules.plain_words(plant(tmp_path, "docs/a.md", text + "\n"))) == bad
+
+
+# --- pictures ------------------------------------------------------------------------------------
+def test_pictures_show_what_their_sources_say():
+    assert pictures.violations(ROOT) == []
+
+
+def test_picture_of_the_code_shows_what_may_be_included():
+    """Programs have an arrow to each adapter that a room of theirs uses; an arrow inside core is one that is allowed."""
+    dot = (ROOT / "docs/pictures/code.dot").read_text().replace("plugin", "broker-plugin").replace("device ", "device-client ")
+    visible = [line.split("[")[0] for line in dot.splitlines() if "->" in line and "invis" not in line and "cluster" not in line]
+    shown = {pair for line in visible for names in [line.replace(" ", "").split("->")] for pair in zip(names, names[1:])}
+    adapters, programs = {"mqtt", "storage", "files"}, {"publisher", "broker-plugin", "device-client"}
+    assert {pair for pair in shown if pair[0] in programs} == {
+        (room.split("/")[0], other) for room, others in rules.MAY_INCLUDE.items() for other in others
+        if room.split("/")[0] in programs and other in adapters}
+    inside = {(f"core/{one}", f"core/{other}") for one, other in shown if one not in programs}
+    assert inside and all(other in rules.MAY_INCLUDE[one] for one, other in inside)
+
+
+def picture(folder: Path, source: str, page: str = "![all](pictures/a.svg)\n") -> Path:
+    plant(folder, "docs/pictures/a.dot", source)
+    pictures.draw(folder)
+    return plant(folder, "docs/a.md", page)
+
+
+def test_picture_is_held_against_what_it_says_not_where_it_stands(tmp_path):
+    source = 'digraph a { graph [bgcolor=white] a -> b [label="goes"] }\n'
+    assert pictures.violations(picture(tmp_path, source)) == []
+    plant(tmp_path, "docs/pictures/a.dot", source.replace("bgcolor=white", "bgcolor=white, ranksep=2"))
+    assert pictures.violations(tmp_path) == []
+
+
+@pytest.mark.parametrize("edge", ['b -> a [label="goes"]', 'a -> b [label="went"]', 'a -> b [label="goes"] c'])
+def test_picture_that_is_not_drawn_anew_is_found(tmp_path, edge):
+    picture(tmp_path, 'digraph a { graph [bgcolor=white] a -> b [label="goes"] }\n')
+    assert len(pictures.violations(plant(tmp_path, "docs/pictures/a.dot", "digraph a { graph [bgcolor=white] " + edge + " }\n"))) == 1
+
+
+def test_picture_without_page_source_or_background_is_found(tmp_path):
+    source = "digraph a { graph [bgcolor=white] a }\n"
+    assert len(pictures.violations(picture(tmp_path, source, "[a](pictures/a.svg)\n"))) == 1
+    assert len(pictures.violations(picture(tmp_path, "digraph a { graph [bgcolor=transparent] a }\n"))) == 1
+    picture(tmp_path, source)
+    (tmp_path / "docs/pictures/a.dot").unlink()
+    assert pictures.violations(tmp_path) == ["docs/pictures/a.svg has no source"]
 
 
 # --- commands in pages ---------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from harness.process import BUILD
 UNIT = "/usr/lib/systemd/system/instar-device.service"
 DEVICE_FILES = {"/usr/bin/instar-device", "/usr/libexec/instar/instar-lxc", UNIT, "/usr/share/doc/instar-device/device.md",
                 "/usr/share/doc/instar-device/examples/device.conf"}
-# What lintian calls an error and is none of ours to mend: there is no address to name, and the broker's plugin is no shared library.
+# What lintian calls an error and is none of ours to mend: a build without DEBEMAIL has no address to name, and the broker's plugin is no shared library.
 KNOWN_TAGS = {"bogus-mail-host", "bogus-mail-host-in-debian-changelog", "maintscript-calls-ldconfig", "no-manual-page"}
 
 

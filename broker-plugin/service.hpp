@@ -73,6 +73,8 @@ class Service {
   // ACL of our own prefix: true = allowed or not ours (defer), false = denied.
   [[nodiscard]] virtual bool may_write(const Sender& sender, std::string_view topic) const = 0;
   [[nodiscard]] virtual bool may_read(const Sender& sender, std::string_view topic) const = 0;
+  // For tests and simulation, between calls: the state of each part agrees with itself. Linear in what is held.
+  virtual void assert_invariants() const {}
 };
 
 // One line per chunk sent, for accounting and for tests: device, pack, ordinal, offset, bytes.

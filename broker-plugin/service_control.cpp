@@ -176,8 +176,7 @@ Result<Json> ServiceImpl::retry_rollout(const Json& command, const Reply& reply,
 }
 
 Json ServiceImpl::rollout_json(const Hash256& hash) const {
-  const auto& rollout = *tracker_.rollout(hash);
-  return status_json(hash, rollout, tracker_.waiting_for(rollout, now_));
+  return status_json(hash, *tracker_.rollout(hash), tracker_.waiting_for(hash, now_));
 }
 
 Result<Json> ServiceImpl::forget_device(const Json& command, rollout::Effects& effects) {

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "broker-plugin/service_rig_for_test.hpp"
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/record.hpp"
 #include "storage/key_layout.hpp"
 
 namespace instar::broker {

@@ -61,14 +61,14 @@ Result<Json> ServiceImpl::list_groups(const Json& command, Reply& reply) const {
     if (prefix.has_value() && !prefix->covers(path)) continue;
     if (total++ < page.offset || rows.size() >= page.count || full) continue;
     const auto current = tracker_.group_rollouts().find(path);
-    const auto* rollout = current == tracker_.group_rollouts().end() ? nullptr : tracker_.rollout(current->second);
+    const auto rollout = current == tracker_.group_rollouts().end() ? std::nullopt : tracker_.rollout(current->second);
     Json row{{"group", path.str()},
              {"devices", group.devices},
              {"online", group.online},
              {"releases", releases_json(group)}};
-    row["rollout"] = rollout == nullptr ? Json() : Json(current->second.short_hex());
-    row["rollout_release"] = rollout == nullptr ? Json() : Json(rollout->record.release);
-    row["rollout_state"] = rollout == nullptr ? Json() : Json(rollout->state_name());
+    row["rollout"] = !rollout ? Json() : Json(current->second.short_hex());
+    row["rollout_release"] = !rollout ? Json() : Json(rollout->record.release);
+    row["rollout_state"] = !rollout ? Json() : Json(rollout->state_name());
     full = !reply.add_row(rows, std::move(row));
   }
   return Json{{"totalCount", total}, {"count", rows.size()}, {"offset", page.offset}, {"groups", std::move(rows)}};

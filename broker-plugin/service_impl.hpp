@@ -35,6 +35,7 @@ class ServiceImpl final : public Service {
   [[nodiscard]] bool has_more() const override { return !acks_leaving_.empty(); }
   [[nodiscard]] bool may_write(const Sender& sender, std::string_view topic) const override;
   [[nodiscard]] bool may_read(const Sender& sender, std::string_view topic) const override;
+  void assert_invariants() const override { tracker_.assert_invariants(); }
 
  private:
   struct Reply;

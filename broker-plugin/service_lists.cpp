@@ -60,7 +60,7 @@ Json ServiceImpl::list_rollouts(const Json& command, Reply& reply) const {
 
 Result<Json> ServiceImpl::get_rollout(const Json& command, Reply& reply) const {
   INSTAR_TRY(const auto hash, find_rollout(command));
-  const auto& rollout = *tracker_.rollout(hash);
+  const auto rollout = *tracker_.rollout(hash);
   Json out = rollout_json(hash);
   out["manifest"] = hash.hex();
   out["issue"] = rollout.record.issue;

@@ -162,8 +162,7 @@ void ServiceImpl::show_status(const Hash256& rollout) {
 
 void ServiceImpl::publish_status(const Hash256& hash) {
   status_due_.erase(hash);
-  const auto* rollout = tracker_.rollout(hash);
-  if (rollout == nullptr) {
+  if (!tracker_.rollout(hash).has_value()) {
     status_published_.erase(hash);
     return;
   }

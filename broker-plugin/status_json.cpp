@@ -45,7 +45,7 @@ void add_takes(Json& out, const rollout::DeviceRecord& record) {
   out["handlers"] = record.handlers;
 }
 
-Json waves_json(const rollout::Rollout& rollout) {
+Json waves_json(const rollout::RolloutView& rollout) {
   Json out = Json::array();
   const auto& record = rollout.record;
   for (std::size_t i = 0; i < rollout.waves.size(); ++i) {
@@ -111,13 +111,13 @@ std::string dump(const Json& json) {
 Json counts_json(const rollout::Counts& counts) {
   Json out = Json::object();
   // `idle` is no state of a member.
-  for (std::size_t step = 1; step < rollout::kStepCount; ++step) {
+  for (std::size_t step = 1; step < wire::kStepCount; ++step) {
     out[std::string(wire::step_name(static_cast<wire::Step>(step)))] = counts.by_step[step];
   }
   return out;
 }
 
-Json status_json(const Hash256& hash, const rollout::Rollout& rollout, const std::string& waits_for) {
+Json status_json(const Hash256& hash, const rollout::RolloutView& rollout, const std::string& waits_for) {
   const auto& record = rollout.record;
   const auto& policy = *rollout.policy;
   const auto& sums = rollout.sums();

@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string dump(const Json& json);
 
 // The retained `r/<rollout>/status`.
-[[nodiscard]] Json status_json(const Hash256& hash, const rollout::Rollout& rollout, const std::string& waits_for);
+[[nodiscard]] Json status_json(const Hash256& hash, const rollout::RolloutView& rollout, const std::string& waits_for);
 // The same topic's word on a manifest that was not taken; not retained.
 [[nodiscard]] Json refused_json(const Hash256& hash, const Error& error, WallMs now);
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/record.hpp"
 #include "storage/key_layout.hpp"
 #include "tests/sim/checks.hpp"
 

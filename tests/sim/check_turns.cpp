@@ -1,4 +1,4 @@
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/record.hpp"
 #include "storage/key_layout.hpp"
 #include "tests/sim/rollout_checks.hpp"
 

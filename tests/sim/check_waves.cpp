@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/record.hpp"
 #include "storage/key_layout.hpp"
 #include "tests/sim/rollout_checks.hpp"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/base/limits.hpp"
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/record.hpp"
 #include "core/trust/envelope.hpp"
 #include "storage/key_layout.hpp"
 
@@ -228,6 +228,7 @@ Now SimBroker::now() const {
 
 // The power goes at a certain write; what else was asked for in the same call may be on the disk or not.
 void SimBroker::after_call() {
+  if (service_) service_->assert_invariants();
   if (crash_at_ == 0 || !service_ || store_.commit_count() < crash_at_) return;
   crash_at_ = 0;
   if (world_.faults) crash(world_.random.between(200, 5'000));

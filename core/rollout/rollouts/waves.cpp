@@ -1,4 +1,4 @@
-#include "core/rollout/waves.hpp"
+#include "core/rollout/rollouts/waves.hpp"
 
 #include <algorithm>
 
@@ -35,23 +35,14 @@ std::string duration(std::int64_t ms) {
 
 }  // namespace
 
-WaveCounts& WaveCounts::operator+=(const WaveCounts& other) noexcept {
-  admitted += other.admitted;
-  committed += other.committed;
-  failed += other.failed;
-  left_out += other.left_out;
-  retrying += other.retrying;
-  in_flight += other.in_flight;
-  waiting += other.waiting;
-  unseen += other.unseen;
-  return *this;
-}
-
-Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, std::span<const WaveCounts> waves,
-                     std::uint64_t known_devices, WaveTimes times) {
+Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, const Tally& tally, WaveTimes times) {
   Judgement out;
-  for (const auto& wave : waves) out.sums += wave;
-  if (known_devices == 0) return out;
+  for (std::size_t wave = 0; wave <= record.wave; ++wave) {
+    out.sums += tally.waves.at(wave);
+    out.sums.admitted += tally.named_unknown.at(wave);
+    out.sums.unseen += tally.named_unknown.at(wave);
+  }
+  if (tally.devices == 0) return out;
   const auto row = wire::wave_of(policy, record.wave);
   const auto& sums = out.sums;
   out.silent_over = times.open_ms >= std::int64_t{policy.silent_s} * 1'000;
@@ -108,12 +99,6 @@ std::string waits_for(const wire::Policy& policy, const RolloutRecord& record, c
     case Wait::nothing: break;
   }
   return "";
-}
-
-bool is_budget_spent(const wire::Policy& policy, std::uint64_t failures, std::uint64_t seen) noexcept {
-  if (failures == 0) return false;
-  if (policy.failures_max > 0 && failures >= policy.failures_max) return true;
-  return policy.failures_bp > 0 && failures * kAll >= std::uint64_t{policy.failures_bp} * seen;
 }
 
 }  // namespace instar::rollout

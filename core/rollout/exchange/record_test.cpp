@@ -1,10 +1,9 @@
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/record.hpp"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "core/rollout/transitions.hpp"
 #include "core/wire/examples.hpp"
 
 namespace instar::rollout {
@@ -192,32 +191,6 @@ TEST(Records, ACountPastAllBoundsIsDamage) {
   ASSERT_EQ(bytes[at], 2);
   for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = 0xff;
   EXPECT_EQ(decode_rollout_record(bytes).error().code, Code::corrupt);
-}
-
-TEST(Transitions, NothingGoesBackToIdle) {
-  for (std::size_t from = 0; from < kStepCount; ++from) EXPECT_EQ(kStepRules[from][0], StepRule::never);
-}
-
-TEST(Transitions, AnAttemptThatEndedWellOrBadlyNeedsANewOneToMove) {
-  using wire::Step;
-  EXPECT_FALSE(may_follow(Step::committed, 1, Step::trying, 1));
-  EXPECT_TRUE(may_follow(Step::committed, 1, Step::trying, 2));
-  EXPECT_TRUE(may_follow(Step::committed, 1, Step::rolled_back, 1));
-  EXPECT_FALSE(may_follow(Step::rolled_back, 1, Step::committed, 1));
-  EXPECT_TRUE(may_follow(Step::refused, 1, Step::fetching, 1));
-  for (std::size_t to = 1; to < kStepCount; ++to) EXPECT_TRUE(may_follow(Step::trying, 1, static_cast<Step>(to), 1));
-}
-
-TEST(Transitions, EveryStateHasARowForEveryAction) {
-  for (const auto from : {RolloutState::active, RolloutState::paused, RolloutState::aborted}) {
-    for (const auto action : {Action::pause, Action::resume, Action::abort}) {
-      int rows = 0;
-      for (const auto& row : kActionRows) rows += row.from == from && row.action == action ? 1 : 0;
-      EXPECT_EQ(rows, 1);
-    }
-  }
-  EXPECT_EQ(state_after(RolloutState::aborted, Action::resume), std::nullopt);
-  EXPECT_EQ(state_after(RolloutState::paused, Action::resume), RolloutState::active);
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/fleet.hpp"
+#include "core/rollout/exchange/record.hpp"
 
 namespace instar::rollout {
 
@@ -18,7 +19,7 @@ Standing standing_of(const MemberRecord& member) noexcept {
     case wire::Step::rolled_back:
     case wire::Step::failed: break;
   }
-  // A newer release came first (stale), or somebody's word ended it (refused): no fault of the release.
+  // A newer release came first (stale), or an operator or owner ended it (refused): no fault of the release.
   if (member.code == Code::stale || member.code == Code::refused) return Standing::left_out;
   return member.again ? Standing::retrying : Standing::failed;
 }
@@ -58,6 +59,18 @@ void Counts::subtract(const MemberRecord& member) {
   const auto reason = reasons.find({member.code, member.reason});
   INSTAR_ASSERT(reason != reasons.end());
   if (--reason->second == 0) reasons.erase(reason);
+}
+
+WaveCounts& WaveCounts::operator+=(const WaveCounts& other) noexcept {
+  admitted += other.admitted;
+  committed += other.committed;
+  failed += other.failed;
+  left_out += other.left_out;
+  retrying += other.retrying;
+  in_flight += other.in_flight;
+  waiting += other.waiting;
+  unseen += other.unseen;
+  return *this;
 }
 
 }  // namespace instar::rollout

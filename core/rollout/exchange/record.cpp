@@ -1,110 +1,20 @@
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/record.hpp"
 
 #include <algorithm>
 
-#include "core/base/assert.hpp"
+#include "core/rollout/exchange/record_bytes.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::rollout {
 namespace {
 
-// Version 1 is still read: what it lacks is as if it had never been.
-constexpr std::uint8_t kRecordVersion = 3;
-// Elements of any list in a record: far above what limits.hpp lets in, far below what would hurt.
-constexpr std::uint32_t kListMax = 4096;
-
-class Writer {
- public:
-  Writer() { u8(kRecordVersion); }
-  void u8(std::uint8_t value) { out_.push_back(value); }
-  void u32(std::uint32_t value) { integer(value, 4); }
-  void u64(std::uint64_t value) { integer(value, 8); }
-  void time(WallMs value) { u64(static_cast<std::uint64_t>(value.value)); }
-  void text(std::string_view value) {
-    u32(static_cast<std::uint32_t>(value.size()));
-    raw(as_bytes(value));
-  }
-  void raw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
-  template <typename List, typename Each>
-  void list(const List& values, Each each) {
-    INSTAR_ASSERT(values.size() <= kListMax);
-    u32(static_cast<std::uint32_t>(values.size()));
-    for (const auto& value : values) each(value);
-  }
-  [[nodiscard]] Bytes take() { return std::move(out_); }
-
- private:
-  void integer(std::uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) out_.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-  }
-  Bytes out_;
-};
-
-// Past the end, or past a bound, everything reads as zero and ok() turns false.
-class Reader {
- public:
-  explicit Reader(ByteView bytes) : left_(bytes), version_(u8()) {}
-  [[nodiscard]] std::uint8_t version() const { return version_; }
-  [[nodiscard]] bool ok() const { return ok_; }
-  [[nodiscard]] bool ended() const { return ok_ && left_.empty(); }
-  void spoil() { ok_ = false; }
-
-  std::uint8_t u8() { return static_cast<std::uint8_t>(integer(1)); }
-  std::uint32_t u32() { return static_cast<std::uint32_t>(integer(4)); }
-  std::uint64_t u64() { return integer(8); }
-  WallMs time() { return {static_cast<std::int64_t>(u64())}; }
-  std::string text() { return std::string(as_text(raw(u32()))); }
-  ByteView raw(std::size_t size) {
-    if (size > left_.size()) {
-      ok_ = false;
-      left_ = {};
-      return {};
-    }
-    const auto out = left_.first(size);
-    left_ = left_.subspan(size);
-    return out;
-  }
-  bool flag() {
-    const auto value = u8();
-    if (value > 1) ok_ = false;
-    return value == 1;
-  }
-  template <typename Enum>
-  Enum enumeration(Enum last) {
-    const auto value = u8();
-    if (value > static_cast<std::uint8_t>(last)) ok_ = false;
-    return ok_ ? static_cast<Enum>(value) : Enum{};
-  }
-  Hash256 hash() {
-    const auto bytes = Hash256::from_bytes(raw(32));
-    return bytes.value_or(Hash256{});
-  }
-  template <typename Each>
-  void list(Each each) {
-    const auto count = u32();
-    if (count > kListMax) ok_ = false;
-    for (std::uint32_t i = 0; ok_ && i < count; ++i) each();
-  }
-
- private:
-  std::uint64_t integer(std::size_t size) {
-    const auto bytes = raw(size);
-    std::uint64_t value = 0;
-    for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | bytes[i];
-    return value;
-  }
-  ByteView left_;
-  bool ok_ = true;
-  std::uint8_t version_;
-};
-
 template <typename Record>
-Result<Record> finish(const Reader& reader, Record record, std::string_view what) {
+Result<Record> finish(const RecordReader& reader, Record record, std::string_view what) {
   if (reader.ended()) return record;
   return fail(Code::corrupt, "the " + std::string(what) + " record in the store is damaged");
 }
 
-Status check_version(const Reader& reader, std::string_view what) {
+Status check_version(const RecordReader& reader, std::string_view what) {
   if (reader.version() >= 1 && reader.version() <= kRecordVersion) return {};
   const auto number = std::to_string(reader.version());
   if (reader.version() == 0) return fail(Code::corrupt, "the " + std::string(what) + " record in the store is damaged");
@@ -112,11 +22,11 @@ Status check_version(const Reader& reader, std::string_view what) {
                                      ", later than this program");
 }
 
-void write_groups(Writer& out, const std::vector<GroupPath>& groups) {
+void write_groups(RecordWriter& out, const std::vector<GroupPath>& groups) {
   out.list(groups, [&](const GroupPath& group) { out.text(group.str()); });
 }
 
-std::vector<GroupPath> read_groups(Reader& in) {
+std::vector<GroupPath> read_groups(RecordReader& in) {
   std::vector<GroupPath> groups;
   in.list([&] {
     auto group = GroupPath::parse(in.text());
@@ -126,7 +36,7 @@ std::vector<GroupPath> read_groups(Reader& in) {
   return groups;
 }
 
-void write_revision(Writer& out, const std::optional<wire::RevisionInfo>& revision) {
+void write_revision(RecordWriter& out, const std::optional<wire::RevisionInfo>& revision) {
   out.u8(revision.has_value() ? 1 : 0);
   if (!revision.has_value()) return;
   out.text(revision->product);
@@ -136,7 +46,7 @@ void write_revision(Writer& out, const std::optional<wire::RevisionInfo>& revisi
   out.list(revision->artifacts, [&](const Hash256& artifact) { out.raw(artifact.bytes); });
 }
 
-std::optional<wire::RevisionInfo> read_revision(Reader& in) {
+std::optional<wire::RevisionInfo> read_revision(RecordReader& in) {
   if (!in.flag()) return std::nullopt;
   wire::RevisionInfo revision;
   revision.product = in.text();
@@ -147,7 +57,7 @@ std::optional<wire::RevisionInfo> read_revision(Reader& in) {
   return revision;
 }
 
-void write_summary(Writer& out, const ReportSummary& report) {
+void write_summary(RecordWriter& out, const ReportSummary& report) {
   out.u64(report.sequence);
   out.raw(report.rollout.bytes);
   out.u32(report.attempt);
@@ -158,13 +68,13 @@ void write_summary(Writer& out, const ReportSummary& report) {
   out.time(report.received);
 }
 
-Code read_code(Reader& in) {
+Code read_code(RecordReader& in) {
   const auto number = in.u32();
   if (number > 0xffff) in.spoil();
   return static_cast<Code>(number & 0xffff);
 }
 
-ReportSummary read_summary(Reader& in) {
+ReportSummary read_summary(RecordReader& in) {
   ReportSummary report;
   report.sequence = in.u64();
   report.rollout = in.hash();
@@ -177,7 +87,7 @@ ReportSummary read_summary(Reader& in) {
   return report;
 }
 
-void write_counts(Writer& out, const Counts& counts) {
+void write_counts(RecordWriter& out, const Counts& counts) {
   out.list(counts.by_step, [&](std::uint64_t count) { out.u64(count); });
   out.u64(counts.devices);
   out.u64(counts.retrying);
@@ -195,7 +105,7 @@ void write_counts(Writer& out, const Counts& counts) {
   }
 }
 
-Counts read_counts(Reader& in) {
+Counts read_counts(RecordReader& in) {
   Counts counts;
   std::size_t step = 0;
   in.list([&] {
@@ -220,7 +130,7 @@ Counts read_counts(Reader& in) {
 }  // namespace
 
 Bytes encode(const RolloutRecord& record) {
-  Writer out;
+  RecordWriter out;
   out.text(record.product);
   out.text(record.release);
   out.u64(record.sequence);
@@ -251,7 +161,7 @@ Bytes encode(const RolloutRecord& record) {
 }
 
 Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
-  Reader in(bytes);
+  RecordReader in(bytes);
   INSTAR_CHECK(check_version(in, "rollout"));
   RolloutRecord record;
   record.product = in.text();
@@ -290,7 +200,7 @@ Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
 }
 
 Bytes encode(const MemberRecord& record) {
-  Writer out;
+  RecordWriter out;
   out.u8(static_cast<std::uint8_t>(record.step));
   out.u32(record.attempt);
   out.u32(static_cast<std::uint32_t>(record.code));
@@ -311,7 +221,7 @@ Bytes encode(const MemberRecord& record) {
 }
 
 Result<MemberRecord> decode_member_record(ByteView bytes) {
-  Reader in(bytes);
+  RecordReader in(bytes);
   INSTAR_CHECK(check_version(in, "member"));
   MemberRecord record;
   record.step = in.enumeration(wire::Step::failed);
@@ -336,7 +246,7 @@ Result<MemberRecord> decode_member_record(ByteView bytes) {
 }
 
 Bytes encode(const DeviceRecord& record) {
-  Writer out;
+  RecordWriter out;
   out.raw(record.key.bytes);
   out.text(record.product);
   write_groups(out, record.groups);
@@ -363,13 +273,13 @@ Bytes encode(const DeviceRecord& record) {
 }
 
 Bytes encode(const ReportSummary& record) {
-  Writer out;
+  RecordWriter out;
   write_summary(out, record);
   return out.take();
 }
 
 Bytes encode(const EventRecord& record) {
-  Writer out;
+  RecordWriter out;
   out.time(record.time);
   out.text(record.who);
   out.text(record.what);
@@ -377,7 +287,7 @@ Bytes encode(const EventRecord& record) {
 }
 
 Result<DeviceRecord> decode_device_record(ByteView bytes) {
-  Reader in(bytes);
+  RecordReader in(bytes);
   INSTAR_CHECK(check_version(in, "device"));
   DeviceRecord record;
   record.key.bytes = in.hash().bytes;
@@ -412,13 +322,13 @@ Result<DeviceRecord> decode_device_record(ByteView bytes) {
 }
 
 Result<ReportSummary> decode_report_summary(ByteView bytes) {
-  Reader in(bytes);
+  RecordReader in(bytes);
   INSTAR_CHECK(check_version(in, "report"));
   return finish(in, read_summary(in), "report");
 }
 
 Result<EventRecord> decode_event_record(ByteView bytes) {
-  Reader in(bytes);
+  RecordReader in(bytes);
   INSTAR_CHECK(check_version(in, "event"));
   EventRecord record;
   record.time = in.time();

@@ -28,7 +28,7 @@ struct MemberRecord {
   Code code = Code::ok;
   std::string reason;
   std::uint64_t bytes_planned = 0;
-  std::uint64_t bytes_fetched = 0;  // the device's word
+  std::uint64_t bytes_fetched = 0;  // as the device reports it
   std::uint64_t bytes_full = 0;
   std::uint64_t bytes_sent = 0;  // the broker's own account
   artifact::PackKind pack_kind = artifact::PackKind::full;

@@ -1,30 +1,14 @@
-// When a wave has proved itself. Pure arithmetic over counts; the tracker keeps the counts and opens the waves.
+// When a wave has proved itself. Pure arithmetic over counts: keeping them and opening waves is for others.
 // docs/rollouts.md
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 
-#include "core/rollout/record.hpp"
+#include "core/rollout/exchange/fleet.hpp"
 #include "core/wire/manifest.hpp"
 
 namespace instar::rollout {
-
-// The members of one wave: those that it is the first to admit.
-struct WaveCounts {
-  std::uint64_t admitted = 0;
-  std::uint64_t committed = 0;
-  std::uint64_t failed = 0;
-  std::uint64_t left_out = 0;  // refused it, or were stopped: say nothing about the release
-  std::uint64_t retrying = 0;
-  std::uint64_t in_flight = 0;
-  std::uint64_t waiting = 0;
-  std::uint64_t unseen = 0;  // of those that have not ended: not heard of since the current wave opened
-  friend bool operator==(const WaveCounts&, const WaveCounts&) = default;
-  WaveCounts& operator+=(const WaveCounts& other) noexcept;
-  [[nodiscard]] std::uint64_t seen() const noexcept { return admitted - unseen; }
-};
 
 enum class Wait : std::uint8_t {
   devices,   // no device of these groups is known yet
@@ -52,15 +36,11 @@ struct WaveTimes {
   std::int64_t settled_ms = 0;  // since its conditions hold; counts only while they do
 };
 
-// `waves`: counts of waves 0 … current, where devices that a wave names and nobody has heard of are admitted and
-// unseen.
-[[nodiscard]] Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record,
-                                   std::span<const WaveCounts> waves, std::uint64_t known_devices, WaveTimes times);
+// A device that a wave names and nobody knows is waited for like any other that is silent.
+[[nodiscard]] Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, const Tally& tally,
+                                   WaveTimes times);
 // For people: "8 of 10 devices have committed, 10 are needed".
 [[nodiscard]] std::string waits_for(const wire::Policy& policy, const RolloutRecord& record,
                                     const Judgement& judgement);
-
-// The error budget is spent by `failures` of `seen` devices that were admitted and heard of.
-[[nodiscard]] bool is_budget_spent(const wire::Policy& policy, std::uint64_t failures, std::uint64_t seen) noexcept;
 
 }  // namespace instar::rollout

@@ -65,7 +65,7 @@ struct SendGate {
 struct ShowStatus {
   Hash256 rollout;
 };
-// The lease is durable: Tracker::lease_saved() is to be told.
+// The lease is durable: Tracker::lease_saved() is to be called.
 struct LeaseSaved {
   Hash256 rollout;
   std::uint64_t bytes = 0;

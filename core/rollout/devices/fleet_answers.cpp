@@ -1,0 +1,149 @@
+// Who is a member of what, and what the rollout's side asks.
+#include <algorithm>
+#include <string>
+
+#include "core/base/assert.hpp"
+#include "core/rollout/devices/devices.hpp"
+
+namespace instar::rollout {
+
+CountChanges Devices::offer(const ManifestId& rollout, Terms terms, Effects& effects) {
+  const auto* before = offers_.find(rollout);
+  const bool wave_opened = before != nullptr && terms.wave_limits.size() > before->wave_limits.size();
+  const auto product = terms.product;
+  load_terms(rollout, std::move(terms));
+  if (wave_opened) {
+    members_.at(rollout).admit(*offers_.find(rollout),
+                               [this](const DeviceId& device) { return roster_.is_online(device); });
+  } else {
+    place_product(product, effects);
+  }
+  return take_changes();
+}
+
+Counts Devices::archive(const ManifestId& rollout, Effects& effects) {
+  auto counts = members_.at(rollout).counts();
+  drop_members(rollout, effects);
+  offers_.mark_archived(rollout);
+  return counts;
+}
+
+void Devices::withdraw(const ManifestId& rollout, Effects& effects) {
+  drop_members(rollout, effects);
+  members_.erase(rollout);
+  offers_.erase(rollout);
+  for (auto& [id, device] : roster_.all()) {
+    if (device.target == rollout) device.target.reset();
+  }
+}
+
+std::optional<std::uint32_t> Devices::point_after(const ManifestId& rollout, std::uint64_t count) const {
+  return members_.at(rollout).point_after(count);
+}
+
+// A device that has its turn and is silent for long gives its place away; when it comes back it goes on all the same,
+// so that for a while more than in_flight_max may be under way. The other way round, devices that died would stop the
+// rollout for good.
+std::uint64_t Devices::in_flight(const ManifestId& rollout, std::int64_t silent_ms, MonotonicMs now) const {
+  const auto& devices = members_.at(rollout).turns().in_flight();
+  return static_cast<std::uint64_t>(std::ranges::count_if(devices, [&](const DeviceId& id) {
+    const auto* device = roster_.find(id);
+    return device != nullptr && (device->online || now - device->heard < silent_ms);
+  }));
+}
+
+std::optional<TurnRequest> Devices::next_request(const ManifestId& rollout) {
+  return members_.at(rollout).next_request();
+}
+
+CountChanges Devices::give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) {
+  auto& members = members_.at(rollout);
+  const auto* member = members.find(request.device);
+  INSTAR_ASSERT(member != nullptr && member->record.attempt == request.attempt);
+  if (request.given_before) {
+    members.turn_repeated();
+  } else {
+    auto record = member->record;
+    record.asks = 0;
+    record.granted = request.attempt;
+    save_member(rollout, request.device, std::move(record), effects);
+  }
+  effects.emplace_back(SendAck{
+      request.device,
+      {roster_.find(request.device)->record.applied_sequence, Code::ok, "", rollout.prefix64(), request.attempt}});
+  return take_changes();
+}
+
+std::uint64_t Devices::failed_since(const ManifestId& rollout, std::optional<WallMs> since) const {
+  return members_.at(rollout).failed_since(since);
+}
+
+void Devices::place(const DeviceId& id, Device& device, Effects* effects) {
+  const auto target = offers_.target_of(device.record);
+  if (effects != nullptr && device.target.has_value() && device.target != target) {
+    const auto* old = members(*device.target);
+    const auto* member = old == nullptr ? nullptr : old->find(id);
+    if (member != nullptr && is_untouched(member->record)) drop_member(*device.target, id, *effects);
+  }
+  device.target = target;
+  if (!target.has_value()) return;
+  auto& members = members_.at(*target);
+  const auto& terms = *offers_.find(*target);
+  const bool runs_it = device.record.running.has_value() && device.record.running->manifest == *target;
+  const auto* known = members.find(id);
+  if (known != nullptr && (effects == nullptr || !runs_it || !is_untouched(known->record))) return;
+  MemberRecord member;
+  member.updated = terms.started;
+  if (!runs_it || effects == nullptr) {
+    change(*target)->set(terms, id, std::move(member), false, device.online);
+    if (effects != nullptr) effects->emplace_back(ShowStatus{*target});
+    return;
+  }
+  // It runs what this rollout brings, though this store knows no report of that: an earlier store did.
+  member.step = wire::Step::committed;
+  save_member(*target, id, std::move(member), *effects);
+}
+
+void Devices::place_product(std::string_view product, Effects& effects) {
+  for (auto& [id, device] : roster_.all()) {
+    if (device.record.product == product) place(id, device, &effects);
+  }
+}
+
+void Devices::mark_seen(const DeviceId& device, const std::optional<ManifestId>& rollout) {
+  const auto members = rollout.has_value() ? members_.find(*rollout) : members_.end();
+  if (members != members_.end() && members->second.mark_seen(device)) changed_.insert(*rollout);
+}
+
+void Devices::save_member(const ManifestId& rollout, const DeviceId& device, MemberRecord record, Effects& effects) {
+  effects.emplace_back(SaveMember{rollout, device, encode(record)});
+  effects.emplace_back(ShowStatus{rollout});
+  change(rollout)->set(*offers_.find(rollout), device, std::move(record), true, roster_.is_online(device));
+  unsaved_.settle(device, rollout);
+}
+
+void Devices::drop_member(const ManifestId& rollout, const DeviceId& device, Effects& effects) {
+  auto& members = *change(rollout);
+  if (members.find(device)->stored) effects.emplace_back(RemoveMember{rollout, device});
+  effects.emplace_back(ShowStatus{rollout});
+  members.remove(device);
+  unsaved_.settle(device, rollout);
+}
+
+void Devices::drop_members(const ManifestId& rollout, Effects& effects) {
+  auto& members = *change(rollout);
+  for (const auto& [device, member] : members.all()) {
+    if (member.stored) effects.emplace_back(RemoveMember{rollout, device});
+    unsaved_.settle(device, rollout);
+  }
+  members.clear();
+}
+
+Members* Devices::change(const ManifestId& rollout) {
+  const auto found = members_.find(rollout);
+  if (found == members_.end()) return nullptr;
+  changed_.insert(rollout);
+  return &found->second;
+}
+
+}  // namespace instar::rollout

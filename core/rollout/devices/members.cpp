@@ -1,0 +1,197 @@
+#include "core/rollout/devices/members.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.hpp"
+#include "core/wire/placement.hpp"
+
+namespace instar::rollout {
+
+bool is_untouched(const MemberRecord& member) noexcept {
+  return member.step == wire::Step::waiting && member.report_sequence == 0 && member.bytes_sent == 0;
+}
+
+Members::Members(const wire::Policy& policy)
+    : waves_(wire::wave_count(policy)), named_unknown_(wire::wave_count(policy)) {
+  for (std::size_t wave = 0; wave < policy.waves.size(); ++wave) {
+    for (const auto& name : policy.waves[wave].devices) {
+      ++named_unknown_[wave];
+      if (const auto id = DeviceId::parse(name); id.has_value()) named_in_[*id].push_back(wave);
+    }
+  }
+}
+
+const Member* Members::find(const DeviceId& device) const noexcept {
+  const auto found = members_.find(device);
+  return found == members_.end() ? nullptr : &found->second;
+}
+
+void Members::set(const Terms& terms, const DeviceId& device, MemberRecord record, bool stored, bool is_online) {
+  const auto [it, is_new] = members_.try_emplace(device);
+  auto& member = it->second;
+  if (is_new) {
+    member.point = wire::placement_point(terms.policy->salt, device);
+    const auto wave = wire::first_wave(*terms.policy, terms.wave_limits, device, member.point);
+    member.wave = wave.has_value() ? static_cast<std::int16_t>(*wave) : std::int16_t{-1};
+    member.seen = is_online;
+    count_named(device, true);
+  } else {
+    count(member, false);
+  }
+  turns_.update(device, is_new ? nullptr : &member.record, record);
+  updated_ = std::max(updated_, record.updated);
+  member.record = std::move(record);
+  member.stored = stored;
+  count(member, true);
+}
+
+void Members::remove(const DeviceId& device) {
+  const auto member = members_.find(device);
+  INSTAR_ASSERT(member != members_.end());
+  count(member->second, false);
+  count_named(device, false);
+  turns_.remove(device, member->second.record);
+  members_.erase(member);
+}
+
+void Members::clear() {
+  for (const auto& [device, member] : members_) count_named(device, false);
+  members_.clear();
+  turns_.clear();
+  counts_ = {};
+  waves_.assign(waves_.size(), {});
+}
+
+bool Members::mark_seen(const DeviceId& device) {
+  const auto found = members_.find(device);
+  if (found == members_.end() || found->second.seen) return false;
+  count(found->second, false);
+  found->second.seen = true;
+  count(found->second, true);
+  return true;
+}
+
+void Members::mark_stored(const DeviceId& device) {
+  members_.at(device).stored = true;
+}
+
+void Members::add_bytes(const DeviceId& device, std::uint64_t bytes) {
+  members_.at(device).record.bytes_sent += bytes;
+  counts_.bytes_sent += bytes;
+}
+
+void Members::admit(const Terms& terms, const IsOnline& is_online) {
+  for (auto& [device, member] : members_) {
+    count(member, false);
+    if (member.wave < 0) {
+      const auto wave = wire::first_wave(*terms.policy, terms.wave_limits, device, member.point);
+      if (wave.has_value()) member.wave = static_cast<std::int16_t>(*wave);
+    }
+    member.seen = is_online(device);
+    count(member, true);
+  }
+}
+
+std::optional<TurnRequest> Members::next_request() {
+  while (const auto device = turns_.first_to_repeat()) {
+    const auto* member = find(*device);
+    if (member != nullptr && member->record.step == wire::Step::waiting &&
+        member->record.granted == member->record.attempt)
+      return TurnRequest{*device, member->record.attempt, true};
+    turns_.drop_repeat();
+  }
+  const auto device = turns_.first_asking();
+  if (!device.has_value()) return std::nullopt;
+  return TurnRequest{*device, members_.at(*device).record.attempt, false};
+}
+
+bool Members::has_turn(const DeviceId& device, std::uint32_t attempt) const noexcept {
+  const auto* member = find(device);
+  return member != nullptr && member->record.granted == attempt && member->record.attempt == attempt &&
+         member->record.asks == 0;
+}
+
+std::optional<std::uint32_t> Members::point_after(std::uint64_t count) const {
+  if (members_.size() <= count) return std::nullopt;
+  std::vector<std::uint32_t> points;
+  points.reserve(members_.size());
+  for (const auto& [device, member] : members_) points.push_back(member.point);
+  const auto first_out = points.begin() + static_cast<std::ptrdiff_t>(count);
+  std::nth_element(points.begin(), first_out, points.end());
+  return *first_out;
+}
+
+std::uint64_t Members::failed_since(std::optional<WallMs> since) const {
+  std::uint64_t failed = 0;
+  for (const auto& [device, member] : members_) {
+    const auto& record = member.record;
+    const bool ended = wire::is_final(record.step) && record.step != wire::Step::committed && !record.again;
+    failed += ended && (!since.has_value() || record.updated > *since) ? 1 : 0;
+  }
+  return failed;
+}
+
+Tally Members::tally() const {
+  return {counts_.devices, counts_.at(wire::Step::committed), counts_.failed, counts_.all_ended(), waves_,
+          named_unknown_};
+}
+
+CountChange Members::take_change(const ManifestId& rollout) {
+  return {rollout, tally(), std::exchange(updated_, {}), std::exchange(recovered_, 0)};
+}
+
+void Members::count(const Member& member, bool in) {
+  if (in) {
+    counts_.add(member.record);
+  } else {
+    counts_.subtract(member.record);
+  }
+  if (member.wave >= 0) count_wave(waves_.at(static_cast<std::size_t>(member.wave)), member, in);
+}
+
+void Members::count_wave(WaveCounts& wave, const Member& member, bool in) {
+  const auto standing = standing_of(member.record);
+  const auto change = [in](std::uint64_t& number) {
+    INSTAR_ASSERT(in || number > 0);
+    number += in ? 1 : -1;
+  };
+  change(wave.admitted);
+  switch (standing) {
+    case Standing::waiting: change(wave.waiting); break;
+    case Standing::in_flight: change(wave.in_flight); break;
+    case Standing::committed: change(wave.committed); break;
+    case Standing::failed: change(wave.failed); break;
+    case Standing::retrying: change(wave.retrying); break;
+    case Standing::left_out: change(wave.left_out); break;
+  }
+  if (!has_ended(standing) && !member.seen) change(wave.unseen);
+}
+
+void Members::count_named(const DeviceId& device, bool is_known) {
+  const auto named = named_in_.find(device);
+  if (named == named_in_.end()) return;
+  for (const auto wave : named->second) {
+    INSTAR_ASSERT(!is_known || named_unknown_[wave] > 0);
+    named_unknown_[wave] += is_known ? -1 : 1;
+  }
+}
+
+void Members::assert_invariants() const {
+  turns_.assert_invariants();
+  Counts counts;
+  std::vector<WaveCounts> waves(waves_.size());
+  std::size_t asking = 0;
+  for (const auto& [device, member] : members_) {
+    counts.add(member.record);
+    if (member.wave >= 0) count_wave(waves.at(static_cast<std::size_t>(member.wave)), member, true);
+    if (member.record.asks == 0) continue;
+    ++asking;
+    INSTAR_ASSERT(turns_.asks(device, member.record.asks));
+  }
+  INSTAR_ASSERT(counts == counts_ && waves == waves_);
+  INSTAR_ASSERT(asking == turns_.asking());
+  for (const auto& device : turns_.in_flight()) INSTAR_ASSERT(members_.contains(device));
+}
+
+}  // namespace instar::rollout

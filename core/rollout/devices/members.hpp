@@ -1,0 +1,81 @@
+// The members of one rollout, the sums over them, and the queue for turns.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/rollout/devices/turn_queue.hpp"
+#include "core/rollout/exchange/fleet.hpp"
+
+namespace instar::rollout {
+
+struct Member {
+  MemberRecord record;
+  std::uint32_t point = 0;  // its place (core/wire/placement.hpp)
+  std::int16_t wave = -1;   // the first that admits it; -1: none of those opened
+  bool stored = false;      // false: follows from the device's groups alone
+  bool seen = false;        // a message of it came since the current wave opened
+};
+
+// Nothing of it is lost if it leaves the rollout: it has reported nothing and was sent nothing.
+[[nodiscard]] bool is_untouched(const MemberRecord& member) noexcept;
+
+class Members {
+ public:
+  using IsOnline = std::function<bool(const DeviceId&)>;
+
+  explicit Members(const wire::Policy& policy);
+
+  [[nodiscard]] const Member* find(const DeviceId& device) const noexcept;
+  [[nodiscard]] const std::map<DeviceId, Member>& all() const noexcept { return members_; }
+  [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
+  [[nodiscard]] const TurnQueue& turns() const noexcept { return turns_; }
+
+  // Writes the member's record. A new one gets its place and its wave by `terms`; `is_online`: it counts as seen.
+  void set(const Terms& terms, const DeviceId& device, MemberRecord record, bool stored, bool is_online);
+  void remove(const DeviceId& device);
+  void clear();
+  // A message of the device came. True: that changes the counts.
+  bool mark_seen(const DeviceId& device);
+  void mark_stored(const DeviceId& device);
+  void add_bytes(const DeviceId& device, std::uint64_t bytes);
+  // `terms` say that a wave has opened: everyone gets a wave anew, and those online alone are seen.
+  void admit(const Terms& terms, const IsOnline& is_online);
+  // A member that had failed has begun another attempt.
+  void note_recovered() noexcept { ++recovered_; }
+
+  // The device has its turn and asks for it again.
+  void repeat_turn(const DeviceId& device) { turns_.repeat(device); }
+  void turn_repeated() { turns_.drop_repeat(); }
+  // Forgets repeats that are needed no more.
+  [[nodiscard]] std::optional<TurnRequest> next_request();
+  [[nodiscard]] bool has_turn(const DeviceId& device, std::uint32_t attempt) const noexcept;
+
+  [[nodiscard]] std::optional<std::uint32_t> point_after(std::uint64_t count) const;
+  [[nodiscard]] std::uint64_t failed_since(std::optional<WallMs> since) const;
+  [[nodiscard]] Tally tally() const;
+  // What has changed since the last call.
+  [[nodiscard]] CountChange take_change(const ManifestId& rollout);
+  void assert_invariants() const;
+
+ private:
+  // In and out again comes to nothing: only what `member` itself says is looked at.
+  void count(const Member& member, bool in);
+  static void count_wave(WaveCounts& wave, const Member& member, bool in);
+  void count_named(const DeviceId& device, bool is_known);
+
+  std::map<DeviceId, Member> members_;
+  TurnQueue turns_;
+  // Sums over members_.
+  Counts counts_;
+  std::vector<WaveCounts> waves_;
+  std::map<DeviceId, std::vector<std::size_t>> named_in_;  // the waves that name a device
+  std::vector<std::uint64_t> named_unknown_;               // of each wave: names that are no members
+  // Since the last take_change().
+  WallMs updated_;
+  std::uint64_t recovered_ = 0;
+};
+
+}  // namespace instar::rollout

@@ -1,0 +1,63 @@
+#include "core/rollout/devices/offers.hpp"
+
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+
+namespace instar::rollout {
+namespace {
+
+bool covers(const Terms& terms, const DeviceRecord& device) {
+  return std::ranges::any_of(terms.groups, [&](const GroupPath& group) {
+    return std::ranges::any_of(device.groups, [&](const GroupPath& own) { return group.covers(own); });
+  });
+}
+
+}  // namespace
+
+void Offers::set(const ManifestId& rollout, Terms terms) {
+  by_product_[terms.product][terms.sequence] = rollout;
+  terms_[rollout] = std::move(terms);
+}
+
+void Offers::erase(const ManifestId& rollout) {
+  const auto terms = terms_.find(rollout);
+  if (terms == terms_.end()) return;
+  by_product_[terms->second.product].erase(terms->second.sequence);
+  terms_.erase(terms);
+}
+
+const Terms* Offers::find(const ManifestId& rollout) const noexcept {
+  const auto terms = terms_.find(rollout);
+  return terms == terms_.end() ? nullptr : &terms->second;
+}
+
+void Offers::mark_archived(const ManifestId& rollout) {
+  terms_.at(rollout).archived = true;
+}
+
+std::optional<ManifestId> Offers::target_of(const DeviceRecord& device) const {
+  const auto sequences = by_product_.find(device.product);
+  if (sequences == by_product_.end()) return std::nullopt;
+  const bool runs = device.running.has_value() && device.running->product == device.product;
+  for (auto it = sequences->second.rbegin(); it != sequences->second.rend(); ++it) {
+    if (runs && it->first < device.running->sequence) return std::nullopt;
+    const auto& terms = terms_.at(it->second);
+    if (terms.goes_on && covers(terms, device)) return it->second;
+  }
+  return std::nullopt;
+}
+
+void Offers::assert_invariants() const {
+  std::size_t indexed = 0;
+  for (const auto& [product, sequences] : by_product_) {
+    for (const auto& [sequence, rollout] : sequences) {
+      const auto* terms = find(rollout);
+      INSTAR_ASSERT(terms != nullptr && terms->product == product && terms->sequence == sequence);
+      ++indexed;
+    }
+  }
+  INSTAR_ASSERT(indexed == terms_.size());
+}
+
+}  // namespace instar::rollout

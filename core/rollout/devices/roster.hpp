@@ -1,0 +1,55 @@
+// The devices that the broker knows: what they said of themselves, whether they are connected, what they should take.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "core/rollout/exchange/effects.hpp"
+#include "core/rollout/exchange/record.hpp"
+#include "core/wire/messages.hpp"
+
+namespace instar::rollout {
+
+struct Device {
+  DeviceRecord record;
+  std::optional<ManifestId> target;  // the rollout that it should take
+  bool online = false;
+  MonotonicMs heard;  // when its last message came, or its connection ended
+};
+
+// Whether a hello came from a client that MQTT knows as this device, or over a bridge where that is not known.
+enum class Via : std::uint8_t { own_connection, bridge };
+
+class Roster {
+ public:
+  void load(const DeviceId& device, DeviceRecord record);
+  // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax), stale (over a bridge, older than the last
+  // hello).
+  [[nodiscard]] Status check(const wire::Hello& hello, Via via) const;
+  // Takes over what a hello that passed check() says of the device, pins the key of a new one, and takes it for
+  // connected.
+  Device& describe(const wire::Hello& hello, Now now, Effects& effects);
+  [[nodiscard]] Device* find(const DeviceId& device) noexcept;
+  [[nodiscard]] const Device* find(const DeviceId& device) const noexcept;
+  // False: it was connected already.
+  bool connect(Device& device) noexcept;
+  void disconnect(Device& device, Now now) noexcept;
+  void erase(const DeviceId& device);
+
+  [[nodiscard]] const std::map<DeviceId, Device>& all() const noexcept { return devices_; }
+  [[nodiscard]] std::map<DeviceId, Device>& all() noexcept { return devices_; }
+  [[nodiscard]] bool is_online(const DeviceId& device) const noexcept;
+  [[nodiscard]] std::size_t online_count() const noexcept { return online_; }
+  void assert_invariants() const;
+
+ private:
+  std::map<DeviceId, Device> devices_;
+  std::size_t online_ = 0;
+};
+
+}  // namespace instar::rollout

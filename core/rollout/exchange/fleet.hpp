@@ -1,0 +1,100 @@
+// The border between the two sides of the broker's machine. The devices' side knows each device and member, and of a
+// rollout only its terms. The rollout's side knows each rollout, and of the members only their counts. Values alone
+// cross the border, so that the two can run on different machines.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.hpp"
+#include "core/base/time.hpp"
+#include "core/rollout/exchange/effects.hpp"
+#include "core/rollout/exchange/record.hpp"
+#include "core/wire/manifest.hpp"
+
+namespace instar::rollout {
+
+// The members of one wave: those that it is the first to admit.
+struct WaveCounts {
+  std::uint64_t admitted = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t left_out = 0;  // refused it, or were stopped: say nothing about the release
+  std::uint64_t retrying = 0;
+  std::uint64_t in_flight = 0;
+  std::uint64_t waiting = 0;
+  std::uint64_t unseen = 0;  // of those that have not ended: no message since the current wave opened
+  friend bool operator==(const WaveCounts&, const WaveCounts&) = default;
+  WaveCounts& operator+=(const WaveCounts& other) noexcept;
+  [[nodiscard]] std::uint64_t seen() const noexcept { return admitted - unseen; }
+};
+
+// What the rollout's side decides by. Absolute numbers: the latest replaces all before it.
+struct Tally {
+  std::uint64_t devices = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t failed = 0;  // for good
+  bool all_ended = true;
+  std::vector<WaveCounts> waves;             // of all waves of the policy; nothing is admitted to those not opened
+  std::vector<std::uint64_t> named_unknown;  // of the same: devices that the wave names and that are no members
+  friend bool operator==(const Tally&, const Tally&) = default;
+};
+
+// The members of a rollout have changed.
+struct CountChange {
+  ManifestId rollout;
+  Tally tally;
+  WallMs updated;               // the latest time of a member that was written; 0: none was
+  std::uint64_t recovered = 0;  // members that had failed and have begun another attempt
+};
+using CountChanges = std::vector<CountChange>;
+
+// What the devices' side knows of a rollout: for whom it is, and how far it is open. Absolute, like a tally.
+struct Terms {
+  std::string product;
+  std::uint64_t sequence = 0;
+  std::vector<GroupPath> groups;
+  WallMs started;
+  bool goes_on = true;                     // active or paused: devices are to take it
+  bool archived = false;                   // its members are no longer kept
+  std::vector<std::uint64_t> wave_limits;  // of the waves opened so far (core/wire/placement.hpp)
+  std::shared_ptr<const wire::Policy> policy;
+};
+
+// A device asks for its turn, the permission to start an attempt.
+struct TurnRequest {
+  DeviceId device;
+  std::uint32_t attempt = 0;
+  bool given_before = false;  // it has its turn, and the ack that said so did not arrive
+  friend bool operator==(const TurnRequest&, const TurnRequest&) = default;
+};
+
+// What the rollout's side asks of the devices' side. `rollout` must have been offered, and not withdrawn.
+class Fleet {
+ public:
+  virtual ~Fleet() = default;
+  // The terms of a new or a changed rollout. If a wave has opened since the terms before, all members are admitted
+  // anew, and only connected devices count as seen. Otherwise each device of the product gets its target anew.
+  virtual CountChanges offer(const ManifestId& rollout, Terms terms, Effects& effects) = 0;
+  // Drops the members and returns what they add up to. The terms stay.
+  virtual Counts archive(const ManifestId& rollout, Effects& effects) = 0;
+  // Drops members and terms.
+  virtual void withdraw(const ManifestId& rollout, Effects& effects) = 0;
+  // The placement point below which `count` members lie; nullopt: there are no more than that.
+  [[nodiscard]] virtual std::optional<std::uint32_t> point_after(const ManifestId& rollout,
+                                                                 std::uint64_t count) const = 0;
+  // Members that have their turn and have not ended. A device that has been silent for `silent_ms` does not count.
+  [[nodiscard]] virtual std::uint64_t in_flight(const ManifestId& rollout, std::int64_t silent_ms,
+                                                MonotonicMs now) const = 0;
+  // Who is the next to get a turn? Those that have theirs and do not know it come first, then the order of asking.
+  [[nodiscard]] virtual std::optional<TurnRequest> next_request(const ManifestId& rollout) = 0;
+  // Gives the turn that next_request() has named, and tells the device.
+  virtual CountChanges give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) = 0;
+  // Members that have failed, whatever the reason, and do not try again by themselves. Only those of after `since`.
+  [[nodiscard]] virtual std::uint64_t failed_since(const ManifestId& rollout, std::optional<WallMs> since) const = 0;
+};
+
+}  // namespace instar::rollout

@@ -1,0 +1,376 @@
+#include "core/rollout/rollouts/rollout.hpp"
+
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+#include "core/rollout/rollouts/budgets.hpp"
+#include "core/wire/placement.hpp"
+
+namespace instar::rollout {
+namespace {
+
+constexpr const char* kBroker = "the broker";
+
+std::string past_tense(Action action) {
+  switch (action) {
+    case Action::pause: return "paused";
+    case Action::resume: return "resumed";
+    case Action::abort: return "aborted";
+    case Action::revert: return "taken back";
+  }
+  return "";
+}
+
+bool goes_on(RolloutState state) noexcept {
+  return state == RolloutState::active || state == RolloutState::paused;
+}
+
+wire::Gate gate_of(const ManifestId& id, const RolloutRecord& record, const GroupPath& group, WallMs now) {
+  wire::Gate gate;
+  gate.group = group;
+  gate.product = record.product;
+  gate.manifest = id;
+  gate.sequence = record.sequence;
+  gate.state = static_cast<wire::GateState>(record.state);
+  gate.admitted_point = record.wave_limits.back();
+  gate.admitted_bp = wire::share_of_point(gate.admitted_point);
+  gate.wave = record.wave;
+  // A clock that was set back signs nothing older than what it has signed.
+  gate.fresh = std::max(now, record.wave_opened.back());
+  gate.wave_opened = record.wave_opened;
+  gate.issue = record.issue;
+  gate.retry_epoch = record.retry_epoch;
+  return gate;
+}
+
+}  // namespace
+
+Rollout::Rollout(const ManifestId& id, RolloutRecord record, std::shared_ptr<const wire::Policy> policy)
+    : id_(id),
+      record_(std::move(record)),
+      policy_(std::move(policy)),
+      updated_(record_.updated),
+      starts_(policy_->starts_per_minute_max),
+      bytes_(policy_->rollout_bytes_max, record_.bytes_leased) {
+  const auto waves = wire::wave_count(*policy_);
+  tally_.waves.resize(waves);
+  tally_.named_unknown.resize(waves);
+}
+
+void Rollout::loaded(Now now) {
+  clock_.load(record_, std::int64_t{policy_->silent_s} * 1'000, now);
+  if (record_.starts > 0) starts_.hold_for_a_minute(now.monotonic);
+}
+
+void Rollout::begin(const std::string& who, Context& context) {
+  note_event(who, "published " + record_.release + " (sequence " + std::to_string(record_.sequence) + ")", context);
+  open_wave(0, context);
+}
+
+void Rollout::take_counts(const CountChange& change, Effects& effects) {
+  tally_ = change.tally;
+  updated_ = std::max(updated_, change.updated);
+  if (change.recovered == 0 || (record_.forgiven == 0 && !record_.stuck_forgiven)) return;
+  // What had failed and tries again is no longer forgiven, and its wave may yet succeed.
+  record_.forgiven -= std::min(record_.forgiven, change.recovered);
+  record_.stuck_forgiven = false;
+  save(effects);
+}
+
+void Rollout::advance(Context& context) {
+  if (!context.catalog.is_current(id_) || record_.archived.has_value()) return;
+  if (stop_for_budgets(context)) return;
+  while (record_.state == RolloutState::active && !is_last_wave()) {
+    if (!advance_wave(context)) break;
+  }
+  finish(context);
+  give_turns(context);
+}
+
+bool Rollout::stop_for_budgets(Context& context) {
+  if (record_.state != RolloutState::active) return false;
+  auto stop = judge_budgets(*policy_, record_, tally_, bytes_);
+  if (!stop.has_value()) return false;
+  record_.cause = std::move(stop->cause);
+  set_state(stop->state, kBroker, stop->verb + ": " + record_.cause, context);
+  return true;
+}
+
+void Rollout::give_turns(Context& context) {
+  if (record_.state != RolloutState::active || starts_.are_held(context.now.monotonic)) return;
+  const auto in_flight_max = policy_->in_flight_max;
+  std::optional<std::uint64_t> in_flight;
+  bool given = false;
+  while (const auto request = context.fleet.next_request(id_)) {
+    if (!request->given_before && in_flight_max != 0) {
+      if (!in_flight.has_value())
+        in_flight = context.fleet.in_flight(id_, std::int64_t{policy_->silent_s} * 1'000, context.now.monotonic);
+      if (*in_flight >= in_flight_max) break;
+      ++*in_flight;
+    }
+    if (!starts_.take(request->device, request->attempt, context.now.monotonic)) break;
+    take_changes(context.fleet.give_turn(id_, *request, context.effects), context);
+    if (request->given_before || !starts_.are_bounded()) continue;
+    ++record_.starts;
+    given = true;
+  }
+  if (given) save(context.effects);
+}
+
+bool Rollout::advance_wave(Context& context) {
+  const auto judgement = judge(context.now.monotonic);
+  if (judgement.holds != (record_.settled.value != 0)) {
+    record_.settled = judgement.holds ? std::max(context.now.wall, WallMs{1}) : WallMs{};
+    record_.soaked_ms = 0;
+    clock_.soak_restarted(context.now.monotonic);
+    save(context.effects);
+    context.effects.emplace_back(ShowStatus{id_});
+    if (judgement.holds) return true;  // the soak has begun, and may be over at once
+  }
+  if (judgement.wait == Wait::stuck && !record_.stuck_forgiven) {
+    record_.cause =
+        "wave " + std::to_string(record_.wave + 1) + " cannot go on: " + waits_for(*policy_, record_, judgement);
+    set_state(RolloutState::paused, kBroker, "paused: " + record_.cause, context);
+    return false;
+  }
+  if (judgement.wait == Wait::soak) save_soak(context);
+  if (judgement.wait != Wait::nothing) return false;
+  open_wave(record_.wave + 1, context);
+  return true;
+}
+
+void Rollout::finish(Context& context) {
+  if (record_.completed.value != 0 || state_name() != "complete") return;
+  record_.completed = context.now.wall;
+  note_event(
+      kBroker,
+      "complete: " + std::to_string(tally_.committed) + " of " + counted(tally_.devices, "device") + " committed",
+      context);
+  save(context.effects);
+}
+
+// Now and then: a restart of the broker costs at most a sixty-fourth of a soak.
+void Rollout::save_soak(Context& context) {
+  const auto soak_ms = std::int64_t{wire::wave_of(*policy_, record_.wave).soak_s} * 1'000;
+  const auto soaked = clock_.times(context.now.monotonic).settled_ms;
+  if (soaked - record_.soaked_ms < std::max<std::int64_t>(soak_ms / 64, 10'000)) return;
+  record_.soaked_ms = soaked;
+  save(context.effects);
+}
+
+// Durable before its gate leaves: a wave is opened once, whatever breaks.
+void Rollout::open_wave(std::uint32_t wave, Context& context) {
+  INSTAR_ASSERT(record_.wave_opened.size() == wave);
+  auto opened = std::max(context.now.wall, record_.started);
+  if (wave > 0) {
+    const auto soak_ms = std::int64_t{wire::wave_of(*policy_, wave - 1).soak_s} * 1'000;
+    opened = std::max(opened, record_.wave_opened.back() + soak_ms);  // the wall clock was set back
+  }
+  const auto limit = limit_of(wave, context.fleet);
+  record_.wave = wave;
+  record_.wave_opened.push_back(opened);
+  record_.wave_limits.push_back(limit);
+  record_.settled = {};
+  record_.soaked_ms = 0;
+  record_.stuck_forgiven = false;
+  record_.updated = updated_ = context.now.wall;
+  clock_.wave_opened(context.now.monotonic);
+  offer(context);
+  note_event(kBroker,
+             "opened wave " + std::to_string(wave + 1) + " of " + std::to_string(tally_.waves.size()) + ": " +
+                 counted(tally_.waves[wave].admitted, "device"),
+             context);
+  send_gates(context);
+  context.effects.emplace_back(ShowStatus{id_});
+}
+
+std::uint64_t Rollout::limit_of(std::uint32_t wave, const Fleet& fleet) const {
+  const auto before = record_.wave_limits.empty() ? 0 : record_.wave_limits.back();
+  const auto most = wire::point_max(*policy_, wave);
+  const auto count = wire::wave_of(*policy_, wave).device_count;
+  // Of the devices that are known, so many; one that comes later and is placed below goes with them.
+  const auto point = count == 0 ? std::nullopt : fleet.point_after(id_, count);
+  return point.has_value() ? std::clamp<std::uint64_t>(*point, before, most) : std::max(before, most);
+}
+
+void Rollout::set_state(RolloutState state, const std::string& who, std::string what, Context& context) {
+  record_.state = state;
+  record_.updated = updated_ = context.now.wall;
+  context.effects.emplace_back(Note{5, "rollout " + id_.short_hex() + " is " + what + " by " + who});
+  note_event(who, std::move(what), context);
+  if (!goes_on(state)) offer(context);
+  send_gates(context);
+  context.effects.emplace_back(ShowStatus{id_});
+}
+
+Status Rollout::act(Action action, const std::string& who, Context& context) {
+  const auto to = state_after(record_.state, action);
+  if (!to.has_value()) {
+    return fail(Code::refused, "rollout " + id_.short_hex() + " was " + std::string(state_name()) +
+                                   ", and stays so: publish a new release");
+  }
+  if (action == Action::revert && !policy_->revert_allowed) {
+    return fail(Code::refused,
+                "the manifest of release " + record_.release +
+                    " does not allow to take it back (revert_allowed): publish the older content as a new release");
+  }
+  if (*to == record_.state) return {};
+  if (action == Action::resume) {
+    // The operator knows what has stopped it; it stops again for what comes on top.
+    record_.forgiven = tally_.failed;
+    record_.stuck_forgiven = true;
+  }
+  record_.cause.clear();
+  set_state(*to, who, past_tense(action), context);
+  advance(context);
+  return {};
+}
+
+Status Rollout::approve(std::optional<std::uint32_t> wave, const std::string& who, Context& context) {
+  const auto which = wave.value_or(record_.wave);
+  const auto number = "wave " + std::to_string(which + 1);
+  if (which < record_.approved || which < record_.wave) return {};
+  if (which > record_.wave) {
+    return fail(Code::refused, number + " is not open yet: the rollout is in wave " + std::to_string(record_.wave + 1));
+  }
+  if (!goes_on(record_.state)) {
+    return fail(Code::refused,
+                "rollout " + id_.short_hex() + " was " + std::string(state_name()) + ": publish a new release");
+  }
+  if (!wire::wave_of(*policy_, which).approval) {
+    const auto why = is_last_wave() ? std::string("it is the last one")
+                                    : "what follows opens when " + waiting_for(context.now.monotonic) + " is over";
+    return fail(Code::refused, number + " asks for no approval: " + why);
+  }
+  record_.approved = which + 1;
+  record_.updated = context.now.wall;
+  note_event(who, "approved " + number, context);
+  save(context.effects);
+  context.effects.emplace_back(ShowStatus{id_});
+  advance(context);
+  return {};
+}
+
+Status Rollout::retry(const std::string& who, Context& context) {
+  if (!goes_on(record_.state)) {
+    return fail(Code::refused,
+                "rollout " + id_.short_hex() + " was " + std::string(state_name()) + ": publish a new release");
+  }
+  const auto since = record_.retry_epoch == 0 ? std::nullopt : std::optional(record_.retried);
+  const auto failed = context.fleet.failed_since(id_, since);
+  if (failed == 0) return {};
+  ++record_.retry_epoch;
+  record_.retried = record_.updated = updated_ = context.now.wall;
+  record_.stuck_forgiven = true;
+  record_.forgiven = tally_.failed;
+  note_event(who, "let " + std::to_string(failed) + " failed device(s) try again", context);
+  send_gates(context);
+  context.effects.emplace_back(ShowStatus{id_});
+  return {};
+}
+
+void Rollout::send_gates(Context& context) {
+  ++record_.issue;
+  save(context.effects);
+  for (const auto& group : record_.groups) {
+    if (context.catalog.is_current_for(group, id_))
+      context.effects.emplace_back(SendGate{gate_of(id_, record_, group, context.now.wall)});
+  }
+}
+
+void Rollout::archive(Fleet& fleet, Effects& effects) {
+  record_.archived = fleet.archive(id_, effects);
+  save(effects);
+}
+
+Charge Rollout::charge(std::uint64_t sent, std::uint64_t bytes) noexcept {
+  if (policy_->device_bytes_max != 0 && sent + bytes > policy_->device_bytes_max) return Charge::device_spent;
+  return bytes_.charge(bytes);
+}
+
+bool Rollout::needs_lease(std::uint64_t sent, std::uint64_t bytes) const noexcept {
+  if (policy_->device_bytes_max != 0 && sent + bytes > policy_->device_bytes_max) return false;
+  return bytes_.is_short(bytes, record_.bytes_leased);
+}
+
+void Rollout::extend_lease(Effects& effects) {
+  const auto leased = bytes_.next_lease();
+  if (leased <= record_.bytes_leased) return;
+  record_.bytes_leased = leased;
+  save(effects);
+  effects.emplace_back(LeaseSaved{id_, leased});
+}
+
+Terms Rollout::terms() const {
+  return {record_.product,        record_.sequence,
+          record_.groups,         record_.started,
+          goes_on(record_.state), record_.archived.has_value(),
+          record_.wave_limits,    policy_};
+}
+
+bool Rollout::is_last_wave() const noexcept {
+  return record_.wave + 1 >= tally_.waves.size();
+}
+
+std::string_view Rollout::state_name() const noexcept {
+  switch (record_.state) {
+    case RolloutState::paused: return "paused";
+    case RolloutState::aborted: return "aborted";
+    case RolloutState::reverted: return "reverted";
+    case RolloutState::active: break;
+  }
+  const auto& archived = record_.archived;
+  const auto devices = archived.has_value() ? archived->devices : tally_.devices;
+  const bool all_ended = archived.has_value() ? archived->all_ended() : tally_.all_ended;
+  return devices > 0 && is_last_wave() && all_ended ? "complete" : "active";
+}
+
+std::string Rollout::waiting_for(MonotonicMs now) const {
+  if (record_.archived.has_value() || record_.state != RolloutState::active || is_last_wave()) return "";
+  return waits_for(*policy_, record_, judge(now));
+}
+
+Judgement Rollout::judge(MonotonicMs now) const {
+  return judge_wave(*policy_, record_, tally_, clock_.times(now));
+}
+
+void Rollout::offer(Context& context) {
+  take_changes(context.fleet.offer(id_, terms(), context.effects), context);
+}
+
+void Rollout::take_changes(CountChanges changes, Context& context) {
+  for (auto& change : changes) {
+    if (change.rollout == id_) {
+      take_counts(change, context.effects);
+    } else {
+      context.others.push_back(std::move(change));
+    }
+  }
+}
+
+void Rollout::note_event(const std::string& who, std::string what, Context& context) {
+  context.effects.emplace_back(
+      SaveEvent{id_, record_.events++, encode(EventRecord{context.now.wall, who, std::move(what)})});
+}
+
+void Rollout::save(Effects& effects) const {
+  effects.emplace_back(SaveRollout{id_, encode(record_)});
+}
+
+void Rollout::assert_invariants() const {
+  INSTAR_ASSERT(record_.wave < tally_.waves.size() && tally_.waves.size() == tally_.named_unknown.size());
+  INSTAR_ASSERT(record_.wave_opened.size() == record_.wave_limits.size());
+  INSTAR_ASSERT(std::ranges::is_sorted(record_.wave_limits));
+  std::uint64_t admitted = 0;
+  for (const auto& wave : tally_.waves) {
+    INSTAR_ASSERT(wave.admitted ==
+                  wave.waiting + wave.in_flight + wave.committed + wave.failed + wave.retrying + wave.left_out);
+    INSTAR_ASSERT(wave.unseen <= wave.admitted);
+    admitted += wave.admitted;
+  }
+  INSTAR_ASSERT(admitted <= tally_.devices);
+  starts_.assert_invariants();
+  bytes_.assert_invariants();
+}
+
+}  // namespace instar::rollout

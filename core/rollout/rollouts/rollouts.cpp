@@ -1,0 +1,185 @@
+#include "core/rollout/rollouts/rollouts.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/wire/placement.hpp"
+
+namespace instar::rollout {
+
+void Rollouts::load(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const wire::Policy> policy) {
+  catalog_.add(rollout, record);
+  rollouts_.insert_or_assign(rollout, Rollout(rollout, std::move(record), std::move(policy)));
+}
+
+void Rollouts::loaded(Now now) {
+  for (auto& [id, rollout] : rollouts_) rollout.loaded(now);
+}
+
+void Rollouts::take_counts(const CountChanges& changes, Effects& effects) {
+  for (const auto& change : changes) {
+    if (const auto found = rollouts_.find(change.rollout); found != rollouts_.end())
+      found->second.take_counts(change, effects);
+  }
+}
+
+void Rollouts::advance(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects) {
+  const auto found = rollouts_.find(rollout);
+  if (found == rollouts_.end()) return;
+  Context context{fleet, catalog_, now, effects, {}};
+  found->second.advance(context);
+  take_counts(context.others, effects);
+}
+
+void Rollouts::give_turns(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects) {
+  Context context{fleet, catalog_, now, effects, {}};
+  rollouts_.at(rollout).give_turns(context);
+  take_counts(context.others, effects);
+}
+
+void Rollouts::tick(Fleet& fleet, Now now, Effects& effects) {
+  extend_leases(effects);
+  for (const auto& rollout : catalog_.current()) {
+    if (rollouts_.at(rollout).record().state == RolloutState::active) advance(rollout, fleet, now, effects);
+  }
+}
+
+Result<Rollouts::Taken> Rollouts::take_manifest(const ManifestId& rollout, const wire::Manifest& manifest,
+                                                const std::string& who, Fleet& fleet, Now now, Effects& effects) {
+  if (is_current_everywhere(rollout, manifest)) return Taken::known;
+  const auto highest = catalog_.highest_sequence(manifest.product);
+  if (manifest.sequence <= highest) {
+    return fail(Code::stale, "sequence " + std::to_string(manifest.sequence) + " of product " + manifest.product +
+                                 " is not above the highest one taken so far, " + std::to_string(highest) +
+                                 ": publish again with a higher one");
+  }
+  INSTAR_CHECK(wire::check_waves(manifest.policy));
+  make_room(fleet, effects);
+  if (rollouts_.size() >= limits::kRolloutsMax) {
+    return fail(Code::too_large, "the broker keeps at most " + std::to_string(limits::kRolloutsMax) +
+                                     " rollouts, and all are some group's current one");
+  }
+  Context context{fleet, catalog_, now, effects, {}};
+  begin(rollout, manifest, who, context);
+  take_counts(context.others, effects);
+  archive_old(manifest.product, fleet, effects);
+  return Taken::created;
+}
+
+bool Rollouts::is_current_everywhere(const ManifestId& rollout, const wire::Manifest& manifest) const {
+  return rollouts_.contains(rollout) && std::ranges::all_of(manifest.groups, [&](const GroupPath& group) {
+           return catalog_.is_current_for(group, rollout);
+         });
+}
+
+void Rollouts::begin(const ManifestId& id, const wire::Manifest& manifest, const std::string& who, Context& context) {
+  RolloutRecord record;
+  record.product = manifest.product;
+  record.release = manifest.release;
+  record.sequence = manifest.sequence;
+  record.groups = manifest.groups;
+  record.order = catalog_.order_last() + 1;
+  // Devices hold a gate against the manifest's own time.
+  record.started = record.updated = std::max(context.now.wall, manifest.issued);
+  load(id, std::move(record), std::make_shared<const wire::Policy>(manifest.policy));
+  auto& rollout = rollouts_.at(id);
+  take_counts(context.fleet.offer(id, rollout.terms(), context.effects), context.effects);
+  if (manifest.policy.rollout_bytes_max != 0) {
+    leases_due_.insert(id);
+    extend_leases(context.effects);
+  }
+  rollout.begin(who, context);
+  context.effects.emplace_back(Note{5, "rollout " + id.short_hex() + " of " + manifest.product + " " +
+                                           manifest.release + " (sequence " + std::to_string(manifest.sequence) +
+                                           ") begins"});
+  rollout.advance(context);
+}
+
+void Rollouts::make_room(Fleet& fleet, Effects& effects) {
+  if (rollouts_.size() < limits::kRolloutsMax) return;
+  const auto oldest = catalog_.oldest_replaced();
+  if (!oldest.has_value()) return;
+  const auto& record = rollouts_.at(*oldest).record();
+  fleet.withdraw(*oldest, effects);
+  effects.emplace_back(RemoveRollout{*oldest, record.events});
+  catalog_.remove(*oldest, record);
+  leases_due_.erase(*oldest);
+  rollouts_.erase(*oldest);
+}
+
+void Rollouts::archive_old(std::string_view product, Fleet& fleet, Effects& effects) {
+  std::size_t newer = 0;
+  for (const auto& id : catalog_.of_product(product)) {
+    if (++newer <= limits::kRolloutsWithMembersMax || catalog_.is_current(id)) continue;
+    auto& rollout = rollouts_.at(id);
+    if (rollout.record().archived.has_value()) return;  // and so are all before it
+    rollout.archive(fleet, effects);
+  }
+}
+
+Result<Rollout*> Rollouts::find_for_operator(const ManifestId& rollout) {
+  const auto found = rollouts_.find(rollout);
+  if (found == rollouts_.end()) return fail(Code::not_found, "no rollout " + rollout.short_hex() + " is known here");
+  return &found->second;
+}
+
+Status Rollouts::act(const ManifestId& rollout, Action action, const std::string& who, Fleet& fleet, Now now,
+                     Effects& effects) {
+  INSTAR_TRY(auto* const found, find_for_operator(rollout));
+  Context context{fleet, catalog_, now, effects, {}};
+  const auto status = found->act(action, who, context);
+  take_counts(context.others, effects);
+  return status;
+}
+
+Status Rollouts::approve(const ManifestId& rollout, std::optional<std::uint32_t> wave, const std::string& who,
+                         Fleet& fleet, Now now, Effects& effects) {
+  INSTAR_TRY(auto* const found, find_for_operator(rollout));
+  Context context{fleet, catalog_, now, effects, {}};
+  const auto status = found->approve(wave, who, context);
+  take_counts(context.others, effects);
+  return status;
+}
+
+Status Rollouts::retry(const ManifestId& rollout, const std::string& who, Fleet& fleet, Now now, Effects& effects) {
+  INSTAR_TRY(auto* const found, find_for_operator(rollout));
+  Context context{fleet, catalog_, now, effects, {}};
+  return found->retry(who, context);
+}
+
+void Rollouts::refresh_gates(Fleet& fleet, Now now, Effects& effects) {
+  Context context{fleet, catalog_, now, effects, {}};
+  for (const auto& rollout : catalog_.current()) rollouts_.at(rollout).send_gates(context);
+}
+
+Charge Rollouts::charge(const ManifestId& rollout, std::uint64_t sent, std::uint64_t bytes) {
+  auto& found = rollouts_.at(rollout);
+  if (found.needs_lease(sent, bytes)) leases_due_.insert(rollout);
+  return found.charge(sent, bytes);
+}
+
+void Rollouts::lease_saved(const ManifestId& rollout, std::uint64_t bytes) {
+  if (const auto found = rollouts_.find(rollout); found != rollouts_.end()) found->second.lease_saved(bytes);
+}
+
+void Rollouts::extend_leases(Effects& effects) {
+  for (const auto& rollout : std::exchange(leases_due_, {})) {
+    if (const auto found = rollouts_.find(rollout); found != rollouts_.end()) found->second.extend_lease(effects);
+  }
+}
+
+const Rollout* Rollouts::find(const ManifestId& rollout) const noexcept {
+  const auto found = rollouts_.find(rollout);
+  return found == rollouts_.end() ? nullptr : &found->second;
+}
+
+void Rollouts::assert_invariants() const {
+  catalog_.assert_invariants();
+  INSTAR_ASSERT(catalog_.size() == rollouts_.size());
+  for (const auto& [id, rollout] : rollouts_) rollout.assert_invariants();
+  for (const auto& id : leases_due_) INSTAR_ASSERT(rollouts_.contains(id));
+}
+
+}  // namespace instar::rollout

@@ -1,0 +1,82 @@
+// The rollouts' side of the broker's machine: counts and policies go in; waves, gates, turns, leases and ends come out.
+// What devices are, and who is a member of what, it asks the other side (exchange/fleet.hpp).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "core/rollout/exchange/fleet.hpp"
+#include "core/rollout/rollouts/catalog.hpp"
+#include "core/rollout/rollouts/rollout.hpp"
+
+namespace instar::rollout {
+
+class Rollouts {
+ public:
+  // --- loading: all rollouts, then the counts of their members, then loaded() once ---
+  void load(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const wire::Policy> policy);
+  void loaded(Now now);
+
+  // --- counts ---
+  // Takes them; what follows comes with advance().
+  void take_counts(const CountChanges& changes, Effects& effects);
+  // The rollout's counts may have changed by an event: budgets, waves, the end, turns. An unknown one is passed over.
+  void advance(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects);
+  // A device waits for its turn in a rollout that is known.
+  void give_turns(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects);
+  // Time has passed. O(rollouts that are some group's current one).
+  void tick(Fleet& fleet, Now now, Effects& effects);
+
+  // --- operators; `who`: as history names them ---
+  enum class Taken : std::uint8_t { created, known };
+  // `rollout`: hash of the manifest's payload. The manifest has been verified. Errors: stale (sequence),
+  // invalid_argument (its waves), too_large (kRolloutsMax).
+  [[nodiscard]] Result<Taken> take_manifest(const ManifestId& rollout, const wire::Manifest& manifest,
+                                            const std::string& who, Fleet& fleet, Now now, Effects& effects);
+  // Errors: not_found, and those of Rollout.
+  [[nodiscard]] Status act(const ManifestId& rollout, Action action, const std::string& who, Fleet& fleet, Now now,
+                           Effects& effects);
+  [[nodiscard]] Status approve(const ManifestId& rollout, std::optional<std::uint32_t> wave, const std::string& who,
+                               Fleet& fleet, Now now, Effects& effects);
+  [[nodiscard]] Status retry(const ManifestId& rollout, const std::string& who, Fleet& fleet, Now now,
+                             Effects& effects);
+  // New gates of each group's rollout, fresh as of now.
+  void refresh_gates(Fleet& fleet, Now now, Effects& effects);
+
+  // --- bytes ---
+  // Counts bytes for a rollout that is known, if they may go. `sent`: to the device so far.
+  [[nodiscard]] Charge charge(const ManifestId& rollout, std::uint64_t sent, std::uint64_t bytes);
+  void lease_saved(const ManifestId& rollout, std::uint64_t bytes);
+  // A lease should be extended before the next second. O(1).
+  [[nodiscard]] bool is_urgent() const noexcept { return !leases_due_.empty(); }
+
+  // --- views; references hold until the next call that changes something ---
+  // nullptr: there is no such rollout.
+  [[nodiscard]] const Rollout* find(const ManifestId& rollout) const noexcept;
+  [[nodiscard]] const std::map<ManifestId, Rollout>& all() const noexcept { return rollouts_; }
+  [[nodiscard]] const Catalog& catalog() const noexcept { return catalog_; }
+  void assert_invariants() const;
+
+ private:
+  [[nodiscard]] Result<Rollout*> find_for_operator(const ManifestId& rollout);
+  [[nodiscard]] bool is_current_everywhere(const ManifestId& rollout, const wire::Manifest& manifest) const;
+  void begin(const ManifestId& rollout, const wire::Manifest& manifest, const std::string& who, Context& context);
+  // Drops the oldest rollout that is no group's current one, if there are too many.
+  void make_room(Fleet& fleet, Effects& effects);
+  // Of old rollouts the sums are kept, not each member: memory and disk must not grow with every release.
+  void archive_old(std::string_view product, Fleet& fleet, Effects& effects);
+  void extend_leases(Effects& effects);
+
+  std::map<ManifestId, Rollout> rollouts_;
+  Catalog catalog_;
+  std::set<ManifestId> leases_due_;
+};
+
+}  // namespace instar::rollout

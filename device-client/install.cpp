@@ -39,9 +39,9 @@ Status check(const wire::Manifest& manifest, const Hash256& hash, const Config& 
     return fail(Code::refused, "updates are held on this device; let them go on first: instar-device unhold");
   if (!status) return {};
   const auto& state = status->state;
-  if (state.current && state.current->info.manifest == hash)
+  if (state.revisions.current && state.revisions.current->info.manifest == hash)
     return fail(Code::refused, "release " + manifest.release + " runs already");
-  const bool goes_on = state.candidate && state.candidate->info.manifest == hash;
+  const bool goes_on = state.revisions.candidate && state.revisions.candidate->info.manifest == hash;
   if (goes_on || revision::may_begin(state, manifest, hash)) return {};
   auto error = revision::obeyed_newer(state, manifest);
   error.message += ": publish it with a higher one";

@@ -32,7 +32,7 @@ std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact) {
   return offers;
 }
 
-RevisionRecord record_of(std::uint32_t number, const HeardManifest& heard) {
+RevisionRecord record_of(std::uint32_t number, const ReceivedManifest& heard) {
   RevisionRecord record{number,
                         {heard.manifest.product, heard.manifest.release, heard.manifest.sequence, heard.hash, {}}};
   std::ranges::transform(heard.manifest.artifacts, std::back_inserter(record.info.artifacts), &wire::Artifact::id);
@@ -51,7 +51,7 @@ artifact::Holdings Engine::holdings() const {
   artifact::Holdings holdings;
   holdings.memory_bytes = facts_.memory_bytes / 2;
   holdings.delta_decoder = true;
-  for (const auto* record : {&state_.current, &state_.previous, &facts_.factory}) {
+  for (const auto* record : {&state_.revisions.current, &state_.revisions.previous, &facts_.factory}) {
     if (*record)
       holdings.artifacts.insert(holdings.artifacts.end(), (*record)->info.artifacts.begin(),
                                 (*record)->info.artifacts.end());
@@ -82,7 +82,7 @@ std::uint32_t Engine::retry_epoch_of(const Hash256& hash) const noexcept {
   return before == nullptr ? 0 : before->retry_epoch;
 }
 
-void Engine::begin(const HeardManifest& heard) {
+void Engine::begin(const ReceivedManifest& heard) {
   if (is_brought(heard.hash)) brought_begun_ = true;
   const auto epoch = retry_epoch_of(heard.hash);
   const auto possible = check_requirements(heard.manifest, facts_, free_bytes_, clock());
@@ -96,7 +96,7 @@ void Engine::begin(const HeardManifest& heard) {
   if (!may_start(heard.manifest, heard.hash)) return;
   if (state_.phase == Phase::idle) return take_candidate(heard, *choices, Trigger::admitted);
   const std::string reason = "superseded by release " + heard.manifest.release + " before this device had switched";
-  log(5, "release " + state_.candidate->info.release + " is " + reason);
+  log(5, "release " + state_.revisions.candidate->info.release + " is " + reason);
   stop_attempt(Code::stale, reason);
   take_candidate(heard, *choices, Trigger::superseded);
 }
@@ -119,58 +119,59 @@ Status Engine::check_byte_budget(const wire::Manifest& manifest, const std::vect
 
 // What waits for its next attempt makes way at once, though the newer release may have to wait itself; what it holds
 // stays for that one.
-void Engine::overtake(const HeardManifest& heard) {
+void Engine::overtake(const ReceivedManifest& heard) {
   const std::string reason = "superseded by release " + heard.manifest.release + " before this device had switched";
-  log(5, "release " + state_.candidate->info.release + " is " + reason);
+  log(5, "release " + state_.revisions.candidate->info.release + " is " + reason);
   stop_attempt(Code::stale, reason);
   forget_candidate();
   enter(Trigger::overtaken);
 }
 
 void Engine::use_new_revision() {
-  state_.candidate->number = state_.next_revision++;
-  state_.revisions.push_back(state_.candidate->number);
+  state_.revisions.candidate->number = state_.revisions.next_number++;
+  state_.revisions.numbers.push_back(state_.revisions.candidate->number);
 }
 
-void Engine::take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger) {
+void Engine::take_candidate(const ReceivedManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger) {
   give_up_waiting(Code::stale, "superseded by release " + heard.manifest.release);
   const auto* before = outcome_of(heard.hash);
-  state_.candidate = record_of(0, heard);
+  state_.revisions.candidate = record_of(0, heard);
   use_new_revision();
-  state_.candidate_manifest = heard.envelope;
+  state_.revisions.candidate_manifest = heard.envelope;
   candidate_ = heard.manifest;
-  state_.attempt = before == nullptr ? 1 : before->attempt + 1;
-  state_.attempt_first = state_.attempt;
-  state_.retry_epoch = retry_epoch_of(heard.hash);
-  state_.highest_sequence = std::max(state_.highest_sequence, heard.manifest.sequence);
-  state_.packs.clear();
-  state_.bytes_full = 0;
+  state_.attempt.number = before == nullptr ? 1 : before->attempt + 1;
+  state_.attempt.first = state_.attempt.number;
+  state_.attempt.retry_epoch = retry_epoch_of(heard.hash);
+  state_.history.highest_sequence = std::max(state_.history.highest_sequence, heard.manifest.sequence);
+  state_.attempt.packs.clear();
+  state_.attempt.bytes_full = 0;
   for (std::size_t i = 0; i < choices.size(); ++i) {
-    state_.packs.push_back(choices[i].pack);
-    state_.bytes_full += full_bytes(heard.manifest.artifacts[i]);
+    state_.attempt.packs.push_back(choices[i].pack);
+    state_.attempt.bytes_full += full_bytes(heard.manifest.artifacts[i]);
   }
   note_pack_kind();
-  state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = state_.bytes_before = 0;
-  state_.fallback_reason.clear();
-  state_.planned_exact = state_.staging_reported = false;
-  state_.starts = 0;
+  state_.attempt.bytes_planned = state_.attempt.bytes_fetched = state_.attempt.bytes_spent =
+      state_.attempt.bytes_before = 0;
+  state_.attempt.fallback_reason.clear();
+  state_.attempt.planned_exact = state_.attempt.staging_reported = false;
+  state_.trial.starts = 0;
   trimmed_ = false;
   enter(trigger);
   log(5, "going for release " + heard.manifest.release + " (sequence " + std::to_string(heard.manifest.sequence) +
-             ", attempt " + std::to_string(state_.attempt) + ") as revision " +
-             std::to_string(state_.candidate->number));
+             ", attempt " + std::to_string(state_.attempt.number) + ") as revision " +
+             std::to_string(state_.revisions.candidate->number));
   open_staging();
 }
 
 // Reports name one kind: that of the largest artifact.
 void Engine::note_pack_kind() {
   std::uint64_t largest = 0;
-  for (std::size_t i = 0; i < state_.packs.size(); ++i) {
+  for (std::size_t i = 0; i < state_.attempt.packs.size(); ++i) {
     const auto& artifact = candidate_->artifacts[i];
     const auto bytes = full_bytes(artifact);
-    const auto* pack = find_pack(artifact, state_.packs[i]);
+    const auto* pack = find_pack(artifact, state_.attempt.packs[i]);
     INSTAR_ASSERT(pack != nullptr);
-    if (i == 0 || bytes > largest) state_.pack_kind = static_cast<std::uint8_t>(pack->kind);
+    if (i == 0 || bytes > largest) state_.attempt.pack_kind = static_cast<std::uint8_t>(pack->kind);
     largest = std::max(largest, bytes);
   }
 }
@@ -189,11 +190,11 @@ void Engine::open_staging() {
   retry_due_ = false;
   progress_ = now_.monotonic;
   OpenStaging open;
-  open.revision = state_.candidate->number;
+  open.revision = state_.revisions.candidate->number;
   open.manifest = *candidate_;
   for (std::size_t i = 0; i < candidate_->artifacts.size(); ++i) {
     const auto& artifact = candidate_->artifacts[i];
-    const auto* pack = i < state_.packs.size() ? find_pack(artifact, state_.packs[i]) : nullptr;
+    const auto* pack = i < state_.attempt.packs.size() ? find_pack(artifact, state_.attempt.packs[i]) : nullptr;
     if (pack == nullptr)
       return end_attempt(Error{Code::internal, "the remembered pack is not in the manifest"}, wire::Step::failed, true);
     open.choices.push_back({artifact.id, pack->id});
@@ -204,35 +205,36 @@ void Engine::open_staging() {
     fetch.likely_bytes = pack->head_bytes + (pack->kind == artifact::PackKind::dedupe ? 0 : pack->body_bytes);
     packs_.push_back(std::move(fetch));
   }
-  if (state_.current) open.bases.push_back(state_.current->number);
-  if (state_.previous) open.bases.push_back(state_.previous->number);
-  if (facts_.factory && !is_factory(state_.current) && !is_factory(state_.previous))
+  if (state_.revisions.current) open.bases.push_back(state_.revisions.current->number);
+  if (state_.revisions.previous) open.bases.push_back(state_.revisions.previous->number);
+  if (facts_.factory && !is_factory(state_.revisions.current) && !is_factory(state_.revisions.previous))
     open.bases.push_back(facts_.factory->number);
   for (const auto number : disposable_revisions()) open.bases.push_back(number);
   emit(std::move(open));
 }
 
 void Engine::retry() {
-  ++state_.attempt;
-  state_.bytes_before += state_.bytes_fetched;
-  state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
-  state_.planned_exact = state_.staging_reported = false;
-  state_.starts = 0;
+  ++state_.attempt.number;
+  state_.attempt.bytes_before += state_.attempt.bytes_fetched;
+  state_.attempt.bytes_planned = state_.attempt.bytes_fetched = state_.attempt.bytes_spent = 0;
+  state_.attempt.planned_exact = state_.attempt.staging_reported = false;
+  state_.trial.starts = 0;
   trimmed_ = false;
   enter(Trigger::retry_due);
-  log(5, "attempt " + std::to_string(state_.attempt) + " at release " + state_.candidate->info.release);
+  log(5,
+      "attempt " + std::to_string(state_.attempt.number) + " at release " + state_.revisions.candidate->info.release);
   open_staging();
 }
 
 bool Engine::attempts_left() const noexcept {
-  return state_.attempt - state_.attempt_first + 1 < std::max<std::uint32_t>(candidate_->policy.attempts_max, 1);
+  return state_.attempt.number - state_.attempt.first + 1 < std::max<std::uint32_t>(candidate_->policy.attempts_max, 1);
 }
 
 void Engine::record_candidate_outcome(wire::Step step, Code code) {
-  HeardManifest heard;
-  heard.hash = state_.candidate->info.manifest;
-  heard.manifest.sequence = state_.candidate->info.sequence;
-  record_outcome(heard, state_.attempt, state_.retry_epoch, step, code);
+  ReceivedManifest heard;
+  heard.hash = state_.revisions.candidate->info.manifest;
+  heard.manifest.sequence = state_.revisions.candidate->info.sequence;
+  record_outcome(heard, state_.attempt.number, state_.attempt.retry_epoch, step, code);
 }
 
 // The attempt is over, the running revision is what it was before.
@@ -246,8 +248,9 @@ void Engine::end_attempt(const Error& error, wire::Step step, bool fresh_revisio
     ending.downtime_ms = downtime_ms_;
     ending.switch_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(now_.monotonic - switch_started_, 0));
   }
-  log(4, "release " + state_.candidate->info.release + ", attempt " + std::to_string(state_.attempt) + ": " +
-             std::string(wire::step_name(step)) + " (" + std::string(code_name(error.code)) + "): " + error.message);
+  log(4, "release " + state_.revisions.candidate->info.release + ", attempt " + std::to_string(state_.attempt.number) +
+             ": " + std::string(wire::step_name(step)) + " (" + std::string(code_name(error.code)) +
+             "): " + error.message);
   record_candidate_outcome(step, error.code);
   report(std::move(ending));
   close_session();
@@ -266,19 +269,22 @@ void Engine::end_attempt(const Error& error, wire::Step step, bool fresh_revisio
 // will not begin.
 void Engine::stop_attempt(Code code, const std::string& reason) {
   if (state_.phase == Phase::waiting) {
-    ++state_.attempt;
-    state_.bytes_planned = state_.bytes_fetched = state_.bytes_spent = 0;
+    ++state_.attempt.number;
+    state_.attempt.bytes_planned = state_.attempt.bytes_fetched = state_.attempt.bytes_spent = 0;
   }
-  if (state_.candidate->info.manifest == state_.waits_manifest) state_.waits_manifest = {};
-  if (state_.start_rollout == state_.candidate->info.manifest.prefix64()) state_.start_rollout = 0;
+  if (state_.revisions.candidate->info.manifest == state_.permission.waits_manifest)
+    state_.permission.waits_manifest = {};
+  if (state_.permission.start_rollout == state_.revisions.candidate->info.manifest.prefix64())
+    state_.permission.start_rollout = 0;
   record_candidate_outcome(wire::Step::failed, code);
   report(about_candidate(wire::Step::failed, code, reason));
 }
 
 // Of what ended attempts leave one revision stays: the last that got any content.
 void Engine::drop_candidate(Leftover leftover) {
-  const auto number = state_.candidate->number;
-  const bool has_something = state_.bytes_before > 0 || !has_heads_only() || state_.phase == Phase::rolling_back;
+  const auto number = state_.revisions.candidate->number;
+  const bool has_something =
+      state_.attempt.bytes_before > 0 || !has_heads_only() || state_.phase == Phase::rolling_back;
   forget_candidate();
   if (leftover == Leftover::remove) return keep_one_leftover(std::nullopt);
   if (has_something) return keep_one_leftover(number);
@@ -306,7 +312,7 @@ bool Engine::makes_room_first(const std::string& release) {
 
 void Engine::on(const FreeSpace& event) {
   free_bytes_ = event.bytes;
-  if (free_bytes_ < kContainersFreeBytes && state_.phase == Phase::idle && state_.waits_manifest.is_zero())
+  if (free_bytes_ < kContainersFreeBytes && state_.phase == Phase::idle && state_.permission.waits_manifest.is_zero())
     keep_one_leftover(std::nullopt);
   if (std::exchange(room_awaited_, false)) consider();
 }
@@ -316,9 +322,9 @@ void Engine::forget_candidate() {
   packs_.clear();
   retry_at_.reset();
   retry_due_ = false;
-  state_.candidate.reset();
-  state_.candidate_manifest.clear();
-  state_.packs.clear();
+  state_.revisions.candidate.reset();
+  state_.revisions.candidate_manifest.clear();
+  state_.attempt.packs.clear();
   pause_said_.clear();
   note_waits("");
   staged_ = false;
@@ -337,9 +343,9 @@ std::vector<std::uint32_t> Engine::disposable_revisions() const {
     return record && record->number == number;
   };
   std::vector<std::uint32_t> numbers;
-  for (const auto number : state_.revisions) {
-    if (is(state_.current, number) || is(state_.previous, number) || is(state_.candidate, number) ||
-        is(facts_.factory, number))
+  for (const auto number : state_.revisions.numbers) {
+    if (is(state_.revisions.current, number) || is(state_.revisions.previous, number) ||
+        is(state_.revisions.candidate, number) || is(facts_.factory, number))
       continue;
     if (std::ranges::find(removing_, number) == removing_.end()) numbers.push_back(number);
   }
@@ -359,12 +365,12 @@ bool Engine::make_room() {
     }
     return true;
   }
-  if (numbers.empty() && facts_.previous_makes_room && state_.previous && !is_factory(state_.previous) &&
-      (may_cost_more() || !needs_previous())) {
-    numbers.push_back(state_.previous->number);
-    state_.previous.reset();
-    state_.previous_manifest.clear();
-    if (state_.current) emit(PointCurrent{state_.current->number, 0});
+  if (numbers.empty() && facts_.previous_makes_room && state_.revisions.previous &&
+      !is_factory(state_.revisions.previous) && (may_cost_more() || !needs_previous())) {
+    numbers.push_back(state_.revisions.previous->number);
+    state_.revisions.previous.reset();
+    state_.revisions.previous_manifest.clear();
+    if (state_.revisions.current) emit(PointCurrent{state_.revisions.current->number, 0});
   }
   for (const auto number : numbers) remove_revision(number);
   return !numbers.empty();
@@ -378,10 +384,10 @@ bool Engine::needs_previous() const {
   const auto has = [](const std::optional<RevisionRecord>& record, const Hash256& artifact) {
     return record && std::ranges::find(record->info.artifacts, artifact) != record->info.artifacts.end();
   };
-  for (std::size_t i = 0; i < state_.packs.size(); ++i) {
-    const auto* pack = find_pack(candidate_->artifacts[i], state_.packs[i]);
-    if (pack != nullptr && pack->kind == artifact::PackKind::delta && has(state_.previous, pack->base) &&
-        !has(state_.current, pack->base) && !has(facts_.factory, pack->base)) {
+  for (std::size_t i = 0; i < state_.attempt.packs.size(); ++i) {
+    const auto* pack = find_pack(candidate_->artifacts[i], state_.attempt.packs[i]);
+    if (pack != nullptr && pack->kind == artifact::PackKind::delta && has(state_.revisions.previous, pack->base) &&
+        !has(state_.revisions.current, pack->base) && !has(facts_.factory, pack->base)) {
       return true;
     }
   }
@@ -392,10 +398,10 @@ bool Engine::needs_previous() const {
 // leave.
 void Engine::on(const PackUnusable& event) {
   if (!is_candidate(event.revision) || (state_.phase != Phase::fetching && state_.phase != Phase::staging)) return;
-  const auto chosen = std::ranges::find(state_.packs, event.pack);
-  if (chosen == state_.packs.end())
+  const auto chosen = std::ranges::find(state_.attempt.packs, event.pack);
+  if (chosen == state_.attempt.packs.end())
     return log(4, "the stager speaks of a pack that was not chosen: " + event.pack.short_hex());
-  const auto index = static_cast<std::size_t>(chosen - state_.packs.begin());
+  const auto index = static_cast<std::size_t>(chosen - state_.attempt.packs.begin());
   const auto& artifact = candidate_->artifacts[index];
   artifact::Missing missing = event.missing;
   if (missing.files == 0) missing = {artifact.entry_count, artifact.content_bytes};
@@ -424,16 +430,16 @@ void Engine::on(const PackUnusable& event) {
 
 void Engine::take_pack(std::size_t artifact, const wire::Pack& pack, const PackUnusable& event) {
   const std::string kind(artifact::pack_kind_name(pack.kind));
-  state_.fallback_reason = clean_text(event.error.message) + "; " +
-                           (event.missing.files == 0 ? "the" : "what is missing comes from the") + " " + kind +
-                           " pack" + (event.missing.files == 0 ? " is used instead" : "");
-  log(4, "release " + state_.candidate->info.release + ": " + state_.fallback_reason);
-  state_.packs[artifact] = pack.id;
+  state_.attempt.fallback_reason = clean_text(event.error.message) + "; " +
+                                   (event.missing.files == 0 ? "the" : "what is missing comes from the") + " " + kind +
+                                   " pack" + (event.missing.files == 0 ? " is used instead" : "");
+  log(4, "release " + state_.revisions.candidate->info.release + ": " + state_.attempt.fallback_reason);
+  state_.attempt.packs[artifact] = pack.id;
   if (event.missing.files == 0) note_pack_kind();
   // What follows is planned and announced anew, on top of what the attempt has cost already.
-  state_.bytes_spent = state_.bytes_fetched;
-  state_.bytes_planned = 0;
-  state_.planned_exact = false;
+  state_.attempt.bytes_spent = state_.attempt.bytes_fetched;
+  state_.attempt.bytes_planned = 0;
+  state_.attempt.planned_exact = false;
   dirty_ = true;
   open_staging();
 }
@@ -449,7 +455,7 @@ void Engine::on(const StagingDone& event) {
 bool Engine::has_heads_only() const noexcept {
   std::uint64_t heads = 0;
   for (const auto& pack : packs_) heads += pack.head_bytes;
-  return state_.bytes_fetched <= heads;
+  return state_.attempt.bytes_fetched <= heads;
 }
 
 void Engine::on(const StagingFailed& event) {
@@ -460,7 +466,8 @@ void Engine::on(const StagingFailed& event) {
     return open_staging();
   }
   auto error = event.error;
-  if (error.code == Code::no_space && state_.previous && !is_factory(state_.previous) && !facts_.previous_makes_room)
+  if (error.code == Code::no_space && state_.revisions.previous && !is_factory(state_.revisions.previous) &&
+      !facts_.previous_makes_room)
     error.message += "; or let the revision before make room (previous_makes_room = yes on the device)";
   const bool untouched = has_heads_only() && (error.code == Code::no_space || error.code == Code::refused);
   const bool fresh = error.code == Code::corrupt || error.code == Code::malformed;

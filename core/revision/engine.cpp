@@ -50,17 +50,19 @@ void Engine::start(Now now, Effects& effects) {
   now_ = now;
   dirty_ = true;
   ++state_.boot;
-  if (state_.waits_manifest.is_zero()) state_.waits.clear();
+  if (state_.permission.waits_manifest.is_zero()) state_.permission.waits.clear();
   // Which report asked is not kept: what comes in answer to the hello is the answer to it.
-  asked_report_ = state_.last_report;
-  bytes_persisted_ = state_.bytes_fetched;
-  candidate_ = manifest_in(state_.candidate_manifest);
-  current_ = manifest_in(state_.current_manifest);
+  asked_report_ = state_.reports.last_report;
+  bytes_persisted_ = state_.attempt.bytes_fetched;
+  candidate_ = manifest_in(state_.revisions.candidate_manifest);
+  current_ = manifest_in(state_.revisions.current_manifest);
   groups_ = facts_.groups;
   if (const auto assignment = assignment_in(state_.assignment); assignment && !assignment->groups.empty())
     groups_ = assignment->groups;
   note_time(trust_.root().issued);
-  if (state_.current) emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
+  if (state_.revisions.current)
+    emit(PointCurrent{state_.revisions.current->number,
+                      state_.revisions.previous ? state_.revisions.previous->number : 0});
   switch (restart_action(state_.phase)) {
     case RestartAction::run_current: emit_ensure_running(); break;
     case RestartAction::wait_again:
@@ -80,16 +82,17 @@ void Engine::start(Now now, Effects& effects) {
   }
   // What an ended attempt has left is newer than what runs; what is older was on its way out.
   if (const auto left = disposable_revisions();
-      !left.empty() && state_.phase == Phase::idle && state_.waits_manifest.is_zero())
-    keep_one_leftover(state_.current && left.back() < state_.current->number ? std::nullopt
-                                                                             : std::optional(left.back()));
+      !left.empty() && state_.phase == Phase::idle && state_.permission.waits_manifest.is_zero())
+    keep_one_leftover(state_.revisions.current && left.back() < state_.revisions.current->number
+                          ? std::nullopt
+                          : std::optional(left.back()));
   finish(effects);
 }
 
 void Engine::handle(const Event& event, Now now, Effects& effects) {
   now_ = now;
   // What the last call asked for has been carried out by now: effects are done in order before the next event comes.
-  for (const auto number : std::exchange(removing_, {})) std::erase(state_.revisions, number);
+  for (const auto number : std::exchange(removing_, {})) std::erase(state_.revisions.numbers, number);
   if (state_.phase == Phase::committing) finish_commit();
   const bool was_busy = state_.phase != Phase::idle;
   std::visit([this](const auto& one) { on(one); }, event);
@@ -103,7 +106,7 @@ void Engine::finish(Effects& effects) {
   if (dirty_) {
     dirty_ = false;
     ++state_.generation;
-    bytes_persisted_ = state_.bytes_fetched;
+    bytes_persisted_ = state_.attempt.bytes_fetched;
     effects.emplace_back(Persist{encode_state(state_)});
   }
   std::ranges::move(out_, std::back_inserter(effects));
@@ -131,7 +134,7 @@ void Engine::on(const Disconnected& event) {
   connected_ = false;
   reporter_.disconnected();
   close_session();
-  if (state_.bytes_fetched != bytes_persisted_) dirty_ = true;
+  if (state_.attempt.bytes_fetched != bytes_persisted_) dirty_ = true;
 }
 
 void Engine::on(const MessageArrived& event) {
@@ -169,7 +172,7 @@ void Engine::on(const Ticked& event) {
     retry_due_ = true;
   }
   check_waiting("");
-  if (retry_due_ || !state_.waits_manifest.is_zero()) consider();
+  if (retry_due_ || !state_.permission.waits_manifest.is_zero()) consider();
   if (ensure_at_ && now_.monotonic >= *ensure_at_) emit_ensure_running();
   if (switch_back_at_ && now_.monotonic >= *switch_back_at_) emit_switch_back();
   tell_degraded();
@@ -218,16 +221,17 @@ void Engine::say_hello() {
   hello.memory_bytes = facts_.memory_bytes;
   hello.free_bytes = free_bytes_;
   hello.metered = facts_.metered;
-  if (state_.current) hello.running = state_.current->info;
-  if (state_.previous) hello.previous = state_.previous->info;
+  if (state_.revisions.current) hello.running = state_.revisions.current->info;
+  if (state_.revisions.previous) hello.previous = state_.revisions.previous->info;
   // What is waited for goes before what came to an end earlier.
-  const bool other = state_.candidate && state_.candidate->info.manifest != state_.waits_manifest;
-  if (!state_.waits_manifest.is_zero() && !other) {
-    hello.rollout = state_.waits_manifest;
-  } else if (state_.candidate) {
-    hello.rollout = state_.candidate->info.manifest;
-  } else if (!state_.outcomes.empty()) {
-    hello.rollout = state_.outcomes.back().manifest;
+  const bool other =
+      state_.revisions.candidate && state_.revisions.candidate->info.manifest != state_.permission.waits_manifest;
+  if (!state_.permission.waits_manifest.is_zero() && !other) {
+    hello.rollout = state_.permission.waits_manifest;
+  } else if (state_.revisions.candidate) {
+    hello.rollout = state_.revisions.candidate->info.manifest;
+  } else if (!state_.history.outcomes.empty()) {
+    hello.rollout = state_.history.outcomes.back().manifest;
   }
   if (!hello.rollout.is_zero()) {
     const auto stands = report_as_it_stands(hello.rollout);
@@ -235,8 +239,8 @@ void Engine::say_hello() {
     hello.attempt = stands.attempt;
     hello.asks_start = stands.asks_start;
   }
-  hello.last_sequence = state_.last_report;
-  hello.acked_sequence = state_.acked_report;
+  hello.last_sequence = state_.reports.last_report;
+  hello.acked_sequence = state_.reports.acked_report;
   hello.boot = state_.boot;
   hello.connect = connect_count_;
   hello.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
@@ -253,16 +257,16 @@ wire::Report Engine::report_as_it_stands(const Hash256& hash) const {
   wire::Report report;
   report.rollout = hash;
   report.step = wire::Step::waiting;
-  if (state_.waits_manifest == hash) {
-    report.attempt = state_.waits_attempt;
-    report.asks_start = state_.waits_asks;
-  } else if (state_.candidate && state_.candidate->info.manifest == hash) {
+  if (state_.permission.waits_manifest == hash) {
+    report.attempt = state_.permission.waits_attempt;
+    report.asks_start = state_.permission.waits_asks;
+  } else if (state_.revisions.candidate && state_.revisions.candidate->info.manifest == hash) {
     report.step = step_of(state_.phase);
-    report.attempt = state_.attempt;
+    report.attempt = state_.attempt.number;
   } else if (const auto* outcome = outcome_of(hash); outcome != nullptr) {
     report.step = outcome->step;
     report.attempt = outcome->attempt;
-  } else if (state_.current && state_.current->info.manifest == hash) {
+  } else if (state_.revisions.current && state_.revisions.current->info.manifest == hash) {
     report.step = wire::Step::committed;
     report.attempt = 1;
   }
@@ -270,23 +274,23 @@ wire::Report Engine::report_as_it_stands(const Hash256& hash) const {
 }
 
 wire::Report Engine::about_candidate(wire::Step step, Code code, std::string reason) const {
-  INSTAR_ASSERT(state_.candidate.has_value());
+  INSTAR_ASSERT(state_.revisions.candidate.has_value());
   wire::Report report;
-  report.rollout = state_.candidate->info.manifest;
-  report.attempt = state_.attempt;
+  report.rollout = state_.revisions.candidate->info.manifest;
+  report.attempt = state_.attempt.number;
   report.step = step;
   report.code = code;
   report.reason = std::move(reason);
-  report.bytes_planned = state_.bytes_planned;
-  report.bytes_fetched = state_.bytes_fetched;
-  report.bytes_full = state_.bytes_full;
-  report.pack_kind = static_cast<artifact::PackKind>(state_.pack_kind);
+  report.bytes_planned = state_.attempt.bytes_planned;
+  report.bytes_fetched = state_.attempt.bytes_fetched;
+  report.bytes_full = state_.attempt.bytes_full;
+  report.pack_kind = static_cast<artifact::PackKind>(state_.attempt.pack_kind);
   return report;
 }
 
 void Engine::report(wire::Report report) {
   report.device_time = now_.wall;
-  if (state_.current) report.running = state_.current->info;
+  if (state_.revisions.current) report.running = state_.revisions.current->info;
   const auto& envelope = reporter_.add(std::move(report), now_.monotonic);
   dirty_ = true;
   if (connected_) emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_report), envelope, 1, false});
@@ -316,12 +320,12 @@ void Engine::note_time(WallMs time) {
 
 void Engine::emit_ensure_running() {
   ensure_at_.reset();
-  if (!state_.current || !current_) return;
+  if (!state_.revisions.current || !current_) return;
   if (state_.phase == Phase::trying || state_.phase == Phase::rolling_back) return;
   if (ensured_ && now_.monotonic - *ensured_ > kPauseMsMax) ensure_pause_ms_ = 0;
   ensured_ = now_.monotonic;
   ensure_pause_ms_ = std::min(std::max<std::int64_t>(ensure_pause_ms_ * 2, 1'000), kPauseMsMax);
-  emit(EnsureRunning{state_.current->number, *current_});
+  emit(EnsureRunning{state_.revisions.current->number, *current_});
 }
 
 std::optional<MonotonicMs> Engine::next_deadline() const {
@@ -366,19 +370,19 @@ std::vector<std::pair<std::string, int>> Engine::subscriptions() const {
 Machine::View Engine::view() const {
   Machine::View view;
   view.phase = phase_name(state_.phase);
-  view.waits = state_.waits;
-  if (state_.current) {
-    view.running = state_.current->info;
-    view.current_revision = state_.current->number;
+  view.waits = state_.permission.waits;
+  if (state_.revisions.current) {
+    view.running = state_.revisions.current->info;
+    view.current_revision = state_.revisions.current->number;
   }
-  if (state_.previous) view.previous_revision = state_.previous->number;
-  if (state_.candidate) view.candidate_revision = state_.candidate->number;
-  view.revisions = {state_.revisions.begin(), state_.revisions.end()};
+  if (state_.revisions.previous) view.previous_revision = state_.revisions.previous->number;
+  if (state_.revisions.candidate) view.candidate_revision = state_.revisions.candidate->number;
+  view.revisions = {state_.revisions.numbers.begin(), state_.revisions.numbers.end()};
   view.revisions.insert({view.current_revision, view.previous_revision, view.candidate_revision});
   view.revisions.erase(0);
-  view.bytes_fetched = state_.bytes_fetched;
-  view.pending_reports = state_.pending.size();
-  view.last_report = state_.last_report;
+  view.bytes_fetched = state_.attempt.bytes_fetched;
+  view.pending_reports = state_.reports.pending.size();
+  view.last_report = state_.reports.last_report;
   return view;
 }
 

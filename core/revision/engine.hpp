@@ -23,7 +23,7 @@
 namespace instar::revision {
 
 // A manifest whose signatures have been checked.
-struct HeardManifest {
+struct ReceivedManifest {
   Hash256 message;  // digest of the whole envelope
   Hash256 hash;     // of the payload: the rollout
   Bytes envelope;
@@ -72,6 +72,7 @@ class Engine {
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const;
   [[nodiscard]] std::vector<std::pair<std::string, int>> subscriptions() const;
   [[nodiscard]] Machine::View view() const;
+  void assert_invariants() const {}
 
  private:
   // --- engine.cpp
@@ -99,12 +100,12 @@ class Engine {
   void on_manifest(const std::string& topic, const GroupPath& group, Bytes payload);
   void on_gate(const std::string& topic, const GroupPath& group, Bytes payload);
   // Errors: why this manifest is not for us. nullopt: quietly ignored.
-  [[nodiscard]] Result<std::optional<HeardManifest>> open_manifest(ByteView payload, const Hash256& message,
-                                                                   const GroupPath& group);
+  [[nodiscard]] Result<std::optional<ReceivedManifest>> open_manifest(ByteView payload, const Hash256& message,
+                                                                      const GroupPath& group);
   void remember_refused(const Hash256& digest);
   void refuse_message(const Hash256& message, ByteView payload, const Error& error);
-  void refuse_release(const HeardManifest& heard, std::uint32_t retry_epoch, const Error& error);
-  void record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step,
+  void refuse_release(const ReceivedManifest& heard, std::uint32_t retry_epoch, const Error& error);
+  void record_outcome(const ReceivedManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step,
                       Code code);
   [[nodiscard]] const Outcome* outcome_of(const Hash256& manifest) const noexcept;
   [[nodiscard]] bool is_known(const Hash256& manifest) const noexcept;
@@ -115,7 +116,7 @@ class Engine {
   }
   // The gate lets this device start `heard` now.
   [[nodiscard]] bool is_admitted(const wire::Manifest& manifest, const Hash256& hash) const noexcept;
-  [[nodiscard]] std::shared_ptr<const HeardManifest> best_offer() const;
+  [[nodiscard]] std::shared_ptr<const ReceivedManifest> best_offer() const;
   void consider();
   void stop_if_aborted();
 
@@ -143,7 +144,7 @@ class Engine {
   [[nodiscard]] bool has_turn(const Hash256& hash) const noexcept;
   [[nodiscard]] std::uint32_t next_attempt(const Hash256& hash) const noexcept;
   void on_turn(const wire::Ack& ack);
-  void on(const OwnerWord& event);
+  void on(const OwnerInstruction& event);
   void on(const LocalTime& event);
   void look_again();
   [[nodiscard]] std::optional<MonotonicMs> window_deadline() const;
@@ -166,14 +167,14 @@ class Engine {
 
   // --- attempt.cpp
   // From idle, or in place of an older candidate. Refuses what is not possible here.
-  void begin(const HeardManifest& heard);
+  void begin(const ReceivedManifest& heard);
   void retry();
   [[nodiscard]] artifact::Holdings holdings() const;
   [[nodiscard]] Result<std::vector<PackChoice>> choose_packs(const wire::Manifest& manifest) const;
   [[nodiscard]] std::uint32_t retry_epoch_of(const Hash256& hash) const noexcept;
   [[nodiscard]] Status check_byte_budget(const wire::Manifest& manifest, const std::vector<PackChoice>& choices) const;
   // Makes `heard` the candidate in a new revision and opens its staging.
-  void take_candidate(const HeardManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger);
+  void take_candidate(const ReceivedManifest& heard, const std::vector<PackChoice>& choices, Trigger trigger);
   void open_staging();
   void end_attempt(const Error& error, wire::Step step, bool fresh_revision);
   void stop_attempt(Code code, const std::string& reason);
@@ -190,7 +191,7 @@ class Engine {
   // True: the release is looked at again when there is more room.
   [[nodiscard]] bool makes_room_first(const std::string& release);
   void on(const FreeSpace& event);
-  void overtake(const HeardManifest& heard);
+  void overtake(const ReceivedManifest& heard);
   void use_new_revision();
   void remove_revision(std::uint32_t number);
   // Neither the current, the previous, the candidate nor the factory revision.
@@ -274,13 +275,13 @@ class Engine {
   std::uint64_t free_bytes_ = 0;
   bool trimmed_ = false;       // what the candidate has no use for has made room already
   bool room_awaited_ = false;  // leftovers are on their way out for a release
-  std::map<std::string, std::shared_ptr<const HeardManifest>> heard_;  // by topic
+  std::map<std::string, std::shared_ptr<const ReceivedManifest>> heard_;  // by topic
   std::map<std::string, Bytes> unverified_;  // by topic: tried again with the next root document
   std::map<Hash256, wire::Gate> gates_;      // by manifest
   std::set<Hash256> broken_gates_;
   std::vector<GroupPath> groups_;
   bool brought_begun_ = false;  // since the start: what fails is not begun again for the same word
-  OwnerWord owner_;
+  OwnerInstruction owner_;
   std::int32_t utc_offset_s_ = 0;
   std::uint64_t asked_report_ = 0;  // sequence of the report that asked for a turn last
   std::string pause_said_;          // what the attempt under way waits for, as it was last told

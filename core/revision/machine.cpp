@@ -34,6 +34,10 @@ void Machine::handle(const Event& event, Now now, Effects& effects) {
   state_->engine.handle(event, now, effects);
 }
 
+void Machine::assert_invariants() const {
+  state_->engine.assert_invariants();
+}
+
 std::optional<MonotonicMs> Machine::next_deadline() const {
   return state_->engine.next_deadline();
 }

@@ -26,15 +26,16 @@ bool Engine::hears(const GroupPath& group) const noexcept {
 }
 
 const Outcome* Engine::outcome_of(const Hash256& manifest) const noexcept {
-  const auto found = std::ranges::find(state_.outcomes, manifest, &Outcome::manifest);
-  return found == state_.outcomes.end() ? nullptr : &*found;
+  const auto found = std::ranges::find(state_.history.outcomes, manifest, &Outcome::manifest);
+  return found == state_.history.outcomes.end() ? nullptr : &*found;
 }
 
 bool Engine::is_known(const Hash256& manifest) const noexcept {
   const auto is = [&](const std::optional<RevisionRecord>& record) {
     return record && record->info.manifest == manifest;
   };
-  return is(state_.current) || is(state_.previous) || is(state_.candidate) || outcome_of(manifest) != nullptr;
+  return is(state_.revisions.current) || is(state_.revisions.previous) || is(state_.revisions.candidate) ||
+         outcome_of(manifest) != nullptr;
 }
 
 void Engine::on_root(ByteView payload) {
@@ -47,14 +48,14 @@ void Engine::on_root(ByteView payload) {
   if (trust_.root().version == before) return;
   log(5, "root document " + std::to_string(trust_.root().version) + " is in force");
   state_.root = trust_.envelope();
-  state_.refused.clear();
+  state_.history.refused.clear();
   note_time(trust_.root().issued);
   dirty_ = true;
   for (auto& [topic, message] : std::exchange(unverified_, {})) on(MessageArrived{topic, std::move(message)});
 }
 
-Result<std::optional<HeardManifest>> Engine::open_manifest(ByteView payload, const Hash256& message,
-                                                           const GroupPath& group) {
+Result<std::optional<ReceivedManifest>> Engine::open_manifest(ByteView payload, const Hash256& message,
+                                                              const GroupPath& group) {
   INSTAR_TRY(const auto envelope, trust_.open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
   if (manifest.product != facts_.product) return std::nullopt;
@@ -64,22 +65,23 @@ Result<std::optional<HeardManifest>> Engine::open_manifest(ByteView payload, con
                 "release " + manifest.release + " is not for group " + group.str() + ", on whose topic it came");
   }
   const auto hash = envelope.payload_hash;
-  const bool is_current = state_.current && state_.current->info.manifest == hash;
-  const bool is_candidate = state_.candidate && state_.candidate->info.manifest == hash;
-  if (!is_current && !is_candidate && manifest.sequence <= state_.highest_sequence && outcome_of(hash) == nullptr)
+  const bool is_current = state_.revisions.current && state_.revisions.current->info.manifest == hash;
+  const bool is_candidate = state_.revisions.candidate && state_.revisions.candidate->info.manifest == hash;
+  if (!is_current && !is_candidate && manifest.sequence <= state_.history.highest_sequence &&
+      outcome_of(hash) == nullptr)
     return fail(obeyed_newer(state_, manifest));
   if (!is_current && !is_candidate && manifest.expires.value != 0 && clock() >= manifest.expires) {
     return fail(Code::expired, "release " + manifest.release + " expired at " + std::to_string(manifest.expires.value) +
                                    " ms since 1970, it is " + std::to_string(clock().value));
   }
-  return HeardManifest{message, hash, to_bytes(payload), std::move(manifest)};
+  return ReceivedManifest{message, hash, to_bytes(payload), std::move(manifest)};
 }
 
 void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes payload) {
   const auto heard = heard_.find(topic);
   // After a restart nothing is heard yet: only what takes the place of the one that is waited for says that it is not
   // offered any more.
-  const bool was_waited_for = heard != heard_.end() && heard->second->hash == state_.waits_manifest;
+  const bool was_waited_for = heard != heard_.end() && heard->second->hash == state_.permission.waits_manifest;
   if (payload.empty()) {  // the retained message was cleared
     if (heard != heard_.end()) heard_.erase(heard);
     unverified_.erase(topic);
@@ -101,7 +103,7 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
   }
   unverified_.erase(topic);
   if (!*opened) return;
-  const auto& entry = heard_[topic] = std::make_shared<const HeardManifest>(std::move(**opened));
+  const auto& entry = heard_[topic] = std::make_shared<const ReceivedManifest>(std::move(**opened));
   vet_gate(entry->hash);
   if (was_waited_for) check_waiting("superseded by release " + entry->manifest.release);
   consider();
@@ -109,7 +111,7 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
 
 // Once for each different message, however often it comes.
 void Engine::refuse_message(const Hash256& message, ByteView payload, const Error& error) {
-  if (std::ranges::find(state_.refused, message) != state_.refused.end()) return;
+  if (std::ranges::find(state_.history.refused, message) != state_.history.refused.end()) return;
   remember_refused(message);
   const auto envelope = trust::parse_envelope(payload);
   log(4, "a manifest is refused (" + std::string(code_name(error.code)) + "): " + error.message);
@@ -123,24 +125,24 @@ void Engine::refuse_message(const Hash256& message, ByteView payload, const Erro
 }
 
 void Engine::remember_refused(const Hash256& digest) {
-  state_.refused.push_back(digest);
-  keep_newest(state_.refused, limits::kFailedReleasesMax);
+  state_.history.refused.push_back(digest);
+  keep_newest(state_.history.refused, limits::kFailedReleasesMax);
   dirty_ = true;
 }
 
-void Engine::record_outcome(const HeardManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step,
+void Engine::record_outcome(const ReceivedManifest& heard, std::uint32_t attempt, std::uint32_t epoch, wire::Step step,
                             Code code) {
-  std::erase_if(state_.outcomes, [&](const Outcome& outcome) { return outcome.manifest == heard.hash; });
-  state_.outcomes.push_back({heard.hash, heard.manifest.sequence, attempt, epoch, step, code});
-  keep_newest(state_.outcomes, limits::kFailedReleasesMax);
+  std::erase_if(state_.history.outcomes, [&](const Outcome& outcome) { return outcome.manifest == heard.hash; });
+  state_.history.outcomes.push_back({heard.hash, heard.manifest.sequence, attempt, epoch, step, code});
+  keep_newest(state_.history.outcomes, limits::kFailedReleasesMax);
   dirty_ = true;
 }
 
 // A release that is rightly signed and admitted, but not possible here.
-void Engine::refuse_release(const HeardManifest& heard, std::uint32_t retry_epoch, const Error& error) {
+void Engine::refuse_release(const ReceivedManifest& heard, std::uint32_t retry_epoch, const Error& error) {
   const auto* before = outcome_of(heard.hash);
   std::uint32_t attempt = before == nullptr ? 0 : before->attempt;
-  if (state_.waits_manifest == heard.hash) attempt = stop_waiting();
+  if (state_.permission.waits_manifest == heard.hash) attempt = stop_waiting();
   record_outcome(heard, attempt, retry_epoch, wire::Step::refused, error.code);
   log(4, "release " + heard.manifest.release + " is refused (" + std::string(code_name(error.code)) +
              "): " + error.message);
@@ -201,12 +203,12 @@ bool Engine::is_admitted(const wire::Manifest& manifest, const Hash256& hash) co
 }
 
 // The highest sequence that a gate lets this device take and that it has not dealt with.
-std::shared_ptr<const HeardManifest> Engine::best_offer() const {
-  std::shared_ptr<const HeardManifest> best;
+std::shared_ptr<const ReceivedManifest> Engine::best_offer() const {
+  std::shared_ptr<const ReceivedManifest> best;
   for (const auto& [topic, heard] : heard_) {
     const auto& manifest = heard->manifest;
     if (best && manifest.sequence <= best->manifest.sequence) continue;
-    if (state_.candidate && state_.candidate->info.manifest == heard->hash) continue;
+    if (state_.revisions.candidate && state_.revisions.candidate->info.manifest == heard->hash) continue;
     if (!may_begin(state_, manifest, heard->hash) || !is_admitted(manifest, heard->hash)) continue;
     // Once more, and only when that was said since.
     const auto* outcome = outcome_of(heard->hash);
@@ -224,20 +226,20 @@ void Engine::consider() {
   const auto phase = state_.phase;
   if (phase == Phase::trying || phase == Phase::committing || phase == Phase::rolling_back) return;
   if (const auto best = best_offer()) {
-    if (phase == Phase::idle || best->manifest.sequence > state_.candidate->info.sequence) begin(*best);
+    if (phase == Phase::idle || best->manifest.sequence > state_.revisions.candidate->info.sequence) begin(*best);
   }
   if (state_.phase != Phase::waiting || !retry_due_) return;
-  const auto hash = state_.candidate->info.manifest;
+  const auto hash = state_.revisions.candidate->info.manifest;
   if (is_admitted(*candidate_, hash) && may_start(*candidate_, hash)) retry();
 }
 
 void Engine::stop_if_aborted() {
   const auto phase = state_.phase;
   if (phase != Phase::waiting && phase != Phase::fetching && phase != Phase::staging) return;
-  const auto* gate = gate_of(state_.candidate->info.manifest);
+  const auto* gate = gate_of(state_.revisions.candidate->info.manifest);
   if (gate == nullptr || (gate->state != wire::GateState::aborted && gate->state != wire::GateState::reverted)) return;
   const std::string word = gate->state == wire::GateState::aborted ? "aborted" : "taken back";
-  log(5, "release " + state_.candidate->info.release + " is stopped: its rollout was " + word);
+  log(5, "release " + state_.revisions.candidate->info.release + " is stopped: its rollout was " + word);
   stop_attempt(Code::refused, "the rollout was " + word + " before this device had switched");
   drop_candidate(Leftover::keep);
   enter(Trigger::aborted);

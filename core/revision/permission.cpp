@@ -24,8 +24,9 @@ bool is_paced(const wire::Policy& policy) noexcept {
 // --- gates ------------------------------------------------------------------------------------------------
 
 const wire::Manifest* Engine::manifest_of(const Hash256& hash) const noexcept {
-  if (candidate_ && state_.candidate && state_.candidate->info.manifest == hash) return &*candidate_;
-  if (current_ && state_.current && state_.current->info.manifest == hash) return &*current_;
+  if (candidate_ && state_.revisions.candidate && state_.revisions.candidate->info.manifest == hash)
+    return &*candidate_;
+  if (current_ && state_.revisions.current && state_.revisions.current->info.manifest == hash) return &*current_;
   for (const auto& [topic, heard] : heard_) {
     if (heard->hash == hash) return &heard->manifest;
   }
@@ -61,7 +62,7 @@ void Engine::say_once(std::string_view kind, const Hash256& hash, wire::Report r
   hasher.update(hash.bytes);
   hasher.update(as_bytes(report_text.reason));
   const auto said = hasher.finish();
-  if (std::ranges::find(state_.refused, said) != state_.refused.end()) return;
+  if (std::ranges::find(state_.history.refused, said) != state_.history.refused.end()) return;
   remember_refused(said);
   log(4, report_text.reason);
   report(std::move(report_text));
@@ -85,7 +86,7 @@ std::string Engine::hindrance(const wire::Manifest& manifest, const Hash256& has
 // The candidate's; also when its rollout is paused. Without a gate heard since the start it goes on: it was admitted
 // when it began.
 bool Engine::may_go_on(Stage stage) {
-  const auto hash = state_.candidate->info.manifest;
+  const auto hash = state_.revisions.candidate->info.manifest;
   const auto gate = gates_.find(hash);
   if (gate != gates_.end() && broken_gates_.contains(hash)) {
     note_pause(std::string(kWaitsForGate));
@@ -97,7 +98,7 @@ bool Engine::may_go_on(Stage stage) {
   }
   auto text = hindrance(*candidate_, hash, stage);
   if (text == pause_said_) {
-    if (state_.waits == kWaitsForGate || state_.waits == kWaitsForResume) note_pause(text);
+    if (state_.permission.waits == kWaitsForGate || state_.permission.waits == kWaitsForResume) note_pause(text);
     return text.empty();
   }
   pause_said_ = text;
@@ -108,24 +109,25 @@ bool Engine::may_go_on(Stage stage) {
 }
 
 void Engine::note_pause(const std::string& text) {
-  const bool newer = !state_.waits_manifest.is_zero() && state_.waits_manifest != state_.candidate->info.manifest;
+  const bool newer = !state_.permission.waits_manifest.is_zero() &&
+                     state_.permission.waits_manifest != state_.revisions.candidate->info.manifest;
   if (!newer) note_waits(text);
 }
 
 void Engine::note_waits(const std::string& text) {
-  if (state_.waits == text) return;
-  state_.waits = text;
+  if (state_.permission.waits == text) return;
+  state_.permission.waits = text;
   dirty_ = true;
 }
 
 std::uint32_t Engine::next_attempt(const Hash256& hash) const noexcept {
-  if (state_.candidate && state_.candidate->info.manifest == hash) return state_.attempt + 1;
+  if (state_.revisions.candidate && state_.revisions.candidate->info.manifest == hash) return state_.attempt.number + 1;
   const auto* before = outcome_of(hash);
   return before == nullptr ? 1 : before->attempt + 1;
 }
 
 bool Engine::has_turn(const Hash256& hash) const noexcept {
-  return state_.start_rollout == hash.prefix64() && state_.start_attempt == next_attempt(hash);
+  return state_.permission.start_rollout == hash.prefix64() && state_.permission.start_attempt == next_attempt(hash);
 }
 
 // For the next attempt at a release that is admitted and possible here. Otherwise it is told once what it waits for.
@@ -133,21 +135,22 @@ bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
   auto text = hindrance(manifest, hash, Stage::start);
   const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash) && !is_brought(hash);
   if (text.empty() && !asks) {
-    if (state_.waits_manifest == hash) {
-      state_.waits_manifest = {};
+    if (state_.permission.waits_manifest == hash) {
+      state_.permission.waits_manifest = {};
       note_waits("");
     }
     return true;
   }
   if (asks) text = "waits for its turn";
   const auto attempt = next_attempt(hash);
-  const bool told = state_.waits_manifest == hash && state_.waits_attempt == attempt && state_.waits_asks == asks &&
-                    state_.waits == text;
+  const bool told = state_.permission.waits_manifest == hash && state_.permission.waits_attempt == attempt &&
+                    state_.permission.waits_asks == asks && state_.permission.waits == text;
   if (told) return false;
-  if (state_.waits_manifest != hash) give_up_waiting(Code::stale, "superseded by release " + manifest.release);
-  state_.waits_manifest = hash;
-  state_.waits_attempt = attempt;
-  state_.waits_asks = asks;
+  if (state_.permission.waits_manifest != hash)
+    give_up_waiting(Code::stale, "superseded by release " + manifest.release);
+  state_.permission.waits_manifest = hash;
+  state_.permission.waits_attempt = attempt;
+  state_.permission.waits_asks = asks;
   note_waits(text);
   dirty_ = true;
   log(5, "release " + manifest.release + " " + text);
@@ -158,14 +161,14 @@ bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
   waiting.reason = std::move(text);
   waiting.asks_start = asks;
   report(std::move(waiting));
-  asked_report_ = state_.last_report;
+  asked_report_ = state_.reports.last_report;
   return false;
 }
 
 void Engine::give_up_waiting(Code code, const std::string& reason) {
-  if (state_.waits_manifest.is_zero()) return;
+  if (state_.permission.waits_manifest.is_zero()) return;
   wire::Report ending;
-  ending.rollout = state_.waits_manifest;
+  ending.rollout = state_.permission.waits_manifest;
   ending.attempt = stop_waiting();
   ending.step = wire::Step::failed;
   ending.code = code;
@@ -174,17 +177,18 @@ void Engine::give_up_waiting(Code code, const std::string& reason) {
 }
 
 std::uint32_t Engine::stop_waiting() {
-  if (state_.start_rollout == state_.waits_manifest.prefix64()) state_.start_rollout = 0;
-  state_.waits_manifest = {};
-  state_.waits_asks = false;
+  if (state_.permission.start_rollout == state_.permission.waits_manifest.prefix64())
+    state_.permission.start_rollout = 0;
+  state_.permission.waits_manifest = {};
+  state_.permission.waits_asks = false;
   note_waits("");
   dirty_ = true;
-  return state_.waits_attempt;
+  return state_.permission.waits_attempt;
 }
 
 void Engine::check_waiting(const std::string& reason) {
-  const auto& hash = state_.waits_manifest;
-  if (hash.is_zero() || (state_.candidate && state_.candidate->info.manifest == hash)) return;
+  const auto& hash = state_.permission.waits_manifest;
+  if (hash.is_zero() || (state_.revisions.candidate && state_.revisions.candidate->info.manifest == hash)) return;
   const auto* gate = gate_of(hash);
   if (gate != nullptr && (gate->state == wire::GateState::aborted || gate->state == wire::GateState::reverted)) {
     return give_up_waiting(Code::refused, "the rollout was ended");
@@ -203,16 +207,18 @@ void Engine::on_turn(const wire::Ack& ack) {
   if (ack.sequence < asked_report_) return;
   if (ack.start_rollout == 0) return;
   // Only what was asked for, and is still wanted: the broker counts a turn that was given up as over.
-  const bool asked = state_.waits_asks && state_.waits_manifest.prefix64() == ack.start_rollout &&
-                     state_.waits_attempt == ack.start_attempt;
-  if (!asked || (state_.start_rollout == ack.start_rollout && state_.start_attempt == ack.start_attempt)) return;
-  state_.start_rollout = ack.start_rollout;
-  state_.start_attempt = ack.start_attempt;
+  const bool asked = state_.permission.waits_asks && state_.permission.waits_manifest.prefix64() == ack.start_rollout &&
+                     state_.permission.waits_attempt == ack.start_attempt;
+  if (!asked ||
+      (state_.permission.start_rollout == ack.start_rollout && state_.permission.start_attempt == ack.start_attempt))
+    return;
+  state_.permission.start_rollout = ack.start_rollout;
+  state_.permission.start_attempt = ack.start_attempt;
   dirty_ = true;
   consider();
 }
 
-void Engine::on(const OwnerWord& event) {
+void Engine::on(const OwnerInstruction& event) {
   owner_ = event;
   look_again();
 }
@@ -231,7 +237,7 @@ void Engine::look_again() {
 
 std::optional<MonotonicMs> Engine::window_deadline() const {
   const wire::Manifest* manifest = nullptr;
-  if (!state_.waits_manifest.is_zero()) manifest = manifest_of(state_.waits_manifest);
+  if (!state_.permission.waits_manifest.is_zero()) manifest = manifest_of(state_.permission.waits_manifest);
   if (manifest == nullptr && candidate_ && !pause_said_.empty()) manifest = &*candidate_;
   if (manifest == nullptr) return std::nullopt;
   const auto wait = ms_until_window(manifest->policy.windows, clock(), utc_offset_s_);
@@ -244,32 +250,32 @@ std::optional<MonotonicMs> Engine::window_deadline() const {
 // The rollout of what runs was taken back, and its manifest allows that: to the revision before it, unless that has
 // failed here.
 void Engine::go_back_if_told() {
-  if (state_.phase != Phase::idle || !state_.current || !current_) return;
-  const auto hash = state_.current->info.manifest;
+  if (state_.phase != Phase::idle || !state_.revisions.current || !current_) return;
+  const auto hash = state_.revisions.current->info.manifest;
   const auto* gate = gate_of(hash);
   if (gate == nullptr || gate->state != wire::GateState::reverted || !current_->policy.revert_allowed) return;
   auto before = release_before();
   if (!before) {
     auto refusal = report_as_it_stands(hash);
     refusal.code = Code::refused;
-    refusal.reason = "release " + state_.current->info.release + " is to be taken back, but " + before.error().message +
-                     ": publish the older content as a new release";
+    refusal.reason = "release " + state_.revisions.current->info.release + " is to be taken back, but " +
+                     before.error().message + ": publish the older content as a new release";
     return say_once("revert", hash, std::move(refusal));
   }
   go_back(std::move(*before), gate->retry_epoch, Trigger::taken_back, Code::refused, "taken back by its rollout");
 }
 
 Result<Engine::Before> Engine::release_before() const {
-  auto before = state_.previous ? manifest_in(state_.previous_manifest) : std::nullopt;
+  auto before = state_.revisions.previous ? manifest_in(state_.revisions.previous_manifest) : std::nullopt;
   if (!before) return fail(Code::not_found, "the one before it is not on the device any more");
-  const auto* outcome = outcome_of(state_.previous->info.manifest);
+  const auto* outcome = outcome_of(state_.revisions.previous->info.manifest);
   if (outcome != nullptr && outcome->step != wire::Step::committed)
     return fail(Code::refused, "the one before it has failed here");
-  return Before{*state_.previous, state_.previous_manifest, std::move(*before)};
+  return Before{*state_.revisions.previous, state_.revisions.previous_manifest, std::move(*before)};
 }
 
 std::optional<Engine::Before> Engine::factory_release() const {
-  if (!facts_.factory || is_factory(state_.current)) return std::nullopt;
+  if (!facts_.factory || is_factory(state_.revisions.current)) return std::nullopt;
   auto manifest = manifest_in(facts_.factory_manifest);
   const auto* outcome = outcome_of(facts_.factory->info.manifest);
   if (!manifest || (outcome != nullptr && outcome->step != wire::Step::committed)) return std::nullopt;
@@ -277,18 +283,19 @@ std::optional<Engine::Before> Engine::factory_release() const {
 }
 
 void Engine::go_back(Before before, std::uint32_t retry_epoch, Trigger trigger, Code code, std::string reason) {
-  const auto* own = outcome_of(state_.current->info.manifest);
-  state_.attempt = state_.attempt_first = own == nullptr ? 1 : own->attempt;
-  state_.retry_epoch = retry_epoch;
-  state_.bytes_planned = state_.bytes_fetched = state_.bytes_full = state_.bytes_spent = state_.bytes_before = 0;
-  state_.packs.clear();
-  state_.candidate = std::exchange(state_.current, std::move(before.record));
-  state_.candidate_manifest = std::exchange(state_.current_manifest, std::move(before.envelope));
-  state_.previous.reset();
-  state_.previous_manifest.clear();
+  const auto* own = outcome_of(state_.revisions.current->info.manifest);
+  state_.attempt.number = state_.attempt.first = own == nullptr ? 1 : own->attempt;
+  state_.attempt.retry_epoch = retry_epoch;
+  state_.attempt.bytes_planned = state_.attempt.bytes_fetched = state_.attempt.bytes_full = state_.attempt.bytes_spent =
+      state_.attempt.bytes_before = 0;
+  state_.attempt.packs.clear();
+  state_.revisions.candidate = std::exchange(state_.revisions.current, std::move(before.record));
+  state_.revisions.candidate_manifest = std::exchange(state_.revisions.current_manifest, std::move(before.envelope));
+  state_.revisions.previous.reset();
+  state_.revisions.previous_manifest.clear();
   candidate_ = std::exchange(current_, std::move(before.manifest));
   switch_started_ = now_.monotonic;
-  emit(PointCurrent{state_.current->number, 0});
+  emit(PointCurrent{state_.revisions.current->number, 0});
   stops_.clear();
   roll_back(trigger, code, std::move(reason));
 }

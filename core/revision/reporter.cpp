@@ -57,24 +57,24 @@ Bytes Reporter::sealed(const wire::Report& report) const {
 }
 
 const Bytes& Reporter::add(wire::Report report, MonotonicMs now) {
-  if (state_.pending.size() >= limits::kPendingReportsMax) {
-    state_.acked_report = state_.pending.front().sequence;
-    state_.pending.erase(state_.pending.begin());
+  if (state_.reports.pending.size() >= limits::kPendingReportsMax) {
+    state_.reports.acked_report = state_.reports.pending.front().sequence;
+    state_.reports.pending.erase(state_.reports.pending.begin());
   }
   report.device = device_;
-  report.sequence = ++state_.last_report;
+  report.sequence = ++state_.reports.last_report;
   report.reason = clean_text(report.reason);
-  if (online_ && (state_.pending.empty() || !due_)) due_ = now + with_jitter(pause_ms_);
-  state_.pending.push_back({report.sequence, sealed(report)});
+  if (online_ && (state_.reports.pending.empty() || !due_)) due_ = now + with_jitter(pause_ms_);
+  state_.reports.pending.push_back({report.sequence, sealed(report)});
   if (online_ && sent_through_ + 1 == report.sequence) sent_through_ = report.sequence;
-  return state_.pending.back().envelope;
+  return state_.reports.pending.back().envelope;
 }
 
 // The broker has reports under numbers that this device does not remember giving (its state was lost): go on after
 // them.
 void Reporter::renumber(std::uint64_t first) {
   auto next = first;
-  for (auto& pending : state_.pending) {
+  for (auto& pending : state_.reports.pending) {
     pending.sequence = next++;
     const auto envelope = trust::parse_envelope(pending.envelope);
     INSTAR_ASSERT(envelope.has_value());
@@ -83,7 +83,7 @@ void Reporter::renumber(std::uint64_t first) {
     report->sequence = pending.sequence;
     pending.envelope = sealed(*report);
   }
-  state_.last_report = next - 1;
+  state_.reports.last_report = next - 1;
 }
 
 Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
@@ -96,38 +96,38 @@ Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
     return Acked::nothing;
   }
   if (ack.sequence > kSequenceMax) return Acked::nothing;
-  if (ack.sequence > state_.last_report) {
+  if (ack.sequence > state_.reports.last_report) {
     renumber(ack.sequence + 1);
-    state_.acked_report = ack.sequence;
+    state_.reports.acked_report = ack.sequence;
     sent_through_ = ack.sequence;
     if (due_) due_ = now;
     return Acked::moved;
   }
-  if (ack.sequence < state_.acked_report) return Acked::lost;
-  if (ack.sequence == state_.acked_report) {
-    if (!state_.pending.empty() && due_) due_ = std::min(*due_, now + kGapMs);
+  if (ack.sequence < state_.reports.acked_report) return Acked::lost;
+  if (ack.sequence == state_.reports.acked_report) {
+    if (!state_.reports.pending.empty() && due_) due_ = std::min(*due_, now + kGapMs);
     return Acked::nothing;
   }
-  state_.acked_report = ack.sequence;
-  std::erase_if(state_.pending, [&](const PendingReport& pending) { return pending.sequence <= ack.sequence; });
+  state_.reports.acked_report = ack.sequence;
+  std::erase_if(state_.reports.pending, [&](const PendingReport& pending) { return pending.sequence <= ack.sequence; });
   pause_ms_ = kResendMsMin;
   due_.reset();
-  if (!state_.pending.empty())
-    due_ = state_.pending.back().sequence > sent_through_ ? now : now + with_jitter(pause_ms_);
+  if (!state_.reports.pending.empty())
+    due_ = state_.reports.pending.back().sequence > sent_through_ ? now : now + with_jitter(pause_ms_);
   return Acked::progress;
 }
 
 void Reporter::connected(MonotonicMs now) {
   online_ = true;
   pause_ms_ = kResendMsMin;
-  sent_through_ = state_.acked_report;
+  sent_through_ = state_.reports.acked_report;
   due_ = now;
 }
 
 std::vector<Bytes> Reporter::take_due(MonotonicMs now) {
   std::vector<Bytes> out;
-  if (!due_ || now < *due_ || state_.pending.empty()) return out;
-  for (const auto& pending : state_.pending) {
+  if (!due_ || now < *due_ || state_.reports.pending.empty()) return out;
+  for (const auto& pending : state_.reports.pending) {
     if (out.size() == kResendCount) break;
     out.push_back(pending.envelope);
     sent_through_ = std::max(sent_through_, pending.sequence);

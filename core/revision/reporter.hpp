@@ -47,7 +47,7 @@ class Reporter {
   // Envelopes to send (again) now, in order; empty when nothing is due.
   [[nodiscard]] std::vector<Bytes> take_due(MonotonicMs now);
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const {
-    return state_.pending.empty() ? std::nullopt : due_;
+    return state_.reports.pending.empty() ? std::nullopt : due_;
   }
 
  private:

@@ -5,8 +5,8 @@
 
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
-#include "core/revision/machine.hpp"
-#include "core/revision/state_codec.hpp"
+#include "core/revision/device_facts.hpp"
+#include "core/revision/device_state.hpp"
 #include "core/wire/manifest.hpp"
 
 namespace instar::revision {

@@ -55,7 +55,7 @@ std::uint64_t PackFetch::bytes_left(bool body_only) const noexcept {
 }
 
 bool Engine::is_candidate(std::uint32_t revision) const noexcept {
-  return state_.candidate && state_.candidate->number == revision;
+  return state_.revisions.candidate && state_.revisions.candidate->number == revision;
 }
 
 PackFetch* Engine::pack_of(const Hash256& pack) noexcept {
@@ -106,7 +106,7 @@ void Engine::on(const StagingWants& event) {
 void Engine::plan() {
   if (!std::ranges::all_of(packs_, &PackFetch::told)) return;
   const bool exact = std::ranges::all_of(packs_, &PackFetch::exact);
-  const bool announced = state_.bytes_planned != 0;
+  const bool announced = state_.attempt.bytes_planned != 0;
   std::uint64_t left = 0;
   std::uint64_t planned = 0;
   for (const auto& pack : packs_) {
@@ -119,33 +119,35 @@ void Engine::plan() {
       planned += pack.bytes_left(false);
     }
   }
-  planned += state_.bytes_spent;
-  if (state_.planned_exact) {
+  planned += state_.attempt.bytes_spent;
+  if (state_.attempt.planned_exact) {
     // What a power cut left uncounted is at least what has become durable.
-    if (left < state_.bytes_planned) state_.bytes_fetched = std::max(state_.bytes_fetched, state_.bytes_planned - left);
+    if (left < state_.attempt.bytes_planned)
+      state_.attempt.bytes_fetched = std::max(state_.attempt.bytes_fetched, state_.attempt.bytes_planned - left);
     return;
   }
   const auto budget = candidate_->policy.device_bytes_max;
-  if (budget != 0 && state_.bytes_before + planned > budget && !is_brought(state_.candidate->info.manifest)) {
-    return end_attempt(
-        Error{Code::refused, "this takes " + std::to_string(planned) + " bytes" +
-                                 (state_.bytes_before == 0
-                                      ? ""
-                                      : " after " + std::to_string(state_.bytes_before) + " of earlier attempts") +
-                                 ", the release's budget for a device is " + std::to_string(budget)},
-        has_heads_only() ? wire::Step::refused : wire::Step::failed, false);
+  if (budget != 0 && state_.attempt.bytes_before + planned > budget &&
+      !is_brought(state_.revisions.candidate->info.manifest)) {
+    return end_attempt(Error{Code::refused, "this takes " + std::to_string(planned) + " bytes" +
+                                                (state_.attempt.bytes_before == 0
+                                                     ? ""
+                                                     : " after " + std::to_string(state_.attempt.bytes_before) +
+                                                           " of earlier attempts") +
+                                                ", the release's budget for a device is " + std::to_string(budget)},
+                       has_heads_only() ? wire::Step::refused : wire::Step::failed, false);
   }
   if (!exact && announced) return;
-  const bool is_news = !announced || planned != state_.bytes_planned;
-  state_.bytes_planned = planned;
-  state_.planned_exact = exact;
+  const bool is_news = !announced || planned != state_.attempt.bytes_planned;
+  state_.attempt.bytes_planned = planned;
+  state_.attempt.planned_exact = exact;
   dirty_ = true;
   if (!is_news) return;
-  std::string reason = state_.fallback_reason;
-  if (!reason.empty()) reason += ", " + std::to_string(planned - state_.bytes_spent) + " bytes more";
+  std::string reason = state_.attempt.fallback_reason;
+  if (!reason.empty()) reason += ", " + std::to_string(planned - state_.attempt.bytes_spent) + " bytes more";
   if (!exact)
     reason += (reason.empty() ? "" : "; ") + std::string("the head of a pack may say that less, or more, is wanted");
-  report(about_candidate(state_.staging_reported ? wire::Step::staging : wire::Step::fetching, Code::ok,
+  report(about_candidate(state_.attempt.staging_reported ? wire::Step::staging : wire::Step::fetching, Code::ok,
                          std::move(reason)));
 }
 
@@ -157,10 +159,10 @@ void Engine::finish_staging() {
   close_session();
   if (state_.phase == Phase::fetching) {
     enter(Trigger::all_durable);
-    state_.staging_reported = true;
+    state_.attempt.staging_reported = true;
     report(about_candidate(wire::Step::staging, Code::ok, ""));
   }
-  emit(FinishStaging{state_.candidate->number});
+  emit(FinishStaging{state_.revisions.candidate->number});
 }
 
 PackFetch* Engine::next_pack() noexcept {
@@ -223,8 +225,8 @@ void Engine::feed(PackFetch& pack) {
   if (session_.is_open()) {
     session_.add(batch, now_.monotonic, fetches);
   } else {
-    session_.open(next_session(), pack.pack, state_.candidate->info.manifest.prefix64(), batch, now_.monotonic,
-                  fetches);
+    session_.open(next_session(), pack.pack, state_.revisions.candidate->info.manifest.prefix64(), batch,
+                  now_.monotonic, fetches);
   }
   send(fetches);
 }
@@ -262,8 +264,8 @@ void Engine::on_piece(ByteView payload) {
   const auto piece = wire::decode_chunk_piece(payload);
   if (!piece) return log(4, "a chunk piece cannot be read: " + piece.error().message);
   if (state_.phase != Phase::fetching && state_.phase != Phase::staging) return;
-  state_.bytes_fetched += piece->data.size();
-  if (state_.bytes_fetched - bytes_persisted_ >= kCountBytes) dirty_ = true;
+  state_.attempt.bytes_fetched += piece->data.size();
+  if (state_.attempt.bytes_fetched - bytes_persisted_ >= kCountBytes) dirty_ = true;
   std::vector<wire::Fetch> fetches;
   switch (session_.take(*piece, now_.monotonic, fetches)) {
     case FetchSession::Taken::foreign: return session_.note_alive(now_.monotonic);
@@ -287,7 +289,7 @@ void Engine::on_piece(ByteView payload) {
   auto* chunk = pack->find(piece->ordinal);
   INSTAR_ASSERT(chunk != nullptr);
   if (piece->offset + piece->data.size() == chunk->bytes) chunk->state = PackFetch::ChunkState::handed;
-  emit(StagePiece{state_.candidate->number, pack->pack, piece->ordinal, piece->offset, piece->data});
+  emit(StagePiece{state_.revisions.candidate->number, pack->pack, piece->ordinal, piece->offset, piece->data});
   advance();
 }
 

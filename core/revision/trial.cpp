@@ -34,11 +34,11 @@ bool Engine::release_differs() const {
 
 // False when too many starts have gone by without a verdict.
 bool Engine::count_start() noexcept {
-  const bool same_boot = facts_.machine_boot != 0 && facts_.machine_boot == state_.machine_boot;
-  if (same_boot) return ++state_.client_starts <= limits::kTryClientStartsMax;
-  if (state_.starts >= limits::kTryStartsMax) return false;
-  ++state_.starts;
-  state_.client_starts = 0;
+  const bool same_boot = facts_.machine_boot != 0 && facts_.machine_boot == state_.trial.machine_boot;
+  if (same_boot) return ++state_.trial.client_starts <= limits::kTryClientStartsMax;
+  if (state_.trial.starts >= limits::kTryStartsMax) return false;
+  ++state_.trial.starts;
+  state_.trial.client_starts = 0;
   return true;
 }
 
@@ -51,27 +51,29 @@ void Engine::start_try(bool again) {
   if (!again) {
     enter(Trigger::staged);
     staged_ = false;
-    state_.starts = 1;
-    state_.client_starts = 0;
-    state_.reachable_before = connected_;
+    state_.trial.starts = 1;
+    state_.trial.client_starts = 0;
+    state_.trial.reachable_before = connected_;
   } else if (!count_start()) {
     return roll_back(Trigger::starts_spent, Code::unhealthy,
-                     "there was no verdict before the device was booted " + std::to_string(state_.starts) +
-                         " times and its client restarted " + std::to_string(state_.client_starts) + " times since");
+                     "there was no verdict before the device was booted " + std::to_string(state_.trial.starts) +
+                         " times and its client restarted " + std::to_string(state_.trial.client_starts) +
+                         " times since");
   }
-  state_.machine_boot = facts_.machine_boot;
+  state_.trial.machine_boot = facts_.machine_boot;
   dirty_ = true;
   judge_.reset();
   if (!again) report(about_candidate(wire::Step::trying, Code::ok, ""));
   switch_started_ = now_.monotonic;
   downtime_ms_ = 0;
-  emit(StartTry{state_.current ? state_.current->number : 0, state_.candidate->number, *candidate_});
+  emit(StartTry{state_.revisions.current ? state_.revisions.current->number : 0, state_.revisions.candidate->number,
+                *candidate_});
 }
 
 void Engine::on(const TryStarted& event) {
   if (state_.phase != Phase::trying || !is_candidate(event.revision)) return;
   downtime_ms_ = event.downtime_ms;
-  judge_.emplace(*candidate_, LinkBefore{state_.reachable_before, release_differs(), facts_.broker_grace_ms},
+  judge_.emplace(*candidate_, LinkBefore{state_.trial.reachable_before, release_differs(), facts_.broker_grace_ms},
                  now_.monotonic);
   judge();
 }
@@ -89,7 +91,7 @@ void Engine::on(const ContainerStopped& event) {
     return judge();
   }
   if (state_.phase == Phase::trying || state_.phase == Phase::rolling_back) return;
-  if (!state_.current || state_.current->number != event.revision) return;
+  if (!state_.revisions.current || state_.revisions.current->number != event.revision) return;
   log(4, "container '" + event.container + "' of the current revision stopped: " + clean_text(event.detail) +
              "; starting it again");
   note_stop(event.container);
@@ -133,7 +135,7 @@ bool Engine::fall_back() {
     }
     before = std::move(*factory);
   }
-  const auto* own = outcome_of(state_.current->info.manifest);
+  const auto* own = outcome_of(state_.revisions.current->info.manifest);
   go_back(std::move(*before), own == nullptr ? 0 : own->retry_epoch, Trigger::worn_out, Code::unhealthy, reason);
   return true;
 }
@@ -152,7 +154,7 @@ void Engine::judge() {
     INSTAR_ASSERT(container != candidate_->containers.end());
     const auto probe = probe_of(*container);
     INSTAR_ASSERT(probe.has_value());
-    emit(RunProbe{state_.candidate->number, name, *probe});
+    emit(RunProbe{state_.revisions.candidate->number, name, *probe});
   }
   const auto verdict = judge_->verdict(connected_, now_.monotonic);
   if (!verdict) return;
@@ -165,24 +167,27 @@ void Engine::judge() {
 void Engine::commit() {
   enter(Trigger::verdict_passed);
   record_candidate_outcome(wire::Step::committed, Code::ok);
-  auto ending = about_candidate(wire::Step::committed, Code::ok, state_.fallback_reason);
+  auto ending = about_candidate(wire::Step::committed, Code::ok, state_.attempt.fallback_reason);
   ending.downtime_ms = downtime_ms_;
   ending.switch_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(now_.monotonic - switch_started_, 0));
   judge_.reset();
-  state_.previous = std::exchange(state_.current, std::exchange(state_.candidate, std::nullopt));
-  state_.previous_manifest = std::exchange(state_.current_manifest, std::exchange(state_.candidate_manifest, {}));
+  state_.revisions.previous =
+      std::exchange(state_.revisions.current, std::exchange(state_.revisions.candidate, std::nullopt));
+  state_.revisions.previous_manifest =
+      std::exchange(state_.revisions.current_manifest, std::exchange(state_.revisions.candidate_manifest, {}));
   current_ = std::exchange(candidate_, std::nullopt);
-  state_.packs.clear();
+  state_.attempt.packs.clear();
   packs_.clear();
   ensure_pause_ms_ = 0;
   stops_.clear();
   tell_degraded();
-  emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
+  emit(PointCurrent{state_.revisions.current->number,
+                    state_.revisions.previous ? state_.revisions.previous->number : 0});
   // Their handlers are told of the commit.
   if (std::ranges::any_of(current_->containers, [](const auto& one) { return !one.handler.empty(); }))
     emit_ensure_running();
-  log(5, "release " + state_.current->info.release + " is committed as revision " +
-             std::to_string(state_.current->number));
+  log(5, "release " + state_.revisions.current->info.release + " is committed as revision " +
+             std::to_string(state_.revisions.current->number));
   report(std::move(ending));
   for (const auto number : disposable_revisions()) remove_revision(number);
 }
@@ -196,9 +201,9 @@ void Engine::finish_commit() {
 void Engine::roll_back(Trigger trigger, Code code, std::string reason) {
   enter(trigger);
   judge_.reset();
-  state_.verdict_code = code;
-  state_.verdict_reason = clean_text(reason);
-  log(4, "release " + state_.candidate->info.release + " is taken back: " + state_.verdict_reason);
+  state_.trial.verdict_code = code;
+  state_.trial.verdict_reason = clean_text(reason);
+  log(4, "release " + state_.revisions.candidate->info.release + " is taken back: " + state_.trial.verdict_reason);
   switch_back_pause_ms_ = 0;
   switch_back_failures_ = 0;
   emit_switch_back();
@@ -206,41 +211,42 @@ void Engine::roll_back(Trigger trigger, Code code, std::string reason) {
 
 void Engine::emit_switch_back() {
   switch_back_at_.reset();
-  emit(SwitchBack{state_.candidate->number, state_.current ? state_.current->number : 0, current_});
+  emit(SwitchBack{state_.revisions.candidate->number, state_.revisions.current ? state_.revisions.current->number : 0,
+                  current_});
 }
 
 void Engine::on(const SwitchedBack& event) {
   if (state_.phase != Phase::rolling_back) return;
-  if (event.revision != (state_.current ? state_.current->number : 0)) return;
+  if (event.revision != (state_.revisions.current ? state_.revisions.current->number : 0)) return;
   downtime_ms_ = event.downtime_ms;
   switch_back_at_.reset();
   stuck_.clear();
   tell_degraded();
-  end_attempt(Error{state_.verdict_code, state_.verdict_reason}, wire::Step::rolled_back, true);
-  state_.verdict_code = Code::ok;
-  state_.verdict_reason.clear();
+  end_attempt(Error{state_.trial.verdict_code, state_.trial.verdict_reason}, wire::Step::rolled_back, true);
+  state_.trial.verdict_code = Code::ok;
+  state_.trial.verdict_reason.clear();
   consider();
 }
 
 // What came after the factory revision has no way back but that one; what is left of it goes with the attempt.
 bool Engine::go_to_factory(const Error& error) {
   auto factory = factory_release();
-  if (!factory || !state_.current) return false;
-  log(3, "release " + state_.current->info.release + " could not be started again " +
+  if (!factory || !state_.revisions.current) return false;
+  log(3, "release " + state_.revisions.current->info.release + " could not be started again " +
              std::to_string(switch_back_failures_) + " times: going to the factory release " +
              factory->record.info.release);
-  state_.verdict_reason =
-      clean_text(state_.verdict_reason + "; release " + state_.current->info.release + " could not be started again (" +
-                 error.message + "): gone back to the factory release");
-  state_.current = std::move(factory->record);
-  state_.current_manifest = std::move(factory->envelope);
+  state_.trial.verdict_reason =
+      clean_text(state_.trial.verdict_reason + "; release " + state_.revisions.current->info.release +
+                 " could not be started again (" + error.message + "): gone back to the factory release");
+  state_.revisions.current = std::move(factory->record);
+  state_.revisions.current_manifest = std::move(factory->envelope);
   current_ = std::move(factory->manifest);
-  state_.previous.reset();
-  state_.previous_manifest.clear();
+  state_.revisions.previous.reset();
+  state_.revisions.previous_manifest.clear();
   switch_back_failures_ = 0;
   switch_back_pause_ms_ = 0;
   dirty_ = true;
-  emit(PointCurrent{state_.current->number, 0});
+  emit(PointCurrent{state_.revisions.current->number, 0});
   emit_switch_back();
   return true;
 }
@@ -253,7 +259,7 @@ void Engine::on(const SwitchBackFailed& event) {
   log(3, "the revision before could not be started (" + event.error.message + "); trying again in " +
              std::to_string(switch_back_pause_ms_ / 1000) + " s");
   if (switch_back_failures_ < kSwitchBackFailuresMax || !stuck_.empty()) return;
-  stuck_ = clean_text("cannot go back from release " + state_.candidate->info.release +
+  stuck_ = clean_text("cannot go back from release " + state_.revisions.candidate->info.release +
                       ", tries go on: " + event.error.message);
   tell_degraded();
 }

@@ -1,6 +1,7 @@
 #include "core/revision/machine.hpp"
 
 #include "core/revision/engine.hpp"
+#include "core/revision/state_codec.hpp"
 
 namespace instar::revision {
 

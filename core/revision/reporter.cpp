@@ -41,8 +41,8 @@ std::size_t sequence_length(std::string_view text) noexcept {
 
 }  // namespace
 
-Reporter::Reporter(DeviceState& state, const trust::SecretKey& key, const DeviceId& device)
-    : state_(state),
+Reporter::Reporter(ReportsState state, const trust::SecretKey& key, const DeviceId& device)
+    : state_(std::move(state)),
       key_(key),
       device_(device),
       jitter_permille_(
@@ -57,24 +57,24 @@ Bytes Reporter::sealed(const wire::Report& report) const {
 }
 
 const Bytes& Reporter::add(wire::Report report, MonotonicMs now) {
-  if (state_.reports.pending.size() >= limits::kPendingReportsMax) {
-    state_.reports.acked_report = state_.reports.pending.front().sequence;
-    state_.reports.pending.erase(state_.reports.pending.begin());
+  if (state_.pending.size() >= limits::kPendingReportsMax) {
+    state_.acked_report = state_.pending.front().sequence;
+    state_.pending.erase(state_.pending.begin());
   }
   report.device = device_;
-  report.sequence = ++state_.reports.last_report;
+  report.sequence = ++state_.last_report;
   report.reason = clean_text(report.reason);
-  if (online_ && (state_.reports.pending.empty() || !due_)) due_ = now + with_jitter(pause_ms_);
-  state_.reports.pending.push_back({report.sequence, sealed(report)});
+  if (online_ && (state_.pending.empty() || !due_)) due_ = now + with_jitter(pause_ms_);
+  state_.pending.push_back({report.sequence, sealed(report)});
   if (online_ && sent_through_ + 1 == report.sequence) sent_through_ = report.sequence;
-  return state_.reports.pending.back().envelope;
+  return state_.pending.back().envelope;
 }
 
 // The broker has reports under numbers that this device does not remember giving (its state was lost): go on after
 // them.
 void Reporter::renumber(std::uint64_t first) {
   auto next = first;
-  for (auto& pending : state_.reports.pending) {
+  for (auto& pending : state_.pending) {
     pending.sequence = next++;
     const auto envelope = trust::parse_envelope(pending.envelope);
     INSTAR_ASSERT(envelope.has_value());
@@ -83,11 +83,11 @@ void Reporter::renumber(std::uint64_t first) {
     report->sequence = pending.sequence;
     pending.envelope = sealed(*report);
   }
-  state_.reports.last_report = next - 1;
+  state_.last_report = next - 1;
 }
 
 Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
-  if (ack.code == Code::not_found) return Acked::lost;  // it has not heard our hello, or has lost it
+  if (ack.code == Code::not_found) return Acked::lost;  // it has not received our hello, or has lost it
   if (ack.code != Code::ok) {
     if (is_lasting(ack.code) && due_) {
       pause_ms_ = kResendMsMax;
@@ -96,38 +96,38 @@ Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
     return Acked::nothing;
   }
   if (ack.sequence > kSequenceMax) return Acked::nothing;
-  if (ack.sequence > state_.reports.last_report) {
+  if (ack.sequence > state_.last_report) {
     renumber(ack.sequence + 1);
-    state_.reports.acked_report = ack.sequence;
+    state_.acked_report = ack.sequence;
     sent_through_ = ack.sequence;
     if (due_) due_ = now;
     return Acked::moved;
   }
-  if (ack.sequence < state_.reports.acked_report) return Acked::lost;
-  if (ack.sequence == state_.reports.acked_report) {
-    if (!state_.reports.pending.empty() && due_) due_ = std::min(*due_, now + kGapMs);
+  if (ack.sequence < state_.acked_report) return Acked::lost;
+  if (ack.sequence == state_.acked_report) {
+    if (!state_.pending.empty() && due_) due_ = std::min(*due_, now + kGapMs);
     return Acked::nothing;
   }
-  state_.reports.acked_report = ack.sequence;
-  std::erase_if(state_.reports.pending, [&](const PendingReport& pending) { return pending.sequence <= ack.sequence; });
+  state_.acked_report = ack.sequence;
+  std::erase_if(state_.pending, [&](const PendingReport& pending) { return pending.sequence <= ack.sequence; });
   pause_ms_ = kResendMsMin;
   due_.reset();
-  if (!state_.reports.pending.empty())
-    due_ = state_.reports.pending.back().sequence > sent_through_ ? now : now + with_jitter(pause_ms_);
+  if (!state_.pending.empty())
+    due_ = state_.pending.back().sequence > sent_through_ ? now : now + with_jitter(pause_ms_);
   return Acked::progress;
 }
 
 void Reporter::connected(MonotonicMs now) {
   online_ = true;
   pause_ms_ = kResendMsMin;
-  sent_through_ = state_.reports.acked_report;
+  sent_through_ = state_.acked_report;
   due_ = now;
 }
 
 std::vector<Bytes> Reporter::take_due(MonotonicMs now) {
   std::vector<Bytes> out;
-  if (!due_ || now < *due_ || state_.reports.pending.empty()) return out;
-  for (const auto& pending : state_.reports.pending) {
+  if (!due_ || now < *due_ || state_.pending.empty()) return out;
+  for (const auto& pending : state_.pending) {
     if (out.size() == kResendCount) break;
     out.push_back(pending.envelope);
     sent_through_ = std::max(sent_through_, pending.sequence);
@@ -135,6 +135,15 @@ std::vector<Bytes> Reporter::take_due(MonotonicMs now) {
   due_ = now + with_jitter(pause_ms_);
   pause_ms_ = std::min(pause_ms_ * 2, kResendMsMax);
   return out;
+}
+
+void Reporter::assert_invariants() const {
+  INSTAR_ASSERT(online_ || !due_);
+  INSTAR_ASSERT(state_.acked_report <= state_.last_report);
+  INSTAR_ASSERT(state_.pending.size() <= limits::kPendingReportsMax);
+  for (std::size_t i = 0; i < state_.pending.size(); ++i)
+    INSTAR_ASSERT(state_.pending[i].sequence + (state_.pending.size() - 1 - i) == state_.last_report);
+  INSTAR_ASSERT(state_.pending.empty() || state_.acked_report < state_.pending.front().sequence);
 }
 
 std::string clean_text(std::string_view text) {

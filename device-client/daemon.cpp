@@ -316,10 +316,10 @@ void Daemon::look_around() {
   auto word = read_owner_word(parts_.config.state_dir);
   if (!word) {
     parts_.log.error(word.error().message + "; until that is put right, updates are held");
-    word = revision::OwnerWord{true, false, "", {}};
+    word = revision::OwnerInstruction{true, false, "", {}};
   }
   word->install = parts_.install;
-  handle(revision::OwnerWord{*word});
+  handle(revision::OwnerInstruction{*word});
   handle_all();
 }
 

@@ -171,7 +171,7 @@ TEST_F(DaemonTest, HearsTheOwnersWordWhileItRuns) {
     ASSERT_TRUE((*daemon)->turn(stop_fd, 100));
   const auto free = read_status(config).value();
   EXPECT_EQ(free.state.phase, revision::Phase::fetching);
-  EXPECT_EQ(free.state.waits, "");
+  EXPECT_EQ(free.state.permission.waits, "");
 }
 
 TEST_F(DaemonTest, AnOwnersWordThatCannotBeReadHolds) {
@@ -182,7 +182,7 @@ TEST_F(DaemonTest, AnOwnersWordThatCannotBeReadHolds) {
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   offer({});
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
-  EXPECT_EQ(read_status(config)->state.waits, "held by the device's owner");
+  EXPECT_EQ(read_status(config)->state.permission.waits, "held by the device's owner");
 }
 
 TEST_F(DaemonTest, AClockThatIsSetWhileAWindowIsWaitedForIsNoticed) {
@@ -193,7 +193,7 @@ TEST_F(DaemonTest, AClockThatIsSetWhileAWindowIsWaitedForIsNoticed) {
   policy.windows = {{4 /* Wednesday */, 3 * 60, 60}};  // it is Tuesday, 22:13:20
   offer(policy);
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
-  EXPECT_EQ(read_status(config)->state.waits, "waits for its maintenance window");
+  EXPECT_EQ(read_status(config)->state.permission.waits, "waits for its maintenance window");
   now.wall = now.wall + std::int64_t{5} * 3'600 * 1'000;
   now.monotonic = now.monotonic + 61'000;
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));

@@ -27,8 +27,8 @@ std::string record_text(const std::optional<revision::RevisionRecord>& record) {
 }
 
 std::string outcome_json(const revision::DeviceState& state) {
-  if (state.outcomes.empty()) return "null";
-  const auto& last = state.outcomes.back();
+  if (state.history.outcomes.empty()) return "null";
+  const auto& last = state.history.outcomes.back();
   return JsonLine()
       .add("manifest", last.manifest.hex())
       .add("sequence", static_cast<std::int64_t>(last.sequence))
@@ -40,7 +40,7 @@ std::string outcome_json(const revision::DeviceState& state) {
 
 }  // namespace
 
-std::string owner_text(const revision::OwnerWord& word) {
+std::string owner_text(const revision::OwnerInstruction& word) {
   if (word.hold) return "updates are held (instar-device unhold lets them go on)";
   if (word.allow_any) return "releases that ask for consent may start";
   if (!word.allowed.empty()) return "release " + word.allowed + " may start; others that ask for consent wait";
@@ -60,9 +60,10 @@ Result<DeviceStatus> read_status(const Config& config) {
   status.device = config.device_id;
   status.product = config.product;
   status.daemon_pid = StateLock::holder(config.state_dir);
-  if (auto factory = read_factory(config.state_dir); factory && *factory) status.factory = (*factory)->current;
+  if (auto factory = read_factory(config.state_dir); factory && *factory)
+    status.factory = (*factory)->revisions.current;
   status.client = ClientSlots(config.state_dir).current();
-  status.owner = read_owner_word(config.state_dir).value_or(revision::OwnerWord{true, false, ""});
+  status.owner = read_owner_word(config.state_dir).value_or(revision::OwnerInstruction{true, false, ""});
   return status;
 }
 
@@ -74,24 +75,24 @@ std::string status_json(const DeviceStatus& status) {
       .add("client_version", client_version())
       .add("daemon_pid", std::int64_t{status.daemon_pid})
       .add("phase", revision::phase_name(state.phase))
-      .add_raw("running", record_json(state.current))
-      .add_raw("previous", record_json(state.previous))
-      .add_raw("candidate", record_json(state.candidate))
+      .add_raw("running", record_json(state.revisions.current))
+      .add_raw("previous", record_json(state.revisions.previous))
+      .add_raw("candidate", record_json(state.revisions.candidate))
       .add_raw("factory", record_json(status.factory))
       .add("client", status.client ? status.client->hex() : "")
-      .add("attempt", std::int64_t{state.attempt})
+      .add("attempt", std::int64_t{state.attempt.number})
       .add_raw("last_outcome", outcome_json(state))
-      .add("bytes_planned", static_cast<std::int64_t>(state.bytes_planned))
-      .add("bytes_fetched", static_cast<std::int64_t>(state.bytes_fetched))
-      .add("bytes_full", static_cast<std::int64_t>(state.bytes_full))
-      .add("highest_sequence", static_cast<std::int64_t>(state.highest_sequence))
-      .add("last_report", static_cast<std::int64_t>(state.last_report))
-      .add("acked_report", static_cast<std::int64_t>(state.acked_report))
-      .add("pending_reports", static_cast<std::int64_t>(state.pending.size()))
+      .add("bytes_planned", static_cast<std::int64_t>(state.attempt.bytes_planned))
+      .add("bytes_fetched", static_cast<std::int64_t>(state.attempt.bytes_fetched))
+      .add("bytes_full", static_cast<std::int64_t>(state.attempt.bytes_full))
+      .add("highest_sequence", static_cast<std::int64_t>(state.history.highest_sequence))
+      .add("last_report", static_cast<std::int64_t>(state.reports.last_report))
+      .add("acked_report", static_cast<std::int64_t>(state.reports.acked_report))
+      .add("pending_reports", static_cast<std::int64_t>(state.reports.pending.size()))
       .add("boot", std::int64_t{state.boot})
       .add("held", status.owner.hold)
       .add("consent", status.owner.allow_any ? "any" : status.owner.allowed)
-      .add("waits", state.waits)
+      .add("waits", state.permission.waits)
       .str();
 }
 
@@ -103,22 +104,23 @@ std::string status_text(const DeviceStatus& status) {
   };
   line("device", status.device.str() + " (" + status.product + ")");
   line("daemon", status.daemon_pid == 0 ? "not running" : "running, process " + std::to_string(status.daemon_pid));
-  line("running", record_text(state.current));
-  line("previous", record_text(state.previous));
+  line("running", record_text(state.revisions.current));
+  line("previous", record_text(state.revisions.previous));
   if (status.factory) line("factory", record_text(status.factory));
   if (status.client) line("client", "of a release, artifact " + status.client->short_hex());
   line("phase", std::string(revision::phase_name(state.phase)));
-  if (!state.waits.empty()) line("waits", state.waits);
+  if (!state.permission.waits.empty()) line("waits", state.permission.waits);
   line("owner", owner_text(status.owner));
-  if (state.candidate) {
-    line("candidate", record_text(state.candidate) + ", attempt " + std::to_string(state.attempt));
-    line("fetched", std::to_string(state.bytes_fetched) + " of " + std::to_string(state.bytes_planned) + " bytes");
+  if (state.revisions.candidate) {
+    line("candidate", record_text(state.revisions.candidate) + ", attempt " + std::to_string(state.attempt.number));
+    line("fetched",
+         std::to_string(state.attempt.bytes_fetched) + " of " + std::to_string(state.attempt.bytes_planned) + " bytes");
   }
-  if (!state.outcomes.empty())
-    line("last", std::string(wire::step_name(state.outcomes.back().step)) + " (sequence " +
-                     std::to_string(state.outcomes.back().sequence) + ")");
-  line("reports",
-       std::to_string(state.pending.size()) + " not yet acknowledged, last is " + std::to_string(state.last_report));
+  if (!state.history.outcomes.empty())
+    line("last", std::string(wire::step_name(state.history.outcomes.back().step)) + " (sequence " +
+                     std::to_string(state.history.outcomes.back().sequence) + ")");
+  line("reports", std::to_string(state.reports.pending.size()) + " not yet acknowledged, last is " +
+                      std::to_string(state.reports.last_report));
   return text;
 }
 

@@ -19,7 +19,7 @@ struct DeviceStatus {
   std::optional<revision::RevisionRecord> factory;
   // The release that its client came with, by the artifact; nullopt: the system's own.
   std::optional<ArtifactId> client;
-  revision::OwnerWord owner;
+  revision::OwnerInstruction owner;
 };
 
 // Errors: not_found (the daemon has never run), corrupt, malformed, unsupported, io.
@@ -28,6 +28,6 @@ struct DeviceStatus {
 [[nodiscard]] std::string status_json(const DeviceStatus& status);
 [[nodiscard]] std::string status_text(const DeviceStatus& status);
 // "updates are held", "releases that ask for consent wait" …
-[[nodiscard]] std::string owner_text(const revision::OwnerWord& word);
+[[nodiscard]] std::string owner_text(const revision::OwnerInstruction& word);
 
 }  // namespace instar::device

@@ -19,28 +19,29 @@ Result<std::optional<revision::DeviceState>> read_factory(const std::string& sta
   if (!bytes) return fail(bytes.error());
   auto state = revision::decode_state(*bytes);
   if (!state) return fail(with_context(state.error(), path));
-  if (!state->current) return fail(Code::malformed, path + " names no revision");
+  if (!state->revisions.current) return fail(Code::malformed, path + " names no revision");
   return std::optional(std::move(*state));
 }
 
 Result<std::string> set_factory(const std::string& state_dir) {
   INSTAR_TRY(const auto bytes, files::read_file(state_path(state_dir), kStateBytesMax));
   INSTAR_TRY(const auto state, revision::decode_state(bytes));
-  if (!state.current) return fail(Code::refused, "no release is committed on this device yet: install one first");
+  if (!state.revisions.current)
+    return fail(Code::refused, "no release is committed on this device yet: install one first");
   if (state.phase != revision::Phase::idle)
     return fail(Code::refused, "a release is under way (" + std::string(phase_name(state.phase)) +
                                    "): let the client finish it first");
   revision::DeviceState factory;
   factory.generation = 1;
-  factory.current = state.current;
-  factory.current_manifest = state.current_manifest;
+  factory.revisions.current = state.revisions.current;
+  factory.revisions.current_manifest = state.revisions.current_manifest;
   factory.root = state.root;
-  factory.highest_sequence = state.highest_sequence;
+  factory.history.highest_sequence = state.history.highest_sequence;
   factory.verified = state.verified;
-  factory.revisions = {state.current->number};
-  factory.next_revision = state.next_revision;
+  factory.revisions.numbers = {state.revisions.current->number};
+  factory.revisions.next_number = state.revisions.next_number;
   INSTAR_CHECK(files::write_file_atomic(factory_path(state_dir), revision::encode_state(factory), 0600));
-  return state.current->info.release;
+  return state.revisions.current->info.release;
 }
 
 }  // namespace instar::device

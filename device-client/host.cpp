@@ -107,8 +107,8 @@ revision::DeviceFacts read_facts(const Config& config) {
   if (auto factory = read_factory(config.state_dir); !factory) {
     facts.degraded.push_back("the factory revision's record cannot be read: " + factory.error().message);
   } else if (*factory) {
-    facts.factory = (*factory)->current;
-    facts.factory_manifest = (*factory)->current_manifest;
+    facts.factory = (*factory)->revisions.current;
+    facts.factory_manifest = (*factory)->revisions.current_manifest;
   }
   if (const auto why = client_given_up(); !why.empty()) facts.degraded.push_back(why);
   return facts;

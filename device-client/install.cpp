@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/base/limits.hpp"
-#include "core/revision/requirements.hpp"
+#include "core/revision/history.hpp"
 #include "core/trust/envelope.hpp"
 #include "device-client/bundle_link.hpp"
 #include "device-client/owner.hpp"
@@ -39,11 +39,12 @@ Status check(const wire::Manifest& manifest, const Hash256& hash, const Config& 
     return fail(Code::refused, "updates are held on this device; let them go on first: instar-device unhold");
   if (!status) return {};
   const auto& state = status->state;
-  if (state.current && state.current->info.manifest == hash)
+  if (state.revisions.current && state.revisions.current->info.manifest == hash)
     return fail(Code::refused, "release " + manifest.release + " runs already");
-  const bool goes_on = state.candidate && state.candidate->info.manifest == hash;
-  if (goes_on || revision::may_begin(state, manifest, hash)) return {};
-  auto error = revision::obeyed_newer(state, manifest);
+  const bool goes_on = state.revisions.candidate && state.revisions.candidate->info.manifest == hash;
+  const revision::History history(state.history);
+  if (goes_on || history.may_begin(manifest, hash)) return {};
+  auto error = history.obeyed_newer(manifest);
   error.message += ": publish it with a higher one";
   return fail(std::move(error));
 }

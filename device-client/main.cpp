@@ -212,7 +212,7 @@ bool is_owner_command(const std::string& command) {
 
 // Heard by the daemon within a second, or when it starts.
 int say(const Config& config, const Arguments& arguments) {
-  auto word = read_owner_word(config.state_dir).value_or(revision::OwnerWord{});
+  auto word = read_owner_word(config.state_dir).value_or(revision::OwnerInstruction{});
   if (arguments.command == "hold" || arguments.command == "unhold") word.hold = arguments.command == "hold";
   if (arguments.command == "allow") {
     if (arguments.release.empty()) word.allow_any = true;

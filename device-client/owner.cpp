@@ -24,7 +24,7 @@ std::string path_of(const std::string& state_dir) {
   return folder_of(state_dir) + "/word";
 }
 
-Status read_line(std::string_view line, revision::OwnerWord& word) {
+Status read_line(std::string_view line, revision::OwnerInstruction& word) {
   if (line.empty()) return {};
   if (line == "hold") {
     word.hold = true;
@@ -40,8 +40,8 @@ Status read_line(std::string_view line, revision::OwnerWord& word) {
 
 }  // namespace
 
-Result<revision::OwnerWord> read_owner_word(const std::string& state_dir) {
-  revision::OwnerWord word;
+Result<revision::OwnerInstruction> read_owner_word(const std::string& state_dir) {
+  revision::OwnerInstruction word;
   const auto bytes = files::read_file(path_of(state_dir), kWordBytesMax);
   if (!bytes) {
     if (bytes.error().code == Code::not_found) return word;
@@ -57,7 +57,7 @@ Result<revision::OwnerWord> read_owner_word(const std::string& state_dir) {
   return word;
 }
 
-Status write_owner_word(const std::string& state_dir, const revision::OwnerWord& word) {
+Status write_owner_word(const std::string& state_dir, const revision::OwnerInstruction& word) {
   std::string text;
   if (word.hold) text += "hold\n";
   if (word.allow_any) text += "allow\n";

@@ -14,9 +14,9 @@
 namespace instar::device {
 
 // Errors: malformed (names the line), io.
-[[nodiscard]] Result<revision::OwnerWord> read_owner_word(const std::string& state_dir);
+[[nodiscard]] Result<revision::OwnerInstruction> read_owner_word(const std::string& state_dir);
 // Durable when it returns. Errors: io.
-[[nodiscard]] Status write_owner_word(const std::string& state_dir, const revision::OwnerWord& word);
+[[nodiscard]] Status write_owner_word(const std::string& state_dir, const revision::OwnerInstruction& word);
 
 // Tells when the file has changed. One thread.
 class OwnerWatch {

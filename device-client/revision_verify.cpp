@@ -133,14 +133,15 @@ Result<TreeVerdict> verify_artifact(const std::string& folder, const ArtifactId&
 
 std::vector<RevisionVerdict> verify_revisions(const std::string& state_dir, const revision::DeviceState& state) {
   std::vector<RevisionVerdict> verdicts;
-  if (state.current) verdicts.push_back(verify_revision(state_dir, "running", *state.current));
-  if (state.previous) verdicts.push_back(verify_revision(state_dir, "previous", *state.previous));
+  if (state.revisions.current) verdicts.push_back(verify_revision(state_dir, "running", *state.revisions.current));
+  if (state.revisions.previous) verdicts.push_back(verify_revision(state_dir, "previous", *state.revisions.previous));
   const bool whole = state.phase == revision::Phase::trying || state.phase == revision::Phase::committing;
-  if (state.candidate && whole) verdicts.push_back(verify_revision(state_dir, "candidate", *state.candidate));
+  if (state.revisions.candidate && whole)
+    verdicts.push_back(verify_revision(state_dir, "candidate", *state.revisions.candidate));
   const auto factory = read_factory(state_dir);
   if (factory && *factory &&
-      std::ranges::find(verdicts, (*factory)->current->number, &RevisionVerdict::revision) == verdicts.end())
-    verdicts.push_back(verify_revision(state_dir, "factory", *(*factory)->current));
+      std::ranges::find(verdicts, (*factory)->revisions.current->number, &RevisionVerdict::revision) == verdicts.end())
+    verdicts.push_back(verify_revision(state_dir, "factory", *(*factory)->revisions.current));
   return verdicts;
 }
 

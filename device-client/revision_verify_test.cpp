@@ -36,7 +36,7 @@ class RevisionVerify : public ::testing::Test {
     EXPECT_TRUE(device_.done);
     artifact_ = folder_.path() + "/revisions/1/artifacts/" + published_.artifact.id.hex();
     tree_ = artifact_ + "/tree";
-    state_.current = revision::RevisionRecord{1, {"box", "1.0", 1, {}, {published_.artifact.id}}};
+    state_.revisions.current = revision::RevisionRecord{1, {"box", "1.0", 1, {}, {published_.artifact.id}}};
   }
   TreeVerdict verify() {
     const auto verdict = verify_artifact(artifact_, published_.artifact.id);
@@ -102,14 +102,14 @@ TEST_F(RevisionVerify, FindsAnotherIndex) {
 
 TEST_F(RevisionVerify, IsNotSoundWithoutARunningRevision) {
   EXPECT_FALSE(is_sound(verify_revisions(folder_.path(), {})));
-  state_.current->number = 2;  // its folder is not there
+  state_.revisions.current->number = 2;  // its folder is not there
   const auto verdicts = verify_revisions(folder_.path(), state_);
   EXPECT_FALSE(is_sound(verdicts));
   EXPECT_EQ(verdicts[0].tree.faults, 1U);
 }
 
 TEST_F(RevisionVerify, LooksAtACandidateOnlyOnceItIsWhole) {
-  state_.candidate = revision::RevisionRecord{2, {"box", "2.0", 2, {}, {published_.artifact.id}}};
+  state_.revisions.candidate = revision::RevisionRecord{2, {"box", "2.0", 2, {}, {published_.artifact.id}}};
   state_.phase = revision::Phase::fetching;
   EXPECT_EQ(verify_revisions(folder_.path(), state_).size(), 1U);
   state_.phase = revision::Phase::trying;

@@ -25,11 +25,11 @@ Bytes state_running(const Plan& plan) {
   state.root = plan.root;
   wire::RevisionInfo info{manifest.product, manifest.release, manifest.sequence, envelope->payload_hash, {}};
   for (const auto& artifact : manifest.artifacts) info.artifacts.push_back(artifact.id);
-  state.current = revision::RevisionRecord{1, std::move(info)};
-  state.current_manifest = plan.running_manifest;
-  state.highest_sequence = manifest.sequence;
-  state.next_revision = 2;
-  state.revisions = {1};
+  state.revisions.current = revision::RevisionRecord{1, std::move(info)};
+  state.revisions.current_manifest = plan.running_manifest;
+  state.history.highest_sequence = manifest.sequence;
+  state.revisions.next_number = 2;
+  state.revisions.numbers = {1};
   return revision::encode_state(state);
 }
 
@@ -237,10 +237,10 @@ Device::Truth Device::truth() const {
   Truth truth;
   const auto state = revision::decode_state(state_);
   if (!state) return truth;
-  truth.last_report = state->last_report;
-  truth.pending = state->pending.size();
-  if (state->current) truth.running = state->current->info.release;
-  for (const auto& outcome : state->outcomes)
+  truth.last_report = state->reports.last_report;
+  truth.pending = state->reports.pending.size();
+  if (state->revisions.current) truth.running = state->revisions.current->info.release;
+  for (const auto& outcome : state->history.outcomes)
     truth.outcomes[outcome.manifest.short_hex()] = wire::step_name(outcome.step);
   return truth;
 }

@@ -2,158 +2,123 @@
 
 #include <algorithm>
 
-#include "core/base/assert.hpp"
-#include "core/trust/envelope.hpp"
+#include "core/base/limits.hpp"
+#include "core/revision/state_codec.hpp"
 
 namespace instar::revision {
 namespace {
 
-// Between two tries to start what should run, or to switch back: doubled up to this.
-constexpr std::int64_t kPauseMsMax = 300'000;
 // Hellos out of turn come no more often than this.
 constexpr std::int64_t kHelloMsMin = 5'000;
 
 }  // namespace
 
-wire::Step step_of(Phase phase) noexcept {
-  switch (phase) {
-    case Phase::idle: return wire::Step::idle;
-    case Phase::waiting: return wire::Step::waiting;
-    case Phase::fetching: return wire::Step::fetching;
-    case Phase::staging: return wire::Step::staging;
-    case Phase::trying:
-    case Phase::rolling_back: return wire::Step::trying;
-    case Phase::committing: return wire::Step::committed;
-  }
-  return wire::Step::idle;
-}
-
-std::optional<wire::Manifest> manifest_in(const Bytes& envelope_bytes) {
-  if (envelope_bytes.empty()) return std::nullopt;
-  const auto envelope = trust::parse_envelope(envelope_bytes);
-  if (!envelope) return std::nullopt;
-  auto manifest = wire::decode_manifest(envelope->payload);
-  if (!manifest) return std::nullopt;
-  return std::move(*manifest);
-}
-
 Engine::Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state)
-    : facts_(std::move(facts)),
-      key_(std::move(key)),
-      topics_(std::move(topics)),
-      trust_(std::move(trust)),
-      state_(std::move(state)),
-      reporter_(state_, key_, facts_.device),
-      session_(facts_.window_bytes_max, facts_.piece_bytes_max) {}
+    : generation_(state.generation),
+      parts_(std::move(facts), std::move(key), std::move(topics), std::move(trust), std::move(state)),
+      fetching_(parts_),
+      choosing_(parts_, fetching_),
+      trying_(parts_) {}
 
 void Engine::start(Now now, Effects& effects) {
-  now_ = now;
-  dirty_ = true;
-  ++state_.boot;
-  if (state_.waits_manifest.is_zero()) state_.waits.clear();
-  // Which report asked is not kept: what comes in answer to the hello is the answer to it.
-  asked_report_ = state_.last_report;
-  bytes_persisted_ = state_.bytes_fetched;
-  candidate_ = manifest_in(state_.candidate_manifest);
-  current_ = manifest_in(state_.current_manifest);
-  groups_ = facts_.groups;
-  if (const auto assignment = assignment_in(state_.assignment); assignment && !assignment->groups.empty())
-    groups_ = assignment->groups;
-  note_time(trust_.root().issued);
-  if (state_.current) emit(PointCurrent{state_.current->number, state_.previous ? state_.previous->number : 0});
-  switch (restart_action(state_.phase)) {
-    case RestartAction::run_current: emit_ensure_running(); break;
-    case RestartAction::wait_again:
-      emit_ensure_running();
-      retry_at_ = now_.monotonic + std::int64_t{candidate_->policy.backoff_s} * 1'000;
-      break;
-    case RestartAction::reopen_staging:
-      emit_ensure_running();
-      open_staging();
-      break;
-    case RestartAction::try_again: start_try(true); break;
-    case RestartAction::finish_commit:
-      emit_ensure_running();
-      finish_commit();
-      break;
-    case RestartAction::switch_back: emit_switch_back(); break;
-  }
+  parts_.out.begin(now);
+  parts_.out.persist();
+  parts_.time.learn(parts_.inbox.root().issued);
+  if (parts_.revisions.current()) parts_.out.emit(parts_.revisions.point_current());
+  restart();
   // What an ended attempt has left is newer than what runs; what is older was on its way out.
-  if (const auto left = disposable_revisions();
-      !left.empty() && state_.phase == Phase::idle && state_.waits_manifest.is_zero())
-    keep_one_leftover(state_.current && left.back() < state_.current->number ? std::nullopt
-                                                                             : std::optional(left.back()));
+  if (const auto left = parts_.revisions.disposable();
+      !left.empty() && parts_.course.is(Phase::idle) && !parts_.permission.is_waiting()) {
+    const bool is_older = left.back() < parts_.revisions.current_number();
+    Room::keep_one_leftover(is_older ? std::nullopt : std::optional(left.back()), parts_.revisions, parts_.out);
+  }
   finish(effects);
 }
 
+void Engine::restart() {
+  switch (restart_action(parts_.course.phase())) {
+    case RestartAction::run_current: return trying_.ensure_running();
+    case RestartAction::wait_again: {
+      trying_.ensure_running();
+      const auto& policy = parts_.revisions.candidate_manifest()->policy;
+      return parts_.attempt.pause_until(parts_.out.time() + std::int64_t{policy.backoff_s} * 1'000);
+    }
+    case RestartAction::reopen_staging: trying_.ensure_running(); return fetching_.open_staging();
+    case RestartAction::try_again: return trying_.try_again();
+    case RestartAction::finish_commit: trying_.ensure_running(); return finish_commit();
+    case RestartAction::switch_back: return trying_.switch_back();
+  }
+}
+
 void Engine::handle(const Event& event, Now now, Effects& effects) {
-  now_ = now;
+  parts_.out.begin(now);
   // What the last call asked for has been carried out by now: effects are done in order before the next event comes.
-  for (const auto number : std::exchange(removing_, {})) std::erase(state_.revisions, number);
-  if (state_.phase == Phase::committing) finish_commit();
-  const bool was_busy = state_.phase != Phase::idle;
-  std::visit([this](const auto& one) { on(one); }, event);
+  parts_.revisions.forget_removed();
+  if (parts_.course.is(Phase::committing)) finish_commit();
+  const bool was_busy = !parts_.course.is(Phase::idle);
+  std::visit(
+      [this](const auto& one) {
+        if constexpr (requires { fetching_.on(one); }) {
+          fetching_.on(one);
+        } else if constexpr (requires { trying_.on(one); }) {
+          trying_.on(one);
+        } else {
+          on(one);
+        }
+      },
+      event);
   // What runs may have been taken back while another release was under way.
-  if (was_busy) go_back_if_told();
+  if (was_busy) trying_.go_back_if_reverted();
   finish(effects);
 }
 
 // Persist goes first, whatever was decided in which order.
 void Engine::finish(Effects& effects) {
-  if (dirty_) {
-    dirty_ = false;
-    ++state_.generation;
-    bytes_persisted_ = state_.bytes_fetched;
-    effects.emplace_back(Persist{encode_state(state_)});
+  if (parts_.out.must_persist()) {
+    parts_.attempt.note_persisted();
+    effects.emplace_back(Persist{encode_state(parts_.state(++generation_))});
   }
-  std::ranges::move(out_, std::back_inserter(effects));
-  out_.clear();
+  parts_.out.flush(effects);
 }
 
 void Engine::on(const Connected& event) {
   static_cast<void>(event);
-  connected_ = true;
-  ++connect_count_;
-  say_hello();
-  reporter_.connected(now_.monotonic);
-  for (auto& envelope : reporter_.take_due(now_.monotonic)) {
-    emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_report), std::move(envelope), 1, false});
-  }
-  close_session();
-  session_.note_new_link();
-  fetch_after_.reset();
-  advance();
-  judge();
+  parts_.out.connected();
+  parts_.say_hello();
+  parts_.out.start_reports();
+  parts_.out.send_due_reports();
+  parts_.transfer.note_new_link();
+  fetching_.advance();
+  trying_.judge();
 }
 
 void Engine::on(const Disconnected& event) {
   static_cast<void>(event);
-  connected_ = false;
-  reporter_.disconnected();
-  close_session();
-  if (state_.bytes_fetched != bytes_persisted_) dirty_ = true;
+  parts_.out.disconnected();
+  parts_.transfer.close_session();
+  if (parts_.attempt.has_uncounted()) parts_.out.persist();
 }
 
 void Engine::on(const MessageArrived& event) {
-  const auto topic = topics_.parse(event.topic);
+  const auto topic = parts_.topics.parse(event.topic);
   if (!topic) return;
-  const bool mine = topic->device == facts_.device;
+  const bool is_mine = topic->device == parts_.facts.device;
   switch (topic->kind) {
     case wire::TopicKind::root: return on_root(event.payload);
     case wire::TopicKind::group_manifest:
-      if (hears(topic->group)) on_manifest(event.topic, topic->group, event.payload);
+      if (parts_.inbox.is_ours(topic->group)) on_manifest(event.topic, topic->group, event.payload);
       return;
     case wire::TopicKind::group_gate:
-      if (hears(topic->group)) on_gate(event.topic, topic->group, event.payload);
+      if (parts_.inbox.is_ours(topic->group)) on_gate(event.topic, topic->group, event.payload);
       return;
     case wire::TopicKind::device_chunk:
-      if (mine) on_piece(event.payload);
+      if (is_mine) fetching_.take_piece(event.payload);
       return;
     case wire::TopicKind::device_ack:
-      if (mine) on_ack(event.payload);
+      if (is_mine) on_ack(event.payload);
       return;
     case wire::TopicKind::device_assignment:
-      if (mine) on_assignment(event.payload);
+      if (is_mine) on_assignment(event.payload);
       return;
     default: return;
   }
@@ -161,224 +126,206 @@ void Engine::on(const MessageArrived& event) {
 
 void Engine::on(const Ticked& event) {
   static_cast<void>(event);
-  for (auto& envelope : reporter_.take_due(now_.monotonic)) {
-    emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_report), std::move(envelope), 1, false});
+  parts_.out.send_due_reports();
+  parts_.attempt.tick(parts_.out.time());
+  choosing_.check_waiting("");
+  if (parts_.attempt.is_retry_due() || parts_.permission.is_waiting()) choosing_.consider();
+  trying_.tick();
+  fetching_.check_stall();
+  fetching_.advance();
+  trying_.try_if_allowed();
+  trying_.judge();
+}
+
+void Engine::on(const FreeSpace& event) {
+  const bool was_awaited = parts_.room.note_free(event.bytes);
+  if (parts_.room.is_short() && parts_.course.is(Phase::idle) && !parts_.permission.is_waiting())
+    Room::keep_one_leftover(std::nullopt, parts_.revisions, parts_.out);
+  if (was_awaited) choosing_.consider();
+}
+
+void Engine::on(const StagingDone& event) {
+  if (fetching_.finish(event)) trying_.try_if_allowed();
+}
+
+void Engine::on(const SwitchedBack& event) {
+  if (trying_.finish(event)) choosing_.consider();
+}
+
+void Engine::on(const OwnerInstruction& event) {
+  parts_.permission.obey(event);
+  look_again();
+}
+
+void Engine::on(const LocalTime& event) {
+  parts_.permission.set_local_time(event.utc_offset_s);
+  look_again();
+}
+
+void Engine::look_again() {
+  choosing_.consider();
+  fetching_.advance();
+  trying_.try_if_allowed();
+}
+
+void Engine::finish_commit() {
+  parts_.enter(Trigger::cleaned);
+  trying_.go_back_if_reverted();
+  choosing_.consider();
+}
+
+// --- messages -------------------------------------------------------------------------------------------------
+
+void Engine::on_root(ByteView payload) {
+  const auto taken = parts_.inbox.take_root(payload);
+  if (!taken) {
+    if (taken.error().code != Code::stale) parts_.out.log(4, "a root document is not taken: " + taken.error().message);
+    return;
   }
-  if (retry_at_ && now_.monotonic >= *retry_at_) {
-    retry_at_.reset();
-    retry_due_ = true;
+  if (!*taken) return;
+  parts_.out.log(5, "root document " + std::to_string(parts_.inbox.root().version) + " is in force");
+  parts_.history.forget_refused();
+  parts_.time.learn(parts_.inbox.root().issued);
+  parts_.out.persist();
+  for (auto& [topic, message] : parts_.inbox.take_unverified()) on(MessageArrived{topic, std::move(message)});
+}
+
+void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes payload) {
+  const auto waited_for = parts_.permission.state().waits_manifest;
+  const auto change = parts_.inbox.take_manifest(topic, group, std::move(payload), parts_.revisions, parts_.history,
+                                                 parts_.time, parts_.out);
+  // After a restart nothing has been received yet: only what takes the place of the one that is waited for says that it
+  // is not offered any more.
+  const bool was_waited_for = !change.before.is_zero() && change.before == waited_for;
+  if (change.kind == Inbox::Change::Kind::withdrawn && was_waited_for)
+    choosing_.check_waiting("the release was withdrawn");
+  if (change.kind != Inbox::Change::Kind::taken) return;
+  choosing_.vet_gate(change.manifest->hash);
+  if (was_waited_for) choosing_.check_waiting("superseded by release " + change.manifest->manifest.release);
+  choosing_.consider();
+}
+
+void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes payload) {
+  if (payload.empty()) return;
+  const auto gate = parts_.inbox.open_gate(topic, group, std::move(payload), parts_.out);
+  if (!gate) return;
+  const auto taken = parts_.gates.take(*gate);
+  if (taken == Gates::Taken::older) {
+    return parts_.out.log(4, "a gate on " + group.str() + " is older (issue " + std::to_string(gate->issue) +
+                                 ") than one heard before (" + std::to_string(parts_.gates.issue(gate->manifest)) +
+                                 "): ignored");
   }
-  check_waiting("");
-  if (retry_due_ || !state_.waits_manifest.is_zero()) consider();
-  if (ensure_at_ && now_.monotonic >= *ensure_at_) emit_ensure_running();
-  if (switch_back_at_ && now_.monotonic >= *switch_back_at_) emit_switch_back();
-  tell_degraded();
-  check_stall();
-  advance();
-  try_if_allowed();
-  judge();
+  if (parts_.time.learn(gate->fresh) || taken == Gates::Taken::news) parts_.out.persist();
+  choosing_.vet_gate(gate->manifest);
+  choosing_.stop_if_ended();
+  choosing_.check_waiting("");
+  trying_.go_back_if_reverted();
+  look_again();
 }
 
 void Engine::on_ack(ByteView payload) {
+  auto& out = parts_.out;
   const auto ack = wire::decode_ack(payload);
-  if (!ack) return log(4, "an ack cannot be read: " + ack.error().message);
+  if (!ack) return out.log(4, "an ack cannot be read: " + ack.error().message);
   if (ack->code != Code::ok) {
-    log(3, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) +
-               "): " + clean_text(ack->reason));
+    out.log(3, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) +
+                   "): " + clean_text(ack->reason));
   }
-  switch (reporter_.acked(*ack, now_.monotonic)) {
+  switch (out.acked(*ack)) {
     case Reporter::Acked::nothing: break;
-    case Reporter::Acked::progress: dirty_ = true; break;
+    case Reporter::Acked::progress: out.persist(); break;
     case Reporter::Acked::lost:
-      if (now_.monotonic - hello_at_ < kHelloMsMin) break;
-      log(4, "the broker knows this device's reports up to " + std::to_string(ack->sequence) +
-                 " only: saying hello again");
-      say_hello();
+      if (out.time() - out.hello_at() < kHelloMsMin) break;
+      out.log(4, "the broker knows this device's reports up to " + std::to_string(ack->sequence) +
+                     " only: saying hello again");
+      parts_.say_hello();
       break;
     case Reporter::Acked::moved:
-      dirty_ = true;
-      log(4, "the broker knows more reports of this device than it does itself (its state was lost): going on after " +
-                 std::to_string(ack->sequence));
-      say_hello();
+      out.persist();
+      out.log(4,
+              "the broker knows more reports of this device than it does itself (its state was lost): going on "
+              "after " +
+                  std::to_string(ack->sequence));
+      parts_.say_hello();
       break;
   }
-  if (ack->code == Code::ok) on_turn(*ack);
+  if (ack->code != Code::ok || !parts_.permission.take_turn(*ack)) return;
+  out.persist();
+  choosing_.consider();
 }
 
-void Engine::say_hello() {
-  hello_at_ = now_.monotonic;
-  wire::Hello hello;
-  hello.device = facts_.device;
-  hello.key = key_.public_key();
-  hello.product = facts_.product;
-  hello.groups = groups_;
-  hello.architecture = facts_.architecture;
-  hello.kernel = facts_.kernel;
-  hello.client_version = facts_.client_version;
-  hello.memory_bytes = facts_.memory_bytes;
-  hello.free_bytes = free_bytes_;
-  hello.metered = facts_.metered;
-  if (state_.current) hello.running = state_.current->info;
-  if (state_.previous) hello.previous = state_.previous->info;
-  // What is waited for goes before what came to an end earlier.
-  const bool other = state_.candidate && state_.candidate->info.manifest != state_.waits_manifest;
-  if (!state_.waits_manifest.is_zero() && !other) {
-    hello.rollout = state_.waits_manifest;
-  } else if (state_.candidate) {
-    hello.rollout = state_.candidate->info.manifest;
-  } else if (!state_.outcomes.empty()) {
-    hello.rollout = state_.outcomes.back().manifest;
-  }
-  if (!hello.rollout.is_zero()) {
-    const auto stands = report_as_it_stands(hello.rollout);
-    hello.step = stands.step;
-    hello.attempt = stands.attempt;
-    hello.asks_start = stands.asks_start;
-  }
-  hello.last_sequence = state_.last_report;
-  hello.acked_sequence = state_.acked_report;
-  hello.boot = state_.boot;
-  hello.connect = connect_count_;
-  hello.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
-  hello.root_version = trust_.root().version;
-  for (const auto format : facts_.image_formats) hello.image_formats.push_back(static_cast<std::uint8_t>(format));
-  hello.handlers = facts_.handlers;
-  hello.degraded = facts_.degraded;
-  std::ranges::copy(degraded_, std::back_inserter(hello.degraded));
-  emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_hello),
-               trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1, false});
+void Engine::on_assignment(ByteView payload) {
+  if (payload.empty() || payload.size() > limits::kMessageBytesMax) return;
+  const auto taken = parts_.inbox.take_assignment(payload, parts_.topics, parts_.time);
+  if (!taken) return parts_.out.log(4, "an assignment of groups is not taken: " + taken.error().message);
+  if (!*taken) return;
+  parts_.out.persist();
+  std::string names;
+  for (const auto& group : parts_.inbox.groups()) names += (names.empty() ? "" : ", ") + group.str();
+  parts_.out.log(5, "the groups of this device are now: " + names);
+  choosing_.check_waiting("the release is not for the groups of this device any more");
+  parts_.out.emit(Resubscribe{});
+  if (parts_.out.is_connected()) parts_.say_hello();
+  choosing_.consider();
 }
 
-wire::Report Engine::report_as_it_stands(const Hash256& hash) const {
-  wire::Report report;
-  report.rollout = hash;
-  report.step = wire::Step::waiting;
-  if (state_.waits_manifest == hash) {
-    report.attempt = state_.waits_attempt;
-    report.asks_start = state_.waits_asks;
-  } else if (state_.candidate && state_.candidate->info.manifest == hash) {
-    report.step = step_of(state_.phase);
-    report.attempt = state_.attempt;
-  } else if (const auto* outcome = outcome_of(hash); outcome != nullptr) {
-    report.step = outcome->step;
-    report.attempt = outcome->attempt;
-  } else if (state_.current && state_.current->info.manifest == hash) {
-    report.step = wire::Step::committed;
-    report.attempt = 1;
-  }
-  return report;
-}
-
-wire::Report Engine::about_candidate(wire::Step step, Code code, std::string reason) const {
-  INSTAR_ASSERT(state_.candidate.has_value());
-  wire::Report report;
-  report.rollout = state_.candidate->info.manifest;
-  report.attempt = state_.attempt;
-  report.step = step;
-  report.code = code;
-  report.reason = std::move(reason);
-  report.bytes_planned = state_.bytes_planned;
-  report.bytes_fetched = state_.bytes_fetched;
-  report.bytes_full = state_.bytes_full;
-  report.pack_kind = static_cast<artifact::PackKind>(state_.pack_kind);
-  return report;
-}
-
-void Engine::report(wire::Report report) {
-  report.device_time = now_.wall;
-  if (state_.current) report.running = state_.current->info;
-  const auto& envelope = reporter_.add(std::move(report), now_.monotonic);
-  dirty_ = true;
-  if (connected_) emit(Publish{topics_.device(facts_.device, wire::TopicKind::device_report), envelope, 1, false});
-}
-
-void Engine::log(int level, std::string message) {
-  emit(Log{level, std::move(message)});
-}
-
-void Engine::enter(Trigger trigger) {
-  const auto next = next_phase(state_.phase, trigger);
-  INSTAR_ASSERT(next.has_value());
-  state_.phase = *next;
-  dirty_ = true;
-}
-
-// No single clock of a device is to be believed; none of these can be ahead of the truth without a signature.
-WallMs Engine::clock() const noexcept {
-  return std::max(now_.wall, state_.verified);
-}
-
-void Engine::note_time(WallMs time) {
-  if (time <= state_.verified) return;
-  state_.verified = time;
-  dirty_ = true;
-}
-
-void Engine::emit_ensure_running() {
-  ensure_at_.reset();
-  if (!state_.current || !current_) return;
-  if (state_.phase == Phase::trying || state_.phase == Phase::rolling_back) return;
-  if (ensured_ && now_.monotonic - *ensured_ > kPauseMsMax) ensure_pause_ms_ = 0;
-  ensured_ = now_.monotonic;
-  ensure_pause_ms_ = std::min(std::max<std::int64_t>(ensure_pause_ms_ * 2, 1'000), kPauseMsMax);
-  emit(EnsureRunning{state_.current->number, *current_});
-}
+// --- questions ------------------------------------------------------------------------------------------------
 
 std::optional<MonotonicMs> Engine::next_deadline() const {
   std::optional<MonotonicMs> earliest;
   const auto take = [&](const std::optional<MonotonicMs>& time) {
     if (time && (!earliest || *time < *earliest)) earliest = time;
   };
-  if (state_.phase == Phase::committing) take(MonotonicMs{0});
-  take(reporter_.next_deadline());
-  take(retry_at_);
-  take(fetch_after_);
-  take(session_.quiet_deadline());
-  take(session_.stall_deadline());
-  take(ensure_at_);
-  take(stops_.next_deadline());
-  take(switch_back_at_);
-  if (judge_) take(judge_->next_deadline());
-  take(window_deadline());
-  take(session_.credit_deadline());
+  if (parts_.course.is(Phase::committing)) take(MonotonicMs{0});
+  take(parts_.out.next_deadline());
+  take(parts_.attempt.next_deadline());
+  take(parts_.transfer.next_deadline());
+  take(parts_.upkeep.next_deadline());
+  take(parts_.trial.next_deadline());
+  const auto& waits = parts_.permission.state().waits_manifest;
+  const auto* offered = parts_.revisions.manifest_of(waits);
+  if (offered == nullptr) offered = parts_.inbox.find(waits);
+  take(parts_.permission.window_deadline(offered, parts_.revisions, parts_.clock(), parts_.out.time()));
   return earliest;
 }
 
 std::vector<std::pair<std::string, int>> Engine::subscriptions() const {
+  const auto& topics = parts_.topics;
+  const auto& device = parts_.facts.device;
   std::vector<std::pair<std::string, int>> filters;
   const auto add = [&](std::string filter, int qos) {
     if (std::ranges::find(filters, filter, &std::pair<std::string, int>::first) == filters.end())
       filters.emplace_back(std::move(filter), qos);
   };
-  add(topics_.root(), 1);
-  for (const auto& own : groups_) {
+  add(topics.root(), 1);
+  for (const auto& own : parts_.inbox.groups()) {
     for (const auto& group : own.with_parents()) {
-      add(topics_.manifest(group), 1);
-      add(topics_.gate(group), 1);
+      add(topics.manifest(group), 1);
+      add(topics.gate(group), 1);
     }
   }
-  add(topics_.device(facts_.device, wire::TopicKind::device_chunk), 0);
-  add(topics_.device(facts_.device, wire::TopicKind::device_ack), 1);
-  add(topics_.device(facts_.device, wire::TopicKind::device_assignment), 1);
+  add(topics.device(device, wire::TopicKind::device_chunk), 0);
+  add(topics.device(device, wire::TopicKind::device_ack), 1);
+  add(topics.device(device, wire::TopicKind::device_assignment), 1);
   return filters;
 }
 
 Machine::View Engine::view() const {
+  const auto& revisions = parts_.revisions;
   Machine::View view;
-  view.phase = phase_name(state_.phase);
-  view.waits = state_.waits;
-  if (state_.current) {
-    view.running = state_.current->info;
-    view.current_revision = state_.current->number;
-  }
-  if (state_.previous) view.previous_revision = state_.previous->number;
-  if (state_.candidate) view.candidate_revision = state_.candidate->number;
-  view.revisions = {state_.revisions.begin(), state_.revisions.end()};
+  view.phase = phase_name(parts_.course.phase());
+  view.waits = parts_.permission.state().waits;
+  if (revisions.current()) view.running = revisions.current()->info;
+  view.current_revision = revisions.current_number();
+  if (revisions.previous()) view.previous_revision = revisions.previous()->number;
+  if (revisions.candidate()) view.candidate_revision = revisions.candidate()->number;
+  const auto& numbers = revisions.state().numbers;
+  view.revisions = {numbers.begin(), numbers.end()};
   view.revisions.insert({view.current_revision, view.previous_revision, view.candidate_revision});
   view.revisions.erase(0);
-  view.bytes_fetched = state_.bytes_fetched;
-  view.pending_reports = state_.pending.size();
-  view.last_report = state_.last_report;
+  view.bytes_fetched = parts_.attempt.bytes_fetched();
+  view.pending_reports = parts_.out.reports().pending.size();
+  view.last_report = parts_.out.reports().last_report;
   return view;
 }
 

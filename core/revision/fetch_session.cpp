@@ -72,7 +72,7 @@ std::uint32_t FetchSession::window_bytes() const noexcept {
 std::optional<MonotonicMs> FetchSession::credit_deadline() const noexcept {
   if (!open_ || rate_ == 0 || queue_.empty() || received_ == credited_) return std::nullopt;
   const auto open = received_ - credited_;
-  const auto later = open - std::min<std::uint64_t>(open, std::max<std::uint32_t>(told_window_ / 2, 1));
+  const auto later = open - std::min<std::uint64_t>(open, std::max<std::uint32_t>(window_sent_ / 2, 1));
   return paid_until_ + -static_cast<std::int64_t>(later * 1'000 / rate_);
 }
 
@@ -86,12 +86,12 @@ std::uint32_t FetchSession::piece_bytes() const noexcept {
 }
 
 wire::Fetch FetchSession::credit(MonotonicMs now) {
-  told_window_ = window_bytes();
+  window_sent_ = window_bytes();
   credited_ = paid(now);
   wire::Fetch fetch;
   fetch.session = id_;
   fetch.received_bytes = credited_;
-  fetch.window_bytes = told_window_;
+  fetch.window_bytes = window_sent_;
   fetch.piece_bytes_max = piece_bytes();
   fetch.rollout = rollout_;
   return fetch;
@@ -158,7 +158,7 @@ void FetchSession::request(MonotonicMs now, std::vector<wire::Fetch>& out) {
 
 FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicMs now, std::vector<wire::Fetch>& out) {
   if (!open_ || piece.session != id_) return Taken::foreign;
-  if (piece.fault == wire::ChunkFault::position) return hear_position(piece, now);
+  if (piece.fault == wire::ChunkFault::position) return take_position(piece, now);
   if (piece.fault != wire::ChunkFault::none) return Taken::fault;
   questions_ = 0;
   received_ += piece.data.size();
@@ -181,13 +181,13 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
   if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
   // The broker lets only so many pieces be out, however small they are. Half of the window is half of what it knows:
   // one that has grown since would never be half full.
-  if (!queue_.empty() && (paid(now) - credited_ >= told_window_ / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
+  if (!queue_.empty() && (paid(now) - credited_ >= window_sent_ / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
     return_credit(now, out);
   }
   return Taken::next;
 }
 
-FetchSession::Taken FetchSession::hear_position(const wire::ChunkPiece& piece, MonotonicMs now) {
+FetchSession::Taken FetchSession::take_position(const wire::ChunkPiece& piece, MonotonicMs now) {
   questions_ = 0;
   progress_ = now;
   // An answer from before the last request does not know of it.
@@ -235,6 +235,12 @@ void FetchSession::credit_if_quiet(MonotonicMs now, std::vector<wire::Fetch>& ou
   const auto deadline = quiet_deadline();
   if (!deadline || now < *deadline || paid(now) == credited_) return;
   return_credit(now, out);
+}
+
+void FetchSession::assert_invariants() const {
+  INSTAR_ASSERT(open_ || is_complete());
+  INSTAR_ASSERT(credited_ <= received_);
+  INSTAR_ASSERT(ranges_asked_ <= limits::kFetchRangesMax);
 }
 
 bool FetchSession::is_stalled(MonotonicMs now) const noexcept {

@@ -84,22 +84,25 @@ class FetchSession {
   // Nothing came for max(15 s, 4 × the time of a window), nor an answer to the question where the broker stands.
   [[nodiscard]] bool is_stalled(MonotonicMs now) const noexcept;
   [[nodiscard]] std::optional<MonotonicMs> stall_deadline() const noexcept;
-  // Bytes came, fewer than half a window, and then nothing: the broker may know a smaller window than ours and wait for
-  // credit. No faster than this from now on, over all sessions; 0 = as the link goes.
+  // No faster than this from now on, over all sessions; 0 = as the link goes.
   void set_rate(std::uint32_t bytes_per_s) noexcept { rate_ = bytes_per_s; }
   // Credit that was held back for the sake of the rate, when its time has come.
   void credit_if_due(MonotonicMs now, std::vector<wire::Fetch>& out);
   [[nodiscard]] std::optional<MonotonicMs> credit_deadline() const noexcept;
+  // Bytes came, fewer than half a window, and then nothing: the broker may know a smaller window than ours, and wait
+  // for credit.
   void credit_if_quiet(MonotonicMs now, std::vector<wire::Fetch>& out);
   [[nodiscard]] std::optional<MonotonicMs> quiet_deadline() const noexcept;
   // Bytes of an earlier session came: of no use, but the link carries, and ours are behind them.
   void note_alive(MonotonicMs now) noexcept { progress_ = now; }
   // After a stall: asks the broker where it stands. Its answer comes behind all that is on the way, so a link that is
-  // only slow is told from pieces that are lost. False: asked often enough in vain, give the session up.
+  // only slow is not taken for pieces that are lost. False: asked often enough in vain, give the session up.
   [[nodiscard]] bool ask_position(MonotonicMs now, std::vector<wire::Fetch>& out);
   void note_stalled() noexcept { window_.stalled(); }
   void note_new_link() noexcept { window_.forget(); }
   [[nodiscard]] const WindowControl& window() const noexcept { return window_; }
+  // Nothing is asked for while it is closed; no more credit is returned than was used.
+  void assert_invariants() const;
 
  private:
   void request(MonotonicMs now, std::vector<wire::Fetch>& out);
@@ -110,7 +113,7 @@ class FetchSession {
   [[nodiscard]] std::uint64_t paid(MonotonicMs now) const noexcept;
   [[nodiscard]] std::uint32_t window_bytes() const noexcept;
   [[nodiscard]] std::uint32_t piece_bytes() const noexcept;
-  [[nodiscard]] Taken hear_position(const wire::ChunkPiece& piece, MonotonicMs now);
+  [[nodiscard]] Taken take_position(const wire::ChunkPiece& piece, MonotonicMs now);
 
   WindowControl window_;
   std::uint32_t piece_bytes_max_;
@@ -127,7 +130,7 @@ class FetchSession {
   std::size_t ranges_asked_ = 0;   // ranges of `queue_`, at most kFetchRangesMax at the broker
   std::uint64_t received_ = 0;
   std::uint64_t credited_ = 0;
-  std::uint32_t told_window_ = 0;  // as the broker knows it: the one that was sent last
+  std::uint32_t window_sent_ = 0;  // as the broker knows it
   std::uint32_t pieces_ = 0;       // since the last return of credit
   std::uint32_t questions_ = 0;    // where the broker stands, since the last sign of it
   bool asked_last_ = false;        // nothing was requested after the last question

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/assert.hpp"
 #include "core/revision/requirements.hpp"
 
 namespace instar::revision {
@@ -104,6 +105,13 @@ std::optional<Verdict> HealthJudge::link_verdict(bool connected, MonotonicMs now
   if (now < *grace_end_) return std::nullopt;
   return Verdict{false, "the broker was reachable just before the switch and is not since: away for " +
                             std::to_string(before_.grace_ms / 1000) + " s after all containers had settled"};
+}
+
+void HealthJudge::assert_invariants() const {
+  for (const auto& watch : watches_) {
+    const bool is_running = watch.probe_deadline.has_value();
+    INSTAR_ASSERT(watch.probe ? watch.probe_next.has_value() != is_running : !watch.probe_next && !is_running);
+  }
 }
 
 std::optional<MonotonicMs> HealthJudge::next_deadline() const {

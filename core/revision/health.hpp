@@ -41,6 +41,8 @@ class HealthJudge {
   [[nodiscard]] std::optional<Verdict> verdict(bool connected, MonotonicMs now);
   // When to ask again at the latest.
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const;
+  // What has a probe either runs it or knows when to.
+  void assert_invariants() const;
 
  private:
   struct Watch {

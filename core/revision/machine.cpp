@@ -1,6 +1,7 @@
 #include "core/revision/machine.hpp"
 
 #include "core/revision/engine.hpp"
+#include "core/revision/state_codec.hpp"
 
 namespace instar::revision {
 
@@ -32,6 +33,10 @@ Result<std::unique_ptr<Machine>> Machine::load(DeviceFacts facts, trust::SecretK
 
 void Machine::handle(const Event& event, Now now, Effects& effects) {
   state_->engine.handle(event, now, effects);
+}
+
+void Machine::assert_invariants() const {
+  state_->engine.assert_invariants();
 }
 
 std::optional<MonotonicMs> Machine::next_deadline() const {

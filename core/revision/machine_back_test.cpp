@@ -3,20 +3,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/revision/machine_fixture.hpp"
+#include "core/revision/testing/runs_r1_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::HasSubstr;
 using wire::Step;
 
-class BackTest : public rig::RunsR1 {};
+class BackTest : public RunsR1Fixture {};
 
 // A device that runs r2, with r1 before it: the release that it runs.
 template <typename Set>
-wire::Manifest run_two(Rig& rig, Set set_policy) {
+wire::Manifest run_two(MachineFixture& rig, Set set_policy) {
   rig.boot();
   rig.connect();
   rig.publish(rig.release(1));
@@ -57,7 +56,7 @@ TEST_F(BackTest, TakenBackItRunsTheReleaseBeforeAndNeverTriesItAgain) {
 TEST_F(BackTest, TakingBackSurvivesACutAfterEveryEffect) {
   for (std::int64_t cut = 1; cut < 12; ++cut) {
     SCOPED_TRACE(cut);
-    Rig one;
+    MachineFixture one;
     const auto two = run_two(one, [](wire::Policy& policy) { policy.revert_allowed = true; });
     ASSERT_EQ(one.running_release(), "r2");
     one.power_cut_after = cut;
@@ -81,7 +80,7 @@ TEST_F(BackTest, WithoutTheManifestsLeaveItStays) {
 }
 
 TEST_F(BackTest, WithNothingToGoBackToItSaysSo) {
-  rig = Rig();
+  rig = MachineFixture();
   rig.boot();
   rig.connect();
   auto one = rig.release(1);
@@ -131,7 +130,7 @@ TEST_F(BackTest, WithoutTheManifestsWordADegradedReleaseRunsOn) {
 }
 
 TEST_F(BackTest, WithNothingToFallBackToItRunsOn) {
-  rig = Rig();
+  rig = MachineFixture();
   rig.boot();
   rig.connect();
   auto one = rig.release(1);
@@ -147,7 +146,7 @@ TEST_F(BackTest, WithNothingToFallBackToItRunsOn) {
 TEST_F(BackTest, FallingBackSurvivesACutAfterEveryEffect) {
   for (std::int64_t cut = 1; cut < 12; ++cut) {
     SCOPED_TRACE(cut);
-    Rig one;
+    MachineFixture one;
     run_two(one, [](wire::Policy& policy) { policy.fall_back_stops = 1; });
     ASSERT_EQ(one.running_release(), "r2");
     one.power_cut_after = cut;

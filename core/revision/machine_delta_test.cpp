@@ -2,12 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/revision/machine_rig.hpp"
+#include "core/revision/testing/machine_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using wire::Step;
@@ -16,10 +15,10 @@ constexpr std::uint32_t kHeadBytes = 500;
 constexpr std::uint64_t kBodyBytes = 20'000;
 constexpr std::uint64_t kDedupeBytes = 94'000;  // head and all that the rig wants of the body
 
-wire::Manifest second(Rig& rig) {
+wire::Manifest second(MachineFixture& rig) {
   auto two = rig.release(2);
-  two.artifacts = {rig::artifact_of("r2", {1'000}, {40'000, 50'000, 3'000}, artifact::PackKind::dedupe)};
-  rig::add_delta(two.artifacts.front(), rig::hash_of("artifact r1"), kHeadBytes, kBodyBytes);
+  two.artifacts = {artifact_of("r2", {1'000}, {40'000, 50'000, 3'000}, artifact::PackKind::dedupe)};
+  add_delta(two.artifacts.front(), hash_of("artifact r1"), kHeadBytes, kBodyBytes);
   two.containers.front().artifact = two.artifacts.front().id;
   return two;
 }
@@ -50,7 +49,7 @@ class DeltaTest : public testing::Test {
     for (const auto& [chunk, times] : rig.chunks_sent) count += chunk.first == pack ? times : 0;
     return count;
   }
-  Rig rig;
+  MachineFixture rig;
   wire::Manifest two;
   Hash256 delta;
   Hash256 dedupe;
@@ -179,7 +178,7 @@ TEST_F(DeltaTest, TheOnlyBaseOfADeltaIsNotGivenUpForRoomOnAMeteredLink) {
   rig.power_cut();
   rig.applied.clear();
   auto three = rig.release(3);
-  rig::add_delta(three.artifacts.front(), rig::hash_of("artifact r1"), kHeadBytes, kBodyBytes);
+  add_delta(three.artifacts.front(), hash_of("artifact r1"), kHeadBytes, kBodyBytes);
   rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
   rig.publish(three);
   rig.run(10'000);
@@ -191,7 +190,7 @@ TEST_F(DeltaTest, TheOnlyBaseOfADeltaIsNotGivenUpForRoomOnAMeteredLink) {
 
 // A delta that falls short, with the power cut after each effect in turn.
 TEST(DeltaPowerCut, AfterAnyEffectAllEndsWell) {
-  const auto tell_story = [](Rig& rig) {
+  const auto tell_story = [](MachineFixture& rig) {
     rig.boot();
     rig.connect();
     rig.publish(rig.release(1));
@@ -201,13 +200,13 @@ TEST(DeltaPowerCut, AfterAnyEffectAllEndsWell) {
     rig.publish(two);
     rig.run(10'000);
   };
-  Rig whole;
+  MachineFixture whole;
   tell_story(whole);
   ASSERT_EQ(whole.running_release(), "r2");
   const auto effects = static_cast<std::int64_t>(whole.effects_done);
   for (std::int64_t cut = 1; cut <= effects; ++cut) {
     SCOPED_TRACE("power cut after effect " + std::to_string(cut));
-    Rig rig;
+    MachineFixture rig;
     rig.power_cut_after = cut;
     tell_story(rig);
     rig.run(60'000);

@@ -3,24 +3,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/revision/machine_fixture.hpp"
+#include "core/revision/state_codec.hpp"
+#include "core/revision/testing/runs_r1_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::HasSubstr;
 using wire::Step;
 
 // A device whose r1 was made its factory release.
-class FactoryTest : public rig::RunsR1 {
+class FactoryTest : public RunsR1Fixture {
  protected:
   void SetUp() override {
-    RunsR1::SetUp();
+    RunsR1Fixture::SetUp();
     const auto state = decode_state(rig.disk);
     ASSERT_TRUE(state.has_value());
-    rig.facts.factory = state->current;
-    rig.facts.factory_manifest = state->current_manifest;
+    rig.facts.factory = state->revisions.current;
+    rig.facts.factory_manifest = state->revisions.current_manifest;
     rig.boot();
     rig.connect();
   }
@@ -94,8 +94,8 @@ TEST_F(FactoryTest, AReleaseThatWearsOutWithNothingBeforeItGoesToTheFactoryOne) 
   // The one before is gone, as it is after room was made.
   auto state = decode_state(rig.disk);
   ASSERT_TRUE(state.has_value());
-  state->previous.reset();
-  state->previous_manifest.clear();
+  state->revisions.previous.reset();
+  state->revisions.previous_manifest.clear();
   rig.disk = encode_state(*state);
   rig.boot();
   rig.connect();
@@ -109,12 +109,12 @@ TEST_F(FactoryTest, ADeviceThatHasLostItsStateGoesOnFromIt) {
   const auto state = decode_state(rig.disk);
   ASSERT_TRUE(state.has_value());
   DeviceState factory;
-  factory.current = rig.facts.factory;
-  factory.current_manifest = rig.facts.factory_manifest;
+  factory.revisions.current = rig.facts.factory;
+  factory.revisions.current_manifest = rig.facts.factory_manifest;
   factory.root = state->root;
-  factory.highest_sequence = 1;
-  factory.revisions = {1};
-  factory.next_revision = 2;
+  factory.history.highest_sequence = 1;
+  factory.revisions.numbers = {1};
+  factory.revisions.next_number = 2;
   rig.disk = encode_state(factory);
   rig.running = 0;
   rig.boot();

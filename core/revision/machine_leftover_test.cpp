@@ -3,22 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/revision/machine_fixture.hpp"
+#include "core/revision/testing/runs_r1_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using wire::Step;
 
 // r1 runs as revision 1; r2 was taken back and has left revision 2.
-class LeftoverTest : public rig::RunsR1 {
+class LeftoverTest : public RunsR1Fixture {
  protected:
   void SetUp() override {
-    RunsR1::SetUp();
+    RunsR1Fixture::SetUp();
     fail("r2");
     ASSERT_TRUE(rig.staged.contains(2));
   }
@@ -161,7 +160,7 @@ TEST_F(LeftoverTest, AReleaseThatAsksForMoreRoomThanThereCanBeIsRefused) {
 TEST_F(LeftoverTest, ACutAfterEveryEffectLeavesADeviceThatTakesTheNextRelease) {
   for (std::int64_t cut = 1; cut < 30; ++cut) {
     SCOPED_TRACE(cut);
-    Rig one;
+    MachineFixture one;
     one.boot();
     one.connect();
     one.publish(one.release(1));

@@ -3,16 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/revision/machine_fixture.hpp"
+#include "core/revision/testing/runs_r1_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::HasSubstr;
 using wire::Step;
 
-class OwnerTest : public rig::RunsR1 {};
+class OwnerTest : public RunsR1Fixture {};
 
 // --- the owner, the window, the link ---------------------------------------------------------------------------
 TEST_F(OwnerTest, WithoutConsentNothingStarts) {
@@ -23,10 +22,10 @@ TEST_F(OwnerTest, WithoutConsentNothingStarts) {
   ASSERT_EQ(rig.applied.size(), 1U);
   EXPECT_EQ(rig.applied[0].step, Step::waiting);
   EXPECT_THAT(last_reason(), HasSubstr("waits for the consent of the device's owner (instar-device allow r2)"));
-  rig.give(OwnerWord{false, false, "r3"});
+  rig.give(OwnerInstruction{false, false, "r3"});
   rig.run(5'000);
   EXPECT_EQ(rig.running_release(), "r1");
-  rig.give(OwnerWord{false, false, "r2"});
+  rig.give(OwnerInstruction{false, false, "r2"});
   rig.run(20'000);
   EXPECT_EQ(rig.running_release(), "r2");
 }
@@ -35,13 +34,13 @@ TEST_F(OwnerTest, AHoldStopsAFetchAndASwitch) {
   rig.serves = false;
   rig.publish(rig.release(2));
   rig.settle();
-  rig.give(OwnerWord{true, false, ""});
+  rig.give(OwnerInstruction{true, false, ""});
   rig.serves = true;
   rig.run(30'000);
   EXPECT_EQ(rig.phase(), "fetching");
   EXPECT_EQ(last_reason(), "held by the device's owner");
   EXPECT_EQ(rig.applied.back().step, Step::waiting);
-  rig.give(OwnerWord{});
+  rig.give(OwnerInstruction{});
   rig.run(1'000);
   EXPECT_EQ(rig.running_release() == "r2" || rig.applied.back().step != Step::waiting, true)
       << "and says that it goes on";
@@ -114,7 +113,7 @@ TEST_F(OwnerTest, WhatTheOwnerBringsNeedsNoGateTurnConsentOrBudget) {
   offer(two);
   rig.run(20'000);
   EXPECT_EQ(rig.running_release(), "r1") << "there is no gate";
-  rig.give(OwnerWord{false, false, "", Rig::rollout_of(two)});
+  rig.give(OwnerInstruction{false, false, "", MachineFixture::rollout_of(two)});
   rig.run(20'000);
   EXPECT_EQ(rig.running_release(), "r2");
   EXPECT_EQ(rig.applied.back().step, Step::committed);
@@ -124,7 +123,7 @@ TEST_F(OwnerTest, WhatTheOwnerBringsAndFailsIsTriedOnceAWord) {
   auto two = rig.release(2);
   rig.bad_releases = {"r2"};
   offer(two);
-  rig.give(OwnerWord{false, false, "", Rig::rollout_of(two)});
+  rig.give(OwnerInstruction{false, false, "", MachineFixture::rollout_of(two)});
   rig.run(120'000);
   EXPECT_EQ(rig.running_release(), "r1");
   const auto rolled_back = [&] {
@@ -132,7 +131,7 @@ TEST_F(OwnerTest, WhatTheOwnerBringsAndFailsIsTriedOnceAWord) {
   };
   EXPECT_EQ(rolled_back(), 1);
   rig.power_cut();
-  rig.give(OwnerWord{false, false, "", Rig::rollout_of(two)});
+  rig.give(OwnerInstruction{false, false, "", MachineFixture::rollout_of(two)});
   rig.run(120'000);
   EXPECT_EQ(rolled_back(), 2) << "said again, it is tried again";
 }
@@ -151,17 +150,17 @@ class AssignmentTest : public OwnerTest {
 };
 
 TEST_F(AssignmentTest, AreObeyedAndKept) {
-  assign(assignment({rig::group_of("lab")}, 1'000, rig.release_key));
+  assign(assignment({group_of("lab")}, 1'000, rig.release_key));
   rig.run(1'000);
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{rig::group_of("lab")});
+  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab")});
   auto two = rig.release(2);
   rig.publish(two);
   rig.run(20'000);
   EXPECT_EQ(rig.running_release(), "r1") << "plant-7 is not its group any more";
   rig.power_cut();
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{rig::group_of("lab")});
+  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab")});
   auto three = rig.release(3);
-  three.groups = {rig::group_of("lab")};
+  three.groups = {group_of("lab")};
   rig.publish(three);
   rig.run(20'000);
   EXPECT_EQ(rig.running_release(), "r3");
@@ -171,17 +170,17 @@ TEST_F(AssignmentTest, AreObeyedAndKept) {
 
 TEST_F(AssignmentTest, OldOnesForgedOnesAndThoseOfOthersAreNotTaken) {
   const auto hellos = rig.hellos.size();
-  assign(assignment({rig::group_of("lab")}, 1'000, rig.gate_key));
+  assign(assignment({group_of("lab")}, 1'000, rig.gate_key));
   EXPECT_TRUE(rig.logged("an assignment of groups is not taken"));
   assign(trust::seal(trust::Kind::assignment,
-                     wire::encode(wire::Assignment{*DeviceId::parse("pump-18"), {rig::group_of("lab")}, WallMs{5}}),
+                     wire::encode(wire::Assignment{*DeviceId::parse("pump-18"), {group_of("lab")}, WallMs{5}}),
                      rig.release_key));
   EXPECT_TRUE(rig.logged("it is of device pump-18"));
   EXPECT_EQ(rig.hellos.size(), hellos);
-  assign(assignment({rig::group_of("lab")}, 2'000, rig.release_key));
-  assign(assignment({rig::group_of("plant-9")}, 1'999, rig.release_key));
+  assign(assignment({group_of("lab")}, 2'000, rig.release_key));
+  assign(assignment({group_of("plant-9")}, 1'999, rig.release_key));
   EXPECT_TRUE(rig.logged("older than the one that is obeyed"));
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{rig::group_of("lab")});
+  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab")});
 }
 
 }  // namespace

@@ -2,16 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/revision/machine_fixture.hpp"
+#include "core/revision/testing/runs_r1_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::HasSubstr;
 using wire::Step;
 
-class PermissionTest : public rig::RunsR1 {
+class PermissionTest : public RunsR1Fixture {
  protected:
   [[nodiscard]] static std::vector<wire::Wave> soaking_waves() {
     return {wire::Wave{.share_bp = 100, .soak_s = 600}, wire::Wave{.share_bp = 10'000}};
@@ -190,9 +189,9 @@ TEST_F(PermissionTest, ATurnFromBeforeItAskedIsNotTaken) {
   rig.run(2'000);
   wire::Ack late;
   late.sequence = rig.view().last_report - 1;
-  late.start_rollout = Rig::rollout_of(two).prefix64();
+  late.start_rollout = MachineFixture::rollout_of(two).prefix64();
   late.start_attempt = 1;
-  rig.hear(rig.topics.device(rig.facts.device, wire::TopicKind::device_ack), wire::encode(late));
+  rig.receive(rig.topics.device(rig.facts.device, wire::TopicKind::device_ack), wire::encode(late));
   rig.run(20'000);
   EXPECT_EQ(rig.running_release(), "r1");
   turn(two, 1);

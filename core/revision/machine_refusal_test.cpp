@@ -3,14 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
-#include "core/revision/machine_rig.hpp"
 #include "core/revision/requirements.hpp"
+#include "core/revision/testing/machine_fixture.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::HasSubstr;
 using wire::Step;
 
@@ -41,22 +40,22 @@ class RefusalTest : public testing::Test {
   }
 
   [[nodiscard]] std::string topic() const { return rig.topics.manifest(rig.facts.groups.front()); }
-  Rig rig;
+  MachineFixture rig;
 };
 
 TEST_F(RefusalTest, AWrongKey) {
   const auto two = rig.release(2);
   const auto payload = wire::encode_manifest(two);
-  rig.put(topic(), trust::seal(trust::Kind::manifest, payload, rig::key_of(9)));
+  rig.put(topic(), trust::seal(trust::Kind::manifest, payload, key_of(9)));
   rig.run(1'000);
-  expect_refused(Code::untrusted_key, "", Rig::rollout_of(two));
+  expect_refused(Code::untrusted_key, "", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AKeyOfAnotherRole) {
   const auto two = rig.release(2);
   rig.put(topic(), trust::seal(trust::Kind::manifest, wire::encode_manifest(two), rig.gate_key));
   rig.run(1'000);
-  expect_refused(Code::untrusted_key, "", Rig::rollout_of(two));
+  expect_refused(Code::untrusted_key, "", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, ASignatureThatDoesNotVerify) {
@@ -65,7 +64,7 @@ TEST_F(RefusalTest, ASignatureThatDoesNotVerify) {
   bytes[12 + 8 + 5] ^= 1;
   rig.put(topic(), bytes);
   rig.run(1'000);
-  expect_refused(Code::bad_signature, "", Rig::rollout_of(two));
+  expect_refused(Code::bad_signature, "", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, BytesThatAreNoEnvelope) {
@@ -86,7 +85,7 @@ TEST_F(RefusalTest, ADifferentReleaseUnderTheSameSequence) {
   other.release = "r1b";
   rig.publish(other);
   rig.run(1'000);
-  expect_refused(Code::stale, "sequence 1", Rig::rollout_of(other));
+  expect_refused(Code::stale, "sequence 1", MachineFixture::rollout_of(other));
 }
 
 TEST_F(RefusalTest, AnOlderSequence) {
@@ -100,7 +99,7 @@ TEST_F(RefusalTest, AnOlderSequence) {
   EXPECT_EQ(rig.running_release(), "r5");
   ASSERT_EQ(rig.applied.size(), 1u);
   EXPECT_EQ(rig.applied[0].code, Code::stale);
-  EXPECT_EQ(rig.applied[0].rollout, Rig::rollout_of(four));
+  EXPECT_EQ(rig.applied[0].rollout, MachineFixture::rollout_of(four));
 }
 
 TEST_F(RefusalTest, AReplayOfAReleaseThatRanHereIsQuiet) {
@@ -119,7 +118,7 @@ TEST_F(RefusalTest, AnExpiredRelease) {
   two.expires = rig.wall;
   rig.publish(two);
   rig.run(1'000);
-  expect_refused(Code::expired, "expired at", Rig::rollout_of(two));
+  expect_refused(Code::expired, "expired at", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AClockSetBackDoesNotReviveAnExpiredRelease) {
@@ -133,7 +132,7 @@ TEST_F(RefusalTest, AClockSetBackDoesNotReviveAnExpiredRelease) {
   rig.store_packs(two);
   rig.put(topic(), rig.seal(two));
   rig.run(1'000);
-  expect_refused(Code::expired, "expired at", Rig::rollout_of(two));
+  expect_refused(Code::expired, "expired at", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AClockYearsAheadRefusesOnlyWhatExpires) {
@@ -157,10 +156,10 @@ TEST_F(RefusalTest, AReleaseThatExpiresWhileItWaitsForItsGate) {
 
 TEST_F(RefusalTest, AManifestForAnotherGroup) {
   auto two = rig.release(2);
-  two.groups = {rig::group_of("plant-8")};
+  two.groups = {group_of("plant-8")};
   rig.put(topic(), rig.seal(two));
   rig.run(1'000);
-  expect_refused(Code::refused, "not for group plant-7/line-a", Rig::rollout_of(two));
+  expect_refused(Code::refused, "not for group plant-7/line-a", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AnotherProductIsIgnoredQuietly) {
@@ -192,7 +191,7 @@ TEST_P(NeedTest, IsRefusedWithItsReason) {
   GetParam().set(two);
   rig.publish(two);
   rig.run(1'000);
-  expect_refused(GetParam().code, GetParam().reason, Rig::rollout_of(two));
+  expect_refused(GetParam().code, GetParam().reason, MachineFixture::rollout_of(two));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -247,7 +246,7 @@ TEST_F(RefusalTest, FreeSpaceThatIsAskedForIsNamedWithWhatIsThere) {
   two.requirements.free_bytes_min = 5'000;
   rig.publish(two);
   rig.run(1'000);
-  expect_refused(Code::no_space, "needs 5000 bytes free on the device, 1000 are", Rig::rollout_of(two));
+  expect_refused(Code::no_space, "needs 5000 bytes free on the device, 1000 are", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AnImageThatTheKernelCanMountIsTaken) {
@@ -273,15 +272,15 @@ TEST_F(RefusalTest, ARefusalIsReportedOnceHoweverOftenItIsHeard) {
   two.requirements.kernel_min = "9";
   rig.publish(two);
   const auto bad = to_bytes("no envelope at all, and heard again and again");
-  rig.hear(topic(), bad);
+  rig.receive(topic(), bad);
   rig.run(1'000);
   ASSERT_EQ(rig.applied.size(), 2u);
   for (int i = 0; i < 3; ++i) {
     rig.disconnect();
     rig.connect();
-    rig.hear(topic(), bad);
+    rig.receive(topic(), bad);
     rig.power_cut();
-    rig.hear(topic(), bad);
+    rig.receive(topic(), bad);
     rig.run(1'000);
   }
   EXPECT_EQ(rig.applied.size(), 2u);
@@ -296,7 +295,7 @@ TEST_F(RefusalTest, AFlippedBitAnywhere) {
   for (std::size_t i = 0; i < good.size(); ++i) {
     auto bytes = good;
     bytes[i] ^= static_cast<std::uint8_t>(1u << (i % 8));
-    rig.hear(topic(), bytes);
+    rig.receive(topic(), bytes);
     rig.settle();
     ASSERT_EQ(rig.opened.size(), 1u) << "byte " << i;
   }
@@ -434,7 +433,7 @@ TEST_F(RefusalTest, TheHighestSequenceAmongGroupAndParentsIsTaken) {
   rig.disconnect();
   auto two = rig.release(2);
   auto three = rig.release(3);
-  three.groups = {rig::group_of("plant-7")};
+  three.groups = {group_of("plant-7")};
   rig.publish(two);
   rig.publish(three);
   rig.connect();
@@ -454,7 +453,7 @@ TEST_F(RefusalTest, ANewerReleaseTakesOverWhileFetching) {
   EXPECT_EQ(rig.view().current_revision, 3u);
   EXPECT_THAT(rig.opened[3].bases, testing::ElementsAre(1u, 2u)) << "what was staged of the abandoned one can be used";
   EXPECT_EQ(rig.applied[1].step, Step::failed);
-  EXPECT_EQ(rig.applied[1].rollout, Rig::rollout_of(two));
+  EXPECT_EQ(rig.applied[1].rollout, MachineFixture::rollout_of(two));
   EXPECT_THAT(rig.applied[1].reason, HasSubstr("superseded by release r3"));
   EXPECT_FALSE(rig.folders.contains(2));
 }
@@ -472,7 +471,7 @@ TEST_F(RefusalTest, ANewerReleaseTakesOverBetweenAttempts) {
   EXPECT_EQ(rig.running_release(), "r3");
   wire::Report last;
   for (const auto& report : rig.applied) {
-    if (report.rollout == Rig::rollout_of(two)) last = report;
+    if (report.rollout == MachineFixture::rollout_of(two)) last = report;
   }
   EXPECT_EQ(last.step, Step::failed) << "the attempt that was said to follow does not";
   EXPECT_EQ(last.attempt, 2U);
@@ -499,7 +498,7 @@ TEST_F(RefusalTest, ANewerReleaseThatIsNotPossibleHereDoesNotStopTheOneUnderWay)
   rig.serves = true;
   auto three = rig.release(3);
   three.requirements.kernel_min = "9";
-  three.groups = {rig::group_of("plant-7")};
+  three.groups = {group_of("plant-7")};
   rig.publish(three);
   rig.run(30'000);
   EXPECT_EQ(rig.running_release(), "r2");
@@ -508,7 +507,7 @@ TEST_F(RefusalTest, ANewerReleaseThatIsNotPossibleHereDoesNotStopTheOneUnderWay)
 // --- keys change hands ---------------------------------------------------------------------------------
 
 TEST_F(RefusalTest, ANewRootDocumentMakesItsKeysGood) {
-  const auto new_key = rig::key_of(7);
+  const auto new_key = key_of(7);
   const auto two = rig.release(2);
   rig.store_packs(two);
   rig.put(topic(), trust::seal(trust::Kind::manifest, wire::encode_manifest(two), new_key));
@@ -530,11 +529,11 @@ TEST_F(RefusalTest, ANewRootDocumentMakesItsKeysGood) {
 TEST_F(RefusalTest, HostileMessagesOnOwnTopicsDoNoHarm) {
   for (const auto kind : {wire::TopicKind::device_chunk, wire::TopicKind::device_ack}) {
     for (std::size_t size : {0u, 1u, 7u, 40u, 5'000u})
-      rig.hear(rig.topics.device(rig.facts.device, kind), Bytes(size, 0xa5));
+      rig.receive(rig.topics.device(rig.facts.device, kind), Bytes(size, 0xa5));
   }
-  rig.hear(rig.topics.root(), Bytes(300, 1));
-  rig.hear(rig.topics.gate(rig.facts.groups.front()), Bytes(300, 1));
-  rig.hear("some/other/topic", Bytes(300, 1));
+  rig.receive(rig.topics.root(), Bytes(300, 1));
+  rig.receive(rig.topics.gate(rig.facts.groups.front()), Bytes(300, 1));
+  rig.receive("some/other/topic", Bytes(300, 1));
   rig.run(1'000);
   EXPECT_EQ(rig.running, 1u);
   EXPECT_TRUE(rig.applied.empty());

@@ -3,17 +3,16 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
-#include "core/revision/machine_rig.hpp"
 #include "core/revision/state_codec.hpp"
+#include "core/revision/testing/machine_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using wire::Step;
 
 // A story: release 1 is committed, release 2 is committed or taken back.
-void tell_story(Rig& rig, bool second_is_bad) {
+void tell_story(MachineFixture& rig, bool second_is_bad) {
   rig.boot();
   rig.connect();
   rig.publish(rig.release(1));
@@ -23,7 +22,7 @@ void tell_story(Rig& rig, bool second_is_bad) {
   rig.run(10'000);
 }
 
-void expect_sound(const Rig& rig) {
+void expect_sound(const MachineFixture& rig) {
   for (std::size_t i = 0; i < rig.applied.size(); ++i) EXPECT_EQ(rig.applied[i].sequence, i + 1) << "without a hole";
   std::map<std::pair<Hash256, std::uint32_t>, Step> last;
   for (const auto& report : rig.applied) {
@@ -38,13 +37,13 @@ class PowerCut : public testing::TestWithParam<bool> {};
 
 TEST_P(PowerCut, AfterAnyEffectAllEndsWell) {
   const bool second_is_bad = GetParam();
-  Rig whole;
+  MachineFixture whole;
   tell_story(whole, second_is_bad);
   const auto effects = static_cast<std::int64_t>(whole.effects_done);
   ASSERT_GT(effects, 60);
   for (std::int64_t cut = 1; cut <= effects; ++cut) {
     SCOPED_TRACE("power cut after effect " + std::to_string(cut));
-    Rig rig;
+    MachineFixture rig;
     rig.power_cut_after = cut;
     tell_story(rig, second_is_bad);
     rig.run(60'000);
@@ -65,10 +64,10 @@ INSTANTIATE_TEST_SUITE_P(Stories, PowerCut, testing::Bool(),
                          [](const testing::TestParamInfo<bool>& one) { return one.param ? "TakenBack" : "Committed"; });
 
 TEST(Restart, ChunksThatAreDurableAreNotFetchedAgain) {
-  Rig whole;
+  MachineFixture whole;
   tell_story(whole, false);
   for (std::int64_t cut = 1; cut <= static_cast<std::int64_t>(whole.effects_done); ++cut) {
-    Rig rig;
+    MachineFixture rig;
     rig.power_cut_after = cut;
     tell_story(rig, false);
     rig.run(60'000);
@@ -78,7 +77,7 @@ TEST(Restart, ChunksThatAreDurableAreNotFetchedAgain) {
 }
 
 // Release 1 is committed, release 2 is on trial.
-void try_second_release(Rig& rig) {
+void try_second_release(MachineFixture& rig) {
   rig.boot();
   rig.connect();
   rig.publish(rig.release(1));
@@ -89,7 +88,7 @@ void try_second_release(Rig& rig) {
 }
 
 TEST(Restart, ManyPowerCutsInOneTryGoBack) {
-  Rig rig;
+  MachineFixture rig;
   ASSERT_NO_FATAL_FAILURE(try_second_release(rig));
   for (std::uint32_t i = 1; i < limits::kTryStartsMax; ++i) {
     rig.power_cut();
@@ -106,7 +105,7 @@ TEST(Restart, ManyPowerCutsInOneTryGoBack) {
 }
 
 TEST(Restart, ClientsThatAreKilledAgainAndAgainInOneBootDoNotCondemnARelease) {
-  Rig rig;
+  MachineFixture rig;
   rig.facts.machine_boot = 7;
   ASSERT_NO_FATAL_FAILURE(try_second_release(rig));
   for (std::uint32_t i = 0; i < limits::kTryClientStartsMax; ++i) {
@@ -119,7 +118,7 @@ TEST(Restart, ClientsThatAreKilledAgainAndAgainInOneBootDoNotCondemnARelease) {
 }
 
 TEST(Restart, AClientThatNeverStaysUpGoesBackInTheEnd) {
-  Rig rig;
+  MachineFixture rig;
   rig.facts.machine_boot = 7;
   ASSERT_NO_FATAL_FAILURE(try_second_release(rig));
   for (std::uint32_t i = 0; i <= limits::kTryClientStartsMax; ++i) {
@@ -133,7 +132,7 @@ TEST(Restart, AClientThatNeverStaysUpGoesBackInTheEnd) {
 }
 
 TEST(Restart, BootsCountAlthoughTheClientKnowsThemApart) {
-  Rig rig;
+  MachineFixture rig;
   rig.facts.machine_boot = 7;
   ASSERT_NO_FATAL_FAILURE(try_second_release(rig));
   for (std::uint32_t i = 0; i < limits::kTryStartsMax; ++i) {
@@ -147,7 +146,7 @@ TEST(Restart, BootsCountAlthoughTheClientKnowsThemApart) {
 }
 
 TEST(Restart, ATryGoesOnAfterOneRestart) {
-  Rig rig;
+  MachineFixture rig;
   rig.boot();
   rig.connect();
   rig.publish(rig.release(1));
@@ -159,7 +158,7 @@ TEST(Restart, ATryGoesOnAfterOneRestart) {
 }
 
 TEST(Restart, TheSwitchIsInTheStateFileBeforeAnythingSaysSo) {
-  Rig rig;
+  MachineFixture rig;
   rig.boot();
   rig.connect();
   rig.publish(rig.release(1));
@@ -171,8 +170,8 @@ TEST(Restart, TheSwitchIsInTheStateFileBeforeAnythingSaysSo) {
       const auto envelope = trust::parse_envelope(publish->payload);
       if (wire::decode_report(envelope->payload)->step != Step::committed) return false;
       const auto state = decode_state(rig.disk);
-      EXPECT_TRUE(state && state->current && state->current->info.release == "r1");
-      EXPECT_EQ(state->pending.back().envelope, publish->payload) << "byte for byte as sent";
+      EXPECT_TRUE(state && state->revisions.current && state->revisions.current->info.release == "r1");
+      EXPECT_EQ(state->reports.pending.back().envelope, publish->payload) << "byte for byte as sent";
       ++committed_reports;
     }
     return false;
@@ -182,7 +181,7 @@ TEST(Restart, TheSwitchIsInTheStateFileBeforeAnythingSaysSo) {
 }
 
 TEST(Restart, ARestartInTheMiddleOfAWaitWaitsAnew) {
-  Rig rig;
+  MachineFixture rig;
   rig.boot();
   rig.connect();
   rig.bad_releases = {"r1"};
@@ -201,7 +200,7 @@ TEST(Restart, ARestartInTheMiddleOfAWaitWaitsAnew) {
 }
 
 TEST(Restart, ATornStateFileIsDetected) {
-  Rig rig;
+  MachineFixture rig;
   tell_story(rig, false);
   const auto good = rig.disk;
   Effects effects;
@@ -214,7 +213,7 @@ TEST(Restart, ATornStateFileIsDetected) {
 }
 
 TEST(Restart, APinnedRootThatDoesNotVerifyStopsTheStart) {
-  Rig rig;
+  MachineFixture rig;
   auto pinned = rig.pinned_root;
   pinned.back() ^= 1;
   Effects effects;
@@ -225,7 +224,7 @@ TEST(Restart, APinnedRootThatDoesNotVerifyStopsTheStart) {
 }
 
 TEST(Restart, SessionsRiseOverRestarts) {
-  Rig rig;
+  MachineFixture rig;
   rig.boot();
   rig.connect();
   rig.serves = false;
@@ -238,7 +237,7 @@ TEST(Restart, SessionsRiseOverRestarts) {
 }
 
 TEST(Restart, BytesOfTheAttemptSurviveAPowerCut) {
-  Rig rig;
+  MachineFixture rig;
   rig.boot();
   rig.connect();
   rig.serves = false;
@@ -260,7 +259,7 @@ TEST(Restart, BytesOfTheAttemptSurviveAPowerCut) {
 // --- reports -------------------------------------------------------------------------------------------
 
 TEST(Reports, AreSentAgainUntilAcked) {
-  Rig rig;
+  MachineFixture rig;
   rig.acks = false;
   rig.boot();
   rig.connect();
@@ -279,7 +278,7 @@ TEST(Reports, AreSentAgainUntilAcked) {
 }
 
 TEST(Reports, WaitForTheConnectionAndFollowTheHello) {
-  Rig rig;
+  MachineFixture rig;
   rig.acks = false;
   rig.boot();
   rig.connect();
@@ -297,7 +296,7 @@ TEST(Reports, WaitForTheConnectionAndFollowTheHello) {
 }
 
 TEST(Reports, ABrokerThatLostItsStoreGoesOnFromTheHello) {
-  Rig rig;
+  MachineFixture rig;
   tell_story(rig, false);
   rig.disconnect();
   rig.forget_applied(0);
@@ -311,7 +310,7 @@ TEST(Reports, ABrokerThatLostItsStoreGoesOnFromTheHello) {
 }
 
 TEST(Reports, ADeviceThatLostItsStateGoesOnAfterWhatTheBrokerKnows) {
-  Rig rig;
+  MachineFixture rig;
   tell_story(rig, false);
   rig.disk.clear();
   rig.folders.clear();
@@ -325,7 +324,7 @@ TEST(Reports, ADeviceThatLostItsStateGoesOnAfterWhatTheBrokerKnows) {
 }
 
 TEST(Reports, ARefusingBrokerIsAskedRarely) {
-  Rig rig;
+  MachineFixture rig;
   rig.acks = false;
   rig.boot();
   rig.connect();
@@ -340,7 +339,7 @@ TEST(Reports, ARefusingBrokerIsAskedRarely) {
 }
 
 TEST(Reports, TheHelloTellsTheWholeState) {
-  Rig rig;
+  MachineFixture rig;
   tell_story(rig, true);
   rig.give(FreeSpace{12'345});
   rig.disconnect();
@@ -351,7 +350,7 @@ TEST(Reports, TheHelloTellsTheWholeState) {
   ASSERT_TRUE(hello.running.has_value());
   EXPECT_EQ(hello.running->release, "r1");
   EXPECT_EQ(hello.step, Step::rolled_back);
-  EXPECT_EQ(hello.rollout, Rig::rollout_of(rig.release(2)));
+  EXPECT_EQ(hello.rollout, MachineFixture::rollout_of(rig.release(2)));
   EXPECT_EQ(hello.free_bytes, 12'345u);
   EXPECT_EQ(hello.last_sequence, rig.view().last_report);
   EXPECT_EQ(hello.boot, 1u);

@@ -3,13 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
-#include "core/revision/machine_rig.hpp"
 #include "core/revision/state_codec.hpp"
+#include "core/revision/testing/machine_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::ElementsAre;
 using wire::Step;
 
@@ -19,7 +18,7 @@ class MachineTest : public testing::Test {
     rig.boot();
     rig.connect();
   }
-  Rig rig;
+  MachineFixture rig;
 };
 
 TEST_F(MachineTest, CommitsARelease) {
@@ -31,7 +30,7 @@ TEST_F(MachineTest, CommitsARelease) {
   EXPECT_EQ(rig.running, rig.view().current_revision);
   EXPECT_THAT(rig.steps(), ElementsAre(Step::fetching, Step::staging, Step::trying, Step::committed));
   const auto& last = rig.applied.back();
-  EXPECT_EQ(last.rollout, Rig::rollout_of(one));
+  EXPECT_EQ(last.rollout, MachineFixture::rollout_of(one));
   EXPECT_EQ(last.attempt, 1u);
   EXPECT_EQ(last.code, Code::ok);
   EXPECT_EQ(last.bytes_planned, 94'000u);
@@ -290,8 +289,8 @@ TEST_F(MachineTest, PiecesOfAnOldSessionAreCountedButNotUsed) {
   rig.disconnect();
   rig.connect();
   rig.settle();
-  rig.hear(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk),
-           wire::encode(wire::ChunkPiece{first.session, 0, 0, Bytes(1'000, 7), wire::ChunkFault::none}));
+  rig.receive(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk),
+              wire::encode(wire::ChunkPiece{first.session, 0, 0, Bytes(1'000, 7), wire::ChunkFault::none}));
   rig.settle();
   EXPECT_EQ(rig.view().bytes_fetched, 1'000u);
   EXPECT_TRUE(rig.folders[1].begin()->second.empty());
@@ -322,7 +321,7 @@ TEST_F(MachineTest, SeveralArtifactsAreFetchedOneAfterTheOther) {
   auto one = rig.release(1);
   for (int i = 0; i < 3; ++i) {
     const auto name = "extra" + std::to_string(i);
-    one.artifacts.push_back(rig::artifact_of(name, {500, 600}, {70'000, 10}));
+    one.artifacts.push_back(artifact_of(name, {500, 600}, {70'000, 10}));
     auto container = one.containers.front();
     container.name = name;
     container.artifact = one.artifacts.back().id;
@@ -340,7 +339,7 @@ TEST_F(MachineTest, ADedupePackSaysTheExactBytesOnceItsHeadIsRead) {
   rig.run(10'000);
   rig.applied.clear();
   auto two = rig.release(2);
-  two.artifacts = {rig::artifact_of("r2", {1'000}, {40'000, 50'000, 3'000}, artifact::PackKind::dedupe)};
+  two.artifacts = {artifact_of("r2", {1'000}, {40'000, 50'000, 3'000}, artifact::PackKind::dedupe)};
   two.containers.front().artifact = two.artifacts.front().id;
   rig.publish(two);
   rig.run(10'000);
@@ -358,8 +357,8 @@ TEST_F(MachineTest, AFaultOfTheBrokerIsWaitedOut) {
   rig.publish(rig.release(1));
   rig.settle();
   const auto session = rig.fetches.back().session;
-  rig.hear(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk),
-           wire::encode(wire::ChunkPiece{session, 0, 0, {}, wire::ChunkFault::unknown_pack}));
+  rig.receive(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk),
+              wire::encode(wire::ChunkPiece{session, 0, 0, {}, wire::ChunkFault::unknown_pack}));
   rig.run(1'000);
   EXPECT_EQ(rig.fetches.size(), 1u);
   rig.serves = true;
@@ -371,8 +370,8 @@ TEST_F(MachineTest, AChunkThatThePackDoesNotHaveFailsTheAttempt) {
   rig.serves = false;
   rig.publish(rig.release(1));
   rig.settle();
-  rig.hear(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk),
-           wire::encode(wire::ChunkPiece{rig.fetches.back().session, 0, 0, {}, wire::ChunkFault::out_of_range}));
+  rig.receive(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk),
+              wire::encode(wire::ChunkPiece{rig.fetches.back().session, 0, 0, {}, wire::ChunkFault::out_of_range}));
   rig.run(1'000);
   EXPECT_EQ(rig.applied.back().step, Step::failed);
   EXPECT_EQ(rig.applied.back().code, Code::malformed);

@@ -2,16 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/revision/machine_fixture.hpp"
+#include "core/revision/testing/runs_r1_fixture.hpp"
 
 namespace instar::revision {
 namespace {
 
-using rig::Rig;
 using testing::HasSubstr;
 using wire::Step;
 
-class WaitsTest : public rig::RunsR1 {
+class WaitsTest : public RunsR1Fixture {
  protected:
   // A release that is admitted and has to ask for its turn.
   [[nodiscard]] wire::Manifest paced(std::uint64_t sequence) {
@@ -67,7 +66,7 @@ TEST_F(WaitsTest, ADeadlineThatPassesMeanwhileRefuses) {
 }
 
 TEST_F(WaitsTest, AWithdrawalElsewhereRightAfterARestartChangesNothing) {
-  rig.facts.groups = {rig::group_of("plant-7/line-a"), rig::group_of("lab")};
+  rig.facts.groups = {group_of("plant-7/line-a"), group_of("lab")};
   rig.power_cut();
   const auto two = paced(2);
   rig.publish(two);
@@ -76,7 +75,7 @@ TEST_F(WaitsTest, AWithdrawalElsewhereRightAfterARestartChangesNothing) {
   const auto told = rig.applied.size();
   const auto message = std::exchange(rig.retained[rig.topics.manifest(two.groups.front())], {});
   rig.power_cut();
-  rig.hear(rig.topics.manifest(rig::group_of("lab")), {});
+  rig.receive(rig.topics.manifest(group_of("lab")), {});
   rig.put(rig.topics.manifest(two.groups.front()), message);
   rig.run(5'000);
   EXPECT_EQ(rig.applied.size(), told);
@@ -137,7 +136,7 @@ TEST_F(WaitsTest, TheByteBudgetAsTheBrokerCountsItEndsTheReleaseForGood) {
   ASSERT_FALSE(rig.fetches.empty());
   const auto asked = rig.fetches.size();
   wire::ChunkPiece fault{rig.fetches.back().session, 0, 0, {}, wire::ChunkFault::over_budget};
-  rig.hear(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk), wire::encode(fault));
+  rig.receive(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk), wire::encode(fault));
   rig.run(30'000);
   EXPECT_EQ(rig.phase(), "idle");
   EXPECT_EQ(last().code, Code::refused);
@@ -154,7 +153,7 @@ TEST_F(WaitsTest, WhatRunsIsTakenBackOnceTheReleaseUnderWayHasEnded) {
   ASSERT_EQ(rig.running_release(), "r2");
   rig.serves = false;
   auto three = rig.release(3);
-  three.groups = {rig::group_of("plant-7")};
+  three.groups = {group_of("plant-7")};
   rig.publish(three);
   rig.settle();
   ASSERT_EQ(rig.phase(), "fetching");
@@ -165,7 +164,7 @@ TEST_F(WaitsTest, WhatRunsIsTakenBackOnceTheReleaseUnderWayHasEnded) {
   rig.run(20'000);
   EXPECT_EQ(rig.running_release(), "r1");
   EXPECT_EQ(last().step, Step::rolled_back);
-  EXPECT_EQ(last().rollout, Rig::rollout_of(two));
+  EXPECT_EQ(last().rollout, MachineFixture::rollout_of(two));
   EXPECT_EQ(last().reason, "taken back by its rollout");
 }
 
@@ -205,23 +204,23 @@ class AssignmentRootTest : public WaitsTest {
 };
 
 TEST_F(AssignmentRootTest, ByAKeyThatComesWithTheNextRootDocumentIsTakenThen) {
-  const auto key = rig::key_of(9);
-  assign(assignment({rig::group_of("lab")}, 1'000, key));
+  const auto key = key_of(9);
+  assign(assignment({group_of("lab")}, 1'000, key));
   EXPECT_EQ(rig.hellos.back().groups, rig.facts.groups);
   add_release_key(key, "");
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{rig::group_of("lab")});
+  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab")});
 }
 
 TEST_F(AssignmentRootTest, AKeyOfOtherGroupsMovesNoDeviceOutOfItsReach) {
-  const auto key = rig::key_of(9);
+  const auto key = key_of(9);
   add_release_key(key, "lab/#");
-  assign(assignment({rig::group_of("plant-9")}, 1'000, key));
+  assign(assignment({group_of("plant-9")}, 1'000, key));
   EXPECT_TRUE(rig.logged("group plant-9"));
   EXPECT_EQ(rig.hellos.back().groups, rig.facts.groups);
-  assign(assignment({rig::group_of("lab/bench")}, 2'000, key));
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{rig::group_of("lab/bench")});
+  assign(assignment({group_of("lab/bench")}, 2'000, key));
+  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab/bench")});
   assign(assignment({}, 3'000, key));
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{rig::group_of("lab/bench")}) << "its own configuration is plant-7";
+  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab/bench")}) << "its own configuration is plant-7";
   assign(assignment({}, 3'000, rig.release_key));
   EXPECT_EQ(rig.hellos.back().groups, rig.facts.groups);
 }

@@ -1,12 +1,7 @@
-// Whether something may go on now, what it waits for, and saying so.
-#include <algorithm>
+#include "core/revision/permission.hpp"
 
-#include "core/base/limits.hpp"
-#include "core/revision/engine.hpp"
+#include "core/base/assert.hpp"
 #include "core/revision/windows.hpp"
-#include "core/trust/digest.hpp"
-#include "core/trust/envelope.hpp"
-#include "core/wire/placement.hpp"
 
 namespace instar::revision {
 namespace {
@@ -21,55 +16,13 @@ bool is_paced(const wire::Policy& policy) noexcept {
 
 }  // namespace
 
-// --- gates ------------------------------------------------------------------------------------------------
-
-const wire::Manifest* Engine::manifest_of(const Hash256& hash) const noexcept {
-  if (candidate_ && state_.candidate && state_.candidate->info.manifest == hash) return &*candidate_;
-  if (current_ && state_.current && state_.current->info.manifest == hash) return &*current_;
-  for (const auto& [topic, heard] : heard_) {
-    if (heard->hash == hash) return &heard->manifest;
-  }
-  return nullptr;
+Permission::Permission(PermissionState state, bool metered, std::uint64_t last_report)
+    : state_(std::move(state)), metered_(metered), asked_report_(last_report) {
+  if (!is_waiting()) state_.waits.clear();
 }
 
-// A gate and the manifest that binds it may come in any order.
-void Engine::vet_gate(const Hash256& hash) {
-  const auto gate = gates_.find(hash);
-  const auto* manifest = manifest_of(hash);
-  if (gate == gates_.end() || manifest == nullptr) return;
-  const auto obeyed = wire::check_gate(*manifest, gate->second);
-  if (obeyed) {
-    broken_gates_.erase(hash);
-    return;
-  }
-  broken_gates_.insert(hash);
-  auto refusal = report_as_it_stands(hash);
-  refusal.code = Code::refused;
-  refusal.reason = obeyed.error().message + ": not obeyed";
-  say_once("gate", hash, std::move(refusal));
-}
-
-const wire::Gate* Engine::gate_of(const Hash256& hash) const noexcept {
-  const auto gate = gates_.find(hash);
-  return gate == gates_.end() || broken_gates_.contains(hash) ? nullptr : &gate->second;
-}
-
-// Remembered over restarts: what is repeated each day is told once.
-void Engine::say_once(std::string_view kind, const Hash256& hash, wire::Report report_text) {
-  trust::Hasher hasher;
-  hasher.update(as_bytes(kind));
-  hasher.update(hash.bytes);
-  hasher.update(as_bytes(report_text.reason));
-  const auto said = hasher.finish();
-  if (std::ranges::find(state_.refused, said) != state_.refused.end()) return;
-  remember_refused(said);
-  log(4, report_text.reason);
-  report(std::move(report_text));
-}
-
-// --- what stands in the way ---------------------------------------------------------------------------------
-
-std::string Engine::hindrance(const wire::Manifest& manifest, const Hash256& hash, Stage stage) const {
+std::string Permission::blocker(const wire::Manifest& manifest, const ManifestId& hash, Stage stage,
+                                WallMs clock) const {
   const auto& policy = manifest.policy;
   if (owner_.hold) return "held by the device's owner";
   if (is_brought(hash)) return "";
@@ -77,276 +30,141 @@ std::string Engine::hindrance(const wire::Manifest& manifest, const Hash256& has
   if (policy.consent && !allowed)
     return "waits for the consent of the device's owner (instar-device allow " + manifest.release + ")";
   const bool is_download = stage != Stage::change;
-  if (is_download && policy.unmetered_only && facts_.metered) return "waits for a link that is not metered";
-  if (policy.windows.empty() || (policy.download_any_time && stage != Stage::change)) return "";
-  return is_window_open(policy.windows, clock(), utc_offset_s_) ? "" : "waits for its maintenance window";
+  if (is_download && policy.unmetered_only && metered_) return "waits for a link that is not metered";
+  if (policy.windows.empty() || (policy.download_any_time && is_download)) return "";
+  return is_window_open(policy.windows, clock, utc_offset_s_) ? "" : "waits for its maintenance window";
 }
 
-// The candidate's; also when its rollout is paused. Without a gate heard since the start it goes on: it was admitted
-// when it began.
-bool Engine::may_go_on(Stage stage) {
-  const auto hash = state_.candidate->info.manifest;
-  const auto gate = gates_.find(hash);
-  if (gate != gates_.end() && broken_gates_.contains(hash)) {
-    note_pause(std::string(kWaitsForGate));
-    return false;
-  }
-  if (gate != gates_.end() && gate->second.state != wire::GateState::open) {
-    note_pause(std::string(kWaitsForResume));
-    return false;
-  }
-  auto text = hindrance(*candidate_, hash, stage);
-  if (text == pause_said_) {
-    if (state_.waits == kWaitsForGate || state_.waits == kWaitsForResume) note_pause(text);
-    return text.empty();
-  }
-  pause_said_ = text;
-  note_pause(text);
-  log(5, "release " + candidate_->release + (text.empty() ? " goes on" : " " + text));
-  report(about_candidate(text.empty() ? step_of(state_.phase) : wire::Step::waiting, Code::ok, pause_said_));
-  return pause_said_.empty();
+bool Permission::has_turn(const ManifestId& hash, std::uint32_t attempt) const noexcept {
+  return state_.start_rollout == hash.prefix64() && state_.start_attempt == attempt;
 }
 
-void Engine::note_pause(const std::string& text) {
-  const bool newer = !state_.waits_manifest.is_zero() && state_.waits_manifest != state_.candidate->info.manifest;
-  if (!newer) note_waits(text);
-}
-
-void Engine::note_waits(const std::string& text) {
-  if (state_.waits == text) return;
-  state_.waits = text;
-  dirty_ = true;
-}
-
-std::uint32_t Engine::next_attempt(const Hash256& hash) const noexcept {
-  if (state_.candidate && state_.candidate->info.manifest == hash) return state_.attempt + 1;
-  const auto* before = outcome_of(hash);
-  return before == nullptr ? 1 : before->attempt + 1;
-}
-
-bool Engine::has_turn(const Hash256& hash) const noexcept {
-  return state_.start_rollout == hash.prefix64() && state_.start_attempt == next_attempt(hash);
-}
-
-// For the next attempt at a release that is admitted and possible here. Otherwise it is told once what it waits for.
-bool Engine::may_start(const wire::Manifest& manifest, const Hash256& hash) {
-  auto text = hindrance(manifest, hash, Stage::start);
-  const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash) && !is_brought(hash);
+bool Permission::may_start(const wire::Manifest& manifest, const ManifestId& hash, std::uint32_t attempt, WallMs clock,
+                           Outbox& out) {
+  auto text = blocker(manifest, hash, Stage::start, clock);
+  const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash, attempt) && !is_brought(hash);
   if (text.empty() && !asks) {
-    if (state_.waits_manifest == hash) {
+    if (waits_for(hash)) {
       state_.waits_manifest = {};
-      note_waits("");
+      note_waits("", out);
     }
     return true;
   }
   if (asks) text = "waits for its turn";
-  const auto attempt = next_attempt(hash);
-  const bool told = state_.waits_manifest == hash && state_.waits_attempt == attempt && state_.waits_asks == asks &&
-                    state_.waits == text;
-  if (told) return false;
-  if (state_.waits_manifest != hash) give_up_waiting(Code::stale, "superseded by release " + manifest.release);
+  const bool is_known =
+      waits_for(hash) && state_.waits_attempt == attempt && state_.waits_asks == asks && state_.waits == text;
+  if (is_known) return false;
+  if (!waits_for(hash)) give_up_waiting(Code::stale, "superseded by release " + manifest.release, out);
   state_.waits_manifest = hash;
   state_.waits_attempt = attempt;
   state_.waits_asks = asks;
-  note_waits(text);
-  dirty_ = true;
-  log(5, "release " + manifest.release + " " + text);
+  note_waits(text, out);
+  out.persist();
+  out.log(5, "release " + manifest.release + " " + text);
   wire::Report waiting;
   waiting.rollout = hash;
   waiting.attempt = attempt;
   waiting.step = wire::Step::waiting;
   waiting.reason = std::move(text);
   waiting.asks_start = asks;
-  report(std::move(waiting));
-  asked_report_ = state_.last_report;
+  out.report(std::move(waiting));
+  asked_report_ = out.reports().last_report;
   return false;
 }
 
-void Engine::give_up_waiting(Code code, const std::string& reason) {
-  if (state_.waits_manifest.is_zero()) return;
-  wire::Report ending;
-  ending.rollout = state_.waits_manifest;
-  ending.attempt = stop_waiting();
-  ending.step = wire::Step::failed;
-  ending.code = code;
-  ending.reason = reason + " before it began";
-  report(std::move(ending));
+void Permission::note_waits(const std::string& text, Outbox& out) {
+  if (state_.waits == text) return;
+  state_.waits = text;
+  out.persist();
 }
 
-std::uint32_t Engine::stop_waiting() {
-  if (state_.start_rollout == state_.waits_manifest.prefix64()) state_.start_rollout = 0;
-  state_.waits_manifest = {};
-  state_.waits_asks = false;
-  note_waits("");
-  dirty_ = true;
-  return state_.waits_attempt;
+void Permission::note_pause(const std::string& text, const Revisions& revisions, Outbox& out) {
+  if (!is_waiting() || revisions.is_candidate(state_.waits_manifest)) note_waits(text, out);
 }
 
-void Engine::check_waiting(const std::string& reason) {
-  const auto& hash = state_.waits_manifest;
-  if (hash.is_zero() || (state_.candidate && state_.candidate->info.manifest == hash)) return;
-  const auto* gate = gate_of(hash);
-  if (gate != nullptr && (gate->state == wire::GateState::aborted || gate->state == wire::GateState::reverted)) {
-    return give_up_waiting(Code::refused, "the rollout was ended");
-  }
-  const auto offered = std::ranges::find_if(heard_, [&](const auto& entry) { return entry.second->hash == hash; });
-  if (offered == heard_.end()) {
-    if (!reason.empty()) give_up_waiting(Code::stale, reason);
-    return;
-  }
-  const auto& manifest = offered->second->manifest;
-  if (manifest.expires.value != 0 && clock() >= manifest.expires) give_up_waiting(Code::expired, "the release expired");
+void Permission::clear_pause(Outbox& out) {
+  pause_.clear();
+  note_waits("", out);
 }
 
-void Engine::on_turn(const wire::Ack& ack) {
-  // Given before the device asked last, it belongs to a question that was given up: the broker counts on it no more.
-  if (ack.sequence < asked_report_) return;
-  if (ack.start_rollout == 0) return;
+bool Permission::take_turn(const wire::Ack& ack) noexcept {
+  // A turn that was given before the device asked last belongs to a question that was given up: the broker does not
+  // count on it any more.
+  if (ack.sequence < asked_report_) return false;
+  if (ack.start_rollout == 0) return false;
   // Only what was asked for, and is still wanted: the broker counts a turn that was given up as over.
   const bool asked = state_.waits_asks && state_.waits_manifest.prefix64() == ack.start_rollout &&
                      state_.waits_attempt == ack.start_attempt;
-  if (!asked || (state_.start_rollout == ack.start_rollout && state_.start_attempt == ack.start_attempt)) return;
+  if (!asked || (state_.start_rollout == ack.start_rollout && state_.start_attempt == ack.start_attempt)) return false;
   state_.start_rollout = ack.start_rollout;
   state_.start_attempt = ack.start_attempt;
-  dirty_ = true;
-  consider();
+  return true;
 }
 
-void Engine::on(const OwnerWord& event) {
-  owner_ = event;
-  look_again();
+std::uint32_t Permission::stop_waiting(Outbox& out) {
+  if (state_.start_rollout == state_.waits_manifest.prefix64()) state_.start_rollout = 0;
+  state_.waits_manifest = {};
+  state_.waits_asks = false;
+  note_waits("", out);
+  out.persist();
+  return state_.waits_attempt;
 }
 
-void Engine::on(const LocalTime& event) {
-  utc_offset_s_ = event.utc_offset_s;
-  look_again();
+void Permission::give_up_waiting(Code code, const std::string& reason, Outbox& out) {
+  if (!is_waiting()) return;
+  wire::Report ending;
+  ending.rollout = state_.waits_manifest;
+  ending.attempt = stop_waiting(out);
+  ending.step = wire::Step::failed;
+  ending.code = code;
+  ending.reason = reason + " before it began";
+  out.report(std::move(ending));
 }
 
-// Something that may stand in the way has changed.
-void Engine::look_again() {
-  consider();
-  advance();
-  try_if_allowed();
+void Permission::forget_candidate(const ManifestId& hash) noexcept {
+  if (waits_for(hash)) state_.waits_manifest = {};
+  if (state_.start_rollout == hash.prefix64()) state_.start_rollout = 0;
 }
 
-std::optional<MonotonicMs> Engine::window_deadline() const {
-  const wire::Manifest* manifest = nullptr;
-  if (!state_.waits_manifest.is_zero()) manifest = manifest_of(state_.waits_manifest);
-  if (manifest == nullptr && candidate_ && !pause_said_.empty()) manifest = &*candidate_;
+bool Permission::may_go_on(Stage stage, Phase phase, const Revisions& revisions, const Gates& gates,
+                           const Attempt& attempt, WallMs clock, Outbox& out) {
+  INSTAR_ASSERT(revisions.candidate() && revisions.candidate_manifest());
+  const auto& hash = revisions.candidate()->info.manifest;
+  if (gates.is_broken(hash)) {
+    note_pause(std::string(kWaitsForGate), revisions, out);
+    return false;
+  }
+  if (gates.state_of(hash).value_or(wire::GateState::open) != wire::GateState::open) {
+    note_pause(std::string(kWaitsForResume), revisions, out);
+    return false;
+  }
+  const auto& manifest = *revisions.candidate_manifest();
+  const auto text = blocker(manifest, hash, stage, clock);
+  if (text == pause_) {
+    if (state_.waits == kWaitsForGate || state_.waits == kWaitsForResume) note_pause(text, revisions, out);
+    return text.empty();
+  }
+  pause_ = text;
+  note_pause(text, revisions, out);
+  out.log(5, "release " + manifest.release + (text.empty() ? " goes on" : " " + text));
+  out.report(
+      attempt.report(revisions.candidate(), text.empty() ? step_of(phase) : wire::Step::waiting, Code::ok, pause_));
+  return pause_.empty();
+}
+
+std::optional<MonotonicMs> Permission::window_deadline(const wire::Manifest* offered, const Revisions& revisions,
+                                                       WallMs clock, MonotonicMs now) const {
+  const auto* manifest = is_waiting() ? offered : nullptr;
+  if (manifest == nullptr && revisions.candidate_manifest() && !pause_.empty())
+    manifest = &*revisions.candidate_manifest();
   if (manifest == nullptr) return std::nullopt;
-  const auto wait = ms_until_window(manifest->policy.windows, clock(), utc_offset_s_);
+  const auto wait = ms_until_window(manifest->policy.windows, clock, utc_offset_s_);
   if (!wait || *wait == 0) return std::nullopt;
-  return now_.monotonic + *wait;
+  return now + *wait;
 }
 
-// --- taken back ---------------------------------------------------------------------------------------------
-
-// The rollout of what runs was taken back, and its manifest allows that: to the revision before it, unless that has
-// failed here.
-void Engine::go_back_if_told() {
-  if (state_.phase != Phase::idle || !state_.current || !current_) return;
-  const auto hash = state_.current->info.manifest;
-  const auto* gate = gate_of(hash);
-  if (gate == nullptr || gate->state != wire::GateState::reverted || !current_->policy.revert_allowed) return;
-  auto before = release_before();
-  if (!before) {
-    auto refusal = report_as_it_stands(hash);
-    refusal.code = Code::refused;
-    refusal.reason = "release " + state_.current->info.release + " is to be taken back, but " + before.error().message +
-                     ": publish the older content as a new release";
-    return say_once("revert", hash, std::move(refusal));
-  }
-  go_back(std::move(*before), gate->retry_epoch, Trigger::taken_back, Code::refused, "taken back by its rollout");
-}
-
-Result<Engine::Before> Engine::release_before() const {
-  auto before = state_.previous ? manifest_in(state_.previous_manifest) : std::nullopt;
-  if (!before) return fail(Code::not_found, "the one before it is not on the device any more");
-  const auto* outcome = outcome_of(state_.previous->info.manifest);
-  if (outcome != nullptr && outcome->step != wire::Step::committed)
-    return fail(Code::refused, "the one before it has failed here");
-  return Before{*state_.previous, state_.previous_manifest, std::move(*before)};
-}
-
-std::optional<Engine::Before> Engine::factory_release() const {
-  if (!facts_.factory || is_factory(state_.current)) return std::nullopt;
-  auto manifest = manifest_in(facts_.factory_manifest);
-  const auto* outcome = outcome_of(facts_.factory->info.manifest);
-  if (!manifest || (outcome != nullptr && outcome->step != wire::Step::committed)) return std::nullopt;
-  return Before{*facts_.factory, facts_.factory_manifest, std::move(*manifest)};
-}
-
-void Engine::go_back(Before before, std::uint32_t retry_epoch, Trigger trigger, Code code, std::string reason) {
-  const auto* own = outcome_of(state_.current->info.manifest);
-  state_.attempt = state_.attempt_first = own == nullptr ? 1 : own->attempt;
-  state_.retry_epoch = retry_epoch;
-  state_.bytes_planned = state_.bytes_fetched = state_.bytes_full = state_.bytes_spent = state_.bytes_before = 0;
-  state_.packs.clear();
-  state_.candidate = std::exchange(state_.current, std::move(before.record));
-  state_.candidate_manifest = std::exchange(state_.current_manifest, std::move(before.envelope));
-  state_.previous.reset();
-  state_.previous_manifest.clear();
-  candidate_ = std::exchange(current_, std::move(before.manifest));
-  switch_started_ = now_.monotonic;
-  emit(PointCurrent{state_.current->number, 0});
-  stops_.clear();
-  roll_back(trigger, code, std::move(reason));
-}
-
-// --- groups said from afar --------------------------------------------------------------------------------
-
-void Engine::on_assignment(ByteView payload) {
-  if (payload.empty() || payload.size() > limits::kMessageBytesMax) return;
-  const auto topic = topics_.device(facts_.device, wire::TopicKind::device_assignment);
-  unverified_.erase(topic);
-  const auto taken = take_assignment(payload);
-  if (taken) return;
-  log(4, "an assignment of groups is not taken: " + taken.error().message);
-  const auto code = taken.error().code;
-  if (code == Code::untrusted_key || code == Code::bad_signature) unverified_[topic] = to_bytes(payload);
-}
-
-Status Engine::take_assignment(ByteView payload) {
-  if (std::ranges::equal(payload, state_.assignment)) return {};
-  INSTAR_TRY(const auto envelope, trust_.open_assignment(payload));
-  INSTAR_TRY(const auto assignment, wire::decode_assignment(envelope.payload));
-  if (assignment.device != facts_.device) return fail(Code::refused, "it is of device " + assignment.device.str());
-  if (const auto before = assignment_in(state_.assignment); before && assignment.issued <= before->issued) {
-    return fail(Code::stale, "it is older than the one that is obeyed");
-  }
-  // Who sends a device back to its own configuration must be able to reach it there.
-  for (const auto& group : assignment.groups.empty() ? facts_.groups : assignment.groups) {
-    auto allowed = trust_.allows_assignment(envelope, group);
-    if (!allowed) return fail(with_context(std::move(allowed.error()), "group " + group.str()));
-  }
-  state_.assignment = to_bytes(payload);
-  groups_ = assignment.groups.empty() ? facts_.groups : assignment.groups;
-  note_time(assignment.issued);
-  dirty_ = true;
-  std::string names;
-  for (const auto& group : groups_) names += (names.empty() ? "" : ", ") + group.str();
-  log(5, "the groups of this device are now: " + names);
-  // What was heard on topics that are no longer ours does not count any more.
-  const auto is_not_ours = [&](const auto& entry) {
-    const auto topic = topics_.parse(entry.first);
-    return !topic || !hears(topic->group);
-  };
-  std::erase_if(heard_, is_not_ours);
-  std::erase_if(unverified_, is_not_ours);
-  check_waiting("the release is not for the groups of this device any more");
-  emit(Resubscribe{});
-  if (connected_) say_hello();
-  consider();
-  return {};
-}
-
-std::optional<wire::Assignment> Engine::assignment_in(const Bytes& envelope_bytes) {
-  if (envelope_bytes.empty()) return std::nullopt;
-  const auto envelope = trust::parse_envelope(envelope_bytes);
-  if (!envelope) return std::nullopt;
-  auto assignment = wire::decode_assignment(envelope->payload);
-  if (!assignment) return std::nullopt;
-  return std::move(*assignment);
+void Permission::assert_invariants() const {
+  INSTAR_ASSERT(!is_waiting() || state_.waits_attempt > 0);
 }
 
 }  // namespace instar::revision

@@ -41,8 +41,8 @@ std::size_t sequence_length(std::string_view text) noexcept {
 
 }  // namespace
 
-Reporter::Reporter(DeviceState& state, const trust::SecretKey& key, const DeviceId& device)
-    : state_(state),
+Reporter::Reporter(ReportsState state, const trust::SecretKey& key, const DeviceId& device)
+    : state_(std::move(state)),
       key_(key),
       device_(device),
       jitter_permille_(
@@ -87,7 +87,7 @@ void Reporter::renumber(std::uint64_t first) {
 }
 
 Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
-  if (ack.code == Code::not_found) return Acked::lost;  // it has not heard our hello, or has lost it
+  if (ack.code == Code::not_found) return Acked::lost;  // it has not received our hello, or has lost it
   if (ack.code != Code::ok) {
     if (is_lasting(ack.code) && due_) {
       pause_ms_ = kResendMsMax;
@@ -135,6 +135,15 @@ std::vector<Bytes> Reporter::take_due(MonotonicMs now) {
   due_ = now + with_jitter(pause_ms_);
   pause_ms_ = std::min(pause_ms_ * 2, kResendMsMax);
   return out;
+}
+
+void Reporter::assert_invariants() const {
+  INSTAR_ASSERT(online_ || !due_);
+  INSTAR_ASSERT(state_.acked_report <= state_.last_report);
+  INSTAR_ASSERT(state_.pending.size() <= limits::kPendingReportsMax);
+  for (std::size_t i = 0; i < state_.pending.size(); ++i)
+    INSTAR_ASSERT(state_.pending[i].sequence + (state_.pending.size() - 1 - i) == state_.last_report);
+  INSTAR_ASSERT(state_.pending.empty() || state_.acked_report < state_.pending.front().sequence);
 }
 
 std::string clean_text(std::string_view text) {

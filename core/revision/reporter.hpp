@@ -1,5 +1,5 @@
 // The device's reports: numbered without a hole, signed, kept until an ack says that they are durable, sent again with
-// growing pauses. Works on the pending list of a DeviceState that it does not own. Pure.
+// growing pauses. Pure.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/base/time.hpp"
-#include "core/revision/state_codec.hpp"
+#include "core/revision/device_state.hpp"
 #include "core/trust/keys.hpp"
 #include "core/wire/messages.hpp"
 
@@ -22,8 +22,8 @@ class Reporter {
   // Sent in one go, at most: the rest follows when these are acked.
   static constexpr std::size_t kResendCount = 16;
 
-  // `state` and `key` outlive the reporter.
-  Reporter(DeviceState& state, const trust::SecretKey& key, const DeviceId& device);
+  // `key` outlives the reporter.
+  Reporter(ReportsState state, const trust::SecretKey& key, const DeviceId& device);
 
   // Gives `report` its number and signature and keeps it. Returns the envelope to send now.
   // With kPendingReportsMax kept already, the oldest is given up: the next hello says so.
@@ -49,13 +49,18 @@ class Reporter {
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const {
     return state_.pending.empty() ? std::nullopt : due_;
   }
+  // Changes with add() and acked(): to be persisted then.
+  [[nodiscard]] const ReportsState& state() const noexcept { return state_; }
+  // Reports are kept in order, without a hole, from the first that is not acked to the last that was numbered; none is
+  // due while there is no connection.
+  void assert_invariants() const;
 
  private:
   [[nodiscard]] std::int64_t with_jitter(std::int64_t ms) const noexcept;
   [[nodiscard]] Bytes sealed(const wire::Report& report) const;
   void renumber(std::uint64_t first);
 
-  DeviceState& state_;
+  ReportsState state_;
   const trust::SecretKey& key_;
   DeviceId device_;
   std::int64_t jitter_permille_;

@@ -131,15 +131,4 @@ Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& fac
   return {};
 }
 
-bool may_begin(const DeviceState& state, const wire::Manifest& manifest, const Hash256& hash) noexcept {
-  const auto outcome = std::ranges::find(state.outcomes, hash, &Outcome::manifest);
-  if (outcome == state.outcomes.end()) return manifest.sequence > state.highest_sequence;
-  return outcome->step != wire::Step::committed && manifest.sequence >= state.highest_sequence;
-}
-
-Error obeyed_newer(const DeviceState& state, const wire::Manifest& manifest) {
-  return {Code::stale, "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) +
-                           ", this device has obeyed " + std::to_string(state.highest_sequence) + " already"};
-}
-
 }  // namespace instar::revision

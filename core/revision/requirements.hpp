@@ -5,8 +5,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
-#include "core/revision/machine.hpp"
-#include "core/revision/state_codec.hpp"
+#include "core/revision/device_facts.hpp"
 #include "core/wire/manifest.hpp"
 
 namespace instar::revision {
@@ -21,11 +20,5 @@ inline constexpr std::string_view kClientHandler = "instar-client";
 // deadline), unsupported, refused, no_space; the message names what is asked and what is there.
 [[nodiscard]] Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& facts,
                                         std::uint64_t free_bytes, WallMs clock);
-
-// Sequences only rise: a release that has not been tried here must be newer than all that this device has obeyed; one
-// that failed may be tried again while nothing newer was obeyed. `hash`: of the manifest's payload.
-[[nodiscard]] bool may_begin(const DeviceState& state, const wire::Manifest& manifest, const Hash256& hash) noexcept;
-// What to say of one that may not.
-[[nodiscard]] Error obeyed_newer(const DeviceState& state, const wire::Manifest& manifest);
 
 }  // namespace instar::revision

@@ -101,46 +101,46 @@ auto pack_pending(flatbuffers::FlatBufferBuilder& builder, const std::vector<Pen
 void unpack_lists(const fb::DeviceState& in, DeviceState& out) {
   if (in.outcomes() != nullptr) {
     for (const auto* item : *in.outcomes()) {
-      out.outcomes.push_back({from_fb(item->manifest()), item->sequence(), item->attempt(), item->retry_epoch(),
-                              static_cast<wire::Step>(item->step()), static_cast<Code>(item->code())});
+      out.history.outcomes.push_back({from_fb(item->manifest()), item->sequence(), item->attempt(), item->retry_epoch(),
+                                      static_cast<wire::Step>(item->step()), static_cast<Code>(item->code())});
     }
   }
   if (in.gates() != nullptr) {
     for (const auto* item : *in.gates()) out.gates.push_back({from_fb(item->manifest()), item->issue()});
   }
-  out.refused = unpack_hashes(in.refused());
-  out.packs = unpack_hashes(in.packs());
+  out.history.refused = unpack_hashes(in.refused());
+  out.attempt.packs = unpack_hashes(in.packs());
   if (in.pending() != nullptr) {
-    for (const auto* item : *in.pending()) out.pending.push_back({item->sequence(), from_fb(item->envelope())});
+    for (const auto* item : *in.pending()) out.reports.pending.push_back({item->sequence(), from_fb(item->envelope())});
   }
-  if (in.revisions() != nullptr) out.revisions.assign(in.revisions()->begin(), in.revisions()->end());
+  if (in.revisions() != nullptr) out.revisions.numbers.assign(in.revisions()->begin(), in.revisions()->end());
 }
 
 void unpack_attempt(const fb::DeviceState& in, DeviceState& out) {
-  out.attempt = in.attempt();
-  out.attempt_first = in.attempt_first();
-  out.retry_epoch = in.retry_epoch();
-  out.starts = in.starts();
-  out.machine_boot = in.machine_boot();
-  out.client_starts = in.client_starts();
-  out.reachable_before = in.reachable_before();
-  out.verdict_code = static_cast<Code>(in.verdict_code());
-  out.verdict_reason = from_fb(in.verdict_reason());
-  out.bytes_planned = in.bytes_planned();
-  out.planned_exact = in.planned_exact();
-  out.bytes_fetched = in.bytes_fetched();
-  out.bytes_full = in.bytes_full();
-  out.pack_kind = in.pack_kind();
-  out.bytes_spent = in.bytes_spent();
-  out.fallback_reason = from_fb(in.fallback_reason());
-  out.staging_reported = in.staging_reported();
-  out.bytes_before = in.bytes_before();
-  out.start_rollout = in.start_rollout();
-  out.start_attempt = in.start_attempt();
-  out.waits = from_fb(in.waits());
-  if (in.waits_manifest() != nullptr) out.waits_manifest = from_fb(in.waits_manifest());
-  out.waits_attempt = in.waits_attempt();
-  out.waits_asks = in.waits_asks();
+  out.attempt.number = in.attempt();
+  out.attempt.first = in.attempt_first();
+  out.attempt.retry_epoch = in.retry_epoch();
+  out.trial.starts = in.starts();
+  out.trial.machine_boot = in.machine_boot();
+  out.trial.client_starts = in.client_starts();
+  out.trial.reachable_before = in.reachable_before();
+  out.trial.verdict_code = static_cast<Code>(in.verdict_code());
+  out.trial.verdict_reason = from_fb(in.verdict_reason());
+  out.attempt.bytes_planned = in.bytes_planned();
+  out.attempt.planned_exact = in.planned_exact();
+  out.attempt.bytes_fetched = in.bytes_fetched();
+  out.attempt.bytes_full = in.bytes_full();
+  out.attempt.pack_kind = in.pack_kind();
+  out.attempt.bytes_spent = in.bytes_spent();
+  out.attempt.fallback_reason = from_fb(in.fallback_reason());
+  out.attempt.staging_reported = in.staging_reported();
+  out.attempt.bytes_before = in.bytes_before();
+  out.permission.start_rollout = in.start_rollout();
+  out.permission.start_attempt = in.start_attempt();
+  out.permission.waits = from_fb(in.waits());
+  if (in.waits_manifest() != nullptr) out.permission.waits_manifest = from_fb(in.waits_manifest());
+  out.permission.waits_attempt = in.waits_attempt();
+  out.permission.waits_asks = in.waits_asks();
   out.assignment = from_fb(in.assignment());
 }
 
@@ -149,11 +149,11 @@ Status check_consistent(const DeviceState& state) {
   const bool needs_candidate = state.phase == Phase::waiting || state.phase == Phase::fetching ||
                                state.phase == Phase::staging || state.phase == Phase::trying ||
                                state.phase == Phase::rolling_back;
-  if (needs_candidate && (!state.candidate || state.candidate_manifest.empty())) {
+  if (needs_candidate && (!state.revisions.candidate || state.revisions.candidate_manifest.empty())) {
     return fail(Code::malformed,
                 "device state is in phase " + std::string(phase_name(state.phase)) + " without a candidate revision");
   }
-  if (state.current && state.current_manifest.empty()) {
+  if (state.revisions.current && state.revisions.current_manifest.empty()) {
     return fail(Code::malformed, "device state has a current revision without its manifest");
   }
   if (state.root.empty()) return fail(Code::malformed, "device state has no root document");
@@ -177,34 +177,36 @@ std::string_view phase_name(Phase phase) noexcept {
 
 Bytes encode_state(const DeviceState& state) {
   flatbuffers::FlatBufferBuilder builder(4096);
-  const auto current = pack_record(builder, state.current);
-  const auto previous = pack_record(builder, state.previous);
-  const auto candidate = pack_record(builder, state.candidate);
-  const auto current_manifest = pack_bytes(builder, state.current_manifest);
-  const auto previous_manifest = pack_bytes(builder, state.previous_manifest);
-  const auto candidate_manifest = pack_bytes(builder, state.candidate_manifest);
-  const auto reason = builder.CreateString(state.verdict_reason);
+  const auto current = pack_record(builder, state.revisions.current);
+  const auto previous = pack_record(builder, state.revisions.previous);
+  const auto candidate = pack_record(builder, state.revisions.candidate);
+  const auto current_manifest = pack_bytes(builder, state.revisions.current_manifest);
+  const auto previous_manifest = pack_bytes(builder, state.revisions.previous_manifest);
+  const auto candidate_manifest = pack_bytes(builder, state.revisions.candidate_manifest);
+  const auto reason = builder.CreateString(state.trial.verdict_reason);
   const auto root = pack_bytes(builder, state.root);
-  const auto outcomes = pack_outcomes(builder, state.outcomes);
+  const auto outcomes = pack_outcomes(builder, state.history.outcomes);
   const auto gates = pack_gates(builder, state.gates);
-  const auto refused = pack_hashes(builder, state.refused);
-  const auto pending = pack_pending(builder, state.pending);
-  const auto revisions = builder.CreateVector(state.revisions);
-  const auto packs = pack_hashes(builder, state.packs);
-  const auto fallback = state.fallback_reason.empty() ? 0 : builder.CreateString(state.fallback_reason);
+  const auto refused = pack_hashes(builder, state.history.refused);
+  const auto pending = pack_pending(builder, state.reports.pending);
+  const auto revisions = builder.CreateVector(state.revisions.numbers);
+  const auto packs = pack_hashes(builder, state.attempt.packs);
+  const auto fallback = state.attempt.fallback_reason.empty() ? 0 : builder.CreateString(state.attempt.fallback_reason);
   const auto assignment = pack_bytes(builder, state.assignment);
-  const auto waits = state.waits.empty() ? 0 : builder.CreateString(state.waits);
-  const auto waits_manifest = to_fb(state.waits_manifest);
+  const auto waits = state.permission.waits.empty() ? 0 : builder.CreateString(state.permission.waits);
+  const auto waits_manifest = to_fb(state.permission.waits_manifest);
   const auto table = fb::CreateDeviceState(
       builder, kFormat, state.generation, static_cast<fb::Phase>(state.phase), current, previous, candidate,
-      current_manifest, previous_manifest, candidate_manifest, state.attempt, state.attempt_first, state.retry_epoch,
-      state.starts, state.reachable_before, static_cast<std::uint16_t>(state.verdict_code), reason, state.bytes_planned,
-      state.planned_exact, state.bytes_fetched, state.bytes_full, state.pack_kind, state.highest_sequence,
-      static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates, refused, pending, state.last_report,
-      state.acked_report, state.boot, state.next_revision, revisions, packs, state.machine_boot, state.client_starts,
-      state.bytes_spent, fallback, state.staging_reported, assignment, state.bytes_before, state.start_rollout,
-      state.start_attempt, waits, state.waits_manifest.is_zero() ? nullptr : &waits_manifest, state.waits_attempt,
-      state.waits_asks);
+      current_manifest, previous_manifest, candidate_manifest, state.attempt.number, state.attempt.first,
+      state.attempt.retry_epoch, state.trial.starts, state.trial.reachable_before,
+      static_cast<std::uint16_t>(state.trial.verdict_code), reason, state.attempt.bytes_planned,
+      state.attempt.planned_exact, state.attempt.bytes_fetched, state.attempt.bytes_full, state.attempt.pack_kind,
+      state.history.highest_sequence, static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates, refused,
+      pending, state.reports.last_report, state.reports.acked_report, state.boot, state.revisions.next_number,
+      revisions, packs, state.trial.machine_boot, state.trial.client_starts, state.attempt.bytes_spent, fallback,
+      state.attempt.staging_reported, assignment, state.attempt.bytes_before, state.permission.start_rollout,
+      state.permission.start_attempt, waits, state.permission.waits_manifest.is_zero() ? nullptr : &waits_manifest,
+      state.permission.waits_attempt, state.permission.waits_asks);
   fb::FinishDeviceStateBuffer(builder, table);
   Bytes out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
   const auto checksum = trust::digest(out);
@@ -233,21 +235,21 @@ Result<DeviceState> decode_state(ByteView bytes) {
   DeviceState out;
   out.generation = in.generation();
   out.phase = static_cast<Phase>(in.phase());
-  out.current = unpack_record(in.current());
-  out.previous = unpack_record(in.previous());
-  out.candidate = unpack_record(in.candidate());
-  out.current_manifest = from_fb(in.current_manifest());
-  out.previous_manifest = from_fb(in.previous_manifest());
-  out.candidate_manifest = from_fb(in.candidate_manifest());
+  out.revisions.current = unpack_record(in.current());
+  out.revisions.previous = unpack_record(in.previous());
+  out.revisions.candidate = unpack_record(in.candidate());
+  out.revisions.current_manifest = from_fb(in.current_manifest());
+  out.revisions.previous_manifest = from_fb(in.previous_manifest());
+  out.revisions.candidate_manifest = from_fb(in.candidate_manifest());
   unpack_attempt(in, out);
-  out.highest_sequence = in.highest_sequence();
+  out.history.highest_sequence = in.highest_sequence();
   out.verified = WallMs{static_cast<std::int64_t>(in.verified_ms())};
   out.root = from_fb(in.root());
   unpack_lists(in, out);
-  out.last_report = in.last_report();
-  out.acked_report = in.acked_report();
+  out.reports.last_report = in.last_report();
+  out.reports.acked_report = in.acked_report();
   out.boot = in.boot();
-  out.next_revision = in.next_revision();
+  out.revisions.next_number = in.next_revision();
   INSTAR_CHECK(check_consistent(out));
   return out;
 }

@@ -33,54 +33,54 @@ DeviceState example() {
   DeviceState state;
   state.generation = 41;
   state.phase = Phase::fetching;
-  state.current = record(3, 4);
-  state.current_manifest = {0x49, 0x4e, 0x53, 0x45};
-  state.candidate = record(4, 5);
-  state.candidate_manifest = {0x49, 0x4e, 0x53, 0x45, 0x01};
-  state.attempt = 1;
-  state.attempt_first = 1;
-  state.bytes_planned = 94'000;
-  state.planned_exact = true;
-  state.bytes_fetched = 40'000;
-  state.bytes_full = 120'000;
-  state.highest_sequence = 5;
+  state.revisions.current = record(3, 4);
+  state.revisions.current_manifest = {0x49, 0x4e, 0x53, 0x45};
+  state.revisions.candidate = record(4, 5);
+  state.revisions.candidate_manifest = {0x49, 0x4e, 0x53, 0x45, 0x01};
+  state.attempt.number = 1;
+  state.attempt.first = 1;
+  state.attempt.bytes_planned = 94'000;
+  state.attempt.planned_exact = true;
+  state.attempt.bytes_fetched = 40'000;
+  state.attempt.bytes_full = 120'000;
+  state.history.highest_sequence = 5;
   state.verified = WallMs{1'700'000'000'000};
   state.root = {0x52};
-  state.outcomes = {{hash_of(4), 4, 1, 0, wire::Step::committed, Code::ok}};
+  state.history.outcomes = {{hash_of(4), 4, 1, 0, wire::Step::committed, Code::ok}};
   state.gates = {{hash_of(5), 2}};
-  state.pending = {{9, {0xde, 0xad}}};
-  state.last_report = 9;
-  state.acked_report = 8;
+  state.reports.pending = {{9, {0xde, 0xad}}};
+  state.reports.last_report = 9;
+  state.reports.acked_report = 8;
   state.boot = 7;
-  state.next_revision = 5;
-  state.revisions = {3, 4};
-  state.packs = {hash_of(0xb0)};
+  state.revisions.next_number = 5;
+  state.revisions.numbers = {3, 4};
+  state.attempt.packs = {hash_of(0xb0)};
   return state;
 }
 
 DeviceState everything() {
   auto state = example();
   state.phase = Phase::rolling_back;
-  state.previous = record(2, 3);
-  state.previous_manifest = {1, 2, 3};
-  state.retry_epoch = 3;
-  state.starts = 2;
-  state.reachable_before = true;
-  state.verdict_code = Code::unhealthy;
-  state.verdict_reason = "exit 3";
-  state.pack_kind = 1;
-  state.refused = {hash_of(0x11), hash_of(0x22)};
-  state.bytes_spent = 12'345;
-  state.fallback_reason = "etc/motd was changed";
-  state.staging_reported = true;
+  state.revisions.previous = record(2, 3);
+  state.revisions.previous_manifest = {1, 2, 3};
+  state.attempt.retry_epoch = 3;
+  state.trial.starts = 2;
+  state.trial.reachable_before = true;
+  state.trial.verdict_code = Code::unhealthy;
+  state.trial.verdict_reason = "exit 3";
+  state.attempt.pack_kind = 1;
+  state.history.refused = {hash_of(0x11), hash_of(0x22)};
+  state.attempt.bytes_spent = 12'345;
+  state.attempt.fallback_reason = "etc/motd was changed";
+  state.attempt.staging_reported = true;
   state.assignment = {0x49, 0x4e, 0x53, 0x45, 0x06};
-  state.bytes_before = 94'000;
-  state.start_rollout = 0x0102'0304'0506'0708;
-  state.start_attempt = 2;
-  state.waits = "waits for its turn";
-  state.waits_manifest = hash_of(0x33);
-  state.waits_attempt = 3;
-  state.waits_asks = true;
+  state.attempt.bytes_before = 94'000;
+  state.permission.start_rollout = 0x0102'0304'0506'0708;
+  state.permission.start_attempt = 2;
+  state.permission.waits = "waits for its turn";
+  state.permission.waits_manifest = hash_of(0x33);
+  state.permission.waits_attempt = 3;
+  state.permission.waits_asks = true;
   return state;
 }
 
@@ -154,14 +154,14 @@ TEST(StateCodec, RefusesAPhaseWithoutItsCandidate) {
   for (const auto phase : {Phase::waiting, Phase::fetching, Phase::staging, Phase::trying, Phase::rolling_back}) {
     auto state = example();
     state.phase = phase;
-    state.candidate.reset();
+    state.revisions.candidate.reset();
     EXPECT_EQ(decode_state(encode_state(state)).error().code, Code::malformed) << phase_name(phase);
   }
 }
 
 TEST(StateCodec, RefusesACurrentRevisionWithoutManifestAndAStateWithoutRoot) {
   auto state = example();
-  state.current_manifest.clear();
+  state.revisions.current_manifest.clear();
   EXPECT_EQ(decode_state(encode_state(state)).error().code, Code::malformed);
   state = example();
   state.root.clear();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/assert.hpp"
+
 namespace instar::revision {
 
 void StopLog::stopped(const std::string& container, MonotonicMs now) {
@@ -45,6 +47,13 @@ void StopLog::forget(MonotonicMs now) {
   for (auto& [container, stops] : containers_)
     std::erase_if(stops, [&](MonotonicMs at) { return now - at >= kMemoryMs; });
   std::erase_if(containers_, [](const auto& one) { return one.second.empty(); });
+}
+
+void StopLog::assert_invariants() const {
+  for (const auto& [container, stops] : containers_) {
+    INSTAR_ASSERT(!stops.empty() && stops.size() <= kStopsMax);
+    INSTAR_ASSERT(std::ranges::is_sorted(stops));
+  }
 }
 
 }  // namespace instar::revision

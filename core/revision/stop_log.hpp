@@ -33,6 +33,8 @@ class StopLog {
   // When the next stop is forgotten.
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const;
   void forget(MonotonicMs now);
+  // Each container that is known has stopped, in this order.
+  void assert_invariants() const;
 
  private:
   // As many as anybody asks for.

@@ -7,12 +7,12 @@
 #include <optional>
 #include <string_view>
 
-#include "core/revision/state_codec.hpp"
+#include "core/revision/device_state.hpp"
 
 namespace instar::revision {
 
 enum class Trigger : std::uint8_t {
-  admitted,        // a gate lets this device take the highest manifest it hears
+  admitted,        // a gate lets this device take the highest manifest on offer
   superseded,      // a gate lets it take a newer one
   aborted,         // the gate of the candidate's rollout says so
   all_durable,     // no chunk is wanted any more
@@ -34,7 +34,7 @@ enum class Trigger : std::uint8_t {
 inline constexpr std::size_t kTriggerCount = 18;
 [[nodiscard]] std::string_view trigger_name(Trigger trigger) noexcept;
 
-// Whose word makes the move.
+// Who makes the move.
 enum class Owner : std::uint8_t { device, broker };
 [[nodiscard]] std::string_view owner_name(Owner owner) noexcept;
 

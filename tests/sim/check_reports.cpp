@@ -69,16 +69,16 @@ void ReportCheck::at_end(storage::Store& store, const std::map<std::string, revi
       continue;
     }
     const auto& record = found->second;
-    if (!state.pending.empty())
-      world_.found(name + " still has " + std::to_string(state.pending.size()) + " reports to be acked");
-    if (record.applied_sequence != state.last_report) {
-      world_.found(name + " has sent " + std::to_string(state.last_report) + " reports, the broker has applied " +
-                   std::to_string(record.applied_sequence));
+    if (!state.reports.pending.empty())
+      world_.found(name + " still has " + std::to_string(state.reports.pending.size()) + " reports to be acked");
+    if (record.applied_sequence != state.reports.last_report) {
+      world_.found(name + " has sent " + std::to_string(state.reports.last_report) +
+                   " reports, the broker has applied " + std::to_string(record.applied_sequence));
     }
-    if (record.running != (state.current ? std::optional(state.current->info) : std::nullopt)) {
+    if (record.running != (state.revisions.current ? std::optional(state.revisions.current->info) : std::nullopt)) {
       world_.found(name + " runs something else than the broker thinks");
     }
-    for (const auto& outcome : state.outcomes) {
+    for (const auto& outcome : state.history.outcomes) {
       const auto member = members.find({outcome.manifest, name});
       if (member == members.end()) {
         world_.found("the broker has no record of " + name + " in rollout " + outcome.manifest.short_hex());

@@ -218,7 +218,7 @@ class Scenario {
   static void count(const SimDevice& device, ScenarioResult& result) {
     const auto state = revision::decode_state(device.disk().state);
     if (!state) return;
-    for (const auto& outcome : state->outcomes) {
+    for (const auto& outcome : state->history.outcomes) {
       if (outcome.step == wire::Step::committed) ++result.commits;
       if (outcome.step == wire::Step::rolled_back) ++result.rollbacks;
     }

@@ -171,6 +171,7 @@ void SimDevice::give(const revision::Event& event) {
   if (!machine_) return;
   revision::Effects effects;
   machine_->handle(event, now(), effects);
+  machine_->assert_invariants();
   carry_out(effects);
 }
 
@@ -225,18 +226,18 @@ void SimDevice::carry(revision::Persist& effect) {
 void SimDevice::note_start() {
   const auto state = revision::decode_state(disk_.state);
   if (!state) return;
-  const auto waited = std::exchange(waited_, {state->waits_manifest, state->waits_attempt});
-  const bool begun =
-      state->candidate && state->candidate->info.manifest == waited.first && state->attempt == waited.second;
+  const auto waited = std::exchange(waited_, {state->permission.waits_manifest, state->permission.waits_attempt});
+  const bool begun = state->revisions.candidate && state->revisions.candidate->info.manifest == waited.first &&
+                     state->attempt.number == waited.second;
   if (!waited.first.is_zero() && waited != waited_ && !begun)
     checks_.turns.given_up(facts_.device.str(), waited.first, waited.second);
-  if (!state->candidate || state->phase != revision::Phase::fetching) return;
-  const auto& rollout = state->candidate->info.manifest;
-  if (!started_.emplace(rollout, state->attempt).second) return;
-  const auto& release = state->candidate->info.release;
+  if (!state->revisions.candidate || state->phase != revision::Phase::fetching) return;
+  const auto& rollout = state->revisions.candidate->info.manifest;
+  if (!started_.emplace(rollout, state->attempt.number).second) return;
+  const auto& release = state->revisions.candidate->info.release;
   checks_.admissions.started(
       {facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release, facts_.metered});
-  checks_.turns.started(facts_.device.str(), rollout, state->attempt);
+  checks_.turns.started(facts_.device.str(), rollout, state->attempt.number);
 }
 
 void SimDevice::carry(revision::Publish& effect) {
@@ -281,7 +282,7 @@ void SimDevice::send(const Outgoing& message) {
   });
 }
 
-void SimDevice::owner_says(revision::OwnerWord word) {
+void SimDevice::owner_says(revision::OwnerInstruction word) {
   owner_ = std::move(word);
   give(owner_);
 }

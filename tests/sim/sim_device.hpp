@@ -39,7 +39,7 @@ class SimDevice final : public Client {
   void drop_link(std::int64_t away_ms);
   // The power goes after so many more effects.
   void cut_after(std::uint64_t effects) { cut_after_ = effects; }
-  void owner_says(revision::OwnerWord word);
+  void owner_says(revision::OwnerInstruction word);
   void set_clock_error(std::int64_t ms) { clock_error_ms_ = ms; }
   void fill_disk(std::int64_t ms) { full_until_ = world_.now() + ms; }
 
@@ -99,7 +99,7 @@ class SimDevice final : public Client {
   const Canaries& canaries_;
   Checks checks_;
   std::uint64_t cut_after_ = 0;
-  revision::OwnerWord owner_;
+  revision::OwnerInstruction owner_;
   MonotonicMs full_until_;
   std::set<std::pair<Hash256, std::uint32_t>> started_;  // rollout, attempt
   std::pair<Hash256, std::uint32_t> waited_;             // for what, as the disk has it

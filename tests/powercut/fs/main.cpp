@@ -227,18 +227,18 @@ class Cutter {
     } else {
       const auto& state = status->state;
       phase = revision::phase_name(state.phase);
-      if (!state.current) {
+      if (!state.revisions.current) {
         fault("no revision is current");
       } else {
-        const auto sequence = state.current->info.sequence;
-        if (state.current->info.manifest != trust::digest(wire::encode_manifest(releases_.manifest(sequence))))
+        const auto sequence = state.revisions.current->info.sequence;
+        if (state.revisions.current->info.manifest != trust::digest(wire::encode_manifest(releases_.manifest(sequence))))
           fault("what is current was not published");
-        if (Releases::is_bad(sequence)) fault("a bad release is current: " + state.current->info.release);
+        if (Releases::is_bad(sequence)) fault("a bad release is current: " + state.revisions.current->info.release);
         if (sequence < outside_.committed)
           fault("release r" + std::to_string(outside_.committed) + " was committed, current is r" +
                 std::to_string(sequence));
       }
-      if (state.last_report < outside_.applied) fault("a report that was acked is not known any more");
+      if (state.reports.last_report < outside_.applied) fault("a report that was acked is not known any more");
       for (const auto& verdict : device::verify_revisions(life_.state_dir, state)) {
         if (verdict.tree.faults > 0) fault(verdict.role + " " + verdict.release + ": " + verdict.tree.first_fault);
       }

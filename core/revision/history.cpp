@@ -1,0 +1,80 @@
+#include "core/revision/history.hpp"
+
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::revision {
+namespace {
+
+template <typename T>
+void keep_newest(std::vector<T>& items) {
+  if (items.size() > limits::kFailedReleasesMax)
+    items.erase(items.begin(), items.end() - static_cast<std::ptrdiff_t>(limits::kFailedReleasesMax));
+}
+
+}  // namespace
+
+const Outcome* History::find(const ManifestId& manifest) const noexcept {
+  const auto found = std::ranges::find(state_.outcomes, manifest, &Outcome::manifest);
+  return found == state_.outcomes.end() ? nullptr : &*found;
+}
+
+const Outcome* History::last() const noexcept {
+  return state_.outcomes.empty() ? nullptr : &state_.outcomes.back();
+}
+
+bool History::has_failed(const ManifestId& manifest) const noexcept {
+  const auto* outcome = find(manifest);
+  return outcome != nullptr && outcome->step != wire::Step::committed;
+}
+
+std::uint32_t History::attempts(const ManifestId& manifest) const noexcept {
+  const auto* outcome = find(manifest);
+  return outcome == nullptr ? 0 : outcome->attempt;
+}
+
+std::uint32_t History::retry_epoch(const ManifestId& manifest) const noexcept {
+  const auto* outcome = find(manifest);
+  return outcome == nullptr ? 0 : outcome->retry_epoch;
+}
+
+void History::record(const Outcome& outcome) {
+  std::erase_if(state_.outcomes, [&](const Outcome& before) { return before.manifest == outcome.manifest; });
+  state_.outcomes.push_back(outcome);
+  keep_newest(state_.outcomes);
+}
+
+bool History::refuse_once(const Hash256& digest) {
+  if (std::ranges::find(state_.refused, digest) != state_.refused.end()) return false;
+  state_.refused.push_back(digest);
+  keep_newest(state_.refused);
+  return true;
+}
+
+bool History::may_begin(const wire::Manifest& manifest, const ManifestId& hash) const noexcept {
+  const auto* outcome = find(hash);
+  if (outcome == nullptr) return is_newer(manifest);
+  return outcome->step != wire::Step::committed && manifest.sequence >= state_.highest_sequence;
+}
+
+Error History::obeyed_newer(const wire::Manifest& manifest) const {
+  return {Code::stale, "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) +
+                           ", this device has obeyed " + std::to_string(state_.highest_sequence) + " already"};
+}
+
+void History::obey(std::uint64_t sequence) noexcept {
+  state_.highest_sequence = std::max(state_.highest_sequence, sequence);
+}
+
+void History::assert_invariants() const {
+  INSTAR_ASSERT(state_.outcomes.size() <= limits::kFailedReleasesMax);
+  INSTAR_ASSERT(state_.refused.size() <= limits::kFailedReleasesMax);
+  for (auto one = state_.outcomes.begin(); one != state_.outcomes.end(); ++one)
+    INSTAR_ASSERT(std::find_if(one + 1, state_.outcomes.end(), [&](const Outcome& other) {
+                    return other.manifest == one->manifest;
+                  }) == state_.outcomes.end());
+}
+
+}  // namespace instar::revision

@@ -1,0 +1,54 @@
+// What this device has dealt with: how releases ended here, how far it has obeyed, and what it has said once and does
+// not say again. Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/error.hpp"
+#include "core/base/hash.hpp"
+#include "core/revision/device_state.hpp"
+#include "core/wire/manifest.hpp"
+
+namespace instar::revision {
+
+// All changes must be persisted.
+class History {
+ public:
+  explicit History(HistoryState state) : state_(std::move(state)) {}
+
+  // Null: this release has not ended here.
+  [[nodiscard]] const Outcome* find(const ManifestId& manifest) const noexcept;
+  // The newest; null: none.
+  [[nodiscard]] const Outcome* last() const noexcept;
+  // It ended in any other way than by a commit.
+  [[nodiscard]] bool has_failed(const ManifestId& manifest) const noexcept;
+  // The number of the last attempt, 0: there was none.
+  [[nodiscard]] std::uint32_t attempts(const ManifestId& manifest) const noexcept;
+  [[nodiscard]] std::uint32_t retry_epoch(const ManifestId& manifest) const noexcept;
+  // In place of what was recorded of that release. The oldest goes when there are too many.
+  void record(const Outcome& outcome);
+
+  // False: it was refused before. Otherwise it counts as refused from now on.
+  [[nodiscard]] bool refuse_once(const Hash256& digest);
+  // The signers have changed: what was refused is looked at again.
+  void forget_refused() { state_.refused.clear(); }
+
+  // Sequences only rise: a release that has not been tried here must be newer than all that this device has obeyed; one
+  // that failed may be tried again while nothing newer was obeyed.
+  [[nodiscard]] bool may_begin(const wire::Manifest& manifest, const ManifestId& hash) const noexcept;
+  [[nodiscard]] bool is_newer(const wire::Manifest& manifest) const noexcept {
+    return manifest.sequence > state_.highest_sequence;
+  }
+  // What to say of one that may not.
+  [[nodiscard]] Error obeyed_newer(const wire::Manifest& manifest) const;
+  void obey(std::uint64_t sequence) noexcept;
+
+  [[nodiscard]] const HistoryState& state() const noexcept { return state_; }
+  // One outcome a release; lists within their bounds.
+  void assert_invariants() const;
+
+ private:
+  HistoryState state_;
+};
+
+}  // namespace instar::revision

@@ -1,0 +1,87 @@
+#include "core/revision/history.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/base/limits.hpp"
+#include "core/revision/testing/machine_fixture.hpp"
+#include "core/revision/testing/outbox_fixture.hpp"
+#include "core/revision/trusted_time.hpp"
+
+namespace instar::revision {
+namespace {
+
+Outcome outcome(std::uint64_t sequence, wire::Step step) {
+  return {OutboxFixture::hash_of(OutboxFixture::release(sequence)), sequence, 2, 1, step, Code::ok};
+}
+
+bool may_begin(const History& history, std::uint64_t sequence) {
+  const auto manifest = OutboxFixture::release(sequence);
+  return history.may_begin(manifest, OutboxFixture::hash_of(manifest));
+}
+
+TEST(HistoryTest, SequencesOnlyRise) {
+  History history({});
+  EXPECT_TRUE(may_begin(history, 3));
+  history.obey(3);
+  EXPECT_FALSE(may_begin(history, 3));
+  EXPECT_FALSE(may_begin(history, 2));
+  history.obey(2);
+  EXPECT_FALSE(may_begin(history, 3)) << "an older one takes nothing back";
+  EXPECT_TRUE(may_begin(history, 4));
+}
+
+TEST(HistoryTest, WhatFailedMayBeTriedAgainWhileNothingNewerWasObeyed) {
+  History history({});
+  history.obey(3);
+  history.record(outcome(3, wire::Step::rolled_back));
+  EXPECT_TRUE(may_begin(history, 3));
+  EXPECT_TRUE(history.has_failed(outcome(3, wire::Step::idle).manifest));
+  history.obey(4);
+  EXPECT_FALSE(may_begin(history, 3));
+}
+
+TEST(HistoryTest, WhatIsCommittedIsNotBegunAgain) {
+  History history({});
+  history.obey(3);
+  history.record(outcome(3, wire::Step::committed));
+  EXPECT_FALSE(may_begin(history, 3));
+  EXPECT_FALSE(history.has_failed(outcome(3, wire::Step::idle).manifest));
+}
+
+TEST(HistoryTest, KeepsOneOutcomeOfEachReleaseTheNewestLast) {
+  History history({});
+  history.record(outcome(1, wire::Step::failed));
+  history.record(outcome(2, wire::Step::failed));
+  history.record(outcome(1, wire::Step::committed));
+  EXPECT_EQ(history.state().outcomes.size(), 2U);
+  EXPECT_EQ(history.last()->sequence, 1U);
+  EXPECT_EQ(history.attempts(outcome(1, wire::Step::idle).manifest), 2U);
+  EXPECT_EQ(history.retry_epoch(outcome(1, wire::Step::idle).manifest), 1U);
+  EXPECT_EQ(history.attempts(hash_of("another")), 0U);
+  history.assert_invariants();
+}
+
+TEST(HistoryTest, RefusesOnceAndForgetsTheOldestWhenThereAreTooMany) {
+  History history({});
+  EXPECT_TRUE(history.refuse_once(hash_of("first")));
+  EXPECT_FALSE(history.refuse_once(hash_of("first")));
+  for (std::size_t i = 0; i < limits::kFailedReleasesMax; ++i)
+    EXPECT_TRUE(history.refuse_once(hash_of(std::to_string(i))));
+  history.assert_invariants();
+  EXPECT_TRUE(history.refuse_once(hash_of("first")));
+  history.forget_refused();
+  EXPECT_TRUE(history.refuse_once(hash_of("first")));
+}
+
+TEST(TrustedTimeTest, IsNeverBehindWhatWasSigned) {
+  TrustedTime time(WallMs{5'000});
+  EXPECT_EQ(time.at(WallMs{1'000}), WallMs{5'000});
+  EXPECT_EQ(time.at(WallMs{9'000}), WallMs{9'000});
+  EXPECT_FALSE(time.learn(WallMs{4'000}));
+  EXPECT_TRUE(time.learn(WallMs{7'000}));
+  EXPECT_EQ(time.verified(), WallMs{7'000});
+  time.assert_invariants();
+}
+
+}  // namespace
+}  // namespace instar::revision

@@ -1,0 +1,188 @@
+#include "core/revision/inbox.hpp"
+
+#include <algorithm>
+
+#include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
+#include "core/trust/digest.hpp"
+#include "core/trust/envelope.hpp"
+
+namespace instar::revision {
+namespace {
+
+// Of the device's own file: no signature is checked again.
+std::optional<wire::Assignment> assignment_in(const Bytes& envelope_bytes) {
+  if (envelope_bytes.empty()) return std::nullopt;
+  const auto envelope = trust::parse_envelope(envelope_bytes);
+  if (!envelope) return std::nullopt;
+  auto assignment = wire::decode_assignment(envelope->payload);
+  if (!assignment) return std::nullopt;
+  return std::move(*assignment);
+}
+
+bool is_signers_fault(Code code) noexcept {
+  return code == Code::untrusted_key || code == Code::bad_signature;
+}
+
+// Once for each different message, however often it comes.
+void refuse_message(const Hash256& message, ByteView payload, const Error& error, const Revisions& revisions,
+                    History& history, Outbox& out) {
+  if (!history.refuse_once(message)) return;
+  out.persist();
+  const auto envelope = trust::parse_envelope(payload);
+  out.log(4, "a manifest is refused (" + std::string(code_name(error.code)) + "): " + error.message);
+  wire::Report refusal;
+  // A forged copy must not speak for the release that it copies, once this device has dealt with that one.
+  if (envelope && !revisions.holds(envelope->payload_hash) && history.find(envelope->payload_hash) == nullptr)
+    refusal.rollout = envelope->payload_hash;
+  refusal.step = wire::Step::refused;
+  refusal.code = error.code;
+  refusal.reason = error.message;
+  out.report(std::move(refusal));
+}
+
+}  // namespace
+
+Inbox::Inbox(const DeviceFacts& facts, trust::TrustStore trust, Bytes assignment)
+    : facts_(facts), trust_(std::move(trust)), assignment_(std::move(assignment)), groups_(facts.groups) {
+  if (const auto assigned = assignment_in(assignment_); assigned && !assigned->groups.empty())
+    groups_ = assigned->groups;
+}
+
+bool Inbox::is_ours(const GroupPath& group) const noexcept {
+  return std::ranges::any_of(groups_, [&](const GroupPath& own) { return group.covers(own); });
+}
+
+Result<bool> Inbox::take_assignment(ByteView payload, const wire::Topics& topics, TrustedTime& time) {
+  const auto topic = topics.device(facts_.device, wire::TopicKind::device_assignment);
+  unverified_.erase(topic);
+  if (std::ranges::equal(payload, assignment_)) return false;
+  const auto envelope = trust_.open_assignment(payload);
+  if (!envelope) {
+    if (is_signers_fault(envelope.error().code)) unverified_[topic] = to_bytes(payload);
+    return fail(envelope.error());
+  }
+  INSTAR_TRY(const auto assignment, wire::decode_assignment(envelope->payload));
+  if (assignment.device != facts_.device) return fail(Code::refused, "it is of device " + assignment.device.str());
+  if (const auto before = assignment_in(assignment_); before && assignment.issued <= before->issued)
+    return fail(Code::stale, "it is older than the one that is obeyed");
+  // Who sends a device back to its own configuration must be able to reach it there.
+  for (const auto& group : assignment.groups.empty() ? facts_.groups : assignment.groups) {
+    auto allowed = trust_.allows_assignment(*envelope, group);
+    if (allowed) continue;
+    if (is_signers_fault(allowed.error().code)) unverified_[topic] = to_bytes(payload);
+    return fail(with_context(std::move(allowed.error()), "group " + group.str()));
+  }
+  assignment_ = to_bytes(payload);
+  groups_ = assignment.groups.empty() ? facts_.groups : assignment.groups;
+  time.learn(assignment.issued);
+  const auto is_not_ours = [&](const auto& entry) {
+    const auto parsed = topics.parse(entry.first);
+    return !parsed || !is_ours(parsed->group);
+  };
+  std::erase_if(manifests_, is_not_ours);
+  std::erase_if(unverified_, is_not_ours);
+  return true;
+}
+
+Result<bool> Inbox::take_root(ByteView payload) {
+  const auto before = trust_.root().version;
+  INSTAR_CHECK(trust_.advance(payload));
+  return trust_.root().version != before;
+}
+
+std::map<std::string, Bytes> Inbox::take_unverified() {
+  return std::exchange(unverified_, {});
+}
+
+Result<std::optional<ReceivedManifest>> Inbox::open_manifest(ByteView payload, const Hash256& message,
+                                                             const GroupPath& group, const Revisions& revisions,
+                                                             const History& history, TrustedTime& time,
+                                                             Outbox& out) const {
+  INSTAR_TRY(const auto envelope, trust_.open_manifest(payload, group));
+  INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
+  if (manifest.product != facts_.product) return std::nullopt;
+  if (time.learn(manifest.issued)) out.persist();
+  if (!manifest.is_for(group)) {
+    return fail(Code::refused,
+                "release " + manifest.release + " is not for group " + group.str() + ", on whose topic it came");
+  }
+  const auto hash = envelope.payload_hash;
+  if (!revisions.is_current(hash) && !revisions.is_candidate(hash)) {
+    if (!history.is_newer(manifest) && history.find(hash) == nullptr) return fail(history.obeyed_newer(manifest));
+    const auto clock = time.at(out.now().wall);
+    if (manifest.expires.value != 0 && clock >= manifest.expires) {
+      return fail(Code::expired, "release " + manifest.release + " expired at " +
+                                     std::to_string(manifest.expires.value) + " ms since 1970, it is " +
+                                     std::to_string(clock.value));
+    }
+  }
+  return ReceivedManifest{message, hash, to_bytes(payload), std::move(manifest)};
+}
+
+Inbox::Change Inbox::take_manifest(const std::string& topic, const GroupPath& group, Bytes payload,
+                                   const Revisions& revisions, History& history, TrustedTime& time, Outbox& out) {
+  const auto known = manifests_.find(topic);
+  Change change;
+  if (known != manifests_.end()) change.before = known->second->hash;
+  if (payload.empty()) {  // the retained message was cleared
+    if (known != manifests_.end()) manifests_.erase(known);
+    unverified_.erase(topic);
+    change.kind = Change::Kind::withdrawn;
+    return change;
+  }
+  const auto message = trust::digest(payload);
+  if (known != manifests_.end() && known->second->message == message) return change;
+  if (payload.size() > limits::kMessageBytesMax) {
+    refuse_message(message, {}, Error{Code::too_large, "a manifest of " + std::to_string(payload.size()) + " bytes"},
+                   revisions, history, out);
+    return change;
+  }
+  auto opened = open_manifest(payload, message, group, revisions, history, time, out);
+  if (!opened) {
+    refuse_message(message, payload, opened.error(), revisions, history, out);
+    if (is_signers_fault(opened.error().code)) unverified_[topic] = std::move(payload);
+    return change;
+  }
+  unverified_.erase(topic);
+  if (!*opened) return change;
+  change.kind = Change::Kind::taken;
+  change.manifest = manifests_[topic] = std::make_shared<const ReceivedManifest>(std::move(**opened));
+  return change;
+}
+
+const wire::Manifest* Inbox::find(const ManifestId& hash) const noexcept {
+  const auto found = std::ranges::find_if(manifests_, [&](const auto& entry) { return entry.second->hash == hash; });
+  return found == manifests_.end() ? nullptr : &found->second->manifest;
+}
+
+std::optional<wire::Gate> Inbox::open_gate(const std::string& topic, const GroupPath& group, Bytes payload,
+                                           Outbox& out) {
+  const auto envelope = trust_.open_gate(payload);
+  if (!envelope) {
+    out.log(4, "a gate on " + group.str() + " is refused (" + std::string(code_name(envelope.error().code)) +
+                   "): " + envelope.error().message);
+    if (payload.size() <= limits::kMessageBytesMax) unverified_[topic] = std::move(payload);
+    return std::nullopt;
+  }
+  unverified_.erase(topic);
+  auto gate = wire::decode_gate(envelope->payload);
+  if (!gate) {
+    out.log(4, "a gate on " + group.str() + " cannot be read: " + gate.error().message);
+    return std::nullopt;
+  }
+  if (gate->product != facts_.product || !is_ours(gate->group)) return std::nullopt;
+  return std::move(*gate);
+}
+
+void Inbox::assert_invariants() const {
+  INSTAR_ASSERT(!groups_.empty() || facts_.groups.empty());
+  for (const auto& [topic, received] : manifests_) {
+    INSTAR_ASSERT(received != nullptr);
+    INSTAR_ASSERT(received->manifest.product == facts_.product);
+    INSTAR_ASSERT(
+        std::ranges::any_of(received->manifest.groups, [&](const GroupPath& group) { return is_ours(group); }));
+  }
+}
+
+}  // namespace instar::revision

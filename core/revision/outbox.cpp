@@ -1,0 +1,60 @@
+#include "core/revision/outbox.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/base/assert.hpp"
+#include "core/trust/envelope.hpp"
+
+namespace instar::revision {
+
+Outbox::Outbox(ReportsState reports, const DeviceId& device, const trust::SecretKey& key, const wire::Topics& topics,
+               const Revisions& revisions)
+    : device_(device), key_(key), topics_(topics), revisions_(revisions), reporter_(std::move(reports), key, device) {}
+
+void Outbox::flush(Effects& effects) {
+  persist_ = false;
+  std::ranges::move(effects_, std::back_inserter(effects));
+  effects_.clear();
+}
+
+void Outbox::connected() noexcept {
+  connected_ = true;
+  ++connect_count_;
+}
+
+void Outbox::disconnected() noexcept {
+  connected_ = false;
+  reporter_.disconnected();
+}
+
+void Outbox::publish(wire::TopicKind kind, Bytes payload, int qos) {
+  emit(Publish{topics_.device(device_, kind), std::move(payload), qos, false});
+}
+
+void Outbox::report(wire::Report report) {
+  report.device_time = now_.wall;
+  if (revisions_.current()) report.running = revisions_.current()->info;
+  const auto& envelope = reporter_.add(std::move(report), now_.monotonic);
+  persist();
+  if (connected_) publish(wire::TopicKind::device_report, envelope, 1);
+}
+
+void Outbox::send_due_reports() {
+  for (auto& envelope : reporter_.take_due(now_.monotonic))
+    publish(wire::TopicKind::device_report, std::move(envelope), 1);
+}
+
+void Outbox::send_hello(const wire::Hello& hello) {
+  hello_at_ = now_.monotonic;
+  publish(wire::TopicKind::device_hello, trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1);
+}
+
+void Outbox::assert_invariants() const {
+  INSTAR_ASSERT(effects_.empty());
+  INSTAR_ASSERT(!persist_);
+  INSTAR_ASSERT(!connected_ || connect_count_ > 0);
+  reporter_.assert_invariants();
+}
+
+}  // namespace instar::revision

@@ -1,0 +1,153 @@
+#include "core/revision/parts.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/base/assert.hpp"
+#include "core/trust/digest.hpp"
+
+namespace instar::revision {
+
+Parts::Parts(DeviceFacts device_facts, trust::SecretKey secret_key, wire::Topics all_topics, trust::TrustStore trust,
+             DeviceState state)
+    : facts(std::move(device_facts)),
+      key(std::move(secret_key)),
+      topics(std::move(all_topics)),
+      course(state.phase),
+      time(state.verified),
+      history(std::move(state.history)),
+      revisions(std::move(state.revisions), facts.factory, facts.factory_manifest),
+      out(std::move(state.reports), facts.device, key, topics, revisions),
+      inbox(facts, std::move(trust), std::move(state.assignment)),
+      gates(std::move(state.gates)),
+      attempt(std::move(state.attempt)),
+      permission(std::move(state.permission), facts.metered, out.reports().last_report),
+      sessions(state.boot),
+      transfer(facts.window_bytes_max, facts.piece_bytes_max),
+      trial(std::move(state.trial)) {}
+
+DeviceState Parts::state(std::uint64_t generation) const {
+  return {generation,     course.phase(),     revisions.state(),     attempt.state(),
+          trial.state(),  permission.state(), gates.marks(),         history.state(),
+          out.reports(),  time.verified(),    inbox.root_envelope(), inbox.assignment(),
+          sessions.boot()};
+}
+
+void Parts::enter(Trigger trigger) {
+  course.enter(trigger);
+  out.persist();
+}
+
+wire::Report Parts::report_as_it_stands(const ManifestId& hash) const {
+  wire::Report report;
+  report.rollout = hash;
+  report.step = wire::Step::waiting;
+  if (permission.waits_for(hash)) {
+    report.attempt = permission.state().waits_attempt;
+    report.asks_start = permission.state().waits_asks;
+  } else if (revisions.is_candidate(hash)) {
+    report.step = step_of(course.phase());
+    report.attempt = attempt.number();
+  } else if (const auto* outcome = history.find(hash); outcome != nullptr) {
+    report.step = outcome->step;
+    report.attempt = outcome->attempt;
+  } else if (revisions.is_current(hash)) {
+    report.step = wire::Step::committed;
+    report.attempt = 1;
+  }
+  return report;
+}
+
+wire::Report Parts::about_candidate(wire::Step step, Code code, std::string reason) const {
+  return attempt.report(revisions.candidate(), step, code, std::move(reason));
+}
+
+void Parts::record_candidate_outcome(wire::Step step, Code code) {
+  history.record(attempt.outcome(revisions.candidate(), step, code));
+  out.persist();
+}
+
+void Parts::say_once(std::string_view kind, const ManifestId& hash, wire::Report report) {
+  trust::Hasher hasher;
+  hasher.update(as_bytes(kind));
+  hasher.update(hash.bytes);
+  hasher.update(as_bytes(report.reason));
+  if (!history.refuse_once(hasher.finish())) return;
+  out.persist();
+  out.log(4, report.reason);
+  out.report(std::move(report));
+}
+
+void Parts::say_hello() {
+  wire::Hello hello;
+  hello.device = facts.device;
+  hello.key = key.public_key();
+  hello.product = facts.product;
+  hello.groups = inbox.groups();
+  hello.architecture = facts.architecture;
+  hello.kernel = facts.kernel;
+  hello.client_version = facts.client_version;
+  hello.memory_bytes = facts.memory_bytes;
+  hello.free_bytes = room.free_bytes();
+  hello.metered = facts.metered;
+  if (revisions.current()) hello.running = revisions.current()->info;
+  if (revisions.previous()) hello.previous = revisions.previous()->info;
+  // What is waited for goes before what came to an end earlier.
+  const auto& waits = permission.state().waits_manifest;
+  const bool other = revisions.candidate() && !revisions.is_candidate(waits);
+  if (permission.is_waiting() && !other) {
+    hello.rollout = waits;
+  } else if (revisions.candidate()) {
+    hello.rollout = revisions.candidate()->info.manifest;
+  } else if (const auto* last = history.last(); last != nullptr) {
+    hello.rollout = last->manifest;
+  }
+  if (!hello.rollout.is_zero()) {
+    const auto stands = report_as_it_stands(hello.rollout);
+    hello.step = stands.step;
+    hello.attempt = stands.attempt;
+    hello.asks_start = stands.asks_start;
+  }
+  hello.last_sequence = out.reports().last_report;
+  hello.acked_sequence = out.reports().acked_report;
+  hello.boot = sessions.boot();
+  hello.connect = out.connect_count();
+  hello.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
+  hello.root_version = inbox.root().version;
+  for (const auto format : facts.image_formats) hello.image_formats.push_back(static_cast<std::uint8_t>(format));
+  hello.handlers = facts.handlers;
+  hello.degraded = facts.degraded;
+  std::ranges::copy(upkeep.degraded(), std::back_inserter(hello.degraded));
+  out.send_hello(hello);
+}
+
+void Parts::say_degraded() {
+  const auto change = upkeep.update_degraded(trial.stuck(), out.time());
+  if (!change) return;
+  for (const auto& line : change->added) out.log(4, line);
+  if (change->is_over) out.log(5, "not degraded any more");
+  if (out.is_connected()) say_hello();
+}
+
+void Parts::assert_invariants() const {
+  time.assert_invariants();
+  history.assert_invariants();
+  revisions.assert_invariants();
+  out.assert_invariants();
+  room.assert_invariants();
+  inbox.assert_invariants();
+  gates.assert_invariants();
+  attempt.assert_invariants();
+  permission.assert_invariants();
+  transfer.assert_invariants();
+  trial.assert_invariants(course.phase());
+  upkeep.assert_invariants();
+  const bool has_candidate = revisions.candidate().has_value();
+  const bool is_free = course.is(Phase::idle) || course.is(Phase::committing);
+  INSTAR_ASSERT(is_free != has_candidate);
+  INSTAR_ASSERT(!course.is_acquiring() || attempt.packs().size() == revisions.candidate_manifest()->artifacts.size());
+  INSTAR_ASSERT(!attempt.is_staged() || course.is_acquiring());
+  INSTAR_ASSERT(!attempt.next_deadline() || course.is(Phase::waiting));
+}
+
+}  // namespace instar::revision

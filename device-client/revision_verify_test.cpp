@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "device-client/testing/staging_world.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {

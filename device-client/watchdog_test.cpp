@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {

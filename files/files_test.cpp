@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "files/posix.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::files {
 namespace {

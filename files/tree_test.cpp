@@ -14,7 +14,7 @@
 #include "core/artifact/codec.hpp"
 #include "core/trust/digest.hpp"
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::files {
 namespace {

@@ -4,11 +4,12 @@
 
 #include <set>
 
+#include "core/base/testing/some_hash.hpp"
 namespace instar::storage {
 namespace {
 
-Hash256 hash(std::uint8_t first) {
-  Hash256 out;
+SomeHash hash(std::uint8_t first) {
+  SomeHash out;
   out.bytes[0] = first;
   out.bytes[31] = 0xee;
   return out;

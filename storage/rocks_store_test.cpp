@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "storage/key_layout.hpp"
-#include "storage/scratch_folder_for_test.hpp"
+#include "storage/testing/scratch_folder.hpp"
 
 namespace instar::storage {
 namespace {

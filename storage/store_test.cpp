@@ -10,7 +10,7 @@
 #include "storage/key_layout.hpp"
 #include "storage/memory_store.hpp"
 #include "storage/rocks_store.hpp"
-#include "storage/scratch_folder_for_test.hpp"
+#include "storage/testing/scratch_folder.hpp"
 
 namespace instar::storage {
 namespace {

@@ -26,7 +26,7 @@ Bytes noise(std::size_t size) {
 }
 
 ChunkRef ref_of(ByteView decoded, const EncodedChunk& encoded) {
-  return {trust::digest(decoded), static_cast<std::uint32_t>(encoded.bytes.size()),
+  return {ChunkHash(trust::digest(decoded)), static_cast<std::uint32_t>(encoded.bytes.size()),
           static_cast<std::uint32_t>(decoded.size()), encoded.codec};
 }
 
@@ -109,7 +109,7 @@ TEST(Codec, RefusesBytesAfterTheFrame) {
 TEST(Codec, RefusesABombThatSaysHowLargeItIs) {
   // The header of a frame that claims 4 GiB: magic, 8-byte content size, single segment.
   Bytes frame{0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0};
-  ChunkRef ref{trust::digest(frame), static_cast<std::uint32_t>(frame.size()), 1000, Codec::zstd};
+  ChunkRef ref{ChunkHash(trust::digest(frame)), static_cast<std::uint32_t>(frame.size()), 1000, Codec::zstd};
   EXPECT_EQ(ZSTD_getFrameContentSize(frame.data(), frame.size()), std::uint64_t{1} << 32);
   EXPECT_EQ(verdict(ref, frame), Code::corrupt);
   ref.decoded_bytes = 0xffffffff;
@@ -128,7 +128,7 @@ TEST(Codec, RefusesABombThatClaimsToBeSmall) {
   frame[at + 1] = 3;
   frame[at + 2] = frame[at + 3] = 0;
   ASSERT_EQ(ZSTD_getFrameContentSize(frame.data(), frame.size()), 1000U);
-  const ChunkRef ref{trust::digest(zeros), static_cast<std::uint32_t>(frame.size()), 1000, Codec::zstd};
+  const ChunkRef ref{ChunkHash(trust::digest(zeros)), static_cast<std::uint32_t>(frame.size()), 1000, Codec::zstd};
   EXPECT_EQ(verdict(ref, frame), Code::corrupt);
 }
 
@@ -139,32 +139,32 @@ TEST(Codec, RefusesAFrameThatDoesNotSayItsSize) {
   Bytes frame(ZSTD_compressBound(bytes.size()));
   frame.resize(ZSTD_compress2(context, frame.data(), frame.size(), bytes.data(), bytes.size()));
   ZSTD_freeCCtx(context);
-  const ChunkRef ref{trust::digest(bytes), static_cast<std::uint32_t>(frame.size()), 1000, Codec::zstd};
+  const ChunkRef ref{ChunkHash(trust::digest(bytes)), static_cast<std::uint32_t>(frame.size()), 1000, Codec::zstd};
   EXPECT_EQ(verdict(ref, frame), Code::corrupt);
 }
 
 TEST(Codec, RefusesEmptyChunksAndOddSizes) {
-  ChunkRef ref{trust::digest({}), 0, 0, Codec::raw};
+  ChunkRef ref{ChunkHash(trust::digest({})), 0, 0, Codec::raw};
   EXPECT_EQ(verdict(ref, {}), Code::corrupt);
   const Bytes bytes = text_bytes(10);
-  ref = {trust::digest(bytes), 10, 9, Codec::raw};
+  ref = {ChunkHash(trust::digest(bytes)), 10, 9, Codec::raw};
   EXPECT_EQ(verdict(ref, bytes), Code::corrupt);
-  ref = {trust::digest(bytes), 9, 9, Codec::raw};
+  ref = {ChunkHash(trust::digest(bytes)), 9, 9, Codec::raw};
   EXPECT_EQ(verdict(ref, bytes), Code::corrupt);
 }
 
 TEST(Codec, RefusesSizesOverTheBounds) {
   const Bytes bytes(limits::kChunkEncodedBytesMax + 1);
-  EXPECT_EQ(verdict({trust::digest(bytes), static_cast<std::uint32_t>(bytes.size()), 1000, Codec::zstd}, bytes),
+  EXPECT_EQ(verdict({ChunkHash(trust::digest(bytes)), static_cast<std::uint32_t>(bytes.size()), 1000, Codec::zstd}, bytes),
             Code::too_large);
-  EXPECT_EQ(verdict({trust::digest(bytes), 1000, limits::kChunkDecodedBytesMax + 1, Codec::zstd},
+  EXPECT_EQ(verdict({ChunkHash(trust::digest(bytes)), 1000, limits::kChunkDecodedBytesMax + 1, Codec::zstd},
                     ByteView(bytes).first(1000)),
             Code::too_large);
 }
 
 TEST(Codec, RefusesAnUnknownCodec) {
   const Bytes bytes = text_bytes(10);
-  EXPECT_EQ(verdict({trust::digest(bytes), 10, 10, static_cast<Codec>(2)}, bytes), Code::unsupported);
+  EXPECT_EQ(verdict({ChunkHash(trust::digest(bytes)), 10, 10, static_cast<Codec>(2)}, bytes), Code::unsupported);
 }
 
 }  // namespace

@@ -203,10 +203,10 @@ TEST(Pack, StreamNamesEachContentOnce) {
 PackDirectory example_directory() {
   PackDirectory directory;
   directory.kind = PackKind::dedupe;
-  directory.artifact = trust::digest(as_bytes("artifact"));
+  directory.artifact = ArtifactId(trust::digest(as_bytes("artifact")));
   directory.head_count = 1;
-  directory.chunks = {{trust::digest(as_bytes("head")), 100, 300, Codec::zstd},
-                      {trust::digest(as_bytes("body")), 5, 5, Codec::raw}};
+  directory.chunks = {{ChunkHash(trust::digest(as_bytes("head"))), 100, 300, Codec::zstd},
+                      {ChunkHash(trust::digest(as_bytes("body"))), 5, 5, Codec::raw}};
   return directory;
 }
 

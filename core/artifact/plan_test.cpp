@@ -99,7 +99,7 @@ TEST(Plan, DedupeStaysBehindADeltaThatFullBeats) {
 
 TEST(Plan, OfSeveralDeltasTheSmallestIsTaken) {
   PackOffer other = offer(PackKind::delta, 1, 10);
-  other.base = trust::digest(as_bytes("another base"));
+  other.base = ArtifactId(trust::digest(as_bytes("another base")));
   const std::vector<PackOffer> offers{offer(PackKind::delta, 1, 90), other, offer(PackKind::delta, 1, 40)};
   EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{2, 0}));
   EXPECT_EQ(order(offers, {.artifacts = {other.base, kBase}, .delta_decoder = true}),

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "core/base/bytes.hpp"
 
@@ -42,11 +43,32 @@ struct Hash256 {
   }
 };
 
-// What a hash names. One hash cannot stand for another kind of thing.
-using ArtifactId = Hash256;  // of an artifact's index
-using PackId = Hash256;      // of a pack's directory
-using ManifestId = Hash256;  // of a manifest's payload: the rollout's name
-using ChunkHash = Hash256;   // of a chunk's decoded bytes
+// A hash that names one kind of thing. It is a Hash256 wherever any hash will do (printing, keys, comparing with a digest); a Hash256, or
+// the name of another kind of thing, becomes one only where the code says so.
+template <typename Thing>
+struct NameOf : Hash256 {
+  NameOf() = default;
+  explicit NameOf(const Hash256& hash) noexcept : Hash256(hash) {}
+
+  [[nodiscard]] static std::optional<NameOf> from_hex(std::string_view hex) { return named(Hash256::from_hex(hex)); }
+  [[nodiscard]] static std::optional<NameOf> from_bytes(ByteView view) { return named(Hash256::from_bytes(view)); }
+
+  friend auto operator<=>(const NameOf&, const NameOf&) = default;
+  // Two kinds of things are never the same.
+  template <typename Other>
+    requires(!std::is_same_v<Thing, Other>)
+  friend bool operator==(const NameOf&, const NameOf<Other>&) = delete;
+
+ private:
+  [[nodiscard]] static std::optional<NameOf> named(const std::optional<Hash256>& hash) {
+    return hash ? std::optional(NameOf(*hash)) : std::nullopt;
+  }
+};
+
+using ArtifactId = NameOf<struct ArtifactThing>;  // of an artifact's index
+using PackId = NameOf<struct PackThing>;          // of a pack's directory
+using ManifestId = NameOf<struct ManifestThing>;  // of a manifest's payload: the rollout's name
+using ChunkHash = NameOf<struct ChunkThing>;      // of a chunk's decoded bytes
 
 }  // namespace instar
 
@@ -56,3 +78,6 @@ struct std::hash<instar::Hash256> {
     return static_cast<std::size_t>(value.prefix64());
   }
 };
+
+template <typename Thing>
+struct std::hash<instar::NameOf<Thing>> : std::hash<instar::Hash256> {};

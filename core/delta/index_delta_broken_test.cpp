@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
-#include "core/delta/delta_rig.hpp"
+#include "core/delta/testing/delta_fixture.hpp"
 #include "core/delta/index_delta.hpp"
 
 namespace instar::delta {

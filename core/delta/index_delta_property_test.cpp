@@ -5,7 +5,7 @@
 #include <random>
 #include <set>
 
-#include "core/delta/delta_rig.hpp"
+#include "core/delta/testing/delta_fixture.hpp"
 #include "core/delta/index_delta.hpp"
 
 namespace instar::delta {

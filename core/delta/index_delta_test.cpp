@@ -5,7 +5,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "core/delta/delta_rig.hpp"
+#include "core/delta/testing/delta_fixture.hpp"
 
 namespace instar::delta {
 namespace {

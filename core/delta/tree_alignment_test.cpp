@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/delta/delta_rig.hpp"
+#include "core/delta/testing/delta_fixture.hpp"
 
 namespace instar::delta {
 namespace {

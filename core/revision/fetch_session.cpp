@@ -97,7 +97,7 @@ wire::Fetch FetchSession::credit(MonotonicMs now) {
   return fetch;
 }
 
-void FetchSession::open(std::uint32_t id, const Hash256& pack, std::uint64_t rollout,
+void FetchSession::open(std::uint32_t id, const PackId& pack, std::uint64_t rollout,
                         const std::vector<WantedChunk>& chunks, MonotonicMs now, std::vector<wire::Fetch>& out) {
   INSTAR_ASSERT(!chunks.empty());
   open_ = true;

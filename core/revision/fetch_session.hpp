@@ -57,7 +57,7 @@ class FetchSession {
   FetchSession(std::uint32_t window_bytes_max, std::uint32_t piece_bytes_max);
 
   // Opens session `id` for `chunks` in this order; what was under way is forgotten. Appends what to send.
-  void open(std::uint32_t id, const Hash256& pack, std::uint64_t rollout, const std::vector<WantedChunk>& chunks,
+  void open(std::uint32_t id, const PackId& pack, std::uint64_t rollout, const std::vector<WantedChunk>& chunks,
             MonotonicMs now, std::vector<wire::Fetch>& out);
   // More chunks of the same pack, after those under way.
   void add(const std::vector<WantedChunk>& chunks, MonotonicMs now, std::vector<wire::Fetch>& out);
@@ -74,7 +74,7 @@ class FetchSession {
   [[nodiscard]] Taken take(const wire::ChunkPiece& piece, MonotonicMs now, std::vector<wire::Fetch>& out);
 
   [[nodiscard]] bool is_open() const noexcept { return open_; }
-  [[nodiscard]] const Hash256& pack() const noexcept { return pack_; }
+  [[nodiscard]] const PackId& pack() const noexcept { return pack_; }
   // Chunks given to the session that have not come yet.
   [[nodiscard]] std::size_t pending() const noexcept { return queue_.size() + later_.size(); }
   // All that was asked for has come.
@@ -119,7 +119,7 @@ class FetchSession {
   std::uint32_t piece_bytes_max_;
   bool open_ = false;
   std::uint32_t id_ = 0;
-  Hash256 pack_;
+  PackId pack_;
   std::uint64_t rollout_ = 0;
   struct Asked {
     WantedChunk chunk;

@@ -7,7 +7,7 @@
 namespace instar::revision {
 namespace {
 
-const Hash256 kPack{{1}};
+const PackId kPack(Hash256{{1}});
 constexpr MonotonicMs kStart{5'000};
 
 wire::ChunkPiece piece(std::uint32_t session, std::uint32_t ordinal, std::uint32_t offset, std::uint32_t bytes) {

@@ -32,9 +32,9 @@ void refuse_message(const Hash256& message, ByteView payload, const Error& error
   const auto envelope = trust::parse_envelope(payload);
   out.log(4, "a manifest is refused (" + std::string(code_name(error.code)) + "): " + error.message);
   wire::Report refusal;
+  const auto manifest = envelope ? std::optional(ManifestId(envelope->payload_hash)) : std::nullopt;
   // A forged copy must not speak for the release that it copies, once this device has dealt with that one.
-  if (envelope && !revisions.holds(envelope->payload_hash) && history.find(envelope->payload_hash) == nullptr)
-    refusal.rollout = envelope->payload_hash;
+  if (manifest && !revisions.holds(*manifest) && history.find(*manifest) == nullptr) refusal.rollout = *manifest;
   refusal.step = wire::Step::refused;
   refusal.code = error.code;
   refusal.reason = error.message;
@@ -107,7 +107,7 @@ Result<std::optional<ReceivedManifest>> Inbox::open_manifest(ByteView payload, c
     return fail(Code::refused,
                 "release " + manifest.release + " is not for group " + group.str() + ", on whose topic it came");
   }
-  const auto hash = envelope.payload_hash;
+  const ManifestId hash(envelope.payload_hash);
   if (!revisions.is_current(hash) && !revisions.is_candidate(hash)) {
     if (!history.is_newer(manifest) && history.find(hash) == nullptr) return fail(history.obeyed_newer(manifest));
     const auto clock = time.at(out.now().wall);

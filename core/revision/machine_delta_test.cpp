@@ -44,15 +44,15 @@ class DeltaTest : public testing::Test {
     delta = two.artifacts.front().packs.back().id;
     dedupe = two.artifacts.front().packs[1].id;
   }
-  [[nodiscard]] int chunks_of(const Hash256& pack) const {
+  [[nodiscard]] int chunks_of(const PackId& pack) const {
     int count = 0;
     for (const auto& [chunk, times] : rig.chunks_sent) count += chunk.first == pack ? times : 0;
     return count;
   }
   MachineFixture rig;
   wire::Manifest two;
-  Hash256 delta;
-  Hash256 dedupe;
+  PackId delta;
+  PackId dedupe;
 };
 
 TEST_F(DeltaTest, ADeltaFromTheRunningReleaseIsTaken) {

@@ -25,7 +25,7 @@ class RefusalTest : public testing::Test {
   }
 
   // The running revision is untouched, nothing was fetched, and exactly one report says why.
-  void expect_refused(Code code, std::string_view reason, const Hash256& rollout) {
+  void expect_refused(Code code, std::string_view reason, const ManifestId& rollout) {
     EXPECT_EQ(rig.running_release(), "r1");
     EXPECT_EQ(rig.running, 1u);
     EXPECT_EQ(rig.phase(), "idle");
@@ -70,14 +70,14 @@ TEST_F(RefusalTest, ASignatureThatDoesNotVerify) {
 TEST_F(RefusalTest, BytesThatAreNoEnvelope) {
   rig.put(topic(), to_bytes("hello there, this is no envelope at all"));
   rig.run(1'000);
-  expect_refused(Code::malformed, "", Hash256{});
+  expect_refused(Code::malformed, "", ManifestId{});
 }
 
 TEST_F(RefusalTest, ASignedPayloadThatIsNoManifest) {
   const auto payload = to_bytes("not a flatbuffer");
   rig.put(topic(), trust::seal(trust::Kind::manifest, payload, rig.release_key));
   rig.run(1'000);
-  expect_refused(Code::malformed, "", trust::digest(payload));
+  expect_refused(Code::malformed, "", ManifestId(trust::digest(payload)));
 }
 
 TEST_F(RefusalTest, ADifferentReleaseUnderTheSameSequence) {

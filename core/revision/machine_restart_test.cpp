@@ -24,7 +24,7 @@ void tell_story(MachineFixture& rig, bool second_is_bad) {
 
 void expect_sound(const MachineFixture& rig) {
   for (std::size_t i = 0; i < rig.applied.size(); ++i) EXPECT_EQ(rig.applied[i].sequence, i + 1) << "without a hole";
-  std::map<std::pair<Hash256, std::uint32_t>, Step> last;
+  std::map<std::pair<ManifestId, std::uint32_t>, Step> last;
   for (const auto& report : rig.applied) {
     auto& step = last[{report.rollout, report.attempt}];
     EXPECT_FALSE(wire::is_final(step)) << "a report after the end of attempt " << report.attempt;

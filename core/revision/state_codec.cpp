@@ -32,17 +32,19 @@ std::string from_fb(const flatbuffers::String* text) {
   return text == nullptr ? std::string{} : text->str();
 }
 
+template <typename Id>
 flatbuffers::Offset<flatbuffers::Vector<const fb::Hash256*>> pack_hashes(flatbuffers::FlatBufferBuilder& builder,
-                                                                         const std::vector<Hash256>& hashes) {
+                                                                         const std::vector<Id>& hashes) {
   std::vector<fb::Hash256> structs;
   std::ranges::transform(hashes, std::back_inserter(structs), [](const Hash256& hash) { return to_fb(hash); });
   return builder.CreateVectorOfStructs(structs);
 }
 
-std::vector<Hash256> unpack_hashes(const flatbuffers::Vector<const fb::Hash256*>* hashes) {
-  std::vector<Hash256> out;
+template <typename Id>
+std::vector<Id> unpack_hashes(const flatbuffers::Vector<const fb::Hash256*>* hashes) {
+  std::vector<Id> out;
   if (hashes == nullptr) return out;
-  for (const auto* hash : *hashes) out.push_back(from_fb(hash));
+  for (const auto* hash : *hashes) out.emplace_back(from_fb(hash));
   return out;
 }
 
@@ -62,7 +64,7 @@ std::optional<RevisionRecord> unpack_record(const fb::RevisionRecord* record) {
   const auto* info = record->info();
   return RevisionRecord{record->number(),
                         {from_fb(info->product()), from_fb(info->release()), info->sequence(),
-                         from_fb(info->manifest()), unpack_hashes(info->artifacts())}};
+                         ManifestId(from_fb(info->manifest())), unpack_hashes<ArtifactId>(info->artifacts())}};
 }
 
 flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> pack_bytes(flatbuffers::FlatBufferBuilder& builder,
@@ -101,15 +103,15 @@ auto pack_pending(flatbuffers::FlatBufferBuilder& builder, const std::vector<Pen
 void unpack_lists(const fb::DeviceState& in, DeviceState& out) {
   if (in.outcomes() != nullptr) {
     for (const auto* item : *in.outcomes()) {
-      out.history.outcomes.push_back({from_fb(item->manifest()), item->sequence(), item->attempt(), item->retry_epoch(),
+      out.history.outcomes.push_back({ManifestId(from_fb(item->manifest())), item->sequence(), item->attempt(), item->retry_epoch(),
                                       static_cast<wire::Step>(item->step()), static_cast<Code>(item->code())});
     }
   }
   if (in.gates() != nullptr) {
-    for (const auto* item : *in.gates()) out.gates.push_back({from_fb(item->manifest()), item->issue()});
+    for (const auto* item : *in.gates()) out.gates.push_back({ManifestId(from_fb(item->manifest())), item->issue()});
   }
-  out.history.refused = unpack_hashes(in.refused());
-  out.attempt.packs = unpack_hashes(in.packs());
+  out.history.refused = unpack_hashes<Hash256>(in.refused());
+  out.attempt.packs = unpack_hashes<PackId>(in.packs());
   if (in.pending() != nullptr) {
     for (const auto* item : *in.pending()) out.reports.pending.push_back({item->sequence(), from_fb(item->envelope())});
   }
@@ -138,7 +140,7 @@ void unpack_attempt(const fb::DeviceState& in, DeviceState& out) {
   out.permission.start_rollout = in.start_rollout();
   out.permission.start_attempt = in.start_attempt();
   out.permission.waits = from_fb(in.waits());
-  if (in.waits_manifest() != nullptr) out.permission.waits_manifest = from_fb(in.waits_manifest());
+  if (in.waits_manifest() != nullptr) out.permission.waits_manifest = ManifestId(from_fb(in.waits_manifest()));
   out.permission.waits_attempt = in.waits_attempt();
   out.permission.waits_asks = in.waits_asks();
   out.assignment = from_fb(in.assignment());

@@ -1,4 +1,5 @@
 // docs/formats/device-state.md, held to its word.
+#include "core/base/testing/some_hash.hpp"
 #include "core/revision/state_codec.hpp"
 
 #include <gmock/gmock.h>
@@ -13,8 +14,8 @@
 namespace instar::revision {
 namespace {
 
-Hash256 hash_of(std::uint8_t fill) {
-  Hash256 hash;
+SomeHash hash_of(std::uint8_t fill) {
+  SomeHash hash;
   hash.bytes.fill(fill);
   return hash;
 }

@@ -75,7 +75,7 @@ TEST(Tracker, AReportThatMayNotFollowIsAckedAndNotCounted) {
 TEST(Tracker, AReportAboutAnUnknownManifestIsKeptWithTheDevice) {
   TrackerFixture fixture;
   ASSERT_TRUE(fixture.hello(hello("d")).has_value());
-  auto refused = report("d", 1, Hash256{}, Step::refused);
+  auto refused = report("d", 1, ManifestId{}, Step::refused);
   refused.code = Code::bad_signature;
   ASSERT_TRUE(fixture.report(refused).has_value());
   ASSERT_EQ(fixture.all<SaveReport>().size(), 1U);
@@ -86,10 +86,10 @@ TEST(Tracker, AReportAboutAnUnknownManifestIsKeptWithTheDevice) {
 TEST(Tracker, EachReportGoesIntoTheHistoryOnce) {
   TrackerFixture fixture;
   ASSERT_TRUE(fixture.hello(hello("d")).has_value());
-  ASSERT_TRUE(fixture.report(report("d", 1, Hash256{}, Step::refused)).has_value());
+  ASSERT_TRUE(fixture.report(report("d", 1, ManifestId{}, Step::refused)).has_value());
   ASSERT_EQ(fixture.all<SaveReport>().size(), 1U);
   EXPECT_EQ(fixture.all<SaveReport>()[0].sequence, 1U);
-  ASSERT_TRUE(fixture.report(report("d", 1, Hash256{}, Step::refused)).has_value());
+  ASSERT_TRUE(fixture.report(report("d", 1, ManifestId{}, Step::refused)).has_value());
   EXPECT_TRUE(fixture.all<SaveReport>().empty()) << "it came twice";
 }
 
@@ -129,14 +129,14 @@ TEST(Tracker, StartsFromWhatADeviceSaysWasAckedWhenItsOwnStoreIsLost) {
   message.acked_sequence = 7;
   ASSERT_TRUE(fixture.hello(message).has_value());
   EXPECT_EQ(fixture.all<SendAck>().front().ack.sequence, 7U);
-  ASSERT_TRUE(fixture.report(report("d", 8, Hash256{}, Step::refused)).has_value());
+  ASSERT_TRUE(fixture.report(report("d", 8, ManifestId{}, Step::refused)).has_value());
   EXPECT_EQ(fixture.all<SendAck>().front().ack.sequence, 8U);
 }
 
 TEST(Tracker, AnAckedSequenceBelowOursChangesNothing) {
   TrackerFixture fixture;
   ASSERT_TRUE(fixture.hello(hello("d")).has_value());
-  ASSERT_TRUE(fixture.report(report("d", 1, Hash256{}, Step::refused)).has_value());
+  ASSERT_TRUE(fixture.report(report("d", 1, ManifestId{}, Step::refused)).has_value());
   ASSERT_TRUE(fixture.hello(hello("d")).has_value());
   EXPECT_EQ(fixture.all<SendAck>().front().ack.sequence, 1U);
 }

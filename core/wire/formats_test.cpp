@@ -6,7 +6,7 @@
 #include <functional>
 #include <sstream>
 
-#include "core/wire/examples.hpp"
+#include "core/wire/testing/examples.hpp"
 #include "core/wire/topics.hpp"
 
 namespace instar::wire {

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
-#include "core/wire/examples.hpp"
+#include "core/wire/testing/examples.hpp"
 #include "core/wire/fields.hpp"
 #include "schemas/manifest_generated.h"
 

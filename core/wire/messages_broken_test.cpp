@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "core/base/limits.hpp"
-#include "core/wire/examples.hpp"
+#include "core/wire/testing/examples.hpp"
 #include "core/wire/fields.hpp"
 #include "schemas/gate_generated.h"
 #include "schemas/hello_generated.h"
@@ -81,7 +81,7 @@ TEST(AssignmentBroken, IsRefused) {
 }
 
 TEST(FetchBroken, IsRefused) {
-  EXPECT_BROKEN(fetch, decode_fetch, m.pack = Hash256{}, kBad, "fetch: pack");
+  EXPECT_BROKEN(fetch, decode_fetch, m.pack = PackId{}, kBad, "fetch: pack");
   EXPECT_BROKEN(fetch, decode_fetch, m.pack.reset(), kBad, "fetch: ranges");
   EXPECT_BROKEN(fetch, decode_fetch, m.ranges[0].count = 0, kBad, "fetch: ranges[0]: count");
   EXPECT_BROKEN(fetch, decode_fetch, m.ranges[1].count = 400'001, kLarge, "fetch: ranges[1]: count");

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "core/wire/examples.hpp"
+#include "core/wire/testing/examples.hpp"
 
 namespace instar::wire {
 namespace {

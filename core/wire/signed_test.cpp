@@ -1,7 +1,7 @@
 // Statements as they travel: sealed, opened by a root document, then decoded.
 #include <gtest/gtest.h>
 
-#include "core/wire/examples.hpp"
+#include "core/wire/testing/examples.hpp"
 
 namespace instar::wire {
 namespace {

@@ -9,15 +9,16 @@
 #include <fstream>
 
 #include "device-client/testing/killed_at_call.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
+#include "core/base/testing/some_hash.hpp"
 namespace instar::device {
 namespace {
 
 using ::testing::HasSubstr;
 
-Hash256 hash(std::uint8_t fill) {
-  Hash256 made;
+SomeHash hash(std::uint8_t fill) {
+  SomeHash made;
   made.bytes.fill(fill);
   return made;
 }

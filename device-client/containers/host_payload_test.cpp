@@ -7,16 +7,17 @@
 #include <filesystem>
 #include <fstream>
 
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
+#include "core/base/testing/some_hash.hpp"
 namespace instar::device {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-Hash256 hash(std::uint8_t fill) {
-  Hash256 made;
+SomeHash hash(std::uint8_t fill) {
+  SomeHash made;
   made.bytes.fill(fill);
   return made;
 }

@@ -4,7 +4,7 @@
 
 #include "core/trust/digest.hpp"
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {

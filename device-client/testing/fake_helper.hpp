@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 

@@ -15,7 +15,7 @@
 #include "core/trust/digest.hpp"
 #include "device-client/staging/stager.hpp"
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 #include "files/tree.hpp"
 
 namespace instar::device::testing_world {

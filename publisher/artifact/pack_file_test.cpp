@@ -10,7 +10,7 @@
 
 #include "core/trust/digest.hpp"
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 #include "publisher/artifact/artifact_folder.hpp"
 
 namespace instar::publisher {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::publisher {
 namespace {

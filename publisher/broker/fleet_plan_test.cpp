@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/wire/examples.hpp"
+#include "core/wire/testing/examples.hpp"
 
 namespace instar::publisher {
 namespace {

@@ -8,7 +8,7 @@
 #include <map>
 
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 #include "publisher/broker/rollouts.hpp"
 #include "publisher/console/json_fields.hpp"
 

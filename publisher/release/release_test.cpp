@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 #include "publisher/release/keyring.hpp"
 #include "publisher/release/publish_options.hpp"
 

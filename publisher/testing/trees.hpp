@@ -11,7 +11,7 @@
 
 #include "core/base/bytes.hpp"
 #include "files/files.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 #include "files/tree.hpp"
 #include "publisher/artifact/pack_contents.hpp"
 

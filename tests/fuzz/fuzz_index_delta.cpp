@@ -5,7 +5,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
-#include "core/delta/delta_rig.hpp"
+#include "core/delta/testing/delta_fixture.hpp"
 #include "core/delta/index_delta.hpp"
 
 namespace {

@@ -15,8 +15,8 @@ GroupPath group_of(std::string_view text) {
   return *GroupPath::parse(text);
 }
 
-Hash256 hash_of(std::string_view text) {
-  return trust::digest(as_bytes(text));
+SomeHash hash_of(std::string_view text) {
+  return SomeHash(trust::digest(as_bytes(text)));
 }
 
 wire::Artifact artifact_of(const std::string& name, const std::vector<std::uint32_t>& head,
@@ -46,7 +46,7 @@ wire::Artifact artifact_of(const std::string& name, const std::vector<std::uint3
   return artifact;
 }
 
-wire::Pack& add_delta(wire::Artifact& artifact, const Hash256& base, std::uint32_t head_bytes,
+wire::Pack& add_delta(wire::Artifact& artifact, const ArtifactId& base, std::uint32_t head_bytes,
                       std::uint64_t body_bytes) {
   wire::Pack pack;
   pack.kind = artifact::PackKind::delta;
@@ -102,8 +102,8 @@ Bytes MachineFixture::seal(const wire::Manifest& manifest) const {
   return trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), release_key);
 }
 
-Hash256 MachineFixture::rollout_of(const wire::Manifest& manifest) {
-  return trust::digest(wire::encode_manifest(manifest));
+ManifestId MachineFixture::rollout_of(const wire::Manifest& manifest) {
+  return ManifestId(trust::digest(wire::encode_manifest(manifest)));
 }
 
 wire::Gate MachineFixture::gate_for(const wire::Manifest& manifest, std::uint64_t issue) const {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/testing/some_hash.hpp"
 #include "core/revision/machine.hpp"
 #include "core/trust/keys.hpp"
 #include "core/trust/root.hpp"
@@ -23,7 +24,7 @@ namespace instar::revision {
 
 [[nodiscard]] GroupPath group_of(std::string_view text);
 
-[[nodiscard]] Hash256 hash_of(std::string_view text);
+[[nodiscard]] SomeHash hash_of(std::string_view text);
 
 // An artifact with a full pack of chunks of these sizes; with `kind` dedupe such a pack as well.
 [[nodiscard]] wire::Artifact artifact_of(const std::string& name, const std::vector<std::uint32_t>& head,
@@ -31,7 +32,7 @@ namespace instar::revision {
                                          artifact::PackKind kind = artifact::PackKind::full);
 
 // Offers the artifact as a delta from `base` too.
-wire::Pack& add_delta(wire::Artifact& artifact, const Hash256& base, std::uint32_t head_bytes,
+wire::Pack& add_delta(wire::Artifact& artifact, const ArtifactId& base, std::uint32_t head_bytes,
                       std::uint64_t body_bytes);
 
 struct Stored {
@@ -65,7 +66,7 @@ class MachineFixture {
   std::optional<Error> finish_fails;  // answer to FinishStaging, once
   // Deltas that fall short, as the stager finds out: with files, once their head is read and again at the end; without,
   // at once.
-  std::map<Hash256, PackUnusable> short_packs;
+  std::map<PackId, PackUnusable> short_packs;
   int switch_back_failures = 0;
   std::int64_t power_cut_after = -1;        // effects until the power goes; -1 = never
   std::function<bool(const Effect&)> drop;  // true: the effect is lost, and nothing follows from it
@@ -79,13 +80,13 @@ class MachineFixture {
   std::vector<wire::Fetch> fetches;
   std::vector<std::string> log;
   std::vector<std::string> trace;  // names of the effects, in order
-  std::map<std::pair<Hash256, std::uint32_t>, int> chunks_sent;
+  std::map<std::pair<PackId, std::uint32_t>, int> chunks_sent;
   std::uint64_t bytes_sent = 0;
   std::uint32_t running = 0;                                                    // revision whose containers run
-  std::map<std::uint32_t, std::map<Hash256, std::set<std::uint32_t>>> folders;  // revision → pack → durable chunks
+  std::map<std::uint32_t, std::map<PackId, std::set<std::uint32_t>>> folders;  // revision → pack → durable chunks
   std::map<std::uint32_t, wire::Manifest> staged;
   std::map<std::uint32_t, OpenStaging> opened;
-  std::map<std::uint32_t, std::vector<Hash256>> trimmed;  // what was to stay
+  std::map<std::uint32_t, std::vector<ArtifactId>> trimmed;  // what was to stay
   std::uint64_t persists = 0;
   std::uint64_t effects_done = 0;
   std::uint32_t boots = 0;
@@ -99,7 +100,7 @@ class MachineFixture {
 
   [[nodiscard]] Bytes seal(const wire::Manifest& manifest) const;
 
-  [[nodiscard]] static Hash256 rollout_of(const wire::Manifest& manifest);
+  [[nodiscard]] static ManifestId rollout_of(const wire::Manifest& manifest);
 
   [[nodiscard]] wire::Gate gate_for(const wire::Manifest& manifest, std::uint64_t issue = 1) const;
 
@@ -164,13 +165,13 @@ class MachineFixture {
  private:
   void answer_position();
 
-  void notify_wants(std::uint32_t revision, const Hash256& pack, bool head_only);
+  void notify_wants(std::uint32_t revision, const PackId& pack, bool head_only);
 
-  [[nodiscard]] bool head_missing(std::uint32_t revision, const Hash256& pack);
+  [[nodiscard]] bool head_missing(std::uint32_t revision, const PackId& pack);
 
   void carry(OpenStaging& effect);
 
-  void notify_shortfall(std::uint32_t revision, const Hash256& pack, bool now);
+  void notify_shortfall(std::uint32_t revision, const PackId& pack, bool now);
 
   void carry(StagePiece& effect);
 
@@ -190,13 +191,13 @@ class MachineFixture {
 
   struct Serving {
     std::uint32_t session = 0;
-    Hash256 pack;
+    PackId pack;
     std::vector<wire::ChunkRange> ranges;
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
   };
   std::deque<Event> queue_;
-  std::map<std::pair<Hash256, std::uint32_t>, std::uint32_t> half_;
+  std::map<std::pair<PackId, std::uint32_t>, std::uint32_t> half_;
   Serving serving_;
   std::uint64_t applied_ = 0;
   bool dead_ = false;

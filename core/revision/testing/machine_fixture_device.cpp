@@ -12,7 +12,7 @@ void MachineFixture::answer_position() {
   queue_.emplace_back(MessageArrived{topics.device(facts.device, wire::TopicKind::device_chunk), wire::encode(piece)});
 }
 
-void MachineFixture::notify_wants(std::uint32_t revision, const Hash256& pack, bool head_only) {
+void MachineFixture::notify_wants(std::uint32_t revision, const PackId& pack, bool head_only) {
   const auto& stored = packs[pack];
   StagingWants wants{revision, pack, {}, {}, 0, !head_only};
   for (std::uint32_t i = 0; i < stored.sizes.size(); ++i) {
@@ -24,7 +24,7 @@ void MachineFixture::notify_wants(std::uint32_t revision, const Hash256& pack, b
   queue_.emplace_back(std::move(wants));
 }
 
-bool MachineFixture::head_missing(std::uint32_t revision, const Hash256& pack) {
+bool MachineFixture::head_missing(std::uint32_t revision, const PackId& pack) {
   for (std::uint32_t i = 0; i < packs[pack].head_count; ++i) {
     if (!folders[revision][pack].contains(i)) return true;
   }
@@ -54,7 +54,7 @@ void MachineFixture::carry(OpenStaging& effect) {
   }
 }
 
-void MachineFixture::notify_shortfall(std::uint32_t revision, const Hash256& pack, bool now) {
+void MachineFixture::notify_shortfall(std::uint32_t revision, const PackId& pack, bool now) {
   const auto falls_short = short_packs.find(pack);
   if (falls_short == short_packs.end()) return;
   queue_.emplace_back(PackUnusable{revision, pack, falls_short->second.error, falls_short->second.missing, now});

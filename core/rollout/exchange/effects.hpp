@@ -24,21 +24,21 @@ struct RemoveDevice {
   std::uint64_t last_report = 0;
 };
 struct SaveMember {
-  Hash256 rollout;
+  ManifestId rollout;
   DeviceId device;
   Bytes record;
 };
 struct RemoveMember {
-  Hash256 rollout;
+  ManifestId rollout;
   DeviceId device;
 };
 struct SaveRollout {
-  Hash256 rollout;
+  ManifestId rollout;
   Bytes record;
 };
 // The record, its manifest and its history (entries 0 … events-1, of which the last kHistoryEventsMax are there).
 struct RemoveRollout {
-  Hash256 rollout;
+  ManifestId rollout;
   std::uint64_t events = 0;
 };
 // An entry of a history; the one that it pushes out, if any, goes in the same write.
@@ -48,7 +48,7 @@ struct SaveReport {
   Bytes record;
 };
 struct SaveEvent {
-  Hash256 rollout;
+  ManifestId rollout;
   std::uint64_t number = 0;
   Bytes record;
 };
@@ -63,11 +63,11 @@ struct SendGate {
 };
 // Counts or state of a rollout have changed.
 struct ShowStatus {
-  Hash256 rollout;
+  ManifestId rollout;
 };
 // The lease is durable: Tracker::lease_saved() is to be called.
 struct LeaseSaved {
-  Hash256 rollout;
+  ManifestId rollout;
   std::uint64_t bytes = 0;
 };
 struct Note {

@@ -43,7 +43,7 @@ void write_revision(RecordWriter& out, const std::optional<wire::RevisionInfo>& 
   out.text(revision->release);
   out.u64(revision->sequence);
   out.raw(revision->manifest.bytes);
-  out.list(revision->artifacts, [&](const Hash256& artifact) { out.raw(artifact.bytes); });
+  out.list(revision->artifacts, [&](const ArtifactId& artifact) { out.raw(artifact.bytes); });
 }
 
 std::optional<wire::RevisionInfo> read_revision(RecordReader& in) {
@@ -52,8 +52,8 @@ std::optional<wire::RevisionInfo> read_revision(RecordReader& in) {
   revision.product = in.text();
   revision.release = in.text();
   revision.sequence = in.u64();
-  revision.manifest = in.hash();
-  in.list([&] { revision.artifacts.push_back(in.hash()); });
+  revision.manifest = ManifestId(in.hash());
+  in.list([&] { revision.artifacts.emplace_back(in.hash()); });
   return revision;
 }
 
@@ -77,7 +77,7 @@ Code read_code(RecordReader& in) {
 ReportSummary read_summary(RecordReader& in) {
   ReportSummary report;
   report.sequence = in.u64();
-  report.rollout = in.hash();
+  report.rollout = ManifestId(in.hash());
   report.attempt = in.u32();
   report.step = in.enumeration(wire::Step::failed);
   report.code = read_code(in);

@@ -107,7 +107,7 @@ struct RolloutRecord {
 // A report as the device's history keeps it.
 struct ReportSummary {
   std::uint64_t sequence = 0;
-  Hash256 rollout;
+  ManifestId rollout;
   std::uint32_t attempt = 0;
   wire::Step step = wire::Step::idle;
   Code code = Code::ok;

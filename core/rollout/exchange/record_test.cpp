@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "core/wire/examples.hpp"
+#include "core/wire/testing/examples.hpp"
 
 namespace instar::rollout {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/base/time.hpp"
-#include "core/wire/examples.hpp"
+#include "core/wire/testing/examples.hpp"
 #include "core/wire/manifest.hpp"
 #include "core/wire/messages.hpp"
 

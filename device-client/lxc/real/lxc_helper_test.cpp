@@ -14,7 +14,7 @@
 #include "device-client/containers/supervisor.hpp"
 #include "device-client/host.hpp"
 #include "device-client/process/helper_process.hpp"
-#include "files/temporary_folder.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "core/base/testing/some_hash.hpp"
 #include "core/trust/digest.hpp"
 #include "core/trust/root.hpp"
 #include "core/wire/manifest.hpp"
@@ -11,8 +12,8 @@
 
 namespace instar::wire::examples {
 
-inline Hash256 hash(std::string_view name) {
-  return trust::digest(as_bytes(name));
+inline SomeHash hash(std::string_view name) {
+  return SomeHash(trust::digest(as_bytes(name)));
 }
 
 // Keys made from a seed of 32 times the same byte.

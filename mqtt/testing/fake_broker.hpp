@@ -1,0 +1,37 @@
+// A broker of a few bytes, for what Mosquitto does not do on demand. Serves one connection.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <thread>
+
+#include "mqtt/testing/loopback_port.hpp"
+
+namespace instar::mqtt {
+
+enum class FakeAnswer : std::uint8_t {
+  nothing,               // reads, and never answers
+  hangs_up,              // closes the connection instead of answering CONNECT
+  refuses_connect,       // CONNACK with the code given
+  refuses_subscription,  // SUBACK 0x80
+};
+
+class FakeBroker {
+ public:
+  explicit FakeBroker(FakeAnswer answer, std::uint8_t connack_code = 0);
+  ~FakeBroker();
+  FakeBroker(const FakeBroker&) = delete;
+  FakeBroker& operator=(const FakeBroker&) = delete;
+
+  [[nodiscard]] std::string uri() const;
+
+ private:
+  void serve() const;
+
+  const FakeAnswer answer_;
+  const std::uint8_t connack_code_;
+  LoopbackPort port_;
+  std::thread thread_;
+};
+
+}  // namespace instar::mqtt

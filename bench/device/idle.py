@@ -37,7 +37,7 @@ LIMIT_ALL, LIMIT_BESIDE = 500_000, 20_000
 CLIENTS = {"shared, Paho C++": BUILD / "device-client/instar-device", "shared, Paho C": BUILD / "bench/instar_device_paho_c",
            "static, Paho C": BUILD / "device-client/instar-device-static"}
 MEMORY = {"rss_kib": "Rss:", "pss_kib": "Pss:", "private_dirty_kib": "Private_Dirty:"}
-MEMORY_RUNS, SETTLED_S = 5, 2
+MEMORY_RUNS, SETTLED_S = 3, 2
 
 
 class Sniffer(threading.Thread):

@@ -13,27 +13,27 @@ namespace {
 
 TEST(Failures, NobodyListens) {
   const BrokerFixture broker;  // not started
-  EXPECT_EQ(first_failure(options_for(broker, "x")), "nobody answers at localhost:" + std::to_string(broker.port()));
+  EXPECT_TRUE(fails_with(options_for(broker, "x"), "nobody answers at localhost:" + std::to_string(broker.port())));
 }
 
 TEST(Failures, ANameThatNobodyKnows) {
-  EXPECT_EQ(first_failure(options_for("tcp://no-such-host.invalid:1883", "x")),
-            "the name in no-such-host.invalid:1883 cannot be resolved");
-  EXPECT_EQ(first_failure(options_for("ssl://no-such-host.invalid:8883", "x")),
-            "the name in no-such-host.invalid:8883 cannot be resolved");
+  EXPECT_TRUE(fails_with(options_for("tcp://no-such-host.invalid:1883", "x"),
+                         "the name in no-such-host.invalid:1883 cannot be resolved"));
+  EXPECT_TRUE(fails_with(options_for("ssl://no-such-host.invalid:8883", "x"),
+                         "the name in no-such-host.invalid:8883 cannot be resolved"));
 }
 
 TEST(Failures, ABrokerThatHangsUp) {
   const FakeBroker broker(FakeAnswer::hangs_up);
-  EXPECT_EQ(first_failure(options_for(broker.uri(), "x")),
-            broker.uri().substr(6) + " closed the connection without an answer");
+  EXPECT_TRUE(
+      fails_with(options_for(broker.uri(), "x"), broker.uri().substr(6) + " closed the connection without an answer"));
 }
 
 TEST(Failures, ABrokerThatNeverAnswers) {
   const FakeBroker broker(FakeAnswer::nothing);
   auto options = options_for(broker.uri(), "x");
   options.connect_timeout_s = 1;
-  EXPECT_EQ(first_failure(options), "no answer from " + broker.uri().substr(6) + " within 1 s");
+  EXPECT_TRUE(fails_with(options, "no answer from " + broker.uri().substr(6) + " within 1 s"));
 }
 
 TEST(Failures, WhatABrokerAnswersToConnect) {
@@ -42,7 +42,7 @@ TEST(Failures, WhatABrokerAnswersToConnect) {
                                "the broker does not authorize this client"};
   for (std::uint8_t code = 1; code <= 5; ++code) {
     const FakeBroker broker(FakeAnswer::refuses_connect, code);
-    EXPECT_EQ(first_failure(options_for(broker.uri(), "x")), words[code - 1]);
+    EXPECT_TRUE(fails_with(options_for(broker.uri(), "x"), words[code - 1]));
   }
 }
 
@@ -64,10 +64,10 @@ TEST(Failures, AWrongPasswordAndNoneAndTheRightOne) {
   BrokerFixture broker("allow_anonymous false\npassword_file " + passwords + "\nacl_file " + acl + "\n");
   broker.start();
   auto options = options_for(broker, "ann-1");
-  EXPECT_EQ(first_failure(options), "the broker does not authorize this client");
+  EXPECT_TRUE(fails_with(options, "the broker does not authorize this client"));
   options.username = "ann";
   options.password = "wrong";
-  EXPECT_EQ(first_failure(options), "the broker does not authorize this client");  // Mosquitto's answer to it
+  EXPECT_TRUE(fails_with(options, "the broker does not authorize this client"));  // Mosquitto's answer to it
   options.password = "secret";
   options.subscriptions = {{"open", 1}, {"closed", 1}};
   const auto right = connected_client(options);

@@ -60,47 +60,47 @@ TEST_F(Tls, CarriesMessagesAndComesBack) {
 TEST_F(Tls, AnUnknownCaIsNamed) {
   BrokerFixture broker(broker_lines());
   broker.start();
-  EXPECT_EQ(first_failure(trusting("other.pem", broker)), "the broker's certificate is signed by an unknown CA");
+  EXPECT_TRUE(fails_with(trusting("other.pem", broker), "the broker's certificate is signed by an unknown CA"));
   auto options = trusting("ca.pem", broker);
   options.ca_file.clear();  // then those of the system are trusted
-  EXPECT_EQ(first_failure(options), "the broker's certificate is signed by an unknown CA");
+  EXPECT_TRUE(fails_with(options, "the broker's certificate is signed by an unknown CA"));
 }
 
 TEST_F(Tls, AnotherHostNameIsNamed) {
   BrokerFixture broker(broker_lines());
   broker.start();
-  EXPECT_EQ(
-      first_failure(trusting("ca.pem", broker, "127.0.0.1")),
-      "the broker's certificate is for another host name than that in 127.0.0.1:" + std::to_string(broker.port()));
+  EXPECT_TRUE(fails_with(
+      trusting("ca.pem", broker, "127.0.0.1"),
+      "the broker's certificate is for another host name than that in 127.0.0.1:" + std::to_string(broker.port())));
 }
 
 TEST_F(Tls, NobodyListens) {
   const BrokerFixture broker(broker_lines());  // not started
-  EXPECT_EQ(first_failure(trusting("ca.pem", broker)), "nobody answers at localhost:" + std::to_string(broker.port()));
+  EXPECT_TRUE(fails_with(trusting("ca.pem", broker), "nobody answers at localhost:" + std::to_string(broker.port())));
 }
 
 TEST_F(Tls, APortWithoutTlsIsNamed) {
   BrokerFixture broker;
   broker.start();
-  EXPECT_EQ(first_failure(trusting("ca.pem", broker)),
-            "localhost:" + std::to_string(broker.port()) + " ended the TLS handshake: is it a port with TLS?");
+  EXPECT_TRUE(fails_with(trusting("ca.pem", broker), "localhost:" + std::to_string(broker.port()) +
+                                                         " ended the TLS handshake: is it a port with TLS?"));
 }
 
 TEST_F(Tls, ABrokerWithTlsHangsUpOnAClientWithout) {
   BrokerFixture broker(broker_lines());
   broker.start();
-  EXPECT_EQ(first_failure(options_for(broker, "plain")),
-            "localhost:" + std::to_string(broker.port()) + " closed the connection without an answer");
+  EXPECT_TRUE(fails_with(options_for(broker, "plain"),
+                         "localhost:" + std::to_string(broker.port()) + " closed the connection without an answer"));
 }
 
 TEST_F(Tls, ACertificateOfTheClientIsShownWhenAskedFor) {
   BrokerFixture broker(broker_lines() + "require_certificate true\n");
   broker.start();
   auto options = trusting("ca.pem", broker);
-  // Its refusal races with the end of the connection.
-  EXPECT_THAT(first_failure(options), ::testing::AnyOf(::testing::HasSubstr("refused the TLS connection"),
-                                                       ::testing::HasSubstr("closed the connection"),
-                                                       ::testing::HasSubstr("ended the TLS handshake")));
+  const auto without = make_client(options);
+  ASSERT_TRUE(without->start().has_value());
+  EXPECT_NE(next_failure(*without), "(connected)");  // why, depends on whether the alert or the end comes first
+  without->stop(0);
   options.certificate_file = file("device.pem");
   options.key_file = file("device.key");
   EXPECT_TRUE(connected_client(options)->is_connected());

@@ -1,7 +1,5 @@
 #include "mqtt/testing/client_fixture.hpp"
 
-#include <gtest/gtest.h>
-
 namespace instar::mqtt {
 
 Options options_for(std::string uri, std::string client_id) {
@@ -48,15 +46,21 @@ std::unique_ptr<Client> connected_client(const Options& options) {
   auto client = make_client(options);
   const Status started = client->start();
   EXPECT_TRUE(started.has_value()) << started.error().message;
-  const auto first = wait_for(*client, [](const Event& one) { return one.kind != EventKind::message; });
-  EXPECT_TRUE(first && first->kind == EventKind::connected) << (first ? first->reason : "(nothing)");
+  EXPECT_TRUE(wait_for(*client, EventKind::connected));
   return client;
 }
 
-std::string first_failure(const Options& options) {
+::testing::AssertionResult fails_with(const Options& options, const std::string& reason) {
   const auto client = make_client(options);
-  EXPECT_TRUE(client->start().has_value());
-  return next_failure(*client);
+  if (const Status started = client->start(); !started.has_value())
+    return ::testing::AssertionFailure() << started.error().message;
+  std::string seen;
+  const auto ended = wait_for(*client, [&](const Event& event) {
+    seen = event.kind == EventKind::connected ? "(connected)" : event.reason;
+    return seen == reason || event.kind == EventKind::connected;
+  });
+  if (ended && seen == reason) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << "it said: " << seen;
 }
 
 }  // namespace instar::mqtt

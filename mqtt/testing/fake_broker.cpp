@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <initializer_list>
+
 namespace instar::mqtt {
 
 FakeBroker::FakeBroker(FakeAnswer answer, std::uint8_t connack_code) : answer_(answer), connack_code_(connack_code) {
@@ -21,19 +23,24 @@ std::string FakeBroker::uri() const {
 }
 
 void FakeBroker::serve() const {
-  const int fd = ::accept(port_.socket(), nullptr, nullptr);
-  if (fd < 0) return;
+  for (int fd = accept_one(); fd >= 0; fd = accept_one()) serve_one(fd);
+}
+
+int FakeBroker::accept_one() const {
+  return ::accept(port_.socket(), nullptr, nullptr);
+}
+
+void FakeBroker::serve_one(int fd) const {
   std::uint8_t in[512];
-  EXPECT_GT(::read(fd, in, sizeof in), 0);
-  if (answer_ == FakeAnswer::refuses_connect || answer_ == FakeAnswer::refuses_subscription) {
-    const std::uint8_t connack[] = {0x20, 2, 0, connack_code_};
-    EXPECT_EQ(::write(fd, connack, sizeof connack), 4);
-  }
-  if (answer_ == FakeAnswer::refuses_subscription && ::read(fd, in, sizeof in) > 4) {
-    const std::uint8_t suback[] = {0x90, 3, in[2], in[3], 0x80};
-    EXPECT_EQ(::write(fd, suback, sizeof suback), 5);
-  }
-  while (answer_ != FakeAnswer::hangs_up && ::read(fd, in, sizeof in) > 0) {
+  const auto answer = [fd](std::initializer_list<std::uint8_t> bytes) {
+    static_cast<void>(::send(fd, bytes.begin(), bytes.size(), MSG_NOSIGNAL));
+  };
+  const bool has_connect = ::read(fd, in, sizeof in) > 0;
+  if (answer_ == FakeAnswer::refuses_connect || answer_ == FakeAnswer::refuses_subscription)
+    answer({0x20, 2, 0, connack_code_});
+  if (answer_ == FakeAnswer::refuses_subscription && ::read(fd, in, sizeof in) > 4)
+    answer({0x90, 3, in[2], in[3], 0x80});
+  while (has_connect && answer_ != FakeAnswer::hangs_up && ::read(fd, in, sizeof in) > 0) {
   }
   ::close(fd);
 }

@@ -1,4 +1,4 @@
-// A broker of a few bytes, for what Mosquitto does not do on demand. Serves one connection.
+// A broker of a few bytes, for what Mosquitto does not do on demand. Serves one connection at a time.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,8 @@ class FakeBroker {
 
  private:
   void serve() const;
+  [[nodiscard]] int accept_one() const;  // -1 at the end
+  void serve_one(int fd) const;
 
   const FakeAnswer answer_;
   const std::uint8_t connack_code_;

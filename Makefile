@@ -100,6 +100,7 @@ bench-device: build
 	@deploy/install-deps device
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/run.py
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/idle.py
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/idle.py --memory
 	@deploy/install-deps peers
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/device/peers.py $(PEERS)
 

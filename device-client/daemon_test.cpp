@@ -12,7 +12,7 @@
 #include "device-client/device_status.hpp"
 #include "device-client/host.hpp"
 #include "device-client/testing/fake_helper.hpp"
-#include "mqtt/fake_client.hpp"
+#include "mqtt/testing/fake_client.hpp"
 
 namespace instar::device {
 namespace {

@@ -1,10 +1,10 @@
-// MQTT as a device or an operator uses it: a narrow port with Paho behind it (paho_client.cpp is the only file that
-// includes it).
+// MQTT as a device or an operator uses it: a narrow port with an MQTT library behind it. Two adapters implement it,
+// paho_cpp/ on Eclipse Paho MQTT C++ and paho_c/ on the C library below that; a program links one of them.
 //
-// Threads: events come from Paho's own thread into a bounded queue; take() and all else belong to one owner thread.
-// MQTT 3.1.1. The connection is kept up with exponential backoff and jitter, from inside take(): an owner that waits on
-// event_fd() is woken for it too, and take() may then return nothing. Subscriptions are made anew at each connect,
-// before the owner hears `connected`, so that what it publishes then comes after them on the wire.
+// Threads: events come from the library's own threads into a bounded queue; take() and all else belong to one owner
+// thread. MQTT 3.1.1. The connection is kept up with exponential backoff and jitter, from inside take(): an owner that
+// waits on event_fd() is woken for it too, and take() may then return nothing. Subscriptions are made again at each
+// connect, before the owner receives `connected`, so that what it publishes then comes after them on the wire.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,7 @@ struct Options {
   std::optional<Message> will;
   std::vector<Subscription> subscriptions;
   // Events kept while the owner is busy; past it incoming QoS 0 messages are dropped (and counted), the rest makes
-  // Paho's thread wait.
+  // the library's thread wait.
   std::size_t queue_events_max = 256;
 };
 
@@ -82,6 +82,7 @@ class Client {
   virtual void stop(std::uint32_t timeout_ms) = 0;
 };
 
-[[nodiscard]] std::unique_ptr<Client> make_paho_client(Options options);
+// A client on the adapter that the program is linked with. Not started.
+[[nodiscard]] std::unique_ptr<Client> make_client(Options options);
 
 }  // namespace instar::mqtt

@@ -181,7 +181,7 @@ Outcome<std::unique_ptr<Session>> connect(const ConnectionOptions& options) {
   const std::string id = "op-" + to_hex(random);
   INSTAR_TRY(auto client_id, DeviceId::parse(id));
   return Session::open(connection, std::move(topics), std::move(client_id),
-                       mqtt::make_paho_client(mqtt_options(connection, id)));
+                       mqtt::make_client(mqtt_options(connection, id)));
 }
 
 }  // namespace instar::publisher

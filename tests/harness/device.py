@@ -11,8 +11,9 @@ from .process import DEVICE, LXC_HELPER, Process, wait_for
 
 class Device:
     def __init__(self, folder: Path, device_id: str, port: int, root_file: Path, *, groups: str = "test/line", product: str = "test-box",
-                 state_dir: Path | None = None, settings: dict[str, object] | None = None):
+                 state_dir: Path | None = None, settings: dict[str, object] | None = None, program: Path = DEVICE):
         self.folder = folder
+        self.program = program
         folder.mkdir(parents=True, exist_ok=True)
         self.id = device_id
         self.state_dir = state_dir or folder / "state"
@@ -34,7 +35,7 @@ class Device:
 
     def start(self, environment: dict[str, str] | None = None) -> "Device":
         self.config.write_text("".join(f"{key} = {value}\n" for key, value in self.settings.items()))
-        self.process.spawn([str(DEVICE), "run", "--config", str(self.config)], env=os.environ | (environment or {}))
+        self.process.spawn([str(self.program), "run", "--config", str(self.config)], env=os.environ | (environment or {}))
         return self
 
     def kill(self) -> None:
@@ -49,7 +50,7 @@ class Device:
 
     def status(self) -> dict:
         """What the device says of itself; {} while it has no state yet."""
-        done = subprocess.run([str(DEVICE), "status", "--json", "--config", str(self.config)], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([str(self.program), "status", "--json", "--config", str(self.config)], capture_output=True, text=True, timeout=20)
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else {}
 
     @property

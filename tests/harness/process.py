@@ -14,7 +14,8 @@ T = TypeVar("T")
 SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("INSTAR_BUILD", SOURCE / "build/release")).resolve()
 INSTAR = BUILD / "publisher/instar"
-DEVICE = BUILD / "device-client/instar-device"
+# The static client is the one on Paho's C library: `integration.static.*` run with it.
+DEVICE = BUILD / "device-client" / os.environ.get("INSTAR_DEVICE", "instar-device")
 LXC_HELPER = BUILD / "device-client/instar-lxc"
 PLUGIN = BUILD / "broker-plugin/mosquitto_instar.so"
 

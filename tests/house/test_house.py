@@ -53,6 +53,8 @@ def test_includes_point_one_way():
     ("publisher/broker/x.cpp", "publisher/commands/commands.hpp"),
     ("publisher/artifact/x_test.cpp", "publisher/release/release.hpp"),
     ("device-client/staging/x.cpp", "device-client/staging/testing/x.hpp"),
+    ("mqtt/reconnecting_client.cpp", "mqtt/paho_c/paho_c.hpp"),
+    ("mqtt/paho_cpp/x.cpp", "mqtt/paho_c/paho_c.hpp"),
 ])
 def test_include_that_points_back_is_found(tmp_path, path, include):
     assert len(rules.include_direction(plant(tmp_path, path, f'#include "{include}"\n'))) == 1
@@ -97,6 +99,7 @@ def test_third_party_headers_stay_in_their_adapter():
     ("storage/memory_store.cpp", "rocksdb/db.h"), ("broker-plugin/service.cpp", "mosquitto_broker.h"), ("core/wire/x.cpp", "mosquitto.h"),
     ("publisher/main.cpp", "mqtt/async_client.h"), ("device-client/daemon.cpp", "lxc/lxccontainer.h"), ("core/wire/x.hpp", "sodium.h"),
     ("files/tree.cpp", "zstd.h"), ("core/delta/gzip_recipe.cpp", "zlib.h"), ("core/wire/x.cpp", "nlohmann/json.hpp"), ("mqtt/client.hpp", "MQTTAsync.h"),
+    ("mqtt/transport.hpp", "mqtt/message.h"), ("mqtt/paho_c/paho_c.cpp", "mqtt/async_client.h"), ("mqtt/paho_cpp/paho_cpp.cpp", "MQTTAsync.h"),
     ("files/x.cpp", "CLI/CLI.hpp"),
 ])
 def test_third_party_header_elsewhere_is_found(tmp_path, path, header):
@@ -123,6 +126,18 @@ def test_device_client_is_light():
 
 def test_publisher_needs_no_broker_parts():
     assert rules.linked_libraries(BUILD / "publisher/instar", ["librocksdb", "liblxc", "libmosquitto"]) == []
+
+
+def test_programs_of_the_packages_use_the_cpp_library_of_paho():
+    for program in ("device-client/instar-device", "publisher/instar"):
+        assert rules.linked_libraries(BUILD / program, ["libpaho-mqttpp3"]) != []
+        assert rules.paho_cpp_in(BUILD / program) != []
+
+
+def test_static_client_has_no_cpp_wrapper_of_paho():
+    static = BUILD / "device-client/instar-device-static"
+    # A build with sanitizers has none.
+    assert not static.exists() or rules.paho_cpp_in(static) == []
 
 
 def test_forbidden_library_is_found():

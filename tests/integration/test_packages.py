@@ -95,8 +95,13 @@ def test_the_static_package_needs_what_the_helper_needs(packages):
     """Libraries for the daemon are in it; of LXC it takes the library, not the tools with what those bring."""
     static = packages["instar-device-static"]
     assert field(static, "Depends") == {"libc6", "liblxc1", "liblxc-common"}
-    assert {"lxc", "libpaho-mqtt1.3", "libsodium23"} <= field(packages["instar-device"], "Depends")
+    assert {"lxc", "libpaho-mqttpp3-1", "libsodium23"} <= field(packages["instar-device"], "Depends")
     assert field(static, "Provides") == {"instar-device"}
+
+
+def test_the_operators_package_needs_no_container_library(packages):
+    needs = field(packages["instar"], "Depends")
+    assert "libpaho-mqttpp3-1" in needs and not {name for name in needs if "lxc" in name}
 
 
 def is_well(root: Root) -> None:
@@ -113,7 +118,7 @@ def is_well(root: Root) -> None:
 def test_the_static_package_replaces_the_other_and_is_replaced_by_it(packages, root):
     root.dpkg(packages["instar-device"])
     is_well(root)
-    assert "libpaho" in root.run("ldd", "/usr/bin/instar-device")
+    assert "libpaho-mqttpp3" in root.run("ldd", "/usr/bin/instar-device")
     root.dpkg(packages["instar-device-static"])
     is_well(root)
     assert "statically linked" in root.run("ldd", "/usr/bin/instar-device")

@@ -1,0 +1,172 @@
+// A connection comes, goes, comes back, and ends as the owner wants it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <cstdlib>
+
+#include "mqtt/testing/client_fixture.hpp"
+
+namespace instar::mqtt {
+namespace {
+
+TEST(Connection, IsTriedUntilABrokerIsThere) {
+  BrokerFixture broker;  // not started yet
+  const auto client = make_client(options_for(broker, "patient"));
+  ASSERT_TRUE(client->start().has_value());
+  for (int i = 0; i < 3; ++i) {
+    const auto failed = wait_for(*client, EventKind::disconnected);
+    ASSERT_TRUE(failed);
+    EXPECT_FALSE(failed->reason.empty());
+  }
+  broker.start();
+  EXPECT_TRUE(wait_for(*client, EventKind::connected));
+}
+
+TEST(Connection, SubscribesAgainToABrokerThatCameBackWithoutMemory) {
+  BrokerFixture broker;
+  broker.start();
+  auto options = options_for(broker, "again");
+  options.subscriptions = {{"x", 1}};
+  const auto client = connected_client(options);
+  ASSERT_TRUE(client->subscribe({"y", 1}).has_value());
+  for (int round = 0; round < 3; ++round) {
+    broker.kill();
+    ASSERT_TRUE(wait_for(*client, EventKind::disconnected));
+    EXPECT_FALSE(client->is_connected());
+    EXPECT_EQ(client->publish(text("x", "lost")).error().message, "not connected to " + broker.uri());
+    broker.start();
+    ASSERT_TRUE(wait_for(*client, EventKind::connected));
+    for (const char* topic : {"x", "y"}) {
+      ASSERT_TRUE(client->publish(text(topic, "back")).has_value());
+      EXPECT_EQ(next_text(*client, topic), "back");
+    }
+  }
+}
+
+TEST(Connection, OfALastingSessionBringsWhatCameMeanwhile) {
+  BrokerFixture broker;
+  broker.start();
+  auto options = options_for(broker, "lasting");
+  options.clean_session = false;
+  options.subscriptions = {{"x", 1}};
+  auto client = connected_client(options);
+  ASSERT_TRUE(client->publish(text("x", "before")).has_value());
+  EXPECT_EQ(next_text(*client, "x"), "before");
+  client->stop(60'000);
+  client.reset();
+  const auto other = connected_client(options_for(broker, "other"));
+  ASSERT_TRUE(other->publish(text("x", "meanwhile")).has_value());
+  ASSERT_TRUE(other->subscribe({"y", 1}).has_value());
+  ASSERT_TRUE(other->publish(text("y", "x is there")).has_value());
+  EXPECT_EQ(next_text(*other, "y"), "x is there");
+  EXPECT_EQ(next_text(*connected_client(options), "x"), "meanwhile");
+}
+
+TEST(Connection, DescriptorWakesForMessagesAndForAttempts) {
+  BrokerFixture broker;
+  auto options = options_for(broker, "fd");
+  options.subscriptions = {{"x", 1}};
+  const auto client = make_client(options);
+  ASSERT_TRUE(client->start().has_value());
+  // An owner that never waits in take(), only on the descriptor.
+  const auto next = [&](EventKind kind) -> bool {
+    const auto deadline = std::chrono::steady_clock::now() + kHungAfter;
+    while (std::chrono::steady_clock::now() < deadline) {
+      pollfd waiting{client->event_fd(), POLLIN, 0};
+      if (::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(kHungAfter).count())) != 1) return false;
+      while (auto event = client->take(0))
+        if (event->kind == kind) return true;
+    }
+    return false;
+  };
+  ASSERT_TRUE(next(EventKind::disconnected));
+  broker.start();
+  ASSERT_TRUE(next(EventKind::connected));
+  ASSERT_TRUE(client->publish(text("x", "1")).has_value());
+  ASSERT_TRUE(next(EventKind::message));
+  pollfd idle{client->event_fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&idle, 1, 50), 0) << "readable with nothing to take";
+}
+
+TEST(Connection, EndsPolitelyWithoutTheWill) {
+  BrokerFixture broker;
+  broker.start();
+  auto watcher_options = options_for(broker, "watcher");
+  watcher_options.subscriptions = {{"will/#", 1}};
+  const auto watcher = connected_client(watcher_options);
+  auto options = options_for(broker, "polite");
+  options.will = text("will/polite", "gone", 1, true);
+  const auto polite = connected_client(options);
+  ASSERT_TRUE(polite->publish(text("will/last", "bye")).has_value());
+  polite->stop(60'000);
+  const auto bye = wait_for(*watcher, EventKind::message);
+  ASSERT_TRUE(bye);
+  EXPECT_EQ(bye->message.topic, "will/last") << "what was published before stop() arrives";
+  EXPECT_FALSE(polite->take(0).has_value());
+  EXPECT_EQ(polite->publish(text("will/x", "after")).error().code, Code::unavailable);
+  ASSERT_TRUE(watcher->publish(text("will/marker", "")).has_value());
+  const auto next = wait_for(*watcher, EventKind::message);
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->message.topic, "will/marker") << "and the will does not";
+}
+
+TEST(Connection, ThatBreaksLeavesTheWillAsItWasGiven) {
+  BrokerFixture broker;
+  broker.start();
+  auto watcher_options = options_for(broker, "watcher");
+  watcher_options.subscriptions = {{"will/#", 1}};
+  const auto watcher = connected_client(watcher_options);
+  auto options = options_for(broker, "dying");
+  options.will = text("will/dying", "gone", 1, true);
+  const auto first = connected_client(options);
+  const auto second = connected_client(options);  // of the same id: the broker throws the first one out, with its will
+  const auto gone = wait_for(*watcher, EventKind::message);
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->message.topic, "will/dying");
+  EXPECT_EQ(as_text(gone->message.payload), "gone");
+  EXPECT_EQ(gone->message.qos, 1);
+  const auto late = connected_client(options_for(broker, "late"));
+  ASSERT_TRUE(late->subscribe({"will/dying", 1}).has_value());
+  const auto kept = wait_for(*late, EventKind::message);
+  ASSERT_TRUE(kept);
+  EXPECT_TRUE(kept->message.retained);
+}
+
+TEST(Connection, ThatIsStoppedLeavesNoThreadWaiting) {
+  BrokerFixture broker;
+  broker.start();
+  auto options = options_for(broker, "full");
+  options.subscriptions = {{"q1", 1}};
+  options.queue_events_max = 1;
+  auto client = connected_client(options);
+  ASSERT_EQ(std::system(("seq 1 20 | mosquitto_pub -t q1 -q 1 -l -p " + std::to_string(broker.port())).c_str()), 0);
+  pollfd waiting{client->event_fd(), POLLIN, 0};
+  ASSERT_EQ(::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(kHungAfter).count())), 1);
+  client->stop(1000);
+  client.reset();
+  // The library's thread is free for another client.
+  const auto other = connected_client(options_for(broker, "other"));
+  EXPECT_TRUE(other->is_connected());
+}
+
+TEST(Connection, IsNotBegunWithOptionsThatCannotWork) {
+  const auto error_of = [](const Options& options) {
+    const auto client = make_client(options);
+    const Status status = client->start();
+    EXPECT_FALSE(status.has_value());
+    return status.has_value() ? Error{} : status.error();
+  };
+  Error error = error_of(options_for("localhost", "x"));
+  EXPECT_EQ(error.code, Code::invalid_argument);
+  EXPECT_EQ(error.message, "server \"localhost\" is not a URI: write tcp://HOST:1883, or ssl://HOST:8883 for TLS");
+  error = error_of(options_for("gopher://localhost:70", "x"));
+  EXPECT_EQ(error.code, Code::invalid_argument);
+  EXPECT_EQ(error.message, "cannot make an MQTT client for gopher://localhost:70: Invalid protocol scheme");
+  auto options = options_for("ssl://localhost:1", "x");
+  options.ca_file = "/nonexistent/ca.pem";
+  EXPECT_THAT(error_of(options).message, ::testing::HasSubstr("/nonexistent/ca.pem"));
+}
+
+}  // namespace
+}  // namespace instar::mqtt

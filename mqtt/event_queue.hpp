@@ -1,0 +1,61 @@
+// Events from the library's threads to the owner, and a descriptor that is readable while there are some.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "mqtt/client.hpp"
+
+namespace instar::mqtt {
+
+class EventQueue {
+ public:
+  explicit EventQueue(std::size_t events_max);
+  ~EventQueue();
+  EventQueue(const EventQueue&) = delete;
+  EventQueue& operator=(const EventQueue&) = delete;
+
+  // Any thread. Connects and disconnects always fit; QoS 0 messages over the bound are dropped and counted; other
+  // messages wait for room.
+  void push(Event event) noexcept;
+
+  // Owner's thread.
+  [[nodiscard]] std::optional<Event> pop();
+
+  // While one lives, push() does not wait: the owner is inside the library, which may need the lock that a waiting
+  // callback holds.
+  class NoWaiting {
+   public:
+    explicit NoWaiting(EventQueue& queue) : queue_(queue) { queue_.change_no_waiting(1); }
+    ~NoWaiting() { queue_.change_no_waiting(-1); }
+    NoWaiting(const NoWaiting&) = delete;
+    NoWaiting& operator=(const NoWaiting&) = delete;
+
+   private:
+    EventQueue& queue_;
+  };
+
+  // Drops what is there and all that comes, and closes the descriptor. Nobody waits in push() after it.
+  void close();
+
+  // Readable while pop() has something; -1 when closed.
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  [[nodiscard]] std::uint64_t dropped() const noexcept;
+
+ private:
+  void change_no_waiting(int by);
+
+  const std::size_t events_max_;
+  int fd_;
+  mutable std::mutex mutex_;
+  std::condition_variable room_;
+  std::deque<Event> events_;
+  int no_waiting_ = 0;
+  bool closed_ = false;
+  std::uint64_t dropped_ = 0;
+};
+
+}  // namespace instar::mqtt

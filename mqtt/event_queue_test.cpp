@@ -1,0 +1,72 @@
+#include "mqtt/event_queue.hpp"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <thread>
+
+namespace instar::mqtt {
+namespace {
+
+Event message(std::string topic, int qos) {
+  return {EventKind::message, {std::move(topic), {}, qos, false}, {}};
+}
+
+bool is_readable(const EventQueue& queue) {
+  pollfd one{queue.fd(), POLLIN, 0};
+  return ::poll(&one, 1, 0) == 1;
+}
+
+TEST(EventQueue, KeepsTheOrderAndSignalsWhileThereIsSomething) {
+  EventQueue queue(4);
+  EXPECT_FALSE(is_readable(queue));
+  queue.push(message("a", 1));
+  queue.push(message("b", 1));
+  EXPECT_TRUE(is_readable(queue));
+  EXPECT_EQ(queue.pop()->message.topic, "a");
+  EXPECT_TRUE(is_readable(queue));
+  EXPECT_EQ(queue.pop()->message.topic, "b");
+  EXPECT_FALSE(is_readable(queue));
+  EXPECT_FALSE(queue.pop().has_value());
+}
+
+TEST(EventQueue, DropsQos0PastItsBoundAndCountsIt) {
+  EventQueue queue(1);
+  queue.push(message("a", 0));
+  queue.push(message("b", 0));
+  queue.push({EventKind::disconnected, {}, "always fits"});
+  EXPECT_EQ(queue.dropped(), 1U);
+  EXPECT_EQ(queue.pop()->message.topic, "a");
+  EXPECT_EQ(queue.pop()->reason, "always fits");
+}
+
+TEST(EventQueue, MakesQos1WaitForRoom) {
+  EventQueue queue(1);
+  queue.push(message("a", 1));
+  std::thread pushing([&] { queue.push(message("b", 1)); });
+  EXPECT_EQ(queue.pop()->message.topic, "a");
+  pushing.join();
+  EXPECT_EQ(queue.pop()->message.topic, "b");
+}
+
+TEST(EventQueue, TakesQos1PastItsBoundWhileTheOwnerIsInsideTheLibrary) {
+  EventQueue queue(1);
+  queue.push(message("a", 1));
+  const EventQueue::NoWaiting guard(queue);
+  queue.push(message("b", 1));
+  EXPECT_TRUE(queue.pop().has_value());
+  EXPECT_TRUE(queue.pop().has_value());
+}
+
+TEST(EventQueue, FreesWhoWaitsWhenItCloses) {
+  EventQueue queue(1);
+  queue.push(message("a", 1));
+  std::thread pushing([&] { queue.push(message("b", 1)); });
+  queue.close();
+  pushing.join();
+  EXPECT_FALSE(queue.pop().has_value());
+  EXPECT_EQ(queue.fd(), -1);
+}
+
+}  // namespace
+}  // namespace instar::mqtt

@@ -1,0 +1,156 @@
+#include "mqtt/reconnecting_client.hpp"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "core/base/assert.hpp"
+#include "mqtt/option_checks.hpp"
+
+namespace instar::mqtt {
+namespace {
+
+// A connection shorter than this does not count as success: a broker that accepts and then throws out is not hammered.
+constexpr std::chrono::seconds kLastedS{5};
+
+}  // namespace
+
+ReconnectingClient::ReconnectingClient(Options options, std::unique_ptr<Transport> transport)
+    : options_(std::move(options)),
+      transport_(std::move(transport)),
+      backoff_(options_.reconnect_ms_min, options_.reconnect_ms_max),
+      timer_fd_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
+  INSTAR_ASSERT(timer_fd_ >= 0 && epoll_fd_ >= 0);
+  for (const int fd : {timer_fd_, queue().fd()}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    INSTAR_ASSERT(::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0);
+  }
+}
+
+ReconnectingClient::~ReconnectingClient() {
+  stop(0);
+  for (const int fd : {epoll_fd_, timer_fd_}) ::close(fd);
+  if (created_) static_cast<void>(transport_.release());  // it lasts, see Transport
+}
+
+Status ReconnectingClient::start() {
+  INSTAR_ASSERT(!created_);
+  INSTAR_CHECK(check_options(options_));
+  if (const Status created = transport_->create(); !created.has_value())
+    return fail(Code::invalid_argument,
+                "cannot make an MQTT client for " + options_.server_uri + ": " + created.error().message);
+  created_ = true;
+  attempt();
+  return {};
+}
+
+void ReconnectingClient::attempt() {
+  const EventQueue::NoWaiting guard(queue());
+  forget_traced_causes();
+  if (const Status begun = transport_->connect(); !begun.has_value())
+    queue().push({EventKind::disconnected, {}, begun.error().message});
+}
+
+void ReconnectingClient::set_timer(std::uint32_t ms) {
+  itimerspec spec{};
+  spec.it_value.tv_sec = ms / 1000;
+  spec.it_value.tv_nsec = static_cast<long>(ms % 1000) * 1'000'000;
+  INSTAR_ASSERT(::timerfd_settime(timer_fd_, 0, &spec, nullptr) == 0);
+}
+
+bool ReconnectingClient::timer_fired() {
+  std::uint64_t expirations = 0;
+  return ::read(timer_fd_, &expirations, sizeof expirations) == sizeof expirations;
+}
+
+void ReconnectingClient::schedule_attempt() {
+  set_timer(backoff_.next_ms(static_cast<std::uint32_t>(random_()) << 1U));  // minstd_rand gives 31 bits
+}
+
+void ReconnectingClient::send_subscriptions(const std::vector<Subscription>& subscriptions) {
+  const EventQueue::NoWaiting guard(queue());
+  for (const Subscription& subscription : subscriptions) {
+    const Status sent = transport_->subscribe(subscription);
+    if (sent.has_value()) continue;
+    queue().push({EventKind::disconnected, {}, "cannot subscribe: " + sent.error().message});
+    return;
+  }
+}
+
+void ReconnectingClient::note(const Event& event) {
+  if (event.kind == EventKind::connected) {
+    transport_->reports().set_connected(true);
+    connected_at_ = Clock::now();
+    set_timer(0);
+    send_subscriptions(options_.subscriptions);
+  } else if (event.kind == EventKind::disconnected) {
+    if (connected_at_ != Clock::time_point() && Clock::now() - connected_at_ >= kLastedS) backoff_.reset();
+    connected_at_ = {};
+    transport_->reports().set_connected(false);
+    {
+      // A refused subscription: the connection itself still stands. If it is lost in between, that is what was wanted.
+      const EventQueue::NoWaiting guard(queue());
+      transport_->drop();
+    }
+    schedule_attempt();
+  }
+}
+
+std::optional<Event> ReconnectingClient::take(std::uint32_t timeout_ms) {
+  const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  while (!stopped_ && created_) {
+    if (timer_fired()) attempt();
+    if (auto event = queue().pop()) {
+      note(*event);
+      return event;
+    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return std::nullopt;
+    pollfd waiting{epoll_fd_, POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000))) < 0 && errno == EINTR)
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+Status ReconnectingClient::publish(Message message) {
+  if (!can_send()) return fail(Code::unavailable, "not connected to " + options_.server_uri);
+  const EventQueue::NoWaiting guard(queue());
+  const Status sent = transport_->publish(message);
+  if (!sent.has_value())
+    return fail(Code::unavailable, "cannot publish on " + message.topic + " now: " + sent.error().message);
+  return {};
+}
+
+Status ReconnectingClient::subscribe(Subscription subscription) {
+  options_.subscriptions.push_back(subscription);
+  if (can_send()) send_subscriptions({subscription});
+  return {};
+}
+
+Status ReconnectingClient::unsubscribe(const std::string& filter) {
+  std::erase_if(options_.subscriptions, [&](const Subscription& one) { return one.filter == filter; });
+  if (!can_send()) return {};
+  const EventQueue::NoWaiting guard(queue());
+  const Status sent = transport_->unsubscribe(filter);
+  if (!sent.has_value())
+    return fail(Code::unavailable, "cannot unsubscribe from " + filter + " now: " + sent.error().message);
+  return {};
+}
+
+void ReconnectingClient::stop(std::uint32_t timeout_ms) {
+  if (stopped_) return;
+  stopped_ = true;
+  transport_->reports().set_connected(false);
+  set_timer(0);
+  queue().close();
+  if (!created_) return;
+  const EventQueue::NoWaiting guard(queue());
+  transport_->disconnect(timeout_ms);
+}
+
+}  // namespace instar::mqtt

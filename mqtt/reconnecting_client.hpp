@@ -1,0 +1,57 @@
+// The client of the port, on any library: keeps the connection up, and the subscriptions with it.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "mqtt/backoff.hpp"
+#include "mqtt/client.hpp"
+#include "mqtt/transport.hpp"
+
+namespace instar::mqtt {
+
+class ReconnectingClient final : public Client {
+ public:
+  ReconnectingClient(Options options, std::unique_ptr<Transport> transport);
+  ~ReconnectingClient() override;
+  ReconnectingClient(const ReconnectingClient&) = delete;
+  ReconnectingClient& operator=(const ReconnectingClient&) = delete;
+
+  Status start() override;
+  Status publish(Message message) override;
+  std::optional<Event> take(std::uint32_t timeout_ms) override;
+  bool is_connected() const noexcept override { return transport_->reports().is_connected(); }
+  Status subscribe(Subscription subscription) override;
+  Status unsubscribe(const std::string& filter) override;
+  int event_fd() const noexcept override { return epoll_fd_; }
+  std::uint64_t dropped_messages() const noexcept override { return queue().dropped(); }
+  void stop(std::uint32_t timeout_ms) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void attempt();
+  void schedule_attempt();
+  void set_timer(std::uint32_t ms);
+  bool timer_fired();
+  void send_subscriptions(const std::vector<Subscription>& subscriptions);
+  // Keeps our own state in step with an event before the owner sees it.
+  void note(const Event& event);
+  [[nodiscard]] bool can_send() const noexcept { return is_connected() && !stopped_; }
+  [[nodiscard]] EventQueue& queue() noexcept { return transport_->reports().queue(); }
+  [[nodiscard]] const EventQueue& queue() const noexcept { return transport_->reports().queue(); }
+
+  Options options_;
+  std::unique_ptr<Transport> transport_;
+  Backoff backoff_;
+  int timer_fd_ = -1;  // readable when the next attempt is due
+  int epoll_fd_ = -1;  // over the timer and the queue
+  Clock::time_point connected_at_;
+  bool created_ = false;
+  bool stopped_ = false;
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+}  // namespace instar::mqtt

@@ -1,0 +1,42 @@
+// A client for tests: the test plays the broker.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "mqtt/client.hpp"
+
+namespace instar::mqtt {
+
+class FakeClient final : public Client {
+ public:
+  // --- what the test sees and does
+  std::vector<Message> published;
+  std::vector<Subscription> subscriptions;
+  bool started = false;
+  bool stopped = false;
+  // publish() answers `unavailable` at this call and all later ones, counted from 1; 0 = never.
+  std::size_t fail_publish_at = 0;
+
+  void connect();
+  void disconnect(std::string reason);
+  void deliver(Message message);
+
+  // --- Client
+  Status start() override;
+  Status publish(Message message) override;
+  std::optional<Event> take(std::uint32_t timeout_ms) override;
+  bool is_connected() const noexcept override { return connected_; }
+  Status subscribe(Subscription subscription) override;
+  Status unsubscribe(const std::string& filter) override;
+  int event_fd() const noexcept override { return -1; }
+  std::uint64_t dropped_messages() const noexcept override { return 0; }
+  void stop(std::uint32_t timeout_ms) override;
+
+ private:
+  std::deque<Event> events_;
+  bool connected_ = false;
+  std::size_t publish_calls_ = 0;
+};
+
+}  // namespace instar::mqtt

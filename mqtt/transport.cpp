@@ -1,0 +1,22 @@
+#include "mqtt/transport.hpp"
+
+namespace instar::mqtt {
+
+void Reports::connect_failed(const ConnectFailure& failure) noexcept {
+  queue_.push({EventKind::disconnected, {}, failure_text(failure, options_)});
+}
+
+void Reports::connection_lost(std::string_view cause) noexcept {
+  connected_ = false;
+  std::string reason = "the connection was lost";
+  if (!cause.empty()) reason.append(": ").append(cause);
+  queue_.push({EventKind::disconnected, {}, std::move(reason)});
+}
+
+void Reports::subscription_refused(const std::string& filter) noexcept {
+  if (!connected_) return;  // when the connection went, that has been reported already
+  // A client without its subscriptions receives nothing: as good as not connected, and reported so.
+  queue_.push({EventKind::disconnected, {}, "the broker refused the subscription to " + filter});
+}
+
+}  // namespace instar::mqtt

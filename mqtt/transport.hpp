@@ -1,0 +1,79 @@
+// What a client needs of an MQTT library: the part of the port that each adapter implements. Whatever does not depend
+// on the library is done above it (reconnecting_client.hpp) or beside it (Reports).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.hpp"
+#include "mqtt/client.hpp"
+#include "mqtt/event_queue.hpp"
+#include "mqtt/failure_text.hpp"
+
+namespace instar::mqtt {
+
+// What the library's threads report. Each function pushes into the queue and does nothing else.
+class Reports {
+ public:
+  explicit Reports(const Options& options) : options_(options), queue_(options.queue_events_max) {}
+
+  // The library's threads.
+  void connected() noexcept { queue_.push({EventKind::connected, {}, {}}); }
+  void connect_failed(const ConnectFailure& failure) noexcept;
+  void connection_lost(std::string_view cause) noexcept;
+  void subscription_refused(const std::string& filter) noexcept;
+  void message_arrived(Message message) noexcept { queue_.push({EventKind::message, std::move(message), {}}); }
+
+  // Owner's thread.
+  void set_connected(bool connected) noexcept { connected_ = connected; }
+  // Any thread.
+  [[nodiscard]] bool is_connected() const noexcept { return connected_; }
+  [[nodiscard]] EventQueue& queue() noexcept { return queue_; }
+  [[nodiscard]] const EventQueue& queue() const noexcept { return queue_; }
+
+ private:
+  const Options options_;
+  EventQueue queue_;
+  // The owner has received `connected`, and the library has not lost that connection since.
+  std::atomic<bool> connected_ = false;
+};
+
+// All functions: owner's thread, none waits for the network. An error's message is what the library says; nothing has
+// begun then. Once created, a transport lasts as long as the process: Paho's threads may still be at work on a client
+// while it is destroyed (https://github.com/eclipse-paho/paho.mqtt.c/issues/1669; here a command once ended with a
+// corrupted heap, among some 30,000 that did not). A process makes one client or two: what stays is some KB, and
+// Paho's threads, which have nothing to do.
+class Transport {
+ public:
+  explicit Transport(const Options& options) : reports_(options) {}
+  virtual ~Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  // Once, before all else.
+  [[nodiscard]] virtual Status create() = 0;
+  // Begins an attempt to connect, whose outcome is reported.
+  [[nodiscard]] virtual Status connect() = 0;
+  [[nodiscard]] virtual Status publish(const Message& message) = 0;
+  // A refusal of the broker is reported.
+  [[nodiscard]] virtual Status subscribe(const Subscription& subscription) = 0;
+  [[nodiscard]] virtual Status unsubscribe(const std::string& filter) = 0;
+  // Ends a connection that stands, at once. Not reported.
+  virtual void drop() = 0;
+  // Lets what is in flight finish, then disconnects; waits for that at most `timeout_ms`.
+  virtual void disconnect(std::uint32_t timeout_ms) = 0;
+
+  [[nodiscard]] Reports& reports() noexcept { return reports_; }
+  [[nodiscard]] const Reports& reports() const noexcept { return reports_; }
+
+ private:
+  Reports reports_;
+};
+
+// Messages that the library holds while the socket is busy or QoS 1 is unanswered; past it publish() says
+// `unavailable`.
+inline constexpr int kBufferedMessagesMax = 256;
+
+}  // namespace instar::mqtt

@@ -7,20 +7,21 @@
 #include <string>
 
 #include "core/base/error.hpp"
+#include "core/base/log_level.hpp"
 #include "core/base/time.hpp"
 
 namespace instar::broker {
 
 class Complaints {
  public:
-  using Log = std::function<void(int level, const std::string&)>;
+  using Log = std::function<void(LogLevel level, const std::string&)>;
   explicit Complaints(Log log) : log_(std::move(log)) {}
 
   void add(const std::string& where, const Error& error, MonotonicMs now) {
     ++count_;
     if (now - second_ >= 1'000) {
       if (suppressed_ > 0)
-        log_(4, std::to_string(suppressed_) + " more messages were refused and not logged one by one");
+        log_(LogLevel::warning, std::to_string(suppressed_) + " more messages were refused and not logged one by one");
       second_ = now;
       written_ = 0;
       suppressed_ = 0;
@@ -30,7 +31,7 @@ class Complaints {
       return;
     }
     ++written_;
-    log_(4, "refused " + where + ": " + std::string(code_name(error.code)) + ": " + error.message);
+    log_(LogLevel::warning, "refused " + where + ": " + std::string(code_name(error.code)) + ": " + error.message);
   }
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
 

@@ -32,8 +32,8 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
       chunks_(
           store,
           [this](const DeviceId& device, const wire::ChunkPiece& piece) {
-            broker_.publish(options_.topics.device(device, wire::TopicKind::device_chunk), wire::encode(piece), 0,
-                            false);
+            broker_.publish(options_.topics.device(device, wire::TopicKind::device_chunk), wire::encode(piece),
+                            wire::Qos::at_most_once, wire::Retain::no);
           },
           [this](const SentPiece& sent) {
             switch (tracker_.charge(sent.device, sent.rollout, sent.bytes)) {
@@ -49,15 +49,16 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
       upload_(
           store, complete_packs_,
           [this](storage::Batch batch, std::function<void()> act) { when_durable(std::move(batch), std::move(act)); },
-          [this](const DeviceId& client, const wire::Stored& stored) {
-            broker_.publish(options_.topics.stored(client), wire::encode(stored), 1, false);
+          [this](const ClientId& client, const wire::Stored& stored) {
+            broker_.publish(options_.topics.stored(client), wire::encode(stored), wire::Qos::at_least_once,
+                            wire::Retain::no);
           }),
-      complaints_([this](int level, const std::string& line) { log(level, line); }),
+      complaints_([this](LogLevel level, const std::string& line) { log(level, line); }),
       opener_(opener != nullptr ? std::move(opener) : std::make_unique<InlineOpener>()),
       self_(std::make_shared<ServiceImpl*>(this)) {}
 
 // Reasons come from devices: one entry of the log is one line, whatever they hold.
-void ServiceImpl::log(int level, std::string line) {
+void ServiceImpl::log(LogLevel level, std::string line) {
   for (auto& c : line) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
@@ -73,9 +74,10 @@ Status ServiceImpl::start(Now now) {
   return {};
 }
 
-Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, int /*qos*/,
-                                bool retain, Now now) {
+Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, wire::Qos /*qos*/,
+                                wire::Retain how, Now now) {
   now_ = now;
+  const bool retain = how == wire::Retain::yes;
   const auto parsed = options_.topics.parse(topic);
   if (!parsed.has_value() && !options_.topics.owns(topic)) return Verdict::route;
   if (auto status = check_message(sender, parsed, payload); !status.has_value()) return refuse(topic, status.error());
@@ -138,12 +140,12 @@ Verdict ServiceImpl::refuse(std::string_view topic, const Error& error) {
 
 void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {
   now_ = now;
-  const auto client = DeviceId::parse(client_id);
-  if (!client.has_value()) return;
-  connected_.erase(*client);
-  tracker_.gone(*client, now);
-  chunks_.drop(*client);
-  upload_.drop(*client);
+  if (const auto client = ClientId::parse(client_id); client.has_value()) upload_.drop(*client);
+  const auto device = DeviceId::parse(client_id);
+  if (!device.has_value()) return;
+  connected_.erase(*device);
+  tracker_.gone(*device, now);
+  chunks_.drop(*device);
 }
 
 void ServiceImpl::on_tick(Now now) {

@@ -11,9 +11,11 @@
 #include "broker-plugin/opener.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
+#include "core/base/log_level.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
 #include "core/trust/keys.hpp"
+#include "core/wire/delivery.hpp"
 #include "core/wire/topics.hpp"
 #include "storage/store.hpp"
 
@@ -23,8 +25,8 @@ namespace instar::broker {
 class BrokerPort {
  public:
   virtual ~BrokerPort() = default;
-  virtual void publish(const std::string& topic, ByteView payload, int qos, bool retain) = 0;
-  virtual void log(int level, const std::string& line) = 0;  // syslog numbers
+  virtual void publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) = 0;
+  virtual void log(LogLevel level, const std::string& line) = 0;
 };
 
 // Who sent a message. Views are valid during the call.
@@ -58,8 +60,8 @@ class Service {
   virtual ~Service() = default;
   // Reads the store and publishes retained gates, root, status again. Before anything else.
   [[nodiscard]] virtual Status start(Now now) = 0;
-  [[nodiscard]] virtual Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos,
-                                           bool retain, Now now) = 0;
+  [[nodiscard]] virtual Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload,
+                                           wire::Qos qos, wire::Retain retain, Now now) = 0;
   // A $CONTROL payload (docs/formats/control.md); the answer is published on the response topic, now or when durable.
   virtual void on_control(const Sender& sender, std::string_view payload, Now now) = 0;
   virtual void on_disconnect(std::string_view client_id, Now now) = 0;

@@ -21,7 +21,7 @@ std::string ServiceImpl::name_of(const Sender& sender) {
 bool ServiceImpl::may_write(const Sender& sender, std::string_view topic) const {
   const auto parsed = options_.topics.parse(topic);
   if (!parsed.has_value()) return !options_.topics.owns(topic);
-  const auto is = [&](const DeviceId& id) { return !sender.identity_known || sender.client_id == id.str(); };
+  const auto is = [&](const auto& id) { return !sender.identity_known || sender.client_id == id.str(); };
   switch (parsed->kind) {
     case wire::TopicKind::device_fetch:
     case wire::TopicKind::device_report:
@@ -46,7 +46,7 @@ bool ServiceImpl::may_write(const Sender& sender, std::string_view topic) const 
 bool ServiceImpl::may_read(const Sender& sender, std::string_view topic) const {
   const auto parsed = options_.topics.parse(topic);
   if (!parsed.has_value()) return !options_.topics.owns(topic);
-  const auto is = [&](const DeviceId& id) { return !sender.identity_known || sender.client_id == id.str(); };
+  const auto is = [&](const auto& id) { return !sender.identity_known || sender.client_id == id.str(); };
   switch (parsed->kind) {
     case wire::TopicKind::device_chunk:
     case wire::TopicKind::device_ack:

@@ -83,7 +83,7 @@ void ServiceImpl::finish(const std::shared_ptr<Reply>& reply) {
   Json out;
   out["responses"] = std::move(reply->responses);
   const auto text = dump(out);
-  broker_.publish(options_.topics.control_response(), as_bytes(text), 1, false);
+  broker_.publish(options_.topics.control_response(), as_bytes(text), wire::Qos::at_least_once, wire::Retain::no);
 }
 
 void ServiceImpl::run_command(const Json& command, const std::shared_ptr<Reply>& reply, rollout::Effects& effects) {

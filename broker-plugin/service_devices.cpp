@@ -99,7 +99,7 @@ Status ServiceImpl::take_fetch(const DeviceId& device, ByteView payload) {
   return {};
 }
 
-Status ServiceImpl::take_put(const DeviceId& client, ByteView payload) {
+Status ServiceImpl::take_put(const ClientId& client, ByteView payload) {
   INSTAR_TRY(const auto put, wire::decode_put(payload));
   if (is_behind()) {
     const Error error{Code::unavailable, "the store is behind or down: send again later"};
@@ -107,7 +107,7 @@ Status ServiceImpl::take_put(const DeviceId& client, ByteView payload) {
     stored.pack = put.pack;
     stored.code = error.code;
     stored.reason = error.message;
-    broker_.publish(options_.topics.stored(client), wire::encode(stored), 1, false);
+    broker_.publish(options_.topics.stored(client), wire::encode(stored), wire::Qos::at_least_once, wire::Retain::no);
     return fail(error);
   }
   return upload_.put(client, put);
@@ -145,7 +145,8 @@ void ServiceImpl::send_acks() {
 }
 
 void ServiceImpl::send_ack(const DeviceId& device, const wire::Ack& ack) {
-  broker_.publish(options_.topics.device(device, wire::TopicKind::device_ack), wire::encode(ack), 1, false);
+  broker_.publish(options_.topics.device(device, wire::TopicKind::device_ack), wire::encode(ack),
+                  wire::Qos::at_least_once, wire::Retain::no);
 }
 
 }  // namespace instar::broker

@@ -26,8 +26,8 @@ class ServiceImpl final : public Service {
               std::unique_ptr<Opener> opener);
 
   [[nodiscard]] Status start(Now now) override;
-  [[nodiscard]] Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain,
-                                   Now now) override;
+  [[nodiscard]] Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, wire::Qos qos,
+                                   wire::Retain retain, Now now) override;
   void on_control(const Sender& sender, std::string_view payload, Now now) override;
   void on_disconnect(std::string_view client_id, Now now) override;
   void on_tick(Now now) override;
@@ -45,7 +45,7 @@ class ServiceImpl final : public Service {
                                      ByteView payload) const;
   [[nodiscard]] Verdict refuse(std::string_view topic, const Error& error);
   void do_chores();
-  void log(int level, std::string line);
+  void log(LogLevel level, std::string line);
 
   // --- service_store.cpp: persist, then act ---
   // Commits `batch`, then `act` once it (and all before it) is durable; `act` never runs when that fails.
@@ -69,7 +69,7 @@ class ServiceImpl final : public Service {
   [[nodiscard]] bool is_behind() const;
   void refuse_device(const DeviceId& device, const Error& error);
   [[nodiscard]] Status take_fetch(const DeviceId& device, ByteView payload);
-  [[nodiscard]] Status take_put(const DeviceId& client, ByteView payload);
+  [[nodiscard]] Status take_put(const ClientId& client, ByteView payload);
   // Acks of one device that become durable together go out as one, at the end of the turn.
   void queue_ack(const DeviceId& device, const wire::Ack& ack);
   void send_acks();

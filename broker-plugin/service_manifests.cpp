@@ -20,8 +20,8 @@ Verdict ServiceImpl::take_root(ByteView payload) {
   storage::Batch batch;
   if (version != before) batch.push_back({storage::Column::meta, storage::root_key(version), trust_->envelope()});
   when_durable(std::move(batch), [this, topic, version, before, envelope = trust_->envelope()] {
-    broker_.publish(topic, envelope, 1, true);
-    if (version != before) log(5, "root document version " + std::to_string(version) + " is in force");
+    broker_.publish(topic, envelope, wire::Qos::at_least_once, wire::Retain::yes);
+    if (version != before) log(LogLevel::notice, "root document version " + std::to_string(version) + " is in force");
   });
   check_gate_key();
   return Verdict::consume;
@@ -47,7 +47,7 @@ Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group,
     if (!retain) {
       // Devices that connect later must hear it too.
       retain_it = [this, to = std::string(topic), envelope = to_bytes(payload)] {
-        broker_.publish(to, envelope, 1, true);
+        broker_.publish(to, envelope, wire::Qos::at_least_once, wire::Retain::yes);
       };
     }
     carry_out(std::move(effects), std::move(batch), std::move(retain_it));
@@ -56,7 +56,8 @@ Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group,
   if (status.has_value()) return retain ? Verdict::route : Verdict::consume;
   if (!hash.is_zero()) {
     const auto text = dump(refused_json(hash, status.error(), now_.wall));
-    broker_.publish(options_.topics.status(hash.short_hex()), as_bytes(text), 1, false);
+    broker_.publish(options_.topics.status(hash.short_hex()), as_bytes(text), wire::Qos::at_least_once,
+                    wire::Retain::no);
   }
   return refuse(topic, status.error());
 }
@@ -71,7 +72,7 @@ Verdict ServiceImpl::take_assignment(const DeviceId& device, std::string_view to
   storage::Batch batch;
   batch.push_back({storage::Column::meta, storage::assignment_key(device), to_bytes(payload)});
   when_durable(std::move(batch), [this, to = std::string(topic), envelope = to_bytes(payload), retain] {
-    if (!retain) broker_.publish(to, envelope, 1, true);
+    if (!retain) broker_.publish(to, envelope, wire::Qos::at_least_once, wire::Retain::yes);
   });
   return retain ? Verdict::route : Verdict::consume;
 }
@@ -130,13 +131,14 @@ Status ServiceImpl::check_packs(const wire::Manifest& manifest) const {
 
 void ServiceImpl::send_gate(const wire::Gate& gate) {
   broker_.publish(options_.topics.gate(gate.group),
-                  trust::seal(trust::Kind::gate, wire::encode(gate), options_.gate_key), 1, true);
+                  trust::seal(trust::Kind::gate, wire::encode(gate), options_.gate_key), wire::Qos::at_least_once,
+                  wire::Retain::yes);
 }
 
 // Said at start and at each new root document, not at each gate: nothing would move until it is put right.
 void ServiceImpl::check_gate_key() {
   if (!trust_.has_value()) {
-    log(4, "no root document is known: manifests are refused until one is pinned");
+    log(LogLevel::warning, "no root document is known: manifests are refused until one is pinned");
     return;
   }
   wire::Gate probe;
@@ -144,7 +146,7 @@ void ServiceImpl::check_gate_key() {
   probe.product = "probe";
   const auto sealed = trust::seal(trust::Kind::gate, wire::encode(probe), options_.gate_key);
   if (const auto opened = trust_->open_gate(sealed); !opened.has_value()) {
-    log(3,
+    log(LogLevel::error,
         "devices will not obey this broker's gates: its gate key is not enough for the role `gate` of root document "
         "version " +
             std::to_string(trust_->root().version) + " (" + opened.error().message + ")");
@@ -169,7 +171,7 @@ void ServiceImpl::publish_status(const Hash256& hash) {
   status_published_[hash] = now_.monotonic;
   // As it is now, told when all of it is durable.
   when_durable({}, [this, topic = options_.topics.status(hash.short_hex()), text = dump(rollout_json(hash))] {
-    broker_.publish(topic, as_bytes(text), 1, true);
+    broker_.publish(topic, as_bytes(text), wire::Qos::at_least_once, wire::Retain::yes);
   });
 }
 

@@ -122,7 +122,9 @@ TEST_F(Refusal, ManifestsOfPeopleWhoAreNoOperators) {
   ASSERT_TRUE(rig.start().has_value());
   const auto envelope = seal_manifest(make_manifest(pack_, 1));
   const auto topic = rig.topics().manifest(group_path("plant-7"));
-  EXPECT_EQ(rig.service().on_message({"x", "mallory", true}, topic, envelope, 1, true, rig.now()), Verdict::refuse);
+  EXPECT_EQ(rig.service().on_message({"x", "mallory", true}, topic, envelope, wire::Qos::at_least_once,
+                                     wire::Retain::yes, rig.now()),
+            Verdict::refuse);
   EXPECT_TRUE(rig.broker().logged("not among the operators"));
 }
 
@@ -136,7 +138,7 @@ TEST_F(Refusal, EverythingOnTopicsThatAreTheBrokersOwn) {
   const auto& topics = rig_.topics();
   for (const auto& topic : {topics.gate(group_path("plant-7")), topics.device(device, wire::TopicKind::device_chunk),
                             topics.device(device, wire::TopicKind::device_ack), topics.status("0123456789abcdef"),
-                            topics.stored(device), topics.prefix() + "/nonsense"}) {
+                            topics.stored(client_id("gw-1")), topics.prefix() + "/nonsense"}) {
     EXPECT_EQ(rig_.send("gw-01", topic, Bytes{1}), Verdict::refuse) << topic;
   }
   EXPECT_EQ(rig_.send("gw-01", "sensors/temperature", Bytes{1}), Verdict::route);

@@ -172,7 +172,8 @@ TEST_F(Reports, OfADeviceThatNeverSaidHelloAreNotTaken) {
 TEST_F(Reports, OverABridgeStandOnTheirSignature) {
   const Sender bridge{"bridge-7", "", false};
   const auto topic = rig_.topics().device(device_.id, TopicKind::device_report);
-  EXPECT_EQ(rig_.service().on_message(bridge, topic, device_.report(rollout_, Step::fetching), 1, false, rig_.now()),
+  EXPECT_EQ(rig_.service().on_message(bridge, topic, device_.report(rollout_, Step::fetching), wire::Qos::at_least_once,
+                                      wire::Retain::no, rig_.now()),
             Verdict::consume);
   rig_.settle();
   EXPECT_EQ(last_ack().sequence, 1U);

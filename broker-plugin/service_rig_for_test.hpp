@@ -25,17 +25,19 @@ namespace instar::broker {
 struct Published {
   std::string topic;
   Bytes payload;
-  int qos = 0;
+  wire::Qos qos = wire::Qos::at_most_once;
   bool retain = false;
 };
 
 class FakeBroker final : public BrokerPort {
  public:
-  void publish(const std::string& topic, ByteView payload, int qos, bool retain) override {
-    published.push_back({topic, to_bytes(payload), qos, retain});
-    if (retain) retained[topic] = to_bytes(payload);
+  void publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) override {
+    published.push_back({topic, to_bytes(payload), qos, retain == wire::Retain::yes});
+    if (retain == wire::Retain::yes) retained[topic] = to_bytes(payload);
   }
-  void log(int level, const std::string& line) override { lines.push_back(std::to_string(level) + " " + line); }
+  void log(LogLevel level, const std::string& line) override {
+    lines.push_back(std::to_string(static_cast<int>(level)) + " " + line);
+  }
 
   [[nodiscard]] std::vector<Published> on(const std::string& topic) const {
     std::vector<Published> out;
@@ -58,6 +60,9 @@ inline trust::SecretKey test_key(int fill) {
 }
 inline DeviceId device_id(std::string_view text) {
   return *DeviceId::parse(text);
+}
+inline ClientId client_id(std::string_view text) {
+  return *ClientId::parse(text);
 }
 inline GroupPath group_path(std::string_view text) {
   return *GroupPath::parse(text);
@@ -252,12 +257,13 @@ class ServiceRig {
     for (int i = 0; i < 20; ++i) tick();
   }
   Verdict send(std::string_view client, const std::string& topic, ByteView payload, bool retain = false) {
-    return service_->on_message({client, "", true}, topic, payload, 1, retain, now_);
+    return service_->on_message({client, "", true}, topic, payload, wire::Qos::at_least_once,
+                                retain ? wire::Retain::yes : wire::Retain::no, now_);
   }
 
   // --- operators ---
   Verdict put(const wire::Put& put, std::string_view client = "op-1") {
-    return send(client, topics().put(device_id(client)), wire::encode(put));
+    return send(client, topics().put(client_id(client)), wire::encode(put));
   }
   void put_directory(const TestPack& pack, std::string_view client = "op-1") {
     put_object(wire::PutKind::directory, pack.id, 0, pack.bytes, client);
@@ -283,7 +289,7 @@ class ServiceRig {
   }
   std::vector<wire::Stored> stored(std::string_view client = "op-1") const {
     std::vector<wire::Stored> out;
-    for (const auto& published : broker_->on(topics().stored(device_id(client)))) {
+    for (const auto& published : broker_->on(topics().stored(client_id(client)))) {
       auto decoded = wire::decode_stored(published.payload);
       EXPECT_TRUE(decoded.has_value());
       if (decoded.has_value()) out.push_back(*decoded);
@@ -351,7 +357,7 @@ class ServiceRig {
   std::vector<wire::ChunkPiece> pieces(const TestDevice& device) const {
     std::vector<wire::ChunkPiece> out;
     for (const auto& published : broker_->on(topics().device(device.id, wire::TopicKind::device_chunk))) {
-      EXPECT_EQ(published.qos, 0);
+      EXPECT_EQ(published.qos, wire::Qos::at_most_once);
       EXPECT_FALSE(published.retain);
       out.push_back(*wire::decode_chunk_piece(published.payload));
     }

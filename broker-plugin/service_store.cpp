@@ -108,16 +108,18 @@ void ServiceImpl::carry_out(rollout::Effects effects, storage::Batch batch, std:
   }
   when_durable(std::move(batch), [this, rest = std::move(rest), act = std::move(act)] {
     for (const auto& effect : rest) {
-      std::visit(Overloaded{[&](const rollout::SendAck& e) { queue_ack(e.device, e.ack); },
-                            [&](const rollout::SendGate& e) { send_gate(e.gate); },
-                            [&](const rollout::ShowStatus& e) { show_status(e.rollout); },
-                            [&](const rollout::LeaseSaved& e) { tracker_.lease_saved(e.rollout, e.bytes); },
-                            // An empty retained message takes the one before away.
-                            [&](const rollout::RemoveRollout& e) {
-                              broker_.publish(options_.topics.status(e.rollout.short_hex()), {}, 1, true);
-                            },
-                            [&](const rollout::Note& e) { log(e.level, e.text); }, [](const auto&) {}},
-                 effect);
+      std::visit(
+          Overloaded{[&](const rollout::SendAck& e) { queue_ack(e.device, e.ack); },
+                     [&](const rollout::SendGate& e) { send_gate(e.gate); },
+                     [&](const rollout::ShowStatus& e) { show_status(e.rollout); },
+                     [&](const rollout::LeaseSaved& e) { tracker_.lease_saved(e.rollout, e.bytes); },
+                     // An empty retained message takes the one before away.
+                     [&](const rollout::RemoveRollout& e) {
+                       broker_.publish(options_.topics.status(e.rollout.short_hex()), {}, wire::Qos::at_least_once,
+                                       wire::Retain::yes);
+                     },
+                     [&](const rollout::Note& e) { log(static_cast<LogLevel>(e.level), e.text); }, [](const auto&) {}},
+          effect);
     }
     if (act) act();
   });
@@ -127,7 +129,7 @@ void ServiceImpl::store_failed(const Error& error) {
   if (store_is_down_) return;
   store_is_down_ = true;
   recovery_tried_ = {now_.monotonic.value - kRecoveryEveryMs};
-  log(3, "the store refused a write (" + error.message + "); nothing is taken in until it works again");
+  log(LogLevel::error, "the store refused a write (" + error.message + "); nothing is taken in until it works again");
 }
 
 void ServiceImpl::try_recovery() {
@@ -136,13 +138,13 @@ void ServiceImpl::try_recovery() {
   auto status = store_.reopen();
   if (status.has_value()) status = load();
   if (!status.has_value()) {
-    log(3, "the store does not work yet: " + status.error().message);
+    log(LogLevel::error, "the store does not work yet: " + status.error().message);
     return;
   }
   store_is_down_ = false;
   upload_.reset();
   publish_retained();
-  log(5, "the store works again; state was loaded from it");
+  log(LogLevel::notice, "the store works again; state was loaded from it");
 }
 
 Status ServiceImpl::load() {
@@ -202,7 +204,8 @@ Status ServiceImpl::load_tracker() {
   tracker_ = {};
   // A record that cannot be read is passed over: its device says hello again, its rollout can be published again.
   const auto damaged = [&](const char* column, ByteView key, const Error& error) {
-    log(3, "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
+    log(LogLevel::error,
+        "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
   };
   std::map<Hash256, std::shared_ptr<const wire::Policy>> policies;
   INSTAR_CHECK(store_.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
@@ -257,7 +260,8 @@ Status ServiceImpl::load_tracker() {
 void ServiceImpl::publish_retained() {
   if (trust_.has_value()) {
     when_durable({}, [this] {
-      if (trust_.has_value()) broker_.publish(options_.topics.root(), trust_->envelope(), 1, true);
+      if (trust_.has_value())
+        broker_.publish(options_.topics.root(), trust_->envelope(), wire::Qos::at_least_once, wire::Retain::yes);
     });
   }
   std::vector<std::pair<std::string, Bytes>> retained;
@@ -269,7 +273,8 @@ void ServiceImpl::publish_retained() {
         }
         return true;
       });
-  if (!scanned.has_value()) log(3, "manifests could not be read from the store: " + scanned.error().message);
+  if (!scanned.has_value())
+    log(LogLevel::error, "manifests could not be read from the store: " + scanned.error().message);
   const auto assigned =
       store_.scan(storage::Column::meta, storage::kAssignmentPrefix, [&](ByteView key, ByteView value) {
         const auto device = storage::parse_assignment_key(key);
@@ -277,7 +282,8 @@ void ServiceImpl::publish_retained() {
           retained.emplace_back(options_.topics.device(*device, wire::TopicKind::device_assignment), to_bytes(value));
         return true;
       });
-  if (!assigned.has_value()) log(3, "assignments could not be read from the store: " + assigned.error().message);
+  if (!assigned.has_value())
+    log(LogLevel::error, "assignments could not be read from the store: " + assigned.error().message);
   rollout::Effects effects;
   tracker_.refresh_gates(now_, effects);
   for (const auto& [hash, rollout] : tracker_.rollouts()) {
@@ -285,7 +291,8 @@ void ServiceImpl::publish_retained() {
     effects.emplace_back(rollout::ShowStatus{hash});
   }
   when_durable({}, [this, retained = std::move(retained)] {
-    for (const auto& [topic, envelope] : retained) broker_.publish(topic, envelope, 1, true);
+    for (const auto& [topic, envelope] : retained)
+      broker_.publish(topic, envelope, wire::Qos::at_least_once, wire::Retain::yes);
   });
   carry_out(std::move(effects));
 }

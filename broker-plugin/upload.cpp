@@ -58,7 +58,7 @@ Upload::Upload(storage::Store& store, std::unordered_set<Hash256>& complete_pack
       options_(options),
       self_(std::make_shared<Upload*>(this)) {}
 
-Status Upload::put(const DeviceId& client, const wire::Put& put) {
+Status Upload::put(const ClientId& client, const wire::Put& put) {
   bool whole = false;
   auto status = assemble(client, put, whole);
   if (status.has_value() && whole) {
@@ -77,7 +77,7 @@ Status Upload::put(const DeviceId& client, const wire::Put& put) {
   return status;
 }
 
-Status Upload::assemble(const DeviceId& client, const wire::Put& put, bool& whole) {
+Status Upload::assemble(const ClientId& client, const wire::Put& put, bool& whole) {
   if (put.offset == 0) {
     forget_assembly(client);
     if (assemblies_.size() >= options_.clients_max) {
@@ -103,7 +103,7 @@ Status Upload::assemble(const DeviceId& client, const wire::Put& put, bool& whol
   return {};
 }
 
-Status Upload::take_directory(const DeviceId& client, const Hash256& id, const Bytes& bytes) {
+Status Upload::take_directory(const ClientId& client, const Hash256& id, const Bytes& bytes) {
   if (trust::digest(bytes) != id) return fail(Code::corrupt, "the directory does not match the pack's id");
   INSTAR_TRY(auto directory, artifact::decode_directory(bytes));
   if (complete_packs_.contains(id)) {
@@ -197,7 +197,7 @@ void Upload::answer_directory(const Hash256& id, Pack& pack) {
   pack.asked.clear();
 }
 
-Status Upload::take_chunk(const DeviceId& client, const Hash256& id, std::uint32_t ordinal, Bytes bytes) {
+Status Upload::take_chunk(const ClientId& client, const Hash256& id, std::uint32_t ordinal, Bytes bytes) {
   const auto found = packs_.find(id);
   if (found == packs_.end() && !complete_packs_.contains(id)) {
     return fail(Code::not_found, "pack " + id.short_hex() + " is not being uploaded: send its directory first");
@@ -304,7 +304,7 @@ void Upload::send_answers() {
   }
 }
 
-void Upload::send_answer(const DeviceId& client, const Hash256& pack, Answer answer) {
+void Upload::send_answer(const ClientId& client, const Hash256& pack, Answer answer) {
   auto& durable = answer.durable;
   std::sort(durable.begin(), durable.end());
   durable.erase(std::unique(durable.begin(), durable.end()), durable.end());
@@ -333,7 +333,7 @@ void Upload::reset() {
   writing_bytes_ = 0;
 }
 
-void Upload::drop(const DeviceId& client) {
+void Upload::drop(const ClientId& client) {
   forget_assembly(client);
   for (auto& [id, pack] : packs_) {
     pack.asked.erase(client);
@@ -342,7 +342,7 @@ void Upload::drop(const DeviceId& client) {
   }
 }
 
-void Upload::forget_assembly(const DeviceId& client) {
+void Upload::forget_assembly(const ClientId& client) {
   const auto found = assemblies_.find(client);
   if (found == assemblies_.end()) return;
   INSTAR_ASSERT(assembly_bytes_ >= found->second.data.size());
@@ -350,7 +350,7 @@ void Upload::forget_assembly(const DeviceId& client) {
   assemblies_.erase(found);
 }
 
-void Upload::answer_error(const DeviceId& client, const Hash256& pack, const Error& error) {
+void Upload::answer_error(const ClientId& client, const Hash256& pack, const Error& error) {
   wire::Stored stored;
   stored.pack = pack;
   stored.code = error.code;

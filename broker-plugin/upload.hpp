@@ -27,7 +27,7 @@ struct UploadOptions {
 
 class Upload {
  public:
-  using Send = std::function<void(const DeviceId& client, const wire::Stored&)>;
+  using Send = std::function<void(const ClientId& client, const wire::Stored&)>;
   // Commits, and calls back when durable; not at all on failure (then reset() follows).
   using Commit = std::function<void(storage::Batch, std::function<void()>)>;
 
@@ -35,8 +35,8 @@ class Upload {
          UploadOptions options = {});
 
   // A piece from a client that may upload. Errors are answered and returned (for the log).
-  [[nodiscard]] Status put(const DeviceId& client, const wire::Put& put);
-  void drop(const DeviceId& client);
+  [[nodiscard]] Status put(const ClientId& client, const wire::Put& put);
+  void drop(const ClientId& client);
   // Sends the answers that have gathered. Once a tick; O(1) when there are none.
   void send_answers();
   // The store was loaded again: what was under way starts anew, when clients send their directories again.
@@ -60,8 +60,8 @@ class Upload {
     std::uint32_t looked_up = 0;  // ordinals of which the store has been asked
     bool ready = false;           // all of them answered, and the directory is durable
     bool completing = false;      // its completeness is being written
-    std::set<DeviceId> asked;     // clients whose directory is to be answered
-    std::set<DeviceId> clients;   // to tell of completeness
+    std::set<ClientId> asked;     // clients whose directory is to be answered
+    std::set<ClientId> clients;   // to tell of completeness
     std::uint64_t used = 0;       // for dropping the one used longest ago
   };
   struct Answer {
@@ -69,27 +69,27 @@ class Upload {
     bool complete = false;
   };
 
-  [[nodiscard]] Status assemble(const DeviceId& client, const wire::Put& put, bool& whole);
-  [[nodiscard]] Status take_directory(const DeviceId& client, const Hash256& pack, const Bytes& bytes);
-  [[nodiscard]] Status take_chunk(const DeviceId& client, const Hash256& pack, std::uint32_t ordinal, Bytes bytes);
+  [[nodiscard]] Status assemble(const ClientId& client, const wire::Put& put, bool& whole);
+  [[nodiscard]] Status take_directory(const ClientId& client, const Hash256& pack, const Bytes& bytes);
+  [[nodiscard]] Status take_chunk(const ClientId& client, const Hash256& pack, std::uint32_t ordinal, Bytes bytes);
   void look_up(const Hash256& id);
   void looked_up(const Hash256& id, std::uint32_t first, const Result<std::vector<bool>>& found);
   void answer_directory(const Hash256& id, Pack& pack);
   static void mark(Pack& pack, std::uint32_t ordinal);
   void complete_if_whole(const Hash256& id, Pack& pack);
   void make_room();
-  void send_answer(const DeviceId& client, const Hash256& pack, Answer answer);
-  void answer_error(const DeviceId& client, const Hash256& pack, const Error& error);
-  void forget_assembly(const DeviceId& client);
+  void send_answer(const ClientId& client, const Hash256& pack, Answer answer);
+  void answer_error(const ClientId& client, const Hash256& pack, const Error& error);
+  void forget_assembly(const ClientId& client);
 
   storage::Store& store_;
   std::unordered_set<Hash256>& complete_packs_;
   Commit commit_;
   Send send_;
   UploadOptions options_;
-  std::map<DeviceId, Assembly> assemblies_;
+  std::map<ClientId, Assembly> assemblies_;
   std::map<Hash256, Pack> packs_;
-  std::map<std::pair<DeviceId, Hash256>, Answer> answers_;
+  std::map<std::pair<ClientId, Hash256>, Answer> answers_;
   std::size_t assembly_bytes_ = 0;
   std::size_t writing_bytes_ = 0;
   std::uint64_t uses_ = 0;

@@ -182,8 +182,8 @@ TEST_F(Uploads, TwoOperatorsMayBringTheSamePack) {
 TEST_F(Uploads, OfAnotherClientAreRefused) {
   const wire::Put put{
       wire::PutKind::directory, pack_.id, 0, static_cast<std::uint32_t>(pack_.bytes.size()), 0, pack_.bytes};
-  EXPECT_EQ(rig_.send("op-2", rig_.topics().put(device_id("op-1")), wire::encode(put)), Verdict::refuse);
-  EXPECT_EQ(rig_.send("op-1", rig_.topics().put(device_id("op-1")), Bytes{1, 2}), Verdict::refuse);
+  EXPECT_EQ(rig_.send("op-2", rig_.topics().put(client_id("op-1")), wire::encode(put)), Verdict::refuse);
+  EXPECT_EQ(rig_.send("op-1", rig_.topics().put(client_id("op-1")), Bytes{1, 2}), Verdict::refuse);
   EXPECT_TRUE(rig_.stored().empty());
 }
 
@@ -202,7 +202,7 @@ struct UploadRig {
             [this](storage::Batch batch, std::function<void()> act) {
               store.commit(std::move(batch), [act = std::move(act)](Status) { act(); });
             },
-            [this](const DeviceId&, const wire::Stored& stored) { sent.push_back(stored); }, options) {}
+            [this](const ClientId&, const wire::Stored& stored) { sent.push_back(stored); }, options) {}
   storage::MemoryStore store;
   std::unordered_set<Hash256> complete;
   std::vector<wire::Stored> sent;
@@ -215,12 +215,12 @@ TEST(UploadBounds, UnfinishedObjectsOfAllClientsTogether) {
   int refused = 0;
   for (int i = 0; i < 10; ++i) {
     const wire::Put put{wire::PutKind::chunk, pack.id, 1, 100'000, 0, Bytes(30'000)};
-    const auto status = rig.upload.put(device_id("op-" + std::to_string(i)), put);
+    const auto status = rig.upload.put(client_id("op-" + std::to_string(i)), put);
     refused += !status.has_value() && status.error().code == Code::unavailable ? 1 : 0;
     EXPECT_LE(rig.upload.assembly_bytes(), 100'000U);
   }
   EXPECT_EQ(refused, 7);
-  for (int i = 0; i < 10; ++i) rig.upload.drop(device_id("op-" + std::to_string(i)));
+  for (int i = 0; i < 10; ++i) rig.upload.drop(client_id("op-" + std::to_string(i)));
   EXPECT_EQ(rig.upload.assembly_bytes(), 0U);
 }
 
@@ -229,14 +229,14 @@ TEST(UploadBounds, Clients) {
   const auto pack = make_test_pack(1);
   for (int i = 0; i < 5; ++i) {
     const wire::Put put{wire::PutKind::chunk, pack.id, 1, 100'000, 0, Bytes(10)};
-    EXPECT_EQ(rig.upload.put(device_id("op-" + std::to_string(i)), put).has_value(), i < 3) << i;
+    EXPECT_EQ(rig.upload.put(client_id("op-" + std::to_string(i)), put).has_value(), i < 3) << i;
   }
 }
 
 TEST(UploadBounds, ChunksThatTheStoreHasNotWrittenYet) {
   UploadRig rig({.writing_bytes_max = 250'000});
   const auto pack = make_test_pack(1, 5, 100'000);
-  const auto client = device_id("op");
+  const auto client = client_id("op");
   const auto send = [&](std::uint32_t ordinal) {
     const auto& bytes = pack.encoded[ordinal];
     Status status;
@@ -261,7 +261,7 @@ TEST(UploadBounds, ChunksThatTheStoreHasNotWrittenYet) {
 
 TEST(UploadBounds, PacksUnderWayDropTheOneLeftLongest) {
   UploadRig rig({.packs_max = 2});
-  const auto client = device_id("op");
+  const auto client = client_id("op");
   std::vector<TestPack> packs;
   for (std::uint64_t i = 1; i <= 3; ++i) {
     packs.push_back(make_test_pack(i, 1, 100));

@@ -1,7 +1,6 @@
 // The real backend: RocksDB under the broker service.
 #include <pwd.h>
 #include <sys/stat.h>
-#include <sys/syslog.h>
 #include <unistd.h>
 
 #include <utility>
@@ -29,8 +28,8 @@ constexpr std::size_t kKeyFileBytesMax = 4096;
   }
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
-    port.log(LOG_WARNING, "everyone on this machine can read the gate key " + path +
-                              ": chmod 640, owner root, group of " + own_user());
+    port.log(LogLevel::warning, "everyone on this machine can read the gate key " + path +
+                                    ": chmod 640, owner root, group of " + own_user());
   }
   auto key = trust::parse_secret_key(as_text(*bytes));
   if (!key.has_value()) return fail(with_context(std::move(key.error()), "plugin_opt_gate_key " + path));

@@ -6,14 +6,12 @@
 #include <utility>
 
 #include "broker-plugin/mosquitto/backend.hpp"
-#include "core/base/limits.hpp"
+#include "broker-plugin/more_limits.hpp"
 #include "files/files.hpp"
 #include "storage/rocks_store.hpp"
 
 namespace instar::broker {
 namespace {
-
-constexpr std::size_t kKeyFileBytesMax = 4096;
 
 [[nodiscard]] std::string own_user() {
   const passwd* user = ::getpwuid(::geteuid());
@@ -21,7 +19,7 @@ constexpr std::size_t kKeyFileBytesMax = 4096;
 }
 
 [[nodiscard]] Result<trust::SecretKey> read_gate_key(const std::string& path, BrokerPort& port) {
-  auto bytes = files::read_file(path, kKeyFileBytesMax);
+  auto bytes = files::read_file(path, limits::kKeyFileBytesMax);
   if (!bytes.has_value()) {
     return fail(
         with_context(std::move(bytes.error()), "plugin_opt_gate_key (it must be readable by user " + own_user() + ")"));

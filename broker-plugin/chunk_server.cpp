@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 #include "storage/key_layout.hpp"
 
 namespace instar::broker {

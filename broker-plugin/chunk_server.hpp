@@ -17,7 +17,7 @@
 #include "broker-plugin/lru_cache.hpp"
 #include "core/artifact/pack.hpp"
 #include "core/base/ids.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 #include "core/base/time.hpp"
 #include "core/wire/messages.hpp"
 #include "storage/store.hpp"

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "broker-plugin/reply.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 #include "storage/key_layout.hpp"
 
 namespace instar::broker {

@@ -4,7 +4,7 @@
 
 #include "broker-plugin/commands.hpp"
 #include "broker-plugin/reply.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::broker {
 namespace {

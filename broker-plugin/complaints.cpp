@@ -1,7 +1,7 @@
 #include "broker-plugin/complaints.hpp"
 
 #include "core/base/assert.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::broker {
 

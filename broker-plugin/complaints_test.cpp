@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "broker-plugin/testing/service_fixture.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::broker {
 namespace {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "broker-plugin/status_json.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 #include "core/base/result.hpp"
 
 namespace instar::broker {

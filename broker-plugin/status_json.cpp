@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::broker {

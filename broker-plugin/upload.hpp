@@ -13,7 +13,7 @@
 
 #include "core/artifact/pack.hpp"
 #include "core/base/ids.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 #include "core/wire/messages.hpp"
 #include "storage/store.hpp"
 

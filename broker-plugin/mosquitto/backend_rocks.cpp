@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "broker-plugin/mosquitto/backend.hpp"
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 #include "files/files.hpp"
 #include "storage/rocks_store.hpp"
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "broker-plugin/more_limits.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::broker {
 namespace {

@@ -9,10 +9,6 @@
 namespace instar::broker {
 namespace {
 
-// Ranges that a session may have open: more is a device that does not follow the protocol.
-constexpr std::size_t kSessionRangesMax = 4 * limits::kFetchRangesMax;
-// Chunk reads under way: bounds what comes into memory at once.
-constexpr std::size_t kChunkLoadsMax = 32;
 // A session that is over may be asked for more: it is kept for a little, and costs nothing to open again.
 constexpr std::int64_t kOverMs = 10'000;
 
@@ -36,7 +32,7 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
   auto found = sessions_.find(device);
   if (found == sessions_.end()) {
     // Only returns credit of a session that is not known here: nothing to do, and nothing to remember.
-    if (!fetch.pack.has_value()) return tell_position(device, fetch.session, nullptr);
+    if (!fetch.pack.has_value()) return send_position(device, fetch.session, nullptr);
     found = sessions_.try_emplace(device).first;
     begin(found->second, fetch, now);
   } else if (fetch.session > found->second.number) {
@@ -51,7 +47,7 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
   if (fetch.rollout != 0) session.rollout = fetch.rollout;
   const bool asks_where = !fetch.pack.has_value() && fetch.received_bytes == session.received;
   take_credit(session, fetch.received_bytes);
-  if (asks_where) tell_position(device, session.number, &session);
+  if (asks_where) send_position(device, session.number, &session);
   if (fetch.pack.has_value()) add_ranges(device, session, fetch);
   if (!session.wanted.empty()) wake(device);
   pump();
@@ -97,7 +93,8 @@ void ChunkServer::release(Session& session) {
 
 void ChunkServer::add_ranges(const DeviceId& device, Session& session, const wire::Fetch& fetch) {
   for (const auto& range : fetch.ranges) {
-    if (session.wanted.size() >= kSessionRangesMax) return fault(device, session, range.first, wire::ChunkFault::busy);
+    if (session.wanted.size() >= limits::kSessionRangesMax)
+      return fault(device, session, range.first, wire::ChunkFault::busy);
     session.wanted.push_back({*fetch.pack, range.first, range.count, range.offset});
   }
 }
@@ -142,6 +139,18 @@ void ChunkServer::pump() {
     idle = what == Step::sent ? 0 : idle + 1;
     wake(device);
   }
+}
+
+void ChunkServer::assert_invariants() const {
+  std::size_t out = 0;
+  for (const auto& [device, session] : sessions_) {
+    INSTAR_ASSERT(session.received <= session.sent);
+    INSTAR_ASSERT(session.piece_ends.size() <= limits::kWindowPiecesMax);
+    INSTAR_ASSERT(session.wanted.size() <= limits::kSessionRangesMax);
+    out += in_flight(session) + session.carried_bytes;
+  }
+  INSTAR_ASSERT(out == in_flight_bytes_);
+  INSTAR_ASSERT(chunk_loads_.size() <= limits::kChunkLoadsMax);
 }
 
 ChunkServer::Step ChunkServer::step(const DeviceId& device, Session& session) {
@@ -224,8 +233,9 @@ void ChunkServer::fault(const DeviceId& device, const Session& session, std::uin
   send_(device, piece);
 }
 
-// A device that hears nothing asks: behind all that is on its way, this says whether anything was lost.
-void ChunkServer::tell_position(const DeviceId& device, std::uint32_t number, const Session* session) {
+// The answer to a device that receives nothing and asks: it comes behind all that is on its way, so it shows whether
+// anything was lost.
+void ChunkServer::send_position(const DeviceId& device, std::uint32_t number, const Session* session) {
   wire::ChunkPiece piece;
   piece.session = number;
   piece.fault = wire::ChunkFault::position;
@@ -242,7 +252,7 @@ void ChunkServer::fail_pack(const DeviceId& device, Session& session, wire::Chun
   std::erase_if(session.wanted, [&](const Wanted& wanted) { return wanted.pack == pack; });
 }
 
-void ChunkServer::load_directory(const DeviceId& device, const Hash256& pack) {
+void ChunkServer::load_directory(const DeviceId& device, const PackId& pack) {
   auto& waiting = directory_loads_[pack];
   const bool asked = !waiting.empty();
   waiting.insert(device);
@@ -253,7 +263,7 @@ void ChunkServer::load_directory(const DeviceId& device, const Hash256& pack) {
               });
 }
 
-void ChunkServer::directory_loaded(const Hash256& pack, Result<std::optional<Bytes>> value) {
+void ChunkServer::directory_loaded(const PackId& pack, Result<std::optional<Bytes>> value) {
   const auto waiting = std::move(directory_loads_[pack]);
   directory_loads_.erase(pack);
   auto why = wire::ChunkFault::none;
@@ -284,7 +294,7 @@ bool ChunkServer::load_chunk(const DeviceId& device, const std::string& key) {
     loading->second.insert(device);
     return true;
   }
-  if (chunk_loads_.size() >= kChunkLoadsMax) return false;
+  if (chunk_loads_.size() >= limits::kChunkLoadsMax) return false;
   chunk_loads_[key].insert(device);
   store_.read(storage::Column::chunks, key, [key, self = std::weak_ptr(self_)](Result<std::optional<Bytes>> value) {
     if (const auto server = self.lock()) (*server)->chunk_loaded(key, std::move(value));

@@ -17,6 +17,7 @@
 #include "broker-plugin/lru_cache.hpp"
 #include "core/artifact/pack.hpp"
 #include "core/base/ids.hpp"
+#include "core/base/limits.hpp"
 #include "core/base/time.hpp"
 #include "core/wire/messages.hpp"
 #include "storage/store.hpp"
@@ -24,21 +25,21 @@
 namespace instar::broker {
 
 struct ChunkServerOptions {
-  std::uint32_t window_bytes_max = 0;                  // 0 = limits.hpp
-  std::size_t cache_bytes_max = 16 * 1024 * 1024;      // encoded chunks, shared by all devices
-  std::size_t directory_bytes_max = 16 * 1024 * 1024;  // decoded directories
-  std::size_t in_flight_bytes_max = 0;                 // 0 = limits.hpp
+  std::uint32_t window_bytes_max = 0;  // 0 = limits.hpp
+  std::size_t cache_bytes_max = limits::kChunkCacheBytesMax;
+  std::size_t directory_bytes_max = limits::kDirectoryCacheBytesMax;
+  std::size_t in_flight_bytes_max = 0;  // 0 = limits.hpp
   // A session without a sign of life for so long is dropped; the shorter time counts when half of the common budget is
-  // taken. One that wants nothing, and has told of all that was sent, is over.
+  // taken. One that wants nothing, and has confirmed all that was sent, is over.
   std::int64_t stall_ms = 600'000;
   std::int64_t stall_ms_when_tight = 60'000;
-  std::size_t pump_bytes_max = 4 * 1024 * 1024;  // sent in one go before other work has its turn
+  std::size_t pump_bytes_max = limits::kPumpBytesMax;
 };
 
 // What is about to be handed over, for accounting.
 struct SentPiece {
   const DeviceId& device;
-  const Hash256& pack;
+  const PackId& pack;
   std::uint64_t rollout = 0;
   std::uint32_t ordinal = 0;
   std::uint32_t offset = 0;
@@ -66,10 +67,11 @@ class ChunkServer {
   [[nodiscard]] std::size_t in_flight_bytes() const noexcept { return in_flight_bytes_; }
   [[nodiscard]] std::size_t session_count() const noexcept { return sessions_.size(); }
   [[nodiscard]] std::size_t cached_bytes() const noexcept { return chunks_.bytes(); }
+  void assert_invariants() const;
 
  private:
   struct Wanted {
-    Hash256 pack;
+    PackId pack;
     std::uint32_t first = 0;
     std::uint32_t count = 0;
     std::uint32_t offset = 0;
@@ -87,9 +89,9 @@ class ChunkServer {
     std::uint64_t carried_bytes = 0;
     std::size_t carried_pieces = 0;
     MonotonicMs carried_since;
-    std::vector<Wanted> wanted;  // next first; at most kSessionRangesMax
+    std::vector<Wanted> wanted;  // next first; at most limits::kSessionRangesMax
     bool in_ring = false;
-    MonotonicMs heard;
+    MonotonicMs heard;  // last sign of life
   };
   enum class Step : std::uint8_t {
     sent,     // a piece: again, after the others
@@ -111,15 +113,15 @@ class ChunkServer {
   void release(Session& session);
   void add_ranges(const DeviceId& device, Session& session, const wire::Fetch& fetch);
   void fault(const DeviceId& device, const Session& session, std::uint32_t ordinal, wire::ChunkFault fault);
-  void tell_position(const DeviceId& device, std::uint32_t number, const Session* session);
+  void send_position(const DeviceId& device, std::uint32_t number, const Session* session);
   void fail_pack(const DeviceId& device, Session& session, wire::ChunkFault fault);
   void advance(Session& session, std::uint32_t chunk_bytes, std::uint32_t sent);
   void wake(const DeviceId& device);
   // Key of the chunk that the session wants next, if its directory is at hand.
   [[nodiscard]] std::optional<std::string> next_chunk(const Session& session);
-  void load_directory(const DeviceId& device, const Hash256& pack);
+  void load_directory(const DeviceId& device, const PackId& pack);
   [[nodiscard]] bool load_chunk(const DeviceId& device, const std::string& key);
-  void directory_loaded(const Hash256& pack, Result<std::optional<Bytes>> value);
+  void directory_loaded(const PackId& pack, Result<std::optional<Bytes>> value);
   void chunk_loaded(const std::string& key, Result<std::optional<Bytes>> value);
 
   storage::Store& store_;
@@ -130,9 +132,9 @@ class ChunkServer {
   std::deque<DeviceId> ring_;
   std::size_t in_flight_bytes_ = 0;
   LruCache<std::string, Chunk> chunks_;
-  LruCache<Hash256, Directory> directories_;
+  LruCache<PackId, Directory> directories_;
   std::map<std::string, std::set<DeviceId>> chunk_loads_;  // who waits for it
-  std::map<Hash256, std::set<DeviceId>> directory_loads_;
+  std::map<PackId, std::set<DeviceId>> directory_loads_;
   std::shared_ptr<ChunkServer*> self_;  // store callbacks hold it weakly
 };
 

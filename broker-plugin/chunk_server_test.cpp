@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "broker-plugin/service_rig_for_test.hpp"
+#include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
 #include "storage/key_layout.hpp"
 
@@ -25,7 +25,7 @@ class ServerRig {
             },
             options) {}
 
-  void add(const TestPack& pack, std::optional<std::uint32_t> without = std::nullopt) {
+  void add(const PackFixture& pack, std::optional<std::uint32_t> without = std::nullopt) {
     storage::Batch batch{{storage::Column::packs, storage::directory_key(pack.id), pack.bytes}};
     for (std::uint32_t i = 0; i < pack.encoded.size(); ++i) {
       if (i == without) continue;
@@ -41,7 +41,7 @@ class ServerRig {
       server.pump();
     }
   }
-  void ask(std::string_view device, const TestPack& pack, std::uint32_t session, std::uint32_t window,
+  void ask(std::string_view device, const PackFixture& pack, std::uint32_t session, std::uint32_t window,
            std::vector<wire::ChunkRange> ranges, std::uint64_t received = 0, std::uint32_t piece = 32 * 1024) {
     wire::Fetch fetch;
     fetch.session = session;
@@ -81,7 +81,7 @@ class ServerRig {
 
 TEST(ChunkServer, SendsWhatWasAskedForInOrder) {
   ServerRig rig;
-  const auto pack = make_test_pack(1);
+  const auto pack = make_pack(1);
   rig.add(pack);
   rig.ask("a", pack, 1, 512 * 1024, {{3, 1, 90'000}, {1, 1, 0}});
   const auto& pieces = rig.pieces("a");
@@ -103,7 +103,7 @@ TEST(ChunkServer, SendsWhatWasAskedForInOrder) {
 
 TEST(ChunkServer, SaysWhereItStandsToADeviceThatBringsNoCredit) {
   ServerRig rig;
-  const auto pack = make_test_pack(1);
+  const auto pack = make_pack(1);
   rig.add(pack);
   rig.ask("a", pack, 1, 8'192, {{1, 2, 0}}, 0, 4'096);
   const auto sent = rig.bytes("a");
@@ -135,7 +135,7 @@ TEST(ChunkServer, NeverExceedsTheWindowWhateverTheCredit) {
   const auto random = [&] { return static_cast<std::uint32_t>(engine()); };
   for (int round = 0; round < 30; ++round) {
     ServerRig rig;
-    const auto pack = make_test_pack(2, 6, 60'000);
+    const auto pack = make_pack(2, 6, 60'000);
     rig.add(pack);
     const std::uint32_t window = 4'096 + random() % 200'000;
     const std::uint32_t piece = 512 + random() % 40'000;
@@ -159,7 +159,7 @@ TEST(ChunkServer, NeverExceedsTheWindowWhateverTheCredit) {
 
 TEST(ChunkServer, KeepsAtMostSixteenSmallPiecesOut) {
   ServerRig rig;
-  const auto pack = make_test_pack(3);
+  const auto pack = make_pack(3);
   rig.add(pack);
   rig.ask("a", pack, 1, 512 * 1024, {{0, 5, 0}}, 0, 512);
   EXPECT_EQ(rig.pieces("a").size(), 16U);
@@ -169,7 +169,7 @@ TEST(ChunkServer, KeepsAtMostSixteenSmallPiecesOut) {
 
 TEST(ChunkServer, ADeviceThatDoesNotReadCostsOneWindow) {
   ServerRig rig;
-  const auto pack = make_test_pack(4, 20, 200'000);
+  const auto pack = make_pack(4, 20, 200'000);
   rig.add(pack);
   rig.ask("a", pack, 1, 1 << 30, {{0, 21, 0}});
   EXPECT_LE(rig.bytes("a"), limits::kWindowBytesMax);
@@ -181,7 +181,7 @@ TEST(ChunkServer, ADeviceThatDoesNotReadCostsOneWindow) {
 
 TEST(ChunkServer, ANewSessionReplacesTheOldOne) {
   ServerRig rig;
-  const auto pack = make_test_pack(5);
+  const auto pack = make_pack(5);
   rig.add(pack);
   rig.ask("a", pack, 1, 64 * 1024, {{0, 5, 0}});
   const auto first = rig.pieces("a").size();
@@ -198,7 +198,7 @@ TEST(ChunkServer, ANewSessionReplacesTheOldOne) {
 
 TEST(ChunkServer, OpeningSessionsWithoutReadingCostsTwoWindowsNotMore) {
   ServerRig rig;
-  const auto pack = make_test_pack(6, 20, 200'000);
+  const auto pack = make_pack(6, 20, 200'000);
   rig.add(pack);
   for (std::uint32_t session = 1; session <= 40; ++session) rig.ask("a", pack, session, 512 * 1024, {{0, 21, 0}});
   EXPECT_LE(rig.bytes("a"), 2U * limits::kWindowBytesMax);
@@ -216,7 +216,7 @@ TEST(ChunkServer, OpeningSessionsWithoutReadingCostsTwoWindowsNotMore) {
 
 TEST(ChunkServer, CreditOfTheNewSessionFreesWhatTheOldOneLeft) {
   ServerRig rig;
-  const auto pack = make_test_pack(7, 20, 200'000);
+  const auto pack = make_pack(7, 20, 200'000);
   rig.add(pack);
   rig.ask("a", pack, 1, 512 * 1024, {{0, 21, 0}});
   const auto first = rig.pieces("a").size();
@@ -228,7 +228,7 @@ TEST(ChunkServer, CreditOfTheNewSessionFreesWhatTheOldOneLeft) {
 
 TEST(ChunkServer, ASessionGoesOnAfterItsServerForgotIt) {
   ServerRig rig;
-  const auto pack = make_test_pack(8);
+  const auto pack = make_pack(8);
   rig.add(pack);
   rig.ask("a", pack, 5, 64 * 1024, {{2, 1, 0}}, 1'000'000);
   EXPECT_EQ(rig.bytes("a"), 65'536U);
@@ -238,7 +238,7 @@ TEST(ChunkServer, ASessionGoesOnAfterItsServerForgotIt) {
 
 TEST(ChunkServer, LiesAboutCreditGainNothing) {
   ServerRig rig;
-  const auto pack = make_test_pack(9, 20, 200'000);
+  const auto pack = make_pack(9, 20, 200'000);
   rig.add(pack);
   rig.ask("a", pack, 1, 64 * 1024, {{0, 21, 0}});
   rig.credit("a", 1, ~std::uint64_t{0}, 64 * 1024);
@@ -252,7 +252,7 @@ TEST(ChunkServer, LiesAboutCreditGainNothing) {
 
 TEST(ChunkServer, TakesTurns) {
   ServerRig rig;
-  const auto pack = make_test_pack(10, 10, 200'000);
+  const auto pack = make_pack(10, 10, 200'000);
   rig.add(pack);
   // Both are in the ring before anything is sent, since the directory is still being read.
   for (const auto* name : {"a", "b"}) {
@@ -277,7 +277,7 @@ TEST(ChunkServer, TakesTurns) {
 
 TEST(ChunkServer, AGreedyDeviceDoesNotHoldUpAModestOne) {
   ServerRig rig;
-  const auto pack = make_test_pack(11, 20, 200'000);
+  const auto pack = make_pack(11, 20, 200'000);
   rig.add(pack);
   rig.ask("greedy", pack, 1, 512 * 1024, {{0, 21, 0}});
   rig.ask("modest", pack, 1, 4'096, {{0, 1, 0}}, 0, 512);
@@ -286,8 +286,8 @@ TEST(ChunkServer, AGreedyDeviceDoesNotHoldUpAModestOne) {
 
 TEST(ChunkServer, SaysWhyAFetchCannotBeServed) {
   ServerRig rig;
-  const auto pack = make_test_pack(12);
-  const auto unknown = make_test_pack(13);
+  const auto pack = make_pack(12);
+  const auto unknown = make_pack(13);
   rig.add(pack, 2);
   rig.ask("a", unknown, 1, 65'536, {{0, 1, 0}, {2, 1, 0}});
   ASSERT_EQ(rig.pieces("a").size(), 1U) << "one answer for the whole pack";
@@ -302,7 +302,7 @@ TEST(ChunkServer, SaysWhyAFetchCannotBeServed) {
 
 TEST(ChunkServer, TooManyRangesAreAnsweredBusy) {
   ServerRig rig;
-  const auto pack = make_test_pack(14);
+  const auto pack = make_pack(14);
   rig.add(pack);
   std::vector<wire::ChunkRange> ranges(limits::kFetchRangesMax, wire::ChunkRange{1, 1, 0});
   for (int i = 0; i < 5; ++i) rig.ask("a", pack, 1, 0, ranges);
@@ -312,7 +312,7 @@ TEST(ChunkServer, TooManyRangesAreAnsweredBusy) {
 
 TEST(ChunkServer, TheCommonBudgetBoundsAllDevicesAndIsGivenBack) {
   ServerRig rig({.in_flight_bytes_max = 100'000});
-  const auto pack = make_test_pack(15, 5, 200'000);
+  const auto pack = make_pack(15, 5, 200'000);
   rig.add(pack);
   rig.ask("a", pack, 1, 512 * 1024, {{1, 5, 0}});
   EXPECT_LE(rig.server.in_flight_bytes(), 100'000U);
@@ -326,7 +326,7 @@ TEST(ChunkServer, TheCommonBudgetBoundsAllDevicesAndIsGivenBack) {
 
 TEST(ChunkServer, StalledSessionsGiveTheirShareBackSoonerWhenItIsShort) {
   ServerRig rig({.in_flight_bytes_max = 100'000, .stall_ms = 600'000, .stall_ms_when_tight = 60'000});
-  const auto pack = make_test_pack(16, 5, 200'000);
+  const auto pack = make_pack(16, 5, 200'000);
   rig.add(pack);
   rig.ask("dead", pack, 1, 512 * 1024, {{1, 5, 0}});
   rig.ask("alive", pack, 1, 512 * 1024, {{1, 5, 0}});
@@ -342,7 +342,7 @@ TEST(ChunkServer, StalledSessionsGiveTheirShareBackSoonerWhenItIsShort) {
 
 TEST(ChunkServer, ASlowDeviceIsNotTakenForADeadOne) {
   ServerRig rig;
-  const auto pack = make_test_pack(17, 5, 200'000);
+  const auto pack = make_pack(17, 5, 200'000);
   rig.add(pack);
   rig.ask("slow", pack, 1, 512 * 1024, {{1, 5, 0}});
   rig.server.drop_stalled({kStart.value + 599'999});
@@ -354,7 +354,7 @@ TEST(ChunkServer, ASlowDeviceIsNotTakenForADeadOne) {
 
 TEST(ChunkServer, ASessionThatIsOverIsForgottenAndGoesOnWhenAskedAgain) {
   ServerRig rig;
-  const auto pack = make_test_pack(22);
+  const auto pack = make_pack(22);
   rig.add(pack);
   rig.ask("a", pack, 1, 512 * 1024, {{0, 1, 0}});
   ASSERT_EQ(rig.bytes("a"), 500U);
@@ -371,7 +371,7 @@ TEST(ChunkServer, ASessionThatIsOverIsForgottenAndGoesOnWhenAskedAgain) {
 
 TEST(ChunkServer, TheCacheOfChunksIsBounded) {
   ServerRig rig({.cache_bytes_max = 300'000});
-  const auto pack = make_test_pack(18, 20, 100'000);
+  const auto pack = make_pack(18, 20, 100'000);
   rig.add(pack);
   std::uint64_t received = 0;
   rig.ask("a", pack, 1, 512 * 1024, {{0, 21, 0}});
@@ -385,7 +385,7 @@ TEST(ChunkServer, TheCacheOfChunksIsBounded) {
 
 TEST(ChunkServer, ADroppedDeviceIsSentNothingMore) {
   ServerRig rig;
-  const auto pack = make_test_pack(19);
+  const auto pack = make_pack(19);
   rig.add(pack);
   wire::Fetch fetch;
   fetch.session = 1;
@@ -402,7 +402,7 @@ TEST(ChunkServer, ADroppedDeviceIsSentNothingMore) {
 
 TEST(ChunkServer, ManyDevicesWaitForOneChunkAndAllGetIt) {
   ServerRig rig;
-  const auto pack = make_test_pack(20);
+  const auto pack = make_pack(20);
   rig.add(pack);
   for (int i = 0; i < 200; ++i) {
     wire::Fetch fetch;
@@ -419,7 +419,7 @@ TEST(ChunkServer, ManyDevicesWaitForOneChunkAndAllGetIt) {
 
 TEST(ChunkServer, MoreChunksThanLoadAtOnceAreStillAllServed) {
   ServerRig rig;
-  const auto pack = make_test_pack(21, 100, 600);
+  const auto pack = make_pack(21, 100, 600);
   rig.add(pack);
   for (std::uint32_t i = 1; i <= 100; ++i) {
     wire::Fetch fetch;

@@ -1,11 +1,10 @@
-// What strangers and broken devices cause to be logged: counted always, written a few times a second.
+// What is refused of strangers and broken devices: all of it is counted, a few lines a second are logged.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <functional>
 #include <string>
 
+#include "broker-plugin/log.hpp"
 #include "core/base/error.hpp"
 #include "core/base/time.hpp"
 
@@ -13,31 +12,16 @@ namespace instar::broker {
 
 class Complaints {
  public:
-  using Log = std::function<void(int level, const std::string&)>;
-  explicit Complaints(Log log) : log_(std::move(log)) {}
+  explicit Complaints(const Log& log) : log_(log) {}
 
-  void add(const std::string& where, const Error& error, MonotonicMs now) {
-    ++count_;
-    if (now - second_ >= 1'000) {
-      if (suppressed_ > 0)
-        log_(4, std::to_string(suppressed_) + " more messages were refused and not logged one by one");
-      second_ = now;
-      written_ = 0;
-      suppressed_ = 0;
-    }
-    if (written_ >= kLinesPerSecondMax) {
-      ++suppressed_;
-      return;
-    }
-    ++written_;
-    log_(4, "refused " + where + ": " + std::string(code_name(error.code)) + ": " + error.message);
-  }
+  // `where`: what was refused, as in "a message on instar/v1/root".
+  void add(const std::string& where, const Error& error, MonotonicMs now);
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  void assert_invariants() const;
 
  private:
-  static constexpr int kLinesPerSecondMax = 10;
-  Log log_;
-  MonotonicMs second_{-1'000};
+  const Log& log_;
+  MonotonicMs second_{-1'000};  // when the second began that the next two count
   int written_ = 0;
   std::uint64_t suppressed_ = 0;
   std::uint64_t count_ = 0;

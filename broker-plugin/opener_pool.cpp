@@ -20,6 +20,7 @@
 namespace instar::broker {
 namespace {
 
+// Callbacks of a poll beyond those asked for since the last.
 constexpr std::size_t kPollMore = 32;
 constexpr int kNice = 5;
 

@@ -1,19 +1,14 @@
-// The frame of the service: what comes in, and whose turn it is.
+// The calls of the port: what comes in, and whose turn it is.
 #include "broker-plugin/service.hpp"
 
+#include <utility>
+
+#include "broker-plugin/commands.hpp"
+#include "broker-plugin/reply.hpp"
 #include "broker-plugin/service_impl.hpp"
-#include "core/base/limits.hpp"
 
 namespace instar::broker {
 namespace {
-
-// Counted bytes are saved a part of the devices at a time, so often; all of those that wait within kSavesARound of
-// these, and what is counted meanwhile in the round after.
-constexpr std::int64_t kSaveBytesMs = 500;
-constexpr std::size_t kSavesARound = 40;
-constexpr std::int64_t kCheckSessionsMs = 10'000;
-// Soaks, silence and turns are looked at so often.
-constexpr std::int64_t kTickMs = 1'000;
 
 ChunkServerOptions chunk_options(const ServiceOptions& options) {
   ChunkServerOptions out;
@@ -27,108 +22,52 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
                          std::unique_ptr<Opener> opener)
     : options_(std::move(options)),
       store_(store),
-      broker_(broker),
+      log_(broker),
+      outbox_(broker, options_.topics, options_.gate_key),
+      access_(options_.topics, options_.operators),
       transfer_log_(std::move(transfer_log)),
+      complaints_(log_),
+      commits_(store, log_),
       chunks_(
-          store,
-          [this](const DeviceId& device, const wire::ChunkPiece& piece) {
-            broker_.publish(options_.topics.device(device, wire::TopicKind::device_chunk), wire::encode(piece), 0,
-                            false);
-          },
-          [this](const SentPiece& sent) {
-            switch (tracker_.charge(sent.device, sent.rollout, sent.bytes)) {
-              case rollout::Charge::ok: break;
-              case rollout::Charge::device_spent: return wire::ChunkFault::over_budget;
-              case rollout::Charge::rollout_spent:
-              case rollout::Charge::wait: return wire::ChunkFault::busy;
-            }
-            if (transfer_log_) transfer_log_(sent.device, sent.pack, sent.ordinal, sent.offset, sent.bytes);
-            return wire::ChunkFault::none;
-          },
-          chunk_options(options_)),
+          store, [this](const DeviceId& device, const wire::ChunkPiece& piece) { outbox_.piece(device, piece); },
+          [this](const SentPiece& sent) { return account(sent); }, chunk_options(options_)),
       upload_(
-          store, complete_packs_,
-          [this](storage::Batch batch, std::function<void()> act) { when_durable(std::move(batch), std::move(act)); },
-          [this](const DeviceId& client, const wire::Stored& stored) {
-            broker_.publish(options_.topics.stored(client), wire::encode(stored), 1, false);
-          }),
-      complaints_([this](int level, const std::string& line) { log(level, line); }),
+          store,
+          [this](storage::Batch batch, std::function<void()> act) {
+            commits_.when_durable(std::move(batch), std::move(act));
+          },
+          [this](const ClientId& client, const wire::Stored& stored) { outbox_.stored(client, stored); }),
       opener_(opener != nullptr ? std::move(opener) : std::make_unique<InlineOpener>()),
       self_(std::make_shared<ServiceImpl*>(this)) {}
-
-// Reasons come from devices: one entry of the log is one line, whatever they hold.
-void ServiceImpl::log(int level, std::string line) {
-  for (auto& c : line) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  broker_.log(level, line);
-}
 
 Status ServiceImpl::start(Now now) {
   now_ = now;
   INSTAR_CHECK(load());
   check_gate_key();
   publish_retained();
-  gates_refreshed_ = now.monotonic;
+  chores_.started(now.monotonic);
   return {};
 }
 
-Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, int /*qos*/,
-                                bool retain, Now now) {
+Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, wire::Qos /*qos*/,
+                                wire::Retain retain, Now now) {
   now_ = now;
   const auto parsed = options_.topics.parse(topic);
   if (!parsed.has_value() && !options_.topics.owns(topic)) return Verdict::route;
-  if (auto status = check_message(sender, parsed, payload); !status.has_value()) return refuse(topic, status.error());
-  if (parsed->kind == wire::TopicKind::device_presence) return Verdict::route;
-  if (parsed->kind == wire::TopicKind::root) return take_root(payload);
-  if (parsed->kind == wire::TopicKind::group_manifest)
-    return take_manifest(sender, parsed->group, topic, payload, retain);
-  if (parsed->kind == wire::TopicKind::device_assignment)
-    return take_assignment(parsed->device, topic, payload, retain);
-
-  if (parsed->kind != wire::TopicKind::operator_put) note_connected(sender, parsed->device);
+  if (auto status = access_.check_message(sender, parsed, payload.size()); !status.has_value()) {
+    return refuse(topic, status.error());
+  }
   Status status;
   switch (parsed->kind) {
-    case wire::TopicKind::device_hello: status = take_hello(sender, parsed->device, payload); break;
-    case wire::TopicKind::device_report: status = take_report(sender, parsed->device, payload); break;
-    case wire::TopicKind::device_fetch: status = take_fetch(parsed->device, payload); break;
+    case wire::TopicKind::device_presence: return Verdict::route;
+    case wire::TopicKind::root: return take_root(topic, payload);
+    case wire::TopicKind::group_manifest: return take_manifest(sender, parsed->group, topic, payload, retain);
+    case wire::TopicKind::device_assignment: return take_assignment(parsed->device, topic, payload, retain);
     case wire::TopicKind::operator_put: status = take_put(parsed->client, payload); break;
-    default: status = fail(Code::refused, "only the broker publishes here"); break;
+    default: status = take_device_message(sender, *parsed, payload); break;
   }
   if (!status.has_value()) return refuse(topic, status.error());
   return Verdict::consume;
-}
-
-// What can be said without looking into the payload.
-Status ServiceImpl::check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
-                                  ByteView payload) const {
-  if (!topic.has_value()) return fail(Code::malformed, "no such topic is known");
-  if (payload.size() > limits::kMessageBytesMax) {
-    return fail(Code::too_large, std::to_string(payload.size()) + " bytes; a message has at most " +
-                                     std::to_string(limits::kMessageBytesMax));
-  }
-  switch (topic->kind) {
-    case wire::TopicKind::device_hello:
-    case wire::TopicKind::device_report:
-    case wire::TopicKind::device_fetch:
-    case wire::TopicKind::device_presence:
-      if (sender.identity_known && sender.client_id != topic->device.str()) {
-        return fail(Code::refused, "client '" + std::string(sender.client_id) + "' is not that device");
-      }
-      return {};
-    case wire::TopicKind::operator_put:
-      if (sender.identity_known && sender.client_id != topic->client.str()) {
-        return fail(Code::refused, "client '" + std::string(sender.client_id) + "' is not that client");
-      }
-      [[fallthrough]];
-    case wire::TopicKind::root:
-    case wire::TopicKind::device_assignment:
-    case wire::TopicKind::group_manifest:
-      if (!is_operator(sender))
-        return fail(Code::refused, "user '" + std::string(sender.username) + "' is not among the operators");
-      return {};
-    default: return fail(Code::refused, "only the broker publishes here");
-  }
 }
 
 Verdict ServiceImpl::refuse(std::string_view topic, const Error& error) {
@@ -136,14 +75,37 @@ Verdict ServiceImpl::refuse(std::string_view topic, const Error& error) {
   return Verdict::refuse;
 }
 
+void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now now) {
+  now_ = now;
+  const auto reply = std::make_shared<Reply>([this, self = std::weak_ptr(self_)](const std::string& json) {
+    if (!self.expired()) outbox_.answer(json);
+  });
+  const auto request = access_.may_command(sender)
+                           ? read_request(payload)
+                           : Result<Json>(fail(Code::refused, "user '" + std::string(sender.username.substr(0, 128)) +
+                                                                  "' is not among the operators"));
+  if (!request.has_value()) {
+    complaints_.add("a control message of '" + std::string(sender.client_id) + "'", request.error(), now.monotonic);
+    static_cast<void>(reply->add({{"command", "Unknown command"}, {"error", sentence(request.error())}}));
+    return reply->done();
+  }
+  rollout::Effects effects;
+  const CommandContext context{tracker_,        chunks_, upload_,         roots_, complaints_,
+                               options_.topics, store_,  name_of(sender), now,    effects};
+  for (const auto& command : *request) run_command(context, command, commits_.is_down(), reply);
+  if (commits_.is_down()) return reply->done();
+  // What the answers say, they say when it is durable.
+  carry_out(std::move(effects), {}, [reply] { reply->done(); });
+}
+
 void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {
   now_ = now;
-  const auto client = DeviceId::parse(client_id);
-  if (!client.has_value()) return;
-  connected_.erase(*client);
-  tracker_.gone(*client, now);
-  chunks_.drop(*client);
-  upload_.drop(*client);
+  if (const auto client = ClientId::parse(client_id); client.has_value()) upload_.drop(*client);
+  const auto device = DeviceId::parse(client_id);
+  if (!device.has_value()) return;
+  connected_.erase(*device);
+  tracker_.gone(*device, now);
+  chunks_.drop(*device);
 }
 
 void ServiceImpl::on_tick(Now now) {
@@ -151,15 +113,15 @@ void ServiceImpl::on_tick(Now now) {
   store_.poll();
   opener_->poll();
   send_acks();
-  if (store_is_down_) try_recovery();
+  try_recovery();
   upload_.send_answers();
   chunks_.pump();
-  if (!store_is_down_) do_chores();
+  if (!commits_.is_down()) do_chores();
   store_.flush();
 }
 
 void ServiceImpl::on_stop() {
-  if (store_is_down_) return;
+  if (commits_.is_down()) return;
   rollout::Effects effects;
   tracker_.save_bytes(tracker_.unsaved_bytes(), effects);
   carry_out(std::move(effects));
@@ -168,31 +130,52 @@ void ServiceImpl::on_stop() {
 
 void ServiceImpl::do_chores() {
   const auto now = now_.monotonic;
-  if (!status_due_.empty()) publish_due_statuses();
-  if (now - ticked_ >= kTickMs || tracker_.is_urgent()) {
-    ticked_ = now;
+  for (const auto& rollout : statuses_.due(now)) publish_status(rollout);
+  if (chores_.tick_is_due(now, tracker_.is_urgent())) {
     rollout::Effects effects;
     tracker_.tick(now_, effects);
     if (!effects.empty()) carry_out(std::move(effects));
   }
-  if (now - bytes_saved_ >= kSaveBytesMs) {
-    bytes_saved_ = now;
-    bytes_a_save_ = std::max(bytes_a_save_, tracker_.unsaved_bytes() / kSavesARound + 1);
+  if (const auto devices = chores_.saves_due(now, tracker_.unsaved_bytes()); devices > 0) {
     rollout::Effects effects;
-    tracker_.save_bytes(bytes_a_save_, effects);
-    if (tracker_.unsaved_bytes() == 0) bytes_a_save_ = 0;
+    tracker_.save_bytes(devices, effects);
+    if (tracker_.unsaved_bytes() == 0) chores_.all_saved();
     if (!effects.empty()) carry_out(std::move(effects));
   }
-  if (now - sessions_checked_ >= kCheckSessionsMs) {
-    sessions_checked_ = now;
-    chunks_.drop_stalled(now);
-  }
-  if (now - gates_refreshed_ >= limits::kGateRefreshMs) {
-    gates_refreshed_ = now;
+  if (chores_.session_check_is_due(now)) chunks_.drop_stalled(now);
+  if (chores_.gate_refresh_is_due(now)) {
     rollout::Effects effects;
     tracker_.refresh_gates(now_, effects);
     carry_out(std::move(effects));
   }
+}
+
+void ServiceImpl::send_acks() {
+  for (auto& [device, ack] : acks_.take(now_.monotonic)) {
+    // The device may have given its turn up since.
+    if (ack.start_rollout != 0 && !tracker_.has_turn(device, ack.start_rollout, ack.start_attempt))
+      ack.start_rollout = ack.start_attempt = 0;
+    outbox_.ack(device, ack);
+  }
+}
+
+bool ServiceImpl::may_write(const Sender& sender, std::string_view topic) const {
+  return access_.may_write(sender, topic);
+}
+
+bool ServiceImpl::may_read(const Sender& sender, std::string_view topic) const {
+  return access_.may_read(sender, topic);
+}
+
+void ServiceImpl::assert_invariants() const {
+  tracker_.assert_invariants();
+  complaints_.assert_invariants();
+  commits_.assert_invariants();
+  chunks_.assert_invariants();
+  upload_.assert_invariants();
+  acks_.assert_invariants();
+  statuses_.assert_invariants(now_.monotonic);
+  chores_.assert_invariants(now_.monotonic);
 }
 
 std::unique_ptr<Service> make_service(ServiceOptions options, storage::Store& store, BrokerPort& broker,

@@ -8,31 +8,19 @@
 #include <string>
 #include <string_view>
 
+#include "broker-plugin/broker_port.hpp"
 #include "broker-plugin/opener.hpp"
+#include "broker-plugin/sender.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
 #include "core/trust/keys.hpp"
+#include "core/wire/delivery.hpp"
 #include "core/wire/topics.hpp"
 #include "storage/store.hpp"
 
 namespace instar::broker {
-
-// Where messages go out. Called on the broker's thread only.
-class BrokerPort {
- public:
-  virtual ~BrokerPort() = default;
-  virtual void publish(const std::string& topic, ByteView payload, int qos, bool retain) = 0;
-  virtual void log(int level, const std::string& line) = 0;  // syslog numbers
-};
-
-// Who sent a message. Views are valid during the call.
-struct Sender {
-  std::string_view client_id;
-  std::string_view username;
-  bool identity_known = true;  // false behind a bridge
-};
 
 enum class Verdict : std::uint8_t {
   route,    // hand on as usual
@@ -56,10 +44,11 @@ struct ServiceOptions {
 class Service {
  public:
   virtual ~Service() = default;
-  // Reads the store and publishes retained gates, root, status again. Before anything else.
+  // Reads the store and publishes what is retained again: root, manifests, assignments, gates, statuses. Before
+  // anything else.
   [[nodiscard]] virtual Status start(Now now) = 0;
-  [[nodiscard]] virtual Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos,
-                                           bool retain, Now now) = 0;
+  [[nodiscard]] virtual Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload,
+                                           wire::Qos qos, wire::Retain retain, Now now) = 0;
   // A $CONTROL payload (docs/formats/control.md); the answer is published on the response topic, now or when durable.
   virtual void on_control(const Sender& sender, std::string_view payload, Now now) = 0;
   virtual void on_disconnect(std::string_view client_id, Now now) = 0;
@@ -78,7 +67,7 @@ class Service {
 };
 
 // One line per chunk sent, for accounting and for tests: device, pack, ordinal, offset, bytes.
-using TransferLog = std::function<void(const DeviceId& device, const Hash256& pack, std::uint32_t ordinal,
+using TransferLog = std::function<void(const DeviceId& device, const PackId& pack, std::uint32_t ordinal,
                                        std::uint32_t offset, std::uint32_t bytes)>;
 
 // `opener`: checks signatures; nullptr: within the call.

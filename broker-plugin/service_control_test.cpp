@@ -1,10 +1,11 @@
-// $CONTROL, and who may use what.
+// $CONTROL.
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <sstream>
 
-#include "broker-plugin/service_rig_for_test.hpp"
+#include "broker-plugin/commands.hpp"
+#include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
 
 namespace instar::broker {
@@ -27,17 +28,17 @@ class Control : public testing::Test {
   }
   static std::string error_of(const nlohmann::json& response) { return response.value("error", std::string()); }
 
-  ServiceRig rig_;
-  TestPack pack_ = make_test_pack(1);
-  TestDevice one_{"gw-01"};
-  TestDevice two_{"gw-02", 101};
+  ServiceFixture rig_;
+  PackFixture pack_ = make_pack(1);
+  FakeDevice one_{"gw-01"};
+  FakeDevice two_{"gw-02", 101};
   Hash256 rollout_;
 };
 
 TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
   const auto answer = rig_.control(
       R"({"commands":[{"command":"getVersion","correlationData":"a"},{"command":"getPack","pack":")" +
-      make_test_pack(5).id.hex() +
+      make_pack(5).id.hex() +
       R"(","correlationData":"b"},{"command":"nonsense","correlationData":"c"},{"command":"listDevices"}]})");
   const auto& responses = answer["responses"];
   ASSERT_EQ(responses.size(), 4U);
@@ -74,14 +75,11 @@ TEST_F(Control, FieldsOfTheWrongTypeAreErrorsNotCrashes) {
   using nlohmann::json;
   const std::vector<json> values{
       1, -1, 1.5, true, nullptr, "", "x/y", std::string(5'000, 'a'), json::array(), json::object(), "\xff"};
-  const std::vector<std::string> commands{"listRollouts", "getRollout",  "pauseRollout",  "resumeRollout",
-                                          "abortRollout", "listDevices", "listArtifacts", "getDevice",
-                                          "forgetDevice", "getPack",     "getVersion"};
-  for (const auto& command : commands) {
+  for (const auto& command : commands()) {
     for (const auto* field : {"rollout", "device", "pack", "group", "groups", "product", "offset", "count", "verbose",
                               "devices", "correlationData"}) {
       for (const auto& value : values) {
-        const json request{{"commands", {{{"command", command}, {field, value}}}}};
+        const json request{{"commands", {{{"command", command.name}, {field, value}}}}};
         rig_.forget_published();
         const auto answer = rig_.control(request.dump(-1, ' ', false, json::error_handler_t::ignore));
         ASSERT_EQ(answer["responses"].size(), 1U) << request.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -129,7 +127,7 @@ TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
   };
   const auto run = [&](const char* name, std::uint8_t seed, const char* group, const char* release,
                        std::uint64_t sequence, std::vector<Hash256> artifacts) {
-    TestDevice device(name, seed);
+    FakeDevice device(name, seed);
     device.groups = {group_path(group)};
     device.running = wire::RevisionInfo{"gateway-2", release, sequence, artifact(99), std::move(artifacts)};
     rig_.hello(device);
@@ -161,7 +159,7 @@ TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
 }
 
 TEST_F(Control, ListsDevicesByGroupAndPage) {
-  TestDevice elsewhere("gw-03", 102);
+  FakeDevice elsewhere("gw-03", 102);
   elsewhere.groups = {group_path("plant-8")};
   rig_.hello(elsewhere);
   rig_.settle();
@@ -177,7 +175,7 @@ TEST_F(Control, ListsDevicesByGroupAndPage) {
 
 TEST_F(Control, AnswersStayBelowThePacketLimitOfOtherBrokers) {
   for (int i = 0; i < 600; ++i) {
-    TestDevice device("device-with-a-rather-long-name-" + std::to_string(i), 50);
+    FakeDevice device("device-with-a-rather-long-name-" + std::to_string(i), 50);
     rig_.hello(device);
   }
   rig_.settle();
@@ -234,7 +232,7 @@ TEST_F(Control, AnswersThatChangeSomethingWaitForTheStore) {
 
 TEST_F(Control, GetPackNamesWhatIsMissing) {
   EXPECT_EQ(rig_.command({{"command", "getPack"}, {"pack", pack_.id.hex()}})["data"]["complete"], true);
-  const auto partial = make_test_pack(2);
+  const auto partial = make_pack(2);
   rig_.put_directory(partial);
   rig_.settle();
   rig_.put_chunk(partial, 1);
@@ -361,7 +359,7 @@ TEST_F(Control, ControlPageShowsWhatIsAnswered) {
   rig_.hello(one_);
   rig_.report(one_, rollout_, Step::refused);
   rig_.settle();
-  const auto partial = make_test_pack(2);
+  const auto partial = make_pack(2);
   rig_.put_directory(partial);
   rig_.settle();
   const auto page = blocks(read_page("control.md"));
@@ -376,84 +374,6 @@ TEST_F(Control, ControlPageShowsWhatIsAnswered) {
     }
     expect_same_shape(page[i + 1], rig_.control(request.dump()), request.dump());
   }
-}
-
-// --- ACL ----------------------------------------------------------------------------------------------
-
-class Access : public testing::Test {
- protected:
-  Access() { rig_.options().operators = {"alice"}; }
-  void SetUp() override { ASSERT_TRUE(rig_.start().has_value()); }
-  bool write(const Sender& who, const std::string& topic) { return rig_.service().may_write(who, topic); }
-  bool read(const Sender& who, const std::string& topic) { return rig_.service().may_read(who, topic); }
-
-  ServiceRig rig_;
-  const Sender device_{"gw-01", "devices", true};
-  const Sender other_{"gw-02", "devices", true};
-  const Sender alice_{"op-1", "alice", true};
-  const Sender bridge_{"bridge", "", false};
-};
-
-TEST_F(Access, DevicesSpeakAsThemselvesOnly) {
-  for (const auto* kind : {"hello", "report", "fetch", "presence"}) {
-    const auto topic = std::string("instar/v1/d/gw-01/") + kind;
-    EXPECT_TRUE(write(device_, topic)) << kind;
-    EXPECT_FALSE(write(other_, topic)) << kind;
-    EXPECT_FALSE(write(alice_, topic)) << kind;
-    EXPECT_TRUE(write(bridge_, topic)) << kind;
-    EXPECT_TRUE(read(alice_, topic)) << kind;
-  }
-}
-
-TEST_F(Access, WhatIsTheBrokersNobodyElseWrites) {
-  for (const auto* topic :
-       {"instar/v1/d/gw-01/chunk", "instar/v1/d/gw-01/ack", "instar/v1/g/plant-7/gate",
-        "instar/v1/r/0123456789abcdef/status", "instar/v1/o/op-1/stored", "$CONTROL/instar/v1/response", "instar/v1/",
-        "instar/v1/x", "instar/v1/d/gw-01/hello/x", "instar/v1/g/manifest"}) {
-    for (const auto& who : {device_, alice_, bridge_}) EXPECT_FALSE(write(who, topic)) << topic;
-  }
-}
-
-TEST_F(Access, ChunksAndAcksAreReadByTheirDeviceOnly) {
-  for (const auto* kind : {"chunk", "ack"}) {
-    const auto topic = std::string("instar/v1/d/gw-01/") + kind;
-    EXPECT_TRUE(read(device_, topic));
-    EXPECT_FALSE(read(other_, topic));
-    EXPECT_FALSE(read(alice_, topic));
-    EXPECT_TRUE(read(bridge_, topic));
-  }
-  EXPECT_TRUE(read(alice_, "instar/v1/o/op-1/stored"));
-  EXPECT_FALSE(read(device_, "instar/v1/o/op-1/stored"));
-  EXPECT_TRUE(read(device_, "instar/v1/g/plant-7/gate"));
-  EXPECT_TRUE(read(device_, "instar/v1/root"));
-}
-
-TEST_F(Access, OperatorsPublishAndCommand) {
-  for (const auto* topic :
-       {"instar/v1/root", "instar/v1/g/plant-7/line-a/manifest", "$CONTROL/instar/v1", "instar/v1/o/op-1/put"}) {
-    EXPECT_TRUE(write(alice_, topic)) << topic;
-    EXPECT_FALSE(write(device_, topic)) << topic;
-  }
-  EXPECT_FALSE(write(alice_, "instar/v1/o/op-2/put"));
-  EXPECT_FALSE(write(bridge_, "$CONTROL/instar/v1"));
-  EXPECT_TRUE(read(alice_, "$CONTROL/instar/v1/response"));
-  EXPECT_FALSE(read(device_, "$CONTROL/instar/v1/response"));
-}
-
-TEST_F(Access, EverythingElseIsLeftToTheDeployment) {
-  for (const auto* topic : {"sensors/1", "instar", "instar/v1", "instar/v10/root", "other/instar/v1/root",
-                            "$CONTROL/dynamic-security/v1", "$SYS/broker/uptime", ""}) {
-    EXPECT_TRUE(write(device_, topic)) << topic;
-    EXPECT_TRUE(read(device_, topic)) << topic;
-  }
-}
-
-TEST_F(Access, WithoutAListOfOperatorsTheDeploymentsAclsDecide) {
-  ServiceRig rig;
-  ASSERT_TRUE(rig.start().has_value());
-  EXPECT_TRUE(rig.service().may_write(device_, "instar/v1/root"));
-  EXPECT_TRUE(rig.service().may_write(device_, "$CONTROL/instar/v1"));
-  EXPECT_FALSE(rig.service().may_write(device_, "instar/v1/g/plant-7/gate"));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Power cuts and failing disks at every commit: what left the broker is true, and all ends as if nothing had happened.
 #include <gtest/gtest.h>
 
-#include "broker-plugin/service_rig_for_test.hpp"
+#include "broker-plugin/testing/service_fixture.hpp"
 #include "core/rollout/exchange/record.hpp"
 #include "storage/key_layout.hpp"
 
@@ -21,7 +21,7 @@ class World {
     EXPECT_TRUE(rig.start().has_value());
   }
 
-  ServiceRig rig;
+  ServiceFixture rig;
 
   // One round of everybody's work. True when nothing is left to do.
   bool step() {
@@ -39,7 +39,7 @@ class World {
   }
   [[nodiscard]] bool is_done() const {
     return complete_ && std::all_of(devices_.begin(), devices_.end(),
-                                    [&](const TestDevice& device) { return device.acked == kSteps.size(); });
+                                    [&](const FakeDevice& device) { return device.acked == kSteps.size(); });
   }
   void expect_the_right_end() {
     for (int i = 0; i < 12; ++i) {
@@ -76,7 +76,7 @@ class World {
     }
     if (complete_ && !rig.gate("plant-7").has_value()) rig.publish(manifest_);
   }
-  void work(TestDevice& device) {
+  void work(FakeDevice& device) {
     auto& hello = said_hello_[device.id];
     for (const auto& ack : fresh(rig.acks(device), read_.acks[device.id])) {
       if (ack.code == Code::ok) device.acked = std::max(device.acked, ack.sequence);
@@ -131,9 +131,9 @@ class World {
     std::map<DeviceId, std::size_t> acks;
   };
 
-  TestPack pack_ = make_test_pack(1);
+  PackFixture pack_ = make_pack(1);
   wire::Manifest manifest_ = make_manifest(pack_, 1);
-  std::vector<TestDevice> devices_;
+  std::vector<FakeDevice> devices_;
   std::map<DeviceId, bool> said_hello_;
   bool sent_directory_ = false;
   bool complete_ = false;
@@ -204,11 +204,11 @@ TEST(ServiceCrash, AFailingCommitSendsNothingAndTheStateComesBackFromTheStore) {
 }
 
 TEST(ServiceCrash, WhileTheStoreIsDownNothingIsTakenInAndAllIsAnsweredSo) {
-  ServiceRig rig;
+  ServiceFixture rig;
   ASSERT_TRUE(rig.start().has_value());
-  const auto pack = make_test_pack(1);
+  const auto pack = make_pack(1);
   const auto rollout = rig.release(1, pack);
-  TestDevice device("gw-01");
+  FakeDevice device("gw-01");
   rig.hello(device);
   rig.settle();
   rig.store().set_faults({.fail_commit = rig.store().commit_count() + 1, .fail_reopens = 3});
@@ -219,7 +219,7 @@ TEST(ServiceCrash, WhileTheStoreIsDownNothingIsTakenInAndAllIsAnsweredSo) {
   EXPECT_EQ(rig.publish(make_manifest(pack, 2)), Verdict::refuse);
   EXPECT_NE(rig.command({{"command", "listRollouts"}})["error"].get<std::string>().find("unavailable"),
             std::string::npos);
-  rig.put_directory(make_test_pack(2));
+  rig.put_directory(make_pack(2));
   EXPECT_EQ(rig.stored().back().code, Code::unavailable);
   EXPECT_EQ(rig.acks(device).size(), acks);
   // Chunks need no writing: transfers go on.
@@ -240,10 +240,10 @@ TEST(ServiceCrash, WhileTheStoreIsDownNothingIsTakenInAndAllIsAnsweredSo) {
 }
 
 TEST(ServiceCrash, DamagedRecordsArePassedOver) {
-  ServiceRig rig;
+  ServiceFixture rig;
   ASSERT_TRUE(rig.start().has_value());
-  const auto rollout = rig.release(1, make_test_pack(1));
-  TestDevice device("gw-01");
+  const auto rollout = rig.release(1, make_pack(1));
+  FakeDevice device("gw-01");
   rig.hello(device);
   rig.settle();
   rig.store().commit({{storage::Column::devices, "gw-02", Bytes{9, 9}},

@@ -1,22 +1,25 @@
-// The Service, spread over service*.cpp. Internal to the broker plugin.
+// The Service as a page: for each call of the port, which part is asked, in which order. Parts answer; none knows this
+// class. Internal to the broker plugin.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <optional>
-#include <set>
-#include <string>
-#include <unordered_map>
+#include <string_view>
 #include <unordered_set>
-#include <vector>
 
+#include "broker-plugin/access.hpp"
+#include "broker-plugin/acks.hpp"
+#include "broker-plugin/chores.hpp"
 #include "broker-plugin/chunk_server.hpp"
+#include "broker-plugin/commits.hpp"
 #include "broker-plugin/complaints.hpp"
+#include "broker-plugin/log.hpp"
+#include "broker-plugin/outbox.hpp"
+#include "broker-plugin/roots.hpp"
 #include "broker-plugin/service.hpp"
-#include "broker-plugin/status_json.hpp"
+#include "broker-plugin/status_board.hpp"
 #include "broker-plugin/upload.hpp"
 #include "core/rollout/tracker.hpp"
-#include "core/trust/root.hpp"
 
 namespace instar::broker {
 
@@ -26,134 +29,76 @@ class ServiceImpl final : public Service {
               std::unique_ptr<Opener> opener);
 
   [[nodiscard]] Status start(Now now) override;
-  [[nodiscard]] Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain,
-                                   Now now) override;
+  [[nodiscard]] Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, wire::Qos qos,
+                                   wire::Retain retain, Now now) override;
   void on_control(const Sender& sender, std::string_view payload, Now now) override;
   void on_disconnect(std::string_view client_id, Now now) override;
   void on_tick(Now now) override;
   void on_stop() override;
-  [[nodiscard]] bool has_more() const override { return !acks_leaving_.empty(); }
+  [[nodiscard]] bool has_more() const override { return acks_.has_more(); }
   [[nodiscard]] bool may_write(const Sender& sender, std::string_view topic) const override;
   [[nodiscard]] bool may_read(const Sender& sender, std::string_view topic) const override;
-  void assert_invariants() const override { tracker_.assert_invariants(); }
+  void assert_invariants() const override;
 
  private:
-  struct Reply;
-
-  // --- service.cpp: the frame ---
-  [[nodiscard]] Status check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
-                                     ByteView payload) const;
+  // --- service.cpp: the calls of the port ---
   [[nodiscard]] Verdict refuse(std::string_view topic, const Error& error);
   void do_chores();
-  void log(int level, std::string line);
+  void send_acks();
 
-  // --- service_store.cpp: persist, then act ---
-  // Commits `batch`, then `act` once it (and all before it) is durable; `act` never runs when that fails.
-  void when_durable(storage::Batch batch, std::function<void()> act);
-  // The Save and Remove effects in one batch with `batch`, then the others, then `act`.
+  // --- service_store.cpp: the store, and what follows from its writes ---
+  // The Save and Remove effects in one batch with `batch`; once it is durable the others, then `act`.
   void carry_out(rollout::Effects effects, storage::Batch batch = {}, std::function<void()> act = {});
+  void act_on(const rollout::Effect& effect);
   [[nodiscard]] Status load();
-  [[nodiscard]] Status load_root();
-  [[nodiscard]] Status load_tracker();
-  void store_failed(const Error& error);
   void try_recovery();
   void publish_retained();
+  void publish_status(const ManifestId& rollout);
+  void check_gate_key();
 
-  // --- service_devices.cpp ---
+  // --- service_operators.cpp: what operators publish ---
+  [[nodiscard]] Verdict take_root(std::string_view topic, ByteView payload);
+  [[nodiscard]] Verdict take_assignment(const DeviceId& device, std::string_view topic, ByteView payload,
+                                        wire::Retain retain);
+  [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
+                                      ByteView payload, wire::Retain retain);
+  // `id` is set as soon as it is known.
+  [[nodiscard]] Status accept_manifest(const Sender& sender, const GroupPath& group, ByteView payload,
+                                       wire::Retain retain, ManifestId& id);
+  [[nodiscard]] Status take_put(const ClientId& client, ByteView payload);
+
+  // --- service_devices.cpp: what devices send ---
+  [[nodiscard]] Status take_device_message(const Sender& sender, const wire::Topic& topic, ByteView payload);
   [[nodiscard]] Status take_hello(const Sender& sender, const DeviceId& device, ByteView payload);
-  void note_connected(const Sender& sender, const DeviceId& device);
-  [[nodiscard]] Status heed_hello(rollout::Via via, const Result<wire::Hello>& hello);
+  void hello_opened(const DeviceId& device, rollout::Via via, const Result<wire::Hello>& hello);
   [[nodiscard]] Status take_report(const Sender& sender, const DeviceId& device, ByteView payload);
-  [[nodiscard]] Status heed_report(const Result<wire::Report>& report);
+  void report_opened(const DeviceId& device, const Result<wire::Report>& report);
+  [[nodiscard]] Status take_fetch(const DeviceId& device, ByteView payload);
+  [[nodiscard]] wire::ChunkFault account(const SentPiece& piece);
   // The store or the opener has as much as it can take: the device sends it again.
   [[nodiscard]] bool is_behind() const;
   void refuse_device(const DeviceId& device, const Error& error);
-  [[nodiscard]] Status take_fetch(const DeviceId& device, ByteView payload);
-  [[nodiscard]] Status take_put(const DeviceId& client, ByteView payload);
-  // Acks of one device that become durable together go out as one, at the end of the turn.
-  void queue_ack(const DeviceId& device, const wire::Ack& ack);
-  void send_acks();
-  void send_ack(const DeviceId& device, const wire::Ack& ack);
 
-  // --- service_manifests.cpp ---
-  [[nodiscard]] Verdict take_root(ByteView payload);
-  [[nodiscard]] Verdict take_assignment(const DeviceId& device, std::string_view topic, ByteView payload, bool retain);
-  [[nodiscard]] Status check_assignment(const DeviceId& device, ByteView payload) const;
-  [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
-                                      ByteView payload, bool retain);
-  [[nodiscard]] Result<wire::Manifest> open_manifest(const GroupPath& group, ByteView payload, Hash256& hash) const;
-  [[nodiscard]] Status check_packs(const wire::Manifest& manifest) const;
-  void send_gate(const wire::Gate& gate);
-  void check_gate_key();
-  // Publishes now or, within a second of the last time, from a later tick.
-  void show_status(const Hash256& rollout);
-  void publish_status(const Hash256& rollout);
-  void publish_due_statuses();
-
-  // --- service_control.cpp ---
-  void run_command(const Json& command, const std::shared_ptr<Reply>& reply, rollout::Effects& effects);
-  // Commands whose answer takes reads of the store; false: it is none of them.
-  [[nodiscard]] bool answer_later(const std::string& name, const Json& command, const std::shared_ptr<Reply>& reply,
-                                  Json& response);
-  [[nodiscard]] Result<Json> answer(const std::string& name, const Json& command, Reply& reply,
-                                    rollout::Effects& effects);
-  [[nodiscard]] bool is_online(const DeviceId& device) const;
-  [[nodiscard]] Json list_rollouts(const Json& command, Reply& reply) const;
-  [[nodiscard]] Result<Json> get_rollout(const Json& command, Reply& reply) const;
-  [[nodiscard]] Result<Json> list_devices(const Json& command, Reply& reply) const;
-  [[nodiscard]] Result<Json> list_artifacts(const Json& command, Reply& reply) const;
-  [[nodiscard]] Result<Json> device_row(const Json& command) const;
-  // Both wait for the store.
-  void get_device(const Json& command, const std::shared_ptr<Reply>& reply, Json response);
-  void get_rollout_history(const Json& command, const std::shared_ptr<Reply>& reply, Json response);
-  [[nodiscard]] Result<Json> forget_device(const Json& command, rollout::Effects& effects);
-  [[nodiscard]] Result<Json> act_on_rollout(const Json& command, rollout::Action action, const Reply& reply,
-                                            rollout::Effects& effects);
-  [[nodiscard]] Result<Json> approve_rollout(const Json& command, const Reply& reply, rollout::Effects& effects);
-  [[nodiscard]] Result<Json> retry_rollout(const Json& command, const Reply& reply, rollout::Effects& effects);
-  [[nodiscard]] Result<Json> list_groups(const Json& command, Reply& reply) const;
-  [[nodiscard]] Json rollout_json(const Hash256& hash) const;
-  // Reads history entries (newest first), then puts them into the answer under `field`.
-  void add_history(const std::shared_ptr<Reply>& reply, std::size_t at, const char* field,
-                   std::vector<std::string> keys, Json (*row)(const Bytes& record));
-  [[nodiscard]] Json get_version() const;
-  void get_pack(const Json& command, const std::shared_ptr<Reply>& reply, std::size_t at);
-  void look_for_chunks(const Hash256& id, const std::shared_ptr<Reply>& reply, std::size_t at, const Bytes& directory);
-  void finish(const std::shared_ptr<Reply>& reply);
-  [[nodiscard]] Result<Hash256> find_rollout(const Json& command) const;
-
-  // --- service_acl.cpp ---
-  [[nodiscard]] bool is_operator(const Sender& sender) const;
-  // As history names who did something: the username, else the client id.
-  [[nodiscard]] static std::string name_of(const Sender& sender);
-
-  ServiceOptions options_;
+  const ServiceOptions options_;
   storage::Store& store_;
-  BrokerPort& broker_;
-  TransferLog transfer_log_;
-  std::optional<trust::TrustStore> trust_;
+  const Log log_;
+  const Outbox outbox_;
+  const Access access_;
+  const TransferLog transfer_log_;
+  Complaints complaints_;
+  Commits commits_;
+  Roots roots_;
   rollout::Tracker tracker_;
-  std::unordered_set<Hash256> complete_packs_;
   ChunkServer chunks_;
   Upload upload_;
-  Complaints complaints_;
   std::unique_ptr<Opener> opener_;
-  std::unordered_map<DeviceId, wire::Ack> acks_;
-  std::vector<std::pair<DeviceId, wire::Ack>> acks_leaving_;
-  MonotonicMs acks_after_;                  // not before
-  std::unordered_set<DeviceId> connected_;  // of what has arrived, not of what has been opened
-  std::unordered_map<Hash256, MonotonicMs> status_published_;
-  std::set<Hash256> status_due_;
+  // Who is connected by the messages that have arrived, not by those that have been opened.
+  std::unordered_set<DeviceId> connected_;
+  Acks acks_;
+  StatusBoard statuses_;
+  Chores chores_;
   Now now_;
-  MonotonicMs gates_refreshed_;
-  MonotonicMs ticked_;
-  MonotonicMs bytes_saved_;
-  std::size_t bytes_a_save_ = 0;  // devices
-  MonotonicMs sessions_checked_;
-  // After a failed commit nothing is taken in until the store has been loaded again.
-  bool store_is_down_ = false;
-  MonotonicMs recovery_tried_;
-  std::shared_ptr<ServiceImpl*> self_;  // store callbacks hold it weakly
+  std::shared_ptr<ServiceImpl*> self_;  // replies hold it weakly
 };
 
 }  // namespace instar::broker

@@ -1,14 +1,14 @@
 // The whole life of a release, as broker, operator and device see it.
 #include <gtest/gtest.h>
 
-#include "broker-plugin/service_rig_for_test.hpp"
+#include "broker-plugin/testing/service_fixture.hpp"
 
 namespace instar::broker {
 namespace {
 
 using wire::Step;
 
-wire::Fetch fetch_of(const TestPack& pack, std::uint32_t chunks, const Hash256& rollout) {
+wire::Fetch fetch_of(const PackFixture& pack, std::uint32_t chunks, const Hash256& rollout) {
   wire::Fetch fetch;
   fetch.session = 0x10001;
   fetch.pack = pack.id;
@@ -20,12 +20,12 @@ wire::Fetch fetch_of(const TestPack& pack, std::uint32_t chunks, const Hash256& 
 }
 
 TEST(ServiceLife, GoesFromUploadToCommitted) {
-  ServiceRig rig;
+  ServiceFixture rig;
   ASSERT_TRUE(rig.start().has_value());
   rig.settle();
   EXPECT_EQ(rig.broker().retained[rig.topics().root()], rig.options().pinned_root);
 
-  const auto pack = make_test_pack(1);
+  const auto pack = make_pack(1);
   rig.upload(pack);
   const auto stored = rig.stored();
   ASSERT_GE(stored.size(), 2U);
@@ -35,7 +35,7 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
   EXPECT_EQ(stored.front().missing[0].count, 5U);
   EXPECT_TRUE(stored.back().complete);
 
-  TestDevice device("gw-01");
+  FakeDevice device("gw-01");
   EXPECT_EQ(rig.hello(device), Verdict::consume);
   rig.settle();
   ASSERT_EQ(rig.acks(device).size(), 1U);
@@ -99,11 +99,11 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
 
 // A stop is no crash: what was counted and not yet saved is.
 TEST(ServiceLife, BytesThatWereCountedOutliveAStop) {
-  ServiceRig rig;
+  ServiceFixture rig;
   ASSERT_TRUE(rig.start().has_value());
-  const auto pack = make_test_pack(1);
+  const auto pack = make_pack(1);
   rig.upload(pack);
-  TestDevice device("gw-01");
+  FakeDevice device("gw-01");
   rig.hello(device);
   const auto manifest = make_manifest(pack, 1);
   rig.publish(manifest);

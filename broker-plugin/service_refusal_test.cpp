@@ -1,7 +1,7 @@
 // Manifests and root documents that must not be taken.
 #include <gtest/gtest.h>
 
-#include "broker-plugin/service_rig_for_test.hpp"
+#include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
 
 namespace instar::broker {
@@ -33,8 +33,8 @@ class Refusal : public testing::Test {
     EXPECT_EQ(rig_.command({{"command", "listRollouts"}})["data"]["totalCount"], 0);
   }
 
-  ServiceRig rig_;
-  TestPack pack_ = make_test_pack(1);
+  ServiceFixture rig_;
+  PackFixture pack_ = make_pack(1);
 };
 
 TEST_F(Refusal, AnyFlippedByte) {
@@ -82,12 +82,12 @@ TEST_F(Refusal, AnExpiredOne) {
 }
 
 TEST_F(Refusal, APackThatIsNotThere) {
-  const auto manifest = make_manifest(make_test_pack(2), 1);
+  const auto manifest = make_manifest(make_pack(2), 1);
   expect_refused(seal_manifest(manifest), manifest, "not_found");
 }
 
 TEST_F(Refusal, APackOfWhichOneChunkIsMissing) {
-  const auto partial = make_test_pack(3);
+  const auto partial = make_pack(3);
   rig_.put_directory(partial);
   rig_.settle();
   for (std::uint32_t i = 0; i < 4; ++i) rig_.put_chunk(partial, i);
@@ -117,12 +117,14 @@ TEST_F(Refusal, OlderAndEqualSequences) {
 }
 
 TEST_F(Refusal, ManifestsOfPeopleWhoAreNoOperators) {
-  ServiceRig rig;
+  ServiceFixture rig;
   rig.options().operators = {"alice"};
   ASSERT_TRUE(rig.start().has_value());
   const auto envelope = seal_manifest(make_manifest(pack_, 1));
   const auto topic = rig.topics().manifest(group_path("plant-7"));
-  EXPECT_EQ(rig.service().on_message({"x", "mallory", true}, topic, envelope, 1, true, rig.now()), Verdict::refuse);
+  EXPECT_EQ(rig.service().on_message({"x", "mallory", true}, topic, envelope, wire::Qos::at_least_once,
+                                     wire::Retain::yes, rig.now()),
+            Verdict::refuse);
   EXPECT_TRUE(rig.broker().logged("not among the operators"));
 }
 
@@ -136,7 +138,7 @@ TEST_F(Refusal, EverythingOnTopicsThatAreTheBrokersOwn) {
   const auto& topics = rig_.topics();
   for (const auto& topic : {topics.gate(group_path("plant-7")), topics.device(device, wire::TopicKind::device_chunk),
                             topics.device(device, wire::TopicKind::device_ack), topics.status("0123456789abcdef"),
-                            topics.stored(device), topics.prefix() + "/nonsense"}) {
+                            topics.stored(client_id("gw-1")), topics.prefix() + "/nonsense"}) {
     EXPECT_EQ(rig_.send("gw-01", topic, Bytes{1}), Verdict::refuse) << topic;
   }
   EXPECT_EQ(rig_.send("gw-01", "sensors/temperature", Bytes{1}), Verdict::route);
@@ -252,7 +254,7 @@ TEST_F(Refusal, AnotherPinnedRootThanTheStoresIsAnError) {
 }
 
 TEST_F(Refusal, WithoutAnyRootNothingIsTaken) {
-  ServiceRig rig;
+  ServiceFixture rig;
   rig.options().pinned_root.clear();
   ASSERT_TRUE(rig.start().has_value());
   EXPECT_EQ(rig.publish(seal_manifest(make_manifest(pack_, 1))), Verdict::refuse);
@@ -261,7 +263,7 @@ TEST_F(Refusal, WithoutAnyRootNothingIsTaken) {
 }
 
 TEST_F(Refusal, AGateKeyThatNobodyWillObeyIsSaidAtStart) {
-  ServiceRig rig;
+  ServiceFixture rig;
   rig.options().gate_key = test_key(kStrangerKey);
   ASSERT_TRUE(rig.start().has_value());
   EXPECT_TRUE(rig.broker().logged("devices will not obey this broker's gates"));

@@ -1,7 +1,7 @@
 // Hellos and reports: exactly once, in order, by the pinned key.
 #include <gtest/gtest.h>
 
-#include "broker-plugin/service_rig_for_test.hpp"
+#include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
 
 namespace instar::broker {
@@ -31,9 +31,9 @@ class Reports : public testing::Test {
     return acks.empty() ? wire::Ack{} : acks.back();
   }
 
-  ServiceRig rig_;
-  TestPack pack_ = make_test_pack(1);
-  TestDevice device_{"gw-01"};
+  ServiceFixture rig_;
+  PackFixture pack_ = make_pack(1);
+  FakeDevice device_{"gw-01"};
   Hash256 rollout_;
 };
 
@@ -46,7 +46,7 @@ TEST_F(Reports, AreAckedWhenDurableAndNotBefore) {
 }
 
 TEST_F(Reports, OfManyDevicesAreAckedAFewATurn) {
-  std::vector<TestDevice> devices;
+  std::vector<FakeDevice> devices;
   for (int i = 0; i < 20; ++i) devices.emplace_back("many-" + std::to_string(i), static_cast<std::uint8_t>(120 + i));
   for (auto& device : devices) rig_.hello(device);
   rig_.settle();
@@ -133,7 +133,7 @@ TEST_F(Reports, OfAnotherClientAreRefused) {
 }
 
 TEST_F(Reports, SignedByAnotherKeyAreRefused) {
-  TestDevice forger("gw-01", 101);
+  FakeDevice forger("gw-01", 101);
   EXPECT_EQ(rig_.report(forger, rollout_, Step::committed), Verdict::consume) << "nobody else reads it either";
   rig_.settle();
   EXPECT_EQ(last_ack().code, Code::untrusted_key);
@@ -162,7 +162,7 @@ TEST_F(Reports, WithAnyFlippedByteAreRefusedAndDisturbNobody) {
 }
 
 TEST_F(Reports, OfADeviceThatNeverSaidHelloAreNotTaken) {
-  TestDevice stranger("gw-99");
+  FakeDevice stranger("gw-99");
   EXPECT_EQ(rig_.report(stranger, rollout_, Step::committed), Verdict::consume);
   rig_.settle();
   ASSERT_EQ(rig_.acks(stranger).size(), 1U);
@@ -172,7 +172,8 @@ TEST_F(Reports, OfADeviceThatNeverSaidHelloAreNotTaken) {
 TEST_F(Reports, OverABridgeStandOnTheirSignature) {
   const Sender bridge{"bridge-7", "", false};
   const auto topic = rig_.topics().device(device_.id, TopicKind::device_report);
-  EXPECT_EQ(rig_.service().on_message(bridge, topic, device_.report(rollout_, Step::fetching), 1, false, rig_.now()),
+  EXPECT_EQ(rig_.service().on_message(bridge, topic, device_.report(rollout_, Step::fetching), wire::Qos::at_least_once,
+                                      wire::Retain::no, rig_.now()),
             Verdict::consume);
   rig_.settle();
   EXPECT_EQ(last_ack().sequence, 1U);
@@ -187,7 +188,7 @@ TEST_F(Reports, AreLeftUnackedWhenTheStoreIsTooFarBehind) {
 }
 
 TEST_F(Reports, AHelloWithAnotherKeyIsRefusedUntilTheDeviceIsForgotten) {
-  TestDevice renewed("gw-01", 101);
+  FakeDevice renewed("gw-01", 101);
   EXPECT_EQ(rig_.hello(renewed), Verdict::consume);
   rig_.settle();
   EXPECT_EQ(last_ack().code, Code::untrusted_key);
@@ -202,7 +203,7 @@ TEST_F(Reports, AHelloWithAnotherKeyIsRefusedUntilTheDeviceIsForgotten) {
 }
 
 TEST_F(Reports, AHelloWithAnyFlippedByteIsRefused) {
-  TestDevice fresh("gw-50", 50);
+  FakeDevice fresh("gw-50", 50);
   const auto hello = fresh.hello();
   for (std::size_t at = 0; at < hello.size(); ++at) {
     auto damaged = hello;
@@ -214,14 +215,14 @@ TEST_F(Reports, AHelloWithAnyFlippedByteIsRefused) {
 }
 
 TEST_F(Reports, AHelloOfAnotherDeviceIsRefused) {
-  TestDevice one("gw-60", 60);
-  TestDevice two("gw-61", 61);
+  FakeDevice one("gw-60", 60);
+  FakeDevice two("gw-61", 61);
   rig_.from(one, TopicKind::device_hello, two.hello());
   EXPECT_EQ(refused(), 1U);
 }
 
 TEST_F(Reports, AHelloCarriesOnWhereALostStoreLeftOff) {
-  TestDevice old("gw-70", 70);
+  FakeDevice old("gw-70", 70);
   old.last_sequence = 9;
   old.acked = 8;
   rig_.hello(old);
@@ -239,7 +240,7 @@ TEST_F(Reports, StatusComesAtMostOnceASecondAndTheLastWordAlways) {
   }
   rig_.forget_published();
   const auto topic = rig_.topics().status(rollout_.short_hex());
-  std::vector<TestDevice> devices;
+  std::vector<FakeDevice> devices;
   for (int i = 0; i < 20; ++i) devices.emplace_back("d" + std::to_string(i), 100 + i);
   for (auto& device : devices) {
     rig_.hello(device);
@@ -264,7 +265,7 @@ TEST_F(Reports, StatusComesAtMostOnceASecondAndTheLastWordAlways) {
 
 TEST_F(Reports, PresenceIsRoutedAndAFetchOfAStrangerIsNotServed) {
   EXPECT_EQ(rig_.from(device_, TopicKind::device_presence, to_bytes("online")), Verdict::route);
-  TestDevice stranger("gw-99");
+  FakeDevice stranger("gw-99");
   wire::Fetch fetch;
   fetch.session = 1;
   fetch.pack = pack_.id;

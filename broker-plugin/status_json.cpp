@@ -1,14 +1,13 @@
 #include "broker-plugin/status_json.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "core/base/limits.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::broker {
 namespace {
-
-// Distinct reasons in a status: the most frequent ones.
-constexpr std::size_t kReasonsMax = 16;
 
 Json groups_json(const std::vector<GroupPath>& groups) {
   Json out = Json::array();
@@ -19,7 +18,7 @@ Json groups_json(const std::vector<GroupPath>& groups) {
 Json reasons_json(const rollout::Counts& counts) {
   std::vector<std::pair<rollout::ReasonKey, std::uint64_t>> reasons(counts.reasons.begin(), counts.reasons.end());
   std::stable_sort(reasons.begin(), reasons.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  if (reasons.size() > kReasonsMax) reasons.resize(kReasonsMax);
+  if (reasons.size() > limits::kStatusReasonsMax) reasons.resize(limits::kStatusReasonsMax);
   Json out = Json::array();
   for (const auto& [key, count] : reasons) {
     out.push_back({{"code", code_name(key.first)}, {"reason", key.second}, {"count", count}});
@@ -117,13 +116,13 @@ Json counts_json(const rollout::Counts& counts) {
   return out;
 }
 
-Json status_json(const Hash256& hash, const rollout::RolloutView& rollout, const std::string& waits_for) {
+Json status_json(const ManifestId& id, const rollout::RolloutView& rollout, const std::string& waits_for) {
   const auto& record = rollout.record;
   const auto& policy = *rollout.policy;
   const auto& sums = rollout.sums();
   Json out;
   out["format"] = 2;
-  out["rollout"] = hash.short_hex();
+  out["rollout"] = id.short_hex();
   out["product"] = record.product;
   out["release"] = record.release;
   out["sequence"] = record.sequence;
@@ -151,10 +150,14 @@ Json status_json(const Hash256& hash, const rollout::RolloutView& rollout, const
   return out;
 }
 
-Json refused_json(const Hash256& hash, const Error& error, WallMs now) {
+Json rollout_json(const rollout::Tracker& tracker, const ManifestId& id, Now now) {
+  return status_json(id, *tracker.rollout(id), tracker.waiting_for(id, now));
+}
+
+Json refused_json(const ManifestId& id, const Error& error, WallMs now) {
   Json out;
   out["format"] = 1;
-  out["rollout"] = hash.short_hex();
+  out["rollout"] = id.short_hex();
   out["state"] = "refused";
   out["code"] = code_name(error.code);
   out["reason"] = error.message;

@@ -1,7 +1,7 @@
 // Rollouts and devices as JSON, for operators. docs/formats/status.md, docs/formats/control.md
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "core/base/error.hpp"
@@ -16,16 +16,18 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string dump(const Json& json);
 
 // The retained `r/<rollout>/status`.
-[[nodiscard]] Json status_json(const Hash256& hash, const rollout::RolloutView& rollout, const std::string& waits_for);
-// The same topic's word on a manifest that was not taken; not retained.
-[[nodiscard]] Json refused_json(const Hash256& hash, const Error& error, WallMs now);
+[[nodiscard]] Json status_json(const ManifestId& id, const rollout::RolloutView& rollout, const std::string& waits_for);
+// The same of a rollout that the tracker has.
+[[nodiscard]] Json rollout_json(const rollout::Tracker& tracker, const ManifestId& id, Now now);
+// What the same topic says of a manifest that was not taken; not retained.
+[[nodiscard]] Json refused_json(const ManifestId& id, const Error& error, WallMs now);
 
 [[nodiscard]] Json counts_json(const rollout::Counts& counts);
 [[nodiscard]] Json member_json(const rollout::MemberRecord& member);
 [[nodiscard]] Json report_json(const rollout::ReportSummary& report);
 // `verbose`: everything; otherwise what a list needs.
 [[nodiscard]] Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose);
-// What `instar plan` reckons with.
+// What `instar plan` calculates with.
 [[nodiscard]] Json plan_json(const DeviceId& id, const rollout::Device& device);
 
 }  // namespace instar::broker

@@ -10,9 +10,6 @@
 namespace instar::broker {
 namespace {
 
-// Keys of one question to the store: keeps its reader free for devices in between.
-constexpr std::uint32_t kLookUpKeysMax = 1024;
-
 std::string ordinal_text(std::uint32_t ordinal) {
   return "chunk " + std::to_string(ordinal);
 }
@@ -49,16 +46,22 @@ std::vector<wire::OrdinalRange> coarsen(std::vector<wire::OrdinalRange> ranges, 
   return ranges;
 }
 
-Upload::Upload(storage::Store& store, std::unordered_set<Hash256>& complete_packs, Commit commit, Send send,
-               UploadOptions options)
+Upload::Upload(storage::Store& store, Commit commit, Send send, UploadOptions options)
     : store_(store),
-      complete_packs_(complete_packs),
       commit_(std::move(commit)),
       send_(std::move(send)),
       options_(options),
       self_(std::make_shared<Upload*>(this)) {}
 
-Status Upload::put(const DeviceId& client, const wire::Put& put) {
+Status Upload::load() {
+  complete_packs_.clear();
+  return store_.scan(storage::Column::packs, storage::kCompletePrefix, [&](ByteView key, ByteView) {
+    if (const auto pack = storage::parse_complete_key(key)) complete_packs_.insert(*pack);
+    return true;
+  });
+}
+
+Status Upload::put(const ClientId& client, const wire::Put& put) {
   bool whole = false;
   auto status = assemble(client, put, whole);
   if (status.has_value() && whole) {
@@ -77,7 +80,7 @@ Status Upload::put(const DeviceId& client, const wire::Put& put) {
   return status;
 }
 
-Status Upload::assemble(const DeviceId& client, const wire::Put& put, bool& whole) {
+Status Upload::assemble(const ClientId& client, const wire::Put& put, bool& whole) {
   if (put.offset == 0) {
     forget_assembly(client);
     if (assemblies_.size() >= options_.clients_max) {
@@ -103,7 +106,7 @@ Status Upload::assemble(const DeviceId& client, const wire::Put& put, bool& whol
   return {};
 }
 
-Status Upload::take_directory(const DeviceId& client, const Hash256& id, const Bytes& bytes) {
+Status Upload::take_directory(const ClientId& client, const PackId& id, const Bytes& bytes) {
   if (trust::digest(bytes) != id) return fail(Code::corrupt, "the directory does not match the pack's id");
   INSTAR_TRY(auto directory, artifact::decode_directory(bytes));
   if (complete_packs_.contains(id)) {
@@ -139,7 +142,7 @@ Status Upload::take_directory(const DeviceId& client, const Hash256& id, const B
 }
 
 // Asks the store slice by slice which chunks it holds.
-void Upload::look_up(const Hash256& id) {
+void Upload::look_up(const PackId& id) {
   const auto found = packs_.find(id);
   if (found == packs_.end()) return;
   auto& pack = found->second;
@@ -151,7 +154,7 @@ void Upload::look_up(const Hash256& id) {
     return;
   }
   const auto first = pack.looked_up;
-  const auto last = std::min(count, first + kLookUpKeysMax);
+  const auto last = std::min(count, first + limits::kLookUpKeysMax);
   std::vector<std::string> keys;
   for (auto i = first; i < last; ++i) {
     const auto& ref = pack.directory.chunks[i];
@@ -163,7 +166,7 @@ void Upload::look_up(const Hash256& id) {
                   });
 }
 
-void Upload::looked_up(const Hash256& id, std::uint32_t first, const Result<std::vector<bool>>& answer) {
+void Upload::looked_up(const PackId& id, std::uint32_t first, const Result<std::vector<bool>>& answer) {
   const auto found = packs_.find(id);
   if (found == packs_.end() || found->second.looked_up != first) return;
   auto& pack = found->second;
@@ -182,7 +185,7 @@ void Upload::looked_up(const Hash256& id, std::uint32_t first, const Result<std:
   look_up(id);
 }
 
-void Upload::answer_directory(const Hash256& id, Pack& pack) {
+void Upload::answer_directory(const PackId& id, Pack& pack) {
   // Nothing missing: the answer follows when that fact is durable.
   if (pack.missing == 0) return;
   wire::Stored stored;
@@ -197,7 +200,7 @@ void Upload::answer_directory(const Hash256& id, Pack& pack) {
   pack.asked.clear();
 }
 
-Status Upload::take_chunk(const DeviceId& client, const Hash256& id, std::uint32_t ordinal, Bytes bytes) {
+Status Upload::take_chunk(const ClientId& client, const PackId& id, std::uint32_t ordinal, Bytes bytes) {
   const auto found = packs_.find(id);
   if (found == packs_.end() && !complete_packs_.contains(id)) {
     return fail(Code::not_found, "pack " + id.short_hex() + " is not being uploaded: send its directory first");
@@ -257,7 +260,7 @@ void Upload::mark(Pack& pack, std::uint32_t ordinal) {
   }
 }
 
-void Upload::complete_if_whole(const Hash256& id, Pack& pack) {
+void Upload::complete_if_whole(const PackId& id, Pack& pack) {
   if (pack.missing > 0 || !pack.ready || pack.completing) return;
   pack.completing = true;
   storage::Batch batch{{storage::Column::packs, storage::complete_key(id), Bytes{}}};
@@ -304,7 +307,7 @@ void Upload::send_answers() {
   }
 }
 
-void Upload::send_answer(const DeviceId& client, const Hash256& pack, Answer answer) {
+void Upload::send_answer(const ClientId& client, const PackId& pack, Answer answer) {
   auto& durable = answer.durable;
   std::sort(durable.begin(), durable.end());
   durable.erase(std::unique(durable.begin(), durable.end()), durable.end());
@@ -333,7 +336,7 @@ void Upload::reset() {
   writing_bytes_ = 0;
 }
 
-void Upload::drop(const DeviceId& client) {
+void Upload::drop(const ClientId& client) {
   forget_assembly(client);
   for (auto& [id, pack] : packs_) {
     pack.asked.erase(client);
@@ -342,7 +345,7 @@ void Upload::drop(const DeviceId& client) {
   }
 }
 
-void Upload::forget_assembly(const DeviceId& client) {
+void Upload::forget_assembly(const ClientId& client) {
   const auto found = assemblies_.find(client);
   if (found == assemblies_.end()) return;
   INSTAR_ASSERT(assembly_bytes_ >= found->second.data.size());
@@ -350,7 +353,19 @@ void Upload::forget_assembly(const DeviceId& client) {
   assemblies_.erase(found);
 }
 
-void Upload::answer_error(const DeviceId& client, const Hash256& pack, const Error& error) {
+void Upload::assert_invariants() const {
+  std::size_t assembled = 0;
+  for (const auto& [client, assembly] : assemblies_) assembled += assembly.data.size();
+  INSTAR_ASSERT(assembled == assembly_bytes_ && assembled <= options_.assembly_bytes_max);
+  INSTAR_ASSERT(writing_bytes_ <= options_.writing_bytes_max && packs_.size() <= options_.packs_max);
+  for (const auto& [id, pack] : packs_) {
+    INSTAR_ASSERT(pack.missing == static_cast<std::size_t>(std::count(pack.have.begin(), pack.have.end(), false)));
+    INSTAR_ASSERT(pack.looked_up <= pack.have.size());
+    INSTAR_ASSERT(!pack.completing || (pack.ready && pack.missing == 0));
+  }
+}
+
+void Upload::answer_error(const ClientId& client, const PackId& pack, const Error& error) {
   wire::Stored stored;
   stored.pack = pack;
   stored.code = error.code;

@@ -13,40 +13,47 @@
 
 #include "core/artifact/pack.hpp"
 #include "core/base/ids.hpp"
+#include "core/base/limits.hpp"
 #include "core/wire/messages.hpp"
 #include "storage/store.hpp"
 
 namespace instar::broker {
 
 struct UploadOptions {
-  std::size_t assembly_bytes_max = 48 * 1024 * 1024;  // unfinished objects of all clients
-  std::size_t writing_bytes_max = 16 * 1024 * 1024;   // chunks handed to the store and not yet durable
-  std::size_t clients_max = 64;
-  std::size_t packs_max = 16;  // uploads under way
+  std::size_t assembly_bytes_max = limits::kUploadAssemblyBytesMax;
+  std::size_t writing_bytes_max = limits::kUploadWritingBytesMax;
+  std::size_t clients_max = limits::kUploadClientsMax;
+  std::size_t packs_max = limits::kUploadPacksMax;
 };
 
 class Upload {
  public:
-  using Send = std::function<void(const DeviceId& client, const wire::Stored&)>;
+  using Send = std::function<void(const ClientId& client, const wire::Stored&)>;
   // Commits, and calls back when durable; not at all on failure (then reset() follows).
   using Commit = std::function<void(storage::Batch, std::function<void()>)>;
 
-  Upload(storage::Store& store, std::unordered_set<Hash256>& complete_packs, Commit commit, Send send,
-         UploadOptions options = {});
+  Upload(storage::Store& store, Commit commit, Send send, UploadOptions options = {});
+
+  // Reads from the store which packs are complete. Before all else, and each time the store was opened again.
+  [[nodiscard]] Status load();
+  // All of the pack is in the store, durably.
+  [[nodiscard]] bool is_complete(const PackId& pack) const { return complete_packs_.contains(pack); }
+  [[nodiscard]] std::size_t complete_count() const noexcept { return complete_packs_.size(); }
 
   // A piece from a client that may upload. Errors are answered and returned (for the log).
-  [[nodiscard]] Status put(const DeviceId& client, const wire::Put& put);
-  void drop(const DeviceId& client);
+  [[nodiscard]] Status put(const ClientId& client, const wire::Put& put);
+  void drop(const ClientId& client);
   // Sends the answers that have gathered. Once a tick; O(1) when there are none.
   void send_answers();
   // The store was loaded again: what was under way starts anew, when clients send their directories again.
   void reset();
   [[nodiscard]] std::size_t assembly_bytes() const noexcept { return assembly_bytes_; }
+  void assert_invariants() const;
 
  private:
   struct Assembly {
     wire::PutKind kind = wire::PutKind::directory;
-    Hash256 pack;
+    PackId pack;
     std::uint32_t ordinal = 0;
     std::uint32_t total_bytes = 0;
     Bytes data;
@@ -54,14 +61,14 @@ class Upload {
   };
   struct Pack {
     artifact::PackDirectory directory;
-    std::vector<std::pair<Hash256, std::uint32_t>> by_hash;  // chunk → ordinal, sorted
+    std::vector<std::pair<ChunkHash, std::uint32_t>> by_hash;  // chunk → ordinal, sorted
     std::vector<bool> have;
     std::uint32_t missing = 0;
     std::uint32_t looked_up = 0;  // ordinals of which the store has been asked
     bool ready = false;           // all of them answered, and the directory is durable
     bool completing = false;      // its completeness is being written
-    std::set<DeviceId> asked;     // clients whose directory is to be answered
-    std::set<DeviceId> clients;   // to tell of completeness
+    std::set<ClientId> asked;     // clients whose directory is to be answered
+    std::set<ClientId> clients;   // hear when it is complete
     std::uint64_t used = 0;       // for dropping the one used longest ago
   };
   struct Answer {
@@ -69,27 +76,27 @@ class Upload {
     bool complete = false;
   };
 
-  [[nodiscard]] Status assemble(const DeviceId& client, const wire::Put& put, bool& whole);
-  [[nodiscard]] Status take_directory(const DeviceId& client, const Hash256& pack, const Bytes& bytes);
-  [[nodiscard]] Status take_chunk(const DeviceId& client, const Hash256& pack, std::uint32_t ordinal, Bytes bytes);
-  void look_up(const Hash256& id);
-  void looked_up(const Hash256& id, std::uint32_t first, const Result<std::vector<bool>>& found);
-  void answer_directory(const Hash256& id, Pack& pack);
+  [[nodiscard]] Status assemble(const ClientId& client, const wire::Put& put, bool& whole);
+  [[nodiscard]] Status take_directory(const ClientId& client, const PackId& pack, const Bytes& bytes);
+  [[nodiscard]] Status take_chunk(const ClientId& client, const PackId& pack, std::uint32_t ordinal, Bytes bytes);
+  void look_up(const PackId& id);
+  void looked_up(const PackId& id, std::uint32_t first, const Result<std::vector<bool>>& found);
+  void answer_directory(const PackId& id, Pack& pack);
   static void mark(Pack& pack, std::uint32_t ordinal);
-  void complete_if_whole(const Hash256& id, Pack& pack);
+  void complete_if_whole(const PackId& id, Pack& pack);
   void make_room();
-  void send_answer(const DeviceId& client, const Hash256& pack, Answer answer);
-  void answer_error(const DeviceId& client, const Hash256& pack, const Error& error);
-  void forget_assembly(const DeviceId& client);
+  void send_answer(const ClientId& client, const PackId& pack, Answer answer);
+  void answer_error(const ClientId& client, const PackId& pack, const Error& error);
+  void forget_assembly(const ClientId& client);
 
   storage::Store& store_;
-  std::unordered_set<Hash256>& complete_packs_;
   Commit commit_;
   Send send_;
   UploadOptions options_;
-  std::map<DeviceId, Assembly> assemblies_;
-  std::map<Hash256, Pack> packs_;
-  std::map<std::pair<DeviceId, Hash256>, Answer> answers_;
+  std::unordered_set<PackId> complete_packs_;  // in the store, durably
+  std::map<ClientId, Assembly> assemblies_;
+  std::map<PackId, Pack> packs_;
+  std::map<std::pair<ClientId, PackId>, Answer> answers_;
   std::size_t assembly_bytes_ = 0;
   std::size_t writing_bytes_ = 0;
   std::uint64_t uses_ = 0;

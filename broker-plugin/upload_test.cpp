@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "broker-plugin/service_rig_for_test.hpp"
+#include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
 
 namespace instar::broker {
@@ -19,12 +19,12 @@ class Uploads : public testing::Test {
     EXPECT_FALSE(all.empty());
     return all.empty() ? wire::Stored{} : all.back();
   }
-  bool complete(const TestPack& pack) {
+  bool complete(const PackFixture& pack) {
     return rig_.command({{"command", "getPack"}, {"pack", pack.id.hex()}})["data"]["complete"] == true;
   }
 
-  ServiceRig rig_;
-  TestPack pack_ = make_test_pack(1);
+  ServiceFixture rig_;
+  PackFixture pack_ = make_pack(1);
 };
 
 TEST_F(Uploads, ADirectoryThatDoesNotMatchThePacksIdIsRefused) {
@@ -182,61 +182,60 @@ TEST_F(Uploads, TwoOperatorsMayBringTheSamePack) {
 TEST_F(Uploads, OfAnotherClientAreRefused) {
   const wire::Put put{
       wire::PutKind::directory, pack_.id, 0, static_cast<std::uint32_t>(pack_.bytes.size()), 0, pack_.bytes};
-  EXPECT_EQ(rig_.send("op-2", rig_.topics().put(device_id("op-1")), wire::encode(put)), Verdict::refuse);
-  EXPECT_EQ(rig_.send("op-1", rig_.topics().put(device_id("op-1")), Bytes{1, 2}), Verdict::refuse);
+  EXPECT_EQ(rig_.send("op-2", rig_.topics().put(client_id("op-1")), wire::encode(put)), Verdict::refuse);
+  EXPECT_EQ(rig_.send("op-1", rig_.topics().put(client_id("op-1")), Bytes{1, 2}), Verdict::refuse);
   EXPECT_TRUE(rig_.stored().empty());
 }
 
 TEST_F(Uploads, MayHaveMoreChunksThanOneQuestionToTheStore) {
-  auto many = make_test_pack(7, 3'000, 64);
+  auto many = make_pack(7, 3'000, 64);
   rig_.upload(many);
   EXPECT_TRUE(complete(many));
 }
 
 // --- the Upload alone, with small bounds ---------------------------------------------------------------
 
-struct UploadRig {
-  explicit UploadRig(UploadOptions options)
+struct UploadFixture {
+  explicit UploadFixture(UploadOptions options)
       : upload(
-            store, complete,
+            store,
             [this](storage::Batch batch, std::function<void()> act) {
               store.commit(std::move(batch), [act = std::move(act)](Status) { act(); });
             },
-            [this](const DeviceId&, const wire::Stored& stored) { sent.push_back(stored); }, options) {}
+            [this](const ClientId&, const wire::Stored& stored) { sent.push_back(stored); }, options) {}
   storage::MemoryStore store;
-  std::unordered_set<Hash256> complete;
   std::vector<wire::Stored> sent;
   Upload upload;
 };
 
 TEST(UploadBounds, UnfinishedObjectsOfAllClientsTogether) {
-  UploadRig rig({.assembly_bytes_max = 100'000});
-  const auto pack = make_test_pack(1);
+  UploadFixture rig({.assembly_bytes_max = 100'000});
+  const auto pack = make_pack(1);
   int refused = 0;
   for (int i = 0; i < 10; ++i) {
     const wire::Put put{wire::PutKind::chunk, pack.id, 1, 100'000, 0, Bytes(30'000)};
-    const auto status = rig.upload.put(device_id("op-" + std::to_string(i)), put);
+    const auto status = rig.upload.put(client_id("op-" + std::to_string(i)), put);
     refused += !status.has_value() && status.error().code == Code::unavailable ? 1 : 0;
     EXPECT_LE(rig.upload.assembly_bytes(), 100'000U);
   }
   EXPECT_EQ(refused, 7);
-  for (int i = 0; i < 10; ++i) rig.upload.drop(device_id("op-" + std::to_string(i)));
+  for (int i = 0; i < 10; ++i) rig.upload.drop(client_id("op-" + std::to_string(i)));
   EXPECT_EQ(rig.upload.assembly_bytes(), 0U);
 }
 
 TEST(UploadBounds, Clients) {
-  UploadRig rig({.clients_max = 3});
-  const auto pack = make_test_pack(1);
+  UploadFixture rig({.clients_max = 3});
+  const auto pack = make_pack(1);
   for (int i = 0; i < 5; ++i) {
     const wire::Put put{wire::PutKind::chunk, pack.id, 1, 100'000, 0, Bytes(10)};
-    EXPECT_EQ(rig.upload.put(device_id("op-" + std::to_string(i)), put).has_value(), i < 3) << i;
+    EXPECT_EQ(rig.upload.put(client_id("op-" + std::to_string(i)), put).has_value(), i < 3) << i;
   }
 }
 
 TEST(UploadBounds, ChunksThatTheStoreHasNotWrittenYet) {
-  UploadRig rig({.writing_bytes_max = 250'000});
-  const auto pack = make_test_pack(1, 5, 100'000);
-  const auto client = device_id("op");
+  UploadFixture rig({.writing_bytes_max = 250'000});
+  const auto pack = make_pack(1, 5, 100'000);
+  const auto client = client_id("op");
   const auto send = [&](std::uint32_t ordinal) {
     const auto& bytes = pack.encoded[ordinal];
     Status status;
@@ -260,11 +259,11 @@ TEST(UploadBounds, ChunksThatTheStoreHasNotWrittenYet) {
 }
 
 TEST(UploadBounds, PacksUnderWayDropTheOneLeftLongest) {
-  UploadRig rig({.packs_max = 2});
-  const auto client = device_id("op");
-  std::vector<TestPack> packs;
+  UploadFixture rig({.packs_max = 2});
+  const auto client = client_id("op");
+  std::vector<PackFixture> packs;
   for (std::uint64_t i = 1; i <= 3; ++i) {
-    packs.push_back(make_test_pack(i, 1, 100));
+    packs.push_back(make_pack(i, 1, 100));
     const auto& pack = packs.back();
     ASSERT_TRUE(rig.upload
                     .put(client, {wire::PutKind::directory, pack.id, 0, static_cast<std::uint32_t>(pack.bytes.size()),
@@ -272,7 +271,7 @@ TEST(UploadBounds, PacksUnderWayDropTheOneLeftLongest) {
                     .has_value());
     for (int n = 0; n < 5; ++n) rig.store.poll();
   }
-  const auto send = [&](const TestPack& pack) {
+  const auto send = [&](const PackFixture& pack) {
     return rig.upload.put(client, {wire::PutKind::chunk, pack.id, 1, static_cast<std::uint32_t>(pack.encoded[1].size()),
                                    0, pack.encoded[1]});
   };

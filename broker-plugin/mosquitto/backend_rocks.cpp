@@ -1,7 +1,6 @@
 // The real backend: RocksDB under the broker service.
 #include <pwd.h>
 #include <sys/stat.h>
-#include <sys/syslog.h>
 #include <unistd.h>
 
 #include <utility>
@@ -14,23 +13,21 @@
 namespace instar::broker {
 namespace {
 
-constexpr std::size_t kKeyFileBytesMax = 4096;
-
 [[nodiscard]] std::string own_user() {
   const passwd* user = ::getpwuid(::geteuid());
   return user == nullptr ? std::to_string(::geteuid()) : std::string(user->pw_name);
 }
 
 [[nodiscard]] Result<trust::SecretKey> read_gate_key(const std::string& path, BrokerPort& port) {
-  auto bytes = files::read_file(path, kKeyFileBytesMax);
+  auto bytes = files::read_file(path, limits::kKeyFileBytesMax);
   if (!bytes.has_value()) {
     return fail(
         with_context(std::move(bytes.error()), "plugin_opt_gate_key (it must be readable by user " + own_user() + ")"));
   }
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0) {
-    port.log(LOG_WARNING, "everyone on this machine can read the gate key " + path +
-                              ": chmod 640, owner root, group of " + own_user());
+    port.log(LogLevel::warning, "everyone on this machine can read the gate key " + path +
+                                    ": chmod 640, owner root, group of " + own_user());
   }
   auto key = trust::parse_secret_key(as_text(*bytes));
   if (!key.has_value()) return fail(with_context(std::move(key.error()), "plugin_opt_gate_key " + path));

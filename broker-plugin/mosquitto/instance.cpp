@@ -1,7 +1,5 @@
 #include "broker-plugin/mosquitto/instance.hpp"
 
-#include <sys/syslog.h>
-
 #include <utility>
 
 #include "core/base/assert.hpp"
@@ -82,9 +80,9 @@ bool Instance::may_read(const Client& client, std::string_view topic) const {
 
 // QoS 0 and 1 are routed before anything else happens, so denying this one topic for so long hides it. QoS 2 is routed
 // at the client's PUBREL, whenever that comes: only what nobody may ever read is hidden then.
-MessageAnswer Instance::swallow(std::string_view topic, int qos) {
+MessageAnswer Instance::swallow(std::string_view topic, wire::Qos qos) {
   swallowed_topic_ = topic;
-  if (qos < 2) return MessageAnswer::swallow;
+  if (qos != wire::Qos::exactly_once) return MessageAnswer::swallow;
   const auto parsed = topics_.parse(topic);
   return parsed.has_value() && is_for_broker_only(parsed->kind) ? MessageAnswer::swallow : MessageAnswer::deny;
 }
@@ -119,8 +117,8 @@ void Instance::forget_last_event() noexcept {
   checked_connection_ = nullptr;
 }
 
-MessageAnswer Instance::on_message(const Client& client, std::string_view topic, ByteView payload, int qos, bool retain,
-                                   Now now) {
+MessageAnswer Instance::on_message(const Client& client, std::string_view topic, ByteView payload, wire::Qos qos,
+                                   wire::Retain retain, Now now) {
   const bool checked = write_was_checked(client, topic);
   forget_last_event();
   if (!topics_.owns(topic)) return MessageAnswer::route;
@@ -129,14 +127,14 @@ MessageAnswer Instance::on_message(const Client& client, std::string_view topic,
   if (!checked) {
     if (!may_write(client, topic, payload.size())) return MessageAnswer::deny;
     if (sender_of(client).identity_known && !std::exchange(told_of_bypass_, true)) {
-      port_.log(LOG_WARNING,
+      port_.log(LogLevel::warning,
                 "a message of " + std::string(client.id) + " on " + std::string(topic) +
                     " was let through before this plugin was asked: put its `plugin` line before that of any other "
                     "plugin that checks access, or name the client in plugin_opt_bridges if it is a bridge");
     }
   }
   if (!ticked_ && now.monotonic - opened_ > kNoTickMs && !std::exchange(told_of_no_tick_, true)) {
-    port_.log(LOG_ERR,
+    port_.log(LogLevel::error,
               "the broker calls no TICK: is per_listener_settings true? Devices are not served until it is false");
   }
   if (const auto replaced = connections_.seen(client.connection, client.id))
@@ -154,7 +152,7 @@ void Instance::on_control(const Client& client, ByteView payload, Now now) {
   forget_last_event();
   // Also here, not only in the ACL check: another plugin may have answered that before us.
   if (!may_write(client, control_prefix_, payload.size())) {
-    port_.log(LOG_NOTICE,
+    port_.log(LogLevel::notice,
               "refused a command of " + std::string(client.id) + ": too large, or not one of plugin_opt_operators");
     return;
   }
@@ -183,14 +181,15 @@ void Instance::flush_transfers(Now now) {
   if (now.monotonic - told_of_lost_ < kTellLostMs) return;
   if (const auto lost = transfer_file_->take_lost(); lost > 0) {
     told_of_lost_ = now.monotonic;
-    port_.log(LOG_WARNING, std::to_string(lost) + " lines of the transfer log " + options_.transfer_log +
-                               " were lost: is its disk full?");
+    port_.log(LogLevel::warning, std::to_string(lost) + " lines of the transfer log " + options_.transfer_log +
+                                     " were lost: is its disk full?");
   }
 }
 
 void Instance::on_reload() {
   if (!transfer_file_.has_value()) return;
-  if (const auto status = transfer_file_->reopen(); !status.has_value()) port_.log(LOG_WARNING, status.error().message);
+  if (const auto status = transfer_file_->reopen(); !status.has_value())
+    port_.log(LogLevel::warning, status.error().message);
 }
 
 }  // namespace instar::broker

@@ -51,8 +51,8 @@ class Instance {
   // A message on a topic that guards() does not name: not worth looking at the clock for.
   void on_foreign_message() noexcept { forget_last_event(); }
   // `topic` must be the very text that the ACL check before it saw: its address tells whether we were asked.
-  [[nodiscard]] MessageAnswer on_message(const Client& client, std::string_view topic, ByteView payload, int qos,
-                                         bool retain, Now now);
+  [[nodiscard]] MessageAnswer on_message(const Client& client, std::string_view topic, ByteView payload, wire::Qos qos,
+                                         wire::Retain retain, Now now);
   void on_control(const Client& client, ByteView payload, Now now);
   void on_disconnect(const Client& client, Now now);
   void on_tick(Now now);
@@ -68,7 +68,7 @@ class Instance {
   [[nodiscard]] Sender sender_of(const Client& client) const;
   [[nodiscard]] bool may_write(const Client& client, std::string_view topic, std::size_t payload_bytes) const;
   [[nodiscard]] bool may_read(const Client& client, std::string_view topic) const;
-  [[nodiscard]] MessageAnswer swallow(std::string_view topic, int qos);
+  [[nodiscard]] MessageAnswer swallow(std::string_view topic, wire::Qos qos);
   [[nodiscard]] bool write_was_checked(const Client& client, std::string_view topic) const noexcept;
   [[nodiscard]] AclAnswer fallthrough() const noexcept;
   void flush_transfers(Now now);

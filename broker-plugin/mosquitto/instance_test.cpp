@@ -23,7 +23,7 @@ class FakeService final : public Service {
     if (fail_start) return fail(Code::corrupt, "store is of no use");
     return {};
   }
-  Verdict on_message(const Sender& sender, std::string_view topic, ByteView, int, bool, Now) override {
+  Verdict on_message(const Sender& sender, std::string_view topic, ByteView, wire::Qos, wire::Retain, Now) override {
     messages.push_back(std::string(sender.client_id) + (sender.identity_known ? " " : " (bridge) ") +
                        std::string(topic));
     if (transfer_log) transfer_log(*DeviceId::parse("dev1"), Hash256{}, 1, 2, 3);
@@ -56,8 +56,8 @@ class FakeService final : public Service {
 
 class FakePort final : public BrokerPort {
  public:
-  void publish(const std::string&, ByteView, int, bool) override {}
-  void log(int, const std::string& line) override { lines.push_back(line); }
+  void publish(const std::string&, ByteView, wire::Qos, wire::Retain) override {}
+  void log(LogLevel, const std::string& line) override { lines.push_back(line); }
   std::vector<std::string> lines;
 };
 
@@ -84,7 +84,7 @@ class InstanceTest : public testing::Test {
   // As Mosquitto does: one text for the check and the message.
   MessageAnswer publish(const Client& client, const std::string& topic, std::size_t size = 3, Now now = kNow) {
     if (instance_->on_acl(client, Access::write, topic, size) == AclAnswer::deny) return MessageAnswer::deny;
-    return instance_->on_message(client, topic, Bytes(size), 1, false, now);
+    return instance_->on_message(client, topic, Bytes(size), wire::Qos::at_least_once, wire::Retain::no, now);
   }
 
   PluginOptions options_;
@@ -103,7 +103,8 @@ TEST_F(InstanceTest, ForeignTopicsNeverReachTheService) {
     EXPECT_FALSE(instance.guards(topic)) << topic;
     EXPECT_EQ(instance.on_acl(dev1_, Access::write, topic, 1 << 30), AclAnswer::defer);
     EXPECT_EQ(instance.on_acl(dev1_, Access::read, topic, 0), AclAnswer::defer);
-    EXPECT_EQ(instance.on_message(dev1_, topic, Bytes(3), 0, true, kNow), MessageAnswer::route);
+    EXPECT_EQ(instance.on_message(dev1_, topic, Bytes(3), wire::Qos::at_most_once, wire::Retain::yes, kNow),
+              MessageAnswer::route);
   }
   EXPECT_THAT(service().messages, IsEmpty());
 }
@@ -135,7 +136,8 @@ TEST_F(InstanceTest, TooLargeIsRefusedBeforeAnythingElse) {
   EXPECT_EQ(publish(dev1_, "instar/v1/d/dev1/hello", limits::kMessageBytesMax), MessageAnswer::swallow);
   EXPECT_EQ(publish(dev1_, "instar/v1/d/dev1/hello", limits::kMessageBytesMax + 1), MessageAnswer::deny);
   const std::string topic = "instar/v1/d/dev1/hello";
-  EXPECT_EQ(instance_->on_message(dev1_, topic, Bytes(limits::kMessageBytesMax + 1), 0, false, kNow),
+  EXPECT_EQ(instance_->on_message(dev1_, topic, Bytes(limits::kMessageBytesMax + 1), wire::Qos::at_most_once,
+                                  wire::Retain::no, kNow),
             MessageAnswer::deny);
   EXPECT_EQ(service().messages.size(), 1U);
   instance_->on_control(dev1_, Bytes(limits::kMessageBytesMax + 1), kNow);
@@ -177,18 +179,28 @@ TEST_F(InstanceTest, MessagesToTheBrokerAreReadByNobodyEver) {
 
 TEST_F(InstanceTest, Qos2IsRoutedLaterSoOnlyWhatNobodyReadsIsSwallowed) {
   auto& instance = open();
-  EXPECT_EQ(instance.on_message(dev1_, "instar/v1/d/dev1/report", Bytes(3), 2, false, kNow), MessageAnswer::swallow);
-  EXPECT_EQ(instance.on_message(dev1_, "instar/v1/root", Bytes(3), 2, false, kNow), MessageAnswer::deny);
-  EXPECT_EQ(instance.on_message(dev1_, "instar/v1/root", Bytes(3), 1, false, kNow), MessageAnswer::swallow);
+  EXPECT_EQ(
+      instance.on_message(dev1_, "instar/v1/d/dev1/report", Bytes(3), wire::Qos::exactly_once, wire::Retain::no, kNow),
+      MessageAnswer::swallow);
+  EXPECT_EQ(instance.on_message(dev1_, "instar/v1/root", Bytes(3), wire::Qos::exactly_once, wire::Retain::no, kNow),
+            MessageAnswer::deny);
+  EXPECT_EQ(instance.on_message(dev1_, "instar/v1/root", Bytes(3), wire::Qos::at_least_once, wire::Retain::no, kNow),
+            MessageAnswer::swallow);
 }
 
 TEST_F(InstanceTest, MessageThatAnotherPluginLetThroughIsCheckedAndToldOnce) {
   auto& instance = open();
   service().unwritable = {"instar/v1/d/dev1/ack"};
-  EXPECT_EQ(instance.on_message(dev1_, "instar/v1/d/dev1/ack", Bytes(3), 0, false, kNow), MessageAnswer::deny);
+  EXPECT_EQ(
+      instance.on_message(dev1_, "instar/v1/d/dev1/ack", Bytes(3), wire::Qos::at_most_once, wire::Retain::no, kNow),
+      MessageAnswer::deny);
   EXPECT_THAT(service().messages, IsEmpty());
-  EXPECT_EQ(instance.on_message(dev1_, "instar/v1/d/dev1/hello", Bytes(3), 0, false, kNow), MessageAnswer::swallow);
-  EXPECT_EQ(instance.on_message(dev1_, "instar/v1/d/dev1/hello", Bytes(3), 0, false, kNow), MessageAnswer::swallow);
+  EXPECT_EQ(
+      instance.on_message(dev1_, "instar/v1/d/dev1/hello", Bytes(3), wire::Qos::at_most_once, wire::Retain::no, kNow),
+      MessageAnswer::swallow);
+  EXPECT_EQ(
+      instance.on_message(dev1_, "instar/v1/d/dev1/hello", Bytes(3), wire::Qos::at_most_once, wire::Retain::no, kNow),
+      MessageAnswer::swallow);
   EXPECT_THAT(port_.lines, ElementsAre(HasSubstr("put its `plugin` line before")));
 }
 
@@ -196,14 +208,16 @@ TEST_F(InstanceTest, CheckOfOneClientDoesNotCountForAnother) {
   auto& instance = open();
   const std::string topic = "instar/v1/d/dev1/hello";
   EXPECT_EQ(instance.on_acl(dev1_, Access::write, topic, 3), AclAnswer::defer);
-  EXPECT_EQ(instance.on_message(dev2_, topic, Bytes(3), 0, false, kNow), MessageAnswer::swallow);
+  EXPECT_EQ(instance.on_message(dev2_, topic, Bytes(3), wire::Qos::at_most_once, wire::Retain::no, kNow),
+            MessageAnswer::swallow);
   EXPECT_EQ(port_.lines.size(), 1U);
 }
 
 TEST_F(InstanceTest, BridgesHaveNoIdentityAndNoWarning) {
   options_.bridges = {"hub.north"};
   auto& instance = open();
-  EXPECT_EQ(instance.on_message({&a_, "hub.north", ""}, "instar/v1/d/dev9/hello", Bytes(3), 0, false, kNow),
+  EXPECT_EQ(instance.on_message({&a_, "hub.north", ""}, "instar/v1/d/dev9/hello", Bytes(3), wire::Qos::at_most_once,
+                                wire::Retain::no, kNow),
             MessageAnswer::swallow);
   EXPECT_THAT(service().messages, ElementsAre("hub.north (bridge) instar/v1/d/dev9/hello"));
   EXPECT_THAT(port_.lines, IsEmpty());

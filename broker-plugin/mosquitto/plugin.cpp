@@ -4,7 +4,6 @@
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
-#include <sys/syslog.h>
 #include <time.h>
 
 #include <cstring>
@@ -93,9 +92,9 @@ int on_message(int, void* data, void*) noexcept {
       shared->instance->on_foreign_message();
       return static_cast<int>(MOSQ_ERR_SUCCESS);
     }
-    const auto answer = shared->instance->on_message(client_of(event->client), event->topic,
-                                                     payload_of(event->payload, event->payloadlen), event->qos,
-                                                     event->retain, read_clocks());
+    const auto answer = shared->instance->on_message(
+        client_of(event->client), event->topic, payload_of(event->payload, event->payloadlen),
+        static_cast<wire::Qos>(event->qos), event->retain ? wire::Retain::yes : wire::Retain::no, read_clocks());
     if (answer == MessageAnswer::deny) return static_cast<int>(MOSQ_ERR_ACL_DENIED);
     if (answer == MessageAnswer::swallow) event->retain = false;
     return static_cast<int>(MOSQ_ERR_SUCCESS);
@@ -177,16 +176,16 @@ void shut_down() noexcept {
 
 void tell_of_access(const PluginOptions& options) {
   if (options.acl_fallthrough == AclFallthrough::allow) {
-    shared->port.log(LOG_NOTICE, "acl_fallthrough allow: an acl_file, if this broker has one, is not asked");
+    shared->port.log(LogLevel::notice, "acl_fallthrough allow: an acl_file, if this broker has one, is not asked");
     if (options.operators.empty()) {
       shared->port.log(
-          LOG_WARNING,
+          LogLevel::warning,
           "acl_fallthrough allow without plugin_opt_operators: every client may publish manifests and send " +
               shared->control_topic + " commands");
     }
   } else {
     shared->port.log(
-        LOG_NOTICE,
+        LogLevel::notice,
         "acl_fallthrough defer: the acl_file or another plugin decides; a broker with neither denies everything and "
         "needs plugin_opt_acl_fallthrough allow");
   }
@@ -236,7 +235,7 @@ void tell_of_access(const PluginOptions& options) {
     // Mosquitto ends now; leave the store closed behind us.
     if (shared != nullptr) unregister_callbacks(identifier);
     shut_down();
-    MosquittoPort().log(LOG_ERR, "not started: " + loaded.error().message);
+    MosquittoPort().log(LogLevel::error, "not started: " + loaded.error().message);
     return MOSQ_ERR_INVAL;
   }
   *userdata = new Registration{identifier};

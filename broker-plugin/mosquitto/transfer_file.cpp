@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/base/limits.hpp"
+
 namespace instar::broker {
 namespace {
 
@@ -37,7 +39,7 @@ TransferFile::~TransferFile() {
 
 void TransferFile::add(WallMs when, const DeviceId& device, const Hash256& pack, std::uint32_t ordinal,
                        std::uint32_t offset, std::uint32_t bytes) {
-  if (buffer_.size() >= kBufferBytesMax) {
+  if (buffer_.size() >= limits::kTransferLogBytesMax) {
     ++lost_;
     return;
   }

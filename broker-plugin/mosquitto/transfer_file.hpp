@@ -17,7 +17,6 @@ namespace instar::broker {
 class TransferFile {
  public:
   // Bytes kept while the disk takes none.
-  static constexpr std::size_t kBufferBytesMax = 1024 * 1024;
 
   // Errors: io.
   [[nodiscard]] static Result<TransferFile> open(const std::string& path);

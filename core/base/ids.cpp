@@ -30,6 +30,16 @@ Result<DeviceId> DeviceId::parse(std::string_view text) {
   return id;
 }
 
+Result<ClientId> ClientId::parse(std::string_view text) {
+  if (!is_level(text)) {
+    return fail(Code::invalid_argument, "client id '" + std::string(text.substr(0, 80)) +
+                                            "' must be 1 to 64 of A-Z a-z 0-9 _ - (it is a topic level)");
+  }
+  ClientId id;
+  id.text_ = text;
+  return id;
+}
+
 Result<GroupPath> GroupPath::parse(std::string_view text) {
   const auto bad = [&] {
     return fail(Code::invalid_argument,

@@ -23,6 +23,19 @@ class DeviceId {
   std::string text_;
 };
 
+// The MQTT client id of an operator's program: the alphabet and the length of a device's, and one topic level too. A
+// type of its own, so that neither is taken for the other.
+class ClientId {
+ public:
+  ClientId() = default;
+  [[nodiscard]] static Result<ClientId> parse(std::string_view text);
+  [[nodiscard]] const std::string& str() const noexcept { return text_; }
+  friend auto operator<=>(const ClientId&, const ClientId&) = default;
+
+ private:
+  std::string text_;
+};
+
 // Levels of the device alphabet joined by '/', at most four: `plant-7/line-a`.
 class GroupPath {
  public:
@@ -50,6 +63,10 @@ class GroupPath {
 template <>
 struct std::hash<instar::DeviceId> {
   std::size_t operator()(const instar::DeviceId& id) const noexcept { return std::hash<std::string>{}(id.str()); }
+};
+template <>
+struct std::hash<instar::ClientId> {
+  std::size_t operator()(const instar::ClientId& id) const noexcept { return std::hash<std::string>{}(id.str()); }
 };
 template <>
 struct std::hash<instar::GroupPath> {

@@ -20,6 +20,16 @@ TEST(DeviceId, RefusesWhatWouldNotBeOneTopicLevel) {
   EXPECT_FALSE(DeviceId::parse(std::string(65, 'x')).has_value());
 }
 
+TEST(ClientId, TakesAndRefusesWhatADeviceIdDoes) {
+  EXPECT_EQ(ClientId::parse("op-1")->str(), "op-1");
+  for (const std::string bad : {"", "a/b", "#", "a.b"}) {
+    const auto id = ClientId::parse(bad);
+    ASSERT_FALSE(id.has_value()) << bad;
+    EXPECT_NE(id.error().message.find("client id"), std::string::npos);
+  }
+  EXPECT_FALSE(ClientId::parse(std::string(65, 'x')).has_value());
+}
+
 TEST(GroupPath, RefusesEmptyLevelsWildcardsAndDepth) {
   for (const std::string bad : {"", "/", "a/", "/a", "a//b", "a/+", "a/#", "a/b/c/d/e"}) {
     EXPECT_FALSE(GroupPath::parse(bad).has_value()) << bad;

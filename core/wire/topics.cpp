@@ -76,7 +76,7 @@ std::optional<Topic> of_rollout(std::string_view rest) {
 }
 
 std::optional<Topic> of_operator(std::string_view rest) {
-  auto client = DeviceId::parse(take_first(rest));
+  auto client = ClientId::parse(take_first(rest));
   if (!client || (rest != "put" && rest != "stored")) return std::nullopt;
   Topic topic;
   topic.kind = rest == "put" ? TopicKind::operator_put : TopicKind::operator_stored;
@@ -144,11 +144,11 @@ std::string Topics::status(std::string_view rollout) const {
   return prefix_ + "/r/" + std::string(rollout) + "/status";
 }
 
-std::string Topics::put(const DeviceId& client) const {
+std::string Topics::put(const ClientId& client) const {
   return prefix_ + "/o/" + client.str() + "/put";
 }
 
-std::string Topics::stored(const DeviceId& client) const {
+std::string Topics::stored(const ClientId& client) const {
   return prefix_ + "/o/" + client.str() + "/stored";
 }
 

@@ -34,7 +34,7 @@ struct Topic {
   GroupPath group;
   DeviceId device;      // device_*
   std::string rollout;  // rollout_status: 16 hex digits
-  DeviceId client;      // operator_*: the operator's client id
+  ClientId client;      // operator_*
 };
 
 // `prefix`: one or two levels of the device alphabet joined by '/', default "instar/v1"; more would not leave a group
@@ -56,8 +56,8 @@ class Topics {
   // kind: one of device_*.
   [[nodiscard]] std::string device(const DeviceId& device, TopicKind kind) const;
   [[nodiscard]] std::string status(std::string_view rollout) const;
-  [[nodiscard]] std::string put(const DeviceId& client) const;
-  [[nodiscard]] std::string stored(const DeviceId& client) const;
+  [[nodiscard]] std::string put(const ClientId& client) const;
+  [[nodiscard]] std::string stored(const ClientId& client) const;
   // "$CONTROL/<prefix>" and its "/response".
   [[nodiscard]] std::string control() const;
   [[nodiscard]] std::string control_response() const;

@@ -13,6 +13,10 @@ DeviceId device(std::string_view text) {
   return DeviceId::parse(text).value();
 }
 
+ClientId client(std::string_view text) {
+  return ClientId::parse(text).value();
+}
+
 GroupPath group(std::string_view text) {
   return GroupPath::parse(text).value();
 }
@@ -29,8 +33,8 @@ TEST(Topics, AreBuiltAsDocumented) {
   EXPECT_EQ(topics.device(device("gw-01"), TopicKind::device_hello), "instar/v1/d/gw-01/hello");
   EXPECT_EQ(topics.device(device("gw-01"), TopicKind::device_presence), "instar/v1/d/gw-01/presence");
   EXPECT_EQ(topics.status("0123456789abcdef"), "instar/v1/r/0123456789abcdef/status");
-  EXPECT_EQ(topics.put(device("op-x1")), "instar/v1/o/op-x1/put");
-  EXPECT_EQ(topics.stored(device("op-x1")), "instar/v1/o/op-x1/stored");
+  EXPECT_EQ(topics.put(client("op-x1")), "instar/v1/o/op-x1/put");
+  EXPECT_EQ(topics.stored(client("op-x1")), "instar/v1/o/op-x1/stored");
   EXPECT_EQ(topics.control(), "$CONTROL/instar/v1");
   EXPECT_EQ(topics.control_response(), "$CONTROL/instar/v1/response");
 }
@@ -62,11 +66,11 @@ TEST(Topics, ParseWhatTheyBuild) {
     ASSERT_TRUE(status.has_value());
     EXPECT_EQ(status->kind, TopicKind::rollout_status);
     EXPECT_EQ(status->rollout, "00ff00ff00ff00ff");
-    const auto put = topics.parse(topics.put(device("op-1")));
+    const auto put = topics.parse(topics.put(client("op-1")));
     ASSERT_TRUE(put.has_value());
     EXPECT_EQ(put->kind, TopicKind::operator_put);
     EXPECT_EQ(put->client.str(), "op-1");
-    EXPECT_EQ(topics.parse(topics.stored(device("op-1")))->kind, TopicKind::operator_stored);
+    EXPECT_EQ(topics.parse(topics.stored(client("op-1")))->kind, TopicKind::operator_stored);
     EXPECT_EQ(topics.parse(topics.control())->kind, TopicKind::control);
     EXPECT_EQ(topics.parse(topics.control_response())->kind, TopicKind::control_response);
   }

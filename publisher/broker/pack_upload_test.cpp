@@ -269,7 +269,7 @@ class Sessions : public Uploads {
     auto client = std::make_unique<AnsweringClient>();
     client_ = client.get();
     if (before_open_) before_open_(*client_);
-    return Session::open(connection, wire::Topics(), *DeviceId::parse("op-1"), std::move(client));
+    return Session::open(connection, wire::Topics(), *ClientId::parse("op-1"), std::move(client));
   }
   AnsweringClient* client_ = nullptr;
   std::function<void(AnsweringClient&)> before_open_;

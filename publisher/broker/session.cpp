@@ -35,7 +35,7 @@ void interrupt() noexcept {
   g_interrupted.store(true);
 }
 
-Session::Session(Connection connection, wire::Topics topics, DeviceId client_id, std::unique_ptr<mqtt::Client> client)
+Session::Session(Connection connection, wire::Topics topics, ClientId client_id, std::unique_ptr<mqtt::Client> client)
     : connection_(std::move(connection)),
       topics_(std::move(topics)),
       client_id_(std::move(client_id)),
@@ -45,7 +45,7 @@ Session::~Session() {
   client_->stop(kStopMs);
 }
 
-Outcome<std::unique_ptr<Session>> Session::open(const Connection& connection, wire::Topics topics, DeviceId client_id,
+Outcome<std::unique_ptr<Session>> Session::open(const Connection& connection, wire::Topics topics, ClientId client_id,
                                                 std::unique_ptr<mqtt::Client> client) {
   std::unique_ptr<Session> session(new Session(connection, std::move(topics), std::move(client_id), std::move(client)));
   INSTAR_CHECK(session->client_->start());
@@ -179,7 +179,7 @@ Outcome<std::unique_ptr<Session>> connect(const ConnectionOptions& options) {
   INSTAR_TRY(auto topics, wire::Topics::with_prefix(connection.prefix));
   INSTAR_TRY(const auto random, files::random_bytes(kClientIdBytes));
   const std::string id = "op-" + to_hex(random);
-  INSTAR_TRY(auto client_id, DeviceId::parse(id));
+  INSTAR_TRY(auto client_id, ClientId::parse(id));
   return Session::open(connection, std::move(topics), std::move(client_id),
                        mqtt::make_client(mqtt_options(connection, id)));
 }

@@ -24,11 +24,11 @@ class Session {
  public:
   // Connects, waiting at most the connection's timeout. Errors: unreachable, with what the operator may do about it.
   [[nodiscard]] static Outcome<std::unique_ptr<Session>> open(const Connection& connection, wire::Topics topics,
-                                                              DeviceId client_id, std::unique_ptr<mqtt::Client> client);
+                                                              ClientId client_id, std::unique_ptr<mqtt::Client> client);
   ~Session();
 
   [[nodiscard]] const wire::Topics& topics() const noexcept { return topics_; }
-  [[nodiscard]] const DeviceId& client_id() const noexcept { return client_id_; }
+  [[nodiscard]] const ClientId& client_id() const noexcept { return client_id_; }
   [[nodiscard]] std::int64_t timeout_ms() const noexcept { return connection_.timeout_ms; }
 
   // Sends one command of docs/formats/control.md and returns its `data`.
@@ -44,7 +44,7 @@ class Session {
   [[nodiscard]] std::optional<mqtt::Event> next(std::uint32_t wait_ms);
 
  private:
-  Session(Connection connection, wire::Topics topics, DeviceId client_id, std::unique_ptr<mqtt::Client> client);
+  Session(Connection connection, wire::Topics topics, ClientId client_id, std::unique_ptr<mqtt::Client> client);
   [[nodiscard]] Outcome<void> wait_connected();
   // The answer with this correlation in a response message, if there is one; an error there that names no request goes
   // to `uncorrelated_error` (a broker that refuses a whole message does not read it).
@@ -54,7 +54,7 @@ class Session {
 
   Connection connection_;
   wire::Topics topics_;
-  DeviceId client_id_;
+  ClientId client_id_;
   std::unique_ptr<mqtt::Client> client_;
   std::deque<mqtt::Event> waiting_;  // came while a request was under way
   std::string last_reason_;

@@ -7,8 +7,6 @@
 //   commit                                  a store write; "durable" to the sender's `ack` once it is
 //   commit-unwoken                          the same, but nobody wakes the broker's loop for it
 // Whatever else comes is consumed. All that happens is logged.
-#include <sys/syslog.h>
-
 #include <atomic>
 #include <sstream>
 #include <stdexcept>
@@ -25,22 +23,23 @@ class ProbeService final : public Service {
       : topics_(std::move(topics)), store_(store), port_(port), mute_(std::move(mute)) {}
 
   Status start(Now) override {
-    port_.log(LOG_NOTICE, "probe starts");
-    port_.publish(topics_.root(), as_bytes("root of the start"), 1, true);
+    port_.log(LogLevel::notice, "probe starts");
+    port_.publish(topics_.root(), as_bytes("root of the start"), wire::Qos::at_least_once, wire::Retain::yes);
     return {};
   }
-  Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, int qos, bool retain,
+  Verdict on_message(const Sender& sender, std::string_view topic, ByteView payload, wire::Qos qos, wire::Retain retain,
                      Now) override {
-    port_.log(LOG_NOTICE, "probe message " + std::string(sender.client_id) + " " + std::string(topic) + " " +
-                              std::to_string(payload.size()) + " q" + std::to_string(qos) + (retain ? " retain" : "") +
-                              (sender.identity_known ? "" : " bridge"));
+    port_.log(LogLevel::notice, "probe message " + std::string(sender.client_id) + " " + std::string(topic) + " " +
+                                    std::to_string(payload.size()) + " q" + std::to_string(static_cast<int>(qos)) +
+                                    (retain == wire::Retain::yes ? " retain" : "") +
+                                    (sender.identity_known ? "" : " bridge"));
     std::istringstream words{std::string(as_text(payload.first(std::min<std::size_t>(payload.size(), 1024))))};
     std::string verb;
     words >> verb;
     if (verb == "route") return Verdict::route;
     if (verb == "refuse") return Verdict::refuse;
     if (verb == "throw") throw std::runtime_error("as told");
-    if (verb == "say") port_.log(LOG_NOTICE, std::string(as_text(payload)));
+    if (verb == "say") port_.log(LogLevel::notice, std::string(as_text(payload)));
     if (verb == "flood") flood(sender, words);
     if (verb == "publish") publish(words);
     if (verb == "commit" || verb == "commit-unwoken") commit(sender, verb == "commit-unwoken");
@@ -49,10 +48,10 @@ class ProbeService final : public Service {
   void on_control(const Sender& sender, std::string_view payload, Now) override {
     if (payload == "throw") throw 7;
     port_.publish(topics_.control_response(), as_bytes(std::string(sender.username) + " said " + std::string(payload)),
-                  0, false);
+                  wire::Qos::at_most_once, wire::Retain::no);
   }
   void on_disconnect(std::string_view client_id, Now) override {
-    port_.log(LOG_NOTICE, "probe gone " + std::string(client_id));
+    port_.log(LogLevel::notice, "probe gone " + std::string(client_id));
   }
   void on_tick(Now) override { (void)store_.poll(); }
   void on_stop() override {}
@@ -90,7 +89,7 @@ class ProbeService final : public Service {
     words >> count >> bytes;
     const Bytes piece(bytes, 'x');
     for (std::size_t i = 0; i < count; ++i)
-      port_.publish(topic_of(sender, wire::TopicKind::device_chunk), piece, 0, false);
+      port_.publish(topic_of(sender, wire::TopicKind::device_chunk), piece, wire::Qos::at_most_once, wire::Retain::no);
   }
   void publish(std::istream& words) {
     std::string topic;
@@ -98,14 +97,15 @@ class ProbeService final : public Service {
     int qos = 0;
     bool retain = false;
     words >> topic >> qos >> retain >> text;
-    port_.publish(topic, as_bytes(text), qos, retain);
+    port_.publish(topic, as_bytes(text), static_cast<wire::Qos>(qos), static_cast<wire::Retain>(retain));
   }
   void commit(const Sender& sender, bool unwoken) {
     mute_->store(unwoken);
     storage::Batch batch{{storage::Column::history, std::to_string(++count_), to_bytes(std::string_view("x"))}};
     store_.commit(std::move(batch),
                   [this, topic = topic_of(sender, wire::TopicKind::device_ack)](const Status& status) {
-                    port_.publish(topic, as_bytes(status.has_value() ? "durable" : "failed"), 0, false);
+                    port_.publish(topic, as_bytes(status.has_value() ? "durable" : "failed"), wire::Qos::at_most_once,
+                                  wire::Retain::no);
                   });
   }
 

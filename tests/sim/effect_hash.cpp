@@ -32,12 +32,13 @@ void EffectHash::effect(std::string_view who, MonotonicMs now, const revision::E
   std::visit([this](const auto& one) { add(one); }, effect);
 }
 
-void EffectHash::published(MonotonicMs now, std::string_view topic, ByteView payload, int qos, bool retain) {
+void EffectHash::published(MonotonicMs now, std::string_view topic, ByteView payload, wire::Qos qos,
+                           wire::Retain retain) {
   text("broker");
   number(static_cast<std::uint64_t>(now.value));
   text(topic);
   bytes(payload);
-  number(static_cast<std::uint64_t>(qos) * 2 + (retain ? 1 : 0));
+  number(static_cast<std::uint64_t>(qos) * 2 + (retain == wire::Retain::yes ? 1 : 0));
 }
 
 void EffectHash::answered(MonotonicMs now, std::string_view client, std::string_view topic, bool routed) {
@@ -47,7 +48,7 @@ void EffectHash::answered(MonotonicMs now, std::string_view client, std::string_
   number(routed ? 1 : 0);
 }
 
-void EffectHash::logged(MonotonicMs now, int level, std::string_view line) {
+void EffectHash::logged(MonotonicMs now, LogLevel level, std::string_view line) {
   number(static_cast<std::uint64_t>(now.value));
   number(static_cast<std::uint64_t>(level));
   text(line);

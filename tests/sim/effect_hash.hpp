@@ -6,9 +6,11 @@
 #include <string_view>
 
 #include "core/base/bytes.hpp"
+#include "core/base/log_level.hpp"
 #include "core/base/time.hpp"
 #include "core/revision/machine.hpp"
 #include "core/trust/digest.hpp"
+#include "core/wire/delivery.hpp"
 #include "storage/store.hpp"
 
 namespace instar::sim {
@@ -21,11 +23,11 @@ class EffectHash {
   // `who` does this at `now`.
   void effect(std::string_view who, MonotonicMs now, const revision::Effect& effect);
   // The broker publishes.
-  void published(MonotonicMs now, std::string_view topic, ByteView payload, int qos, bool retain);
+  void published(MonotonicMs now, std::string_view topic, ByteView payload, wire::Qos qos, wire::Retain retain);
   // The broker's answer to one message of a client.
   void answered(MonotonicMs now, std::string_view client, std::string_view topic, bool routed);
   // The broker logs.
-  void logged(MonotonicMs now, int level, std::string_view line);
+  void logged(MonotonicMs now, LogLevel level, std::string_view line);
   // What the store holds at the end.
   void stored(storage::Store& store);
   // 16 hex digits. The hash cannot be added to afterwards.

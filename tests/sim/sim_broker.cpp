@@ -166,11 +166,12 @@ void SimBroker::subscribe(Client& client, const std::vector<std::string>& topics
     session.subscriptions.insert(topic);
     subscribers_[topic].insert(client.id().str());
     const auto found = retained_.find(topic);
-    if (found != retained_.end()) send(session, topic, found->second, 1);
+    if (found != retained_.end()) send(session, topic, found->second, wire::Qos::at_least_once);
   }
 }
 
-bool SimBroker::arrive(Client& client, const std::string& topic, const Bytes& payload, int qos, bool retain) {
+bool SimBroker::arrive(Client& client, const std::string& topic, const Bytes& payload, wire::Qos qos,
+                       wire::Retain retain) {
   if (!service_) return false;
   checks_.turns.heard(client.id().str());
   const broker::Sender sender{client.id().str(), "", true};
@@ -190,9 +191,9 @@ void SimBroker::confirm(Client& client, std::uint64_t number) {
                 [&](const Queued& message) { return message.number == number; });
 }
 
-void SimBroker::publish(const std::string& topic, ByteView payload, int qos, bool retain) {
+void SimBroker::publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) {
   world_.effects.published(world_.now(), topic, payload, qos, retain);
-  if (retain) retained_[topic] = to_bytes(payload);
+  if (retain == wire::Retain::yes) retained_[topic] = to_bytes(payload);
   observe(topic, payload);
   const auto found = subscribers_.find(topic);
   if (found == subscribers_.end()) return;
@@ -261,7 +262,7 @@ void SimBroker::forge_gate(const Release& release) {
     const auto payload = trust::seal(trust::Kind::gate, wire::encode(gate), keys_.gate);
     const auto found = subscribers_.find(topic);
     if (found == subscribers_.end()) continue;
-    for (const auto& name : found->second) send(sessions_[name], topic, payload, 1);
+    for (const auto& name : found->second) send(sessions_[name], topic, payload, wire::Qos::at_least_once);
   }
 }
 
@@ -269,13 +270,15 @@ void SimBroker::assign(const std::string& device, const Bytes& envelope) {
   if (!service_) return;
   const auto topic = wire::Topics().device(*DeviceId::parse(device), wire::TopicKind::device_assignment);
   // While the store is down it is not taken: the operator's command says so.
-  if (service_->on_message({"op-1", "", true}, topic, envelope, 1, true, now()) != broker::Verdict::route) return;
-  publish(topic, envelope, 1, true);
+  if (service_->on_message({"op-1", "", true}, topic, envelope, wire::Qos::at_least_once, wire::Retain::yes, now()) !=
+      broker::Verdict::route)
+    return;
+  publish(topic, envelope, wire::Qos::at_least_once, wire::Retain::yes);
   after_call();
 }
 
-void SimBroker::send(Session& session, const std::string& topic, const Bytes& payload, int qos) {
-  if (qos == 0) {
+void SimBroker::send(Session& session, const std::string& topic, const Bytes& payload, wire::Qos qos) {
+  if (qos == wire::Qos::at_most_once) {
     if (world_.faults && world_.random.chance(20)) return;  // a full queue drops it, the connection stays
     if (session.client != nullptr) deliver(*session.client, {0, topic, payload});
     return;
@@ -298,9 +301,9 @@ void SimBroker::deliver(Client& client, const Queued& message) {
   });
 }
 
-void SimBroker::log(int level, const std::string& line) {
+void SimBroker::log(LogLevel level, const std::string& line) {
   world_.effects.logged(world_.now(), level, line);
-  if (level <= 4) world_.note("broker: " + line);
+  if (level <= LogLevel::warning) world_.note("broker: " + line);
 }
 
 bool SimBroker::upload(const Release& release) {
@@ -310,9 +313,9 @@ bool SimBroker::upload(const Release& release) {
       piece.offset = static_cast<std::uint32_t>(at);
       piece.data =
           to_bytes(ByteView(bytes).subspan(at, std::min<std::size_t>(limits::kPutPieceBytesMax, bytes.size() - at)));
-      const auto topic = wire::Topics().put(*DeviceId::parse("op-1"));
-      if (service_->on_message({"op-1", "", true}, topic, wire::encode(piece), 1, false, now()) ==
-          broker::Verdict::refuse)
+      const auto topic = wire::Topics().put(*ClientId::parse("op-1"));
+      if (service_->on_message({"op-1", "", true}, topic, wire::encode(piece), wire::Qos::at_least_once,
+                               wire::Retain::no, now()) == broker::Verdict::refuse)
         return false;
     }
     return true;
@@ -345,9 +348,10 @@ bool SimBroker::release(const Release& release) {
   if (!service_ || !upload(release)) return false;
   for (const auto& group : release.manifest.groups) {
     const auto topic = wire::Topics().manifest(group);
-    if (service_->on_message({"op-1", "", true}, topic, release.envelope, 1, true, now()) != broker::Verdict::route)
+    if (service_->on_message({"op-1", "", true}, topic, release.envelope, wire::Qos::at_least_once, wire::Retain::yes,
+                             now()) != broker::Verdict::route)
       return false;
-    publish(topic, release.envelope, 1, true);
+    publish(topic, release.envelope, wire::Qos::at_least_once, wire::Retain::yes);
   }
   after_call();
   world_.note("release " + release.manifest.release + " (" + nature_name(release.nature) + ") is out");

@@ -75,7 +75,8 @@ class SimBroker final : public broker::BrokerPort {
   void disconnected(Client& client);
   void subscribe(Client& client, const std::vector<std::string>& topics);
   // A message of a client has arrived. False: the connection is gone.
-  [[nodiscard]] bool arrive(Client& client, const std::string& topic, const Bytes& payload, int qos, bool retain);
+  [[nodiscard]] bool arrive(Client& client, const std::string& topic, const Bytes& payload, wire::Qos qos,
+                            wire::Retain retain);
   // QoS 1: the client has it.
   void confirm(Client& client, std::uint64_t number);
 
@@ -84,8 +85,8 @@ class SimBroker final : public broker::BrokerPort {
   // pauseRollout, resumeRollout, abortRollout, approveRollout, revertRollout, retryRollout.
   void command(const std::string& verb, const Release& release);
 
-  void publish(const std::string& topic, ByteView payload, int qos, bool retain) override;
-  void log(int level, const std::string& line) override;
+  void publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) override;
+  void log(LogLevel level, const std::string& line) override;
 
  private:
   struct Queued {
@@ -103,7 +104,7 @@ class SimBroker final : public broker::BrokerPort {
   void observe(const std::string& topic, ByteView payload);
   void spoil_store();
   void tick();
-  void send(Session& session, const std::string& topic, const Bytes& payload, int qos);
+  void send(Session& session, const std::string& topic, const Bytes& payload, wire::Qos qos);
   void deliver(Client& client, const Queued& message);
   [[nodiscard]] bool upload(const Release& release);
 

@@ -267,15 +267,15 @@ void SimDevice::carry(revision::Publish& effect) {
     }
   }
   if (!link_.is_up()) return;
-  Outgoing message{++number_, effect.topic, std::move(effect.payload), effect.qos};
-  if (effect.qos > 0) unconfirmed_.push_back(message);
+  Outgoing message{++number_, effect.topic, std::move(effect.payload), static_cast<wire::Qos>(effect.qos)};
+  if (message.qos != wire::Qos::at_most_once) unconfirmed_.push_back(message);
   send(message);
 }
 
 void SimDevice::send(const Outgoing& message) {
   link_.send_up(message.payload.size() + message.topic.size() + 8, [this, message] {
-    if (!broker_.arrive(*this, message.topic, message.payload, message.qos, false)) return;
-    if (message.qos == 0) return;
+    if (!broker_.arrive(*this, message.topic, message.payload, message.qos, wire::Retain::no)) return;
+    if (message.qos == wire::Qos::at_most_once) return;
     link_.send_down(4, [this, number = message.number] {
       std::erase_if(unconfirmed_, [&](const Outgoing& one) { return one.number == number; });
     });

@@ -58,7 +58,7 @@ class SimDevice final : public Client {
     std::uint64_t number = 0;
     std::string topic;
     Bytes payload;
-    int qos = 0;
+    wire::Qos qos = wire::Qos::at_most_once;
   };
   [[nodiscard]] Now now() const;
   void boot();

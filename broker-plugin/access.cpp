@@ -1,0 +1,100 @@
+#include "broker-plugin/access.hpp"
+
+#include <algorithm>
+
+#include "core/base/limits.hpp"
+#include "core/base/text.hpp"
+
+namespace instar::broker {
+namespace {
+
+// Behind a bridge the id is the bridge's: what a message says is held against its signature there.
+template <typename Id>
+bool speaks_as(const Sender& sender, const Id& id) {
+  return !sender.identity_known || sender.client_id == id.str();
+}
+
+}  // namespace
+
+Access::Access(wire::Topics topics, std::vector<std::string> operators)
+    : topics_(std::move(topics)), operators_(std::move(operators)) {}
+
+bool Access::is_operator(const Sender& sender) const {
+  // Over a bridge there is no username to look at; signatures decide there.
+  if (operators_.empty() || !sender.identity_known) return true;
+  return std::find(operators_.begin(), operators_.end(), sender.username) != operators_.end();
+}
+
+bool Access::may_command(const Sender& sender) const {
+  return sender.identity_known && is_operator(sender);
+}
+
+bool Access::may_write(const Sender& sender, std::string_view topic) const {
+  const auto parsed = topics_.parse(topic);
+  if (!parsed.has_value()) return !topics_.owns(topic);
+  switch (parsed->kind) {
+    case wire::TopicKind::device_fetch:
+    case wire::TopicKind::device_report:
+    case wire::TopicKind::device_hello:
+    case wire::TopicKind::device_presence: return speaks_as(sender, parsed->device);
+    case wire::TopicKind::operator_put: return speaks_as(sender, parsed->client) && is_operator(sender);
+    case wire::TopicKind::root:
+    case wire::TopicKind::device_assignment:
+    case wire::TopicKind::group_manifest: return is_operator(sender);
+    case wire::TopicKind::control: return may_command(sender);
+    case wire::TopicKind::group_gate:
+    case wire::TopicKind::device_chunk:
+    case wire::TopicKind::device_ack:
+    case wire::TopicKind::rollout_status:
+    case wire::TopicKind::operator_stored:
+    case wire::TopicKind::control_response: return false;
+  }
+  return false;
+}
+
+bool Access::may_read(const Sender& sender, std::string_view topic) const {
+  const auto parsed = topics_.parse(topic);
+  if (!parsed.has_value()) return !topics_.owns(topic);
+  switch (parsed->kind) {
+    case wire::TopicKind::device_chunk:
+    case wire::TopicKind::device_ack:
+    case wire::TopicKind::device_assignment: return speaks_as(sender, parsed->device);
+    case wire::TopicKind::operator_stored: return speaks_as(sender, parsed->client);
+    case wire::TopicKind::control_response: return may_command(sender);
+    default: return true;
+  }
+}
+
+Status Access::check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
+                             std::size_t payload_bytes) const {
+  if (!topic.has_value()) return fail(Code::malformed, "no such topic is known");
+  if (payload_bytes > limits::kMessageBytesMax) {
+    return fail(Code::too_large, std::to_string(payload_bytes) + " bytes; a message has at most " +
+                                     std::to_string(limits::kMessageBytesMax));
+  }
+  switch (topic->kind) {
+    case wire::TopicKind::device_hello:
+    case wire::TopicKind::device_report:
+    case wire::TopicKind::device_fetch:
+    case wire::TopicKind::device_presence:
+      if (speaks_as(sender, topic->device)) return {};
+      return fail(Code::refused, "client '" + std::string(sender.client_id) + "' is not that device");
+    case wire::TopicKind::operator_put:
+      if (!speaks_as(sender, topic->client))
+        return fail(Code::refused, "client '" + std::string(sender.client_id) + "' is not that client");
+      [[fallthrough]];
+    case wire::TopicKind::root:
+    case wire::TopicKind::device_assignment:
+    case wire::TopicKind::group_manifest:
+      if (is_operator(sender)) return {};
+      return fail(Code::refused, "user '" + std::string(sender.username) + "' is not among the operators");
+    default: return fail(Code::refused, "only the broker publishes here");
+  }
+}
+
+std::string name_of(const Sender& sender) {
+  const auto name = sender.username.empty() ? sender.client_id : sender.username;
+  return clean_text(name, limits::kNameBytesMax);
+}
+
+}  // namespace instar::broker

@@ -1,0 +1,42 @@
+// Who may use which of our topics. Everything outside our prefix is the deployment's to decide.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker-plugin/sender.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/result.hpp"
+#include "core/wire/topics.hpp"
+
+namespace instar::broker {
+
+// Immutable.
+class Access {
+ public:
+  // `operators`: usernames that may command and publish; empty: the deployment's own ACLs decide.
+  Access(wire::Topics topics, std::vector<std::string> operators);
+
+  // True: allowed, or not ours.
+  [[nodiscard]] bool may_write(const Sender& sender, std::string_view topic) const;
+  [[nodiscard]] bool may_read(const Sender& sender, std::string_view topic) const;
+  // Commands carry no signature: they need a sender who is known.
+  [[nodiscard]] bool may_command(const Sender& sender) const;
+  // What can be said of a message before its payload is read. `topic`: nullopt when it is none of our forms. Errors:
+  // malformed, too_large, refused.
+  [[nodiscard]] Status check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
+                                     std::size_t payload_bytes) const;
+
+ private:
+  [[nodiscard]] bool is_operator(const Sender& sender) const;
+
+  wire::Topics topics_;
+  std::vector<std::string> operators_;
+};
+
+// As history names who did something: the username, else the client id.
+[[nodiscard]] std::string name_of(const Sender& sender);
+
+}  // namespace instar::broker

@@ -1,0 +1,102 @@
+#include "broker-plugin/commands.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "broker-plugin/reply.hpp"
+#include "core/base/limits.hpp"
+#include "storage/key_layout.hpp"
+
+namespace instar::broker {
+namespace {
+
+constexpr std::array<Command, 15> kCommands{{
+    {"listRollouts", "offset count", Answer::list, list_rollouts},
+    {"getRollout", "rollout devices offset count history", Answer::object, get_rollout},
+    {"pauseRollout", "rollout", Answer::object, pause_rollout},
+    {"resumeRollout", "rollout", Answer::object, resume_rollout},
+    {"abortRollout", "rollout", Answer::object, abort_rollout},
+    {"approveRollout", "rollout wave", Answer::object, approve_rollout},
+    {"revertRollout", "rollout", Answer::object, revert_rollout},
+    {"retryRollout", "rollout", Answer::object, retry_rollout},
+    {"listDevices", "group offset count verbose view", Answer::list, list_devices},
+    {"listGroups", "prefix offset count", Answer::list, list_groups},
+    {"listArtifacts", "groups product offset count", Answer::list, list_artifacts},
+    {"getDevice", "device history", Answer::object, get_device},
+    {"forgetDevice", "device", Answer::nothing, forget_device},
+    {"getPack", "pack", Answer::object, get_pack},
+    {"getVersion", "", Answer::object, get_version},
+}};
+
+Error unknown_command(const std::string& name) {
+  std::string names;
+  for (const auto& command : kCommands) names += (names.empty() ? "" : ", ") + std::string(command.name);
+  return {Code::unsupported, "no command '" + name.substr(0, 64) + "'; there are " + names};
+}
+
+Result<Json> run_named(const CommandContext& context, const std::string& name, const Json& command, bool is_down,
+                       const Slot& slot) {
+  if (is_down) return fail(Code::unavailable, "the store is down: try again later");
+  const auto* const found = std::ranges::find(kCommands, name, &Command::name);
+  if (found == kCommands.end()) return fail(unknown_command(name));
+  return found->run(context, command, slot);
+}
+
+}  // namespace
+
+std::span<const Command> commands() {
+  return kCommands;
+}
+
+Result<Json> read_request(std::string_view payload) {
+  if (payload.size() > limits::kMessageBytesMax) return fail(Code::too_large, "the message is over the limit");
+  const auto request = Json::parse(payload, nullptr, false);
+  const auto found = request.is_object() ? request.find("commands") : request.end();
+  if (!request.is_object() || found == request.end() || !found->is_array() || found->empty()) {
+    return fail(Code::malformed, R"(expected {"commands":[{"command":"…"}]})");
+  }
+  if (found->size() > limits::kCommandsMax) {
+    return fail(Code::too_large, "at most " + std::to_string(limits::kCommandsMax) + " commands in one message");
+  }
+  return *found;
+}
+
+void run_command(const CommandContext& context, const Json& command, bool is_down,
+                 const std::shared_ptr<Reply>& reply) {
+  const auto name = command.is_object() ? read_string(command, "command")
+                                        : Result<std::string>(fail(Code::malformed, "a command is an object"));
+  Json response;
+  response["command"] = name.has_value() ? name->substr(0, 64) : "Unknown command";
+  if (command.is_object()) {
+    const auto correlation = command.find("correlationData");
+    if (correlation != command.end() && correlation->is_string()) response["correlationData"] = *correlation;
+  }
+  const Slot slot(reply, reply->add(std::move(response)));
+  if (!name.has_value()) return slot.fail(name.error());
+  auto data = run_named(context, *name, command, is_down, slot);
+  if (!data.has_value()) return slot.fail(data.error());
+  if (!data->is_null()) slot.response()["data"] = std::move(*data);
+}
+
+Result<Json> get_version(const CommandContext& context, const Json& /*command*/, const Slot& /*slot*/) {
+  const auto& tracker = context.tracker;
+  std::uint64_t active = 0;
+  for (const auto& [id, rollout] : tracker.rollouts()) active += rollout.state_name() == "active" ? 1 : 0;
+  const auto* trust = context.roots.trust();
+  Json out;
+  out["version"] = INSTAR_VERSION;
+  out["prefix"] = context.topics.prefix();
+  out["schema_version"] = storage::kSchemaVersion;
+  out["root_version"] = trust == nullptr ? Json() : Json(trust->root().version);
+  out["devices"] = tracker.devices().size();
+  out["devices_online"] = tracker.online_count();
+  out["rollouts"] = tracker.rollouts().size();
+  out["rollouts_active"] = active;
+  out["packs_complete"] = context.upload.complete_count();
+  out["messages_refused"] = context.complaints.count();
+  out["transfer_sessions"] = context.chunks.session_count();
+  out["transfer_bytes_in_flight"] = context.chunks.in_flight_bytes();
+  return out;
+}
+
+}  // namespace instar::broker

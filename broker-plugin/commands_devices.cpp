@@ -1,0 +1,154 @@
+// Commands on devices, and on what they run.
+#include <algorithm>
+#include <map>
+
+#include "broker-plugin/commands.hpp"
+#include "broker-plugin/history.hpp"
+#include "broker-plugin/reply.hpp"
+#include "core/base/limits.hpp"
+
+namespace instar::broker {
+namespace {
+
+// Of a device's reports, without being asked for its history.
+constexpr std::uint64_t kLastReports = 8;
+
+// `groups`, or none for all.
+Result<std::vector<GroupPath>> read_groups(const Json& command) {
+  std::vector<GroupPath> groups;
+  const auto found = command.find("groups");
+  if (found == command.end()) return groups;
+  if (!found->is_array() || found->empty() || found->size() > limits::kGroupsMax) {
+    return fail(Code::invalid_argument,
+                "`groups` must be an array of 1 to " + std::to_string(limits::kGroupsMax) + " texts");
+  }
+  for (const auto& item : *found) {
+    if (!item.is_string()) return fail(Code::invalid_argument, "`groups` must be an array of texts");
+    INSTAR_TRY(auto group, GroupPath::parse(item.get<std::string>()));
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+// It is in one of `groups`, or below; of none: everybody is.
+bool is_in(const std::vector<GroupPath>& groups, const rollout::DeviceRecord& device) {
+  return groups.empty() || std::ranges::any_of(device.groups, [&](const GroupPath& own) {
+           return std::ranges::any_of(groups, [&](const GroupPath& group) { return group.covers(own); });
+         });
+}
+
+// What is known of one artifact that devices run.
+struct RunningArtifact {
+  std::uint64_t devices = 0;
+  std::uint64_t metered = 0;
+  std::string release;  // of the highest sequence that has it
+  std::uint64_t sequence = 0;
+};
+using RunningArtifacts = std::map<ArtifactId, RunningArtifact>;
+
+void count_artifacts(const rollout::DeviceRecord& device, RunningArtifacts& running) {
+  if (!device.running) return;
+  for (const auto& artifact : std::set(device.running->artifacts.begin(), device.running->artifacts.end())) {
+    auto& row = running[artifact];
+    ++row.devices;
+    row.metered += device.metered ? 1 : 0;
+    if (row.devices > 1 && device.running->sequence <= row.sequence) continue;
+    row.release = device.running->release;
+    row.sequence = device.running->sequence;
+  }
+}
+
+Json rollouts_of(const rollout::Tracker& tracker, const DeviceId& device) {
+  Json out = Json::array();
+  for (const auto& [id, rollout] : tracker.rollouts()) {
+    const auto member = rollout.members.find(device);
+    if (member == rollout.members.end()) continue;
+    Json row{{"rollout", id.short_hex()}, {"release", rollout.record.release}, {"sequence", rollout.record.sequence}};
+    row.update(member_json(member->second.record));
+    row["wave"] = member->second.wave < 0 ? Json() : Json(member->second.wave + 1);
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Json> list_devices(const CommandContext& context, const Json& command, const Slot& slot) {
+  std::vector<GroupPath> groups;
+  if (command.contains("group")) {
+    INSTAR_TRY(const auto text, read_string(command, "group"));
+    INSTAR_TRY(auto group, GroupPath::parse(text));
+    groups.push_back(std::move(group));
+  }
+  const bool verbose = read_flag(command, "verbose");
+  const bool plan = command.contains("view") && command["view"] == "plan";
+  PageOfRows page(command, slot.reply());
+  for (const auto& [id, device] : context.tracker.devices()) {
+    if (!is_in(groups, device.record)) continue;
+    page.offer(
+        [&, &id = id, &device = device] { return plan ? plan_json(id, device) : device_json(id, device, verbose); });
+  }
+  Json out;
+  page.put_into(out, "devices");
+  return out;
+}
+
+// Time: once through the devices. Memory: a row for each artifact that one of them runs.
+Result<Json> list_artifacts(const CommandContext& context, const Json& command, const Slot& slot) {
+  INSTAR_TRY(const auto groups, read_groups(command));
+  std::string product;
+  if (command.contains("product")) {
+    INSTAR_TRY(product, read_string(command, "product"));
+  }
+  RunningArtifacts running;
+  std::uint64_t devices = 0;
+  std::uint64_t without = 0;
+  for (const auto& [id, device] : context.tracker.devices()) {
+    const auto& record = device.record;
+    if (!is_in(groups, record) || (!product.empty() && record.product != product)) continue;
+    ++devices;
+    if (!record.running || record.running->artifacts.empty()) ++without;
+    count_artifacts(record, running);
+  }
+  std::vector<std::pair<ArtifactId, RunningArtifact>> most_first(running.begin(), running.end());
+  std::ranges::stable_sort(
+      most_first, [](const auto& one, const auto& other) { return one.second.devices > other.second.devices; });
+  PageOfRows page(command, slot.reply());
+  for (const auto& [artifact, row] : most_first) {
+    page.offer([&artifact = artifact, &row = row] {
+      return Json{{"artifact", artifact.hex()},
+                  {"release", row.release},
+                  {"sequence", row.sequence},
+                  {"devices", row.devices},
+                  {"metered", row.metered}};
+    });
+  }
+  Json out;
+  out["devices"] = devices;
+  out["devices_without"] = without;
+  page.put_into(out, "artifacts");
+  return out;
+}
+
+Result<Json> get_device(const CommandContext& context, const Json& command, const Slot& slot) {
+  INSTAR_TRY(const auto text, read_string(command, "device"));
+  INSTAR_TRY(const auto id, DeviceId::parse(text));
+  const auto* device = context.tracker.device(id);
+  if (device == nullptr) return fail(Code::not_found, "no device " + text + " is known here");
+  Json out = device_json(id, *device, true);
+  out["rollouts"] = rollouts_of(context.tracker, id);
+  out["last_reports"] = Json::array();
+  const auto reports_max = read_flag(command, "history") ? limits::kHistoryReportsMax : kLastReports;
+  read_reports(context.store, id, device->record.applied_sequence, reports_max, slot);
+  return out;
+}
+
+Result<Json> forget_device(const CommandContext& context, const Json& command, const Slot& /*slot*/) {
+  INSTAR_TRY(const auto text, read_string(command, "device"));
+  INSTAR_TRY(const auto device, DeviceId::parse(text));
+  INSTAR_CHECK(context.tracker.forget(device, context.effects));
+  context.chunks.drop(device);
+  return Json();
+}
+
+}  // namespace instar::broker

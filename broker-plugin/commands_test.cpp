@@ -1,0 +1,139 @@
+// The table of commands, beside the page that people read; replies and pages of lists.
+#include "broker-plugin/commands.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <regex>
+#include <sstream>
+
+#include "broker-plugin/reply.hpp"
+#include "broker-plugin/testing/service_fixture.hpp"
+
+namespace instar::broker {
+namespace {
+
+std::set<std::string> words_of(std::string_view text) {
+  std::istringstream in{std::string(text)};
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+// Names in backticks; of `"devices": true` the name alone.
+std::vector<std::string> names_in(const std::string& cell) {
+  static const std::regex quoted("`\"?([A-Za-z]+)[^`]*`");
+  std::vector<std::string> out;
+  for (std::sregex_iterator at(cell.begin(), cell.end(), quoted), end; at != end; ++at) out.push_back((*at)[1]);
+  return out;
+}
+
+// Command → fields, as docs/formats/control.md has them.
+std::map<std::string, std::set<std::string>> page_of_commands() {
+  std::ifstream in(INSTAR_SOURCE_DIR "/docs/formats/control.md");
+  std::map<std::string, std::set<std::string>> out;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream cells(line);
+    std::string none;
+    std::string names;
+    std::string fields;
+    if (!line.starts_with("| `") || !std::getline(cells, none, '|') || !std::getline(cells, names, '|') ||
+        !std::getline(cells, fields, '|'))
+      continue;
+    for (const auto& name : names_in(names)) {
+      for (const auto& field : names_in(fields)) out[name].insert(field);
+      out.try_emplace(name);
+    }
+  }
+  return out;
+}
+
+TEST(Commands, AreThoseOfTheirPageWithItsFields) {
+  std::map<std::string, std::set<std::string>> table;
+  for (const auto& command : commands()) table[std::string(command.name)] = words_of(command.fields);
+  EXPECT_EQ(table, page_of_commands());
+}
+
+TEST(Commands, AnUnknownOneIsAnsweredWithAllNames) {
+  ServiceFixture fixture;
+  ASSERT_TRUE(fixture.start().has_value());
+  const auto error = fixture.command({{"command", "nonsense"}})["error"].get<std::string>();
+  for (const auto& command : commands()) EXPECT_NE(error.find(command.name), std::string::npos) << command.name;
+}
+
+TEST(Commands, AnswerWithTheFormThatTheTableSays) {
+  ServiceFixture fixture;
+  ASSERT_TRUE(fixture.start().has_value());
+  const auto pack = make_pack(1);
+  const auto rollout = fixture.release(1, pack);
+  FakeDevice device("gw-01");
+  fixture.hello(device);
+  fixture.settle();
+  for (const auto& command : commands()) {
+    // These three need a rollout that waits for them.
+    if (command.name == "approveRollout" || command.name == "revertRollout" || command.name == "retryRollout") continue;
+    const auto response = fixture.command(
+        {{"command", command.name}, {"rollout", rollout.hex()}, {"device", "gw-01"}, {"pack", pack.id.hex()}});
+    SCOPED_TRACE(response.dump());
+    EXPECT_FALSE(response.contains("error"));
+    EXPECT_EQ(response.contains("data"), command.answer != Answer::nothing);
+    const auto fields = words_of(command.fields);
+    if (command.answer != Answer::list) continue;
+    for (const auto* field : {"totalCount", "count", "offset"}) EXPECT_TRUE(response["data"].contains(field));
+    EXPECT_TRUE(fields.contains("offset") && fields.contains("count"));
+  }
+}
+
+TEST(ReadRequest, TakesAListOfCommandsAndNothingElse) {
+  EXPECT_EQ(read_request(R"({"commands":[{"command":"getVersion"}]})")->size(), 1U);
+  EXPECT_EQ(read_request("[]").error().code, Code::malformed);
+  EXPECT_EQ(read_request(R"({"commands":[]})").error().code, Code::malformed);
+  Json many;
+  for (int i = 0; i < 17; ++i) many["commands"].push_back({{"command", "getVersion"}});
+  EXPECT_EQ(read_request(many.dump()).error().code, Code::too_large);
+}
+
+class ReplyTest : public testing::Test {
+ protected:
+  std::string sent_;
+  std::shared_ptr<Reply> reply_ = std::make_shared<Reply>([this](const std::string& json) { sent_ = json; });
+};
+
+TEST_F(ReplyTest, GoesOutWhenNothingIsWaitedFor) {
+  const Slot slot(reply_, reply_->add({{"command", "x"}}));
+  reply_->wait();
+  reply_->done();
+  EXPECT_EQ(sent_, "");
+  slot.response()["data"] = 7;
+  reply_->assert_invariants();
+  reply_->done();
+  EXPECT_EQ(sent_, R"({"responses":[{"command":"x","data":7}]})");
+}
+
+TEST_F(ReplyTest, APageHasTheRowsThatWereAskedForAndCountsAll) {
+  PageOfRows page({{"offset", 2}, {"count", 3}}, *reply_);
+  int made = 0;
+  for (int i = 0; i < 10; ++i) {
+    page.offer([&] {
+      ++made;
+      return Json(i);
+    });
+  }
+  Json out;
+  page.put_into(out, "rows");
+  EXPECT_EQ(out.dump(), R"({"totalCount":10,"count":3,"offset":2,"rows":[2,3,4]})");
+  EXPECT_EQ(made, 3) << "the others cost nothing";
+}
+
+TEST_F(ReplyTest, APageEndsWhereTheReplyHasNoRoomAndStillCountsAll) {
+  PageOfRows page(Json::object(), *reply_);
+  for (int i = 0; i < 5; ++i) page.offer([] { return Json(std::string(40'000, 'x')); });
+  page.offer([] { return Json(1); });
+  Json out;
+  page.put_into(out, "rows");
+  EXPECT_EQ(out["totalCount"], 6);
+  EXPECT_EQ(out["count"], 2) << "no later row takes the place of one that did not fit";
+  reply_->assert_invariants();
+}
+
+}  // namespace
+}  // namespace instar::broker

@@ -1,0 +1,166 @@
+#include "broker-plugin/rollout_store.hpp"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "core/base/limits.hpp"
+#include "core/trust/envelope.hpp"
+#include "core/wire/placement.hpp"
+#include "storage/key_layout.hpp"
+
+namespace instar::broker {
+namespace {
+
+template <typename... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+template <typename... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+// This store took the manifest when its signatures had been checked.
+Result<wire::Policy> policy_in(ByteView envelope) {
+  INSTAR_TRY(const auto parsed, trust::parse_envelope(envelope));
+  INSTAR_TRY(auto manifest, wire::decode_manifest(parsed.payload));
+  return std::move(manifest.policy);
+}
+
+}  // namespace
+
+bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
+  using storage::Column;
+  return std::visit(
+      Overloaded{[&](const rollout::SaveDevice& e) {
+                   batch.push_back({Column::devices, storage::device_key(e.device), e.record});
+                   return true;
+                 },
+                 [&](const rollout::RemoveDevice& e) {
+                   batch.push_back({Column::devices, storage::device_key(e.device), std::nullopt});
+                   const auto kept = std::min<std::uint64_t>(e.last_report, limits::kHistoryReportsMax);
+                   for (std::uint64_t i = 0; i < kept; ++i) {
+                     batch.push_back({Column::history, storage::report_key(e.device, e.last_report - i), std::nullopt});
+                   }
+                   return true;
+                 },
+                 [&](const rollout::SaveMember& e) {
+                   batch.push_back({Column::members, storage::member_key(e.rollout, e.device), e.record});
+                   return true;
+                 },
+                 [&](const rollout::RemoveMember& e) {
+                   batch.push_back({Column::members, storage::member_key(e.rollout, e.device), std::nullopt});
+                   return true;
+                 },
+                 [&](const rollout::SaveRollout& e) {
+                   batch.push_back({Column::rollouts, storage::rollout_key(e.rollout), e.record});
+                   return true;
+                 },
+                 [&](const rollout::RemoveRollout& e) {
+                   batch.push_back({Column::rollouts, storage::rollout_key(e.rollout), std::nullopt});
+                   batch.push_back({Column::rollouts, storage::manifest_key(e.rollout), std::nullopt});
+                   const auto kept = std::min<std::uint64_t>(e.events, limits::kHistoryEventsMax);
+                   for (std::uint64_t i = 1; i <= kept; ++i) {
+                     batch.push_back({Column::history, storage::event_key(e.rollout, e.events - i), std::nullopt});
+                   }
+                   return true;
+                 },
+                 [&](const rollout::SaveReport& e) {
+                   batch.push_back({Column::history, storage::report_key(e.device, e.sequence), e.record});
+                   return true;
+                 },
+                 [&](const rollout::SaveEvent& e) {
+                   batch.push_back({Column::history, storage::event_key(e.rollout, e.number), e.record});
+                   if (e.number >= limits::kHistoryEventsMax) {
+                     const auto oldest = e.number - limits::kHistoryEventsMax;
+                     batch.push_back({Column::history, storage::event_key(e.rollout, oldest), std::nullopt});
+                   }
+                   return true;
+                 },
+                 [](const auto&) { return false; }},
+      effect);
+}
+
+Result<rollout::Tracker> load_tracker(storage::Store& store, Now now, const Log& log) {
+  rollout::Tracker tracker;
+  const auto damaged = [&](const char* column, ByteView key, const Error& error) {
+    log.write(LogLevel::error,
+              "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
+  };
+  std::map<Hash256, std::shared_ptr<const wire::Policy>> policies;
+  INSTAR_CHECK(store.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
+    const auto hash = storage::parse_manifest_key(key);
+    auto policy = policy_in(value);
+    if (hash.has_value() && policy.has_value()) {
+      policies[*hash] = std::make_shared<const wire::Policy>(std::move(*policy));
+    } else if (!policy.has_value()) {
+      damaged("rollouts", key, policy.error());
+    }
+    return true;
+  }));
+  INSTAR_CHECK(store.scan(storage::Column::rollouts, storage::kRolloutPrefix, [&](ByteView key, ByteView value) {
+    const auto hash = storage::parse_rollout_key(key);
+    auto record = rollout::decode_rollout_record(value);
+    const auto policy = hash.has_value() ? policies.find(*hash) : policies.end();
+    if (!record.has_value()) {
+      damaged("rollouts", key, record.error());
+    } else if (policy == policies.end() || record->wave >= wire::wave_count(*policy->second)) {
+      damaged("rollouts", key, {Code::corrupt, "its manifest is missing, or not the one that it was made from"});
+    } else {
+      tracker.load_rollout(*hash, std::move(*record), policy->second);
+    }
+    return true;
+  }));
+  INSTAR_CHECK(store.scan(storage::Column::devices, "", [&](ByteView key, ByteView value) {
+    const auto device = storage::parse_device_key(key);
+    auto record = rollout::decode_device_record(value);
+    if (device.has_value() && record.has_value()) {
+      tracker.load_device(*device, std::move(*record));
+    } else if (!record.has_value()) {
+      damaged("devices", key, record.error());
+    }
+    return true;
+  }));
+  INSTAR_CHECK(store.scan(storage::Column::members, "", [&](ByteView key, ByteView value) {
+    const auto member = storage::parse_member_key(key);
+    auto record = rollout::decode_member_record(value);
+    if (member.has_value() && record.has_value()) {
+      tracker.load_member(member->first, member->second, std::move(*record));
+    } else if (!record.has_value()) {
+      damaged("members", key, record.error());
+    }
+    return true;
+  }));
+  tracker.loaded(now);
+  return tracker;
+}
+
+std::vector<StoredManifest> read_manifests(storage::Store& store, const rollout::Tracker& tracker, const Log& log) {
+  std::vector<StoredManifest> out;
+  const auto scanned =
+      store.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
+        const auto id = storage::parse_manifest_key(key);
+        for (const auto& [group, current] : tracker.group_rollouts()) {
+          if (id == current) out.push_back({group, to_bytes(value)});
+        }
+        return true;
+      });
+  if (!scanned.has_value()) {
+    log.write(LogLevel::error, "manifests could not be read from the store: " + scanned.error().message);
+  }
+  return out;
+}
+
+std::vector<StoredAssignment> read_assignments(storage::Store& store, const Log& log) {
+  std::vector<StoredAssignment> out;
+  const auto scanned = store.scan(storage::Column::meta, storage::kAssignmentPrefix, [&](ByteView key, ByteView value) {
+    const auto device = storage::parse_assignment_key(key);
+    if (device.has_value()) out.push_back({*device, to_bytes(value)});
+    return true;
+  });
+  if (!scanned.has_value()) {
+    log.write(LogLevel::error, "assignments could not be read from the store: " + scanned.error().message);
+  }
+  return out;
+}
+
+}  // namespace instar::broker

@@ -1,0 +1,67 @@
+#include "broker-plugin/roots.hpp"
+
+#include <gtest/gtest.h>
+
+#include "broker-plugin/testing/service_fixture.hpp"
+#include "core/trust/digest.hpp"
+#include "storage/key_layout.hpp"
+
+namespace instar::broker {
+namespace {
+
+const trust::RootDocument kFirst = test_root(1);
+const trust::RootDocument kSecond = test_root(2, trust::digest(trust::encode_root(kFirst)));
+
+class RootsTest : public testing::Test {
+ protected:
+  void write(storage::Batch batch) {
+    store_.commit(std::move(batch), {});
+    store_.poll();
+  }
+  storage::MemoryStore store_;
+  Roots roots_;
+};
+
+TEST_F(RootsTest, WithoutAnyThereIsNoTrustAndNothingIsTaken) {
+  const auto batch = roots_.load(store_, {});
+  ASSERT_TRUE(batch.has_value());
+  EXPECT_TRUE(batch->empty());
+  EXPECT_EQ(roots_.trust(), nullptr);
+  EXPECT_EQ(roots_.take(seal_root(kFirst)).error().code, Code::untrusted_key);
+}
+
+TEST_F(RootsTest, ThePinnedOneIsToBeWrittenWhereTheStoreHasNone) {
+  auto batch = roots_.load(store_, seal_root(kFirst));
+  ASSERT_TRUE(batch.has_value());
+  ASSERT_EQ(batch->size(), 1U);
+  write(std::move(*batch));
+  EXPECT_EQ(roots_.trust()->root().version, 1U);
+  EXPECT_TRUE(roots_.load(store_, seal_root(kFirst))->empty()) << "it is there now";
+}
+
+TEST_F(RootsTest, ANewerOneIsTakenOnceAndWinsOverThePinnedOne) {
+  write(*roots_.load(store_, seal_root(kFirst)));
+  auto taken = roots_.take(seal_root(kSecond));
+  ASSERT_TRUE(taken.has_value());
+  EXPECT_TRUE(taken->is_new);
+  EXPECT_EQ(taken->version, 2U);
+  EXPECT_EQ(taken->envelope, seal_root(kSecond));
+  write(std::move(taken->batch));
+  const auto again = roots_.take(seal_root(kSecond));
+  ASSERT_TRUE(again.has_value());
+  EXPECT_FALSE(again->is_new);
+  EXPECT_TRUE(again->batch.empty());
+  ASSERT_TRUE(roots_.load(store_, seal_root(kFirst)).has_value());
+  EXPECT_EQ(roots_.trust()->root().version, 2U);
+}
+
+TEST_F(RootsTest, APinnedOneOfAnotherChainIsRefused) {
+  write(*roots_.load(store_, seal_root(kFirst)));
+  auto other = kFirst;
+  other.issued = {1'760'000'000'001};
+  EXPECT_EQ(roots_.load(store_, seal_root(other)).error().code, Code::refused);
+  EXPECT_EQ(roots_.trust(), nullptr);
+}
+
+}  // namespace
+}  // namespace instar::broker

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from .process import HANGS_S, INSTAR
 
-# How long a command may take; it waits for the broker's answers for HANGS_S, and then says itself what did not come.
-COMMAND_S = 2 * HANGS_S
+# How long a command may take: making deltas is work, which it bounds by half an hour itself (--delta-time). It waits for the broker's answers
+# for HANGS_S, and then says what did not come.
+COMMAND_S = 1800
 
 
 class Refused(Exception):

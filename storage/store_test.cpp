@@ -202,9 +202,10 @@ TYPED_TEST(EveryStore, WakesItsOwnerWhenThereIsSomethingToPoll) {
   std::atomic<int> woken = 0;
   int seen = 0;
   this->store_->on_ready([&] { ++woken; });
-  // Polls when woken, and never otherwise: each answer must come so.
+  // Gives what was asked for to the store, then polls when woken and never otherwise: each answer must come so.
   const auto answered = [&](const bool& done) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+    this->store_->flush();
     while (!done && std::chrono::steady_clock::now() < end) {
       if (const int now = woken; now != seen) {
         seen = now;

@@ -1,6 +1,7 @@
 """What becomes of a message: taken, refused, routed; answered at once; kept out of the broker's memory for good."""
 
 import signal
+import statistics
 import struct
 import tempfile
 import time
@@ -206,8 +207,8 @@ def test_heap_figure_stays_sane(broker):
 
 # --- answers -------------------------------------------------------------------------------------
 def test_what_is_durable_is_answered_without_waiting_for_the_loop(tmp_path):
-    """The same work with and without waking the loop, which looks by itself ten times a second. A busy machine delays either, so the fastest
-    counts: a broker that is not woken never answers sooner than it looks, one that is woken does so at some time."""
+    """The same work with and without waking the loop, which looks by itself ten times a second. A busy machine delays either: that one
+    that is woken answers much sooner is waited for. The store is in memory, so that no disk has a part in it."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory, \
          probe_broker(tmp_path, options={"store_dir": f"{memory}/store"}) as broker, broker.client("dev1") as client:
         client.subscribe("instar/v1/d/dev1/ack", qos=0)
@@ -218,8 +219,10 @@ def test_what_is_durable_is_answered_without_waiting_for_the_loop(tmp_path):
             assert client.next_message().payload == b"durable"
             return time.monotonic() - begin
 
-        unwoken = min(answer_s("commit-unwoken") for _ in range(20))
-        wait_for(f"an answer much sooner than after {unwoken} s", lambda: answer_s("commit") * 3 < unwoken, interval_s=0)
+        def usual_s(verb: str) -> float:
+            return statistics.median(answer_s(verb) for _ in range(9))
+
+        wait_for("answers come much sooner", lambda: usual_s("commit") * 3 < usual_s("commit-unwoken"), interval_s=0)
 
 
 def test_every_commit_is_answered(broker):

@@ -224,7 +224,8 @@ TEST_F(LxcTest, ACommandThatCannotBeRunFailsTheTryWithTheReason) {
 TEST_F(LxcTest, TellsOfACrash) {
   start(staged(1, {"/bin/payload", "crash-once", "/data/crash"}));
   // The probe that lets it crash may end with it.
-  supervisor->run_probe({1, "app", {{"/bin/payload", "write", "/data/crash"}, kHangsMs, 1000, 1}}, read_clocks().monotonic);
+  supervisor->run_probe({1, "app", {{"/bin/payload", "write", "/data/crash"}, kHangsMs, 1000, 1}},
+                        read_clocks().monotonic);
   Events events = work(2);
   std::erase_if(events, [](const auto& event) { return std::holds_alternative<revision::ProbeEnded>(event); });
   ASSERT_EQ(events.size(), 1U);
@@ -341,7 +342,8 @@ TEST_F(LxcTest, AContainerOutlivesAKilledDaemonAndIsFoundAgain) {
     for (;;) ::pause();
   }
   pid_t pid = -1;
-  for (const auto end = std::chrono::steady_clock::now() + kHangs; pid <= 0 && std::chrono::steady_clock::now() < end;) {
+  for (const auto end = std::chrono::steady_clock::now() + kHangs;
+       pid <= 0 && std::chrono::steady_clock::now() < end;) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (fs::exists(config.state_dir + "/lxc/" + device + ".app/config")) pid = init_pid();
   }

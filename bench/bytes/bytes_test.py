@@ -30,8 +30,8 @@ def test_counts_memory_of_the_largest_process_and_not_its_own(runner):
 
 def test_counts_cpu_of_children_and_not_sleep(runner):
     busy = runner.shell("/usr/bin/python3 -c 'import time\nwhile time.process_time() < 0.5: pass' & sleep 0.1; wait", Path("/"))
-    assert 0.4 < busy.cpu_s < 5
-    assert runner.run(["sleep", "0.3"]).cpu_s < 0.2
+    assert busy.cpu_s > 0.4
+    assert runner.run(["sleep", "0.6"]).cpu_s < busy.cpu_s / 2
 
 
 def test_a_command_that_fails_is_no_figure(runner):

@@ -150,9 +150,11 @@ def gates_to_start(folder: Path, keys: Keys, devices: int) -> int:
         time.sleep(5)
         watcher = site.broker.client("watcher")
         watcher.subscribe("instar/v1/g/#")
-        watcher.drain(1)  # what is retained
+        watcher.drain()  # what is retained
         site.operator.ask("rollout", "approve", rollout_id)
-        count = len([packet for packet in watcher.drain(3) if packet.topic.endswith("/gate")])
+        count = 0
+        while packet := watcher.next_message(3):
+            count += packet.topic.endswith("/gate")
         fleet.stop()
         return count
 

@@ -10,7 +10,9 @@
 namespace instar::broker {
 namespace {
 
-// A poll that would wait for a minute ends because of the signal. The sender repeats until told, so that a signal that
+constexpr int kHangsMs = 5 * 60'000;
+
+// A poll that would wait for minutes ends because of the signal. The sender repeats until told, so that a signal that
 // came before poll was entered costs a repetition and not the test.
 TEST(Waker, EndsAWaitOfTheThreadThatInstalledIt) {
   auto waker = Waker::install();
@@ -23,7 +25,7 @@ TEST(Waker, EndsAWaitOfTheThreadThatInstalledIt) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   });
-  const int rc = ::poll(nullptr, 0, 60'000);
+  const int rc = ::poll(nullptr, 0, kHangsMs);
   const int error = errno;
   done = true;
   other.join();
@@ -35,11 +37,11 @@ TEST(Waker, EndsAWaitThatBeginsAfterTheSignalHasCome) {
   auto waker = Waker::install();
   ASSERT_TRUE(waker.has_value());
   (*waker)->wake();
-  EXPECT_EQ(::poll(nullptr, 0, 60'000), -1);
+  EXPECT_EQ(::poll(nullptr, 0, kHangsMs), -1);
   EXPECT_EQ(errno, EINTR);
   (*waker)->awake();
   (*waker)->wake();
-  EXPECT_EQ(::poll(nullptr, 0, 60'000), -1);
+  EXPECT_EQ(::poll(nullptr, 0, kHangsMs), -1);
 }
 
 TEST(Waker, IsQuietOnceItHasBeenHeard) {

@@ -1,5 +1,6 @@
 """A real Mosquitto on a free loopback port, with or without the plugin."""
 
+import secrets
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,15 +58,22 @@ class Broker:
         return "\n".join(lines + self.lines) + "\n"
 
     def start(self) -> "Broker":
-        config = self.folder / "mosquitto.conf"
-        config.write_text(self.configuration())
-        self.process.spawn([MOSQUITTO, "-c", str(config)])
+        (self.folder / "mosquitto.conf").write_text(self.configuration())
+        wait_for(f"port {self.port} is free", self._has_started)
+        return self
+
+    def _has_started(self) -> bool:
+        """False when somebody else has its port just now."""
+        logged = len(self.process.log_text())
+        self.process.spawn([MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")])
         try:
-            wait_for(f"the broker answers on port {self.port}; its log is {self.process.log}", self._answers, 20, 0.02)
+            wait_for(f"the broker answers on port {self.port}; its log is {self.process.log}", self._answers, interval_s=0.02)
         except AssertionError:
             self.kill()
+            if "Address already in use" in self.process.log_text()[logged:]:
+                return False
             raise
-        return self
+        return True
 
     def _answers(self) -> bool:
         assert self.process.is_running(), "mosquitto ended: " + self.process.log_text()[-2000:]
@@ -94,8 +102,15 @@ class Broker:
     def log_text(self) -> str:
         return self.process.log_text()
 
+    def turn(self) -> None:
+        """Returns when the broker's loop has gone round once more: what the plugin writes at each turn is written."""
+        with self.client(f"harness-{secrets.token_hex(6)}") as client:
+            assert client.ping()
+
     def transfers(self) -> list[Transfer]:
-        """What the plugin has sent, in order; lines are `unix_ms device pack ordinal offset bytes`."""
+        """What the plugin has sent until now, in order; lines are `unix_ms device pack ordinal offset bytes`."""
+        if self.process.is_running():
+            self.turn()
         log = Path(self.options["transfer_log"])
         found = []
         for line in log.read_text().splitlines() if log.exists() else []:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from .process import DEVICE, LXC_HELPER, Process, wait_for
+from .process import DEVICE, HANGS_S, LXC_HELPER, Process, wait_for
 
 
 class Device:
@@ -18,9 +18,11 @@ class Device:
         self.id = device_id
         self.state_dir = state_dir or folder / "state"
         self.process = Process(folder / "device.log")
+        # A link that is slow to answer is not dead, and a broker that is slow to come back is no fault of the release.
         self.settings: dict[str, object] = {
             "device_id": device_id, "product": product, "groups": groups, "server": f"tcp://127.0.0.1:{port}", "root_file": root_file,
-            "state_dir": self.state_dir, "lxc_helper": LXC_HELPER, "reconnect_s_max": 1, "keepalive_s": 10, "stop_timeout_s": 1,
+            "state_dir": self.state_dir, "lxc_helper": LXC_HELPER, "reconnect_s_max": 1, "keepalive_s": 2 * HANGS_S, "broker_grace_s": HANGS_S,
+            "stop_timeout_s": 1,
         } | (settings or {})
 
     def __enter__(self) -> "Device":
@@ -48,17 +50,20 @@ class Device:
         self.stop()
         self.start()
 
+    def wait_until_up(self) -> None:
+        wait_for(f"the client of {self.id} is up; its log is {self.process.log}", lambda: self.status().get("daemon_pid") == self.process.pid)
+
     def status(self) -> dict:
         """What the device says of itself; {} while it has no state yet."""
-        done = subprocess.run([str(self.program), "status", "--json", "--config", str(self.config)], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([str(self.program), "status", "--json", "--config", str(self.config)], capture_output=True, text=True, timeout=HANGS_S)
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else {}
 
     @property
     def release(self) -> str:
         return (self.status().get("running") or {}).get("release", "")
 
-    def wait_for_release(self, release: str, timeout_s: float = 60) -> None:
-        wait_for(f"{self.id} runs {release}; its log is {self.process.log}", lambda: self.release == release, timeout_s)
+    def wait_for_release(self, release: str) -> None:
+        wait_for(f"{self.id} runs {release}; its log is {self.process.log}", lambda: self.release == release)
 
     def log_text(self) -> str:
         return self.process.log_text()
@@ -71,10 +76,10 @@ class Device:
     def containers(self) -> list[str]:
         return sorted(p.name for p in self.lxc_path.iterdir() if p.is_dir()) if self.lxc_path.exists() else []
 
-    def ask(self, container: str, *command: str, timeout_s: float = 10) -> str:
+    def ask(self, container: str, *command: str) -> str:
         """What a command says inside a container; fails when it fails."""
         done = subprocess.run(["lxc-attach", "-P", str(self.lxc_path), "-n", f"{self.id}.{container}", "--clear-env", "--", *command],
-                              capture_output=True, text=True, timeout=timeout_s)
+                              capture_output=True, text=True, timeout=HANGS_S)
         assert done.returncode == 0, f"{command} in {container} of {self.id}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -84,9 +89,9 @@ class Device:
 
     def clean_up(self) -> None:
         """Ends the client and whatever containers it started; nothing of another device."""
-        self.process.end(signal.SIGKILL, 0)
+        self.process.kill()
         for name in self.containers():
-            subprocess.run(["lxc-stop", "-P", str(self.lxc_path), "-n", name, "-k"], capture_output=True, timeout=30)
+            subprocess.run(["lxc-stop", "-P", str(self.lxc_path), "-n", name, "-k"], capture_output=True, timeout=HANGS_S)
         for mount in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             point = mount.split()[1]
             if point.startswith(str(self.state_dir) + "/"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import forge
 from .mqtt import Closed, Mqtt, Packet
-from .process import wait_for
+from .process import HANGS_S, wait_for
 
 PREFIX = "instar/v1"
 
@@ -32,7 +32,7 @@ class FakeService:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(HANGS_S)
         self.client.close()
 
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
@@ -62,14 +62,14 @@ class FakeService:
                 return report
         return None
 
-    def wait_for_step(self, steps: set[int], rollout: bytes | None = None, timeout_s: float = 30) -> dict:
+    def wait_for_step(self, steps: set[int], rollout: bytes | None = None) -> dict:
         def found() -> dict | None:
             for report in self.reports:
                 if report["step"] in steps and (rollout is None or bytes(report["rollout"]["bytes"]) == rollout):
                     return report
             return None
         try:
-            return wait_for(f"a report of step {steps}", found, timeout_s)
+            return wait_for(f"a report of step {steps}", found)
         except AssertionError as error:
             raise AssertionError(f"{error}; came: {[(r['step'], r.get('reason')) for r in self.reports]}") from error
 

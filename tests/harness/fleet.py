@@ -4,8 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from .operator import Operator
-from .process import BUILD, Process
+from .operator import Operator, health
+from .process import BUILD, HANGS_S
 from .site import Site
 
 FLEET = BUILD / "bench/instar_fleet"
@@ -27,15 +27,13 @@ class FleetRelease:
         return ["--key", str(self.operator.keys.release), "--root", str(self.operator.keys.root)]
 
     def _spec(self, release: str, artifact: Path) -> Path:
-        container = {"name": "app", "artifact": str(artifact), "init": ["/sbin/service"],
-                     "health": {"settle": self.settle, "probe": {"command": ["/sbin/probe"], "interval": "200ms", "failures_max": 2}}}
+        container = {"name": "app", "artifact": str(artifact), "init": ["/sbin/service"], "health": health(settle=self.settle, failures_max=2)}
         return self.operator.describe(release, artifact, containers=[container], policy=dict(self.policy))
 
     def publish(self, *options: str) -> str:
         """The rollout's id."""
         spec = self._spec("2.0", self.fresh)
-        return self.operator.ask("publish", str(spec), "--sequence", "2", "--base", str(self.base), *self._keys(), *options,
-                                 timeout_s=300)["rollout"]
+        return self.operator.ask("publish", str(spec), "--sequence", "2", "--base", str(self.base), *self._keys(), *options)["rollout"]
 
     def packs(self) -> list[str]:
         return [str(path) for path in sorted(self.fresh.iterdir()) if path.name not in ("artifact.json", "index")]
@@ -51,7 +49,7 @@ class Fleet:
     def __init__(self, release: FleetRelease, devices: int, rollout: str, **options: object):
         site = release.site
         self.folder = site.folder
-        command = [str(FLEET), "--port", str(site.broker.port), "--timeout", str(options.pop("timeout", 900)), "devices",
+        command = [str(FLEET), "--port", str(site.broker.port), "--timeout", str(options.pop("timeout", 10 * HANGS_S)), "devices",
                    "--product", site.operator.product, "--group", site.operator.group,
                    "--root", str(site.operator.keys.root), "--running", str(release.running), "--release", "2.0", "--rollout", rollout]
         for pack in release.packs():
@@ -75,7 +73,7 @@ class Fleet:
     def is_running(self) -> bool:
         return any(child.poll() is None for child in self.children)
 
-    def wait(self, timeout_s: float) -> dict:
+    def wait(self, timeout_s: float = 10 * HANGS_S) -> dict:
         told: dict = {}
         for number, child in enumerate(self.children):
             _, errors = child.communicate(timeout=timeout_s)

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from .operator import Keys
-from .process import SOURCE, wait_for
+from .process import HANGS_S, SOURCE, wait_for
 from .site import Site
 
 KERNEL = Path("/usr/bin/linux.uml")
@@ -117,7 +117,7 @@ class Machine:
     def is_running(self) -> bool:
         return self.child is not None and self.child.poll() is None
 
-    def wait_for(self, name: str, timeout_s: float = 60) -> dict | None:
+    def wait_for(self, name: str, timeout_s: float = HANGS_S) -> dict | None:
         """What it says under this name after its start; fails when the machine has ended or the client in it has."""
         def heard() -> bool:
             assert name in self.said or self.is_running(), f"the machine has ended: {self.tail()}"
@@ -141,11 +141,11 @@ class Machine:
             os.killpg(self.child.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self.child.wait(20)
+        self.child.wait(HANGS_S)
         group = self.child.pid
-        wait_for("all its processes are gone", lambda: not group_exists(group), 20, 0.01)
+        wait_for("all its processes are gone", lambda: not group_exists(group), interval_s=0.01)
         if self.reader:
-            self.reader.join(10)
+            self.reader.join(HANGS_S)
         self.child = None
 
 

@@ -1,9 +1,13 @@
 """A small MQTT 3.1.1 (and, where asked for, 5) client on a bare socket, for tests that must see and send each packet themselves."""
 
+import select
 import socket
 import struct
+import threading
 import time
 from dataclasses import dataclass
+
+from .process import HANGS_S
 
 
 @dataclass
@@ -67,6 +71,8 @@ class Closed(Exception):
 
 
 class Mqtt:
+    """Connects at once. One thread may send while another one receives."""
+
     def __init__(self, port: int, client_id: str, *, username: str | None = None, password: str | None = None, clean: bool = True,
                  keepalive_s: int = 0, will: tuple[str, bytes] | None = None, receive_buffer: int | None = None, host: str = "127.0.0.1",
                  version: int = 4, will_retain: bool = False):
@@ -75,7 +81,8 @@ class Mqtt:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(10)
+        self.socket.settimeout(HANGS_S)
+        self.sending = threading.Lock()
         self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
@@ -88,7 +95,7 @@ class Mqtt:
             body += self.properties + text(will[0]) + text(will[1])
         body += (text(username) if username is not None else b"") + (text(password) if password is not None else b"")
         self.send(0x10, body)
-        answer = self.receive(10)
+        answer = self.receive()
         if answer is None or answer.kind != 2:
             raise Closed("no CONNACK")
         self.session_present, self.connect_code = bool(answer.body[0] & 1), answer.body[1]
@@ -101,11 +108,12 @@ class Mqtt:
 
     def send(self, head: int, body: bytes) -> None:
         try:
-            self.socket.sendall(bytes([head]) + length(len(body)) + body)
+            with self.sending:
+                self.socket.sendall(bytes([head]) + length(len(body)) + body)
         except OSError as error:
             raise Closed(str(error)) from error
 
-    def receive(self, timeout_s: float) -> Packet | None:
+    def receive(self, timeout_s: float = HANGS_S) -> Packet | None:
         """The next packet, or None when none came in time."""
         until = time.monotonic() + timeout_s
         while True:
@@ -115,12 +123,12 @@ class Mqtt:
             left = until - time.monotonic()
             if left <= 0:
                 return None
-            self.socket.settimeout(left)
             try:
+                # Not by the socket's own timeout: that would be the sending thread's too.
+                if not select.select([self.socket], [], [], left)[0]:
+                    return None
                 data = self.socket.recv(65536)
-            except TimeoutError:
-                return None
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise Closed(str(error)) from error
             if not data:
                 raise Closed("end of stream")
@@ -144,7 +152,7 @@ class Mqtt:
             self.send(0x40, struct.pack(">H", packet.packet_id))
         return packet
 
-    def await_kind(self, kind: int, timeout_s: float = 10) -> Packet | None:
+    def await_kind(self, kind: int, timeout_s: float = HANGS_S) -> Packet | None:
         """The next packet of this kind; publications that come before it are kept in `messages`."""
         until = time.monotonic() + timeout_s
         while (left := until - time.monotonic()) > 0:
@@ -185,20 +193,23 @@ class Mqtt:
         self.send(0x30 | qos << 1 | (1 if retain else 0), body + raw)
         return not qos or not await_ack or self.await_kind(4) is not None
 
-    def ping(self, timeout_s: float = 10) -> bool:
+    def ping(self) -> bool:
         self.send(0xC0, b"")
-        return self.await_kind(13, timeout_s) is not None
+        return self.await_kind(13) is not None
 
-    def next_message(self, timeout_s: float = 10) -> Packet | None:
+    def next_message(self, timeout_s: float = HANGS_S) -> Packet | None:
         return self.messages.pop(0) if self.messages else self.await_kind(3, timeout_s)
 
-    def drain(self, quiet_s: float = 0.3) -> list[Packet]:
-        """All publications until none has come for `quiet_s`."""
-        found, self.messages = self.messages, []
-        while packet := self.await_kind(3, quiet_s):
-            found += [*self.messages, packet]
-            self.messages = []
-        return found
+    def drain(self) -> list[Packet]:
+        """All publications that the broker had for this client at the call: its answer to a ping comes behind them. What another client has
+        published counts once that one has its PUBACK. Of QoS 1 the broker sends so many and then waits for acknowledgements: hence once
+        more, until nothing comes before the answer."""
+        found: list[Packet] = []
+        while True:
+            assert self.ping(), "no answer to a ping"
+            if not self.messages:
+                return found
+            found, self.messages = found + self.messages, []
 
     def disconnect(self) -> None:
         try:

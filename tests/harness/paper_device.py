@@ -38,7 +38,7 @@ class PaperDevice:
 
     def await_ack(self) -> dict:
         while True:
-            message = self.client.next_message(60)
+            message = self.client.next_message()
             assert message is not None, "no ack"
             if message.topic == f"{self.prefix}/ack":
                 ack = forge.unflat("ack", message.payload)
@@ -52,13 +52,13 @@ class PaperDevice:
         self.client.publish(f"{self.prefix}/fetch", forge.flat("fetch", value))
 
     def pieces(self, bytes_min: int = 1) -> list[dict]:
-        """Pieces until so many bytes have come, however long that takes, and those that follow at once."""
+        """Pieces until so many bytes have come, however long that takes, and those that the broker has sent by then."""
         found: list[dict] = []
         while size(found) < bytes_min:
-            message = self.client.next_message(60)
+            message = self.client.next_message()
             assert message is not None, f"{bytes_min} bytes are due and do not come"
             found += self._piece(message)
-        for message in self.client.drain(0.2):
+        for message in self.client.drain():
             found += self._piece(message)
         return found
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from .broker import MOSQUITTO, Broker
 from .mqtt import Mqtt, Packet
-from .process import BUILD, wait_for
+from .process import BUILD, HANGS_S, wait_for
 
 PROBE = BUILD / "tests/plugin_probe/instar_plugin_probe.so"
+UPTIME = "$SYS/broker/uptime"
 OPTIONS = {"gate_key": "/unused", "root": "/unused", "transfer_log": ""}
 
 
@@ -21,7 +22,7 @@ def refused_start(folder: Path, configuration: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "mosquitto.conf"
     path.write_text(configuration)
-    ended = subprocess.run([MOSQUITTO, "-c", str(path)], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    ended = subprocess.run([MOSQUITTO, "-c", str(path)], capture_output=True, text=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
     assert ended.returncode != 0
     return ended.stdout + ended.stderr
 
@@ -32,16 +33,24 @@ def events(broker: Broker, what: str) -> list[str]:
 
 
 def sys_value(broker: Broker, topic: str) -> int:
-    """A number of the $SYS tree, measured after the call. Mosquitto writes it once a second, when it has changed."""
+    """A number of the $SYS tree, measured after the call. Mosquitto publishes the tree every other second, in the same order, beginning with
+    the uptime, and of the rest what has changed: from one uptime to the next is one measurement."""
+    values: list[int] = []
+    uptimes = 0
     with Mqtt(broker.port, "sys-reader") as reader:
-        reader.subscribe(f"$SYS/{topic}")
-        values = [int(p.payload) for p in reader.drain(1.3)]
-    assert values, f"no $SYS/{topic}"
+        reader.subscribe(f"$SYS/{topic}", UPTIME)
+        while uptimes < 2 or not values:
+            packet = reader.next_message()
+            assert packet is not None, f"no $SYS/{topic}"
+            if packet.topic != UPTIME:
+                values.append(int(packet.payload))
+            elif not packet.retained:
+                uptimes += 1
     return values[-1]
 
 
 def await_events(broker: Broker, what: str, count: int) -> list[str]:
-    return wait_for(f"{count} events of the sort {what}", lambda: e if len(e := events(broker, what)) >= count else None, 30, 0.02)
+    return wait_for(f"{count} events of the sort {what}", lambda: e if len(e := events(broker, what)) >= count else None, interval_s=0.02)
 
 
 def heard_before_marker(broker: Broker, listener: Mqtt) -> list[Packet]:
@@ -58,10 +67,10 @@ def heard_before_marker(broker: Broker, listener: Mqtt) -> list[Packet]:
 
 
 def take(client: Mqtt, count: int) -> list[Packet]:
-    """So many messages, however long they take, and whatever follows them at once."""
+    """So many messages, however long they take, and whatever the broker has sent by then."""
     found = []
     for _ in range(count):
-        packet = client.next_message(30)
+        packet = client.next_message()
         assert packet is not None, f"{len(found)} of {count} messages came"
         found.append(packet)
-    return found + client.drain(0.2)
+    return found + client.drain()

@@ -1,6 +1,7 @@
 """Processes that are started, watched and ended by their own id, and waiting for things to come true."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,7 +21,12 @@ LXC_HELPER = BUILD / "device-client/instar-lxc"
 PLUGIN = BUILD / "broker-plugin/mosquitto_instar.so"
 
 
-def wait_for(what: str, check: Callable[[], T], timeout_s: float = 30, interval_s: float = 0.1) -> T:
+# Nothing that works takes so long, however busy the machine is: only a program that hangs exceeds it. Tests wait for conditions within this
+# bound, and never for a time that something "should" take. A test that fails may be slow.
+HANGS_S = 300
+
+
+def wait_for(what: str, check: Callable[[], T], timeout_s: float = HANGS_S, interval_s: float = 0.1) -> T:
     """The first true value of `check`; fails with `what` when none came in time."""
     until = time.monotonic() + timeout_s
     while True:
@@ -32,9 +38,25 @@ def wait_for(what: str, check: Callable[[], T], timeout_s: float = 30, interval_
         time.sleep(interval_s)
 
 
+# Below those that the kernel gives to outgoing connections: none of them takes a port while its broker is down.
+PORTS = range(20_000, 32_000)
+_reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    """A port of loopback that nobody listens on, and that no other test on this machine is given while this process lives: an abstract Unix
+    socket of that name is the mark, as those belong to a network namespace as ports do, and go with their process."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0instar-test-port-{port}")
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            mark.close()
+            continue
+        _reserved.append(mark)
+        return port
 
 
 class Process:
@@ -59,18 +81,19 @@ class Process:
 
     def kill(self) -> None:
         """kill -9, and no return before it is gone."""
-        self.end(signal.SIGKILL, 0)
+        self.end(signal.SIGKILL)
 
-    def end(self, number: int = signal.SIGTERM, grace_s: float = 10) -> int | None:
+    def end(self, number: int = signal.SIGTERM) -> int | None:
+        """Its exit code. One that hangs is killed."""
         if self.child is None:
             return None
         if self.child.poll() is None:
             self.child.send_signal(number)
             try:
-                self.child.wait(grace_s or 20)
+                self.child.wait(HANGS_S)
             except subprocess.TimeoutExpired:
                 self.child.kill()
-                self.child.wait(20)
+                self.child.wait(HANGS_S)
         code, self.child = self.child.returncode, None
         return code
 

@@ -2,10 +2,13 @@
 
 import collections
 import random
+import select
 import socket
 import struct
 import threading
 import time
+
+from .process import wait_for
 
 
 class Shaper:
@@ -14,7 +17,8 @@ class Shaper:
     rate_down, rate_up   bytes a second towards and from the client, None = as fast as it goes
     delay_s, jitter_s    one way, each way; order is kept
     cut_every_bytes      resets a connection each time so many bytes have gone towards the client
-    stalled              True: reads nothing more from the broker, as a client that stops reading its socket
+    stall_at             reads no more from the broker once so many bytes have come from there, as a client that stops reading its socket;
+                         counted as bytes_down is. stall() is: from now on
     refusing             True: no new connections (a dead link)
     """
 
@@ -25,14 +29,16 @@ class Shaper:
         self.delay_s = 0.0
         self.jitter_s = 0.0
         self.cut_every_bytes: int | None = None
-        self.stalled = False
+        self.stall_at: int | None = None
         self.refusing = False
+        self.bytes_read = 0  # from the broker
         self.bytes_down = 0
         self.bytes_up = 0
         self.connections = 0
         self.cuts = 0
         self._open: set[_Connection] = set()
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._closed = False
         self._listener = socket.create_server((host, 0), backlog=64)
         self.port = self._listener.getsockname()[1]
@@ -51,6 +57,34 @@ class Shaper:
         for connection in open_now:
             self.cuts += 1
             connection.reset()
+
+    def stall(self) -> None:
+        """Reads nothing more from the broker. Returns when all that was read has been handed on."""
+        with self._reading:
+            self.stall_at = self.bytes_read
+        wait_for("the link stands still", self.stands, interval_s=0.01)
+
+    def stands(self) -> bool:
+        """It has stalled, and all that was read before has been handed on."""
+        with self._lock, self._reading:
+            stalled = self.stall_at is not None and self.bytes_read >= self.stall_at
+            return stalled and all(connection.bytes_read == connection.bytes_down for connection in self._open)
+
+    def _read(self, connection: "_Connection", most: int) -> bytes | None:
+        """Up to so many bytes that the broker has sent; None when there is nothing to read, or it is stalled."""
+        if not select.select([connection.broker], [], [], 0.05)[0]:
+            return None
+        with self._reading:
+            left = most if self.stall_at is None else min(most, self.stall_at - self.bytes_read)
+            if left <= 0:
+                data = None
+            else:
+                data = connection.broker.recv(left)
+                self.bytes_read += len(data)
+                connection.bytes_read += len(data)
+        if data is None:
+            time.sleep(0.02)
+        return data
 
     def close(self) -> None:
         self._closed = True
@@ -96,7 +130,8 @@ class _Connection:
         self.shaper = shaper
         self.client = client
         self.broker = broker
-        self.down_since_cut = 0
+        self.bytes_read = 0
+        self.bytes_down = 0  # handed on
         self.dead = threading.Event()
 
     def start(self) -> None:
@@ -135,10 +170,11 @@ class _Pump:
         shaper, connection = self.connection.shaper, self.connection
         try:
             while not connection.dead.is_set():
-                while self.down and shaper.stalled and not connection.dead.is_set():
-                    time.sleep(0.02)
                 rate = shaper.rate_down if self.down else shaper.rate_up
-                data = self.source.recv(16384 if rate is None else max(256, min(16384, int(rate / 20))))
+                most = 16384 if rate is None else max(256, min(16384, int(rate / 20)))
+                data = shaper._read(connection, most) if self.down else self.source.recv(most)
+                if data is None:
+                    continue
                 if not data:
                     break
                 now = time.monotonic()
@@ -153,7 +189,7 @@ class _Pump:
                     self.queue.append((due, data))
                     self.queued += len(data)
                     self.condition.notify_all()
-        except OSError:
+        except (OSError, ValueError):
             connection.reset()
         with self.condition:
             self.ended = True
@@ -174,11 +210,11 @@ class _Pump:
                     return
                 allowed = self._allowed(len(data))
                 self.sink.sendall(data[:allowed])
+                self._count(allowed)
                 with self.condition:
                     self.queue.popleft()
                     self.queued -= len(data)
                     self.condition.notify_all()
-                self._count(allowed)
         except OSError:
             pass
         # One side has ended: so does the other. What MQTT has to say after a DISCONNECT is nothing.
@@ -187,7 +223,7 @@ class _Pump:
     def _allowed(self, count: int) -> int:
         """How many of `count` bytes go before the next cut: a cut falls at its byte, whatever one read happened to hold."""
         limit = self.connection.shaper.cut_every_bytes if self.down else None
-        return count if limit is None else min(count, max(0, limit - self.connection.down_since_cut))
+        return count if limit is None else min(count, max(0, limit - self.connection.bytes_down))
 
     def _count(self, count: int) -> None:
         shaper, connection = self.connection.shaper, self.connection
@@ -195,8 +231,8 @@ class _Pump:
             shaper.bytes_up += count
             return
         shaper.bytes_down += count
-        connection.down_since_cut += count
-        if shaper.cut_every_bytes and connection.down_since_cut >= shaper.cut_every_bytes:
+        connection.bytes_down += count
+        if shaper.cut_every_bytes and connection.bytes_down >= shaper.cut_every_bytes:
             shaper.cuts += 1
             connection.reset()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from .broker import Broker, Transfer
 from .device import Device
 from .operator import Keys, Operator
-from .process import wait_for
+from .process import HANGS_S, wait_for
 from .shaper import Shaper
 from .trees import make_tree
 
@@ -57,7 +57,7 @@ class Site:
     def counts(self, rollout: str) -> dict[str, int]:
         return {step: count for step, count in self.operator.rollout(rollout)["counts"].items() if count}
 
-    def wait_for_counts(self, rollout: str, expected: dict[str, int], timeout_s: float = 90) -> dict:
+    def wait_for_counts(self, rollout: str, expected: dict[str, int], timeout_s: float = HANGS_S) -> dict:
         try:
             wait_for(f"rollout {rollout} counts {expected}", lambda: self.counts(rollout) == expected, timeout_s, 0.3)
         except AssertionError as error:

@@ -16,7 +16,7 @@ def noise(seed: str, size: int) -> bytes:
 
 def make_tree(folder: Path, version: str, *, noise_bytes: int = 0, changed_bytes: int = 0, healthy: bool = True,
               starts: bool = True) -> Path:
-    """A tree whose /sbin/service answers `version` on port 80 and whose /sbin/probe asks it.
+    """A tree whose /sbin/service answers `version` on port 80 and whose /sbin/probe asks it, however long it takes to come up.
 
     noise_bytes    stay the same from version to version
     changed_bytes  are new in each
@@ -34,7 +34,7 @@ def make_tree(folder: Path, version: str, *, noise_bytes: int = 0, changed_bytes
     (folder / "www/version").write_text(version + "\n")
     _script(folder / "sbin/service", "exec /bin/httpd -f -p 127.0.0.1:80 -h /www" if starts else "exit 3")
     expected = version if healthy else "another one than " + version
-    _script(folder / "sbin/probe", f'got="$(/bin/wget -q -O - http://127.0.0.1:80/version)" || exit 2\n'
+    _script(folder / "sbin/probe", f'until got="$(/bin/wget -q -O - http://127.0.0.1:80/version)"; do /bin/sleep 0.1; done\n'
             f'[ "$got" = "{expected}" ] || {{ echo "answered $got, not {expected}"; exit 1; }}')
     if noise_bytes:
         (folder / "usr/share/data/same").write_bytes(noise("same", noise_bytes))

@@ -14,7 +14,7 @@ from harness import forge
 from harness.broker import Broker
 from harness.device import Device
 from harness.fake_service import COMMITTED, FAILED, REFUSED, FakeService
-from harness.process import wait_for
+from harness.process import HANGS_S, wait_for
 from harness.trees import fingerprint, make_tree
 
 GROUP, PRODUCT = "test/line", "test-box"
@@ -33,7 +33,7 @@ class World:
         self.sequence = 0
         self.device = Device(folder / "device", name, self.broker.port, keys.root).start()
         rollout = self.offer(self.good)
-        self.service.wait_for_step({COMMITTED}, rollout, 60)
+        self.service.wait_for_step({COMMITTED}, rollout)
         self.pid = self.device.container_pid("app")
         self.revision = fingerprint(self.device.state_dir / "revisions/1/artifacts")
         self.outside = self.names_outside()
@@ -54,7 +54,7 @@ class World:
             "product": PRODUCT, "release": f"{self.sequence}.0", "sequence": self.sequence, "issued_ms": int(time.time() * 1000),
             "groups": [GROUP], "artifacts": [pack.value()], "policy": {"salt": [1, 2, 3]},
             "containers": [{"name": "app", "artifact": forge.hash_value(pack.artifact), "init": ["/sbin/service"],
-                            "health": {"settle_ms": 300, "probe": {"command": ["/sbin/probe"], "interval_ms": 100}}}],
+                            "health": {"settle_ms": 300, "probe": {"command": ["/sbin/probe"], "interval_ms": 100, "timeout_ms": 1000 * HANGS_S}}}],
         } | changes
 
     def offer(self, pack, *, signer=None, **changes) -> bytes:
@@ -70,11 +70,11 @@ class World:
                     return report
             return None
         try:
-            report = wait_for(f"a report with code {code} that says {reason}", found, 20)
+            report = wait_for(f"a report with code {code} that says {reason}", found)
         except AssertionError as error:
             came = [(r["step"], r["code"], r.get("reason")) for r in self.service.reports[since:]]
             raise AssertionError(f"{error}; came: {came}; log: {self.device.log_text()[-1500:]}") from error
-        assert re.search(reason, self.device.log_text(), re.I)
+        wait_for(f"the log says {reason}", lambda: re.search(reason, self.device.log_text(), re.I))
         if rollout is not None:
             assert bytes(report["rollout"]["bytes"]) == rollout
         self.check_untouched()
@@ -214,6 +214,6 @@ def test_chunk_that_says_it_decodes_to_far_more_than_allowed(world):
 def test_good_release_still_gets_in(world):
     tree = make_tree(world.folder / "tree", "2.0")
     rollout = world.offer(forge.Pack(forge.read_folder(tree)))
-    report = world.service.wait_for_step({COMMITTED}, rollout, 60)
+    report = world.service.wait_for_step({COMMITTED}, rollout)
     assert report["bytes_fetched"] > 0
     assert world.device.ask("app", "/bin/cat", "/www/version") == "2.0\n"

@@ -1,6 +1,7 @@
 """Install, update, roll back, on a real broker with real containers."""
 
 import pytest
+from harness.operator import health
 from harness.process import wait_for
 from harness.site import Site
 
@@ -58,7 +59,7 @@ def test_containers_outlive_the_client(site):
         end()
         assert device.ask("app", "/bin/cat", "/www/version") == "1.0\n"
         device.start()
-        wait_for("the device is back", lambda: site.operator.device(device.id)["online"], 20)
+        wait_for("the device is back", lambda: site.operator.device(device.id)["online"])
         assert device.container_pid("app") == pid
 
 
@@ -67,7 +68,7 @@ def test_volume_outlives_revisions_and_rollbacks(site):
     def container(release):
         artifact = str(site.operator.pack(site.tree(release, healthy=release != "3.0")))
         return [{"name": "app", "artifact": artifact, "init": ["/sbin/service"], "volumes": [{"name": "data", "path": "/var/lib/data"}],
-                 "health": {"settle": "300ms", "probe": {"command": ["/sbin/probe"], "interval": "100ms"}}}]
+                 "health": health(settle="300ms", interval="100ms")}]
     site.wait_for_counts(site.publish("1.0", containers=container("1.0")), {"committed": 1})
     device.ask("app", "/bin/sh", "-c", "echo kept > /var/lib/data/note; echo lost > /etc/note")
     site.wait_for_counts(site.publish("2.0", containers=container("2.0")), {"committed": 1})
@@ -86,5 +87,5 @@ def test_broker_that_starts_again_knows_everything(site):
     after = site.operator.rollout(rollout)
     for field in ("product", "release", "sequence", "groups", "counts", "bytes_sent"):
         assert after[field] == before[field]
-    wait_for("the device is back", lambda: site.operator.device(device.id)["online"], 20)
+    wait_for("the device is back", lambda: site.operator.device(device.id)["online"])
     site.wait_for_counts(site.publish("2.0"), {"committed": 1})

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from harness.images import attached_below, make_image
-from harness.process import wait_for
+from harness.operator import health
+from harness.process import HANGS_S, wait_for
 from harness.site import Site
 
 
@@ -36,7 +37,7 @@ def monitor_of(device, container: str) -> int:
 
 
 def expect_mounted_for_the_container_alone(device) -> None:
-    assert len(attached_below(device.state_dir)) == 1
+    wait_for("one image is attached", lambda: len(attached_below(device.state_dir)) == 1)
     below = str(device.state_dir.resolve()) + "/"
     for process in ("self", str(monitor_of(device, "app"))):
         assert below not in Path(f"/proc/{process}/mounts").read_text(), process
@@ -97,7 +98,7 @@ def test_no_loop_device_is_left_whatever_is_killed(site):
     first = device.container_pid("app")
     device.kill()
     device.start()
-    wait_for("the client is back", lambda: device.status().get("daemon_pid"))
+    device.wait_until_up()
     assert device.container_pid("app") == first, "the container runs on"
     expect_mounted_for_the_container_alone(device)
 
@@ -109,7 +110,7 @@ def test_no_loop_device_is_left_whatever_is_killed(site):
     expect_mounted_for_the_container_alone(device)
 
     device.kill()
-    subprocess.run(["lxc-stop", "-P", str(device.lxc_path), "-n", f"{device.id}.app", "-k"], check=True, timeout=30)
+    subprocess.run(["lxc-stop", "-P", str(device.lxc_path), "-n", f"{device.id}.app", "-k"], check=True, timeout=HANGS_S)
     wait_for("the image is let go", lambda: not attached_below(device.state_dir))
 
 
@@ -123,11 +124,9 @@ def answers(device, release: str) -> bool:
 def test_only_the_container_whose_image_changed_restarts_and_device_nodes_cannot_be_opened(site):
     device = site.add_device("pair")
     still = site.operator.pack(image(site, "still", "squashfs", "-p", "random c 666 0 0 1 8"))
-    health = {"settle": "500ms", "probe": {"command": ["/sbin/probe"], "interval": "200ms", "failures_max": 3}}
-
     def release(version: str) -> str:
         file = image(site, version, "erofs")
-        containers = [{"name": "app", "artifact": str(site.operator.pack(file)), "init": ["/sbin/service"], "health": health},
+        containers = [{"name": "app", "artifact": str(site.operator.pack(file)), "init": ["/sbin/service"], "health": health(settle="500ms")},
                       {"name": "still", "artifact": str(still), "init": ["/bin/sleep", "100000"]}]
         return publish(site, version, file, containers=containers)["rollout"]
 
@@ -138,4 +137,4 @@ def test_only_the_container_whose_image_changed_restarts_and_device_nodes_cannot
     site.wait_for_counts(release("2.0"), {"committed": 1})
     assert device.container_pid("still") == before
     assert device.ask("app", "/bin/cat", "/www/version") == "2.0\n"
-    assert len(attached_below(device.state_dir)) == 2
+    wait_for("two images are attached", lambda: len(attached_below(device.state_dir)) == 2)

@@ -3,13 +3,13 @@
 import subprocess
 
 import pytest
-from harness.process import DEVICE
+from harness.process import DEVICE, HANGS_S
 from harness.site import Site
 
 
 def run(device, *arguments: object) -> subprocess.CompletedProcess:
     command = [str(DEVICE), *map(str, arguments), "--config", str(device.config)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=2 * HANGS_S)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def bundle(site, release: str, **options) -> tuple:
 
 def test_a_release_from_a_file_is_tried_committed_and_told_of_later(site):
     device = site.add_device("far", start=False)
-    device.start()
+    device.start().wait_until_up()
     device.stop()
     first, rollout = bundle(site, "1.0", changed_bytes=300_000)
     installed = run(device, "install", first)
@@ -59,7 +59,7 @@ def test_a_release_from_a_file_is_tried_committed_and_told_of_later(site):
 
 def test_what_the_policy_bounds_does_not_bind_the_owner(site):
     device = site.add_device("near", start=False)
-    device.start()
+    device.start().wait_until_up()
     device.stop()
     path = site.folder / "held.bundle"
     site.publish("1.0", options=("--bundle", str(path), "--consent", "--in-flight", "1", "--wave", "1:approval", "--device-bytes", "64KB"))
@@ -73,7 +73,7 @@ def test_what_the_policy_bounds_does_not_bind_the_owner(site):
 
 def test_a_file_that_is_not_right_is_refused_with_the_reason(site, tmp_path):
     device = site.add_device("other", start=False)
-    device.start()
+    device.start().wait_until_up()
     device.stop()
     good, _ = bundle(site, "1.0")
     content = good.read_bytes()

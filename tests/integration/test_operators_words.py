@@ -1,7 +1,7 @@
 """What an operator says to a rollout and to devices: approve, pause, abort, retry, revert, groups from afar; and whether `instar plan` was right."""
 
 import pytest
-from harness.operator import Refused
+from harness.operator import Refused, health
 from harness.process import wait_for
 from harness.site import Site
 
@@ -24,7 +24,7 @@ def events(site: Site, rollout: str) -> list[str]:
 
 def wait_for_state(site: Site, rollout: str, state: str) -> dict:
     return wait_for(f"rollout {rollout} is {state}: {site.operator.rollout(rollout)}",
-                    lambda: (shown := site.operator.rollout(rollout))["state"] == state and shown, 30, 0.3)
+                    lambda: (shown := site.operator.rollout(rollout))["state"] == state and shown, interval_s=0.3)
 
 
 def test_a_wave_waits_for_approval_and_a_rollout_is_taken_back(site):
@@ -65,7 +65,7 @@ def test_failures_pause_it_and_retry_costs_no_byte(site):
     tree = site.tree("2.0", changed_bytes=200_000)
     app = {"name": "app", "artifact": str(site.operator.pack(tree)), "init": ["/sbin/service"],
            "volumes": [{"name": "data", "path": "/var/lib/data"}],
-           "health": {"settle": "500ms", "probe": {"command": ["/bin/ls", "/var/lib/data/licence"], "interval": "100ms", "failures_max": 3}}}
+           "health": health("/bin/ls", "/var/lib/data/licence", settle="500ms", interval="100ms")}
     rollout = site.operator.publish("2.0", tree, containers=[app],
                                     options=("--wave", first.id, "--max-failures", "1", "--on-failure", "pause"))["rollout"]
     shown = wait_for_state(site, rollout, "paused")
@@ -93,7 +93,7 @@ def test_paused_nobody_begins_and_aborted_nobody_ever_does(site):
     assert site.operator.rollout(rollout)["state"] == "paused"
     # A device that begins anew hears the gate of the broker once more.
     second.restart()
-    wait_for("it is back", lambda: site.operator.device(second.id)["boot"] == 2 and site.operator.device(second.id)["online"], 20)
+    wait_for("it is back", lambda: site.operator.device(second.id)["boot"] == 2 and site.operator.device(second.id)["online"])
     assert second.release == "1.0"
     site.operator.ask("rollout", "abort", rollout)
     shown = wait_for_state(site, rollout, "aborted")
@@ -107,7 +107,7 @@ def test_groups_from_afar(site):
     first, second = two_devices(site)
     signed = ("--root", str(site.keys.root), "--key", str(site.keys.release))
     site.operator.ask("devices", "group", first.id, "--groups", "hall/b", *signed)
-    wait_for("it is in its new group", lambda: site.operator.device(first.id)["groups"] == ["hall/b"], 20)
+    wait_for("it is in its new group", lambda: site.operator.device(first.id)["groups"] == ["hall/b"])
     tree = {group["group"]: group["devices"] for group in site.operator.ask("groups")["groups"]}
     assert tree["hall/b"] == 1 and tree["test/line"] == 1
 
@@ -115,10 +115,10 @@ def test_groups_from_afar(site):
     assert (first.release, second.release) == ("2.0", "1.0")
     # The word outlives the client, and is taken back as it was given.
     first.restart()
-    wait_for("it is back", lambda: site.operator.device(first.id)["boot"] == 2 and site.operator.device(first.id)["online"], 20)
+    wait_for("it is back", lambda: site.operator.device(first.id)["boot"] == 2 and site.operator.device(first.id)["online"])
     assert site.operator.device(first.id)["groups"] == ["hall/b"]
     site.operator.ask("devices", "group", first.id, "--clear", *signed)
-    wait_for("its own configuration counts again", lambda: site.operator.device(first.id)["groups"] == ["test/line"], 20)
+    wait_for("its own configuration counts again", lambda: site.operator.device(first.id)["groups"] == ["test/line"])
     site.wait_for_counts(site.publish("3.0"), {"committed": 2})
 
 

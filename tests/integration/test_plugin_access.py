@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,11 @@ from harness.process import SOURCE, wait_for
 DYNAMIC_SECURITY = next((p for p in Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")), None)
 
 
-def hears(broker, topic: str, patience_s: float = 30, **options) -> bool:
+def hears(broker, topic: str, **options) -> bool:
     with broker.client("listener", **options) as listener, broker.client("writer", **options) as client:
         listener.subscribe(topic)
         client.publish(topic, "x", qos=1)
-        return listener.next_message(patience_s) is not None
-
-
-def is_deaf(broker, topic: str, **options) -> bool:
-    return not hears(broker, topic, 0.4, **options)
+        return listener.drain() != []
 
 
 # --- fallthrough ---------------------------------------------------------------------------------
@@ -39,7 +34,7 @@ def test_allow_lets_a_broker_without_acls_work_as_before(tmp_path):
 
 def test_defer_makes_a_broker_without_acls_deny_and_the_log_says_so(tmp_path):
     with probe_broker(tmp_path, options={"acl_fallthrough": "defer"}) as broker:
-        assert is_deaf(broker, "plant/x")
+        assert not hears(broker, "plant/x")
         assert "a broker with neither denies everything" in broker.log_text()
 
 
@@ -47,7 +42,7 @@ def test_defer_leaves_the_word_to_the_acl_file(tmp_path):
     (tmp_path / "acl").write_text("topic readwrite plant/#\npattern readwrite instar/v1/d/%c/#\ntopic readwrite instar/v1/root\n")
     with probe_broker(tmp_path, options={"acl_fallthrough": "defer"}, lines=[f"acl_file {tmp_path}/acl"]) as broker:
         assert hears(broker, "plant/x")
-        assert is_deaf(broker, "other/x")
+        assert not hears(broker, "other/x")
         with broker.client("dev1") as one, broker.client("dev2") as two:
             two.subscribe("instar/v1/#")
             take(two, 1)
@@ -122,11 +117,10 @@ def test_reload_twice_keeps_acls_and_passwords(tmp_path):
             assert broker.client("x", username="alice", password="two").connect_code != 0
             assert broker.client("x").connect_code != 0
             assert hears(broker, "plant/x", username="alice", password="one")
-            assert is_deaf(broker, "other/x", username="alice", password="one")
+            assert not hears(broker, "other/x", username="alice", password="one")
             reloads = broker.log_text().count("Reloading config")
             os.kill(broker.process.pid, signal.SIGHUP)
-            wait_for("the reload", lambda: broker.log_text().count("Reloading config") > reloads, 5, 0.02)
-            time.sleep(0.1)
+            wait_for("the reload", lambda: broker.log_text().count("Reloading config") > reloads, interval_s=0.02)
         assert broker.process.is_running()
 
 
@@ -146,6 +140,7 @@ def test_will_may_tell_presence_and_nothing_else_of_ours(tmp_path):
         dies_with_will(broker, "dev3", "instar/v1/d/dev1/presence")
         dies_with_will(broker, "dev4", "instar/v1/d/dev4/presence")
         dies_with_will(broker, "dev5", "plant/dev5")
+        await_events(broker, "gone", 5)
         assert sorted(p.topic for p in take(listener, 2)) == ["instar/v1/d/dev4/presence", "plant/dev5"]
 
 
@@ -214,7 +209,7 @@ def speak_through(site, hub, expected_id: str) -> None:
             device.publish("instar/v1/d/dev9/hello", "x", qos=1)
             return bool(events(hub, "message"))
 
-        wait_for("a hello over the bridge", reaches, 15, 0.2)
+        wait_for("a hello over the bridge", reaches, interval_s=0.2)
         assert events(hub, "message")[0] == f"{expected_id} instar/v1/d/dev9/hello 1 q1 bridge"
         assert "let through before this plugin was asked" not in hub.log_text()
     assert hub.process.is_running()
@@ -232,10 +227,10 @@ def test_bridge_that_is_not_named_speaks_for_nobody_else(tmp_path):
                 device.publish("plant/x", "x", qos=1)
                 return listener.next_message(0.2) is not None
 
-            wait_for("the bridge is up", reaches, 15, 0.1)
+            wait_for("the bridge is up", reaches)
             device.publish("instar/v1/d/dev9/hello", "x", qos=1)
             device.publish("plant/x", "after", qos=1)
-            wait_for("what came after it", lambda: b"after" in [p.payload for p in listener.drain(0.2)], 10)
+            wait_for("what came after it", lambda: listener.next_message().payload == b"after", interval_s=0)
         assert events(hub, "message") == []
 
 
@@ -259,9 +254,8 @@ def test_sockets_that_never_say_who_they_are_do_no_harm(tmp_path):
             for _ in range(5):
                 with socket.create_connection(("127.0.0.1", broker.port)) as raw:
                     raw.sendall(data)
-        time.sleep(0.3)
         with broker.client("dev1") as client:
-            assert client.ping()
+            assert client.ping() and client.ping()
         assert events(broker, "gone") == []
 
 
@@ -272,5 +266,4 @@ def test_refused_logins_leave_no_presence(tmp_path):
                 assert Mqtt(broker.port, "dev1").connect_code != 0
             except Closed:
                 pass
-        time.sleep(0.2)
         assert events(broker, "gone") == []

@@ -1,7 +1,9 @@
 """What becomes of a message: taken, refused, routed; answered at once; kept out of the broker's memory for good."""
 
 import signal
+import statistics
 import struct
+import tempfile
 import time
 
 import pytest
@@ -133,8 +135,9 @@ def test_returning_session_is_gone_once_each_time(broker):
         assert len(await_events(broker, "gone", count)) == count
     with broker.client("dev1", clean=False) as client:
         assert client.ping()
-    time.sleep(0.3)
-    assert len(events(broker, "gone")) == 4
+    with broker.client("dev2") as client:
+        client.publish("instar/v1/d/dev2/hello", "x", qos=1)
+    assert await_events(broker, "gone", 5) == [*4 * ["dev1"], "dev2"]
 
 
 def test_many_clients_of_one_address_are_told_apart(broker):
@@ -203,18 +206,23 @@ def test_heap_figure_stays_sane(broker):
 
 
 # --- answers -------------------------------------------------------------------------------------
-def test_what_is_durable_is_answered_without_waiting_for_the_loop(broker):
-    """The same work with and without waking the loop, alternating in one run: only the ratio is judged."""
-    spent = {"commit": 0.0, "commit-unwoken": 0.0}
-    with broker.client("dev1") as client:
+def test_what_is_durable_is_answered_without_waiting_for_the_loop(tmp_path):
+    """The same work with and without waking the loop, which looks by itself ten times a second. A busy machine delays either: that one
+    that is woken answers much sooner is waited for. The store is in memory, so that no disk has a part in it."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory, \
+         probe_broker(tmp_path, options={"store_dir": f"{memory}/store"}) as broker, broker.client("dev1") as client:
         client.subscribe("instar/v1/d/dev1/ack", qos=0)
-        for _ in range(25):
-            for verb in spent:
-                begin = time.monotonic()
-                client.publish("instar/v1/d/dev1/report", verb)
-                assert client.next_message().payload == b"durable"
-                spent[verb] += time.monotonic() - begin
-    assert spent["commit"] * 3 < spent["commit-unwoken"], spent
+
+        def answer_s(verb: str) -> float:
+            begin = time.monotonic()
+            client.publish("instar/v1/d/dev1/report", verb)
+            assert client.next_message().payload == b"durable"
+            return time.monotonic() - begin
+
+        def usual_s(verb: str) -> float:
+            return statistics.median(answer_s(verb) for _ in range(9))
+
+        wait_for("answers come much sooner", lambda: usual_s("commit") * 3 < usual_s("commit-unwoken"), interval_s=0)
 
 
 def test_every_commit_is_answered(broker):

@@ -23,7 +23,7 @@ def site(tmp_path_factory, keys):
 def retained(site, topic) -> list[bytes]:
     with site.broker.client("retained-reader") as client:
         client.subscribe(topic)
-        return [packet.payload for packet in client.drain(0.5) if packet.retained]
+        return [packet.payload for packet in client.drain() if packet.retained]
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,17 @@ def good(site) -> bytes:
 
 
 def publish(site, envelope: bytes) -> list[dict]:
-    """Publishes a manifest and returns the `refused` statuses that come back."""
+    """Publishes a manifest that must be refused, and returns the `refused` statuses that come back."""
     with site.broker.client(f"op-test{random.randrange(10**6)}") as client:
         client.subscribe("instar/v1/r/+/status")
-        client.drain(0.3)
+        client.drain()
         client.publish(TOPIC, envelope, qos=1, retain=True)
-        statuses = [json.loads(packet.payload) for packet in client.drain(0.5)]
-        return [status for status in statuses if status["state"] == "refused"]
+        statuses: list[dict] = []
+        while not statuses:
+            message = client.next_message()
+            assert message is not None, "no status `refused`"
+            statuses = [status for packet in (message, *client.drain()) if (status := json.loads(packet.payload))["state"] == "refused"]
+        return statuses
 
 
 def changed(site, good, *keys, **changes) -> bytes:

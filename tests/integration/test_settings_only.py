@@ -1,5 +1,6 @@
 """A release that changes nothing but how its containers run costs the device no byte of content, and restarts only the container that it changes."""
 
+from harness.operator import health
 from harness.site import Site
 
 
@@ -8,11 +9,10 @@ def test_another_setting_is_a_release_without_a_download(tmp_path, keys):
         device = site.add_device("tuned")
         tree = site.tree("1.0", changed_bytes=300_000)
         artifact = site.operator.pack(tree)
-        health = {"settle": "500ms", "probe": {"command": ["/sbin/probe"], "interval": "200ms", "failures_max": 3}}
 
         def containers(level: str) -> list[dict]:
             other = {"name": "still", "artifact": str(artifact), "init": ["/bin/sleep", "100000"]}
-            return [{"name": "app", "artifact": str(artifact), "init": ["/sbin/service"], "health": health,
+            return [{"name": "app", "artifact": str(artifact), "init": ["/sbin/service"], "health": health(settle="500ms"),
                      "settings": {"lxc.environment": f"LEVEL={level}"}}, other]
 
         first = site.operator.publish("1.0", tree, containers=containers("low"))["rollout"]

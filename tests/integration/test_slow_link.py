@@ -20,7 +20,7 @@ def test_update_over_a_link_like_2g(site):
     shaper = site.shapers[0]
     shaper.rate_down, shaper.rate_up, shaper.delay_s, shaper.jitter_s = RATE, RATE, 0.5, 0.2
     rollout = site.publish("2.0", changed_bytes=NEW_BYTES)
-    shown = site.wait_for_counts(rollout, {"committed": 1}, 180)
+    shown = site.wait_for_counts(rollout, {"committed": 1})
     transfers = site.broker.transfers()[before:]
     assert sum(sent_twice(transfers).values()) == 0
     sent = sum(transfer.bytes for transfer in transfers)

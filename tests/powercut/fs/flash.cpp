@@ -18,6 +18,9 @@ namespace {
 
 constexpr unsigned long kShutdown = _IOR('X', 125, std::uint32_t);
 constexpr std::uint32_t kWithoutFlushing = 2;
+// Five minutes: only a process that hangs keeps a mount busy for so long.
+constexpr useconds_t kUnmountPauseUs = 10'000;
+constexpr int kUnmountTries = 30'000;
 
 // Its output, without the last newline. Errors: io.
 Result<std::string> command(const std::string& line) {
@@ -75,8 +78,8 @@ Status Flash::cut() const {
 
 Status Flash::unmount() const {
   for (int i = 0; ::umount2(mountpoint_.c_str(), 0) != 0; ++i) {
-    if (errno != EBUSY || i == 500) return system_error("unmounting " + mountpoint_);
-    ::usleep(10'000);
+    if (errno != EBUSY || i == kUnmountTries) return system_error("unmounting " + mountpoint_);
+    ::usleep(kUnmountPauseUs);
   }
   return {};
 }

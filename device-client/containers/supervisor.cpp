@@ -289,7 +289,7 @@ void Supervisor::change(MonotonicMs now) {
     const auto ready = prepare(*plan);
     if (ready) continue;
     // As if it had been its turn.
-    std::rotate(job.to_start.begin(), plan.base(), job.to_start.end());
+    std::rotate(std::prev(plan.base()), plan.base(), job.to_start.end());
     return start_failed(ready.error());
   }
   const std::uint32_t stop_ms = options_.config.stop_timeout_s * 1000;

@@ -213,6 +213,15 @@ TEST_F(SupervisorTest, AnEnsureThatFailsNamesTheContainer) {
   EXPECT_TRUE(helper.runs("d.b"));
 }
 
+TEST_F(SupervisorTest, AContainerThatCannotBePreparedLeavesTheOrderOfTheOthers) {
+  const auto three = manifest({container("a", 1, 1), container("b", 2, 2), container("c", 3, 3)});
+  staged(1, three);
+  std::filesystem::remove_all(folder / ("revisions/1/artifacts/" + three.containers[1].artifact.hex()));
+  supervisor->ensure_running({1, three});
+  EXPECT_EQ(only<revision::ContainerStopped>(work()).container, "b");
+  EXPECT_THAT(helper.take_calls(), ElementsAre("start d.a -- /bin/a an argument", "start d.c -- /bin/c an argument"));
+}
+
 TEST_F(SupervisorTest, ACrashInATryIsToldAtOnce) {
   supervisor->start_try({0, 1, staged(1, manifest({container("a", 1)}))});
   work();

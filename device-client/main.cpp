@@ -123,7 +123,7 @@ Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<Stat
   INSTAR_TRY(auto key, load_identity(config.state_dir));
   auto facts = read_facts(config);
   auto staging = std::make_unique<Stager>(stager_options(config, log));
-  DaemonParts parts{std::move(config),  std::move(facts),       read_host(), std::move(helper), std::move(key), log,
+  DaemonParts parts{std::move(config),  std::move(facts),  read_host(), std::move(helper), std::move(key), log,
                     std::move(staging), mqtt::make_client, read_clocks, read_utc_offset_s};
   parts.run_client_anew = [] { return run_client_anew(own_arguments); };
   return parts;

@@ -6,19 +6,16 @@
 
 #include <fstream>
 
-#include "device-client/testing/staging_world.hpp"
+#include "device-client/testing/staging_fixture.hpp"
 #include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {
 
 using artifact::PackKind;
-using testing_world::noise;
-using testing_world::Published;
-using testing_world::TreeSpec;
 
-TreeSpec sample() {
-  TreeSpec tree;
+TreeFixture sample() {
+  TreeFixture tree;
   tree.folder("bin");
   tree.file("bin/a", noise(70'000, 1), 0755);
   tree.file("bin/b", noise(4'000, 2), 0755);
@@ -45,8 +42,8 @@ class RevisionVerify : public ::testing::Test {
   }
 
   files::TemporaryFolder folder_;
-  Published published_;
-  testing_world::Device device_;
+  ArtifactFixture published_;
+  StagingFixture device_;
   std::string artifact_;
   std::string tree_;
   revision::DeviceState state_;

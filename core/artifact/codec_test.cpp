@@ -155,8 +155,9 @@ TEST(Codec, RefusesEmptyChunksAndOddSizes) {
 
 TEST(Codec, RefusesSizesOverTheBounds) {
   const Bytes bytes(limits::kChunkEncodedBytesMax + 1);
-  EXPECT_EQ(verdict({ChunkHash(trust::digest(bytes)), static_cast<std::uint32_t>(bytes.size()), 1000, Codec::zstd}, bytes),
-            Code::too_large);
+  EXPECT_EQ(
+      verdict({ChunkHash(trust::digest(bytes)), static_cast<std::uint32_t>(bytes.size()), 1000, Codec::zstd}, bytes),
+      Code::too_large);
   EXPECT_EQ(verdict({ChunkHash(trust::digest(bytes)), 1000, limits::kChunkDecodedBytesMax + 1, Codec::zstd},
                     ByteView(bytes).first(1000)),
             Code::too_large);

@@ -43,8 +43,8 @@ struct Hash256 {
   }
 };
 
-// A hash that names one kind of thing. It is a Hash256 wherever any hash will do (printing, keys, comparing with a digest); a Hash256, or
-// the name of another kind of thing, becomes one only where the code says so.
+// A hash that names one kind of thing. It is a Hash256 wherever any hash will do (printing, keys, comparing with a
+// digest); a Hash256, or the name of another kind of thing, becomes one only where the code says so.
 template <typename Thing>
 struct NameOf : Hash256 {
   NameOf() = default;
@@ -56,8 +56,7 @@ struct NameOf : Hash256 {
   friend auto operator<=>(const NameOf&, const NameOf&) = default;
   // Two kinds of things are never the same.
   template <typename Other>
-    requires(!std::is_same_v<Thing, Other>)
-  friend bool operator==(const NameOf&, const NameOf<Other>&) = delete;
+  requires(!std::is_same_v<Thing, Other>) friend bool operator==(const NameOf&, const NameOf<Other>&) = delete;
 
  private:
   [[nodiscard]] static std::optional<NameOf> named(const std::optional<Hash256>& hash) {

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
-#include "core/delta/testing/delta_fixture.hpp"
 #include "core/delta/index_delta.hpp"
+#include "core/delta/testing/delta_fixture.hpp"
 
 namespace instar::delta {
 namespace {

@@ -5,8 +5,8 @@
 #include <random>
 #include <set>
 
-#include "core/delta/testing/delta_fixture.hpp"
 #include "core/delta/index_delta.hpp"
+#include "core/delta/testing/delta_fixture.hpp"
 
 namespace instar::delta {
 namespace {

@@ -103,8 +103,9 @@ auto pack_pending(flatbuffers::FlatBufferBuilder& builder, const std::vector<Pen
 void unpack_lists(const fb::DeviceState& in, DeviceState& out) {
   if (in.outcomes() != nullptr) {
     for (const auto* item : *in.outcomes()) {
-      out.history.outcomes.push_back({ManifestId(from_fb(item->manifest())), item->sequence(), item->attempt(), item->retry_epoch(),
-                                      static_cast<wire::Step>(item->step()), static_cast<Code>(item->code())});
+      out.history.outcomes.push_back({ManifestId(from_fb(item->manifest())), item->sequence(), item->attempt(),
+                                      item->retry_epoch(), static_cast<wire::Step>(item->step()),
+                                      static_cast<Code>(item->code())});
     }
   }
   if (in.gates() != nullptr) {

@@ -1,5 +1,4 @@
 // docs/formats/device-state.md, held to its word.
-#include "core/base/testing/some_hash.hpp"
 #include "core/revision/state_codec.hpp"
 
 #include <gmock/gmock.h>
@@ -9,6 +8,7 @@
 #include <iterator>
 #include <string>
 
+#include "core/base/testing/some_hash.hpp"
 #include "core/trust/digest.hpp"
 
 namespace instar::revision {

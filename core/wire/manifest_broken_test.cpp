@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
-#include "core/wire/testing/examples.hpp"
 #include "core/wire/fields.hpp"
+#include "core/wire/testing/examples.hpp"
 #include "schemas/manifest_generated.h"
 
 namespace instar::wire {

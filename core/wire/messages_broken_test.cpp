@@ -3,8 +3,8 @@
 #include <functional>
 
 #include "core/base/limits.hpp"
-#include "core/wire/testing/examples.hpp"
 #include "core/wire/fields.hpp"
+#include "core/wire/testing/examples.hpp"
 #include "schemas/gate_generated.h"
 #include "schemas/hello_generated.h"
 #include "schemas/put_generated.h"

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Set by the system's client for the one that it runs.
+// The system's client sets these for the client that it runs.
 constexpr const char* kArtifact = "INSTAR_CLIENT_ARTIFACT";
 constexpr const char* kSystem = "INSTAR_CLIENT_SYSTEM";
 constexpr const char* kGivenUp = "INSTAR_CLIENT_GIVEN_UP";
@@ -78,7 +78,7 @@ ClientSlots::Choice ClientSlots::choose() const {
   Choice choice;
   if (const auto trial = trying(); try_one(trial, kTrialStartsMax, choice.given_up))
     return {trial, program(*trial), ""};
-  // The count is that of the trial as long as there is one: what was committed before has lasted.
+  // As long as there is a trial, the count is that of the trial: the committed client has lasted before.
   const auto starts_max = trying() ? ~std::uint32_t{0} : kStartsMax;
   if (const auto committed = current(); try_one(committed, starts_max, choice.given_up))
     return {committed, program(*committed), choice.given_up};
@@ -102,7 +102,7 @@ Status ClientSlots::put(const std::string& tree, const ArtifactId& artifact) con
   return files::sync_folder(folder_);
 }
 
-// The count first: a trial begins with none.
+// The count is reset first: a trial begins without starts.
 Status ClientSlots::try_out(const ArtifactId& artifact) const {
   INSTAR_CHECK(count(0));
   return point("trying", artifact);
@@ -122,7 +122,7 @@ Status ClientSlots::end_trial() const {
   std::error_code error;
   for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
     const auto slot = ArtifactId::from_hex(it->path().filename().string());
-    // The program of a process is there as long as the process is.
+    // This may be the client that runs: its file stays until the process ends.
     if (slot && slot != kept) INSTAR_CHECK(files::remove_tree(it->path().string()));
   }
   return {};
@@ -142,7 +142,7 @@ std::string client_given_up() {
 }
 
 void run_chosen_client(const std::string& state_dir, char** arguments) {
-  if (!variable(kSystem).empty()) return;  // this is the chosen one
+  if (!variable(kSystem).empty()) return;  // this process was chosen already
   const auto choice = ClientSlots(state_dir).choose();
   if (!choice.given_up.empty()) ::setenv(kGivenUp, choice.given_up.c_str(), 1);
   if (!choice.artifact) return;

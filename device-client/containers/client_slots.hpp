@@ -1,14 +1,15 @@
 // Which client runs: the one that was installed with the system, or one that came with a release (docs/handlers.md).
 //
-//   <state_dir>/client/<artifact>/   a client: hard links to the files of its release's tree, so that it outlives the
-//   revision <state_dir>/client/current       link to the one that was committed; absent: the system's own
-//   <state_dir>/client/trying        link to the one on trial
+//   <state_dir>/client/<artifact>/   a client: hard links to the files of its release's tree, so that the client is
+//                                    still there when the revision is gone
+//   <state_dir>/client/current       link to the committed client; absent: the system's own
+//   <state_dir>/client/trying        link to the client on trial
 //   <state_dir>/client/starts        how often in a row one of these was started and did not last
 //
-// The system's client is what the service manager starts, always; it chooses, counts, and runs the chosen one in its
-// own place (execve: the same process). The count is on disk before that, so that one that crashes, hangs or is cut off
-// cannot be started for ever. Links are replaced by a rename, and each function is durable when it returns: a crash
-// leaves the old or the new.
+// The service manager always starts the system's client, which chooses a client, counts the start, and runs the chosen
+// one in its own place (execve: the same process). The count is on disk before that, so a client that crashes, hangs or
+// loses its power cannot be started for ever. Links are replaced by a rename, and each function is durable when it
+// returns: a crash leaves the old state or the new one.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +23,10 @@ namespace instar::device {
 
 class ClientSlots {
  public:
-  // Starts in a row of one on trial, and of a committed one, that did not last.
+  // How many starts in a row may not last: of a client on trial, and of a committed one.
   static constexpr std::uint32_t kTrialStartsMax = 3;
   static constexpr std::uint32_t kStartsMax = 5;
-  // What has run for so long, or was ended by SIGTERM, has lasted.
+  // A client has lasted when it has run for so long, or was ended by SIGTERM.
   static constexpr std::int64_t kLastedMs = 120'000;
 
   explicit ClientSlots(const std::string& state_dir) : folder_(state_dir + "/client") {}
@@ -33,21 +34,22 @@ class ClientSlots {
   struct Choice {
     std::optional<ArtifactId> artifact;  // nullopt: the system's own
     std::string program;
-    std::string given_up;  // why it is not the one it should be; empty: it is
+    std::string given_up;  // why another client was to run and does not; empty: the right one runs
   };
-  // Counts the start. A client that cannot be counted is not started. Never fails: the system's own can always run.
+  // Counts the start. A client whose start cannot be counted is not chosen. Never fails: the system's own client can
+  // always run.
   [[nodiscard]] Choice choose() const;
 
   // Makes the slot of a client out of the regular files at the top of `tree`. Errors: not_found (no instar-device
   // there), io, no_space.
   [[nodiscard]] Status put(const std::string& tree, const ArtifactId& artifact) const;
-  // It is run from the next start on.
+  // The client is run from the next start on.
   [[nodiscard]] Status try_out(const ArtifactId& artifact) const;
-  // It is the one from now on; nullopt: the system's own. A trial ends.
+  // Commits the client, or the system's own for nullopt. A trial ends.
   [[nodiscard]] Status keep(const std::optional<ArtifactId>& artifact) const;
-  // All slots go but the current one's.
+  // Removes all slots but that of the committed client.
   [[nodiscard]] Status end_trial() const;
-  // The client that runs has lasted.
+  // The client that runs has lasted: its starts count from 0 again.
   void lasted() const;
 
   [[nodiscard]] std::optional<ArtifactId> current() const { return read("current"); }
@@ -66,15 +68,15 @@ class ClientSlots {
   std::string folder_;
 };
 
-// The release that this process's client came with; nullopt: it is the system's own.
+// The artifact that this process's program came from; nullopt: it is the system's own client.
 [[nodiscard]] std::optional<ArtifactId> running_client();
-// Why the client that should run does not; empty: it does.
+// Why the client that should run does not run; empty: it does.
 [[nodiscard]] std::string client_given_up();
 
-// In the system's client, before anything else: runs the chosen client in this process's place, if that is another one.
-// Returns when this one is to run.
+// To be called first thing in the system's client: runs the chosen client in this process's place, if that is another
+// one. Returns when this one is to run.
 void run_chosen_client(const std::string& state_dir, char** arguments);
-// Runs the system's client, which chooses anew, in this process's place. Returns only if that cannot be.
+// Runs the system's client, which chooses again, in this process's place. Returns only if that fails.
 [[nodiscard]] Error run_client_anew(char** arguments);
 
 }  // namespace instar::device

@@ -11,21 +11,20 @@
 #include "device-client/testing/killed_at_call.hpp"
 #include "files/testing/temporary_folder.hpp"
 
-#include "core/base/testing/some_hash.hpp"
 namespace instar::device {
 namespace {
 
 using ::testing::HasSubstr;
 
-SomeHash hash(std::uint8_t fill) {
-  SomeHash made;
+ArtifactId hash(std::uint8_t fill) {
+  ArtifactId made;
   made.bytes.fill(fill);
   return made;
 }
 
 class ClientSlotsTest : public ::testing::Test {
  protected:
-  // A release's tree with a client in it.
+  // Makes a release's tree with a client in it.
   std::string tree(const std::string& name) {
     std::filesystem::create_directories(folder / (name + "/folder"));
     for (const char* file : {"/instar-device", "/instar-lxc"}) {
@@ -122,11 +121,11 @@ TEST_F(ClientSlotsTest, ATreeWithoutAClientIsNone) {
 }
 
 // --- a kill between any two system calls ----------------------------------------------------------------------
-// Each step is done again from its record until it has said that it is done (host_payload.hpp).
+// A step is repeated until its record says that it is done (host_payload.hpp).
 class KilledClientSlots : public ClientSlotsTest {
  protected:
-  // From client 1 committed. `work` to its end leaves `after`; killed anywhere, one of the two can be run, and once
-  // more leaves `after`.
+  // Begins with client 1 committed. `work` leaves client `after` when it comes to its end. When it is killed anywhere,
+  // one of the two clients can be run, and doing the work once more leaves `after`.
   template <typename Prepare, typename Work>
   void expect_whole(std::uint8_t after, Prepare prepare, Work work) {
     const auto first = tree("tree1");

@@ -11,14 +11,12 @@
 namespace instar::device {
 namespace {
 
-// All of Linux's capabilities but those that Docker leaves, and without mknod: what a service needs that starts as
-// root, binds a low port and drops to another user.
+// What remains is what Docker leaves to a container, without mknod: enough for a service that starts as root, binds a
+// low port and drops to another user.
 constexpr std::string_view kCapabilitiesDropped =
     "audit_control audit_read block_suspend bpf checkpoint_restore dac_read_search ipc_lock ipc_owner lease "
-    "linux_immutable mac_admin "
-    "mac_override mknod net_admin net_broadcast perfmon sys_admin sys_boot sys_module sys_nice sys_pacct sys_ptrace "
-    "sys_rawio "
-    "sys_resource sys_time sys_tty_config syslog wake_alarm";
+    "linux_immutable mac_admin mac_override mknod net_admin net_broadcast perfmon sys_admin sys_boot sys_module "
+    "sys_nice sys_pacct sys_ptrace sys_rawio sys_resource sys_time sys_tty_config syslog wake_alarm";
 
 // null, zero, full, random, urandom, tty, console, ptmx, pts: nothing else may be opened.
 constexpr std::string_view kDevicesAllowed[] = {"c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm",  "c 1:9 rwm",
@@ -43,7 +41,7 @@ class Writer {
   std::string text_;
 };
 
-// As fstab writes it: mount entries are cut at white space.
+// Escapes as fstab(5) does, because mount entries are split at white space.
 std::string mount_escape(std::string_view path) {
   std::string out;
   for (const char c : path) {
@@ -63,7 +61,7 @@ bool has_setting(const wire::Container& container, std::string_view prefix) {
 }
 
 void write_network(Writer& out, const Config& config, const wire::Container& container) {
-  if (has_setting(container, "lxc.net.")) return;  // its own, which the device's configuration allows
+  if (has_setting(container, "lxc.net.")) return;  // the release brings its own, as the device's configuration allows
   switch (config.network) {
     case Network::loopback:
       out.line("lxc.net.0.type", "empty");
@@ -78,20 +76,20 @@ void write_network(Writer& out, const Config& config, const wire::Container& con
   }
 }
 
-// What a release may set otherwise.
+// Defaults that a release may override.
 void write_defaults(Writer& out, const Config& config, const wire::Container& container) {
   out.line("lxc.uts.name", container.name);
   out.line("lxc.tty.max", "0");
   out.line("lxc.pty.max", "64");
-  // A command of one's own knows SIGTERM; a tree's /sbin/init gets what LXC thinks right for it.
+  // A command that the release names is stopped by SIGTERM; for a tree's /sbin/init LXC knows the right signal.
   if (!container.init.empty()) out.line("lxc.signal.halt", "SIGTERM");
   out.line("lxc.environment", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   out.line("lxc.environment", "INSTAR_DEVICE=" + config.device_id.str());
   write_network(out, config, container);
 }
 
-// What holds whatever the release says, unless the device's own configuration allows it to differ. It comes last on
-// purpose: an empty value clears a list in LXC, and a list cleared before this point is filled again.
+// Limits that a release cannot lift, unless the device's own configuration allows it. They come last on purpose: in LXC
+// an empty value clears a list, and a list that the release cleared is filled again here.
 void write_bounds(Writer& out, const HostFacts& host, const wire::Container& container) {
   out.line("lxc.autodev", "1");
   if (!has_setting(container, "lxc.mount.auto")) out.line("lxc.mount.auto", "proc:mixed sys:ro cgroup:ro");
@@ -124,7 +122,7 @@ std::string config_text(const Config& config, const HostFacts& host, const Conta
   for (const auto& setting : container.settings) out.line(setting.key, setting.value);
   write_volumes(out, config, container);
   write_bounds(out, host, container);
-  // Nobody has looked into an image for device nodes.
+  // An image is not searched for device nodes, so they are made useless.
   if (is_image && !config.devices_allowed) out.line("lxc.rootfs.options", "nodev");
   out.line("lxc.log.file", plan.lxc_folder + "/log");
   out.line("lxc.log.level", "WARN");
@@ -160,7 +158,8 @@ Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host
   plan.volumes = container.volumes;
   plan.start_order = container.start_order;
 
-  // The same for every revision that would run it in the same way.
+  // The fingerprint is that of the plan for revision 0: the same for every revision that runs the container in the same
+  // way.
   set_places(config, 0, container, image, plan);
   trust::Hasher hasher;
   hasher.update(as_bytes(config_text(config, host, plan, container)));

@@ -1,4 +1,5 @@
-// From a container of a manifest to the LXC configuration that runs it (docs/device.md). Pure text: nothing is touched.
+// Makes the LXC configuration that runs a container of a manifest (docs/device.md). Only text is made: nothing on the
+// device is touched.
 #pragma once
 
 #include <cstdint>
@@ -12,25 +13,28 @@
 
 namespace instar::device {
 
-// What a container runs from: paths below `state_dir`.
-//   revisions/<n>/artifacts/<hash>/tree     lower layer, shared by hard links, never written
-//   revisions/<n>/artifacts/<hash>/tree/image   or a file system in a file, mounted by instar-lxc at
-//   lxc/<device>.<name>/lower revisions/<n>/containers/<name>/upper   what the container writes; lives and dies with
-//   the revision volumes/<volume>                        lives on lxc/<device>.<name>/config              LXC's own
-//   place for it: lxc-ls -P <state_dir>/lxc and the like just work
+// What a container runs from. Paths are below `state_dir`:
+//   revisions/<n>/artifacts/<hash>/tree         the lower layer, shared by hard links and never written
+//   revisions/<n>/artifacts/<hash>/tree/image   or a file system in a file, which instar-lxc mounts at
+//                                               lxc/<device>.<name>/lower
+//   revisions/<n>/containers/<name>/upper       what the container writes; it is removed with the revision
+//   volumes/<volume>                            outlives all revisions
+//   lxc/<device>.<name>/config                  where LXC expects it: lxc-ls -P <state_dir>/lxc and the like just work
 struct ContainerPlan {
   std::string container;
-  std::string lxc_name;  // <device>.<container>: no two devices of one machine collide, since a device id has no dot
-  std::uint32_t revision = 0;     // whose tree it is
+  // <device>.<container>. A device id has no dot, so the names of two devices on one machine never collide.
+  std::string lxc_name;
+  std::uint32_t revision = 0;     // the one whose tree it is
   std::string tree;               // must exist
-  std::string writable;           // folder of upper; made new when absent
+  std::string writable;           // folder of `upper`; made when absent
   std::string lxc_folder;         // <state_dir>/lxc/<lxc_name>
   std::vector<std::string> init;  // argv; empty = /sbin/init of the tree
   std::vector<wire::Volume> volumes;
   std::uint32_t start_order = 0;
   std::string config;  // text for lxc_folder + "/config"
   std::string image;   // text for lxc_folder + "/image" (container_image.hpp); empty = it runs from a tree
-  // Equal when nothing that the running container could notice differs, whichever revision it was made for.
+  // Two plans with the same fingerprint differ in nothing that a running container could notice, even if they were made
+  // for different revisions.
   Hash256 fingerprint;
 };
 
@@ -41,12 +45,12 @@ struct HostFacts {
 
 [[nodiscard]] std::string lxc_name(const DeviceId& device, const std::string& container);
 
-// `image`: the file system that the container's artifact is, none = a tree.
+// `image`: the file system of the container's artifact; none = the artifact is a tree.
 // Errors: refused (a setting that is not safe and that `config` does not allow).
 [[nodiscard]] Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
                                                    const wire::Container& container,
                                                    wire::ImageFormat image = wire::ImageFormat::none);
-// All containers of a manifest, in start order; payloads of host handlers are none.
+// All containers of a manifest, in start order. Payloads of host handlers are not containers.
 [[nodiscard]] Result<std::vector<ContainerPlan>> plan_containers(const Config& config, const HostFacts& host,
                                                                  std::uint32_t revision,
                                                                  const wire::Manifest& manifest);

@@ -150,6 +150,13 @@ std::vector<PayloadStep> steps_to_keep(const std::vector<PayloadRecord>& records
   return steps;
 }
 
+HelperCommand handler_command(const Config& config, std::string_view action, const PayloadPlan& plan,
+                              std::uint32_t timeout_ms) {
+  return {config.handlers_dir + "/" + plan.kind,
+          {std::string(action)},
+          {timeout_ms, handler_environment(config, action, plan), true}};
+}
+
 std::vector<std::string> handler_environment(const Config& config, std::string_view action, const PayloadPlan& plan) {
   return {"INSTAR_ACTION=" + std::string(action),
           "INSTAR_NAME=" + plan.name,

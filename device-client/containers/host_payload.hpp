@@ -1,6 +1,7 @@
-// Payloads that are no containers: what a host handler takes, and the client itself (docs/handlers.md). What is to be
-// done with each, and what was done: a small file for each payload says how far its handler has come, so that a daemon
-// that was killed, or a device that lost its power half way, calls it again or has it take back what it did.
+// Payloads that are not containers: those that a host handler takes, and the client itself (docs/handlers.md). Here
+// stands which steps each needs, and the record of what was done: a small file for each payload says how far its
+// handler has come. So a daemon that was killed, or a device that lost its power half way, calls the handler again, or
+// has it take back what it did.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "core/base/result.hpp"
 #include "core/wire/manifest.hpp"
 #include "device-client/process/config.hpp"
+#include "device-client/process/helper_process.hpp"
 
 namespace instar::device {
 
@@ -21,15 +23,16 @@ struct PayloadPlan {
   std::string kind;
   std::uint32_t revision = 0;
   ArtifactId artifact;
-  std::string tree;  // must exist; empty: nothing is to be there
+  std::string tree;  // must exist; empty: the payload is to be removed
   std::uint32_t start_order = 0;
 };
 
-// All payloads of a manifest that are no containers, in start order.
+// All payloads of a manifest that are not containers, in start order.
 [[nodiscard]] std::vector<PayloadPlan> plan_payloads(const Config& config, std::uint32_t revision,
                                                      const wire::Manifest& manifest);
 
-// Kinds that this device takes: the programs in `handlers_dir`, and the client where its configuration says so.
+// The kinds of payload that this device takes: one for each program in `handlers_dir`, and the client where the
+// configuration allows it.
 [[nodiscard]] std::vector<std::string> find_handlers(const Config& config);
 
 enum class PayloadState : std::uint8_t { installing, installed, committed };
@@ -38,7 +41,7 @@ struct PayloadRecord {
   std::string name;
   std::string kind;
   ArtifactId artifact;
-  std::uint32_t revision = 0;  // that brought it
+  std::uint32_t revision = 0;  // the one that brought it
   PayloadState state = PayloadState::installing;
 };
 
@@ -55,9 +58,9 @@ struct PayloadStep {
   PayloadPlan plan;
 };
 
-// What leads from the records to the wanted payloads, in order. To try: what is new is installed. To go back to
-// revision `to`: what differs is taken back, also what only a later revision brought. To keep: what was tried is
-// committed, what is not there is installed first.
+// The steps from the records to the wanted payloads, in order. To try a revision: new payloads are installed. To go
+// back to revision `to`: payloads that differ are rolled back, also those that only a later revision brought. To keep a
+// revision: payloads that were tried are committed, after those that are missing were installed.
 [[nodiscard]] std::vector<PayloadStep> steps_to_try(const std::vector<PayloadRecord>& records,
                                                     const std::vector<PayloadPlan>& wanted);
 [[nodiscard]] std::vector<PayloadStep> steps_back(const std::vector<PayloadRecord>& records,
@@ -65,6 +68,9 @@ struct PayloadStep {
 [[nodiscard]] std::vector<PayloadStep> steps_to_keep(const std::vector<PayloadRecord>& records,
                                                      const std::vector<PayloadPlan>& wanted);
 
+// Calls the payload's handler; `action` is its argument.
+[[nodiscard]] HelperCommand handler_command(const Config& config, std::string_view action, const PayloadPlan& plan,
+                                            std::uint32_t timeout_ms);
 // What a handler finds in its environment.
 [[nodiscard]] std::vector<std::string> handler_environment(const Config& config, std::string_view action,
                                                            const PayloadPlan& plan);

@@ -9,15 +9,14 @@
 
 #include "files/testing/temporary_folder.hpp"
 
-#include "core/base/testing/some_hash.hpp"
 namespace instar::device {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-SomeHash hash(std::uint8_t fill) {
-  SomeHash made;
+ArtifactId hash(std::uint8_t fill) {
+  ArtifactId made;
   made.bytes.fill(fill);
   return made;
 }
@@ -120,7 +119,7 @@ TEST(HostPayload, PlansAreInStartOrder) {
   const auto plans = plan_payloads(config, 7, manifest);
   ASSERT_EQ(plans.size(), 2U);
   EXPECT_EQ(plans[0].name, "boot");
-  EXPECT_EQ(plans[1].tree, "/s/revisions/7/artifacts/" + Hash256{}.hex() + "/tree");
+  EXPECT_EQ(plans[1].tree, "/s/revisions/7/artifacts/" + ArtifactId{}.hex() + "/tree");
 }
 
 }  // namespace

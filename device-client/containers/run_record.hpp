@@ -1,6 +1,6 @@
-// What a running container was started as: a small file beside its LXC configuration. It says nothing of a container
-// that is stopped, so it need not survive a power cut; torn or absent it reads as "unknown", and the container is
-// started anew.
+// What a running container was started as: a small file beside its LXC configuration. It says nothing about a stopped
+// container, so it need not survive a power cut. A torn or missing record reads as "unknown", and the container is
+// restarted.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Payloads of host handlers, by scripts that note what they are called with; beside them a container by the stand-in
-// for instar-lxc.
+// The supervisor with payloads of host handlers. The handlers are scripts that note how they were called; containers
+// are those of the stand-in for instar-lxc.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -33,7 +33,7 @@ class SupervisorPayloadTest : public SupervisorFixture {
     write_handler("kernel", "exit 0");
     restart_daemon();
   }
-  // What it does after noting its call: "install 0101… of d".
+  // The handler notes its call ("install 0101 of boot") and then does this.
   void write_handler(const std::string& kind, const std::string& then) {
     const auto path = folder / ("handlers/" + kind);
     std::ofstream(path)
@@ -94,7 +94,7 @@ TEST_F(SupervisorPayloadTest, OneThatFailsEndsTheTryBeforeAnyContainerIsTouched)
               HasSubstr("handler kernel, install of payload boot: exit code 3: no such partition"));
   EXPECT_THAT(helper.take_calls(), IsEmpty());
   calls();
-  // It may have done half of it.
+  // The handler may have done half of its work, so it is asked to roll back.
   supervisor->switch_back({2, 1, one});
   only<revision::SwitchedBack>(work());
   EXPECT_THAT(calls(), ElementsAre("rollback . of boot")) << "to nothing: the release before has none";
@@ -106,7 +106,7 @@ TEST_F(SupervisorPayloadTest, ADaemonThatWasKilledAsksAgain) {
   const auto one = staged(1, manifest({payload("boot", 1)}));
   supervisor->start_try({0, 1, one});
   Events none;
-  supervisor->poll(read_clocks().monotonic, none);
+  poll(none);
   EXPECT_EQ(state("boot"), PayloadState::installing);
   write_handler("kernel", "exit 0");
   restart_daemon();
@@ -120,20 +120,20 @@ TEST_F(SupervisorPayloadTest, VerifyIsItsProbe) {
   supervisor->start_try({0, 1, one});
   work();
   calls();
-  supervisor->run_probe({1, "boot", {{"verify"}, 5'000, 1'000, 3}}, read_clocks().monotonic);
+  supervisor->run_probe({1, "boot", {{"verify"}, 5'000, 1'000, 3}}, now());
   EXPECT_TRUE(only<revision::ProbeEnded>(work()).passed);
   EXPECT_THAT(calls(), ElementsAre("verify 0101 of boot"));
   write_handler("kernel", "echo 'runs 6.1, not 6.6'; exit 1");
-  supervisor->run_probe({1, "boot", {{"verify"}, 5'000, 1'000, 3}}, read_clocks().monotonic);
+  supervisor->run_probe({1, "boot", {{"verify"}, 5'000, 1'000, 3}}, now());
   const auto ended = only<revision::ProbeEnded>(work());
   EXPECT_FALSE(ended.passed);
   EXPECT_EQ(ended.detail, "exit code 1: runs 6.1, not 6.6");
-  // One that starts something that lives on, and one that closes its output and lives on.
+  // A handler that leaves something running, and one that closes its output and runs on.
   write_handler("kernel", "sleep 1000 & exit 0");
-  supervisor->run_probe({1, "boot", {{"verify"}, 5'000, 1'000, 3}}, read_clocks().monotonic);
+  supervisor->run_probe({1, "boot", {{"verify"}, 5'000, 1'000, 3}}, now());
   EXPECT_TRUE(only<revision::ProbeEnded>(work()).passed);
   write_handler("kernel", "exec >/dev/null 2>&1; sleep 1000");
-  supervisor->run_probe({1, "boot", {{"verify"}, 300, 1'000, 3}}, read_clocks().monotonic);
+  supervisor->run_probe({1, "boot", {{"verify"}, 300, 1'000, 3}}, now());
   EXPECT_THAT(only<revision::ProbeEnded>(work()).detail, HasSubstr("did not end in time"));
 }
 
@@ -148,11 +148,11 @@ TEST_F(SupervisorPayloadTest, OneThatNeedsABootGetsItOnlyWhereTheOwnerSaysHow) {
   supervisor->start_try({0, 1, one});
   Events none;
   for (int i = 0; i < 500 && !std::filesystem::exists(folder / "booted"); ++i) {
-    supervisor->poll(read_clocks().monotonic, none);
+    poll(none);
     ::usleep(10'000);
   }
   for (int i = 0; i < 20; ++i) {
-    supervisor->poll(read_clocks().monotonic, none);
+    poll(none);
     ::usleep(10'000);
   }
   EXPECT_THAT(none, IsEmpty()) << "no verdict until the device has booted";
@@ -194,13 +194,13 @@ TEST_F(SupervisorPayloadTest, AClientIsAskedForItsVersionAndThenRunInThisOnesPla
   supervisor->start_try({0, 1, one});
   Events none;
   for (int i = 0; i < 500 && !supervisor->wants_other_client(); ++i) {
-    supervisor->poll(read_clocks().monotonic, none);
+    poll(none);
     ::usleep(10'000);
   }
   EXPECT_TRUE(supervisor->wants_other_client());
   EXPECT_EQ(ClientSlots(config.state_dir).trying(), one.containers[0].artifact);
   EXPECT_FALSE(supervisor->is_settled());
-  // In the client before, which runs again because the new one was given up.
+  // The client before runs again, because the new one was given up.
   restart_daemon();
   supervisor->start_try({0, 1, one});
   EXPECT_THAT(only<revision::TryFailed>(work()).error.message, HasSubstr("it was started and did not come so far"));
@@ -209,10 +209,10 @@ TEST_F(SupervisorPayloadTest, AClientIsAskedForItsVersionAndThenRunInThisOnesPla
   EXPECT_FALSE(ClientSlots(config.state_dir).trying().has_value());
   EXPECT_FALSE(supervisor->wants_other_client()) << "the right one runs";
 
-  // In the new client all goes on.
+  // In the new client the job goes on.
   supervisor->start_try({0, 1, one});
   for (int i = 0; i < 500 && !supervisor->wants_other_client(); ++i) {
-    supervisor->poll(read_clocks().monotonic, none);
+    poll(none);
     ::usleep(10'000);
   }
   ::setenv("INSTAR_CLIENT_ARTIFACT", one.containers[0].artifact.hex().c_str(), 1);
@@ -223,10 +223,10 @@ TEST_F(SupervisorPayloadTest, AClientIsAskedForItsVersionAndThenRunInThisOnesPla
   work(0);
   EXPECT_EQ(ClientSlots(config.state_dir).current(), one.containers[0].artifact);
   EXPECT_FALSE(ClientSlots(config.state_dir).trying().has_value());
-  // Taken back later: the system's own runs again.
+  // Taken back later, it leaves its place to the system's own client.
   supervisor->switch_back({1, 0, std::nullopt});
   for (int i = 0; i < 500 && !supervisor->wants_other_client(); ++i) {
-    supervisor->poll(read_clocks().monotonic, none);
+    poll(none);
     ::usleep(10'000);
   }
   ::unsetenv("INSTAR_CLIENT_ARTIFACT");

@@ -101,8 +101,8 @@ TEST_F(SupervisorTest, KnowsWhatRunsOnlyAfterAskingLxc) {
   helper.hang("state");
   supervisor->ensure_running({1, current});
   Events events;
-  supervisor->poll({1'000}, events);
-  supervisor->poll(supervisor->next_deadline({1'000}).value(), events);
+  poll_at({1'000}, events);
+  poll_at(supervisor->next_deadline({1'000}).value(), events);
   EXPECT_TRUE(supervisor->is_settled());
   EXPECT_FALSE(supervisor->knows_what_runs()) << "the question was not answered";
 }
@@ -118,7 +118,7 @@ TEST_F(SupervisorTest, AKilledDaemonFindsItsContainersRunning) {
   work(0);
   EXPECT_THAT(helper.take_calls(), ElementsAre("state d.a d.b"));
   EXPECT_EQ(helper.pid("d.a"), pid);
-  // and watches them again
+  // It watches them again, too.
   helper.kill_container("d.a");
   const auto stopped = only<revision::ContainerStopped>(work());
   EXPECT_EQ(stopped.container, "a");
@@ -137,7 +137,7 @@ TEST_F(SupervisorTest, EnsureStartsWhatIsDeadAndReplacesWhatIsWrong) {
   EXPECT_TRUE(helper.runs("d.a"));
   EXPECT_EQ(helper.pid("d.b"), b);
 
-  // Killed in the middle of a switch: one container is of the other revision already.
+  // The daemon was killed in the middle of a switch: one container belongs to the other revision already.
   restart_daemon();
   std::ofstream(folder / "lxc/d.b/instar") << "torn";
   supervisor->ensure_running({1, current});
@@ -213,6 +213,15 @@ TEST_F(SupervisorTest, AnEnsureThatFailsNamesTheContainer) {
   EXPECT_TRUE(helper.runs("d.b"));
 }
 
+TEST_F(SupervisorTest, AContainerThatCannotBePreparedLeavesTheOrderOfTheOthers) {
+  const auto three = manifest({container("a", 1, 1), container("b", 2, 2), container("c", 3, 3)});
+  staged(1, three);
+  std::filesystem::remove_all(folder / ("revisions/1/artifacts/" + three.containers[1].artifact.hex()));
+  supervisor->ensure_running({1, three});
+  EXPECT_EQ(only<revision::ContainerStopped>(work()).container, "b");
+  EXPECT_THAT(helper.take_calls(), ElementsAre("start d.a -- /bin/a an argument", "start d.c -- /bin/c an argument"));
+}
+
 TEST_F(SupervisorTest, ACrashInATryIsToldAtOnce) {
   supervisor->start_try({0, 1, staged(1, manifest({container("a", 1)}))});
   work();
@@ -236,7 +245,7 @@ TEST_F(SupervisorTest, ANewOrderReplacesTheOneUnderWay) {
   work();
   supervisor->start_try({1, 2, staged(2, manifest({container("a", 2), container("b", 3)}))});
   Events events;
-  supervisor->poll(read_clocks().monotonic, events);  // its first helper runs now
+  poll(events);  // its first helper runs now
   supervisor->switch_back({2, 1, old});
   EXPECT_EQ(only<revision::SwitchedBack>(work()).revision, 1U) << "and no TryStarted";
   EXPECT_TRUE(helper.runs("d.a"));
@@ -247,7 +256,7 @@ TEST_F(SupervisorTest, ANewOrderReplacesTheOneUnderWay) {
 TEST_F(SupervisorTest, TellsHowProbesEnd) {
   const auto probe = [&](const std::string& answer) {
     helper.answer_probe("d.a", answer);
-    supervisor->run_probe({3, "a", {{"check", "it"}, 500, 1000, 3}}, read_clocks().monotonic);
+    supervisor->run_probe({3, "a", {{"check", "it"}, 500, 1000, 3}}, now());
     return only<revision::ProbeEnded>(work());
   };
   const auto good = probe(R"({"line":"all well","ms":3,"exit":0})");
@@ -271,10 +280,10 @@ TEST_F(SupervisorTest, AHelperThatHangsIsKilledInTheEnd) {
   helper.hang("state");
   supervisor->start_try({1, 2, staged(2, manifest({container("a", 2)}))});
   Events events;
-  supervisor->poll({1'000}, events);
+  poll_at({1'000}, events);
   const auto deadline = supervisor->next_deadline({1'000});
   ASSERT_TRUE(deadline.has_value());
-  supervisor->poll(*deadline, events);
+  poll_at(*deadline, events);
   EXPECT_THAT(only<revision::TryFailed>(events).error.message, HasSubstr("did not answer in time"));
   EXPECT_TRUE(helper.runs("d.a")) << "the old one runs on";
 }
@@ -298,18 +307,6 @@ TEST_F(SupervisorTest, MakesVolumesOnceWithTheirOwner) {
   EXPECT_TRUE(std::filesystem::exists(folder / "volumes/db/precious"));
   ASSERT_EQ(::stat((folder / "volumes/db").c_str(), &made), 0);
   EXPECT_EQ(made.st_mode & 07777U, 0700U) << "what is there is left alone";
-}
-
-TEST(RunRecord, ReadsWhatItWritesAndNothingElse) {
-  const RunRecord record{7, 3, "app", Hash256::from_bytes(Bytes(32, 0xcd)).value()};
-  EXPECT_EQ(parse_run_record(format_run_record(record)), record);
-  const std::string text = format_run_record(record);
-  for (std::size_t cut = 0; cut + 1 < text.size(); ++cut)
-    EXPECT_FALSE(parse_run_record(text.substr(0, cut)).has_value()) << cut;
-  EXPECT_FALSE(parse_run_record("{\"container\":\"a\",\"revision\":-1,\"order\":0,\"fingerprint\":\"" +
-                                std::string(64, '0') + "\"}"));
-  EXPECT_FALSE(parse_run_record("{\"container\":\"a\",\"revision\":1,\"order\":0,\"fingerprint\":\"" +
-                                std::string(63, '0') + "\"}"));
 }
 
 }  // namespace

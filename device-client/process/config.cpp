@@ -13,6 +13,9 @@ namespace instar::device {
 namespace {
 
 constexpr std::size_t kConfigBytesMax = 64 * 1024;
+// The keepalive of a metered link, unless the file sets another: an idle device then causes about 400 KB of traffic a
+// month (bench/device/idle.py).
+constexpr std::uint32_t kMeteredKeepaliveS = 1'200;
 
 std::vector<std::string_view> split_list(std::string_view text) {
   std::vector<std::string_view> items;
@@ -38,7 +41,7 @@ Result<std::uint32_t> parse_number(std::string_view text, std::uint32_t low, std
   return value;
 }
 
-// Paths go into overlay mount options and LXC configurations, where these characters have a meaning.
+// Paths become parts of overlay mount options and LXC configurations, where these characters have a meaning.
 Result<std::string> parse_path(std::string_view text) {
   if (!text.starts_with('/') || text.find_first_of(":,\\ \t\"'#") != std::string_view::npos)
     return fail(Code::invalid_argument,
@@ -141,7 +144,7 @@ Status set_prefix(std::string_view text, Config& config) {
   return {};
 }
 
-// In the order of docs/device.md.
+// Every key of the file, listed in the order of docs/device.md.
 const std::map<std::string_view, Setter>& setters() {
   static const std::map<std::string_view, Setter> all = {
       {"device_id", set_device_id},
@@ -177,9 +180,6 @@ const std::map<std::string_view, Setter>& setters() {
   };
   return all;
 }
-
-// An idle device then costs its link about 400 KB a month (bench/device/idle.py).
-constexpr std::uint32_t kMeteredKeepaliveS = 1'200;
 
 std::string known_keys() {
   std::string names;

@@ -44,7 +44,7 @@ struct Config {
   std::uint32_t stop_timeout_s = 10;
   std::uint32_t broker_grace_s = 180;
   std::string lxc_helper;  // empty: beside the daemon, then /usr/libexec/instar/instar-lxc
-  // Programs that take payloads which are no containers (docs/handlers.md): what lies there may change the host.
+  // Programs that take payloads which are not containers (docs/handlers.md). They may change the host.
   std::string handlers_dir = "/etc/instar/handlers";
   bool self_update = false;          // a release may bring another client
   bool previous_makes_room = false;  // the revision before may be removed for the next
@@ -54,8 +54,8 @@ struct Config {
   int log_level = 6;  // syslog numbers
 };
 
-// `name` stands in messages: "device.conf:12: …". Every mistake in the file is told, one a line. Errors:
-// invalid_argument.
+// `name` is the file's name for messages: "device.conf:12: …". Errors: invalid_argument, with every mistake in the
+// file, one on each line.
 [[nodiscard]] Result<Config> parse_config(std::string_view text, std::string_view name);
 [[nodiscard]] Result<Config> load_config(const std::string& path);
 

@@ -17,23 +17,24 @@ namespace instar::device {
 namespace {
 
 constexpr std::size_t kOutputBytesMax = 256 * 1024;
-// Of a last line.
+// How much of the last line is kept: a log line's worth.
 constexpr std::size_t kLineBytesMax = 400;
-// A program may end without closing its output (what it started has it), or close it without ending.
+// A program may end while something that it started still holds its output, or close its output and run on. Its end is
+// then found by looking this often.
 constexpr std::int64_t kLookMs = 50;
 
 }  // namespace
 
 std::string HelperEnd::text() const {
-  auto told = timed_out     ? std::string("it did not end in time and was killed")
+  auto text = timed_out     ? std::string("it did not end in time and was killed")
               : signal != 0 ? "killed by signal " + std::to_string(signal)
                             : "exit code " + std::to_string(exit_code);
-  if (!line.empty()) told += ": " + line;
-  return told;
+  if (!line.empty()) text += ": " + line;
+  return text;
 }
 
-Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std::vector<std::string>& arguments,
-                                           HelperOptions options, MonotonicMs now) {
+Result<HelperProcess> HelperProcess::spawn(const HelperCommand& command, MonotonicMs now) {
+  const auto& [program, arguments, options] = command;
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
     return fail(Code::io, std::string("cannot make a pipe: ") + std::strerror(errno));
@@ -53,7 +54,7 @@ Result<HelperProcess> HelperProcess::spawn(const std::string& program, const std
   sigfillset(&all);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
-  // A group of its own: what ends the daemon must not end a switch half way.
+  // The helper gets a process group of its own: a signal that ends the daemon must not end a switch half way.
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 
@@ -118,16 +119,16 @@ bool HelperProcess::poll(MonotonicMs now) {
   while ((got = ::read(fd_, buffer, sizeof buffer)) > 0)
     if (output_.size() < kOutputBytesMax) output_.append(buffer, static_cast<std::size_t>(got));
   closed_ = closed_ || got == 0;
-  // instar-lxc ends when it has closed its output.
+  // instar-lxc ends as soon as it has closed its output, so waiting for it takes no time.
   pid_t ended = ::waitpid(pid_, &status_, closed_ && !takes_errors_ ? 0 : WNOHANG);
   if (ended == 0 && now >= deadline_) {
     timed_out_ = true;
-    ::kill(takes_errors_ ? -pid_ : pid_,
-           SIGKILL);  // a script with what it waits for; instar-lxc leaves containers behind
+    // A script is killed with everything that it waits for. Of instar-lxc only itself: its containers run on.
+    ::kill(takes_errors_ ? -pid_ : pid_, SIGKILL);
     ended = ::waitpid(pid_, &status_, 0);
   }
   if (ended == 0) return false;
-  // What it wrote between our last read and its end.
+  // Output that it wrote between the last read and its end.
   while ((got = ::read(fd_, buffer, sizeof buffer)) > 0) output_.append(buffer, static_cast<std::size_t>(got));
   pid_ = -1;
   return true;
@@ -150,7 +151,7 @@ HelperEnd HelperProcess::ended() const {
   return end;
 }
 
-std::vector<JsonFields> HelperProcess::told() const {
+std::vector<JsonFields> HelperProcess::printed() const {
   std::vector<JsonFields> lines;
   static_cast<void>(read_lines(lines));
   return lines;
@@ -167,7 +168,7 @@ Result<std::vector<JsonFields>> HelperProcess::result() const {
   return lines;
 }
 
-// Up to the first that is an error, or cannot be read: the last one of a helper that was killed.
+// Reads up to the first line that is an error or that cannot be read, as the last line of a killed helper may be.
 Status HelperProcess::read_lines(std::vector<JsonFields>& lines) const {
   std::string_view rest = output_;
   while (!rest.empty()) {

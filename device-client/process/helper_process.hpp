@@ -1,4 +1,5 @@
-// One run of `instar-lxc`, or of another program, watched without waiting: the daemon's loop polls its pipe.
+// One run of `instar-lxc`, or of another program. Nothing here waits: the daemon's loop polls the pipe on which the
+// program writes.
 #pragma once
 
 #include <sys/types.h>
@@ -15,12 +16,19 @@ namespace instar::device {
 
 struct HelperOptions {
   std::uint32_t timeout_ms = 0;
-  // NAME=VALUE, beside this process's own.
+  // NAME=VALUE, added to the environment of this process.
   std::vector<std::string> environment = {};
   bool takes_errors = false;  // its standard error is read with its output
 };
 
-// How a program ended, and the last line it printed.
+// A program to run.
+struct HelperCommand {
+  std::string program;
+  std::vector<std::string> arguments;
+  HelperOptions options;
+};
+
+// How a program ended, and the last line that it printed.
 struct HelperEnd {
   bool timed_out = false;
   int exit_code = 0;
@@ -35,27 +43,27 @@ struct HelperEnd {
 class HelperProcess {
  public:
   // Errors: io, not_found (no such program).
-  [[nodiscard]] static Result<HelperProcess> spawn(const std::string& program,
-                                                   const std::vector<std::string>& arguments, HelperOptions options,
-                                                   MonotonicMs now);
+  [[nodiscard]] static Result<HelperProcess> spawn(const HelperCommand& command, MonotonicMs now);
   HelperProcess(HelperProcess&& other) noexcept;
   HelperProcess& operator=(HelperProcess&& other) noexcept;
-  // A helper that still runs is left alone: it finishes what it began.
+  // A program that still runs is left alone, and finishes what it began.
   ~HelperProcess();
 
-  // Readable when poll() is worth calling; -1: at deadline() alone.
+  // Readable when poll() is worth calling. -1: poll() is to be called at deadline() only.
   [[nodiscard]] int fd() const noexcept { return closed_ ? -1 : fd_; }
-  // When poll() is to be called at the latest: when its time is over, or soon where no descriptor tells of its end.
+  // The latest time for the next poll(): the end of the program's time, or soon where no descriptor reports its end.
   [[nodiscard]] MonotonicMs deadline(MonotonicMs now) const noexcept;
-  // Reads what is there; kills it when its time is over. True once it has ended; result() then holds.
+  // Reads the output that is there, and kills the program when its time is over. Returns true once it has ended; only
+  // then do the three below hold.
   [[nodiscard]] bool poll(MonotonicMs now);
-  // The lines it printed. Errors: unavailable (timed out), io (died), malformed, internal; what the helper itself calls
-  // an error is told as `io` with its words.
+  // The lines that it printed. Errors: unavailable (timed out), io (died), malformed, internal. An error that the
+  // helper itself printed becomes `io` with the helper's message.
   [[nodiscard]] Result<std::vector<JsonFields>> result() const;
-  // Of a program that does not speak JSON.
+  // How it ended, for a program that does not print JSON.
   [[nodiscard]] HelperEnd ended() const;
-  // What it told before it ended, however it ended: its lines up to the first that is an error or was cut off.
-  [[nodiscard]] std::vector<JsonFields> told() const;
+  // The lines that it printed before it ended, whether it ended well or not: up to the first line that is an error or
+  // was cut off.
+  [[nodiscard]] std::vector<JsonFields> printed() const;
 
  private:
   HelperProcess() = default;
@@ -67,7 +75,7 @@ class HelperProcess {
   MonotonicMs deadline_;
   std::string output_;
   bool takes_errors_ = false;
-  bool closed_ = false;  // its end of the pipe
+  bool closed_ = false;  // the program has closed its end of the pipe
   bool timed_out_ = false;
   int status_ = 0;
 };

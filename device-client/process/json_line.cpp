@@ -9,8 +9,7 @@ namespace {
 
 constexpr std::size_t kLineBytesMax = 64 * 1024;
 
-// Bytes of the UTF-8 sequence at the start of `text`, 0 if it is not one (overlong, surrogate, cut short, out of
-// range).
+// Length of the UTF-8 sequence at the start of `text`; 0 if it is none (overlong, surrogate, cut short, out of range).
 std::size_t utf8_length(std::string_view text) noexcept {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = at(0);

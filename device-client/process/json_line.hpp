@@ -1,5 +1,5 @@
-// One flat JSON object on one line: what `instar-lxc` answers with, and what the daemon prints for machines. Not a JSON
-// library: values are strings, integers and booleans, there is no nesting, and that is all that is needed.
+// One flat JSON object on one line: `instar-lxc` answers in it, and the daemon prints it for other programs. This is no
+// JSON library: values are strings, integers and booleans without nesting, and nothing more is needed.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ class JsonLine {
   JsonLine& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
   JsonLine& add(std::string_view key, std::int64_t value);
   JsonLine& add(std::string_view key, bool value);
-  // `json` is put in as it stands.
+  // `json` is inserted as it is.
   JsonLine& add_raw(std::string_view key, std::string_view json);
   [[nodiscard]] std::string str() const { return "{" + text_ + "}"; }
 

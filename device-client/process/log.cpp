@@ -27,7 +27,7 @@ void Log::write(int level, std::string_view message) const {
     std::strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ ", &utc);
     line = std::string(time) + kNames[std::clamp(level, 0, 7)] + ": ";
   }
-  // A message is one line, whatever was put into it.
+  // A message is always one line: line breaks in it become spaces.
   for (const char c : message) line += c == '\n' || c == '\r' ? ' ' : c;
   line += '\n';
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());

@@ -1,4 +1,4 @@
-// Lines on stderr for people or for journald.
+// Writes lines to stderr, for people or for journald.
 #pragma once
 
 #include <string_view>
@@ -7,8 +7,8 @@ namespace instar::device {
 
 class Log {
  public:
-  // `level_max`: syslog number; what is above it is not written. With `journal`, lines start with "<N>" (sd-daemon(3)),
-  // otherwise with the time and the name of the level.
+  // `level_max` is a syslog number: messages of higher levels are not written. With `journal`, lines start with "<N>"
+  // (sd-daemon(3)), otherwise with the time and the name of the level.
   Log(int level_max, bool journal) : level_max_(level_max), journal_(journal) {}
   // True when stderr is connected to the journal: systemd says so in JOURNAL_STREAM.
   [[nodiscard]] static bool stderr_is_journal();

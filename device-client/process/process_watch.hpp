@@ -1,4 +1,4 @@
-// Tells that a process that is not our child has ended: a container's init.
+// Finds out that a process has ended that is not a child of this one: a container's init.
 #pragma once
 
 #include <sys/types.h>
@@ -13,14 +13,14 @@ class ProcessWatch {
   ~ProcessWatch();
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
-  // Readable when the process has ended; -1 on kernels before 5.3, where ended() must be asked now and then.
+  // Readable when the process has ended. -1 on kernels before 5.3: then ended() must be called now and then.
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] bool ended() const;
 
  private:
   pid_t pid_ = -1;
   int fd_ = -1;
-  bool gone_ = false;  // at the time of watching already
+  bool gone_ = false;  // it had ended before it was watched
 };
 
 }  // namespace instar::device

@@ -7,23 +7,14 @@
 #include <filesystem>
 #include <fstream>
 
-#include "device-client/testing/delta_world.hpp"
+#include "device-client/testing/delta_fixture.hpp"
+#include "device-client/testing/staging_fixture.hpp"
 
 namespace instar::device {
 namespace {
 
 using artifact::PackKind;
 using testing::HasSubstr;
-using testing_world::add_delta;
-using testing_world::Device;
-using testing_world::expect_tree;
-using testing_world::MadeDelta;
-using testing_world::make_delta;
-using testing_world::noise;
-using testing_world::Published;
-using testing_world::published_from;
-using testing_world::tree_of;
-using testing_world::TreeSpec;
 
 Bytes changed(std::uint64_t seed) {
   Bytes content = noise(200'000, seed);
@@ -31,8 +22,8 @@ Bytes changed(std::uint64_t seed) {
   return content;
 }
 
-TreeSpec old_tree() {
-  TreeSpec tree;
+TreeFixture old_tree() {
+  TreeFixture tree;
   tree.folder("d");
   tree.file("d/changed", noise(200'000, 1), 0755);
   tree.file("d/changed-too", noise(200'000, 2), 0755);
@@ -43,8 +34,8 @@ TreeSpec old_tree() {
   return tree;
 }
 
-TreeSpec new_tree() {
-  TreeSpec tree;
+TreeFixture new_tree() {
+  TreeFixture tree;
   tree.folder("d");
   tree.file("d/changed", changed(1), 0755);
   tree.file("d/changed-again", changed(1), 0755);
@@ -56,12 +47,12 @@ TreeSpec new_tree() {
   return tree;
 }
 
-const Published& old_release() {
-  static const Published release(old_tree());
+const ArtifactFixture& old_release() {
+  static const ArtifactFixture release(old_tree());
   return release;
 }
-const Published& new_release() {
-  static const Published release = published_from(new_tree(), old_release());
+const ArtifactFixture& new_release() {
+  static const ArtifactFixture release = published_from(new_tree(), old_release());
   return release;
 }
 
@@ -136,7 +127,7 @@ class StagerDeltaDamage : public testing::Test {
     EXPECT_EQ(device_.bytes_fetched, delta.head_bytes + delta.body_bytes + dedupe.head_bytes + body);
   }
   files::TemporaryFolder folder_;
-  Device device_;
+  StagingFixture device_;
 };
 
 TEST_F(StagerDeltaDamage, AFileMadeFromADamagedOneComesFromAnotherPackAlone) {
@@ -257,12 +248,12 @@ TEST_F(StagerDeltaDamage, ABaseWhoseIndexIsBrokenIsOfNoUse) {
 class StagerDeltaWrong : public StagerDeltaDamage {
  protected:
   // Stages the new release with this delta, which is given up for the dedupe pack.
-  void expect_given_up(const MadeDelta& made, std::string_view why) {
-    Published wrong(new_tree());
+  void expect_given_up(const DeltaFixture& made, std::string_view why) {
+    ArtifactFixture wrong(new_tree());
     add_delta(wrong, old_release(), made);
     expect_given_up(wrong, why);
   }
-  void expect_given_up(Published& wrong, std::string_view why) {
+  void expect_given_up(ArtifactFixture& wrong, std::string_view why) {
     device_.open(2, {&wrong}, PackKind::delta, {1});
     device_.run();
     expect_new_tree();
@@ -275,7 +266,7 @@ class StagerDeltaWrong : public StagerDeltaDamage {
 };
 
 TEST_F(StagerDeltaWrong, OneThatMakesAnotherTree) {
-  TreeSpec other = old_tree();
+  TreeFixture other = old_tree();
   other.file("e", noise(10, 7));  // as many entries as the new tree has
   expect_given_up(make_delta(old_tree(), other), "not to the signed artifact");
   EXPECT_FALSE(std::filesystem::exists(tree_of(device_, 2, new_release()) + "/e"));
@@ -294,7 +285,7 @@ TEST_F(StagerDeltaWrong, OneWhoseStreamsCannotBeRead) {
 }
 
 TEST_F(StagerDeltaWrong, OneThatRebuildsFewerFilesThanItsIndexWants) {
-  TreeSpec fewer = new_tree();
+  TreeFixture fewer = new_tree();
   std::erase_if(fewer.entries, [](const artifact::Entry& entry) { return entry.path == "d/new"; });
   auto made = make_delta(old_tree(), fewer);
   const auto whole = make_delta(old_tree(), new_tree());
@@ -305,7 +296,7 @@ TEST_F(StagerDeltaWrong, OneThatRebuildsFewerFilesThanItsIndexWants) {
 }
 
 TEST_F(StagerDeltaWrong, OneThatIsNotAsLargeAsTheManifestSays) {
-  Published wrong = published_from(new_tree(), old_release());
+  ArtifactFixture wrong = published_from(new_tree(), old_release());
   for (auto& pack : wrong.artifact.packs) {
     if (pack.kind == PackKind::delta) pack.body_bytes += 1;
   }
@@ -313,7 +304,7 @@ TEST_F(StagerDeltaWrong, OneThatIsNotAsLargeAsTheManifestSays) {
 }
 
 TEST_F(StagerDeltaWrong, OneThatNeedsMoreMemoryThanTheManifestSays) {
-  Published wrong = published_from(new_tree(), old_release());
+  ArtifactFixture wrong = published_from(new_tree(), old_release());
   for (auto& pack : wrong.artifact.packs) {
     if (pack.kind == PackKind::delta) pack.memory_bytes -= 1;
   }

@@ -7,23 +7,17 @@
 #include <filesystem>
 #include <tuple>
 
-#include "device-client/testing/delta_world.hpp"
+#include "device-client/testing/delta_fixture.hpp"
+#include "device-client/testing/staging_fixture.hpp"
 
 namespace instar::device {
 namespace {
 
 using artifact::PackKind;
-using testing_world::Device;
-using testing_world::expect_tree;
-using testing_world::noise;
-using testing_world::Published;
-using testing_world::published_from;
-using testing_world::tree_of;
-using testing_world::TreeSpec;
 
 // Enough kinds of files for every way of making one; small, since all is done once for each step of all.
-TreeSpec old_tree() {
-  TreeSpec tree;
+TreeFixture old_tree() {
+  TreeFixture tree;
   tree.folder("d");
   for (int i = 0; i < 4; ++i)
     tree.file("d/changed-" + std::to_string(i), noise(40'000, 10 + static_cast<std::uint64_t>(i)), 0755);
@@ -32,8 +26,8 @@ TreeSpec old_tree() {
   return tree;
 }
 
-TreeSpec new_tree() {
-  TreeSpec tree;
+TreeFixture new_tree() {
+  TreeFixture tree;
   tree.folder("d", 0700);
   for (int i = 0; i < 4; ++i) {
     Bytes content = noise(40'000, 10 + static_cast<std::uint64_t>(i));
@@ -53,12 +47,12 @@ TreeSpec new_tree() {
 const std::vector<std::string> kMade{"d/changed-0", "d/changed-1", "d/changed-2", "d/changed-3",
                                      "d/moded",     "d/new",       "d/new-closed"};
 
-const Published& old_release() {
-  static const Published release(old_tree());
+const ArtifactFixture& old_release() {
+  static const ArtifactFixture release(old_tree());
   return release;
 }
-const Published& new_release() {
-  static const Published release = published_from(new_tree(), old_release());
+const ArtifactFixture& new_release() {
+  static const ArtifactFixture release = published_from(new_tree(), old_release());
   return release;
 }
 
@@ -103,7 +97,7 @@ class StagerDeltaResume : public testing::Test {
     return births;
   }
   files::TemporaryFolder folder_;
-  Device device_;
+  StagingFixture device_;
 };
 
 // Nothing was synced, and the process is killed: what came is in the page cache, and is known by its hashes.
@@ -262,9 +256,9 @@ TEST_F(StagerDeltaHalfway, ANewerReleaseOfTheSameContentGoesOnWhereTheOlderWas) 
 }
 
 TEST_F(StagerDeltaHalfway, ANewerReleaseOfOtherContentIsNotDisturbed) {
-  TreeSpec third = new_tree();
+  TreeFixture third = new_tree();
   third.file("e", noise(1'000, 99));
-  const Published next = published_from(third, old_release());
+  const ArtifactFixture next = published_from(third, old_release());
   device_.durable.clear();
   device_.open(3, {&next}, PackKind::delta, {1, 2});
   device_.run();

@@ -7,28 +7,22 @@
 
 #include <filesystem>
 
-#include "device-client/testing/delta_world.hpp"
+#include "device-client/testing/delta_fixture.hpp"
+#include "device-client/testing/staging_fixture.hpp"
 
 namespace instar::device {
 namespace {
 
 using artifact::PackKind;
 using testing::HasSubstr;
-using testing_world::Device;
-using testing_world::expect_tree;
-using testing_world::noise;
-using testing_world::Published;
-using testing_world::published_from;
-using testing_world::tree_of;
-using testing_world::TreeSpec;
 
 Bytes changed(Bytes bytes, std::size_t at) {
   for (std::size_t i = 0; i < 300 && at + i < bytes.size(); ++i) bytes[at + i] ^= 0x5a;
   return bytes;
 }
 
-TreeSpec old_tree() {
-  TreeSpec tree;
+TreeFixture old_tree() {
+  TreeFixture tree;
   tree.folder("bin");
   tree.file("bin/app", noise(300'000, 1), 0755);
   tree.file("bin/kept", noise(90'000, 2), 04755);
@@ -45,8 +39,8 @@ TreeSpec old_tree() {
   return tree;
 }
 
-TreeSpec new_tree() {
-  TreeSpec tree;
+TreeFixture new_tree() {
+  TreeFixture tree;
   tree.folder("bin", 0711);
   tree.file("bin/app", changed(noise(300'000, 1), 150'000), 0755);
   tree.file("bin/kept", noise(90'000, 2), 04755);
@@ -66,12 +60,12 @@ TreeSpec new_tree() {
   return tree;
 }
 
-const Published& old_release() {
-  static const Published release(old_tree());
+const ArtifactFixture& old_release() {
+  static const ArtifactFixture release(old_tree());
   return release;
 }
-const Published& new_release() {
-  static const Published release = published_from(new_tree(), old_release());
+const ArtifactFixture& new_release() {
+  static const ArtifactFixture release = published_from(new_tree(), old_release());
   return release;
 }
 
@@ -105,7 +99,7 @@ class StagerDelta : public testing::Test {
     return folder_ / ("state/revisions/2/artifacts/" + new_release().artifact.id.hex());
   }
   files::TemporaryFolder folder_;
-  Device device_;
+  StagingFixture device_;
 };
 
 TEST_F(StagerDelta, MakesTheTreeOutOfItsBaseAndThePackAlone) {
@@ -138,7 +132,7 @@ TEST_F(StagerDelta, LinksWhatDidNotChangeAndKeepsOneCopyOfEqualFiles) {
 TEST_F(StagerDelta, AsksForTheHeadFirstAndThenForExactlyTheBody) {
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   device_.settle();
-  ASSERT_TRUE(device_.all_told());
+  ASSERT_TRUE(device_.all_wanted());
   const auto& pack = new_release().pack(PackKind::delta);
   ASSERT_GT(pack.head.size(), 1u);
   ASSERT_GT(pack.body_count, 2u);
@@ -164,7 +158,7 @@ TEST_F(StagerDelta, IsABaseForTheNextOne) {
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   device_.run();
   expect_new_tree();
-  const Published back = published_from(old_tree(), new_release());
+  const ArtifactFixture back = published_from(old_tree(), new_release());
   device_.stager->remove({1});
   device_.open(3, {&back}, PackKind::delta, {2});
   device_.run();
@@ -186,9 +180,9 @@ TEST_F(StagerDelta, AnArtifactThatIsHeldNeedsNotEvenTheHead) {
 }
 
 TEST_F(StagerDelta, TwoArtifactsOneOfThemADelta) {
-  TreeSpec other_tree;
+  TreeFixture other_tree;
   other_tree.file("x", noise(100'000, 50));
-  const Published other(other_tree);
+  const ArtifactFixture other(other_tree);
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   device_.opening.manifest.artifacts.push_back(other.artifact);
   device_.opening.choices.push_back({other.artifact.id, other.pack(PackKind::dedupe).id});
@@ -255,8 +249,8 @@ TEST_F(StagerDelta, AWrongBodyChunkIsRefusedAndFetchedAgain) {
 }
 
 TEST_F(StagerDelta, AnImageIsMadeOfTheImageBeforeIt) {
-  Published one(TreeSpec::image(noise(400'000, 21)));
-  Published two = published_from(TreeSpec::image(changed(noise(400'000, 21), 200'000)), one);
+  ArtifactFixture one(TreeFixture::image(noise(400'000, 21)));
+  ArtifactFixture two = published_from(TreeFixture::image(changed(noise(400'000, 21), 200'000)), one);
   device_.open(2, {&one.as_image()}, PackKind::full);
   device_.run();
   ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
@@ -269,7 +263,7 @@ TEST_F(StagerDelta, AnImageIsMadeOfTheImageBeforeIt) {
 }
 
 TEST_F(StagerDelta, ATreeThatIsCalledAnImageIsRefused) {
-  Published tree = published_from(new_tree(), old_release());
+  ArtifactFixture tree = published_from(new_tree(), old_release());
   device_.open(2, {&tree.as_image()}, PackKind::delta, {1});
   device_.run();
   ASSERT_TRUE(device_.failed);

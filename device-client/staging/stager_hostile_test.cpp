@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "core/artifact/varint.hpp"
-#include "device-client/testing/staging_world.hpp"
+#include "device-client/testing/staging_fixture.hpp"
 
 namespace instar::device {
 namespace {
@@ -18,15 +18,9 @@ using artifact::append_varint;
 using artifact::Entry;
 using artifact::EntryType;
 using artifact::PackKind;
-using testing_world::Device;
-using testing_world::expect_tree;
-using testing_world::noise;
-using testing_world::Published;
-using testing_world::tree_of;
-using testing_world::TreeSpec;
 
 // Writes whatever it is given, as IndexWriter would if it checked nothing.
-Bytes raw_index(const TreeSpec& tree) {
+Bytes raw_index(const TreeFixture& tree) {
   Bytes out = to_bytes("INSI\x01");
   std::string previous;
   for (const Entry& entry : tree.entries) {
@@ -66,8 +60,8 @@ class StagerHostile : public testing::Test {
   ~StagerHostile() override { EXPECT_TRUE(std::filesystem::is_empty(folder_ / "outside")); }
 
   // Stages `tree` with an index that nobody checked when it was made.
-  void expect_refused(const TreeSpec& tree, Code code) {
-    const Published release(tree, raw_index(tree));
+  void expect_refused(const TreeFixture& tree, Code code) {
+    const ArtifactFixture release(tree, raw_index(tree));
     device_.open(1, {&release}, PackKind::full);
     device_.run();
     ASSERT_TRUE(device_.failed) << "was staged";
@@ -75,69 +69,69 @@ class StagerHostile : public testing::Test {
     const std::string staged = tree_of(device_, 1, release);
     EXPECT_TRUE(std::filesystem::is_empty(staged));
     EXPECT_FALSE(std::filesystem::exists(folder_ / "state/revisions/1/staged"));
-    EXPECT_EQ(testing_world::outside(folder_.path()), (std::set<std::string>{"", "outside"}));
+    EXPECT_EQ(paths_outside(folder_.path()), (std::set<std::string>{"", "outside"}));
   }
   files::TemporaryFolder folder_;
-  Device device_;
+  StagingFixture device_;
 };
 
 TEST_F(StagerHostile, TheRawWriterWritesWhatTheRealOneDoes) {
-  TreeSpec tree;
+  TreeFixture tree;
   tree.folder("a");
   tree.file("a/b", noise(10, 1));
   tree.hardlink("a/c", "a/b");
   tree.symlink("l", "a/b");
-  EXPECT_EQ(raw_index(tree), Published(tree).index);
+  EXPECT_EQ(raw_index(tree), ArtifactFixture(tree).index);
 }
 
 TEST_F(StagerHostile, RefusesPathsOutOfTheTree) {
   for (const char* path : {"../outside/evil", "a/../../outside/evil", "..", "/tmp/evil", "./evil", "a//evil"}) {
-    TreeSpec tree;
+    TreeFixture tree;
     tree.file(path, noise(10, 1));
     expect_refused(tree, Code::malformed);
   }
 }
 
 TEST_F(StagerHostile, RefusesAFileThroughASymlink) {
-  TreeSpec tree;
+  TreeFixture tree;
   tree.symlink("out", folder_ / "outside");
   tree.file("out/evil", noise(10, 1));
   expect_refused(tree, Code::malformed);
 }
 
 TEST_F(StagerHostile, RefusesASymlinkThatLeavesTheTree) {
-  TreeSpec tree;
+  TreeFixture tree;
   tree.symlink("out", "../../../../../../outside");
   expect_refused(tree, Code::refused);
 }
 
 TEST_F(StagerHostile, RefusesAHardlinkOutOfTheTree) {
   for (const char* target : {"../outside/x", "/etc/passwd", "later"}) {
-    TreeSpec tree;
+    TreeFixture tree;
     tree.hardlink("in", target);
     expect_refused(tree, Code::malformed);
   }
 }
 
 TEST_F(StagerHostile, RefusesDuplicates) {
-  TreeSpec tree;
+  TreeFixture tree;
   tree.file("a", noise(10, 1));
   tree.symlink("a", folder_ / "outside");
   expect_refused(tree, Code::malformed);
 }
 
 TEST_F(StagerHostile, RefusesOneContentUnderTwoSizes) {
-  TreeSpec tree;
+  TreeFixture tree;
   tree.file("a", noise(10, 1));
   tree.file("b", noise(10, 1)).size = 11;
   expect_refused(tree, Code::malformed);
 }
 
 TEST_F(StagerHostile, RefusesAnIndexThatIsNotTheSignedOne) {
-  TreeSpec tree;
+  TreeFixture tree;
   tree.file("a", noise(10, 1));
-  Published release(tree);
-  Published other(TreeSpec{});
+  ArtifactFixture release(tree);
+  ArtifactFixture other(TreeFixture{});
   release.artifact.id = other.artifact.id;
   device_.open(1, {&release}, PackKind::full);
   device_.run();
@@ -146,11 +140,11 @@ TEST_F(StagerHostile, RefusesAnIndexThatIsNotTheSignedOne) {
 }
 
 TEST_F(StagerHostile, RefusesNumbersThatDoNotAgreeWithTheManifest) {
-  TreeSpec tree;
+  TreeFixture tree;
   tree.file("a", noise(1000, 1));
-  const Published release(tree);
+  const ArtifactFixture release(tree);
   for (int field = 0; field < 3; ++field) {
-    Published wrong = release;
+    ArtifactFixture wrong = release;
     if (field == 0) wrong.artifact.content_bytes += 1;
     if (field == 1) wrong.artifact.packs[0].body_count += 1;
     if (field == 2) wrong.artifact.packs[0].body_bytes -= 1;
@@ -162,11 +156,11 @@ TEST_F(StagerHostile, RefusesNumbersThatDoNotAgreeWithTheManifest) {
 }
 
 TEST_F(StagerHostile, WritesOverLinksPlantedInTheTree) {
-  TreeSpec tree;
+  TreeFixture tree;
   tree.folder("bin");
   tree.file("bin/a", noise(1000, 1));
   tree.file("z", noise(1000, 2));
-  const Published release(tree);
+  const ArtifactFixture release(tree);
   const std::string staged = tree_of(device_, 1, release);
   ASSERT_TRUE(files::make_folders(staged));
   ASSERT_EQ(::symlink((folder_ / "outside").c_str(), (staged + "/bin").c_str()), 0);
@@ -183,8 +177,8 @@ class StagerChunks : public StagerHostile {
     device_.open(1, {&release_}, PackKind::dedupe);
     device_.settle();
   }
-  static TreeSpec tree() {
-    TreeSpec tree;
+  static TreeFixture tree() {
+    TreeFixture tree;
     tree.file("a", noise(100'000, 1));
     return tree;
   }
@@ -201,7 +195,7 @@ class StagerChunks : public StagerHostile {
     device_.stager->piece(one, device_.events);
     device_.settle();
   }
-  Published release_{tree()};
+  ArtifactFixture release_{tree()};
   PackId pack_ = release_.pack(PackKind::dedupe).id;
 };
 
@@ -315,7 +309,7 @@ class StagerSpace : public testing::Test {
     ASSERT_TRUE(files::make_folders(folder_ / "disk"));
     ASSERT_EQ(::mount("none", (folder_ / "disk").c_str(), "tmpfs", 0, options.c_str()), 0);
     mounted_ = true;
-    device_ = std::make_unique<Device>(folder_ / "disk");
+    device_ = std::make_unique<StagingFixture>(folder_ / "disk");
   }
   void TearDown() override {
     device_.reset();
@@ -323,21 +317,21 @@ class StagerSpace : public testing::Test {
       EXPECT_EQ(::umount((folder_ / "disk").c_str()), 0);
     }
   }
-  static TreeSpec tree(std::size_t size, std::uint64_t seed, int files = 1) {
-    TreeSpec tree;
+  static TreeFixture tree(std::size_t size, std::uint64_t seed, int files = 1) {
+    TreeFixture tree;
     for (int i = 0; i < files; ++i)
       tree.file("f" + std::to_string(1000 + i), noise(size, seed + static_cast<std::uint64_t>(i)));
     return tree;
   }
   files::TemporaryFolder folder_;
   bool mounted_ = false;
-  std::unique_ptr<Device> device_;
+  std::unique_ptr<StagingFixture> device_;
 };
 
 TEST_F(StagerSpace, RefusesBeforeTheFirstByteWithBothNumbers) {
   if (::geteuid() != 0) return;
   mount("size=1m");
-  const Published release(tree(1'500'000, 1));
+  const ArtifactFixture release(tree(1'500'000, 1));
   device_->open(1, {&release}, PackKind::full);
   device_->run();
   ASSERT_TRUE(device_->failed);
@@ -355,8 +349,8 @@ TEST_F(StagerSpace, RefusesBeforeTheFirstByteWithBothNumbers) {
 TEST_F(StagerSpace, WithABaseItRefusesRightAfterTheHead) {
   if (::geteuid() != 0) return;
   mount("size=2m");
-  const Published first(tree(600'000, 1));
-  const Published second(tree(1'200'000, 50));
+  const ArtifactFixture first(tree(600'000, 1));
+  const ArtifactFixture second(tree(1'200'000, 50));
   device_->open(1, {&first}, PackKind::full);
   device_->run();
   ASSERT_TRUE(device_->done) << (device_->failed ? device_->failed->message : "");
@@ -371,8 +365,8 @@ TEST_F(StagerSpace, WithABaseItRefusesRightAfterTheHead) {
 TEST_F(StagerSpace, WithABaseItRefusesBeforeTheFirstByteWhatCannotFitInAnyCase) {
   if (::geteuid() != 0) return;
   mount("size=2m");
-  const Published first(tree(600'000, 1));
-  const Published second(tree(3'000'000, 50));
+  const ArtifactFixture first(tree(600'000, 1));
+  const ArtifactFixture second(tree(3'000'000, 50));
   device_->open(1, {&first}, PackKind::full);
   device_->run();
   ASSERT_TRUE(device_->done) << (device_->failed ? device_->failed->message : "");
@@ -387,10 +381,10 @@ TEST_F(StagerSpace, WithABaseItRefusesBeforeTheFirstByteWhatCannotFitInAnyCase) 
 TEST_F(StagerSpace, WhatABaseHoldsNeedsNoSpace) {
   if (::geteuid() != 0) return;
   mount("size=2m");
-  TreeSpec larger = tree(1'100'000, 1);
-  const Published first(larger);
+  TreeFixture larger = tree(1'100'000, 1);
+  const ArtifactFixture first(larger);
   larger.file("g", noise(1000, 2));
-  const Published second(larger);
+  const ArtifactFixture second(larger);
   device_->open(1, {&first}, PackKind::full);
   device_->run();
   ASSERT_TRUE(device_->done) << (device_->failed ? device_->failed->message : "");
@@ -403,7 +397,7 @@ TEST_F(StagerSpace, WhatABaseHoldsNeedsNoSpace) {
 TEST_F(StagerSpace, RefusesWhenThereAreTooFewInodes) {
   if (::geteuid() != 0) return;
   mount("size=16m,nr_inodes=200");
-  const Published release(tree(10, 1, 300));
+  const ArtifactFixture release(tree(10, 1, 300));
   device_->open(1, {&release}, PackKind::full);
   device_->run();
   ASSERT_TRUE(device_->failed);
@@ -416,7 +410,7 @@ TEST_F(StagerSpace, ADiskThatFillsUpMeanwhileFailsWithTheNumber) {
   mount("size=4m");
   device_->options.margin_bytes = 0;
   device_->start();
-  const Published release(tree(1'000'000, 1));
+  const ArtifactFixture release(tree(1'000'000, 1));
   device_->open(1, {&release}, PackKind::full);
   device_->settle();
   ASSERT_TRUE(device_->fetch_piece());
@@ -435,7 +429,7 @@ TEST_F(StagerSpace, GoesOnAfterSpaceWasMade) {
   mount("size=3m");
   const std::string ballast = folder_ / "disk/ballast";
   ASSERT_TRUE(files::write_file_atomic(ballast, Bytes(1'500'000)));
-  const Published release(tree(1'500'000, 1));
+  const ArtifactFixture release(tree(1'500'000, 1));
   device_->open(1, {&release}, PackKind::full);
   device_->run();
   ASSERT_TRUE(device_->failed);

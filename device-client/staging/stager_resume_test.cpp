@@ -6,29 +6,23 @@
 
 #include <filesystem>
 
-#include "device-client/testing/staging_world.hpp"
+#include "device-client/testing/staging_fixture.hpp"
 
 namespace instar::device {
 namespace {
 
 using artifact::PackKind;
-using testing_world::Device;
-using testing_world::expect_tree;
-using testing_world::noise;
-using testing_world::Published;
-using testing_world::tree_of;
-using testing_world::TreeSpec;
 
-TreeSpec old_tree() {
-  TreeSpec tree;
+TreeFixture old_tree() {
+  TreeFixture tree;
   tree.folder("d");
   tree.file("d/kept", noise(30'000, 1), 0755);
   tree.file("d/moded", noise(20'000, 2), 0644);
   return tree;
 }
 
-TreeSpec new_tree() {
-  TreeSpec tree;
+TreeFixture new_tree() {
+  TreeFixture tree;
   tree.folder("d", 0700);
   tree.file("d/big", noise(150'000, 3), 0755);
   tree.file("d/big-again", noise(150'000, 3), 0755);
@@ -42,12 +36,12 @@ TreeSpec new_tree() {
   return tree;
 }
 
-const Published& old_release() {
-  static const Published release(old_tree());
+const ArtifactFixture& old_release() {
+  static const ArtifactFixture release(old_tree());
   return release;
 }
-const Published& new_release() {
-  static const Published release(new_tree());
+const ArtifactFixture& new_release() {
+  static const ArtifactFixture release(new_tree());
   return release;
 }
 
@@ -73,7 +67,7 @@ class StagerResume : public testing::Test {
     device_.durable.clear();
   }
   files::TemporaryFolder folder_;
-  Device device_;
+  StagingFixture device_;
 };
 
 TEST_F(StagerResume, AKillAfterAnyCallLosesNothing) {
@@ -205,14 +199,14 @@ TEST_F(StagerResume, ABitmapOfAnotherPackIsNotBelieved) {
 }
 
 TEST_F(StagerResume, ANewerReleaseTakesWhatAnAbandonedStagingHad) {
-  TreeSpec first;
+  TreeFixture first;
   first.file("common", noise(400'000, 20), 0755);
   first.file("x", noise(100'000, 21), 0755);
-  TreeSpec second;
+  TreeFixture second;
   second.file("common", noise(400'000, 20), 0755);
   second.file("y", noise(100'000, 22), 0755);
-  const Published one(first);
-  const Published two(second);
+  const ArtifactFixture one(first);
+  const ArtifactFixture two(second);
   for (const std::uint64_t chunks : {2, 5, 9}) {
     forget();
     device_.open(3, {&one}, PackKind::dedupe);

@@ -5,21 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "device-client/testing/staging_world.hpp"
+#include "device-client/testing/staging_fixture.hpp"
 
 namespace instar::device {
 namespace {
 
 using artifact::PackKind;
-using testing_world::Device;
-using testing_world::expect_tree;
-using testing_world::noise;
-using testing_world::Published;
-using testing_world::tree_of;
-using testing_world::TreeSpec;
 
-TreeSpec first_tree() {
-  TreeSpec tree;
+TreeFixture first_tree() {
+  TreeFixture tree;
   tree.folder("bin");
   tree.file("bin/a", noise(700'000, 1), 0755);
   tree.file("bin/b", noise(40'000, 2), 04755);
@@ -38,8 +32,8 @@ TreeSpec first_tree() {
 }
 
 // The same with one file changed in its middle, one moved, one new, one gone.
-TreeSpec second_tree() {
-  TreeSpec tree;
+TreeFixture second_tree() {
+  TreeFixture tree;
   tree.folder("bin");
   Bytes changed = noise(700'000, 1);
   for (int i = 0; i < 100; ++i) changed[350'000 + static_cast<std::size_t>(i)] ^= 0x55;
@@ -69,13 +63,13 @@ class StagerTest : public testing::Test {
  protected:
   StagerTest() : device_(folder_ / "state") { EXPECT_TRUE(files::make_folders(folder_ / "state")); }
   files::TemporaryFolder folder_;
-  Device device_;
+  StagingFixture device_;
 };
 
 class StagerKinds : public StagerTest, public testing::WithParamInterface<PackKind> {};
 
 TEST_P(StagerKinds, StagesATreeFromNothing) {
-  const Published release(first_tree());
+  const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, GetParam());
   device_.run();
   ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
@@ -86,7 +80,7 @@ TEST_P(StagerKinds, StagesATreeFromNothing) {
 INSTANTIATE_TEST_SUITE_P(All, StagerKinds, testing::Values(PackKind::full, PackKind::dedupe));
 
 TEST_F(StagerTest, GivesAllEntriesTheSameTime) {
-  const Published release(first_tree());
+  const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::full);
   device_.run();
   ASSERT_TRUE(device_.done);
@@ -98,7 +92,7 @@ TEST_F(StagerTest, GivesAllEntriesTheSameTime) {
 }
 
 TEST_F(StagerTest, KeepsOneCopyOfEqualFiles) {
-  const Published release(first_tree());
+  const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::full);
   device_.run();
   ASSERT_TRUE(device_.done);
@@ -109,10 +103,10 @@ TEST_F(StagerTest, KeepsOneCopyOfEqualFiles) {
 }
 
 TEST_F(StagerTest, AsksForTheHeadFirstAndThenSaysExactlyWhatIsMissing) {
-  const Published release(first_tree());
+  const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::dedupe);
   device_.settle();
-  ASSERT_TRUE(device_.all_told());
+  ASSERT_TRUE(device_.all_wanted());
   const auto& want = device_.wants.begin()->second;
   EXPECT_FALSE(want.exact);
   EXPECT_EQ(want.bytes_wanted, release.pack(PackKind::dedupe).head_bytes);
@@ -121,7 +115,7 @@ TEST_F(StagerTest, AsksForTheHeadFirstAndThenSaysExactlyWhatIsMissing) {
 }
 
 TEST_F(StagerTest, LeavesNoScratchFilesBehind) {
-  const Published release(first_tree());
+  const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::full);
   device_.run();
   ASSERT_TRUE(device_.done);
@@ -148,16 +142,16 @@ class StagerUpdate : public StagerTest {
     device_.open(2, {&second_}, kind, {1});
     device_.run();
   }
-  static const Published& first_release() {
-    static const Published release(first_tree());
+  static const ArtifactFixture& first_release() {
+    static const ArtifactFixture release(first_tree());
     return release;
   }
-  static const Published& second_release() {
-    static const Published release(second_tree());
+  static const ArtifactFixture& second_release() {
+    static const ArtifactFixture release(second_tree());
     return release;
   }
-  const Published& first_ = first_release();
-  const Published& second_ = second_release();
+  const ArtifactFixture& first_ = first_release();
+  const ArtifactFixture& second_ = second_release();
 };
 
 TEST_F(StagerUpdate, FetchesOnlyWhatChanged) {
@@ -219,9 +213,9 @@ TEST_F(StagerUpdate, FetchesNothingForAnArtifactItHolds) {
 }
 
 TEST_F(StagerUpdate, FetchesNothingWhenOnlyModesDiffer) {
-  TreeSpec tree = first_tree();
+  TreeFixture tree = first_tree();
   tree.entries[2].mode = 0711;
-  const Published release(tree);
+  const ArtifactFixture release(tree);
   device_.open(2, {&release}, PackKind::dedupe, {1});
   device_.run();
   ASSERT_TRUE(device_.done);
@@ -285,9 +279,9 @@ TEST_F(StagerUpdate, GivesUpWhenTheDiskKeepsDamagingWhatIsWritten) {
 }
 
 TEST_F(StagerUpdate, TakesContentThatMovedBetweenContainers) {
-  TreeSpec other;
+  TreeFixture other;
   other.file("copy-of-a", noise(700'000, 1), 0600);
-  const Published app(other);
+  const ArtifactFixture app(other);
   device_.open(2, {&app}, PackKind::dedupe, {1});
   device_.run();
   ASSERT_TRUE(device_.done);
@@ -296,15 +290,15 @@ TEST_F(StagerUpdate, TakesContentThatMovedBetweenContainers) {
 }
 
 TEST_F(StagerTest, SharesContentBetweenArtifactsOfOneRevision) {
-  TreeSpec one;
+  TreeFixture one;
   one.file("lib", noise(600'000, 5), 0755);
   one.file("x", noise(60'000, 6), 0644);
-  TreeSpec two;
+  TreeFixture two;
   two.file("lib", noise(600'000, 5), 0755);
   two.file("lib-closed", noise(600'000, 5), 0700);
   two.file("y", noise(60'000, 7), 0644);
-  const Published first(one);
-  const Published second(two);
+  const ArtifactFixture first(one);
+  const ArtifactFixture second(two);
   device_.open(1, {&first, &second}, PackKind::dedupe);
   device_.run();
   ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
@@ -315,7 +309,7 @@ TEST_F(StagerTest, SharesContentBetweenArtifactsOfOneRevision) {
 }
 
 TEST_F(StagerTest, StagesAnEmptyTree) {
-  const Published release{TreeSpec{}};
+  const ArtifactFixture release{TreeFixture{}};
   device_.open(1, {&release}, PackKind::dedupe);
   device_.run();
   ASSERT_TRUE(device_.done) << (device_.failed ? device_.failed->message : "");
@@ -323,7 +317,7 @@ TEST_F(StagerTest, StagesAnEmptyTree) {
 }
 
 TEST_F(StagerTest, OpeningAStagedRevisionAgainIsHarmless) {
-  const Published release(first_tree());
+  const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::full);
   device_.run();
   ASSERT_TRUE(device_.done);
@@ -370,7 +364,7 @@ TEST_F(StagerUpdate, TheRoomOfWhatIsRemovedIsThereBeforeAStagingGoesOn) {
 }
 
 TEST_F(StagerTest, EmptiesTheTrashOfAnEarlierProcess) {
-  const Published release(first_tree());
+  const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::full);
   device_.run();
   device_.stager->remove({1});
@@ -380,14 +374,14 @@ TEST_F(StagerTest, EmptiesTheTrashOfAnEarlierProcess) {
 }
 
 TEST_F(StagerTest, MakesDeviceNodesOnlyWhenAllowed) {
-  TreeSpec tree;
+  TreeFixture tree;
   auto& null = tree.add("null", artifact::EntryType::char_device);
   null.mode = 0666;
   null.device_major = 1;
   null.device_minor = 3;
   auto& fifo = tree.add("pipe", artifact::EntryType::fifo);
   fifo.mode = 0600;
-  const Published release(tree);
+  const ArtifactFixture release(tree);
   device_.open(1, {&release}, PackKind::full);
   device_.run();
   ASSERT_TRUE(device_.failed);
@@ -402,7 +396,7 @@ TEST_F(StagerTest, MakesDeviceNodesOnlyWhenAllowed) {
 }
 
 TEST_F(StagerTest, TellsChunksDurableWithinASecond) {
-  const Published release(first_tree());
+  const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::dedupe);
   device_.settle();
   while (!device_.all_exact() && device_.fetch_piece()) device_.settle();

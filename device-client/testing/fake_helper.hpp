@@ -1,14 +1,7 @@
 // For tests: a script that stands in for instar-lxc. Containers are `sleep` processes, named in files of a folder that
-// the test can read and change; every command is noted in `calls`.
+// the test can read and change. Every command is noted in `calls`.
 #pragma once
 
-#include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -18,96 +11,23 @@ namespace instar::device {
 
 class FakeHelper {
  public:
-  FakeHelper() {
-    std::ofstream(path()) << R"SH(#!/bin/bash
-here=$(dirname "$0")
-command=$1; shift
-names=() stops=() starts=()
-while [ $# -gt 0 ] && [ "$1" != -- ]; do
-  case $1 in --name) names+=("$2");; --stop) stops+=("$2");; --start) starts+=("$2");; --lxcpath) lxcpath=$2;; esac
-  shift 2
-done
-shift
-pid_of() { cat "$here/run.$1" 2>/dev/null; }
-alive() { [ -n "$(pid_of "$1")" ] && grep -q '^State:.[^Z]' "/proc/$(pid_of "$1")/status" 2>/dev/null; }
-fails() { [ -e "$here/fail.$1.$2" ] && echo "{\"name\":\"$2\",\"failed\":\"$(cat "$here/fail.$1.$2")\"}"; }
-now() { date +%s%3N; }
-[ $command = switch ] || echo "$command ${names[*]}${1:+ -- $*}" >> "$here/calls"
-[ -e "$here/hang.$command" ] && sleep 1000
-case $command in
-  state)
-    for each in "${names[@]}"; do
-      if alive "$each"; then echo "{\"name\":\"$each\",\"state\":\"RUNNING\",\"pid\":$(pid_of "$each")}"
-      else echo "{\"name\":\"$each\",\"state\":\"STOPPED\",\"pid\":-1}"; fi
-    done;;
-  switch)
-    for each in "${stops[@]}"; do
-      echo "stop $each" >> "$here/calls"
-      fails stop "$each" && exit 0
-      at=$(now) ran=false
-      alive "$each" && ran=true && kill -9 "$(pid_of "$each")"
-      rm -f "$here/run.$each"
-      sleep 0.05
-      echo "{\"name\":\"$each\",\"state\":\"STOPPED\",\"ran\":$ran,\"forced\":false,\"at_ms\":$at,\"ms\":$(($(now) - at)),\"orphans\":0}"
-    done
-    for each in "${starts[@]}"; do
-      for file in config init image instar; do mv "$lxcpath/$each/$file.next" "$lxcpath/$each/$file" 2>/dev/null; done
-      echo "start $each -- $(tr '\0' ' ' < "$lxcpath/$each/init" | sed 's/ $//')" >> "$here/calls"
-      [ -e "$here/hang.start.$each" ] && sleep 1000
-      fails start "$each" && exit 0
-      [ -e "$lxcpath/$each/config" ] || { echo '{"error":"no config"}'; exit 1; }
-      setsid sleep 1000 >/dev/null 2>&1 </dev/null &
-      echo $! > "$here/run.$each"
-      echo "{\"name\":\"$each\",\"state\":\"RUNNING\",\"pid\":$!,\"at_ms\":$(now),\"ms\":1,\"orphans\":0}"
-    done;;
-  probe) cat "$here/probe.${names[0]}" 2>/dev/null || echo '{"line":"fine","ms":1,"exit":0}';;
-esac
-)SH";
-    ::chmod(path().c_str(), 0755);
-  }
-  ~FakeHelper() {
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
-      if (entry.path().filename().string().starts_with("run."))
-        kill_container(entry.path().filename().string().substr(4));
-  }
+  FakeHelper();
+  ~FakeHelper();
   FakeHelper(const FakeHelper&) = delete;
   FakeHelper& operator=(const FakeHelper&) = delete;
 
   std::string path() const { return folder_ / "helper"; }
-  // The commands so far, and forgets them.
-  std::vector<std::string> take_calls() {
-    std::ifstream file(folder_ / "calls");
-    std::vector<std::string> calls;
-    for (std::string line; std::getline(file, line);) calls.push_back(line);
-    ::unlink((folder_ / "calls").c_str());
-    return calls;
-  }
-  int pid(const std::string& name) const {
-    int pid = 0;
-    std::ifstream(folder_ / ("run." + name)) >> pid;
-    return pid;
-  }
-  bool runs(const std::string& name) const {
-    std::ifstream status("/proc/" + std::to_string(pid(name)) + "/status");
-    for (std::string line; std::getline(status, line);)
-      if (line.starts_with("State:")) return line.find('Z') == std::string::npos;  // a zombie waits for who reaps it
-    return false;
-  }
-  void kill_container(const std::string& name) const {
-    if (pid(name) <= 0) return;
-    ::kill(pid(name), SIGKILL);
-    while (runs(name)) ::usleep(1'000);
-  }
-  void fail(const std::string& command, const std::string& name, const std::string& why) const {
-    std::ofstream(folder_ / ("fail." + command + "." + name)) << why;
-  }
-  void heal(const std::string& command, const std::string& name) const {
-    ::unlink((folder_ / ("fail." + command + "." + name)).c_str());
-  }
-  void answer_probe(const std::string& name, const std::string& json) const {
-    std::ofstream(folder_ / ("probe." + name)) << json << "\n";
-  }
-  void hang(const std::string& command) const { std::ofstream(folder_ / ("hang." + command)) << ""; }
+  // The commands since the last call.
+  std::vector<std::string> take_calls();
+  int pid(const std::string& name) const;
+  bool runs(const std::string& name) const;
+  void kill_container(const std::string& name) const;
+  // From now on the command fails for this container, until heal().
+  void fail(const std::string& command, const std::string& name, const std::string& why) const;
+  void heal(const std::string& command, const std::string& name) const;
+  // The line with which the helper answers the next probes of the container.
+  void answer_probe(const std::string& name, const std::string& json) const;
+  void hang(const std::string& command) const;
 
  private:
   files::TemporaryFolder folder_;

@@ -1,38 +1,12 @@
 // For tests: what a kill -9 between any two system calls of some work leaves behind.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <functional>
 
 namespace instar::device {
 
-// Runs `work` in a child that is killed instead of its system call number `call`, counted from 0. True: it had ended
-// before that.
-template <typename Work>
-bool ends_before_call(int call, Work work) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    ::raise(SIGSTOP);
-    work();
-    ::_exit(0);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFSTOPPED(status)) << "a child that cannot be traced";
-  ::ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-  // The first stop is the end of the call that stopped it; then each call stops where it begins and where it ends.
-  for (int stops = -1; stops < 2 * call + 1; ++stops) {
-    ::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
-    ::waitpid(child, &status, 0);
-    if (WIFEXITED(status)) return true;
-  }
-  ::kill(child, SIGKILL);
-  ::waitpid(child, &status, 0);
-  return false;
-}
+// Runs `work` in a child that is killed instead of making its system call number `call`, counted from 0. True: the work
+// had ended before that.
+bool ends_before_call(int call, const std::function<void()>& work);
 
 }  // namespace instar::device

@@ -5,8 +5,8 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
-#include "core/delta/testing/delta_fixture.hpp"
 #include "core/delta/index_delta.hpp"
+#include "core/delta/testing/delta_fixture.hpp"
 
 namespace {
 

@@ -82,7 +82,7 @@ class MachineFixture {
   std::vector<std::string> trace;  // names of the effects, in order
   std::map<std::pair<PackId, std::uint32_t>, int> chunks_sent;
   std::uint64_t bytes_sent = 0;
-  std::uint32_t running = 0;                                                    // revision whose containers run
+  std::uint32_t running = 0;                                                   // revision whose containers run
   std::map<std::uint32_t, std::map<PackId, std::set<std::uint32_t>>> folders;  // revision → pack → durable chunks
   std::map<std::uint32_t, wire::Manifest> staged;
   std::map<std::uint32_t, OpenStaging> opened;

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "core/base/time.hpp"
-#include "core/wire/testing/examples.hpp"
 #include "core/wire/manifest.hpp"
 #include "core/wire/messages.hpp"
+#include "core/wire/testing/examples.hpp"
 
 namespace instar::rollout {
 

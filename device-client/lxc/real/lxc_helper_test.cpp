@@ -102,6 +102,7 @@ class LxcTest : public ::testing::Test {
       for (const int fd : supervisor->fds()) waiting.push_back({fd, POLLIN, 0});
       ::poll(waiting.data(), waiting.size(), 50);
       supervisor->poll(read_clocks().monotonic, events);
+      supervisor->assert_invariants();
     }
     EXPECT_EQ(events.size(), count);
     return events;
@@ -124,9 +125,9 @@ class LxcTest : public ::testing::Test {
     return only<revision::ProbeEnded>(work(1));
   }
   JsonFields helper(const std::string& command, const std::string& option = "--name") {
-    auto process = HelperProcess::spawn(INSTAR_LXC_HELPER,
-                                        {command, "--lxcpath", config.state_dir + "/lxc", option, device + ".app"},
-                                        {kHangsMs}, read_clocks().monotonic);
+    auto process = HelperProcess::spawn(
+        {INSTAR_LXC_HELPER, {command, "--lxcpath", config.state_dir + "/lxc", option, device + ".app"}, {kHangsMs}},
+        read_clocks().monotonic);
     EXPECT_TRUE(process.has_value());
     while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     const auto lines = process->result();
@@ -275,9 +276,11 @@ TEST_F(LxcTest, SeveralSwitchTogetherAndWhatDidNotChangeRunsOn) {
     return manifest;
   };
   const auto pid_of = [&](const std::string& container) {
-    auto process = HelperProcess::spawn(
-        INSTAR_LXC_HELPER, {"state", "--lxcpath", config.state_dir + "/lxc", "--name", device + "." + container},
-        {kHangsMs}, read_clocks().monotonic);
+    auto process =
+        HelperProcess::spawn({INSTAR_LXC_HELPER,
+                              {"state", "--lxcpath", config.state_dir + "/lxc", "--name", device + "." + container},
+                              {kHangsMs}},
+                             read_clocks().monotonic);
     while (!process->poll(read_clocks().monotonic)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
     const auto lines = process->result();
     return lines ? lines->front().integer("pid").value_or(-1) : -1;

@@ -231,7 +231,8 @@ class Cutter {
         fault("no revision is current");
       } else {
         const auto sequence = state.revisions.current->info.sequence;
-        if (state.revisions.current->info.manifest != trust::digest(wire::encode_manifest(releases_.manifest(sequence))))
+        if (state.revisions.current->info.manifest !=
+            trust::digest(wire::encode_manifest(releases_.manifest(sequence))))
           fault("what is current was not published");
         if (Releases::is_bad(sequence)) fault("a bad release is current: " + state.revisions.current->info.release);
         if (sequence < outside_.committed)

@@ -7,14 +7,14 @@
 namespace instar::powercut {
 namespace {
 
-using device::testing_world::noise;
-using device::testing_world::Published;
-using device::testing_world::TreeSpec;
+using device::ArtifactFixture;
+using device::noise;
+using device::TreeFixture;
 
 constexpr WallMs kIssued{1'700'000'000'000};
 
-TreeSpec tree(std::uint64_t which) {
-  TreeSpec made;
+TreeFixture tree(std::uint64_t which) {
+  TreeFixture made;
   made.folder("bin");
   auto app = noise(200'000, 1);
   for (std::size_t i = 0; i < app.size(); i += 5'000) app[i] = static_cast<std::uint8_t>(which);
@@ -40,10 +40,10 @@ trust::SecretKey key(std::uint8_t fill) {
 Releases::Releases() : root_(key(1)), release_(key(2)), gate_(key(3)) {
   trees_.emplace_back(tree(1));
   trees_.emplace_back(tree(2));
-  const auto to_second = device::testing_world::make_delta(trees_[0].tree, trees_[1].tree);
-  const auto to_first = device::testing_world::make_delta(trees_[1].tree, trees_[0].tree);
-  device::testing_world::add_delta(trees_[1], trees_[0], to_second);
-  device::testing_world::add_delta(trees_[0], trees_[1], to_first);
+  const auto to_second = device::make_delta(trees_[0].tree, trees_[1].tree);
+  const auto to_first = device::make_delta(trees_[1].tree, trees_[0].tree);
+  device::add_delta(trees_[1], trees_[0], to_second);
+  device::add_delta(trees_[0], trees_[1], to_first);
 }
 
 wire::Manifest Releases::manifest(std::uint64_t sequence) const {

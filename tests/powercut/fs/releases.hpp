@@ -6,7 +6,7 @@
 
 #include "core/trust/keys.hpp"
 #include "core/wire/manifest.hpp"
-#include "device-client/testing/delta_world.hpp"
+#include "device-client/testing/delta_fixture.hpp"
 
 namespace instar::powercut {
 
@@ -20,13 +20,13 @@ class Releases {
   [[nodiscard]] Bytes signed_manifest(std::uint64_t sequence) const;
   [[nodiscard]] Bytes signed_gate(std::uint64_t sequence, WallMs now) const;
   [[nodiscard]] Bytes signed_root() const;
-  [[nodiscard]] const std::vector<device::testing_world::Published>& trees() const noexcept { return trees_; }
+  [[nodiscard]] const std::vector<device::ArtifactFixture>& trees() const noexcept { return trees_; }
 
   static constexpr const char* kGroup = "plant/line";
   static constexpr const char* kProduct = "p";
 
  private:
-  std::vector<device::testing_world::Published> trees_;
+  std::vector<device::ArtifactFixture> trees_;
   trust::SecretKey root_, release_, gate_;
 };
 

@@ -1,25 +1,18 @@
-// Delta packs for the stager's tests.
-#pragma once
+#include "device-client/testing/delta_fixture.hpp"
+
+#include <gtest/gtest.h>
 
 #include <algorithm>
-#include <string>
+#include <utility>
 
 #include "core/base/limits.hpp"
-#include "core/delta/delta_head.hpp"
 #include "core/delta/index_delta.hpp"
 #include "core/delta/make/maker.hpp"
-#include "device-client/testing/staging_world.hpp"
+#include "core/trust/digest.hpp"
 
-namespace instar::device::testing_world {
+namespace instar::device {
 
-struct MadeDelta {
-  delta::DeltaHeader header;
-  Bytes index;
-  Bytes body;
-};
-
-// What makes `fresh` out of `base`: each changed file from the one that stood in its place.
-inline MadeDelta make_delta(const TreeSpec& base, const TreeSpec& fresh) {
+DeltaFixture make_delta(const TreeFixture& base, const TreeFixture& fresh) {
   const auto index = delta::make_index_delta(base.entries, fresh.entries);
   EXPECT_TRUE(index) << index.error().message;
   delta::DeltaMaker maker;
@@ -36,12 +29,11 @@ inline MadeDelta make_delta(const TreeSpec& base, const TreeSpec& fresh) {
   return {made.header, index->bytes, made.body};
 }
 
-// Puts a delta pack of `made`, as made from `base`, with the artifact's others.
-inline void add_delta(Published& published, const Published& base, const MadeDelta& made) {
+void add_delta(ArtifactFixture& published, const ArtifactFixture& base, const DeltaFixture& made) {
   artifact::PackDirectory directory{artifact::PackKind::delta, published.artifact.id, base.artifact.id, 0, {}};
   std::vector<Bytes> encoded;
   std::vector<artifact::ChunkRef> body;
-  std::vector<Hash256> hashes;
+  std::vector<ChunkHash> hashes;
   for (std::size_t at = 0; at < made.body.size(); at += limits::kDeltaChunkBytes) {
     const auto piece =
         ByteView(made.body).subspan(at, std::min<std::size_t>(limits::kDeltaChunkBytes, made.body.size() - at));
@@ -80,10 +72,10 @@ inline void add_delta(Published& published, const Published& base, const MadeDel
   published.chunks[pack.id] = std::move(encoded);
 }
 
-inline Published published_from(TreeSpec tree, const Published& base) {
-  Published published(std::move(tree));
+ArtifactFixture published_from(TreeFixture tree, const ArtifactFixture& base) {
+  ArtifactFixture published(std::move(tree));
   add_delta(published, base, make_delta(base.tree, published.tree));
   return published;
 }
 
-}  // namespace instar::device::testing_world
+}  // namespace instar::device

@@ -1,0 +1,22 @@
+// For tests: delta packs.
+#pragma once
+
+#include "core/delta/delta_head.hpp"
+#include "device-client/testing/artifact_fixture.hpp"
+
+namespace instar::device {
+
+struct DeltaFixture {
+  delta::DeltaHeader header;
+  Bytes index;
+  Bytes body;
+};
+
+// The delta that makes `fresh` out of `base`: each changed file from the file that stood in its place.
+DeltaFixture make_delta(const TreeFixture& base, const TreeFixture& fresh);
+// Adds `made`, which was made from `base`, to the packs of the artifact.
+void add_delta(ArtifactFixture& published, const ArtifactFixture& base, const DeltaFixture& made);
+// An artifact of `tree` with a delta pack from `base`.
+ArtifactFixture published_from(TreeFixture tree, const ArtifactFixture& base);
+
+}  // namespace instar::device

@@ -24,7 +24,7 @@ Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const Group
                                      WallMs now, const std::function<bool(const PackId&)>& is_complete,
                                      ManifestId& id) {
   INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));
-  id = envelope.payload_hash;
+  id = ManifestId(envelope.payload_hash);
   if (trust == nullptr) return fail(Code::untrusted_key, "no root document is known here");
   const auto& root = trust->root();
   if (root.expires.value != 0 && root.expires <= now) {

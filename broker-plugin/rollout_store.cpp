@@ -86,7 +86,7 @@ Result<rollout::Tracker> load_tracker(storage::Store& store, Now now, const Log&
     log.write(LogLevel::error,
               "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
   };
-  std::map<Hash256, std::shared_ptr<const wire::Policy>> policies;
+  std::map<ManifestId, std::shared_ptr<const wire::Policy>> policies;
   INSTAR_CHECK(store.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
     const auto hash = storage::parse_manifest_key(key);
     auto policy = policy_in(value);

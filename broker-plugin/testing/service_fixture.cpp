@@ -82,17 +82,18 @@ Bytes noise(std::size_t size, std::uint64_t seed) {
 
 PackFixture make_pack(std::uint64_t seed, std::size_t body, std::size_t chunk_bytes) {
   PackFixture pack;
-  pack.directory.artifact = trust::digest(noise(16, seed));
+  pack.directory.artifact = ArtifactId(trust::digest(noise(16, seed)));
   pack.directory.head_count = 1;
   for (std::size_t i = 0; i <= body; ++i) {
     const auto decoded = noise(i == 0 ? 500 : chunk_bytes, seed * 1'000 + i);
     const auto encoded = artifact::encode_chunk(decoded, 1);
-    pack.directory.chunks.push_back({trust::digest(decoded), static_cast<std::uint32_t>(encoded.bytes.size()),
+    pack.directory.chunks.push_back({ChunkHash(trust::digest(decoded)),
+                                     static_cast<std::uint32_t>(encoded.bytes.size()),
                                      static_cast<std::uint32_t>(decoded.size()), encoded.codec});
     pack.encoded.push_back(encoded.bytes);
   }
   pack.bytes = artifact::encode_directory(pack.directory);
-  pack.id = trust::digest(pack.bytes);
+  pack.id = PackId(trust::digest(pack.bytes));
   return pack;
 }
 
@@ -128,7 +129,7 @@ Bytes seal_manifest(const wire::Manifest& manifest, int key) {
 }
 
 ManifestId rollout_of(const wire::Manifest& manifest) {
-  return trust::digest(wire::encode_manifest(manifest));
+  return ManifestId(trust::digest(wire::encode_manifest(manifest)));
 }
 
 FakeDevice::FakeDevice(std::string_view name, int key_fill) : id(device_id(name)), key(test_key(key_fill)) {}

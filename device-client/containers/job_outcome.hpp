@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/base/result.hpp"
-#include "core/revision/machine.hpp"
+#include "core/revision/events.hpp"
 
 namespace instar::device {
 

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "core/base/time.hpp"
-#include "core/revision/machine.hpp"
+#include "core/revision/effects.hpp"
+#include "core/revision/events.hpp"
 #include "device-client/process/helper_process.hpp"
 
 namespace instar::device {

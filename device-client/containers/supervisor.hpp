@@ -25,7 +25,8 @@
 #include <string>
 #include <vector>
 
-#include "core/revision/machine.hpp"
+#include "core/revision/effects.hpp"
+#include "core/revision/events.hpp"
 #include "device-client/containers/container_config.hpp"
 #include "device-client/containers/container_folders.hpp"
 #include "device-client/containers/container_switch.hpp"

@@ -76,7 +76,7 @@ ArtifactFixture::ArtifactFixture(TreeFixture of) : tree(std::move(of)) {
 }
 
 ArtifactFixture::ArtifactFixture(TreeFixture of, Bytes raw_index) : tree(std::move(of)), index(std::move(raw_index)) {
-  publish(trust::digest(index));
+  publish(ArtifactId(trust::digest(index)));
 }
 
 const wire::Pack& ArtifactFixture::pack(artifact::PackKind kind) const {
@@ -118,7 +118,7 @@ void ArtifactFixture::publish(const ArtifactId& id) {
     wire::Pack pack;
     pack.kind = kind;
     auto encoded = artifact::encode_directory(*directory);
-    pack.id = trust::digest(encoded);
+    pack.id = PackId(trust::digest(encoded));
     directories[pack.id] = std::move(encoded);
     pack.head.assign(directory->chunks.begin(), directory->chunks.begin() + directory->head_count);
     pack.body_count = static_cast<std::uint32_t>(body_.size());

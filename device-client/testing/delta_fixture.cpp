@@ -38,7 +38,7 @@ void add_delta(ArtifactFixture& published, const ArtifactFixture& base, const De
     const auto piece =
         ByteView(made.body).subspan(at, std::min<std::size_t>(limits::kDeltaChunkBytes, made.body.size() - at));
     const auto bytes = static_cast<std::uint32_t>(piece.size());
-    body.push_back({trust::digest(piece), bytes, bytes, artifact::Codec::raw});
+    body.push_back({ChunkHash(trust::digest(piece)), bytes, bytes, artifact::Codec::raw});
     hashes.push_back(body.back().hash);
   }
   const Bytes head = delta::encode_delta_head(made.header, made.index, hashes);
@@ -46,7 +46,7 @@ void add_delta(ArtifactFixture& published, const ArtifactFixture& base, const De
   for (std::size_t at = 0; at < head.size(); at += kHeadChunkBytes) {
     const auto piece = ByteView(head).subspan(at, std::min(kHeadChunkBytes, head.size() - at));
     auto chunk = artifact::encode_chunk(piece, 1);
-    directory.chunks.push_back({trust::digest(piece), static_cast<std::uint32_t>(chunk.bytes.size()),
+    directory.chunks.push_back({ChunkHash(trust::digest(piece)), static_cast<std::uint32_t>(chunk.bytes.size()),
                                 static_cast<std::uint32_t>(piece.size()), chunk.codec});
     encoded.push_back(std::move(chunk.bytes));
   }
@@ -60,7 +60,7 @@ void add_delta(ArtifactFixture& published, const ArtifactFixture& base, const De
   wire::Pack pack;
   pack.kind = artifact::PackKind::delta;
   auto encoded_directory = artifact::encode_directory(directory);
-  pack.id = trust::digest(encoded_directory);
+  pack.id = PackId(trust::digest(encoded_directory));
   published.directories[pack.id] = std::move(encoded_directory);
   pack.base = base.artifact.id;
   pack.head.assign(directory.chunks.begin(), directory.chunks.begin() + directory.head_count);

@@ -7,7 +7,7 @@ void ByteCheck::published(const Release& release) {
   for (const auto& [id, pack] : release.packs) by_pack_.try_emplace(id, &release);
 }
 
-void ByteCheck::sent(const std::string& device, const Hash256& pack, std::uint32_t bytes) {
+void ByteCheck::sent(const std::string& device, const PackId& pack, std::uint32_t bytes) {
   static_cast<void>(device);
   const auto found = by_pack_.find(pack);
   if (found == by_pack_.end()) return world_.found("bytes of a pack are sent that nobody uploaded");

@@ -18,8 +18,8 @@ std::map<std::string, rollout::DeviceRecord> devices_in(storage::Store& store) {
   return out;
 }
 
-std::map<std::pair<Hash256, std::string>, rollout::MemberRecord> members_in(storage::Store& store) {
-  std::map<std::pair<Hash256, std::string>, rollout::MemberRecord> out;
+std::map<std::pair<ManifestId, std::string>, rollout::MemberRecord> members_in(storage::Store& store) {
+  std::map<std::pair<ManifestId, std::string>, rollout::MemberRecord> out;
   const auto scanned = store.scan(storage::Column::members, "", [&](ByteView key, ByteView value) {
     const auto parsed = storage::parse_member_key(key);
     auto record = rollout::decode_member_record(value);

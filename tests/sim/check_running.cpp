@@ -3,7 +3,7 @@
 
 namespace instar::sim {
 
-const Release* RunningCheck::release(const Hash256& rollout) const {
+const Release* RunningCheck::release(const ManifestId& rollout) const {
   const auto found = releases_.find(rollout);
   return found == releases_.end() ? nullptr : found->second;
 }
@@ -11,7 +11,7 @@ const Release* RunningCheck::release(const Hash256& rollout) const {
 void RunningCheck::start(const std::string& device, std::uint32_t revision, const wire::Manifest& manifest,
                          const Disk& disk) {
   const auto name = device + ": revision " + std::to_string(revision);
-  const auto* known = release(trust::digest(wire::encode_manifest(manifest)));
+  const auto* known = release(ManifestId(trust::digest(wire::encode_manifest(manifest))));
   if (known == nullptr) return world_.found(name + " is started by a manifest that no operator signed");
   const auto found = disk.revisions.find(revision);
   if (found == disk.revisions.end()) return world_.found(name + " is started and is not on the disk");

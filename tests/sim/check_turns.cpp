@@ -60,11 +60,11 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
   }
 }
 
-void TurnCheck::given_up(const std::string& device, const Hash256& rollout, std::uint32_t attempt) {
+void TurnCheck::given_up(const std::string& device, const ManifestId& rollout, std::uint32_t attempt) {
   turns_.erase({device, rollout.prefix64(), attempt});
 }
 
-void TurnCheck::started(const std::string& device, const Hash256& rollout, std::uint32_t attempt) {
+void TurnCheck::started(const std::string& device, const ManifestId& rollout, std::uint32_t attempt) {
   const auto found = by_prefix_.find(rollout.prefix64());
   if (found == by_prefix_.end()) return;
   const auto& policy = found->second->manifest.policy;

@@ -10,7 +10,7 @@ namespace {
 // A gate leaves when its record is durable; the store may be so late.
 constexpr std::int64_t kStoreDelayMs = 5'000;
 
-std::vector<std::uint64_t> limits_in(storage::Store& store, const Hash256& rollout) {
+std::vector<std::uint64_t> limits_in(storage::Store& store, const ManifestId& rollout) {
   std::vector<std::uint64_t> limits;
   const auto scanned =
       store.scan(storage::Column::rollouts, storage::rollout_key(rollout), [&](ByteView, ByteView value) {

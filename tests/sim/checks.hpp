@@ -27,11 +27,11 @@ class RunningCheck {
   // Now and then, of a client that has been up for a while.
   void look(const std::string& device, const std::string& phase, std::uint32_t current, std::uint32_t candidate,
             std::uint32_t running);
-  [[nodiscard]] const Release* release(const Hash256& rollout) const;
+  [[nodiscard]] const Release* release(const ManifestId& rollout) const;
 
  private:
   World& world_;
-  std::map<Hash256, const Release*> releases_;
+  std::map<ManifestId, const Release*> releases_;
   std::map<std::string, bool> had_one_;
 };
 

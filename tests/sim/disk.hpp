@@ -21,8 +21,8 @@ enum class DeltaFate : std::uint8_t { works, lacks_files, is_wrong };
 
 struct DiskRevision {
   wire::Manifest manifest;
-  std::map<Hash256, DiskPack> packs;
-  std::map<Hash256, DeltaFate> deltas;
+  std::map<PackId, DiskPack> packs;
+  std::map<PackId, DeltaFate> deltas;
   bool made_by_delta = false;  // most of the tree is there
   bool staged = false;         // the marker that is written last
 };

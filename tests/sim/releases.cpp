@@ -71,7 +71,7 @@ ReleaseMaker::ReleaseMaker(Random& random, const Keys& keys) : random_(random), 
   }
 }
 
-void ReleaseMaker::add_delta(const Hash256& base, const Bytes& index, const Bytes& changed, wire::Artifact& artifact,
+void ReleaseMaker::add_delta(const ArtifactId& base, const Bytes& index, const Bytes& changed, wire::Artifact& artifact,
                              Release& release) const {
   constexpr std::size_t kChunkBytes = 16 * 1024;
   ReleasePack made{{artifact::PackKind::delta, artifact.id, base, 1, {}}, {}, {}};
@@ -79,20 +79,20 @@ void ReleaseMaker::add_delta(const Hash256& base, const Bytes& index, const Byte
   for (std::size_t at = 0; at < changed.size(); at += kChunkBytes) {
     const auto piece = ByteView(changed).subspan(at, std::min(kChunkBytes, changed.size() - at));
     const auto bytes = static_cast<std::uint32_t>(piece.size());
-    body.push_back({trust::digest(piece), bytes, bytes, artifact::Codec::raw});
+    body.push_back({ChunkHash(trust::digest(piece)), bytes, bytes, artifact::Codec::raw});
     made.encoded.push_back(to_bytes(piece));
   }
   Bytes head = index;
   const auto table = artifact::encode_body_table(body);
   head.insert(head.end(), table.begin(), table.end());
   const auto head_bytes = static_cast<std::uint32_t>(head.size());
-  made.directory.chunks.push_back({trust::digest(head), head_bytes, head_bytes, artifact::Codec::raw});
+  made.directory.chunks.push_back({ChunkHash(trust::digest(head)), head_bytes, head_bytes, artifact::Codec::raw});
   made.encoded.insert(made.encoded.begin(), std::move(head));
   made.directory.chunks.insert(made.directory.chunks.end(), body.begin(), body.end());
   made.bytes = artifact::encode_directory(made.directory);
   wire::Pack pack;
   pack.kind = artifact::PackKind::delta;
-  pack.id = trust::digest(made.bytes);
+  pack.id = PackId(trust::digest(made.bytes));
   pack.base = base;
   pack.head.push_back(made.directory.chunks.front());
   pack.body_count = static_cast<std::uint32_t>(body.size());
@@ -139,7 +139,7 @@ Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::P
     made.encoded.insert(made.encoded.end(), sink.body.begin(), sink.body.end());
     wire::Pack pack;
     pack.kind = kind;
-    pack.id = trust::digest(made.bytes);
+    pack.id = PackId(trust::digest(made.bytes));
     pack.head.assign(directory->chunks.begin(), directory->chunks.begin() + directory->head_count);
     pack.body_count = static_cast<std::uint32_t>(directory->chunks.size()) - directory->head_count;
     pack.head_bytes = directory->head_bytes();
@@ -168,7 +168,7 @@ Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::P
   manifest.policy = std::move(policy);
   manifest.policy.salt = to_bytes(manifest.release);
   const auto payload = wire::encode_manifest(manifest);
-  release.rollout = trust::digest(payload);
+  release.rollout = ManifestId(trust::digest(payload));
   release.envelope = trust::seal(trust::Kind::manifest, payload, keys_.release);
   return release;
 }

@@ -26,8 +26,8 @@ struct Release {
   Nature nature = Nature::good;
   wire::Manifest manifest;
   Bytes envelope;
-  Hash256 rollout;
-  std::map<Hash256, ReleasePack> packs;
+  ManifestId rollout;
+  std::map<PackId, ReleasePack> packs;
 };
 
 struct Keys {
@@ -51,13 +51,13 @@ class ReleaseMaker {
   };
   // The head names the chunks of the changed file's content, which are the body: as much of a delta as the machine
   // sees.
-  void add_delta(const Hash256& base, const Bytes& index, const Bytes& changed, wire::Artifact& artifact,
+  void add_delta(const ArtifactId& base, const Bytes& index, const Bytes& changed, wire::Artifact& artifact,
                  Release& release) const;
 
   Random& random_;
   const Keys& keys_;
   std::vector<File> files_;
-  std::vector<Hash256> artifacts_;  // of the releases so far
+  std::vector<ArtifactId> artifacts_;  // of the releases so far
   std::uint64_t sequence_ = 0;
 };
 

@@ -33,7 +33,7 @@ class AdmissionCheck {
   void gate(const wire::Gate& gate) { gates_[gate.manifest].push_back(gate); }
   struct Start {
     std::string device;
-    Hash256 rollout;
+    ManifestId rollout;
     bool held = false;
     bool consented = false;
     bool metered = false;
@@ -44,8 +44,8 @@ class AdmissionCheck {
 
  private:
   World& world_;
-  std::map<Hash256, const Release*> releases_;
-  std::map<Hash256, std::vector<wire::Gate>> gates_;
+  std::map<ManifestId, const Release*> releases_;
+  std::map<ManifestId, std::vector<wire::Gate>> gates_;
   std::map<std::string, wire::RevisionInfo> running_;
 };
 
@@ -54,7 +54,7 @@ class WaveCheck {
  public:
   explicit WaveCheck(World& world) : world_(world) {}
   void published(const Release& release) { releases_[release.rollout] = &release; }
-  void approved(const Hash256& rollout, std::uint32_t wave) { approved_.emplace(rollout, wave); }
+  void approved(const ManifestId& rollout, std::uint32_t wave) { approved_.emplace(rollout, wave); }
   // Leaves the broker now; everything it follows from is durable.
   void gate(const wire::Gate& gate, storage::Store& store);
   // Waves opened over all rollouts.
@@ -69,9 +69,9 @@ class WaveCheck {
   };
   void check_opening(const Release& release, const Seen& seen, storage::Store& store);
   World& world_;
-  std::map<Hash256, const Release*> releases_;
-  std::set<std::pair<Hash256, std::uint32_t>> approved_;
-  std::map<Hash256, Seen> seen_;
+  std::map<ManifestId, const Release*> releases_;
+  std::set<std::pair<ManifestId, std::uint32_t>> approved_;
+  std::map<ManifestId, Seen> seen_;
   std::uint32_t opened_ = 0;
 };
 
@@ -86,10 +86,10 @@ class TurnCheck {
     online_[device] = is;
     if (is) connected_[device] = world_.now();
   }
-  void started(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
+  void started(const std::string& device, const ManifestId& rollout, std::uint32_t attempt);
   // The device waits for that attempt no more, and has not begun it: its turn, if it had one, is over, and it has to
   // ask anew.
-  void given_up(const std::string& device, const Hash256& rollout, std::uint32_t attempt);
+  void given_up(const std::string& device, const ManifestId& rollout, std::uint32_t attempt);
   [[nodiscard]] std::uint32_t given() const noexcept { return given_; }
 
  private:
@@ -109,14 +109,14 @@ class ByteCheck {
  public:
   explicit ByteCheck(World& world) : world_(world) {}
   void published(const Release& release);
-  void sent(const std::string& device, const Hash256& pack, std::uint32_t bytes);
+  void sent(const std::string& device, const PackId& pack, std::uint32_t bytes);
   void report(const wire::Report& report);
 
  private:
   World& world_;
-  std::map<Hash256, const Release*> by_pack_;
-  std::map<Hash256, const Release*> releases_;
-  std::map<Hash256, std::uint64_t> sent_;
+  std::map<PackId, const Release*> by_pack_;
+  std::map<ManifestId, const Release*> releases_;
+  std::map<ManifestId, std::uint64_t> sent_;
 };
 
 }  // namespace instar::sim

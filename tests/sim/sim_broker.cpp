@@ -61,7 +61,7 @@ void SimBroker::start() {
   auto& store = eager_ ? *eager_ : static_cast<storage::Store&>(store_);
   service_ = broker::make_service(
       std::move(options), store, *this,
-      [this](const DeviceId& device, const Hash256& pack, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
+      [this](const DeviceId& device, const PackId& pack, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
         checks_.transfers.sent(device.str(), bytes);
         checks_.bytes.sent(device.str(), pack, bytes);
       });

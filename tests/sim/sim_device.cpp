@@ -310,7 +310,7 @@ void SimDevice::carry(revision::TrimRevision& effect) {
 }
 
 const Release* SimDevice::release_of(const wire::Manifest& manifest) const {
-  return checks_.running.release(trust::digest(wire::encode_manifest(manifest)));
+  return checks_.running.release(ManifestId(trust::digest(wire::encode_manifest(manifest))));
 }
 
 void SimDevice::carry(revision::StartTry& effect) {

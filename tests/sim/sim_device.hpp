@@ -101,8 +101,8 @@ class SimDevice final : public Client {
   std::uint64_t cut_after_ = 0;
   revision::OwnerInstruction owner_;
   MonotonicMs full_until_;
-  std::set<std::pair<Hash256, std::uint32_t>> started_;  // rollout, attempt
-  std::pair<Hash256, std::uint32_t> waited_;             // for what, as the disk has it
+  std::set<std::pair<ManifestId, std::uint32_t>> started_;  // rollout, attempt
+  std::pair<ManifestId, std::uint32_t> waited_;             // for what, as the disk has it
   Link link_;
   revision::DeviceFacts facts_;
   trust::SecretKey key_;

@@ -61,7 +61,7 @@ DeltaFate StagerModel::fate_of(const wire::Pack& pack) {
   return deltas[pack.id] = fate;
 }
 
-void StagerModel::tell_unusable(std::int64_t ms, const Hash256& pack, std::uint32_t files, bool now) {
+void StagerModel::tell_unusable(std::int64_t ms, const PackId& pack, std::uint32_t files, bool now) {
   world_.note("a delta falls short by " + (files == 0 ? std::string("everything") : std::to_string(files) + " files"));
   tell_(ms, revision::PackUnusable{
                 revision_, pack, Error{Code::corrupt, "the base is not what it was"}, {files, files * 1'000}, now});
@@ -149,7 +149,7 @@ void StagerModel::piece(const revision::StagePiece& piece) {
   });
 }
 
-void StagerModel::sync(const Hash256& pack, std::uint32_t ordinal, Bytes decoded, std::uint32_t encoded_bytes) {
+void StagerModel::sync(const PackId& pack, std::uint32_t ordinal, Bytes decoded, std::uint32_t encoded_bytes) {
   const auto found = packs_.find(pack);
   if (found == packs_.end()) return;
   auto& open = found->second;

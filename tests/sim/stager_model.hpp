@@ -32,7 +32,7 @@ class StagerModel {
  private:
   struct OpenPack {
     wire::Pack pack;
-    Hash256 artifact;
+    ArtifactId artifact;
     std::uint32_t index_bytes = 0;
     bool head_read = false;
     std::vector<artifact::ChunkRef> body;
@@ -41,10 +41,10 @@ class StagerModel {
   // A delta that cannot be used is told of and not opened.
   [[nodiscard]] bool has_base(const wire::Pack& pack) const;
   [[nodiscard]] DeltaFate fate_of(const wire::Pack& pack);
-  void tell_unusable(std::int64_t ms, const Hash256& pack, std::uint32_t files, bool now);
+  void tell_unusable(std::int64_t ms, const PackId& pack, std::uint32_t files, bool now);
   [[nodiscard]] bool is_there(const artifact::ChunkRef& ref) const;
   void read_head(OpenPack& open);
-  void sync(const Hash256& pack, std::uint32_t ordinal, Bytes decoded, std::uint32_t encoded_bytes);
+  void sync(const PackId& pack, std::uint32_t ordinal, Bytes decoded, std::uint32_t encoded_bytes);
   [[nodiscard]] bool is_held(const Hash256& content) const;
   [[nodiscard]] const artifact::ChunkRef* ref_of(const OpenPack& open, std::uint32_t ordinal) const;
 
@@ -55,8 +55,8 @@ class StagerModel {
   Durable durable_;
   std::uint32_t revision_ = 0;
   std::vector<std::uint32_t> bases_;
-  std::map<Hash256, OpenPack> packs_;
-  std::optional<std::pair<Hash256, std::uint32_t>> half_of_;
+  std::map<PackId, OpenPack> packs_;
+  std::optional<std::pair<PackId, std::uint32_t>> half_of_;
   Bytes half_;
 };
 

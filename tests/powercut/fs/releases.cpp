@@ -76,7 +76,7 @@ Bytes Releases::signed_gate(std::uint64_t sequence, WallMs now) const {
   wire::Gate gate;
   gate.group = GroupPath::parse(kGroup).value();
   gate.product = kProduct;
-  gate.manifest = trust::digest(wire::encode_manifest(manifest(sequence)));
+  gate.manifest = ManifestId(trust::digest(wire::encode_manifest(manifest(sequence))));
   gate.sequence = sequence;
   gate.admitted_bp = 10'000;
   gate.issue = 1;

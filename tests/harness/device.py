@@ -35,8 +35,11 @@ class Device:
     def config(self) -> Path:
         return self.folder / "device.conf"
 
-    def start(self, environment: dict[str, str] | None = None) -> "Device":
+    def configure(self) -> None:
         self.config.write_text("".join(f"{key} = {value}\n" for key, value in self.settings.items()))
+
+    def start(self, environment: dict[str, str] | None = None) -> "Device":
+        self.configure()
         self.process.spawn([str(self.program), "run", "--config", str(self.config)], env=os.environ | (environment or {}))
         return self
 

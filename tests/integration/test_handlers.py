@@ -281,8 +281,7 @@ def test_a_client_that_does_not_reach_the_broker_is_taken_back(site):
 
 def test_a_client_from_a_file(site):
     device = site.add_device("stick", settings={"self_update": "yes"}, start=False)
-    device.start().wait_until_up()
-    device.stop()
+    device.configure()
     bundle = site.folder / "1.0.bundle"
     site.tree("1.0")
     site.operator.publish("1.0", site.folder / "trees/1.0", containers=with_client(site, "1.0", client_tree(site, "c1")), options=("--bundle", str(bundle)))

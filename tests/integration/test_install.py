@@ -25,8 +25,7 @@ def bundle(site, release: str, **options) -> tuple:
 
 def test_a_release_from_a_file_is_tried_committed_and_told_of_later(site):
     device = site.add_device("far", start=False)
-    device.start().wait_until_up()
-    device.stop()
+    device.configure()
     first, rollout = bundle(site, "1.0", changed_bytes=300_000)
     installed = run(device, "install", first)
     assert installed.returncode == 0, installed.stderr
@@ -59,8 +58,7 @@ def test_a_release_from_a_file_is_tried_committed_and_told_of_later(site):
 
 def test_what_the_policy_bounds_does_not_bind_the_owner(site):
     device = site.add_device("near", start=False)
-    device.start().wait_until_up()
-    device.stop()
+    device.configure()
     path = site.folder / "held.bundle"
     site.publish("1.0", options=("--bundle", str(path), "--consent", "--in-flight", "1", "--wave", "1:approval", "--device-bytes", "64KB"))
     run(device, "hold")
@@ -73,8 +71,7 @@ def test_what_the_policy_bounds_does_not_bind_the_owner(site):
 
 def test_a_file_that_is_not_right_is_refused_with_the_reason(site, tmp_path):
     device = site.add_device("other", start=False)
-    device.start().wait_until_up()
-    device.stop()
+    device.configure()
     good, _ = bundle(site, "1.0")
     content = good.read_bytes()
     cases = {"cut": (content[:-1], "cut off or damaged"), "text": (b"hello", "is no bundle of a release"), "version": (b"INSTARB\x09" + content[8:], "version 9")}

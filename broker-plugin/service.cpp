@@ -50,7 +50,7 @@ Status ServiceImpl::start(Now now) {
 }
 
 Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, wire::Qos /*qos*/,
-                                wire::Retain retain, Now now) {
+                                wire::Retain /*retain*/, Now now) {
   now_ = now;
   const auto parsed = options_.topics.parse(topic);
   if (!parsed.has_value() && !options_.topics.owns(topic)) return Verdict::route;
@@ -60,9 +60,9 @@ Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, By
   Status status;
   switch (parsed->kind) {
     case wire::TopicKind::device_presence: return Verdict::route;
-    case wire::TopicKind::root: return take_root(topic, payload);
-    case wire::TopicKind::group_manifest: return take_manifest(sender, parsed->group, topic, payload, retain);
-    case wire::TopicKind::device_assignment: return take_assignment(parsed->device, topic, payload, retain);
+    case wire::TopicKind::root: return take_root(sender, topic, payload);
+    case wire::TopicKind::group_manifest: return take_manifest(sender, parsed->group, topic, payload);
+    case wire::TopicKind::device_assignment: return take_assignment(sender, parsed->device, topic, payload);
     case wire::TopicKind::operator_put: status = take_put(parsed->client, payload); break;
     default: status = take_device_message(sender, *parsed, payload); break;
   }
@@ -95,7 +95,7 @@ void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now
   for (const auto& command : *request) run_command(context, command, commits_.is_down(), reply);
   if (commits_.is_down()) return reply->done();
   // What the answers say, they say when it is durable.
-  carry_out(std::move(effects), {}, [reply] { reply->done(); });
+  carry_out(std::move(effects), {.batch = {}, .before = {}, .after = [reply] { reply->done(); }});
 }
 
 void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {

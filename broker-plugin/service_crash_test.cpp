@@ -75,6 +75,10 @@ class World {
       rig.put_directory(pack_);
     }
     if (complete_ && !rig.gate("plant-7").has_value()) rig.publish(manifest_);
+    for (const auto& device : devices_) {
+      const auto topic = rig.topics().device(device.id, wire::TopicKind::device_assignment);
+      if (rig.broker().on(topic).empty()) rig.assign(device);
+    }
   }
   void work(FakeDevice& device) {
     auto& hello = said_hello_[device.id];
@@ -112,12 +116,26 @@ class World {
         }
       }
     }
+    expect_retained_is_durable();
     const auto gate = rig.gate("plant-7");
     if (!gate.has_value()) return;
     const auto bytes = store.durable(Column::rollouts, storage::rollout_key(gate->manifest));
     ASSERT_TRUE(bytes.has_value());
     ASSERT_GE(rollout::decode_rollout_record(*bytes)->issue, gate->issue);
     ASSERT_TRUE(store.durable(Column::rollouts, storage::manifest_key(gate->manifest)).has_value());
+  }
+  // The manifest and the device's assignment: nobody has seen what a crash would lose.
+  void expect_retained_is_durable() {
+    using storage::Column;
+    const auto& broker = rig.broker();
+    if (!broker.on(rig.topics().manifest(group_path("plant-7"))).empty()) {
+      ASSERT_TRUE(rig.store().durable(Column::rollouts, storage::manifest_key(rollout_of(manifest_))).has_value());
+    }
+    for (const auto& device : devices_) {
+      const auto topic = rig.topics().device(device.id, wire::TopicKind::device_assignment);
+      if (broker.on(topic).empty()) continue;
+      ASSERT_EQ(rig.store().durable(Column::meta, storage::assignment_key(device.id)), broker.on(topic).back().payload);
+    }
   }
   template <typename Message>
   static std::vector<Message> fresh(std::vector<Message> all, std::size_t& read) {

@@ -47,8 +47,14 @@ class ServiceImpl final : public Service {
   void send_acks();
 
   // --- service_store.cpp: the store, and what follows from its writes ---
-  // The Save and Remove effects in one batch with `batch`; once it is durable the others, then `act`.
-  void carry_out(rollout::Effects effects, storage::Batch batch = {}, std::function<void()> act = {});
+  // What goes with effects: written in the same batch; done before the others of them, and after.
+  struct Around {
+    storage::Batch batch;
+    std::function<void()> before;
+    std::function<void()> after;
+  };
+  // The Save and Remove effects in one batch; once it is durable the others.
+  void carry_out(rollout::Effects effects, Around around = {});
   void act_on(const rollout::Effect& effect);
   [[nodiscard]] Status load();
   void try_recovery();
@@ -57,14 +63,14 @@ class ServiceImpl final : public Service {
   void check_gate_key();
 
   // --- service_operators.cpp: what operators publish ---
-  [[nodiscard]] Verdict take_root(std::string_view topic, ByteView payload);
-  [[nodiscard]] Verdict take_assignment(const DeviceId& device, std::string_view topic, ByteView payload,
-                                        wire::Retain retain);
+  [[nodiscard]] Verdict take_root(const Sender& sender, std::string_view topic, ByteView payload);
+  [[nodiscard]] Verdict take_assignment(const Sender& sender, const DeviceId& device, std::string_view topic,
+                                        ByteView payload);
+  void put_in_force(const DeviceId& device, const Bytes& assignment);
   [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
-                                      ByteView payload, wire::Retain retain);
+                                      ByteView payload);
   // `id` is set as soon as it is known.
-  [[nodiscard]] Status accept_manifest(const Sender& sender, const GroupPath& group, ByteView payload,
-                                       wire::Retain retain, ManifestId& id);
+  [[nodiscard]] Status accept_manifest(const Sender& sender, const GroupPath& group, ByteView payload, ManifestId& id);
   [[nodiscard]] Status take_put(const ClientId& client, ByteView payload);
 
   // --- service_devices.cpp: what devices send ---
@@ -98,7 +104,7 @@ class ServiceImpl final : public Service {
   StatusBoard statuses_;
   Chores chores_;
   Now now_;
-  std::shared_ptr<ServiceImpl*> self_;  // replies hold it weakly
+  std::shared_ptr<ServiceImpl*> self_;  // replies and reads hold it weakly
 };
 
 }  // namespace instar::broker

@@ -43,7 +43,7 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
 
   const auto manifest = make_manifest(pack, 1);
   const auto rollout = rollout_of(manifest);
-  EXPECT_EQ(rig.publish(manifest), Verdict::route);
+  EXPECT_EQ(rig.publish(manifest), Verdict::consume);
   EXPECT_FALSE(rig.gate("plant-7").has_value()) << "the gate must wait for the store";
   rig.settle();
   const auto gate = rig.gate("plant-7");

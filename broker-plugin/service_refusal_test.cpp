@@ -47,7 +47,7 @@ TEST_F(Refusal, AnyFlippedByte) {
   }
   rig_.settle();
   EXPECT_FALSE(rig_.gate("plant-7").has_value());
-  EXPECT_EQ(rig_.publish(envelope), Verdict::route) << "and the whole one is taken afterwards";
+  EXPECT_EQ(rig_.publish(envelope), Verdict::consume) << "and the whole one is taken afterwards";
 }
 
 TEST_F(Refusal, AKeyThatTheRootDoesNotName) {
@@ -104,7 +104,7 @@ TEST_F(Refusal, WavesThatLeaveSomebodyOut) {
 }
 
 TEST_F(Refusal, OlderAndEqualSequences) {
-  ASSERT_EQ(rig_.publish(make_manifest(pack_, 5)), Verdict::route);
+  ASSERT_EQ(rig_.publish(make_manifest(pack_, 5)), Verdict::consume);
   rig_.settle();
   const auto issue = rig_.gate("plant-7")->issue;
   EXPECT_EQ(rig_.publish(make_manifest(pack_, 4)), Verdict::refuse);
@@ -160,7 +160,7 @@ TEST_F(Refusal, FloodsAreCountedAndNotAllLogged) {
 TEST_F(Refusal, AManifestIsTakenOnceHoweverOftenItIsPublished) {
   const auto manifest = make_manifest(pack_, 1);
   for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(rig_.publish(manifest), Verdict::route);
+    EXPECT_EQ(rig_.publish(manifest), Verdict::consume);
     rig_.settle();
   }
   EXPECT_EQ(rig_.gate("plant-7")->issue, 1U);
@@ -169,7 +169,7 @@ TEST_F(Refusal, AManifestIsTakenOnceHoweverOftenItIsPublished) {
 
 TEST_F(Refusal, ALimitedKeyWorksWithinItsGroups) {
   const auto manifest = make_manifest(pack_, 1, {group_path("plant-7"), group_path("plant-7/line-b")});
-  EXPECT_EQ(rig_.publish(seal_manifest(manifest, kPlant7Key)), Verdict::route);
+  EXPECT_EQ(rig_.publish(seal_manifest(manifest, kPlant7Key)), Verdict::consume);
   rig_.settle();
   EXPECT_TRUE(rig_.gate("plant-7").has_value());
   EXPECT_TRUE(rig_.gate("plant-7/line-b").has_value());
@@ -184,7 +184,7 @@ TEST_F(Refusal, AManifestThatWasNotRetainedIsRetainedByTheBroker) {
 
 TEST_F(Refusal, AfterARestartManifestsGatesAndStatusStandAgain) {
   const auto manifest = make_manifest(pack_, 1, {group_path("plant-7"), group_path("plant-8")});
-  ASSERT_EQ(rig_.publish(manifest), Verdict::route);
+  ASSERT_EQ(rig_.publish(manifest), Verdict::consume);
   rig_.settle();
   const auto issue = rig_.gate("plant-8")->issue;
   ASSERT_TRUE(rig_.restart().has_value());
@@ -193,11 +193,11 @@ TEST_F(Refusal, AfterARestartManifestsGatesAndStatusStandAgain) {
   EXPECT_EQ(rig_.broker().retained[rig_.topics().manifest(group_path("plant-8"))], seal_manifest(manifest));
   EXPECT_GT(rig_.gate("plant-8")->issue, issue);
   EXPECT_EQ(rig_.status(rollout_of(manifest))["state"], "active");
-  EXPECT_EQ(rig_.publish(manifest), Verdict::route) << "replayed";
+  EXPECT_EQ(rig_.publish(manifest), Verdict::consume) << "replayed";
 }
 
 TEST_F(Refusal, GatesStayFresh) {
-  ASSERT_EQ(rig_.publish(make_manifest(pack_, 1)), Verdict::route);
+  ASSERT_EQ(rig_.publish(make_manifest(pack_, 1)), Verdict::consume);
   rig_.settle();
   const auto first = *rig_.gate("plant-7");
   rig_.tick(limits::kGateRefreshMs - 1);
@@ -241,7 +241,7 @@ TEST_F(Refusal, ANewRootDocumentIsDurableBeforeItIsRetainedAndOutlivesARestart) 
   rig_.settle();
   EXPECT_EQ(rig_.broker().retained[topic], envelope);
   EXPECT_EQ(rig_.publish(seal_manifest(make_manifest(pack_, 1))), Verdict::refuse) << "the old release key is out";
-  EXPECT_EQ(rig_.publish(seal_manifest(make_manifest(pack_, 1), 20)), Verdict::route);
+  EXPECT_EQ(rig_.publish(seal_manifest(make_manifest(pack_, 1), 20)), Verdict::consume);
 }
 
 TEST_F(Refusal, AnotherPinnedRootThanTheStoresIsAnError) {

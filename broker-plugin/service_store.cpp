@@ -9,18 +9,20 @@
 
 namespace instar::broker {
 
-void ServiceImpl::carry_out(rollout::Effects effects, storage::Batch batch, std::function<void()> act) {
+void ServiceImpl::carry_out(rollout::Effects effects, Around around) {
   rollout::Effects rest;
   std::set<ManifestId> shown;
   for (auto& effect : effects) {
     const auto* show = std::get_if<rollout::ShowStatus>(&effect);
     if (show != nullptr && !shown.insert(show->rollout).second) continue;
-    if (!add_write(batch, effect) || std::holds_alternative<rollout::RemoveRollout>(effect))
+    if (!add_write(around.batch, effect) || std::holds_alternative<rollout::RemoveRollout>(effect))
       rest.push_back(std::move(effect));
   }
-  commits_.when_durable(std::move(batch), [this, rest = std::move(rest), act = std::move(act)] {
+  auto batch = std::move(around.batch);
+  commits_.when_durable(std::move(batch), [this, rest = std::move(rest), around = std::move(around)] {
+    if (around.before) around.before();
     for (const auto& effect : rest) act_on(effect);
-    if (act) act();
+    if (around.after) around.after();
   });
 }
 

@@ -265,10 +265,17 @@ Verdict ServiceFixture::publish(const wire::Manifest& manifest) {
   return publish(seal_manifest(manifest), manifest.groups[0].str());
 }
 
+Verdict ServiceFixture::assign(const FakeDevice& device, std::vector<GroupPath> groups, const Sender& sender) {
+  const wire::Assignment assignment{device.id, std::move(groups), now_.wall};
+  const auto envelope = trust::seal(trust::Kind::assignment, wire::encode(assignment), test_key(kReleaseKey));
+  const auto topic = topics().device(device.id, wire::TopicKind::device_assignment);
+  return service_->on_message(sender, topic, envelope, wire::Qos::at_least_once, wire::Retain::yes, now_);
+}
+
 ManifestId ServiceFixture::release(std::uint64_t sequence, const PackFixture& pack) {
   upload(pack);
   const auto manifest = make_manifest(pack, sequence);
-  EXPECT_EQ(publish(manifest), Verdict::route);
+  EXPECT_EQ(publish(manifest), Verdict::consume);
   settle();
   return rollout_of(manifest);
 }

@@ -119,6 +119,9 @@ class ServiceFixture {
   std::vector<wire::Stored> stored(std::string_view client = "op-1") const;
   Verdict publish(const Bytes& envelope, std::string_view group = "plant-7", bool retain = true);
   Verdict publish(const wire::Manifest& manifest);
+  // The device is put into these groups; none takes that back.
+  Verdict assign(const FakeDevice& device, std::vector<GroupPath> groups = {group_path("plant-7")},
+                 const Sender& sender = {"op-1", "", true});
   // The pack uploaded, the manifest taken.
   ManifestId release(std::uint64_t sequence, const PackFixture& pack);
   nlohmann::json control(const std::string& request, const Sender& sender = {"op-1", "", true});

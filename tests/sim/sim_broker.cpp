@@ -212,6 +212,15 @@ void SimBroker::observe(const std::string& topic, ByteView payload) {
     checks_.reports.acked(parsed->device.str(), ack->sequence);
     checks_.turns.ack(parsed->device.str(), *ack, store_);
   }
+  if (parsed->kind == wire::TopicKind::group_manifest) {
+    const auto envelope = trust::parse_envelope(payload);
+    if (!envelope || !store_.durable(storage::Column::rollouts, storage::manifest_key(envelope->payload_hash)))
+      world_.found("a manifest is seen on " + topic + " that is not durable");
+  }
+  if (parsed->kind == wire::TopicKind::device_assignment &&
+      !store_.durable(storage::Column::meta, storage::assignment_key(parsed->device))) {
+    world_.found("an assignment is seen on " + topic + " that is not durable");
+  }
   if (parsed->kind == wire::TopicKind::group_gate) {
     const auto envelope = trust::parse_envelope(payload);
     const auto gate = envelope ? wire::decode_gate(envelope->payload) : Result<wire::Gate>(fail(Code::malformed, ""));
@@ -270,10 +279,8 @@ void SimBroker::assign(const std::string& device, const Bytes& envelope) {
   if (!service_) return;
   const auto topic = wire::Topics().device(*DeviceId::parse(device), wire::TopicKind::device_assignment);
   // While the store is down it is not taken: the operator's command says so.
-  if (service_->on_message({"op-1", "", true}, topic, envelope, wire::Qos::at_least_once, wire::Retain::yes, now()) !=
-      broker::Verdict::route)
-    return;
-  publish(topic, envelope, wire::Qos::at_least_once, wire::Retain::yes);
+  static_cast<void>(
+      service_->on_message({"op-1", "", true}, topic, envelope, wire::Qos::at_least_once, wire::Retain::yes, now()));
   after_call();
 }
 
@@ -349,13 +356,16 @@ bool SimBroker::release(const Release& release) {
   for (const auto& group : release.manifest.groups) {
     const auto topic = wire::Topics().manifest(group);
     if (service_->on_message({"op-1", "", true}, topic, release.envelope, wire::Qos::at_least_once, wire::Retain::yes,
-                             now()) != broker::Verdict::route)
+                             now()) != broker::Verdict::consume)
       return false;
-    publish(topic, release.envelope, wire::Qos::at_least_once, wire::Retain::yes);
   }
   after_call();
-  world_.note("release " + release.manifest.release + " (" + nature_name(release.nature) + ") is out");
+  world_.note("release " + release.manifest.release + " (" + nature_name(release.nature) + ") is sent");
   return true;
+}
+
+bool SimBroker::has(const Release& release) const {
+  return store_.durable(storage::Column::rollouts, storage::manifest_key(release.rollout)).has_value();
 }
 
 }  // namespace instar::sim

@@ -82,6 +82,8 @@ class SimBroker final : public broker::BrokerPort {
 
   // Uploads the packs and publishes the manifest. False: not now, try again.
   [[nodiscard]] bool release(const Release& release);
+  // The release is durable in the store: the operator sees its status.
+  [[nodiscard]] bool has(const Release& release) const;
   // pauseRollout, resumeRollout, abortRollout, approveRollout, revertRollout, retryRollout.
   void command(const std::string& verb, const Release& release);
 

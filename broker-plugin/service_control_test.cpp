@@ -7,6 +7,7 @@
 #include "broker-plugin/commands.hpp"
 #include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
+#include "core/base/testing/some_hash.hpp"
 
 namespace instar::broker {
 namespace {
@@ -32,7 +33,7 @@ class Control : public testing::Test {
   PackFixture pack_ = make_pack(1);
   FakeDevice one_{"gw-01"};
   FakeDevice two_{"gw-02", 101};
-  Hash256 rollout_;
+  ManifestId rollout_;
 };
 
 TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
@@ -121,12 +122,12 @@ TEST_F(Control, GetRolloutSaysWhatStatusSaysAndMore) {
 
 TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
   const auto artifact = [](std::uint8_t number) {
-    Hash256 id;
+    SomeHash id;
     id.bytes.fill(number);
     return id;
   };
   const auto run = [&](const char* name, std::uint8_t seed, const char* group, const char* release,
-                       std::uint64_t sequence, std::vector<Hash256> artifacts) {
+                       std::uint64_t sequence, std::vector<ArtifactId> artifacts) {
     FakeDevice device(name, seed);
     device.groups = {group_path(group)};
     device.running = wire::RevisionInfo{"gateway-2", release, sequence, artifact(99), std::move(artifacts)};
@@ -354,7 +355,7 @@ TEST_F(Control, StatusPageShowsWhatIsPublished) {
 }
 
 TEST_F(Control, ControlPageShowsWhatIsAnswered) {
-  one_.running = wire::RevisionInfo{"gateway-2", "1.0", 0, rollout_, {rollout_}};
+  one_.running = wire::RevisionInfo{"gateway-2", "1.0", 0, rollout_, {ArtifactId(rollout_)}};
   one_.last_sequence = 0;
   rig_.hello(one_);
   rig_.report(one_, rollout_, Step::refused);

@@ -266,7 +266,7 @@ TEST(ServiceCrash, DamagedRecordsArePassedOver) {
   rig.settle();
   rig.store().commit({{storage::Column::devices, "gw-02", Bytes{9, 9}},
                       {storage::Column::members, storage::member_key(rollout, device.id), Bytes{1}},
-                      {storage::Column::rollouts, storage::rollout_key(trust::digest({})), Bytes{}},
+                      {storage::Column::rollouts, storage::rollout_key(ManifestId(trust::digest({}))), Bytes{}},
                       {storage::Column::devices, "not a name/", Bytes{1}}},
                      {});
   rig.store().poll();

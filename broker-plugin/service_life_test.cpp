@@ -8,7 +8,7 @@ namespace {
 
 using wire::Step;
 
-wire::Fetch fetch_of(const PackFixture& pack, std::uint32_t chunks, const Hash256& rollout) {
+wire::Fetch fetch_of(const PackFixture& pack, std::uint32_t chunks, const ManifestId& rollout) {
   wire::Fetch fetch;
   fetch.session = 0x10001;
   fetch.pack = pack.id;

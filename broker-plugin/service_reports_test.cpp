@@ -34,7 +34,7 @@ class Reports : public testing::Test {
   ServiceFixture rig_;
   PackFixture pack_ = make_pack(1);
   FakeDevice device_{"gw-01"};
-  Hash256 rollout_;
+  ManifestId rollout_;
 };
 
 TEST_F(Reports, AreAckedWhenDurableAndNotBefore) {
@@ -111,7 +111,7 @@ TEST_F(Reports, GapsAreNotAppliedAndTheAckSaysWhereToGoOn) {
 }
 
 TEST_F(Reports, ReasonsCannotForgeLinesOfTheLog) {
-  auto report = device_.report_message(Hash256{}, Step::refused, ++device_.last_sequence);
+  auto report = device_.report_message(ManifestId{}, Step::refused, ++device_.last_sequence);
   report.code = Code::bad_signature;
   report.reason = "first\n5 device gw-99 is new; its key is pinned";
   rig_.from(device_, TopicKind::device_report, device_.seal_report(report));

@@ -7,8 +7,8 @@
 namespace instar::broker {
 namespace {
 
-const ManifestId kOne = trust::digest(Bytes{1});
-const ManifestId kTwo = trust::digest(Bytes{2});
+const ManifestId kOne(trust::digest(Bytes{1}));
+const ManifestId kTwo(trust::digest(Bytes{2}));
 
 TEST(StatusBoard, PublishesTheFirstChangeAtOnceAndTheNextOnesOnceASecond) {
   StatusBoard board;

@@ -41,7 +41,7 @@ TEST_F(Uploads, ADirectoryThatDoesNotMatchThePacksIdIsRefused) {
 TEST_F(Uploads, ADirectoryThatIsNoneIsRefusedThoughItsHashIsRight) {
   auto other = pack_;
   other.bytes = noise(500, 9);
-  other.id = trust::digest(other.bytes);
+  other.id = PackId(trust::digest(other.bytes));
   rig_.put_directory(other);
   EXPECT_EQ(last().code, Code::malformed);
 }
@@ -147,7 +147,7 @@ TEST_F(Uploads, ChunksThatAnotherPackBroughtAreNotAskedFor) {
   auto other = pack_;
   other.directory.kind = artifact::PackKind::dedupe;
   other.bytes = artifact::encode_directory(other.directory);
-  other.id = trust::digest(other.bytes);
+  other.id = PackId(trust::digest(other.bytes));
   rig_.put_directory(other);
   rig_.settle();
   EXPECT_TRUE(last().complete);
@@ -159,7 +159,7 @@ TEST_F(Uploads, AChunkThatStandsTwiceIsHadTwice) {
   auto twice = pack_;
   twice.directory.chunks[4] = twice.directory.chunks[1];
   twice.bytes = artifact::encode_directory(twice.directory);
-  twice.id = trust::digest(twice.bytes);
+  twice.id = PackId(trust::digest(twice.bytes));
   rig_.put_directory(twice);
   rig_.settle();
   for (std::uint32_t i = 0; i < 4; ++i) rig_.put_object(wire::PutKind::chunk, twice.id, i, pack_.encoded[i]);

@@ -38,7 +38,7 @@ struct DaemonParts {
   };
   std::optional<Watchdog> watchdog = std::nullopt;
   // A release that the owner has at hand (install.hpp); zero: none.
-  Hash256 install = {};
+  ManifestId install = {};
 };
 
 class Daemon {

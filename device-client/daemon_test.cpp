@@ -9,9 +9,12 @@
 #include <fstream>
 
 #include "core/trust/envelope.hpp"
+#include "core/trust/root.hpp"
 #include "device-client/device_status.hpp"
 #include "device-client/host.hpp"
 #include "device-client/testing/fake_helper.hpp"
+#include "files/files.hpp"
+#include "files/testing/temporary_folder.hpp"
 #include "mqtt/testing/fake_client.hpp"
 
 namespace instar::device {
@@ -90,12 +93,13 @@ class DaemonTest : public ::testing::Test {
   // Release 2.4.1, admitted; heard over the connection.
   void offer(wire::Policy policy) {
     wire::Pack pack;
-    pack.id = trust::digest(as_bytes("pack"));
-    pack.head = {{trust::digest(as_bytes("head")), 100, 100, artifact::Codec::raw}};
+    pack.id = PackId(trust::digest(as_bytes("pack")));
+    pack.head = {{ChunkHash(trust::digest(as_bytes("head"))), 100, 100, artifact::Codec::raw}};
     pack.head_bytes = 100;
     pack.body_count = 1;
     pack.body_bytes = 1'000;
-    const wire::Artifact artifact{trust::digest(as_bytes("artifact")), wire::ArtifactKind::tree, 1'000, 1, 100, {pack}};
+    const wire::Artifact artifact{
+        ArtifactId(trust::digest(as_bytes("artifact"))), wire::ArtifactKind::tree, 1'000, 1, 100, {pack}};
     wire::Container container;
     container.name = "app";
     container.artifact = artifact.id;
@@ -112,7 +116,7 @@ class DaemonTest : public ::testing::Test {
     wire::Gate gate;
     gate.group = manifest.groups.front();
     gate.product = "p";
-    gate.manifest = trust::digest(payload);
+    gate.manifest = ManifestId(trust::digest(payload));
     gate.sequence = 1;
     gate.admitted_bp = 10'000;
     gate.fresh = now.wall;

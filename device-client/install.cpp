@@ -29,7 +29,7 @@ Result<GroupPath> group_for(const wire::Manifest& manifest, const Config& config
               "release " + manifest.release + " is for " + groups + ", and this device is in none of these groups");
 }
 
-Status check(const wire::Manifest& manifest, const Hash256& hash, const Config& config,
+Status check(const wire::Manifest& manifest, const ManifestId& hash, const Config& config,
              const std::optional<DeviceStatus>& status) {
   if (manifest.product != config.product)
     return fail(Code::refused, "release " + manifest.release + " is for product " + manifest.product +
@@ -59,7 +59,7 @@ Result<std::string> install(const std::string& path, DaemonParts parts, const st
   INSTAR_TRY(const auto parsed, trust::parse_envelope(envelope));
   // Not believed yet: only good for telling early what the daemon would refuse later.
   INSTAR_TRY(const auto manifest, wire::decode_manifest(parsed.payload));
-  const auto hash = parsed.payload_hash;
+  const ManifestId hash(parsed.payload_hash);
   INSTAR_CHECK(check(manifest, hash, parts.config, status));
   INSTAR_TRY(const auto group, group_for(manifest, parts.config));
   INSTAR_TRY(auto link, BundleLink::make(std::move(bundle), {std::move(root), std::move(envelope), parts.config.topics,

@@ -94,7 +94,7 @@ TEST_F(RevisionVerify, FindsAHardLinkThatBecameAFile) {
 }
 
 TEST_F(RevisionVerify, FindsAnotherIndex) {
-  EXPECT_EQ(verify_artifact(artifact_, trust::digest(as_bytes("another"))).value().faults, 1U);
+  EXPECT_EQ(verify_artifact(artifact_, ArtifactId(trust::digest(as_bytes("another")))).value().faults, 1U);
 }
 
 TEST_F(RevisionVerify, IsNotSoundWithoutARunningRevision) {

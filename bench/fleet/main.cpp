@@ -278,7 +278,7 @@ class Reporters {
       wire::Report report;
       report.device = id;
       report.sequence = i;
-      report.rollout = Hash256::from_bytes(hash).value_or(Hash256{});
+      report.rollout = ManifestId::from_bytes(hash).value_or(ManifestId{});
       report.attempt = 1;
       report.step = i % 2 == 1 ? wire::Step::fetching : wire::Step::staging;
       report.bytes_planned = 1'000'000;

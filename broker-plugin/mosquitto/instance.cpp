@@ -45,7 +45,7 @@ Result<std::unique_ptr<Instance>> Instance::open(PluginOptions options, BrokerPo
   }
   TransferLog sink;
   if (instance->transfer_file_.has_value()) {
-    sink = [self = instance.get()](const DeviceId& device, const Hash256& pack, std::uint32_t ordinal,
+    sink = [self = instance.get()](const DeviceId& device, const PackId& pack, std::uint32_t ordinal,
                                    std::uint32_t offset, std::uint32_t bytes) {
       self->transfer_file_->add(self->now_.wall, device, pack, ordinal, offset, bytes);
     };

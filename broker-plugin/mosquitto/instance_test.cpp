@@ -26,7 +26,7 @@ class FakeService final : public Service {
   Verdict on_message(const Sender& sender, std::string_view topic, ByteView, wire::Qos, wire::Retain, Now) override {
     messages.push_back(std::string(sender.client_id) + (sender.identity_known ? " " : " (bridge) ") +
                        std::string(topic));
-    if (transfer_log) transfer_log(*DeviceId::parse("dev1"), Hash256{}, 1, 2, 3);
+    if (transfer_log) transfer_log(*DeviceId::parse("dev1"), PackId{}, 1, 2, 3);
     return verdict;
   }
   void on_control(const Sender& sender, std::string_view payload, Now) override {

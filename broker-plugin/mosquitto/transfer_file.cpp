@@ -37,7 +37,7 @@ TransferFile::~TransferFile() {
   ::close(fd_);
 }
 
-void TransferFile::add(WallMs when, const DeviceId& device, const Hash256& pack, std::uint32_t ordinal,
+void TransferFile::add(WallMs when, const DeviceId& device, const PackId& pack, std::uint32_t ordinal,
                        std::uint32_t offset, std::uint32_t bytes) {
   if (buffer_.size() >= limits::kTransferLogBytesMax) {
     ++lost_;

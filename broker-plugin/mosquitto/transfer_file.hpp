@@ -26,7 +26,7 @@ class TransferFile {
   TransferFile& operator=(const TransferFile&) = delete;
   ~TransferFile();
 
-  void add(WallMs when, const DeviceId& device, const Hash256& pack, std::uint32_t ordinal, std::uint32_t offset,
+  void add(WallMs when, const DeviceId& device, const PackId& pack, std::uint32_t ordinal, std::uint32_t offset,
            std::uint32_t bytes);
   // Hands what was added to the kernel. Cheap when there is nothing.
   void flush() noexcept;

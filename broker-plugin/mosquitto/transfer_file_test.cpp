@@ -29,7 +29,7 @@ class TransferFileTest : public testing::Test {
 
   std::filesystem::path folder_;
   DeviceId device_ = *DeviceId::parse("dev1");
-  Hash256 pack_ = *Hash256::from_hex(std::string(64, 'a'));
+  PackId pack_ = *PackId::from_hex(std::string(64, 'a'));
   const std::string hex_ = std::string(64, 'a');
 };
 

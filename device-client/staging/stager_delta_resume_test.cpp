@@ -9,6 +9,8 @@
 
 #include "device-client/testing/delta_fixture.hpp"
 #include "device-client/testing/staging_fixture.hpp"
+#include "files/files.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {

@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "device-client/testing/staging_fixture.hpp"
+#include "files/files.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {

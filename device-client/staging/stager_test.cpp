@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "device-client/testing/staging_fixture.hpp"
+#include "files/files.hpp"
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {

@@ -275,10 +275,10 @@ TEST_F(PackFiles, TheWorkedExampleHoldsByteForByte) {
   auto writer = PackFileWriter::create(path("example.pack"));
   ASSERT_TRUE(writer);
   artifact::PackDirectory directory;
-  directory.artifact = trust::digest(as_bytes("artifact"));
+  directory.artifact = ArtifactId(trust::digest(as_bytes("artifact")));
   directory.head_count = 1;
-  directory.chunks = {{trust::digest(as_bytes("abc")), 3, 3, artifact::Codec::raw},
-                      {trust::digest(as_bytes("hello")), 5, 5, artifact::Codec::raw}};
+  directory.chunks = {{ChunkHash(trust::digest(as_bytes("abc"))), 3, 3, artifact::Codec::raw},
+                      {ChunkHash(trust::digest(as_bytes("hello"))), 5, 5, artifact::Codec::raw}};
   ASSERT_TRUE(writer->put(false, 0, directory.chunks[1], as_bytes("hello")));
   ASSERT_TRUE(writer->put(true, 0, directory.chunks[0], as_bytes("abc")));
   ASSERT_TRUE(writer->finish(directory));

@@ -20,7 +20,11 @@ MAY_INCLUDE = {
     "core/delta": CORE_BELOW_WIRE,
     "core/delta/make": ["core/base", "core/trust", "core/delta"],
     "core/wire": CORE_BELOW_WIRE + ["schemas"],
-    "core/rollout": ["core/base", "core/trust", "core/wire"],
+    # The devices' side and the rollout's side speak through `exchange` only.
+    "core/rollout": ["core/base", "core/wire", "core/rollout/devices", "core/rollout/rollouts", "core/rollout/exchange"],
+    "core/rollout/devices": ["core/base", "core/wire", "core/rollout/exchange"],
+    "core/rollout/rollouts": ["core/base", "core/wire", "core/rollout/exchange"],
+    "core/rollout/exchange": ["core/base", "core/trust", "core/wire"],
     "core/revision": CORE_BELOW_WIRE + ["core/wire", "schemas"],
     "storage": ["core/base"],
     "files": CORE_BELOW_WIRE,
@@ -28,7 +32,7 @@ MAY_INCLUDE = {
     # The adapters: neither knows the other, and the port knows none.
     "mqtt/paho_c": ["mqtt"],
     "mqtt/paho_cpp": ["mqtt"],
-    "broker-plugin": CORE_BELOW_WIRE + ["core/wire", "core/rollout", "storage"],
+    "broker-plugin": CORE_BELOW_WIRE + ["core/wire", "core/rollout", "core/rollout/exchange", "storage"],
     "broker-plugin/mosquitto": ["core/base", "core/wire", "storage", "files", "broker-plugin"],
     # A ladder: each room uses the rooms below it.
     "publisher": ["publisher/commands", "publisher/broker"],

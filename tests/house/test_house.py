@@ -37,6 +37,8 @@ def test_includes_point_one_way():
     ("device-client/x.cpp", "storage/store.hpp"),
     ("broker-plugin/x.cpp", "mqtt/client.hpp"),
     ("files/x.cpp", "tests/sim/link.hpp"),
+    ("core/rollout/devices/x.cpp", "core/rollout/rollouts/rollouts.hpp"),
+    ("core/rollout/rollouts/x.cpp", "core/rollout/devices/devices.hpp"),
     ("device-client/staging/x.cpp", "core/delta/make/maker.hpp"),
     ("device-client/staging/x.cpp", "device-client/containers/supervisor.hpp"),
     ("device-client/staging/x.cpp", "device-client/process/config.hpp"),

@@ -23,7 +23,8 @@ Bytes state_running(const Plan& plan) {
   const auto manifest = wire::decode_manifest(envelope.value().payload).value();
   revision::DeviceState state;
   state.root = plan.root;
-  wire::RevisionInfo info{manifest.product, manifest.release, manifest.sequence, envelope->payload_hash, {}};
+  wire::RevisionInfo info{
+      manifest.product, manifest.release, manifest.sequence, ManifestId(envelope->payload_hash), {}};
   for (const auto& artifact : manifest.artifacts) info.artifacts.push_back(artifact.id);
   state.revisions.current = revision::RevisionRecord{1, std::move(info)};
   state.revisions.current_manifest = plan.running_manifest;

@@ -25,7 +25,7 @@ TEST_F(ReleaseDeltasTest, FindsWhatTheFleetRunsBesideTheArtifact) {
   auto folders = release();
   build("one", "out/old");
   Fleet fleet{.asked = true, .known = true, .devices = 9, .devices_without = 1, .artifacts = {}};
-  Hash256 unknown;
+  ArtifactId unknown;
   unknown.bytes.fill(7);
   fleet.artifacts = {runs(tree("one").id, 5, "1.0"), runs(unknown, 2, "0.9"), runs(tree("two").id, 1, "2.0")};
   const auto made = make_release_deltas(folders, fleet, {});

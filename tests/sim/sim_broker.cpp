@@ -214,7 +214,8 @@ void SimBroker::observe(const std::string& topic, ByteView payload) {
   }
   if (parsed->kind == wire::TopicKind::group_manifest) {
     const auto envelope = trust::parse_envelope(payload);
-    if (!envelope || !store_.durable(storage::Column::rollouts, storage::manifest_key(envelope->payload_hash)))
+    if (!envelope ||
+        !store_.durable(storage::Column::rollouts, storage::manifest_key(ManifestId(envelope->payload_hash))))
       world_.found("a manifest is seen on " + topic + " that is not durable");
   }
   if (parsed->kind == wire::TopicKind::device_assignment &&

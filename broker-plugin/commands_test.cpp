@@ -110,7 +110,7 @@ TEST_F(ReplyTest, GoesOutWhenNothingIsWaitedFor) {
 }
 
 TEST_F(ReplyTest, APageHasTheRowsThatWereAskedForAndCountsAll) {
-  PageOfRows page({{"offset", 2}, {"count", 3}}, *reply_);
+  PageOfRows page({{"offset", 2U}, {"count", 3U}}, *reply_);
   int made = 0;
   for (int i = 0; i < 10; ++i) {
     page.offer([&] {

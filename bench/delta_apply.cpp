@@ -97,7 +97,7 @@ Status open_source(Source& source, const std::string& held, const std::string& p
              delta::read_delta_head(
                  [&](std::uint64_t offset, std::span<std::uint8_t> out) { return source.read_head(offset, out); },
                  source.pack.head.size()));
-  const auto log = [](int, const std::string& message) { say(2, message + "\n"); };
+  const auto log = [](LogLevel, const std::string& message) { say(2, message + "\n"); };
   INSTAR_TRY(source.base, device::DeltaBase::open({source.pack.directory.base, held}, log));
   bool proven = false;
   while (!proven) {

@@ -8,7 +8,7 @@
 namespace instar::broker {
 namespace {
 
-// Behind a bridge the id is the bridge's: what a message says is held against its signature there.
+// Behind a bridge the client id is the bridge's own. The signature of the message is checked there instead.
 template <typename Id>
 bool speaks_as(const Sender& sender, const Id& id) {
   return !sender.identity_known || sender.client_id == id.str();
@@ -93,8 +93,11 @@ Status Access::check_message(const Sender& sender, const std::optional<wire::Top
 }
 
 std::string name_of(const Sender& sender) {
-  const auto name = sender.username.empty() ? sender.client_id : sender.username;
-  return clean_text(name, limits::kNameBytesMax);
+  auto name = clean_text(sender.username.empty() ? sender.client_id : sender.username, limits::kNameBytesMax);
+  // clean_text() keeps these two, because text may have lines. A name has none.
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '\n' || c == '\t'; }, '?');
+  return name;
 }
 
 }  // namespace instar::broker

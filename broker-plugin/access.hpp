@@ -1,4 +1,4 @@
-// Who may use which of our topics. Everything outside our prefix is the deployment's to decide.
+// Who may use which of our topics. The deployment decides about everything outside our prefix.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@ namespace instar::broker {
 // Immutable.
 class Access {
  public:
-  // `operators`: usernames that may command and publish; empty: the deployment's own ACLs decide.
+  // `operators`: usernames that may command and publish. If it is empty, the deployment's own ACLs decide.
   Access(wire::Topics topics, std::vector<std::string> operators);
 
   // True: allowed, or not ours.
@@ -24,7 +24,7 @@ class Access {
   [[nodiscard]] bool may_read(const Sender& sender, std::string_view topic) const;
   // Commands carry no signature: they need a sender who is known.
   [[nodiscard]] bool may_command(const Sender& sender) const;
-  // What can be said of a message before its payload is read. `topic`: nullopt when it is none of our forms. Errors:
+  // Checks what can be checked before the payload is read. `topic`: nullopt when it has none of our forms. Errors:
   // malformed, too_large, refused.
   [[nodiscard]] Status check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
                                      std::size_t payload_bytes) const;
@@ -36,7 +36,7 @@ class Access {
   std::vector<std::string> operators_;
 };
 
-// As history names who did something: the username, else the client id.
+// The name under which the log and the history have a sender: the username, else the client id. One line of clean text.
 [[nodiscard]] std::string name_of(const Sender& sender);
 
 }  // namespace instar::broker

@@ -19,7 +19,7 @@ class AccessRules : public testing::Test {
   const Sender bridge_{"bridge", "", false};
 };
 
-TEST_F(AccessRules, DevicesSpeakAsThemselvesOnly) {
+TEST_F(AccessRules, DevicesWriteToTheirOwnTopicsOnly) {
   for (const auto* kind : {"hello", "report", "fetch", "presence"}) {
     const auto topic = std::string("instar/v1/d/gw-01/") + kind;
     EXPECT_TRUE(write(device_, topic)) << kind;
@@ -30,7 +30,7 @@ TEST_F(AccessRules, DevicesSpeakAsThemselvesOnly) {
   }
 }
 
-TEST_F(AccessRules, WhatIsTheBrokersNobodyElseWrites) {
+TEST_F(AccessRules, NobodyWritesToTheBrokersTopics) {
   for (const auto* topic :
        {"instar/v1/d/gw-01/chunk", "instar/v1/d/gw-01/ack", "instar/v1/g/plant-7/gate",
         "instar/v1/r/0123456789abcdef/status", "instar/v1/o/op-1/stored", "$CONTROL/instar/v1/response", "instar/v1/",
@@ -100,6 +100,11 @@ TEST(NameOf, IsTheUsernameElseTheClientId) {
   EXPECT_EQ(name_of({"op-1", "alice", true}), "alice");
   EXPECT_EQ(name_of({"gw-01", "", true}), "gw-01");
   EXPECT_EQ(name_of({"op\x1b[1", "", true}).find('\x1b'), std::string::npos) << "nothing that steers a terminal";
+}
+
+TEST(NameOf, ForgesNoLineOfTheLog) {
+  EXPECT_EQ(name_of({"gw-01\n1700000000: instar: paused", "", true}), "gw-01?1700000000: instar: paused");
+  EXPECT_EQ(name_of({"op-1", "al\r\n\tice", true}), "al???ice");
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace instar::broker {
 namespace {
 
-// A session that is over may be asked for more: it is kept for a little, and costs nothing to open again.
+// A session that is over is kept for a little, because the device may ask for more. Opening it again costs nothing.
 constexpr std::int64_t kOverMs = 10'000;
 
 }  // namespace
@@ -31,7 +31,7 @@ ChunkServer::ChunkServer(storage::Store& store, Send send, Account account, Chun
 void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, MonotonicMs now) {
   auto found = sessions_.find(device);
   if (found == sessions_.end()) {
-    // Only returns credit of a session that is not known here: nothing to do, and nothing to remember.
+    // This only returns credit of a session that is not known here. There is nothing to do or to remember.
     if (!fetch.pack.has_value()) return send_position(device, fetch.session, nullptr);
     found = sessions_.try_emplace(device).first;
     begin(found->second, fetch, now);
@@ -41,7 +41,7 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
     return;
   }
   auto& session = found->second;
-  session.heard = now;
+  session.last_fetch = now;
   session.window = std::min(fetch.window_bytes, options_.window_bytes_max);
   session.piece_bytes_max = std::clamp(fetch.piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax);
   if (fetch.rollout != 0) session.rollout = fetch.rollout;
@@ -53,7 +53,7 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
   pump();
 }
 
-// A session starts with nothing of its own in flight; `received` may run on from what an earlier connection of it took.
+// A session starts with nothing of its own in flight. `received` may go on from what an earlier connection took.
 void ChunkServer::begin(Session& session, const wire::Fetch& fetch, MonotonicMs now) {
   Session next;
   next.in_ring = session.in_ring;
@@ -111,8 +111,8 @@ void ChunkServer::drop_stalled(MonotonicMs now) {
   const auto limit_ms = tight ? options_.stall_ms_when_tight : options_.stall_ms;
   std::vector<DeviceId> stalled;
   for (auto& [device, session] : sessions_) {
-    if (now - session.heard >= (is_over(session) ? kOverMs : limit_ms)) stalled.push_back(device);
-    // Lost on the way, after all: pieces sent before the device had subscribed.
+    if (now - session.last_fetch >= (is_over(session) ? kOverMs : limit_ms)) stalled.push_back(device);
+    // Pieces that were sent before the device had subscribed are lost, so no credit comes for them.
     if (session.carried_pieces > 0 && now - session.carried_since >= limit_ms) release_carried(session);
   }
   for (const auto& device : stalled) drop(device);
@@ -127,7 +127,7 @@ void ChunkServer::wake(const DeviceId& device) {
 
 void ChunkServer::pump() {
   const auto sent_before = in_flight_bytes_;
-  std::size_t idle = 0;  // sessions looked at in vain since the last piece
+  std::size_t idle = 0;  // sessions since the last piece that could not send one
   while (!ring_.empty() && idle < ring_.size() && in_flight_bytes_ - sent_before < options_.pump_bytes_max) {
     const auto device = std::move(ring_.front());
     ring_.pop_front();
@@ -179,10 +179,10 @@ ChunkServer::Step ChunkServer::send_piece(const DeviceId& device, Session& sessi
   INSTAR_ASSERT(out <= limits::kWindowBytesMax);
   const auto whole = std::min(session.piece_bytes_max, ref.encoded_bytes - wanted.offset);
   const auto room = out >= session.window ? 0 : static_cast<std::uint32_t>(session.window - out);
-  // A piece is cut short only when nothing else would ever make room for a whole one.
+  // A piece is cut short only when there will never be room for a whole one.
   const auto bytes = room >= whole ? whole : out == 0 ? room : 0;
   if (bytes == 0 || session.piece_ends.size() >= limits::kWindowPiecesMax) return Step::waits;
-  // Opening one session after the other must not fill the broker: two windows in all.
+  // A device that opens one session after the other must not fill the broker: it gets two windows in all.
   const bool room_beside_carried = session.carried_pieces + session.piece_ends.size() < 2 * limits::kWindowPiecesMax &&
                                    session.carried_bytes + out + bytes <= 2 * std::uint64_t{options_.window_bytes_max};
   if (!room_beside_carried) return Step::waits;
@@ -233,7 +233,7 @@ void ChunkServer::fault(const DeviceId& device, const Session& session, std::uin
   send_(device, piece);
 }
 
-// The answer to a device that receives nothing and asks: it comes behind all that is on its way, so it shows whether
+// The answer to a device that receives nothing and asks. It arrives after all that is on its way, so it shows whether
 // anything was lost.
 void ChunkServer::send_position(const DeviceId& device, std::uint32_t number, const Session* session) {
   wire::ChunkPiece piece;
@@ -245,7 +245,7 @@ void ChunkServer::send_position(const DeviceId& device, std::uint32_t number, co
   send_(device, piece);
 }
 
-// One answer for all that is wanted of the pack at the front.
+// Sends one answer for all that the session wants of the pack at the front.
 void ChunkServer::fail_pack(const DeviceId& device, Session& session, wire::ChunkFault why) {
   const auto pack = session.wanted.front().pack;
   fault(device, session, session.wanted.front().first, why);
@@ -323,7 +323,7 @@ void ChunkServer::chunk_loaded(const std::string& key, Result<std::optional<Byte
     const auto found = sessions_.find(device);
     if (found == sessions_.end()) continue;
     if (!found_it && next_chunk(found->second) == key) {
-      // Not in the store: the pack was never uploaded whole.
+      // It is not in the store: the pack was never uploaded completely.
       fail_pack(device, found->second, value.has_value() ? wire::ChunkFault::unknown_pack : wire::ChunkFault::busy);
     }
     wake(device);

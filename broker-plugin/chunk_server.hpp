@@ -1,6 +1,6 @@
-// Serves pieces of chunks to devices: each within the credit it gave, all within one budget, one piece a device in
-// turn. What a device has not asked for or not taken is never in memory: a session is a few numbers, chunks are read
-// when they can be sent.
+// Serves pieces of chunks to devices. Each device gets what its credit allows, all of them share one budget, and they
+// take turns, one piece each. What a device has not asked for or not taken is never in memory: a session is a few
+// numbers, and a chunk is read when it can be sent.
 #pragma once
 
 #include <cstdint>
@@ -29,14 +29,14 @@ struct ChunkServerOptions {
   std::size_t cache_bytes_max = limits::kChunkCacheBytesMax;
   std::size_t directory_bytes_max = limits::kDirectoryCacheBytesMax;
   std::size_t in_flight_bytes_max = 0;  // 0 = limits.hpp
-  // A session without a sign of life for so long is dropped; the shorter time counts when half of the common budget is
-  // taken. One that wants nothing, and has confirmed all that was sent, is over.
+  // A session that is silent for so long is dropped. The shorter time counts when half of the common budget is taken.
+  // A session that wants nothing, and has confirmed all that was sent, is over.
   std::int64_t stall_ms = 600'000;
   std::int64_t stall_ms_when_tight = 60'000;
   std::size_t pump_bytes_max = limits::kPumpBytesMax;
 };
 
-// What is about to be handed over, for accounting.
+// A piece that is about to be sent, for accounting.
 struct SentPiece {
   const DeviceId& device;
   const PackId& pack;
@@ -49,7 +49,7 @@ struct SentPiece {
 class ChunkServer {
  public:
   using Send = std::function<void(const DeviceId&, const wire::ChunkPiece&)>;
-  // Asked before each piece: none, it goes; otherwise the fault that the device gets instead.
+  // Called before each piece is sent. Anything but `none` is the fault that the device gets instead.
   using Account = std::function<wire::ChunkFault(const SentPiece&)>;
 
   ChunkServer(storage::Store& store, Send send, Account account, ChunkServerOptions options = {});
@@ -61,7 +61,7 @@ class ChunkServer {
   void drop(const DeviceId& device);
   // Sends what credit allows; O(1) when there is nothing to send.
   void pump();
-  // Drops sessions that have stalled or are over. Now and then.
+  // Drops sessions that have stalled or are over. To be called now and then.
   void drop_stalled(MonotonicMs now);
 
   [[nodiscard]] std::size_t in_flight_bytes() const noexcept { return in_flight_bytes_; }
@@ -84,19 +84,19 @@ class ChunkServer {
     std::uint32_t window = 0;
     std::uint32_t piece_bytes_max = 0;
     std::vector<std::uint64_t> piece_ends;  // `sent` after each piece that is still out; at most kWindowPiecesMax
-    // Left out by the device's sessions before this one: the broker may hold them still. The connection keeps the
-    // order, so the first credit of this session says that they are through.
+    // What the device's earlier sessions had in flight: the broker may still hold it. The connection keeps the order,
+    // so the first credit of this session shows that all of it has arrived.
     std::uint64_t carried_bytes = 0;
     std::size_t carried_pieces = 0;
     MonotonicMs carried_since;
     std::vector<Wanted> wanted;  // next first; at most limits::kSessionRangesMax
     bool in_ring = false;
-    MonotonicMs heard;  // last sign of life
+    MonotonicMs last_fetch;  // when the device last sent a fetch message
   };
   enum class Step : std::uint8_t {
-    sent,     // a piece: again, after the others
-    waits,    // for credit, for a read, or has nothing to do: something else puts it back into the ring
-    blocked,  // by what all share: stays in the ring
+    sent,     // a piece was sent: the session is asked again, after the others
+    waits,    // for credit or for a read, or it has nothing to do: something else puts it back into the ring
+    blocked,  // by a bound that all share: it stays in the ring
   };
   using Chunk = std::shared_ptr<const Bytes>;
   using Directory = std::shared_ptr<const artifact::PackDirectory>;
@@ -117,7 +117,7 @@ class ChunkServer {
   void fail_pack(const DeviceId& device, Session& session, wire::ChunkFault fault);
   void advance(Session& session, std::uint32_t chunk_bytes, std::uint32_t sent);
   void wake(const DeviceId& device);
-  // Key of the chunk that the session wants next, if its directory is at hand.
+  // Key of the chunk that the session wants next, if its directory is in memory.
   [[nodiscard]] std::optional<std::string> next_chunk(const Session& session);
   void load_directory(const DeviceId& device, const PackId& pack);
   [[nodiscard]] bool load_chunk(const DeviceId& device, const std::string& key);
@@ -133,7 +133,7 @@ class ChunkServer {
   std::size_t in_flight_bytes_ = 0;
   LruCache<std::string, Chunk> chunks_;
   LruCache<PackId, Directory> directories_;
-  std::map<std::string, std::set<DeviceId>> chunk_loads_;  // who waits for it
+  std::map<std::string, std::set<DeviceId>> chunk_loads_;  // key → devices that wait for it
   std::map<PackId, std::set<DeviceId>> directory_loads_;
   std::shared_ptr<ChunkServer*> self_;  // store callbacks hold it weakly
 };

@@ -19,7 +19,7 @@ constexpr std::array<Command, 15> kCommands{{
     {"approveRollout", "rollout wave", Answer::object, approve_rollout},
     {"revertRollout", "rollout", Answer::object, revert_rollout},
     {"retryRollout", "rollout", Answer::object, retry_rollout},
-    {"listDevices", "group offset count verbose view", Answer::list, list_devices},
+    {"listDevices", "group offset count verbose", Answer::list, list_devices},
     {"listGroups", "prefix offset count", Answer::list, list_groups},
     {"listArtifacts", "groups product offset count", Answer::list, list_artifacts},
     {"getDevice", "device history", Answer::object, get_device},

@@ -31,7 +31,7 @@ Result<std::vector<GroupPath>> read_groups(const Json& command) {
 }
 
 // It is in one of `groups`, or below; of none: everybody is.
-bool is_in(const std::vector<GroupPath>& groups, const rollout::DeviceRecord& device) {
+bool is_in(const std::vector<GroupPath>& groups, const wire::Description& device) {
   return groups.empty() || std::ranges::any_of(device.groups, [&](const GroupPath& own) {
            return std::ranges::any_of(groups, [&](const GroupPath& group) { return group.covers(own); });
          });
@@ -46,7 +46,7 @@ struct RunningArtifact {
 };
 using RunningArtifacts = std::map<ArtifactId, RunningArtifact>;
 
-void count_artifacts(const rollout::DeviceRecord& device, RunningArtifacts& running) {
+void count_artifacts(const wire::Description& device, RunningArtifacts& running) {
   if (!device.running) return;
   for (const auto& artifact : std::set(device.running->artifacts.begin(), device.running->artifacts.end())) {
     auto& row = running[artifact];
@@ -81,12 +81,10 @@ Result<Json> list_devices(const CommandContext& context, const Json& command, co
     groups.push_back(std::move(group));
   }
   const bool verbose = read_flag(command, "verbose");
-  const bool plan = command.contains("view") && command["view"] == "plan";
   PageOfRows page(command, slot.reply());
   for (const auto& [id, device] : context.tracker.devices()) {
-    if (!is_in(groups, device.record)) continue;
-    page.offer(
-        [&, &id = id, &device = device] { return plan ? plan_json(id, device) : device_json(id, device, verbose); });
+    if (!is_in(groups, device.record.description)) continue;
+    page.offer([&id = id, &device = device, verbose] { return device_json(id, device, verbose); });
   }
   Json out;
   page.put_into(out, "devices");
@@ -105,10 +103,10 @@ Result<Json> list_artifacts(const CommandContext& context, const Json& command, 
   std::uint64_t without = 0;
   for (const auto& [id, device] : context.tracker.devices()) {
     const auto& record = device.record;
-    if (!is_in(groups, record) || (!product.empty() && record.product != product)) continue;
+    if (!is_in(groups, record.description) || (!product.empty() && record.description.product != product)) continue;
     ++devices;
-    if (!record.running || record.running->artifacts.empty()) ++without;
-    count_artifacts(record, running);
+    if (!record.description.running || record.description.running->artifacts.empty()) ++without;
+    count_artifacts(record.description, running);
   }
   std::vector<std::pair<ArtifactId, RunningArtifact>> most_first(running.begin(), running.end());
   std::ranges::stable_sort(

@@ -33,10 +33,10 @@ std::map<GroupPath, Group> count_groups(const rollout::Tracker& tracker) {
   for (const auto& [path, rollout] : tracker.group_rollouts()) groups.try_emplace(path);
   for (const auto& [id, device] : tracker.devices()) {
     std::set<GroupPath> own;
-    for (const auto& group : device.record.groups) {
+    for (const auto& group : device.record.description.groups) {
       for (auto& path : group.with_parents()) own.insert(std::move(path));
     }
-    const auto& running = device.record.running;
+    const auto& running = device.record.description.running;
     for (const auto& path : own) {
       auto& group = groups[path];
       ++group.devices;

@@ -39,7 +39,8 @@ Json by_group_json(const rollout::Tracker& tracker, const rollout::RolloutView& 
     rollout::Counts counts;
     for (const auto& [id, member] : rollout.members) {
       const auto* device = tracker.device(id);
-      const bool inside = device != nullptr && std::any_of(device->record.groups.begin(), device->record.groups.end(),
+      const bool inside = device != nullptr && std::any_of(device->record.description.groups.begin(),
+                                                           device->record.description.groups.end(),
                                                            [&](const GroupPath& own) { return group.covers(own); });
       if (inside) counts.add(member.record);
     }

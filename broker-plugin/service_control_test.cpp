@@ -8,6 +8,7 @@
 #include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/testing/some_hash.hpp"
+#include "storage/key_layout.hpp"
 
 namespace instar::broker {
 namespace {
@@ -17,19 +18,19 @@ using wire::Step;
 class Control : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(rig_.start().has_value());
-    rollout_ = rig_.release(1, pack_);
-    for (auto* device : {&one_, &two_}) rig_.hello(*device);
-    rig_.settle();
+    ASSERT_TRUE(fixture_.start().has_value());
+    rollout_ = fixture_.release(1, pack_);
+    for (auto* device : {&one_, &two_}) fixture_.hello(*device);
+    fixture_.settle();
     auto refused = two_.report_message(rollout_, Step::refused, ++two_.last_sequence);
     refused.code = Code::no_space;
     refused.reason = "needs 5 MB, has 3 MB";
-    rig_.from(two_, wire::TopicKind::device_report, two_.seal_report(refused));
-    rig_.settle();
+    fixture_.from(two_, wire::TopicKind::device_report, two_.seal_report(refused));
+    fixture_.settle();
   }
   static std::string error_of(const nlohmann::json& response) { return response.value("error", std::string()); }
 
-  ServiceFixture rig_;
+  ServiceFixture fixture_;
   PackFixture pack_ = make_pack(1);
   FakeDevice one_{"gw-01"};
   FakeDevice two_{"gw-02", 101};
@@ -37,7 +38,7 @@ class Control : public testing::Test {
 };
 
 TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
-  const auto answer = rig_.control(
+  const auto answer = fixture_.control(
       R"({"commands":[{"command":"getVersion","correlationData":"a"},{"command":"getPack","pack":")" +
       make_pack(5).id.hex() +
       R"(","correlationData":"b"},{"command":"nonsense","correlationData":"c"},{"command":"listDevices"}]})");
@@ -45,7 +46,7 @@ TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
   ASSERT_EQ(responses.size(), 4U);
   EXPECT_EQ(responses[0]["command"], "getVersion");
   EXPECT_EQ(responses[0]["correlationData"], "a");
-  EXPECT_EQ(responses[0]["data"]["schema_version"], 3);
+  EXPECT_EQ(responses[0]["data"]["schema_version"], storage::kSchemaVersion);
   EXPECT_EQ(responses[0]["data"]["prefix"], "instar/v1");
   EXPECT_EQ(responses[1]["correlationData"], "b");
   EXPECT_NE(error_of(responses[1]).find("not_found"), std::string::npos);
@@ -57,19 +58,19 @@ TEST_F(Control, AnswersEachCommandInItsOrderWithItsCorrelation) {
 TEST_F(Control, RefusesWhatIsNoRequestWithAnAnswer) {
   for (const auto* text :
        {"", "{", "[]", "null", "{}", R"({"commands":{}})", R"({"commands":[]})", "\xff\xfe", R"({"commands":"x"})"}) {
-    const auto answer = rig_.control(text);
+    const auto answer = fixture_.control(text);
     ASSERT_EQ(answer["responses"].size(), 1U) << text;
     EXPECT_NE(error_of(answer["responses"][0]).find("malformed"), std::string::npos) << text;
   }
   for (const auto* text :
        {R"({"commands":[1]})", R"({"commands":[{}]})", R"({"commands":[{"command":7}]})", R"({"commands":[null]})"}) {
-    EXPECT_TRUE(rig_.control(text)["responses"][0].contains("error")) << text;
+    EXPECT_TRUE(fixture_.control(text)["responses"][0].contains("error")) << text;
   }
   std::string deep(50'000, '[');
-  EXPECT_TRUE(rig_.control(deep)["responses"][0].contains("error"));
+  EXPECT_TRUE(fixture_.control(deep)["responses"][0].contains("error"));
   std::string many = R"({"commands":[)";
   for (int i = 0; i < 17; ++i) many += std::string(i == 0 ? "" : ",") + R"({"command":"getVersion"})";
-  EXPECT_NE(error_of(rig_.control(many + "]}")["responses"][0]).find("too_large"), std::string::npos);
+  EXPECT_NE(error_of(fixture_.control(many + "]}")["responses"][0]).find("too_large"), std::string::npos);
 }
 
 TEST_F(Control, FieldsOfTheWrongTypeAreErrorsNotCrashes) {
@@ -81,18 +82,18 @@ TEST_F(Control, FieldsOfTheWrongTypeAreErrorsNotCrashes) {
                               "devices", "correlationData"}) {
       for (const auto& value : values) {
         const json request{{"commands", {{{"command", command.name}, {field, value}}}}};
-        rig_.forget_published();
-        const auto answer = rig_.control(request.dump(-1, ' ', false, json::error_handler_t::ignore));
+        fixture_.forget_published();
+        const auto answer = fixture_.control(request.dump(-1, ' ', false, json::error_handler_t::ignore));
         ASSERT_EQ(answer["responses"].size(), 1U) << request.dump(-1, ' ', false, json::error_handler_t::replace);
       }
     }
   }
-  EXPECT_EQ(rig_.command({{"command", "listDevices"}})["data"]["totalCount"], 2) << "and nothing was changed by it";
+  EXPECT_EQ(fixture_.command({{"command", "listDevices"}})["data"]["totalCount"], 2) << "and nothing was changed by it";
 }
 
-TEST_F(Control, GetRolloutSaysWhatStatusSaysAndMore) {
+TEST_F(Control, GetRolloutAnswersAllThatStatusSaysAndMore) {
   const auto data =
-      rig_.command({{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"devices", true}})["data"];
+      fixture_.command({{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"devices", true}})["data"];
   EXPECT_EQ(data["manifest"], rollout_.hex());
   EXPECT_EQ(data["counts"]["waiting"], 1);
   EXPECT_EQ(data["counts"]["refused"], 1);
@@ -105,18 +106,18 @@ TEST_F(Control, GetRolloutSaysWhatStatusSaysAndMore) {
   ASSERT_EQ(data["members"].size(), 2U);
   EXPECT_EQ(data["members"][1]["device"], "gw-02");
   EXPECT_EQ(data["members"][1]["step"], "refused");
-  const auto page = rig_.command(
+  const auto page = fixture_.command(
       {{"command", "getRollout"}, {"rollout", rollout_.hex()}, {"devices", true}, {"offset", 1}, {"count", 1}})["data"];
   EXPECT_EQ(page["totalCount"], 2);
   ASSERT_EQ(page["members"].size(), 1U);
   EXPECT_EQ(page["members"][0]["device"], "gw-02");
-  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", "0123456789abcdef"}})).find("not_found"),
+  EXPECT_NE(error_of(fixture_.command({{"command", "getRollout"}, {"rollout", "0123456789abcdef"}})).find("not_found"),
             std::string::npos);
-  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", "zz"}})).find("invalid_argument"),
+  EXPECT_NE(error_of(fixture_.command({{"command", "getRollout"}, {"rollout", "zz"}})).find("invalid_argument"),
             std::string::npos);
   auto other = rollout_;
   other.bytes[31] = static_cast<std::uint8_t>(other.bytes[31] ^ 1);
-  EXPECT_NE(error_of(rig_.command({{"command", "getRollout"}, {"rollout", other.hex()}})).find("not_found"),
+  EXPECT_NE(error_of(fixture_.command({{"command", "getRollout"}, {"rollout", other.hex()}})).find("not_found"),
             std::string::npos);
 }
 
@@ -131,14 +132,14 @@ TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
     FakeDevice device(name, seed);
     device.groups = {group_path(group)};
     device.running = wire::RevisionInfo{"gateway-2", release, sequence, artifact(99), std::move(artifacts)};
-    rig_.hello(device);
+    fixture_.hello(device);
   };
   run("a", 110, "plant-8/x", "2.0", 20, {artifact(1), artifact(2)});
   run("b", 111, "plant-8/y", "2.1", 21, {artifact(2), artifact(2)});
   run("c", 112, "plant-9", "1.0", 10, {artifact(3)});
-  rig_.settle();
+  fixture_.settle();
 
-  const auto data = rig_.command(
+  const auto data = fixture_.command(
       {{"command", "listArtifacts"}, {"groups", {"plant-8", "plant-8/x"}}, {"product", "gateway-2"}})["data"];
   EXPECT_EQ(data["devices"], 2) << "a device in two of the groups is counted once";
   EXPECT_EQ(data["devices_without"], 0);
@@ -149,27 +150,27 @@ TEST_F(Control, CountsTheArtifactsThatDevicesRun) {
   EXPECT_EQ(data["artifacts"][0]["release"], "2.1");
   EXPECT_EQ(data["artifacts"][1]["artifact"], artifact(1).hex());
 
-  const auto all = rig_.command({{"command", "listArtifacts"}, {"offset", 1}, {"count", 1}})["data"];
+  const auto all = fixture_.command({{"command", "listArtifacts"}, {"offset", 1}, {"count", 1}})["data"];
   EXPECT_EQ(all["devices"], 5);
   EXPECT_EQ(all["devices_without"], 2) << "gw-01 and gw-02 run nothing";
   EXPECT_EQ(all["totalCount"], 3);
   ASSERT_EQ(all["artifacts"].size(), 1U);
-  EXPECT_EQ(rig_.command({{"command", "listArtifacts"}, {"product", "other"}})["data"]["devices"], 0);
-  EXPECT_NE(error_of(rig_.command({{"command", "listArtifacts"}, {"groups", "plant-8"}})).find("invalid_argument"),
+  EXPECT_EQ(fixture_.command({{"command", "listArtifacts"}, {"product", "other"}})["data"]["devices"], 0);
+  EXPECT_NE(error_of(fixture_.command({{"command", "listArtifacts"}, {"groups", "plant-8"}})).find("invalid_argument"),
             std::string::npos);
 }
 
 TEST_F(Control, ListsDevicesByGroupAndPage) {
   FakeDevice elsewhere("gw-03", 102);
   elsewhere.groups = {group_path("plant-8")};
-  rig_.hello(elsewhere);
-  rig_.settle();
-  const auto all = rig_.command({{"command", "listDevices"}, {"offset", 1}, {"count", 1}})["data"];
+  fixture_.hello(elsewhere);
+  fixture_.settle();
+  const auto all = fixture_.command({{"command", "listDevices"}, {"offset", 1}, {"count", 1}})["data"];
   EXPECT_EQ(all["totalCount"], 3);
   ASSERT_EQ(all["devices"].size(), 1U);
   EXPECT_EQ(all["devices"][0]["device"], "gw-02");
   EXPECT_FALSE(all["devices"][0].contains("public_key"));
-  const auto plant = rig_.command({{"command", "listDevices"}, {"group", "plant-7"}, {"verbose", true}})["data"];
+  const auto plant = fixture_.command({{"command", "listDevices"}, {"group", "plant-7"}, {"verbose", true}})["data"];
   EXPECT_EQ(plant["totalCount"], 2);
   EXPECT_EQ(plant["devices"][0]["public_key"], to_hex(one_.key.public_key().bytes));
 }
@@ -177,94 +178,96 @@ TEST_F(Control, ListsDevicesByGroupAndPage) {
 TEST_F(Control, AnswersStayBelowThePacketLimitOfOtherBrokers) {
   for (int i = 0; i < 600; ++i) {
     FakeDevice device("device-with-a-rather-long-name-" + std::to_string(i), 50);
-    rig_.hello(device);
+    fixture_.hello(device);
   }
-  rig_.settle();
-  const auto data = rig_.command({{"command", "listDevices"}, {"count", 1'000}, {"verbose", true}})["data"];
+  fixture_.settle();
+  const auto data = fixture_.command({{"command", "listDevices"}, {"count", 1'000}, {"verbose", true}})["data"];
   EXPECT_EQ(data["totalCount"], 602);
   EXPECT_LT(data["count"], 602);
   EXPECT_GT(data["count"], 10);
   EXPECT_EQ(data["count"], data["devices"].size());
-  EXPECT_LE(rig_.broker().on(rig_.topics().control_response()).back().payload.size(), limits::kMessageBytesMax);
+  EXPECT_LE(fixture_.broker().on(fixture_.topics().control_response()).back().payload.size(), limits::kMessageBytesMax);
 }
 
-TEST_F(Control, GetDeviceTellsItsStory) {
-  const auto data = rig_.command({{"command", "getDevice"}, {"device", "gw-02"}})["data"];
+TEST_F(Control, GetDeviceShowsADevicesState) {
+  const auto data = fixture_.command({{"command", "getDevice"}, {"device", "gw-02"}})["data"];
   EXPECT_EQ(data["online"], true);
   EXPECT_EQ(data["groups"][0], "plant-7/line-a");
   EXPECT_EQ(data["running"], nullptr);
   EXPECT_EQ(data["target"], rollout_.short_hex());
   EXPECT_EQ(data["last_reports"][0]["code"], "no_space");
   EXPECT_EQ(data["rollouts"][0]["rollout"], rollout_.short_hex());
-  EXPECT_NE(error_of(rig_.command({{"command", "getDevice"}, {"device", "nobody"}})).find("not_found"),
+  EXPECT_NE(error_of(fixture_.command({{"command", "getDevice"}, {"device", "nobody"}})).find("not_found"),
             std::string::npos);
 }
 
 TEST_F(Control, PausesResumesAndAbortsDurably) {
   const auto act = [&](const char* name) {
-    return rig_.command({{"command", name}, {"rollout", rollout_.short_hex()}});
+    return fixture_.command({{"command", name}, {"rollout", rollout_.short_hex()}});
   };
   EXPECT_EQ(act("pauseRollout")["data"]["state"], "paused");
-  EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::paused);
-  EXPECT_EQ(rig_.gate("plant-7")->issue, 2U);
-  ASSERT_TRUE(rig_.restart().has_value());
-  rig_.settle();
-  EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::paused);
-  EXPECT_EQ(rig_.status(rollout_)["state"], "paused");
+  EXPECT_EQ(fixture_.gate("plant-7")->state, wire::GateState::paused);
+  EXPECT_EQ(fixture_.gate("plant-7")->issue, 2U);
+  ASSERT_TRUE(fixture_.restart().has_value());
+  fixture_.settle();
+  EXPECT_EQ(fixture_.gate("plant-7")->state, wire::GateState::paused);
+  EXPECT_EQ(fixture_.status(rollout_)["state"], "paused");
   EXPECT_EQ(act("resumeRollout")["data"]["state"], "active");
-  EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::open);
+  EXPECT_EQ(fixture_.gate("plant-7")->state, wire::GateState::open);
   EXPECT_EQ(act("abortRollout")["data"]["state"], "aborted");
-  EXPECT_EQ(rig_.gate("plant-7")->state, wire::GateState::aborted);
+  EXPECT_EQ(fixture_.gate("plant-7")->state, wire::GateState::aborted);
   EXPECT_NE(error_of(act("resumeRollout")).find("refused"), std::string::npos);
   EXPECT_NE(error_of(act("pauseRollout")).find("refused"), std::string::npos);
 }
 
 TEST_F(Control, AnswersThatChangeSomethingWaitForTheStore) {
-  const auto topic = rig_.topics().control_response();
-  const auto before = rig_.broker().on(topic).size();
+  const auto topic = fixture_.topics().control_response();
+  const auto before = fixture_.broker().on(topic).size();
   const auto request = R"({"commands":[{"command":"pauseRollout","rollout":")" + rollout_.short_hex() + R"("}]})";
-  rig_.service().on_control({"op-1", "", true}, request, rig_.now());
-  EXPECT_EQ(rig_.broker().on(topic).size(), before);
-  EXPECT_EQ(rig_.gate("plant-7")->issue, 1U);
-  rig_.settle();
-  EXPECT_EQ(rig_.broker().on(topic).size(), before + 1);
-  EXPECT_EQ(rig_.gate("plant-7")->issue, 2U);
+  fixture_.service().on_control({"op-1", "", true}, request, fixture_.now());
+  EXPECT_EQ(fixture_.broker().on(topic).size(), before);
+  EXPECT_EQ(fixture_.gate("plant-7")->issue, 1U);
+  fixture_.settle();
+  EXPECT_EQ(fixture_.broker().on(topic).size(), before + 1);
+  EXPECT_EQ(fixture_.gate("plant-7")->issue, 2U);
 }
 
 TEST_F(Control, GetPackNamesWhatIsMissing) {
-  EXPECT_EQ(rig_.command({{"command", "getPack"}, {"pack", pack_.id.hex()}})["data"]["complete"], true);
+  EXPECT_EQ(fixture_.command({{"command", "getPack"}, {"pack", pack_.id.hex()}})["data"]["complete"], true);
   const auto partial = make_pack(2);
-  rig_.put_directory(partial);
-  rig_.settle();
-  rig_.put_chunk(partial, 1);
-  rig_.settle();
-  const auto data = rig_.command({{"command", "getPack"}, {"pack", partial.id.hex()}})["data"];
+  fixture_.put_directory(partial);
+  fixture_.settle();
+  fixture_.put_chunk(partial, 1);
+  fixture_.settle();
+  const auto data = fixture_.command({{"command", "getPack"}, {"pack", partial.id.hex()}})["data"];
   EXPECT_EQ(data["complete"], false);
   EXPECT_EQ(data["missing_count"], 4);
   EXPECT_EQ(data["missing"][0]["first"], 0);
   EXPECT_EQ(data["missing"][1]["first"], 2);
   EXPECT_EQ(data["missing"][1]["count"], 3);
-  EXPECT_NE(error_of(rig_.command({{"command", "getPack"}, {"pack", "12"}})).find("invalid_argument"),
+  EXPECT_NE(error_of(fixture_.command({{"command", "getPack"}, {"pack", "12"}})).find("invalid_argument"),
             std::string::npos);
 }
 
 TEST_F(Control, OnlyOperatorsMayCommand) {
-  rig_.options().operators = {"alice"};
-  ASSERT_TRUE(rig_.restart().has_value());
+  fixture_.options().operators = {"alice"};
+  ASSERT_TRUE(fixture_.restart().has_value());
   const std::string request = R"({"commands":[{"command":"forgetDevice","device":"gw-01"}]})";
-  EXPECT_NE(error_of(rig_.control(request, {"x", "mallory", true})["responses"][0]).find("refused"), std::string::npos);
-  EXPECT_NE(error_of(rig_.control(request, {"x", "alice", false})["responses"][0]).find("refused"), std::string::npos);
-  EXPECT_EQ(rig_.control(R"({"commands":[{"command":"listDevices"}]})",
-                         {"x", "alice", true})["responses"][0]["data"]["totalCount"],
+  EXPECT_NE(error_of(fixture_.control(request, {"x", "mallory", true})["responses"][0]).find("refused"),
+            std::string::npos);
+  EXPECT_NE(error_of(fixture_.control(request, {"x", "alice", false})["responses"][0]).find("refused"),
+            std::string::npos);
+  EXPECT_EQ(fixture_.control(R"({"commands":[{"command":"listDevices"}]})",
+                             {"x", "alice", true})["responses"][0]["data"]["totalCount"],
             2);
 }
 
 TEST_F(Control, WhatOperatorsDidIsInTheHistory) {
-  rig_.options().operators = {"alice"};
-  ASSERT_TRUE(rig_.restart().has_value());
+  fixture_.options().operators = {"alice"};
+  ASSERT_TRUE(fixture_.restart().has_value());
   const auto say = [&](const std::string& verb) {
     const auto request = nlohmann::json{{"commands", {{{"command", verb}, {"rollout", rollout_.short_hex()}}}}};
-    return rig_.control(request.dump(), {"x", "alice", true})["responses"][0];
+    return fixture_.control(request.dump(), {"x", "alice", true})["responses"][0];
   };
   EXPECT_EQ(say("pauseRollout")["data"]["state"], "paused");
   EXPECT_EQ(say("pauseRollout")["data"]["state"], "paused");
@@ -274,7 +277,7 @@ TEST_F(Control, WhatOperatorsDidIsInTheHistory) {
   EXPECT_FALSE(say("retryRollout").contains("error"));
   const auto request =
       nlohmann::json{{"commands", {{{"command", "getRollout"}, {"rollout", rollout_.short_hex()}, {"history", true}}}}};
-  const auto events = rig_.control(request.dump(), {"x", "alice", true})["responses"][0]["data"]["events"];
+  const auto events = fixture_.control(request.dump(), {"x", "alice", true})["responses"][0]["data"]["events"];
   ASSERT_EQ(events.size(), 5U) << events.dump();
   EXPECT_EQ(events[1]["what"], "opened wave 1 of 1: 0 devices");
   EXPECT_EQ(events[2]["who"], "alice");
@@ -285,23 +288,23 @@ TEST_F(Control, WhatOperatorsDidIsInTheHistory) {
 
 TEST_F(Control, ADevicesReportsAreInItsHistory) {
   for (int i = 0; i < 30; ++i) {
-    rig_.report(one_, rollout_, i % 2 == 0 ? Step::fetching : Step::staging);
-    rig_.settle();
+    fixture_.report(one_, rollout_, i % 2 == 0 ? Step::fetching : Step::staging);
+    fixture_.settle();
   }
-  const auto last = rig_.command({{"command", "getDevice"}, {"device", "gw-01"}})["data"]["last_reports"];
+  const auto last = fixture_.command({{"command", "getDevice"}, {"device", "gw-01"}})["data"]["last_reports"];
   ASSERT_EQ(last.size(), 8U);
   EXPECT_EQ(last.back()["sequence"], 30);
   const auto all =
-      rig_.command({{"command", "getDevice"}, {"device", "gw-01"}, {"history", true}})["data"]["last_reports"];
+      fixture_.command({{"command", "getDevice"}, {"device", "gw-01"}, {"history", true}})["data"]["last_reports"];
   ASSERT_EQ(all.size(), 30U);
   EXPECT_EQ(all[0]["sequence"], 1);
 }
 
 TEST_F(Control, GroupsAreATreeWithWhatRuns) {
-  const auto groups = rig_.command({{"command", "listGroups"}})["data"];
+  const auto groups = fixture_.command({{"command", "listGroups"}})["data"];
   ASSERT_EQ(groups["totalCount"], 2) << groups.dump();
   EXPECT_EQ(groups["groups"][0]["group"], "plant-7");
-  EXPECT_EQ(rig_.command({{"command", "listGroups"}, {"prefix", "nowhere"}})["data"]["totalCount"], 0);
+  EXPECT_EQ(fixture_.command({{"command", "listGroups"}, {"prefix", "nowhere"}})["data"]["totalCount"], 0);
 }
 
 // --- docs ---------------------------------------------------------------------------------------------
@@ -343,26 +346,26 @@ void expect_same_shape(const nlohmann::json& page, const nlohmann::json& real, c
 TEST_F(Control, StatusPageShowsWhatIsPublished) {
   const auto page = blocks(read_page("status.md"));
   ASSERT_EQ(page.size(), 2U);
-  rig_.tick(1'000);
-  rig_.settle();
-  expect_same_shape(page[0], rig_.status(rollout_), "status");
-  rig_.forget_published();
+  fixture_.tick(1'000);
+  fixture_.settle();
+  expect_same_shape(page[0], fixture_.status(rollout_), "status");
+  fixture_.forget_published();
   const auto old = make_manifest(pack_, 1, {group_path("plant-9")});
-  rig_.publish(old);
-  const auto told = rig_.broker().on(rig_.topics().status(rollout_of(old).short_hex()));
-  ASSERT_EQ(told.size(), 1U);
-  expect_same_shape(page[1], nlohmann::json::parse(as_text(told[0].payload)), "refused");
+  fixture_.publish(old);
+  const auto refusals = fixture_.broker().on(fixture_.topics().status(rollout_of(old).short_hex()));
+  ASSERT_EQ(refusals.size(), 1U);
+  expect_same_shape(page[1], nlohmann::json::parse(as_text(refusals[0].payload)), "refused");
 }
 
 TEST_F(Control, ControlPageShowsWhatIsAnswered) {
   one_.running = wire::RevisionInfo{"gateway-2", "1.0", 0, rollout_, {ArtifactId(rollout_)}};
   one_.last_sequence = 0;
-  rig_.hello(one_);
-  rig_.report(one_, rollout_, Step::refused);
-  rig_.settle();
+  fixture_.hello(one_);
+  fixture_.report(one_, rollout_, Step::refused);
+  fixture_.settle();
   const auto partial = make_pack(2);
-  rig_.put_directory(partial);
-  rig_.settle();
+  fixture_.put_directory(partial);
+  fixture_.settle();
   const auto page = blocks(read_page("control.md"));
   ASSERT_GE(page.size(), 8U);
   ASSERT_EQ(page.size() % 2, 0U) << "requests and answers in turn";
@@ -373,7 +376,7 @@ TEST_F(Control, ControlPageShowsWhatIsAnswered) {
       if (command.contains("pack")) command["pack"] = partial.id.hex();
       if (command.contains("device")) command["device"] = "gw-01";
     }
-    expect_same_shape(page[i + 1], rig_.control(request.dump()), request.dump());
+    expect_same_shape(page[i + 1], fixture_.control(request.dump()), request.dump());
   }
 }
 

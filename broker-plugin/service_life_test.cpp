@@ -1,4 +1,4 @@
-// The whole life of a release, as broker, operator and device see it.
+// A release from its upload to its commit, as broker, operator and device see it.
 #include <gtest/gtest.h>
 
 #include "broker-plugin/testing/service_fixture.hpp"
@@ -20,14 +20,14 @@ wire::Fetch fetch_of(const PackFixture& pack, std::uint32_t chunks, const Manife
 }
 
 TEST(ServiceLife, GoesFromUploadToCommitted) {
-  ServiceFixture rig;
-  ASSERT_TRUE(rig.start().has_value());
-  rig.settle();
-  EXPECT_EQ(rig.broker().retained[rig.topics().root()], rig.options().pinned_root);
+  ServiceFixture fixture;
+  ASSERT_TRUE(fixture.start().has_value());
+  fixture.settle();
+  EXPECT_EQ(fixture.broker().retained[fixture.topics().root()], fixture.options().pinned_root);
 
   const auto pack = make_pack(1);
-  rig.upload(pack);
-  const auto stored = rig.stored();
+  fixture.upload(pack);
+  const auto stored = fixture.stored();
   ASSERT_GE(stored.size(), 2U);
   EXPECT_TRUE(stored.front().directory);
   ASSERT_EQ(stored.front().missing.size(), 1U);
@@ -36,60 +36,60 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
   EXPECT_TRUE(stored.back().complete);
 
   FakeDevice device("gw-01");
-  EXPECT_EQ(rig.hello(device), Verdict::consume);
-  rig.settle();
-  ASSERT_EQ(rig.acks(device).size(), 1U);
-  EXPECT_EQ(rig.acks(device)[0].sequence, 0U);
+  EXPECT_EQ(fixture.hello(device), Verdict::consume);
+  fixture.settle();
+  ASSERT_EQ(fixture.acks(device).size(), 1U);
+  EXPECT_EQ(fixture.acks(device)[0].sequence, 0U);
 
   const auto manifest = make_manifest(pack, 1);
   const auto rollout = rollout_of(manifest);
-  EXPECT_EQ(rig.publish(manifest), Verdict::consume);
-  EXPECT_FALSE(rig.gate("plant-7").has_value()) << "the gate must wait for the store";
-  rig.settle();
-  const auto gate = rig.gate("plant-7");
+  EXPECT_EQ(fixture.publish(manifest), Verdict::consume);
+  EXPECT_FALSE(fixture.gate("plant-7").has_value()) << "the gate must wait for the store";
+  fixture.settle();
+  const auto gate = fixture.gate("plant-7");
   ASSERT_TRUE(gate.has_value());
   EXPECT_EQ(gate->manifest, rollout);
   EXPECT_EQ(gate->sequence, 1U);
   EXPECT_EQ(gate->admitted_bp, 10'000U);
   EXPECT_EQ(gate->state, wire::GateState::open);
   EXPECT_EQ(gate->issue, 1U);
-  EXPECT_EQ(rig.status(rollout)["state"], "active");
-  EXPECT_EQ(rig.status(rollout)["devices"], 1);
-  EXPECT_EQ(rig.status(rollout)["counts"]["waiting"], 1);
+  EXPECT_EQ(fixture.status(rollout)["state"], "active");
+  EXPECT_EQ(fixture.status(rollout)["devices"], 1);
+  EXPECT_EQ(fixture.status(rollout)["counts"]["waiting"], 1);
 
   auto fetch = fetch_of(pack, 5, rollout);
-  EXPECT_EQ(rig.fetch(device, fetch), Verdict::consume);
-  rig.settle();
+  EXPECT_EQ(fixture.fetch(device, fetch), Verdict::consume);
+  fixture.settle();
   std::vector<Bytes> got(5);
-  for (const auto& piece : rig.pieces(device)) {
+  for (const auto& piece : fixture.pieces(device)) {
     ASSERT_EQ(piece.fault, wire::ChunkFault::none);
     ASSERT_EQ(piece.offset, got[piece.ordinal].size());
     got[piece.ordinal].insert(got[piece.ordinal].end(), piece.data.begin(), piece.data.end());
   }
-  // 500 bytes and 4 × 100 000 in pieces of 32 KiB: 17 pieces, of which 16 may be out.
-  EXPECT_EQ(rig.pieces(device).size(), 16U);
+  // 500 bytes and 4 × 100 000 in pieces of 32 KiB: 17 pieces, of which 16 may be in flight.
+  EXPECT_EQ(fixture.pieces(device).size(), 16U);
   fetch.pack.reset();
   fetch.ranges.clear();
-  fetch.received_bytes = rig.transferred_bytes;
-  EXPECT_EQ(rig.fetch(device, fetch), Verdict::consume);
-  rig.settle();
-  ASSERT_EQ(rig.pieces(device).size(), 17U);
-  const auto last = rig.pieces(device).back();
+  fetch.received_bytes = fixture.transferred_bytes;
+  EXPECT_EQ(fixture.fetch(device, fetch), Verdict::consume);
+  fixture.settle();
+  ASSERT_EQ(fixture.pieces(device).size(), 17U);
+  const auto last = fixture.pieces(device).back();
   got[4].insert(got[4].end(), last.data.begin(), last.data.end());
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(got[i], pack.encoded[i]) << i;
 
   for (const auto step : {Step::fetching, Step::staging, Step::trying, Step::committed})
-    rig.report(device, rollout, step);
-  EXPECT_EQ(rig.acks(device).size(), 1U) << "an ack must wait for the store";
-  rig.settle();
-  ASSERT_EQ(rig.acks(device).size(), 2U) << "the four became durable together";
-  EXPECT_EQ(rig.acks(device).back().sequence, 4U);
-  rig.tick(1'000);
-  rig.tick(5'000);
-  rig.settle();
-  rig.tick(1'000);
-  rig.settle();
-  const auto status = rig.status(rollout);
+    fixture.report(device, rollout, step);
+  EXPECT_EQ(fixture.acks(device).size(), 1U) << "an ack must wait for the store";
+  fixture.settle();
+  ASSERT_EQ(fixture.acks(device).size(), 2U) << "the four became durable together";
+  EXPECT_EQ(fixture.acks(device).back().sequence, 4U);
+  fixture.tick(1'000);
+  fixture.tick(5'000);
+  fixture.settle();
+  fixture.tick(1'000);
+  fixture.settle();
+  const auto status = fixture.status(rollout);
   EXPECT_EQ(status["state"], "complete");
   EXPECT_EQ(status["counts"]["committed"], 1);
   EXPECT_EQ(status["counts"]["waiting"], 0);
@@ -97,28 +97,28 @@ TEST(ServiceLife, GoesFromUploadToCommitted) {
   EXPECT_EQ(status["bytes_full"], 400'500);
 }
 
-// A stop is no crash: what was counted and not yet saved is.
-TEST(ServiceLife, BytesThatWereCountedOutliveAStop) {
-  ServiceFixture rig;
-  ASSERT_TRUE(rig.start().has_value());
+// At a stop the service saves what it has counted since the last save.
+TEST(ServiceLife, CountedBytesAreKeptAcrossAStop) {
+  ServiceFixture fixture;
+  ASSERT_TRUE(fixture.start().has_value());
   const auto pack = make_pack(1);
-  rig.upload(pack);
+  fixture.upload(pack);
   FakeDevice device("gw-01");
-  rig.hello(device);
+  fixture.hello(device);
   const auto manifest = make_manifest(pack, 1);
-  rig.publish(manifest);
-  rig.settle();
+  fixture.publish(manifest);
+  fixture.settle();
   const auto fetch = fetch_of(pack, 1, rollout_of(manifest));
-  EXPECT_EQ(rig.fetch(device, fetch), Verdict::consume);
-  rig.settle();
-  ASSERT_EQ(rig.transferred_bytes, 500U);
-  rig.service().on_stop();
-  rig.store().flush();
-  rig.store().poll();
-  ASSERT_TRUE(rig.restart().has_value());
-  rig.settle();
-  rig.tick(1'000);
-  EXPECT_EQ(rig.status(rollout_of(manifest))["bytes_sent"], 500);
+  EXPECT_EQ(fixture.fetch(device, fetch), Verdict::consume);
+  fixture.settle();
+  ASSERT_EQ(fixture.transferred_bytes, 500U);
+  fixture.service().on_stop();
+  fixture.store().flush();
+  fixture.store().poll();
+  ASSERT_TRUE(fixture.restart().has_value());
+  fixture.settle();
+  fixture.tick(1'000);
+  EXPECT_EQ(fixture.status(rollout_of(manifest))["bytes_sent"], 500);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ void ServiceImpl::act_on(const rollout::Effect& effect) {
   } else if (const auto* removed = std::get_if<rollout::RemoveRollout>(&effect)) {
     outbox_.remove_status(removed->rollout);
   } else if (const auto* note = std::get_if<rollout::Note>(&effect)) {
-    log_.write(static_cast<LogLevel>(note->level), note->text);
+    log_.write(note->level, note->text);
   }
 }
 

@@ -26,22 +26,42 @@ Json reasons_json(const rollout::Counts& counts) {
   return out;
 }
 
-Json revision_json(const std::optional<wire::RevisionInfo>& revision) {
+Json revision_json(const std::optional<wire::RevisionInfo>& revision, bool verbose) {
   if (!revision.has_value()) return nullptr;
-  return {{"product", revision->product},
-          {"release", revision->release},
-          {"sequence", revision->sequence},
-          {"rollout", revision->manifest.short_hex()}};
+  Json out{{"product", revision->product},
+           {"release", revision->release},
+           {"sequence", revision->sequence},
+           {"rollout", revision->manifest.short_hex()}};
+  if (!verbose) return out;
+  out["artifacts"] = Json::array();
+  for (const auto& artifact : revision->artifacts) out["artifacts"].push_back(artifact.hex());
+  return out;
 }
 
-// What it can take beyond trees.
-void add_takes(Json& out, const rollout::DeviceRecord& record) {
-  Json images = Json::array();
-  for (const auto number : record.image_formats) {
-    images.push_back(wire::image_format_name(static_cast<wire::ImageFormat>(number)));
-  }
-  out["image_formats"] = std::move(images);
-  out["handlers"] = record.handlers;
+Json image_formats_json(const std::vector<wire::ImageFormat>& formats) {
+  Json out = Json::array();
+  for (const auto format : formats) out.push_back(wire::image_format_name(format));
+  return out;
+}
+
+// `verbose`: everything; otherwise what a list needs.
+void add_description(Json& out, const wire::Description& description, bool verbose) {
+  out["product"] = description.product;
+  out["groups"] = groups_json(description.groups);
+  out["running"] = revision_json(description.running, verbose);
+  if (!verbose) return;
+  out["previous"] = revision_json(description.previous, verbose);
+  out["architecture"] = description.architecture;
+  out["kernel"] = description.kernel;
+  out["client_version"] = description.client_version;
+  out["memory_bytes"] = description.memory_bytes;
+  out["free_bytes"] = description.free_bytes;
+  out["metered"] = description.metered;
+  out["root_version"] = description.root_version;
+  out["degraded"] = description.degraded;
+  out["pack_formats"] = description.pack_formats;
+  out["image_formats"] = image_formats_json(description.image_formats);
+  out["handlers"] = description.handlers;
 }
 
 Json waves_json(const rollout::RolloutView& rollout) {
@@ -71,13 +91,6 @@ Json waves_json(const rollout::RolloutView& rollout) {
     wave["approved"] = row.approval && i < record.approved;
     out.push_back(std::move(wave));
   }
-  return out;
-}
-
-Json artifacts_json(const std::optional<wire::RevisionInfo>& revision) {
-  Json out = Json::array();
-  if (!revision.has_value()) return out;
-  for (const auto& artifact : revision->artifacts) out.push_back(artifact.hex());
   return out;
 }
 
@@ -190,52 +203,15 @@ Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose
   out["device"] = id.str();
   out["online"] = device.online;
   out["last_seen_ms"] = record.last_seen.value;
-  out["product"] = record.product;
-  out["groups"] = groups_json(record.groups);
-  out["running"] = revision_json(record.running);
+  add_description(out, record.description, verbose);
   out["target"] = device.target.has_value() ? Json(device.target->short_hex()) : Json();
   if (!verbose) return out;
-  out["previous"] = revision_json(record.previous);
   out["public_key"] = to_hex(record.key.bytes);
-  out["architecture"] = record.architecture;
-  out["kernel"] = record.kernel;
-  out["client_version"] = record.client_version;
-  out["memory_bytes"] = record.memory_bytes;
-  out["free_bytes"] = record.free_bytes;
-  out["metered"] = record.metered;
-  out["root_version"] = record.root_version;
   out["boot"] = record.boot;
   out["connect"] = record.connect;
-  out["degraded"] = record.degraded;
   out["applied_sequence"] = record.applied_sequence;
   out["bytes_sent"] = record.bytes_sent;
   out["first_seen_ms"] = record.first_seen.value;
-  out["pack_formats"] = record.pack_formats;
-  add_takes(out, record);
-  out["running_artifacts"] = artifacts_json(record.running);
-  out["previous_artifacts"] = artifacts_json(record.previous);
-  return out;
-}
-
-Json plan_json(const DeviceId& id, const rollout::Device& device) {
-  const auto& record = device.record;
-  Json out;
-  out["device"] = id.str();
-  out["product"] = record.product;
-  out["groups"] = groups_json(record.groups);
-  out["architecture"] = record.architecture;
-  out["kernel"] = record.kernel;
-  out["client_version"] = record.client_version;
-  out["memory_bytes"] = record.memory_bytes;
-  out["free_bytes"] = record.free_bytes;
-  out["metered"] = record.metered;
-  out["online"] = device.online;
-  out["last_seen_ms"] = record.last_seen.value;
-  out["pack_formats"] = record.pack_formats;
-  add_takes(out, record);
-  out["running_sequence"] = record.running.has_value() ? record.running->sequence : 0;
-  out["running_artifacts"] = artifacts_json(record.running);
-  out["previous_artifacts"] = artifacts_json(record.previous);
   return out;
 }
 

@@ -27,7 +27,5 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json report_json(const rollout::ReportSummary& report);
 // `verbose`: everything; otherwise what a list needs.
 [[nodiscard]] Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose);
-// What `instar plan` calculates with.
-[[nodiscard]] Json plan_json(const DeviceId& id, const rollout::Device& device);
 
 }  // namespace instar::broker

@@ -141,7 +141,7 @@ Status Upload::take_directory(const ClientId& client, const PackId& id, const By
   return {};
 }
 
-// Asks the store slice by slice which chunks it holds.
+// Asks the store which chunks it holds, one slice of them at a time.
 void Upload::look_up(const PackId& id) {
   const auto found = packs_.find(id);
   if (found == packs_.end()) return;
@@ -186,7 +186,7 @@ void Upload::looked_up(const PackId& id, std::uint32_t first, const Result<std::
 }
 
 void Upload::answer_directory(const PackId& id, Pack& pack) {
-  // Nothing missing: the answer follows when that fact is durable.
+  // Nothing is missing: the answer follows when that fact is durable.
   if (pack.missing == 0) return;
   wire::Stored stored;
   stored.pack = id;
@@ -248,7 +248,7 @@ Status Upload::take_chunk(const ClientId& client, const PackId& id, std::uint32_
   return {};
 }
 
-// A chunk may stand in a pack more than once: all its ordinals are had with it.
+// A pack may list a chunk more than once: with the chunk the broker has all of its ordinals.
 void Upload::mark(Pack& pack, std::uint32_t ordinal) {
   const auto& ref = pack.directory.chunks[ordinal];
   auto it = std::lower_bound(pack.by_hash.begin(), pack.by_hash.end(), std::pair(ref.hash, std::uint32_t{0}));
@@ -296,7 +296,7 @@ void Upload::make_room() {
 void Upload::send_answers() {
   for (auto it = answers_.begin(); it != answers_.end();) {
     const auto pack = packs_.find(it->first.second);
-    // The last chunks and that the pack is complete are one answer.
+    // The last chunks, and the fact that the pack is complete, go in one answer.
     const bool completing = pack != packs_.end() && pack->second.completing;
     if (completing) {
       ++it;

@@ -1,5 +1,5 @@
-// Takes packs from operators, piece by piece: what is whole is verified, what is verified is committed, what is durable
-// is answered. Memory is bounded: one object a client, and a bound over all of them.
+// Takes packs from operators, piece by piece. A directory or chunk that is whole is verified and committed, and
+// answered when it is durable. Memory is bounded: one object for each client, and a bound over all of them.
 #pragma once
 
 #include <cstdint>
@@ -29,23 +29,23 @@ struct UploadOptions {
 class Upload {
  public:
   using Send = std::function<void(const ClientId& client, const wire::Stored&)>;
-  // Commits, and calls back when durable; not at all on failure (then reset() follows).
+  // Commits, and calls back when the batch is durable. On failure nothing is called back, and reset() follows.
   using Commit = std::function<void(storage::Batch, std::function<void()>)>;
 
   Upload(storage::Store& store, Commit commit, Send send, UploadOptions options = {});
 
-  // Reads from the store which packs are complete. Before all else, and each time the store was opened again.
+  // Reads from the store which packs are complete. To be called first, and again each time the store was opened again.
   [[nodiscard]] Status load();
-  // All of the pack is in the store, durably.
+  // Whether all of the pack is in the store, durably.
   [[nodiscard]] bool is_complete(const PackId& pack) const { return complete_packs_.contains(pack); }
   [[nodiscard]] std::size_t complete_count() const noexcept { return complete_packs_.size(); }
 
-  // A piece from a client that may upload. Errors are answered and returned (for the log).
+  // Takes a piece from a client that may upload. An error is sent to the client and returned (for the log).
   [[nodiscard]] Status put(const ClientId& client, const wire::Put& put);
   void drop(const ClientId& client);
-  // Sends the answers that have gathered. Once a tick; O(1) when there are none.
+  // Sends the answers that have gathered. To be called once a tick; O(1) when there are none.
   void send_answers();
-  // The store was loaded again: what was under way starts anew, when clients send their directories again.
+  // The store was loaded again. Each upload starts over when its client sends the directory again.
   void reset();
   [[nodiscard]] std::size_t assembly_bytes() const noexcept { return assembly_bytes_; }
   void assert_invariants() const;
@@ -57,19 +57,19 @@ class Upload {
     std::uint32_t ordinal = 0;
     std::uint32_t total_bytes = 0;
     Bytes data;
-    bool failed = false;  // answered with an error: what is still coming of the same object is passed over
+    bool failed = false;  // an error was sent: further pieces of the same object are ignored
   };
   struct Pack {
     artifact::PackDirectory directory;
     std::vector<std::pair<ChunkHash, std::uint32_t>> by_hash;  // chunk → ordinal, sorted
     std::vector<bool> have;
     std::uint32_t missing = 0;
-    std::uint32_t looked_up = 0;  // ordinals of which the store has been asked
-    bool ready = false;           // all of them answered, and the directory is durable
-    bool completing = false;      // its completeness is being written
-    std::set<ClientId> asked;     // clients whose directory is to be answered
-    std::set<ClientId> clients;   // hear when it is complete
-    std::uint64_t used = 0;       // for dropping the one used longest ago
+    std::uint32_t looked_up = 0;  // ordinals that the store has been asked about
+    bool ready = false;           // the store has answered for all of them, and the directory is durable
+    bool completing = false;      // the fact that it is complete is being written
+    std::set<ClientId> asked;     // clients that wait for the answer to their directory
+    std::set<ClientId> clients;   // clients that get an answer when it is complete
+    std::uint64_t used = 0;       // when it was last used, to drop the one that was used longest ago
   };
   struct Answer {
     std::vector<std::uint32_t> durable;
@@ -103,9 +103,9 @@ class Upload {
   std::shared_ptr<Upload*> self_;
 };
 
-// Ascending ordinals as ranges.
+// Turns ascending ordinals into ranges.
 [[nodiscard]] std::vector<wire::OrdinalRange> to_ranges(const std::vector<std::uint32_t>& ordinals);
-// At most `ranges_max`, by taking in what lies between the nearest ones: for lists where naming too much does no harm.
+// Joins the nearest ranges until at most `ranges_max` are left. For lists in which a number too many does no harm.
 [[nodiscard]] std::vector<wire::OrdinalRange> coarsen(std::vector<wire::OrdinalRange> ranges, std::size_t ranges_max);
 
 }  // namespace instar::broker

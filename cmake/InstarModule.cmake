@@ -1,24 +1,36 @@
-# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [JSON] [SMALL])
+# Sources of a folder are compiled together, some at a time: their headers are read once, their templates made once. The names in
+# their unnamed namespaces must differ therefore, which also shows what was written twice. The presets `dev` and `fuzz` compile each
+# source by itself and so find an include that was forgotten.
+option(INSTAR_TOGETHER "Compile the sources of a folder together" ON)
+set(INSTAR_TOGETHER_COUNT 8)
+
+function(instar_compile_together target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${INSTAR_TOGETHER} UNITY_BUILD_BATCH_SIZE ${INSTAR_TOGETHER_COUNT})
+endfunction()
+
+# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [JSON] [SMALL] [TESTS_APART])
 #
 # A folder becomes one static library `instar_NAME`, with its sources listed. Every *_test.cpp beside the sources becomes part of
 # `instar_NAME_test`: tests are found by pattern, so that none can be left out by forgetting to list it.
 #   JSON   its sources read or write JSON
+#   TESTS_APART  its tests are compiled one by one, since each sets a scene of its own by the same names
 #   SMALL  devices run it: `instar_NAME_small` is the same sources built for size, for programs in one file (instar-device-static)
 function(instar_module name)
-  cmake_parse_arguments(ARG "JSON;SMALL" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "JSON;SMALL;TESTS_APART" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
   add_library(instar_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(instar_${name} PUBLIC ${ARG_LIBS} PRIVATE instar_flags)
   target_include_directories(instar_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   if(ARG_JSON)
     target_link_libraries(instar_${name} PUBLIC nlohmann_json::nlohmann_json)
-    instar_use_headers(instar_${name} JSON)
-  else()
-    instar_use_headers(instar_${name} STANDARD)
   endif()
+  instar_compile_together(instar_${name})
   if(ARG_SMALL)
     instar_small_twin(${name} SOURCES ${ARG_SOURCES} LIBS ${ARG_LIBS})
   endif()
   instar_tests(${name} LIBS instar_${name} ${ARG_TEST_LIBS})
+  if(ARG_TESTS_APART)
+    set_target_properties(instar_${name}_test PROPERTIES UNITY_BUILD OFF)
+  endif()
 endfunction()
 
 # Not built by itself: only for what links it. Libraries of others come from their archives (InstarDependencies.cmake).
@@ -38,7 +50,7 @@ function(instar_small_twin name)
   target_include_directories(${twin} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   add_dependencies(${twin} instar_schemas_generated)
   set_target_properties(${twin} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  instar_use_headers(${twin} SMALL)
+  instar_compile_together(${twin})
 endfunction()
 
 # instar_tests(NAME LIBS ...): the *_test.cpp of this folder as one GoogleTest program, one ctest entry.
@@ -50,7 +62,8 @@ function(instar_tests name)
     target_link_libraries(instar_${name}_test PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main instar_flags)
     target_compile_definitions(instar_${name}_test PRIVATE INSTAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     instar_cheap_to_compile(instar_${name}_test)
-    instar_use_headers(instar_${name}_test TEST)
+    instar_use_test_headers(instar_${name}_test)
+    instar_compile_together(instar_${name}_test)
     add_test(NAME unit.${name} COMMAND instar_${name}_test)
     set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT ${INSTAR_TEST_TIMEOUT_S})
   endif()

@@ -55,7 +55,7 @@ Status BundleLink::start() {
 }
 
 void BundleLink::push(mqtt::EventKind kind, std::string topic, Bytes payload) {
-  events_.push_back({kind, {std::move(topic), std::move(payload), 1, false}, {}});
+  events_.push_back({kind, {std::move(topic), std::move(payload), wire::Qos::at_least_once, wire::Retain::no}, {}});
   const std::uint64_t one = 1;
   static_cast<void>(!::write(event_fd_, &one, sizeof one));
 }
@@ -85,7 +85,7 @@ Status BundleLink::publish(mqtt::Message message) {
   return {};
 }
 
-// As the broker's chunk server, for one device that loses nothing on the way.
+// Does the work of the broker's chunk server for one device, on a link that loses nothing.
 void BundleLink::serve(const wire::Fetch& fetch) {
   if (fetch.session < session_) return;
   if (fetch.session > session_) {

@@ -1,5 +1,5 @@
-// In the place of the link while a release comes from a file: offers its manifest, serves its chunks within the
-// device's window, and hears reports without confirming them, so that the broker is told of all of it later.
+// Takes the place of the link while a release comes from a file. It offers the manifest, serves chunks within the
+// device's window, and receives reports without acks, so that the broker gets all of them later.
 #pragma once
 
 #include <deque>
@@ -25,11 +25,11 @@ class BundleLink final : public mqtt::Client {
     DeviceId device;
     GroupPath group;  // of the device, and of the manifest
   };
-  // The bundle's packs are read when asked for. Errors: those of the bundle; malformed (a pack's directory).
+  // The bundle's packs are read when they are needed. Errors: those of the bundle; malformed (a pack's directory).
   [[nodiscard]] static Result<std::unique_ptr<BundleLink>> make(files::Bundle bundle, Documents documents);
   ~BundleLink() override;
 
-  // How the release came out, once the device has said so.
+  // How the release ended, once the device has reported that.
   [[nodiscard]] const std::optional<wire::Report>& ending() const noexcept { return ending_; }
 
   Status start() override;

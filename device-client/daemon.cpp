@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
 #include "device-client/process/json_line.hpp"
@@ -20,9 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kRootBytesMax = limits::kMessageBytesMax;
-constexpr int kMessagesATurn = 64;       // then containers and timers get their turn
-constexpr std::int64_t kTickMs = 1'000;  // while an attempt is under way
+constexpr int kMessagesATurn = 64;       // after these, containers and timers get their turn
+constexpr std::int64_t kTickMs = 1'000;  // during an attempt
 constexpr int kIdleWaitMs = 600'000;
 constexpr std::int64_t kLookMs = 60'000;  // while a release waits: the clock may be set, or local time change
 constexpr std::uint32_t kStopMs = 3'000;
@@ -63,7 +63,7 @@ Result<std::unique_ptr<Daemon>> Daemon::open(DaemonParts parts) {
 Status Daemon::load() {
   const Config& config = parts_.config;
   Bytes state;
-  if (auto read = files::read_file(state_path(config.state_dir), kStateBytesMax))
+  if (auto read = files::read_file(state_path(config.state_dir), limits::kStateFileBytesMax))
     state = std::move(*read);
   else if (read.error().code != Code::not_found)
     return fail(read.error());
@@ -71,7 +71,7 @@ Status Daemon::load() {
     state = factory_state();
 
   revision::Effects effects;
-  auto root = files::read_file(config.root_file, kRootBytesMax);
+  auto root = files::read_file(config.root_file, limits::kMessageBytesMax);
   if (!root && state.empty())
     return fail(with_context(root.error(), "root_file (the fleet's first root document, from `instar keygen`)"));
   const Bytes pinned = root ? std::move(*root) : Bytes();
@@ -87,9 +87,9 @@ Status Daemon::load() {
     INSTAR_CHECK(move_aside(aside));
     state = factory_state();
     effects.clear();
-    parts_.facts.degraded.push_back(state.empty()
-                                        ? "the state file was damaged: started anew"
-                                        : "the state file was damaged: started anew from the factory revision");
+    parts_.facts.description.degraded.push_back(
+        state.empty() ? "the state file was damaged: started anew"
+                      : "the state file was damaged: started anew from the factory revision");
     machine = make();
   }
   if (!machine) return fail(machine.error());
@@ -100,8 +100,9 @@ Status Daemon::load() {
   return {};
 }
 
-// Revision numbers start again, so what was staged must not be in their way; the factory revision stays, and its
-// numbers. Containers run on: their mounts stay. The state file goes last: a crash before that comes here again.
+// Revision numbers start again, so what was staged is moved away. The factory revision stays, with its numbers.
+// Containers run on, because their mounts stay. The state file is moved last, so that after a crash all of this is done
+// again.
 Status Daemon::move_aside(const std::string& ending) const {
   const std::string& folder = parts_.config.state_dir;
   const auto& factory = parts_.facts.factory;
@@ -120,7 +121,7 @@ Status Daemon::move_aside(const std::string& ending) const {
   return files::sync_folder(folder);
 }
 
-// What a device without a state starts from; empty: from nothing.
+// What a device without a state starts from. Empty: it starts from nothing.
 Bytes Daemon::factory_state() const {
   const auto factory = read_factory(parts_.config.state_dir);
   return factory && *factory ? revision::encode_state(**factory) : Bytes();
@@ -142,14 +143,14 @@ Status Daemon::connect() {
   options.keepalive_s = config.keepalive_s;
   options.reconnect_ms_max = config.reconnect_s_max * 1000;
   options.will = mqtt::Message{config.topics.device(config.device_id, wire::TopicKind::device_presence),
-                               to_bytes(presence(false, "lost")), 1, true};
+                               to_bytes(presence(false, "lost")), wire::Qos::at_least_once, wire::Retain::yes};
   subscribed_ = machine_->subscriptions();
   for (auto& [filter, qos] : subscribed_) options.subscriptions.push_back({filter, qos});
   client_ = parts_.make_client(std::move(options));
   return client_->start();
 }
 
-// Folders of revisions that the state does not know: left by a daemon that was killed before it removed them.
+// Folders of revisions that the state does not know. A daemon that was killed before it removed them left them behind.
 void Daemon::remember_leftover_revisions() {
   const auto view = machine_->view();
   std::error_code error;
@@ -209,10 +210,10 @@ bool Daemon::turn(int stop_fd, int wait_ms_max) {
   return !failed_;
 }
 
-// The broker hears nothing of it but a new connection.
+// The broker only notices a new connection.
 void Daemon::become_other_client() {
   client_->stop(kStopMs);
-  const auto error = parts_.run_client_anew();
+  const auto error = parts_.run_client_again();
   parts_.log.error(error.message + "; ending, for the service manager to do it");
   failed_ = true;
 }
@@ -231,7 +232,7 @@ int Daemon::wait_ms(int wait_ms_max) {
   until(lasts_at_);
   const auto view = machine_->view();
   if (view.phase != "idle") wait = std::min(wait, kTickMs);
-  // Local time may jump while a window is waited for.
+  // Local time may jump while a release waits for a window.
   if (!view.waits.empty()) wait = std::min(wait, kLookMs);
   return static_cast<int>(wait);
 }
@@ -257,7 +258,8 @@ void Daemon::take_messages() {
         publish_presence(true);
         break;
       case mqtt::EventKind::disconnected:
-        parts_.log.write(connected_ ? 5 : 6, "not connected to " + parts_.config.server + ": " + event->reason);
+        parts_.log.write(connected_ ? LogLevel::notice : LogLevel::info,
+                         "not connected to " + parts_.config.server + ": " + event->reason);
         if (std::exchange(connected_, false)) handle(revision::Disconnected{});
         break;
       case mqtt::EventKind::message:
@@ -268,11 +270,11 @@ void Daemon::take_messages() {
   }
 }
 
-// A convenience for people and dashboards; the truth is hello and report.
+// Presence is for people and dashboards only. What counts are hello and report.
 void Daemon::publish_presence(bool online) {
-  const auto sent =
-      client_->publish({parts_.config.topics.device(parts_.config.device_id, wire::TopicKind::device_presence),
-                        to_bytes(presence(online, online ? "" : "stopped")), 1, true});
+  const auto sent = client_->publish(
+      {parts_.config.topics.device(parts_.config.device_id, wire::TopicKind::device_presence),
+       to_bytes(presence(online, online ? "" : "stopped")), wire::Qos::at_least_once, wire::Retain::yes});
   if (!sent) parts_.log.debug(sent.error().message);
 }
 
@@ -297,13 +299,13 @@ void Daemon::handle_all() {
 void Daemon::carry_out(revision::Effects& effects) {
   for (auto& one : effects) {
     std::visit([this](auto& value) { effect(value); }, one);
-    if (failed_) return;  // nothing after a state that is not durable
+    if (failed_) return;  // if the state is not durable, nothing may follow
   }
 }
 
 void Daemon::look_around() {
-  if (!staging_busy_ && deferred_.empty() && (!space_told_ || now_.monotonic - *space_told_ >= kLookMs)) {
-    space_told_ = now_.monotonic;
+  if (!staging_busy_ && deferred_.empty() && (!space_reported_ || now_.monotonic - *space_reported_ >= kLookMs)) {
+    space_reported_ = now_.monotonic;
     parts_.staging->tell_free_space(fresh_);
     handle_all();
   }
@@ -346,7 +348,7 @@ void Daemon::effect(revision::Publish& publish) {
   if (!client_) return;
   const auto sent =
       client_->publish({std::move(publish.topic), std::move(publish.payload), publish.qos, publish.retain});
-  // What matters is sent again: reports until acked, a fetch when nothing comes.
+  // A failed publish() needs no handling: reports are sent again until they are acked, and a fetch when nothing comes.
   if (!sent) parts_.log.debug(sent.error().message);
 }
 
@@ -372,15 +374,15 @@ void Daemon::effect(const revision::RemoveRevision& remove) {
   remove_deferred();
 }
 
-// What a container may run from stays: the machine then asks for all of it.
+// Trees that a container may run from stay: the machine then asks for all of them to be kept.
 void Daemon::effect(const revision::TrimRevision& trim) {
   if (!supervisor_.knows_what_runs() || supervisor_.revisions_in_use().contains(trim.revision)) return;
   parts_.staging->trim(trim);
   staging_busy_ = true;
 }
 
-// The folder of a revision goes only when no container runs from its trees: one that did not change outlives its
-// revision.
+// The folder of a revision is removed only when no container runs from its trees. A container that did not change may
+// run on after its revision.
 void Daemon::remove_deferred() {
   if (deferred_.empty() || !supervisor_.knows_what_runs()) return;
   const auto used = supervisor_.revisions_in_use();

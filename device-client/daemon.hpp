@@ -1,5 +1,5 @@
-// The daemon: one thread that owns everything. It hands events to the revision machine and carries its effects out in
-// order, Persist first: what the state file does not hold has not been decided.
+// The daemon: one thread that owns everything. It passes events to the revision machine and carries out its effects in
+// order, Persist first: only what is in the state file counts as decided.
 #pragma once
 
 #include <deque>
@@ -22,7 +22,7 @@
 namespace instar::device {
 
 struct DaemonParts {
-  Config config;  // state_dir prepared
+  Config config;  // its state_dir is prepared
   revision::DeviceFacts facts;
   HostFacts host;
   std::string helper;
@@ -31,27 +31,27 @@ struct DaemonParts {
   std::unique_ptr<StagingPort> staging;
   std::function<std::unique_ptr<mqtt::Client>(mqtt::Options)> make_client;
   std::function<Now()> clocks;
-  std::function<std::int32_t(WallMs)> utc_offset_s;  // seconds that local time is east of UTC then
-  // Runs the system's client in this process's place; returns only if that cannot be (client_slots.hpp).
-  std::function<Error()> run_client_anew = [] {
+  std::function<std::int32_t(WallMs)> utc_offset_s;  // how many seconds local time is east of UTC at that time
+  // Runs the system's client in the place of this process. Returns only if that fails (client_slots.hpp).
+  std::function<Error()> run_client_again = [] {
     return Error{Code::unsupported, "this process cannot become another client"};
   };
   std::optional<Watchdog> watchdog = std::nullopt;
-  // A release that the owner has at hand (install.hpp); zero: none.
+  // A release that the owner has as a file (install.hpp). Zero: none.
   ManifestId install = {};
 };
 
 class Daemon {
  public:
-  // Loads the state, or starts from the pinned root. A state file that cannot be read is moved aside, with what was
-  // staged. Errors: those of the pinned root; io.
+  // Loads the state, or starts from the pinned root. A state file that cannot be read is kept under another name, with
+  // all that was staged. Errors: those of the pinned root; io.
   [[nodiscard]] static Result<std::unique_ptr<Daemon>> open(DaemonParts parts);
 
-  // Until `stop_fd` becomes readable. Returns the exit code: 0 stopped as asked (containers run on), 1 the state could
-  // not be written.
+  // Runs until `stop_fd` becomes readable. Returns the exit code. 0: it was asked to stop (containers run on). 1: the
+  // state could not be written.
   [[nodiscard]] int run(int stop_fd);
 
-  // One turn of the loop, waiting at most `wait_ms_max`; false when the state could not be written.
+  // Does one turn of the loop, and waits at most `wait_ms_max`. Returns false when the state could not be written.
   [[nodiscard]] bool turn(int stop_fd, int wait_ms_max);
 
   [[nodiscard]] const revision::Machine& machine() const noexcept { return *machine_; }
@@ -70,7 +70,7 @@ class Daemon {
   void handle_all();
   void carry_out(revision::Effects& effects);
   void tick();
-  // The owner's word and local time, when they have changed; free space, now and then.
+  // Passes on the owner's instruction and local time when they have changed, and free space now and then.
   void look_around();
   void remove_deferred();
   void remember_leftover_revisions();
@@ -103,22 +103,22 @@ class Daemon {
   DaemonParts parts_;
   Supervisor supervisor_;
   ClientSlots clients_;
-  std::optional<MonotonicMs> lasts_at_;  // when this client, which came with a release, has lasted
+  std::optional<MonotonicMs> lasts_at_;  // when this client, which came with a release, has run for long enough
   std::unique_ptr<revision::Machine> machine_;
   std::unique_ptr<mqtt::Client> client_;
-  std::vector<std::pair<std::string, int>> subscribed_;
+  std::vector<std::pair<std::string, wire::Qos>> subscribed_;
   std::optional<OwnerWatch> owner_watch_;
   std::optional<std::int32_t> utc_offset_s_;
   Now now_;
   std::optional<MonotonicMs> ticked_;
-  std::optional<MonotonicMs> space_told_;
-  std::string phase_;  // as of the last turn
+  std::optional<MonotonicMs> space_reported_;
+  std::string phase_;  // at the last turn
   std::deque<revision::Event> events_;
-  std::vector<revision::Event> fresh_;  // what effects just brought about
-  bool staging_busy_ = true;            // something may be left from before
+  std::vector<revision::Event> fresh_;  // events that the last effects caused
+  bool staging_busy_ = true;            // an earlier process may have left work
   bool failed_ = false;
   bool connected_ = false;
-  // Revisions that the machine has given up while a container may still run from their trees.
+  // Revisions that the machine has given up, while a container may still run from their trees.
   std::set<std::uint32_t> deferred_;
 };
 

@@ -25,7 +25,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Remembers what it was asked and answers nothing.
+// Records what it was asked to do, and never answers.
 struct FakeStaging final : StagingPort {
   struct Seen {
     std::vector<std::uint32_t> removed;
@@ -78,7 +78,7 @@ class DaemonTest : public ::testing::Test {
                       {},
                       helper.path(),
                       load_identity(config.state_dir).value(),
-                      Log(2, false),
+                      Log(std::nullopt, false),
                       std::make_unique<FakeStaging>(staging),
                       [this](mqtt::Options given) {
                         options = std::move(given);
@@ -90,7 +90,7 @@ class DaemonTest : public ::testing::Test {
                       [](WallMs) { return 0; }};
     return Daemon::open(std::move(parts));
   }
-  // Release 2.4.1, admitted; heard over the connection.
+  // Release 2.4.1, which is admitted and arrives over the connection.
   void offer(wire::Policy policy) {
     wire::Pack pack;
     pack.id = PackId(trust::digest(as_bytes("pack")));
@@ -121,9 +121,10 @@ class DaemonTest : public ::testing::Test {
     gate.admitted_bp = 10'000;
     gate.fresh = now.wall;
     gate.wave_opened = {now.wall};
-    client->deliver({"instar/v1/g/plant/line/manifest", trust::seal(trust::Kind::manifest, payload, key(2)), 1, true});
-    client->deliver(
-        {"instar/v1/g/plant/line/gate", trust::seal(trust::Kind::gate, wire::encode(gate), key(3)), 1, true});
+    client->deliver({"instar/v1/g/plant/line/manifest", trust::seal(trust::Kind::manifest, payload, key(2)),
+                     wire::Qos::at_least_once, wire::Retain::yes});
+    client->deliver({"instar/v1/g/plant/line/gate", trust::seal(trust::Kind::gate, wire::encode(gate), key(3)),
+                     wire::Qos::at_least_once, wire::Retain::yes});
   }
   // Topics published, in order.
   std::vector<std::string> topics() const {
@@ -157,7 +158,7 @@ TEST_F(DaemonTest, FirstStartLeavesADurableStateAndAKey) {
   EXPECT_THAT(status_text(*status), HasSubstr("daemon      not running"));
 }
 
-TEST_F(DaemonTest, HearsTheOwnersWordWhileItRuns) {
+TEST_F(DaemonTest, ReadsTheOwnersInstructionWhileItRuns) {
   ASSERT_TRUE(write_owner_word(config.state_dir, {true, false, ""}).has_value());
   auto daemon = open();
   ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
@@ -178,7 +179,7 @@ TEST_F(DaemonTest, HearsTheOwnersWordWhileItRuns) {
   EXPECT_EQ(free.state.permission.waits, "");
 }
 
-TEST_F(DaemonTest, AnOwnersWordThatCannotBeReadHolds) {
+TEST_F(DaemonTest, AnUnreadableInstructionOfTheOwnerHoldsUpdates) {
   auto daemon = open();
   ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
   client->connect();
@@ -189,7 +190,7 @@ TEST_F(DaemonTest, AnOwnersWordThatCannotBeReadHolds) {
   EXPECT_EQ(read_status(config)->state.permission.waits, "held by the device's owner");
 }
 
-TEST_F(DaemonTest, AClockThatIsSetWhileAWindowIsWaitedForIsNoticed) {
+TEST_F(DaemonTest, NoticesAChangedClockWhileItWaitsForAWindow) {
   auto daemon = open();
   ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
   client->connect();
@@ -204,15 +205,15 @@ TEST_F(DaemonTest, AClockThatIsSetWhileAWindowIsWaitedForIsNoticed) {
   EXPECT_EQ(read_status(config)->state.phase, revision::Phase::fetching);
 }
 
-TEST_F(DaemonTest, AnAssignmentOfGroupsMovesItsSubscriptions) {
+TEST_F(DaemonTest, AnAssignmentOfGroupsChangesItsSubscriptions) {
   auto daemon = open();
   ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
   client->subscriptions = options.subscriptions;
   client->connect();
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   const wire::Assignment assignment{config.device_id, {GroupPath::parse("lab").value()}, WallMs{1'000}};
-  client->deliver(
-      {"instar/v1/d/d/assign", trust::seal(trust::Kind::assignment, wire::encode(assignment), key(2)), 1, true});
+  client->deliver({"instar/v1/d/d/assign", trust::seal(trust::Kind::assignment, wire::encode(assignment), key(2)),
+                   wire::Qos::at_least_once, wire::Retain::yes});
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   std::vector<std::string> filters;
   for (const auto& subscription : client->subscriptions) filters.push_back(subscription.filter);
@@ -234,7 +235,7 @@ TEST_F(DaemonTest, ConnectsAsTheDeviceWithItsSubscriptionsAndWill) {
     EXPECT_THAT(filters, Contains(filter));
   ASSERT_TRUE(options.will.has_value());
   EXPECT_EQ(options.will->topic, "instar/v1/d/d/presence");
-  EXPECT_TRUE(options.will->retained);
+  EXPECT_EQ(options.will->retain, wire::Retain::yes);
   EXPECT_THAT(as_text(options.will->payload), HasSubstr("\"state\":\"offline\""));
 }
 
@@ -244,10 +245,10 @@ TEST_F(DaemonTest, SaysHelloFirstThenPresence) {
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   EXPECT_THAT(topics(), ElementsAre("instar/v1/d/d/hello", "instar/v1/d/d/presence"));
   EXPECT_THAT(as_text(client->published[1].payload), HasSubstr("\"state\":\"online\""));
-  EXPECT_TRUE(client->published[1].retained);
+  EXPECT_EQ(client->published[1].retain, wire::Retain::yes);
 }
 
-TEST_F(DaemonTest, StopsPolitely) {
+TEST_F(DaemonTest, StopsWithAnOrderlyDisconnect) {
   const auto daemon = open();
   client->connect();
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
@@ -266,7 +267,8 @@ TEST_F(DaemonTest, RefusesToGoOnWhenTheStateCannotBeWritten) {
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   const std::size_t before = client->published.size();
   std::filesystem::remove_all(config.state_dir);  // root may write anywhere, but not into a folder that is gone
-  client->deliver({"instar/v1/g/plant/manifest", to_bytes("not an envelope"), 1, true});
+  client->deliver(
+      {"instar/v1/g/plant/manifest", to_bytes("not an envelope"), wire::Qos::at_least_once, wire::Retain::yes});
   client->disconnect("gone");
   client->connect();
   bool failed = false;
@@ -279,7 +281,7 @@ TEST_F(DaemonTest, RefusesToGoOnWhenTheStateCannotBeWritten) {
   EXPECT_TRUE(failed);
 }
 
-TEST_F(DaemonTest, AnUnreadableStateIsKeptAsideAndTheDeviceStartsAnew) {
+TEST_F(DaemonTest, AnUnreadableStateIsKeptAndTheDeviceStartsFromNothing) {
   ASSERT_TRUE(open().has_value());
   std::filesystem::create_directories(config.state_dir + "/revisions/1");
   std::ofstream(config.state_dir + "/state") << "torn";
@@ -317,26 +319,26 @@ TEST_F(DaemonTest, RemovesFoldersThatTheStateDoesNotKnow) {
   EXPECT_THAT(staging.removed, ElementsAre(7U));
 }
 
-TEST_F(DaemonTest, LooksForFreeSpaceOnceAMinute) {
+TEST_F(DaemonTest, ReportsFreeSpaceOnceAMinute) {
   const auto daemon = open();
-  const auto told = [&] {
+  const auto reported_bytes = [&] {
     client->connect();
     EXPECT_TRUE((*daemon)->turn(stop_fd, 0));
     const auto hello =
         std::ranges::find_if(client->published, [](const auto& message) { return message.topic.ends_with("/hello"); });
     const auto envelope = trust::parse_envelope(hello->payload);
-    const auto bytes = wire::decode_hello(envelope->payload)->free_bytes;
+    const auto bytes = wire::decode_hello(envelope->payload)->description.free_bytes;
     client->published.clear();
     client->disconnect("");
     return bytes;
   };
   staging.bytes_free = 5'000'000;
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
-  EXPECT_EQ(told(), 5'000'000U);
+  EXPECT_EQ(reported_bytes(), 5'000'000U);
   staging.bytes_free = 7'000'000;
-  EXPECT_EQ(told(), 5'000'000U);
+  EXPECT_EQ(reported_bytes(), 5'000'000U);
   now.monotonic.value += 60'000;
-  EXPECT_EQ(told(), 7'000'000U);
+  EXPECT_EQ(reported_bytes(), 7'000'000U);
 }
 
 TEST_F(DaemonTest, AMessageOfGarbageChangesNothing) {
@@ -345,7 +347,7 @@ TEST_F(DaemonTest, AMessageOfGarbageChangesNothing) {
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   for (const char* topic : {"instar/v1/root", "instar/v1/g/plant/manifest", "instar/v1/g/plant/gate",
                             "instar/v1/d/d/chunk", "instar/v1/d/d/ack", "instar/v1/d/other/chunk", "elsewhere", ""})
-    client->deliver({topic, to_bytes("garbage"), 0, false});
+    client->deliver({topic, to_bytes("garbage"), wire::Qos::at_most_once, wire::Retain::no});
   for (int i = 0; i < 10; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   EXPECT_EQ((*daemon)->machine().view().current_revision, 0U);
 }

@@ -1,5 +1,6 @@
 #include "device-client/device_status.hpp"
 
+#include "core/base/limits.hpp"
 #include "device-client/containers/client_slots.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
@@ -49,7 +50,7 @@ std::string owner_text(const revision::OwnerInstruction& word) {
 
 Result<DeviceStatus> read_status(const Config& config) {
   const std::string path = state_path(config.state_dir);
-  auto bytes = files::read_file(path, kStateBytesMax);
+  auto bytes = files::read_file(path, limits::kStateFileBytesMax);
   if (!bytes)
     return fail(
         with_context(bytes.error(), "the daemon has left no state; is it running, and may you read its folder?"));

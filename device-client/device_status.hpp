@@ -1,4 +1,4 @@
-// What `instar-device status` says, from the files alone: it works while the daemon runs and while it does not.
+// What `instar-device status` says. It only reads files, so it works with and without the daemon.
 #pragma once
 
 #include <optional>
@@ -17,7 +17,7 @@ struct DeviceStatus {
   int daemon_pid = 0;  // 0: not running
   revision::DeviceState state;
   std::optional<revision::RevisionRecord> factory;
-  // The release that its client came with, by the artifact; nullopt: the system's own.
+  // The artifact of the release that its client came with. nullopt: the system's own client.
   std::optional<ArtifactId> client;
   revision::OwnerInstruction owner;
 };

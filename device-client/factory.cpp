@@ -1,5 +1,6 @@
 #include "device-client/factory.hpp"
 
+#include "core/base/limits.hpp"
 #include "device-client/host.hpp"
 #include "files/files.hpp"
 
@@ -14,7 +15,7 @@ std::string factory_path(const std::string& state_dir) {
 
 Result<std::optional<revision::DeviceState>> read_factory(const std::string& state_dir) {
   const auto path = factory_path(state_dir);
-  const auto bytes = files::read_file(path, kStateBytesMax);
+  const auto bytes = files::read_file(path, limits::kStateFileBytesMax);
   if (!bytes && bytes.error().code == Code::not_found) return std::nullopt;
   if (!bytes) return fail(bytes.error());
   auto state = revision::decode_state(*bytes);
@@ -24,7 +25,7 @@ Result<std::optional<revision::DeviceState>> read_factory(const std::string& sta
 }
 
 Result<std::string> set_factory(const std::string& state_dir) {
-  INSTAR_TRY(const auto bytes, files::read_file(state_path(state_dir), kStateBytesMax));
+  INSTAR_TRY(const auto bytes, files::read_file(state_path(state_dir), limits::kStateFileBytesMax));
   INSTAR_TRY(const auto state, revision::decode_state(bytes));
   if (!state.revisions.current)
     return fail(Code::refused, "no release is committed on this device yet: install one first");

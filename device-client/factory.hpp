@@ -1,6 +1,7 @@
-// The factory revision: never removed, and what runs when there is no other way. `<state_dir>/factory` is a device
-// state (docs/formats/device-state.md) as it was when the revision was made the factory one: that revision alone, with
-// the root document and the highest sequence of then. A device whose state file is lost or rotten goes on from it.
+// The factory revision: it is never removed, and it runs when nothing else can. `<state_dir>/factory` is a device state
+// (docs/formats/device-state.md) from the moment when the revision was made the factory one. It has only that revision,
+// with the root document and the highest sequence of that time. A device whose state file is lost or damaged starts
+// from it.
 #pragma once
 
 #include <optional>
@@ -11,11 +12,11 @@
 
 namespace instar::device {
 
-// nullopt: none was provided. Errors: io, corrupt, malformed, unsupported.
+// nullopt: there is none. Errors: io, corrupt, malformed, unsupported.
 [[nodiscard]] Result<std::optional<revision::DeviceState>> read_factory(const std::string& state_dir);
 
-// What runs now is the factory revision from here on; the one before it loses its protection. Durable when it returns.
-// The name of the release. Errors: refused (nothing is committed, or a release is under way), io, corrupt.
+// Makes the current revision the factory revision; the one before it loses its protection. Durable when it returns.
+// Returns the name of the release. Errors: refused (nothing is committed, or an attempt is going on), io, corrupt.
 [[nodiscard]] Result<std::string> set_factory(const std::string& state_dir);
 
 }  // namespace instar::device

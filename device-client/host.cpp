@@ -17,6 +17,7 @@
 #include <ctime>
 #include <utility>
 
+#include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 #include "device-client/containers/client_slots.hpp"
 #include "device-client/containers/host_payload.hpp"
@@ -26,8 +27,6 @@
 
 namespace instar::device {
 namespace {
-
-constexpr std::size_t kSmallFileBytesMax = 4096;
 
 std::int64_t clock_ms(clockid_t clock) {
   timespec time{};
@@ -39,7 +38,7 @@ std::string lock_path(const std::string& state_dir) {
   return state_dir + "/lock";
 }
 
-// By C's means: the library of streams would make the client half a megabyte larger.
+// With functions of C, because C++ streams would make the client half a megabyte larger.
 template <typename Take>
 void each_line(const std::string& path, Take take) {
   std::FILE* const file = std::fopen(path.c_str(), "re");
@@ -61,7 +60,7 @@ std::string state_path(const std::string& state_dir) {
 }
 
 Now read_clocks() {
-  // CLOCK_BOOTTIME counts on while the device sleeps.
+  // CLOCK_BOOTTIME also counts while the device sleeps.
   return {{clock_ms(CLOCK_REALTIME)}, {clock_ms(CLOCK_BOOTTIME)}};
 }
 
@@ -80,37 +79,37 @@ std::int32_t read_utc_offset_s(WallMs utc) {
 revision::DeviceFacts read_facts(const Config& config) {
   revision::DeviceFacts facts;
   facts.device = config.device_id;
-  facts.product = config.product;
-  facts.groups = config.groups;
+  facts.description.product = config.product;
+  facts.description.groups = config.groups;
   utsname system{};
   if (::uname(&system) == 0) {
-    facts.architecture = system.machine;
-    facts.kernel = system.release;
+    facts.description.architecture = system.machine;
+    facts.description.kernel = system.release;
   }
-  // Without it every restart of the client counts as a boot: the cautious side.
+  // Without a boot id every restart of the client counts as a boot, which is the safe side.
   constexpr const char* kBootId = "/proc/sys/kernel/random/boot_id";
   if (const auto boot = files::read_file(kBootId, 256)) facts.machine_boot = trust::digest(*boot).prefix64();
-  facts.client_version = client_version();
+  facts.description.client_version = client_version();
   const long pages = ::sysconf(_SC_PHYS_PAGES);
   const long page_bytes = ::sysconf(_SC_PAGESIZE);
   if (pages > 0 && page_bytes > 0)
-    facts.memory_bytes = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
-  facts.metered = config.metered;
+    facts.description.memory_bytes = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
+  facts.description.metered = config.metered;
   facts.lxc_keys_allowed = config.lxc_keys_allowed;
   facts.devices_allowed = config.devices_allowed;
   facts.previous_makes_room = config.previous_makes_room;
-  facts.image_formats = read_image_formats();
+  facts.description.image_formats = read_image_formats();
   facts.window_bytes_max = config.window_bytes_max;
   facts.piece_bytes_max = config.piece_bytes_max;
   facts.broker_grace_ms = config.broker_grace_s * 1000;
-  facts.handlers = find_handlers(config);
+  facts.description.handlers = find_handlers(config);
   if (auto factory = read_factory(config.state_dir); !factory) {
-    facts.degraded.push_back("the factory revision's record cannot be read: " + factory.error().message);
+    facts.description.degraded.push_back("the factory revision's record cannot be read: " + factory.error().message);
   } else if (*factory) {
     facts.factory = (*factory)->revisions.current;
     facts.factory_manifest = (*factory)->revisions.current_manifest;
   }
-  if (const auto why = client_given_up(); !why.empty()) facts.degraded.push_back(why);
+  if (const auto why = client_given_up(); !why.empty()) facts.description.degraded.push_back(why);
   return facts;
 }
 
@@ -139,7 +138,7 @@ StagerOptions stager_options(const Config& config, const Log& log) {
   StagerOptions options;
   options.state_dir = config.state_dir;
   options.devices_allowed = config.devices_allowed;
-  options.log = [log](int level, const std::string& message) { log.write(level, message); };
+  options.log = [log](LogLevel level, const std::string& message) { log.write(level, message); };
   return options;
 }
 
@@ -166,7 +165,7 @@ Result<std::string> find_helper(const Config& config) {
 
 Result<trust::SecretKey> load_identity(const std::string& state_dir) {
   const std::string path = state_dir + "/identity.key";
-  const auto text = files::read_file(path, kSmallFileBytesMax);
+  const auto text = files::read_file(path, limits::kSecretFileBytesMax);
   if (text) {
     auto key = trust::parse_secret_key(as_text(*text));
     if (!key) return fail(with_context(key.error(), path));
@@ -187,7 +186,7 @@ void let_go_of_code() noexcept {
       if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
       const auto begin = (object->dlpi_addr + segment.p_vaddr) / page * page;
       const auto end = (object->dlpi_addr + segment.p_vaddr + segment.p_memsz) / page *
-                       page;  // the last page may be shared with data
+                       page;  // because the last page may have data too
       if (end > begin) static_cast<void>(::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED));
     }
     return 0;
@@ -196,13 +195,13 @@ void let_go_of_code() noexcept {
 }
 
 Result<std::string> read_password(const std::string& path) {
-  INSTAR_TRY(const auto bytes, files::read_file(path, kSmallFileBytesMax));
+  INSTAR_TRY(const auto bytes, files::read_file(path, limits::kSecretFileBytesMax));
   const auto text = as_text(bytes);
   return std::string(text.substr(0, text.find_first_of("\r\n")));
 }
 
 Status prepare_state_dir(Config& config) {
-  // For root alone: the trees hold set-user-id programs that nobody on the host may run.
+  // Only root may enter: the trees have set-user-id programs, which nobody on the host may run.
   INSTAR_CHECK(files::make_folders(config.state_dir, 0700));
   char* const real = ::realpath(config.state_dir.c_str(), nullptr);
   if (real == nullptr) return fail(Code::io, "state_dir = " + config.state_dir + ": " + std::strerror(errno));

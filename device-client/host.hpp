@@ -1,4 +1,4 @@
-// What the daemon reads of the machine it runs on.
+// What the daemon needs to know of its machine.
 #pragma once
 
 #include <string>
@@ -14,19 +14,18 @@
 
 namespace instar::device {
 
-inline constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 [[nodiscard]] std::string state_path(const std::string& state_dir);
 
 [[nodiscard]] Now read_clocks();
 // Seconds that local time (/etc/localtime, TZ) is east of UTC at `utc`.
 [[nodiscard]] std::int32_t read_utc_offset_s(WallMs utc);
-// With its handlers and its factory revision.
+// Includes the handlers and the factory revision.
 [[nodiscard]] revision::DeviceFacts read_facts(const Config& config);
-// Images that can be mounted: a loop device is there, and the kernel has the file system or its module can be loaded.
-// `root`: where /proc, /dev and /lib/modules are, for tests.
+// The kinds of images that can be mounted: there is a loop device, and the kernel has the file system or can load its
+// module. `root`: where /proc, /dev and /lib/modules are, for tests.
 [[nodiscard]] std::vector<wire::ImageFormat> read_image_formats(const std::string& root = "");
 [[nodiscard]] HostFacts read_host();
-// The stager of this device: where it works, what it may make, and where its log goes.
+// The options of this device's stager: its folder, what it may make, and its log.
 [[nodiscard]] StagerOptions stager_options(const Config& config, const Log& log);
 [[nodiscard]] std::string client_version();
 
@@ -36,19 +35,19 @@ inline constexpr std::size_t kStateBytesMax = 16 * 1024 * 1024;
 // <state_dir>/identity.key, made on first use. Errors: io; malformed (a file that is not a key is never replaced).
 [[nodiscard]] Result<trust::SecretKey> load_identity(const std::string& state_dir);
 
-// Lets go of the pages of programs and libraries that this process has mapped: what is still used comes back from the
-// page cache, one fault for 64 KB; the rest, of what is over, does not stay mapped for ever. Only clean pages of files
-// that nobody may write to.
+// Releases the pages of programs and libraries that this process has mapped. Pages that are still used come back from
+// the page cache, one fault for 64 KB; the others do not stay mapped for ever. Only clean pages of files that nobody
+// may write to are released.
 void let_go_of_code() noexcept;
 
-// First line of a file.
+// The first line of a file.
 [[nodiscard]] Result<std::string> read_password(const std::string& path);
 
-// Makes `config.state_dir` (for root alone) and spells it in the one way that LXC is to see. Errors: io,
+// Makes `config.state_dir`, which only root may enter, and changes it to the one spelling that LXC gets. Errors: io,
 // invalid_argument.
 [[nodiscard]] Status prepare_state_dir(Config& config);
 
-// Held as long as it lives: two daemons on one state folder would undo each other's work.
+// A lock that is held as long as this object exists, because two daemons must not work on one state folder.
 class StateLock {
  public:
   // Errors: unavailable (another daemon holds it), io.

@@ -18,7 +18,7 @@ int mapped_file_kb() {
   return 0;
 }
 
-TEST(Host, CodeIsLetGoOfAndComesBackWhereItIsUsed) {
+TEST(Host, PagesOfCodeAreReleasedAndComeBackWhenUsed) {
   const int before = mapped_file_kb();
   let_go_of_code();
   EXPECT_LT(mapped_file_kb(), before);

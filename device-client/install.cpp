@@ -14,7 +14,7 @@ namespace instar::device {
 namespace {
 
 constexpr int kTurnMs = 1'000;
-// A device that has not begun after so long does not take it, and its log says why.
+// A device that has not begun after so long does not accept the release, and its log says why.
 constexpr std::int64_t kBeginMs = 20'000;
 
 Result<GroupPath> group_for(const wire::Manifest& manifest, const Config& config) {
@@ -57,14 +57,14 @@ Result<std::string> install(const std::string& path, DaemonParts parts, const st
   INSTAR_TRY(auto root, bundle.only(files::BundlePart::root, limits::kMessageBytesMax));
   INSTAR_TRY(auto envelope, bundle.only(files::BundlePart::manifest, limits::kMessageBytesMax));
   INSTAR_TRY(const auto parsed, trust::parse_envelope(envelope));
-  // Not believed yet: only good for telling early what the daemon would refuse later.
+  // The manifest is not verified yet. This check only reports early what the daemon would refuse later.
   INSTAR_TRY(const auto manifest, wire::decode_manifest(parsed.payload));
   const ManifestId hash(parsed.payload_hash);
   INSTAR_CHECK(check(manifest, hash, parts.config, status));
   INSTAR_TRY(const auto group, group_for(manifest, parts.config));
   INSTAR_TRY(auto link, BundleLink::make(std::move(bundle), {std::move(root), std::move(envelope), parts.config.topics,
                                                              parts.config.device_id, group}));
-  const auto* const heard = link.get();
+  const auto* const bundle_link = link.get();
   parts.install = hash;
   parts.make_client = [&link](const mqtt::Options& /*options*/) { return std::move(link); };
   const auto clocks = parts.clocks;
@@ -72,8 +72,8 @@ Result<std::string> install(const std::string& path, DaemonParts parts, const st
   const auto began = clocks().monotonic;
   while (daemon->turn(stop_fd, kTurnMs)) {
     const auto view = daemon->machine().view();
-    if (heard->ending() && view.phase == "idle") {
-      const auto& ending = *heard->ending();
+    if (bundle_link->ending() && view.phase == "idle") {
+      const auto& ending = *bundle_link->ending();
       if (ending.step != wire::Step::committed)
         return fail(ending.code, "release " + manifest.release + " did not come through: " + ending.reason);
       return "release " + manifest.release + " is committed as revision " + std::to_string(view.current_revision) +
@@ -82,7 +82,7 @@ Result<std::string> install(const std::string& path, DaemonParts parts, const st
     pollfd stop{stop_fd, POLLIN, 0};
     if (::poll(&stop, 1, 0) == 1)
       return fail(Code::unavailable, "stopped half way: what is staged stays, the same command goes on where it was");
-    if (view.phase == "idle" && !heard->ending() && clocks().monotonic - began > kBeginMs)
+    if (view.phase == "idle" && !bundle_link->ending() && clocks().monotonic - began > kBeginMs)
       return fail(Code::refused, "the device does not take release " + manifest.release + "; its log above says why");
   }
   return fail(Code::io, "the state could not be written");

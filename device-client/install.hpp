@@ -1,6 +1,6 @@
-// `instar-device install FILE`: a signed release from a file, with the link down or without one. The same daemon,
-// machine and stager take it as from the broker: signatures, product, sequence, space, try, commit or rollback. What
-// the owner has at hand needs no gate, turn, window, consent or byte budget.
+// `instar-device install FILE`: installs a signed release from a file, without a link. The same daemon, machine and
+// stager handle it as a release from the broker: signatures, product, sequence, space, trial, commit or rollback. But
+// because the owner has the file, it needs no gate, turn, window, consent or byte budget.
 #pragma once
 
 #include <functional>
@@ -12,9 +12,9 @@
 
 namespace instar::device {
 
-// What it came to, as a sentence. `status`: the device's before; `parts.make_client` is replaced. Waits for the
-// verdict. Errors: those of the bundle; refused (not for this device, held, not newer); unhealthy and others, as the
-// release's ending says.
+// Waits for the verdict and returns the outcome as a sentence. `status`: the device's status before;
+// `parts.make_client` is replaced. Errors: those of the bundle; refused (not for this device, held, not newer);
+// unhealthy and other codes with which the release ended.
 [[nodiscard]] Result<std::string> install(const std::string& path, DaemonParts parts,
                                           const std::optional<DeviceStatus>& status, int stop_fd);
 

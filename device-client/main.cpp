@@ -20,7 +20,7 @@
 namespace instar::device {
 namespace {
 
-// The same numbers as `instar` has.
+// The same numbers as those of `instar`.
 enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2, kBadInput = 5 };
 
 constexpr std::string_view kUsageText =
@@ -43,7 +43,7 @@ constexpr std::string_view kUsageText =
     "Exit codes: 0 ok, 1 failed, 2 wrong usage, 5 the configuration cannot be used.\n";
 constexpr const char* kDefaultConfig = "/etc/instar/device.conf";
 
-// For the client that this process may have to become.
+// For another client that may have to run in the place of this process.
 char** own_arguments = nullptr;
 
 struct Arguments {
@@ -82,7 +82,7 @@ int print_error(const Error& error, int exit_code) {
   return exit_code;
 }
 
-// Blocked before the first thread starts, so that all threads leave them to the loop.
+// The signals are blocked before the first thread starts, so that only the loop gets them.
 int block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
@@ -99,7 +99,7 @@ Watchdog::Options watchdog_options(const Config& config, const Log& log) {
     return std::string(value == nullptr ? "" : value);
   };
   Watchdog::Options options{config.watchdog, config.watchdog_s, "", 0, config.state_dir + "/watchdog-boots", &log};
-  // systemd's is meant for the process that it started (sd_watchdog_enabled(3)).
+  // systemd's watchdog is meant for the process that it started (sd_watchdog_enabled(3)).
   if (const auto pid = environment("WATCHDOG_PID"); pid.empty() || pid == std::to_string(::getpid())) {
     options.notify_socket = environment("NOTIFY_SOCKET");
     options.notify_us = std::strtoull(environment("WATCHDOG_USEC").c_str(), nullptr, 10);
@@ -107,14 +107,14 @@ Watchdog::Options watchdog_options(const Config& config, const Log& log) {
   return options;
 }
 
-// One heap for all threads, which gives back what it does not need: a device of 64 MB has more use for it.
+// Makes all threads use one heap, which returns free memory to the system. A device of 64 MB needs that.
 void keep_memory_small() {
   ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
   ::mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
-// A daemon's parts, or what is in the way of one. `lock`: held as long as the daemon lives.
+// The parts of a daemon, or the reason why there can be none. `lock`: is held as long as the daemon runs.
 Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<StateLock>& lock) {
   if (::geteuid() != 0) return fail(Code::refused, "must run as root: it starts containers and keeps owners of files");
   INSTAR_CHECK(prepare_state_dir(config));
@@ -125,7 +125,7 @@ Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<Stat
   auto staging = std::make_unique<Stager>(stager_options(config, log));
   DaemonParts parts{std::move(config),  std::move(facts),  read_host(), std::move(helper), std::move(key), log,
                     std::move(staging), mqtt::make_client, read_clocks, read_utc_offset_s};
-  parts.run_client_anew = [] { return run_client_anew(own_arguments); };
+  parts.run_client_again = [] { return run_client_again(own_arguments); };
   return parts;
 }
 
@@ -190,8 +190,8 @@ int status(const Config& config, bool json) {
   return kOk;
 }
 
-// The daemon may remove a revision while it is being read: when a fault was found and the state has moved on, all is
-// looked at again.
+// The daemon may remove a revision while it is being read. So if a fault was found and the state has changed, all is
+// checked again.
 int verify(const Config& config, bool json) {
   auto status = read_status(config);
   if (!status) return print_error(status.error(), kFailed);
@@ -210,7 +210,7 @@ bool is_owner_command(const std::string& command) {
   return command == "hold" || command == "unhold" || command == "allow" || command == "disallow";
 }
 
-// Heard by the daemon within a second, or when it starts.
+// The daemon reads it within a second, or when it starts.
 int say(const Config& config, const Arguments& arguments) {
   auto word = read_owner_word(config.state_dir).value_or(revision::OwnerInstruction{});
   if (arguments.command == "hold" || arguments.command == "unhold") word.hold = arguments.command == "hold";

@@ -9,12 +9,11 @@
 #include <utility>
 
 #include "core/base/ids.hpp"
+#include "core/base/limits.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
 namespace {
-
-constexpr std::size_t kWordBytesMax = 4096;
 
 std::string folder_of(const std::string& state_dir) {
   return state_dir + "/owner";
@@ -42,7 +41,7 @@ Status read_line(std::string_view line, revision::OwnerInstruction& word) {
 
 Result<revision::OwnerInstruction> read_owner_word(const std::string& state_dir) {
   revision::OwnerInstruction word;
-  const auto bytes = files::read_file(path_of(state_dir), kWordBytesMax);
+  const auto bytes = files::read_file(path_of(state_dir), limits::kOwnerFileBytesMax);
   if (!bytes) {
     if (bytes.error().code == Code::not_found) return word;
     return fail(bytes.error());

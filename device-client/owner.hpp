@@ -1,9 +1,9 @@
-// The word of the device's owner on updates: a small file that commands write and the daemon watches. docs/device.md
+// The owner's instruction on updates: a small file that commands write and the daemon watches. docs/device.md
 //
-//   <state_dir>/owner/word    lines, in any order; absent or empty: nothing said
+//   <state_dir>/owner/word    lines, in any order; absent or empty: no instruction
 //     hold                    no release starts, is fetched further or switched to
 //     allow                   releases that ask for consent may start
-//     allow NAME              this one alone: a release's name, or the first 16 hex digits of its manifest's hash
+//     allow NAME              only this one: a release's name, or the first 16 hex digits of its manifest's hash
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ namespace instar::device {
 // Durable when it returns. Errors: io.
 [[nodiscard]] Status write_owner_word(const std::string& state_dir, const revision::OwnerInstruction& word);
 
-// Tells when the file has changed. One thread.
+// Notices when the file has changed. For one thread.
 class OwnerWatch {
  public:
   // Makes the folder. Errors: io.
@@ -29,7 +29,7 @@ class OwnerWatch {
 
   // Becomes readable when something has changed.
   [[nodiscard]] int fd() const noexcept { return fd_; }
-  // Something has changed since the last call (or this is the first).
+  // Whether something has changed since the last call. The first call returns true.
   [[nodiscard]] bool take_change();
 
  private:

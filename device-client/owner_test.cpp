@@ -10,14 +10,14 @@
 namespace instar::device {
 namespace {
 
-TEST(OwnerInstruction, NothingSaidIsNothingSaid) {
+TEST(OwnerInstruction, AnEmptyFileIsNoInstruction) {
   const files::TemporaryFolder folder;
   const auto word = read_owner_word(folder / "state");
   ASSERT_TRUE(word.has_value());
   EXPECT_FALSE(word->hold || word->allow_any);
 }
 
-TEST(OwnerInstruction, GoesBothWays) {
+TEST(OwnerInstruction, ReadsBackWhatWasWritten) {
   const files::TemporaryFolder folder;
   ASSERT_TRUE(write_owner_word(folder / "state", {true, true, "2.4.1"}).has_value());
   const auto word = read_owner_word(folder / "state").value();
@@ -26,7 +26,7 @@ TEST(OwnerInstruction, GoesBothWays) {
   EXPECT_EQ(word.allowed, "2.4.1");
 }
 
-TEST(OwnerInstruction, SaysWhichLineItDoesNotUnderstand) {
+TEST(OwnerInstruction, NamesTheLineThatItDoesNotUnderstand) {
   const files::TemporaryFolder folder;
   ASSERT_TRUE(write_owner_word(folder / "state", {}).has_value());
   ASSERT_TRUE(files::write_file_atomic(folder / "state/owner/word", as_bytes("hold\nperhaps\n")).has_value());

@@ -18,7 +18,7 @@ using artifact::Entry;
 using artifact::EntryType;
 using files::StagingTree;
 
-// Its hash is compared at the end.
+// The hash of the index is compared at the end.
 constexpr artifact::IndexRules kRules{.devices_allowed = true, .hardlinks_looked_up = false, .contents_known = true};
 constexpr std::string_view kUnreadable = "cannot be read";
 
@@ -50,7 +50,7 @@ class TreeCheck {
     }
   }
 
-  // What the index does not name.
+  // Finds entries that the index does not name.
   void count(std::uint64_t expected) {
     std::uint64_t found = 1;  // the folder itself
     std::error_code error;
@@ -86,7 +86,7 @@ class TreeCheck {
     const auto digest = hashing.hash_some(budget, tree_.shown(entry.path));
     verdict_.bytes += hashing.size();
     if (!digest || !*digest) return fault(entry.path, kUnreadable);
-    // The hash of an empty file is not in every index.
+    // An index need not have the hash of an empty file.
     const bool same = hashing.size() == entry.size && (entry.size == 0 || **digest == entry.content);
     if (!same) fault(entry.path, "does not have the content it should have");
   }

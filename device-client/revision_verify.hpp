@@ -1,5 +1,5 @@
-// Holds the revisions on disk against the indexes that their signed manifests name: what `instar-device verify` says.
-// Only reads, and works with and without the daemon.
+// Checks the revisions on disk against the indexes that their signed manifests name, for `instar-device verify`. It
+// only reads, and works with and without the daemon.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,15 @@
 namespace instar::device {
 
 struct TreeVerdict {
-  std::uint64_t entries = 0;  // looked at
+  std::uint64_t entries = 0;  // checked
   std::uint64_t bytes = 0;    // hashed
   std::uint64_t faults = 0;
   std::string first_fault;  // path and what is wrong with it
 };
 
-// Every entry of revisions/<n>/artifacts/<hash>: kind, content, mode, owner, xattrs, link target; and that there is
-// nothing else. What does not match is a fault of the verdict. Errors: not_found and io of the folder or of its index.
+// Checks every entry of revisions/<n>/artifacts/<hash>: kind, content, mode, owner, xattrs, link target; and that there
+// is nothing else. What does not match is a fault of the verdict. Errors: not_found and io of the folder or of its
+// index.
 [[nodiscard]] Result<TreeVerdict> verify_artifact(const std::string& folder, const ArtifactId& artifact);
 
 struct RevisionVerdict {
@@ -30,8 +31,8 @@ struct RevisionVerdict {
   TreeVerdict tree;  // of all its artifacts
 };
 
-// The running revision, the one before it, and the candidate once it is whole (trying, committing). A folder that is
-// not there is a fault.
+// Checks the running revision, the one before it, and the candidate once it is complete (trying, committing). A missing
+// folder is a fault.
 [[nodiscard]] std::vector<RevisionVerdict> verify_revisions(const std::string& state_dir,
                                                             const revision::DeviceState& state);
 

@@ -72,7 +72,7 @@ TEST_F(RevisionVerify, FindsAnEmptyFileWhereContentShouldBe) {
   EXPECT_EQ(verify().faults, 1U);
 }
 
-TEST_F(RevisionVerify, FindsWhatIsMissingChangedOrTooMuch) {
+TEST_F(RevisionVerify, FindsMissingChangedAndExtraEntries) {
   ASSERT_EQ(::unlink((tree_ + "/link").c_str()), 0);
   EXPECT_EQ(verify().faults, 2U);  // the link, and the number of entries
   ASSERT_EQ(::symlink("bin/b", (tree_ + "/link").c_str()), 0);
@@ -105,7 +105,7 @@ TEST_F(RevisionVerify, IsNotSoundWithoutARunningRevision) {
   EXPECT_EQ(verdicts[0].tree.faults, 1U);
 }
 
-TEST_F(RevisionVerify, LooksAtACandidateOnlyOnceItIsWhole) {
+TEST_F(RevisionVerify, ChecksACandidateOnlyOnceItIsComplete) {
   state_.revisions.candidate = revision::RevisionRecord{2, {"box", "2.0", 2, {}, {published_.artifact.id}}};
   state_.phase = revision::Phase::fetching;
   EXPECT_EQ(verify_revisions(folder_.path(), state_).size(), 1U);

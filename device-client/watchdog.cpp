@@ -14,12 +14,13 @@
 #include <cstring>
 #include <utility>
 
+#include "core/base/limits.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
 namespace {
 
-// Of a boot that was never counted: a file of another making counts as none.
+// How many boots the file counts. A file with any other content counts none.
 std::uint32_t read_count(const std::string& path) {
   const auto bytes = files::read_file(path, 16);
   if (!bytes) return 0;
@@ -52,7 +53,7 @@ Result<Watchdog> Watchdog::start(Options options, MonotonicMs now) {
     const auto every_ms = std::max<std::int64_t>(std::int64_t{seconds} * 1'000 / 3, 1);
     watchdog.every_ms_ = watchdog.every_ms_ == 0 ? every_ms : std::min(watchdog.every_ms_, every_ms);
   }
-  if (watchdog.boots_ >= kBootsMax)
+  if (watchdog.boots_ >= limits::kWatchdogBootsMax)
     own.log->error(
         "the watchdog has booted this machine " + std::to_string(watchdog.boots_) +
         " times because containers were not well; it does so no more until they have been well for ten minutes");
@@ -94,8 +95,8 @@ void Watchdog::judge(bool containers_well, MonotonicMs now) {
   } else {
     well_since_.reset();
     if (!unwell_since_) unwell_since_ = now;
-    if (feeding_ && boots_ < kBootsMax && now - *unwell_since_ >= kPatienceMs) {
-      // What cannot be counted might go on for ever: then it stays on.
+    if (feeding_ && boots_ < limits::kWatchdogBootsMax && now - *unwell_since_ >= kPatienceMs) {
+      // Boots that cannot be counted might go on for ever, so the watchdog is still fed.
       const auto counted = files::write_file_atomic(options_.count_file, as_bytes(std::to_string(boots_ + 1)), 0600);
       if (!counted) {
         options_.log->error("containers are not well, but the machine is not booted: " + counted.error().message);
@@ -133,7 +134,7 @@ void Watchdog::say(const char* text) const {
 
 void Watchdog::stop() {
   if (fd_ < 0) return;
-  // The magic close of the kernel's watchdog API; with nowayout it runs on all the same.
+  // The magic close of the kernel's watchdog API. With nowayout the watchdog runs on.
   (void)::write(fd_, "V", 1);
   ::close(std::exchange(fd_, -1));
 }

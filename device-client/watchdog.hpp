@@ -1,11 +1,12 @@
 // Two watchdogs: the machine's own (/dev/watchdog), fed while the client runs and its containers are well, and
 // systemd's, fed while the client runs.
 //
-// A client that hangs stops feeding by that alone. Containers that are not well for kPatienceMs, in spite of restarts,
-// end the feeding of the machine's, and it is booted; a release that can never run does not boot it for ever (kBootsMax
-// in a row). The count is on disk before the feeding ends, and goes once the containers have been well for kPatienceMs.
+// A client that hangs does not feed them any more. If containers are not well for kPatienceMs, in spite of restarts,
+// the machine's watchdog is not fed any more, and the machine boots. A release that can never run does not boot it for
+// ever: there is a limit of limits::kWatchdogBootsMax in a row. The count is on disk before the feeding ends, and is
+// removed once the containers have been well for kPatienceMs.
 //
-// One thread, the daemon's. What a crash leaves behind: a watchdog that is not fed, which is what it is for.
+// For one thread, the daemon's. After a crash the watchdog is not fed, as intended.
 #pragma once
 
 #include <cstdint>
@@ -20,33 +21,31 @@ namespace instar::device {
 
 class Watchdog {
  public:
-  // Containers may be down for so long before it is told no more.
+  // Containers may be down for so long before the watchdog is not fed any more.
   static constexpr std::int64_t kPatienceMs = 600'000;
-  // Boots in a row without containers that stayed well. Then it is fed all the same, and the device stays reachable.
-  static constexpr std::uint32_t kBootsMax = 3;
 
   struct Options {
     std::string device;           // empty: none
-    std::uint32_t timeout_s = 0;  // asked of the device; it may have another one
+    std::uint32_t timeout_s = 0;  // set on the device, which may use another one
     std::string notify_socket;    // systemd's NOTIFY_SOCKET; empty: none
     std::uint64_t notify_us = 0;  // its WATCHDOG_USEC
     std::string count_file;       // boots in a row
-    const Log* log = nullptr;     // outlives it
+    const Log* log = nullptr;     // must outlive the watchdog
   };
   // Errors: not_found, io (the device cannot be opened).
   [[nodiscard]] static Result<Watchdog> start(Options options, MonotonicMs now);
   Watchdog(Watchdog&& other) noexcept;
   Watchdog& operator=(Watchdog&& other) = delete;
-  // Leaves the device running down, unless stop() was called.
+  // Leaves the watchdog of the machine running, unless stop() was called.
   ~Watchdog();
 
-  // Feeds if it is time and nothing speaks against it.
+  // Feeds the watchdogs if it is time and all is well.
   void tick(bool containers_well, MonotonicMs now);
-  // An end that somebody asked for: the device is switched off, if it can be.
+  // For an end that somebody asked for. The machine's watchdog is switched off if possible.
   void stop();
   // nullopt: there is nothing to feed.
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const;
-  // Machine boots that ended without well containers, as far as it knows.
+  // The counted boots in a row that ended without well containers.
   [[nodiscard]] std::uint32_t boots() const noexcept { return boots_; }
   // The machine's own.
   [[nodiscard]] bool is_feeding() const noexcept { return feeding_; }

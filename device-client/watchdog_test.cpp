@@ -8,14 +8,14 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/base/limits.hpp"
 #include "files/files.hpp"
 #include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {
 
-// A plain file in place of the device: each feeding leaves a byte. It takes no timeout, so that of the configuration
-// counts.
+// A plain file in place of the device: each feeding adds a byte. It accepts no timeout, so the configured one counts.
 class WatchdogTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(files::write_file_atomic(device(), {}, 0600)); }
@@ -26,7 +26,7 @@ class WatchdogTest : public testing::Test {
     EXPECT_TRUE(started.has_value()) << started.error().message;
     return std::move(*started);
   }
-  // As the daemon would, every ten seconds.
+  // Feeds every ten seconds, as the daemon does.
   void run(Watchdog& watchdog, bool well, std::int64_t ms) {
     for (std::int64_t i = 0; i < ms; i += 10'000) {
       now_.value += 10'000;
@@ -36,11 +36,11 @@ class WatchdogTest : public testing::Test {
   std::string written() const { return std::string(as_text(*files::read_file(device(), 4096))); }
 
   files::TemporaryFolder folder_;
-  Log log_{0, false};
+  Log log_{std::nullopt, false};
   MonotonicMs now_{1'000'000};
 };
 
-TEST_F(WatchdogTest, IsFedThreeTimesATimeoutWhileAllIsWell) {
+TEST_F(WatchdogTest, IsFedThreeTimesPerTimeoutWhileAllIsWell) {
   auto watchdog = start();
   run(watchdog, true, 60'000);
   EXPECT_EQ(written().size(), 7U);
@@ -59,7 +59,7 @@ TEST_F(WatchdogTest, ContainersThatStayDownEndTheFeedingAndAreCounted) {
   EXPECT_EQ(as_text(*files::read_file(count(), 16)), "1");
 }
 
-TEST_F(WatchdogTest, AShortTimeDownIsForgiven) {
+TEST_F(WatchdogTest, AShortTimeDownDoesNotCount) {
   auto watchdog = start();
   for (int i = 0; i < 5; ++i) {
     run(watchdog, false, Watchdog::kPatienceMs - 20'000);
@@ -69,7 +69,7 @@ TEST_F(WatchdogTest, AShortTimeDownIsForgiven) {
 }
 
 TEST_F(WatchdogTest, ALoopOfBootsComesToAnEnd) {
-  for (std::uint32_t boot = 0; boot < Watchdog::kBootsMax; ++boot) {
+  for (std::uint32_t boot = 0; boot < limits::kWatchdogBootsMax; ++boot) {
     auto watchdog = start();
     EXPECT_EQ(watchdog.boots(), boot);
     run(watchdog, false, Watchdog::kPatienceMs + 20'000);
@@ -96,20 +96,20 @@ TEST_F(WatchdogTest, AnEndThatWasAskedForSwitchesItOff) {
   EXPECT_NE(written().back(), 'V');
 }
 
-TEST_F(WatchdogTest, ADeviceThatIsNotThereIsAMistakeOfTheConfiguration) {
+TEST_F(WatchdogTest, AMissingDeviceIsAnErrorOfTheConfiguration) {
   const auto started = Watchdog::start({folder_.path() + "/none", 30, "", 0, count(), &log_}, now_);
   ASSERT_FALSE(started.has_value());
   EXPECT_EQ(started.error().code, Code::not_found);
 }
 
-TEST_F(WatchdogTest, WithoutOneThereIsNothingToDo) {
+TEST_F(WatchdogTest, WithoutAWatchdogThereIsNothingToDo) {
   auto watchdog = std::move(*Watchdog::start({"", 30, "", 0, count(), &log_}, now_));
   run(watchdog, false, 10 * Watchdog::kPatienceMs);
   EXPECT_EQ(watchdog.next_deadline(), std::nullopt);
   EXPECT_FALSE(std::filesystem::exists(count()));
 }
 
-TEST_F(WatchdogTest, SystemdIsToldByADatagram) {
+TEST_F(WatchdogTest, SystemdIsNotifiedByADatagram) {
   const std::string path = folder_.path() + "/notify";
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM, 0);
   sockaddr_un at{};

@@ -1,6 +1,6 @@
-// A release in one file, for a device without a link: the signed manifest, the root document, and its packs as they are
-// on the operator's disk. docs/formats/bundle.md. Nothing in it is trusted: what counts are the signatures and hashes
-// of what it holds.
+// A release in one file, for a device without a link: the signed manifest, the root document, and the packs as they are
+// on the operator's disk. docs/formats/bundle.md. The file itself is not trusted: only the signatures and hashes of its
+// parts count.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace instar::files {
 // Frozen numbers.
 enum class BundlePart : std::uint32_t { root = 1, manifest = 2, pack = 3 };
 
-// Durable when it returns; a file of that name is replaced. `packs`: paths of pack files. Errors: not_found, too_large,
-// io.
+// Writes a bundle, which is durable when this returns. A file of that name is replaced. `packs`: paths of pack files.
+// Errors: not_found, too_large, io.
 [[nodiscard]] Status write_bundle(const std::string& path, ByteView root, ByteView manifest,
                                   const std::vector<std::string>& packs);
 
@@ -28,14 +28,14 @@ class Bundle {
     std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
   };
-  // Errors: not_found, io, malformed (no bundle), unsupported (a later version's), corrupt (cut off, or longer than it
+  // Errors: not_found, io, malformed (no bundle), unsupported (of a later version), corrupt (shorter or longer than it
   // says).
   [[nodiscard]] static Result<Bundle> open(const std::string& path);
 
   [[nodiscard]] const std::vector<Part>& parts() const noexcept { return parts_; }
-  // `count` bytes from `offset` of the part on. Errors: io, corrupt (there are fewer).
+  // Reads `count` bytes from `offset` of the part on. Errors: io, corrupt (there are fewer).
   [[nodiscard]] Result<Bytes> read(const Part& part, std::uint64_t offset, std::uint64_t count) const;
-  // The only part of its kind, whole. Errors: malformed (none, or two), too_large, those of read().
+  // Reads the only part of its kind. Errors: malformed (none, or two), too_large, those of read().
   [[nodiscard]] Result<Bytes> only(BundlePart kind, std::size_t bytes_max) const;
 
  private:

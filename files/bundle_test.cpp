@@ -31,7 +31,7 @@ class BundleTest : public testing::Test {
   Bytes content_;
 };
 
-TEST_F(BundleTest, HoldsWhatWasPutIn) {
+TEST_F(BundleTest, ReadsBackWhatWasWritten) {
   const auto bundle = Bundle::open(path());
   ASSERT_TRUE(bundle.has_value()) << bundle.error().message;
   EXPECT_EQ(as_text(bundle->only(BundlePart::root, 100).value()), "the root");
@@ -44,14 +44,14 @@ TEST_F(BundleTest, HoldsWhatWasPutIn) {
   EXPECT_EQ(bundle->parts()[3].bytes, 0U);
 }
 
-TEST_F(BundleTest, EveryCutAndEveryByteTooMuchIsNoticed) {
+TEST_F(BundleTest, EveryCutAndAnyExtraByteIsFound) {
   for (std::size_t size = 0; size < content_.size(); ++size)
     EXPECT_NE(error_of(ByteView(content_).first(size)).code, Code::ok) << size;
   content_.push_back(0);
   EXPECT_THAT(error_of(content_).message, HasSubstr("cut off or damaged"));
 }
 
-TEST_F(BundleTest, ALaterVersionAndSomethingElseAreNotRead) {
+TEST_F(BundleTest, ALaterVersionAndAnotherKindOfFileAreRefused) {
   auto later = content_;
   later[7] = 2;
   EXPECT_EQ(error_of(later).code, Code::unsupported);
@@ -64,7 +64,7 @@ TEST_F(BundleTest, ALaterVersionAndSomethingElseAreNotRead) {
   EXPECT_EQ(Bundle::open(folder_ / "nothing").error().code, Code::not_found);
 }
 
-TEST_F(BundleTest, APackThatIsNotThereLeavesTheOldBundle) {
+TEST_F(BundleTest, AMissingPackLeavesTheOldBundle) {
   EXPECT_EQ(write_bundle(path(), {}, {}, {folder_ / "none.pack"}).error().code, Code::not_found);
   EXPECT_EQ(read_file(path(), 4096).value(), content_);
 }

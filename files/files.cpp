@@ -29,11 +29,7 @@ Status write_new_file(const std::string& path, ByteView content, std::uint32_t m
   return sync_fd(file.get(), path);
 }
 
-struct CloseDir {
-  void operator()(DIR* dir) const noexcept { ::closedir(dir); }
-};
-
-// Removes a tree, on one file system, up to a number of entries.
+// Removes at most a given number of entries of a tree, on one file system.
 class Remover {
  public:
   Remover(dev_t device, std::uint32_t entries_max) : device_(device), left_(entries_max) {}
@@ -62,7 +58,7 @@ class Remover {
  private:
   Status remove_contents(Fd folder, const std::string& shown) {
     const int fd = folder.get();
-    const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(fd));
+    const OpenFolder dir(::fdopendir(fd));
     if (dir == nullptr) return os_error("listing", shown, errno);
     static_cast<void>(folder.release());
     while (left_ > 0) {
@@ -103,7 +99,7 @@ Result<Bytes> read_file(const std::string& path, std::size_t bytes_max) {
 }
 
 Status write_file_atomic(const std::string& path, ByteView content, std::uint32_t mode) {
-  // One writer a file: a temporary file that a crash left behind is written over by the next attempt.
+  // A file has one writer. The next write replaces a temporary file that a crash left behind.
   const std::string temporary = path + ".new";
   Status status = write_new_file(temporary, content, mode);
   if (status && ::rename(temporary.c_str(), path.c_str()) != 0)
@@ -179,7 +175,7 @@ Result<Space> free_space(const std::string& path) {
   if (::statvfs(path.c_str(), &status) != 0) return os_error("asking for the free space of", path, errno);
   Space space;
   space.bytes_free = std::uint64_t{status.f_bavail} * status.f_frsize;
-  // File systems that make inodes as they go (btrfs, overlay on it) say 0 of 0.
+  // File systems that make inodes when needed (btrfs, overlay on it) report 0 of 0.
   space.inodes_free = status.f_files == 0 ? UINT64_MAX : std::uint64_t{status.f_favail};
   return space;
 }

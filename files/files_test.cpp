@@ -14,14 +14,14 @@
 namespace instar::files {
 namespace {
 
-TEST(Files, SeesALinkThatLeadsNowhere) {
+TEST(Files, ALinkToNothingExists) {
   const TemporaryFolder folder;
   EXPECT_FALSE(exists(folder / "link"));
   ASSERT_EQ(::symlink("nowhere", (folder / "link").c_str()), 0);
   EXPECT_TRUE(exists(folder / "link"));
 }
 
-TEST(Files, TakesRoomAndGivesTheFileItsSize) {
+TEST(Files, ReservesRoomAndGivesTheFileItsSize) {
   const TemporaryFolder folder;
   const auto file = open_file(folder / "a", O_RDWR | O_CREAT, 0600);
   ASSERT_TRUE(file);
@@ -70,7 +70,7 @@ TEST(Files, KeepsTheOldContentWhenTheNewCannotBeWritten) {
   EXPECT_EQ(*read_file(folder / "a", 10), to_bytes("old"));
 }
 
-TEST(Files, WritesOverWhatACrashLeftBehind) {
+TEST(Files, ReplacesATemporaryFileThatACrashLeftBehind) {
   const TemporaryFolder folder;
   ASSERT_TRUE(write_file_atomic(folder / "a.new", Bytes(1000)));
   ASSERT_TRUE(write_file_atomic(folder / "a", as_bytes("new")));
@@ -142,7 +142,7 @@ TEST(Files, PointsALinkAtSomethingElseInOneStep) {
   EXPECT_NE(refused.error().message.find(folder / "none/link.new"), std::string::npos) << refused.error().message;
 }
 
-TEST(Files, DoesNotRemoveWhatIsMountedInATree) {
+TEST(Files, DoesNotRemoveAMountInATree) {
   if (::geteuid() != 0) return;  // only root may mount
   const TemporaryFolder folder;
   ASSERT_TRUE(make_folders(folder / "tree/mnt"));

@@ -1,9 +1,11 @@
-// What the code that works on file descriptors shares: owning one, naming what went wrong, and opening below a folder
-// without ever following a link.
+// For code that works on file descriptors: owning one, naming what went wrong, and opening a file below a folder
+// without following a link.
 #pragma once
 
+#include <dirent.h>
 #include <sys/stat.h>
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,28 +32,36 @@ class Fd {
   int fd_ = -1;
 };
 
-// "opening /x/y: Permission denied; …what to do": not_found for ENOENT, no_space for a full disk, otherwise io.
+// An error such as "opening /x/y: Permission denied; …what to do". Code: not_found for ENOENT, no_space for a full
+// disk, otherwise io.
 [[nodiscard]] tl::unexpected<Error> os_error(std::string_view doing, std::string_view path, int error_number);
 
 // open(2) of a path as given. O_CLOEXEC is added.
 [[nodiscard]] Result<Fd> open_file(const std::string& path, int flags, std::uint32_t mode = 0);
-// Opens `path` below the folder `root`, component by component with O_NOFOLLOW: a symlink anywhere on the way, or at
-// the end, is an error (io), and the result is always inside the folder. `path` is relative, "" is the folder itself,
-// without "." and "..". `shown_root` names the folder in errors.
+// Opens `path` below the folder `root`, component by component with O_NOFOLLOW. A symlink anywhere in the path is an
+// error (io), so the result is always inside the folder. `path` is relative and has no "." or ".."; "" is the folder
+// itself. `shown_root` names the folder in errors.
 [[nodiscard]] Result<Fd> open_below(int root, std::string_view path, int flags, std::string_view shown_root,
                                     std::uint32_t mode = 0);
-// The folder that holds `path`, as open_below() would open it; the last component is what follows the last slash.
+// Opens the folder that holds `path`, in the same way as open_below(). The last component is what follows the last
+// slash.
 [[nodiscard]] Result<Fd> open_parent_below(int root, std::string_view path, std::string_view shown_root);
 [[nodiscard]] std::string last_component(std::string_view path);
 
 [[nodiscard]] Status write_all(int fd, ByteView bytes, std::string_view path);
 [[nodiscard]] Status write_all_at(int fd, ByteView bytes, std::uint64_t offset, std::string_view path);
-// Fewer bytes than asked for only at the end of the file.
+// Returns fewer bytes than asked for only at the end of the file.
 [[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::uint8_t> out, std::uint64_t offset,
                                           std::string_view path);
-// Makes the file `size` bytes large and takes the room for them now, where the file system can: a full disk shows
+// Makes the file `size` bytes large, and reserves the room for them if the file system can. So a full disk is noticed
 // before anything is written.
 [[nodiscard]] Status take_room(int fd, std::uint64_t size, std::string_view path);
 [[nodiscard]] Status sync_fd(int fd, std::string_view path);
+
+struct CloseFolder {
+  void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+};
+// A folder that is being listed.
+using OpenFolder = std::unique_ptr<DIR, CloseFolder>;
 
 }  // namespace instar::files

@@ -19,7 +19,7 @@ namespace {
 using artifact::Entry;
 using artifact::EntryType;
 
-// One second after 1970, for every entry: trees of equal content are equal.
+// Every entry gets the time one second after 1970, so that trees with equal content are equal.
 constexpr timespec kTime{1, 0};
 constexpr std::array<timespec, 2> kTimes{kTime, kTime};
 
@@ -106,7 +106,7 @@ Status StagingTree::make_special(const Entry& entry) {
       !may_leave_out(&LeftOut::owners)) {
     return os_error("setting the owner of", shown(entry.path), errno);
   }
-  // The node was made just above in a folder of ours: there is no link to follow.
+  // The node was made just above, in a folder of ours, so there is no link to follow.
   if (::fchmodat(folder, name.c_str(), entry.mode, 0) != 0)
     return os_error("setting the mode of", shown(entry.path), errno);
   if (::utimensat(folder, name.c_str(), kTimes.data(), AT_SYMLINK_NOFOLLOW) != 0) {
@@ -230,7 +230,7 @@ bool StagingTree::may_leave_out(std::uint64_t LeftOut::*what) const noexcept {
 Status StagingTree::set_metadata(int fd, const Entry& entry) const {
   constexpr mode_t kOwnersRights = S_ISUID | S_ISGID;
   mode_t mode = entry.mode;
-  // In this order: a change of owner clears setuid and capabilities.
+  // The owner comes first, because a change of owner clears setuid and capabilities.
   if (::fchown(fd, entry.uid, entry.gid) != 0) {
     if (!may_leave_out(&LeftOut::owners)) return os_error("setting the owner of", shown(entry.path), errno);
     if ((mode & kOwnersRights) != 0) ++left_out_->modes;

@@ -1,5 +1,5 @@
-// Writing one staged tree. Everything is opened below its folder, component by component, and no symbolic link is ever
-// followed: whatever an index says, nothing outside the folder is touched.
+// Writes one staged tree. Everything is opened below its folder, component by component, and no symbolic link is
+// followed. So nothing outside the folder is changed, whatever an index says.
 #pragma once
 
 #include <cstdint>
@@ -15,66 +15,67 @@ namespace instar::files {
 
 class StagingTree {
  public:
-  // What only root may set, and was left out for want of it.
+  // Counts what was left out because only root may set it.
   struct LeftOut {
     std::uint64_t owners = 0;
-    std::uint64_t modes = 0;  // setuid or setgid, which mean nothing under another owner
+    std::uint64_t modes = 0;  // setuid or setgid, which would be wrong with another owner
     std::uint64_t xattrs = 0;
     [[nodiscard]] bool any() const noexcept { return owners + modes + xattrs > 0; }
   };
 
-  // The folder is there. Errors: not_found, io.
+  // Opens a folder that exists. Errors: not_found, io.
   [[nodiscard]] static Result<StagingTree> open(const std::string& path);
   // Makes the folder if there is none. Errors: io, no_space.
   [[nodiscard]] static Result<StagingTree> make(const std::string& path);
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] int fd() const noexcept { return root_.get(); }
   [[nodiscard]] std::string shown(std::string_view entry) const;
-  // From now on, what this process may not set is counted here, which outlives the tree, instead of being an error.
+  // From now on, what this process may not set is counted here instead of being an error. The counters outlive the
+  // tree.
   void leave_out(LeftOut& left_out) noexcept { left_out_ = &left_out; }
 
-  // Each of these leaves what is there already and right, and replaces what is not.
+  // Each of these leaves an entry that is right already, and replaces one that is not.
   [[nodiscard]] Status make_folder(const std::string& entry);
   [[nodiscard]] Status make_symlink(const artifact::Entry& entry);
   [[nodiscard]] Status make_special(const artifact::Entry& entry);
-  // True when a file of that size is there, with no other name.
+  // Whether there is a file of that size which has no other name.
   [[nodiscard]] bool is_own_file(const std::string& entry, std::uint64_t size) const;
-  // A file of its own (never a name of another tree's file) with room for `size` bytes.
+  // Makes a new file (never another name of another tree's file) with room for `size` bytes.
   // Errors: no_space, io.
   [[nodiscard]] Status make_file(const std::string& entry, std::uint64_t size);
-  // The same, open for writing and always anew, whatever is there.
+  // The same, opened for writing. Always makes a new file, whatever is there.
   [[nodiscard]] Result<Fd> replace_file(const std::string& entry, std::uint64_t size);
   enum class Linked : std::uint8_t { yes, impossible };
-  // Another name for `source_entry` of the tree at `source`. impossible: too many names, another file system, not
-  // allowed.
+  // Makes another name for `source_entry` of the tree at `source`. impossible: the file has too many names, is on
+  // another file system, or linking is not allowed.
   [[nodiscard]] Result<Linked> link(const std::string& entry, const StagingTree& source,
                                     const std::string& source_entry);
   [[nodiscard]] Status remove(const std::string& entry);
 
-  // Errors: not_found, io. What is opened is a regular file.
+  // Opens a regular file only. Errors: not_found, io.
   [[nodiscard]] Result<Fd> open_file(const std::string& entry, bool for_writing) const;
   [[nodiscard]] Result<Fd> open_folder(const std::string& entry) const;
   [[nodiscard]] Result<std::string> read_symlink(const std::string& entry) const;
   [[nodiscard]] Result<bool> is_special(const artifact::Entry& entry) const;
   // Bytes that a file takes up on disk; 0 when it is not there.
   [[nodiscard]] std::uint64_t allocated_bytes(const std::string& entry) const;
-  // The same for anything that has no other name: 0 for a file that has. Nothing when it is not there.
+  // The same for anything that has no other name. 0 for a file with other names, nullopt when it is not there.
   [[nodiscard]] std::optional<std::uint64_t> own_bytes(const std::string& entry) const;
-  // True when both names are one file.
+  // Whether both names are one file.
   [[nodiscard]] bool same_file(const std::string& entry, const StagingTree& other,
                                const std::string& other_entry) const;
 
-  // Owner, mode, xattrs and times of a file or folder.
+  // Sets owner, mode, xattrs and times of a file or folder.
   [[nodiscard]] Status set_metadata(int fd, const artifact::Entry& entry) const;
 
  private:
   [[nodiscard]] Result<int> parent(std::string_view entry) const;
-  // After a call to set something has failed: true when that is to be left out.
+  // Called when something could not be set. Returns true when it is to be left out.
   [[nodiscard]] bool may_leave_out(std::uint64_t LeftOut::*what) const noexcept;
 
   std::string path_;
   Fd root_;
-  // The folder that was asked for last: entries come in index order.
+  // The folder that was opened last. It is kept because entries come in index order.
   mutable std::string cached_path_;
   mutable Fd cached_;
   LeftOut* left_out_ = nullptr;

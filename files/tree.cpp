@@ -24,14 +24,10 @@ using artifact::EntryType;
 
 constexpr std::size_t kReadBytes = 256 * 1024;
 
-struct CloseDir {
-  void operator()(DIR* dir) const noexcept { ::closedir(dir); }
-};
-
 Result<std::vector<std::string>> sorted_names(int folder, const std::string& shown) {
   Fd copy(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!copy.is_open()) return os_error("opening", shown, errno);
-  const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(copy.get()));
+  const OpenFolder dir(::fdopendir(copy.get()));
   if (dir == nullptr) return os_error("listing", shown, errno);
   static_cast<void>(copy.release());
   std::vector<std::string> names;
@@ -125,7 +121,7 @@ class Walker {
     return {};
   }
 
-  // True when another name of the same file came before; the entry of this one is taken then.
+  // Returns true when another name of the same file came before, and the entry is a hard link then.
   bool is_further_link(Entry& entry, const struct stat& status) {
     if (!S_ISREG(status.st_mode) || status.st_nlink < 2) return false;
     const auto [first, is_new] = linked_.try_emplace(status.st_ino, entry.path);

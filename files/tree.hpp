@@ -1,4 +1,4 @@
-// A directory tree on disk as index entries, and back.
+// Turns a directory tree on disk into index entries, and reads its contents.
 #pragma once
 
 #include <functional>
@@ -19,13 +19,14 @@ struct TreeOptions {
 
 // Walks `root` with openat and O_NOFOLLOW, hashes files, finds hard links inside the tree, reads xattrs
 // (security.capability and user.* only), and returns the entries in index order. Sockets are refused.
-// Errors name the path: refused (device without leave), io, too_large.
+// Errors name the path: refused (a device that is not allowed), io, too_large.
 [[nodiscard]] Result<std::vector<artifact::Entry>> read_tree(const std::string& root, const TreeOptions& options);
 
-// The xattrs that a tree keeps, of an open file or folder, by name.
+// The xattrs of an open file or folder that a tree keeps, by name.
 [[nodiscard]] Result<std::vector<artifact::Xattr>> read_xattrs(int fd, const std::string& shown);
 
-// Contents for make_pack(): reads below `root`; an entry that changed since the walk is an error (corrupt).
+// The source of contents for make_pack(). It reads below `root`. A file that changed since the walk is an error
+// (corrupt).
 [[nodiscard]] std::unique_ptr<artifact::ContentSource> tree_source(const std::string& root);
 
 }  // namespace instar::files

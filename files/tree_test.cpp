@@ -85,7 +85,7 @@ TEST_F(Tree, FindsHardLinks) {
   EXPECT_EQ(entries["b"].target, "a/w");
 }
 
-TEST_F(Tree, KeepsSymlinksAsTheyStand) {
+TEST_F(Tree, KeepsSymlinksUnchanged) {
   write("f", "1");
   ASSERT_EQ(::symlink("f", (folder_ / "l").c_str()), 0);
   ASSERT_EQ(::symlink("/absolute/nowhere", (folder_ / "m").c_str()), 0);
@@ -143,7 +143,7 @@ TEST_F(Tree, RefusesFifosAndDevicesUnlessAllowed) {
 
 TEST_F(Tree, NamesWhatItCannotRead) {
   if (::geteuid() == 0) {
-    // Root reads everything: a mount in the tree is what stops it.
+    // Root may read everything, so the test uses a mount in the tree, which is refused.
     ASSERT_TRUE(make_folders(folder_ / "proc"));
     ASSERT_EQ(::mount("none", (folder_ / "proc").c_str(), "tmpfs", 0, "size=64k"), 0);
     const Error error = failure();
@@ -188,7 +188,7 @@ TEST_F(Tree, SourceReadsContents) {
   EXPECT_EQ(*source->read(entries["d/f"], 8, out), 2U);
 }
 
-TEST_F(Tree, SourceNoticesAChange) {
+TEST_F(Tree, SourceFindsAChangedFile) {
   write("f", "0123456789");
   auto entries = read();
   write("f", "01234");

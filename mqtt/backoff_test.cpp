@@ -14,7 +14,7 @@ TEST(Backoff, DoublesUpToTheMaximum) {
   EXPECT_NEAR(backoff.next_ms(0xffffffff), 3000, 1);
 }
 
-TEST(Backoff, SpreadsOverTheUpperHalfOfItsStep) {
+TEST(Backoff, DelaysAreInTheUpperHalfOfTheStep) {
   Backoff backoff(1000, 1000);
   EXPECT_EQ(backoff.next_ms(0), 500U);
   EXPECT_EQ(backoff.next_ms(0x80000000), 750U);
@@ -27,7 +27,7 @@ TEST(Backoff, StartsAgainAfterReset) {
   EXPECT_EQ(backoff.next_ms(0), 50U);
 }
 
-TEST(Backoff, SurvivesAMaximumBelowTheMinimumAndHugeValues) {
+TEST(Backoff, HandlesAMaximumBelowTheMinimumAndHugeValues) {
   Backoff odd(1000, 10);
   EXPECT_GE(odd.next_ms(0), 500U);
   Backoff huge(0x90000000, 0xffffffff);

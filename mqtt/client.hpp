@@ -1,10 +1,10 @@
-// MQTT as a device or an operator uses it: a narrow port with an MQTT library behind it. Two adapters implement it,
-// paho_cpp/ on Eclipse Paho MQTT C++ and paho_c/ on the C library below that; a program links one of them.
+// MQTT for a device or an operator: a narrow port with an MQTT library behind it. Two adapters implement it, paho_cpp/
+// with Eclipse Paho MQTT C++ and paho_c/ with the C library below that. A program links one of them.
 //
-// Threads: events come from the library's own threads into a bounded queue; take() and all else belong to one owner
-// thread. MQTT 3.1.1. The connection is kept up with exponential backoff and jitter, from inside take(): an owner that
-// waits on event_fd() is woken for it too, and take() may then return nothing. Subscriptions are made again at each
-// connect, before the owner receives `connected`, so that what it publishes then comes after them on the wire.
+// Threads: events come from the library's own threads into a bounded queue. One owner thread calls take() and
+// everything else. MQTT 3.1.1. take() also connects again after a failure, with exponential backoff and jitter. An
+// owner that waits on event_fd() is woken for that too, and take() may then return nothing. Subscriptions are made
+// again at each connect, before the owner receives `connected`, so that they come before all that it publishes then.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,15 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/result.hpp"
+#include "core/wire/delivery.hpp"
 
 namespace instar::mqtt {
 
 struct Message {
   std::string topic;
   Bytes payload;
-  int qos = 0;
-  bool retained = false;
+  wire::Qos qos = wire::Qos::at_most_once;
+  wire::Retain retain = wire::Retain::no;  // of a message that came: the broker had kept it
 };
 
 // disconnected: the connection was lost, or an attempt to connect failed, or the broker refused a subscription.
@@ -35,7 +36,7 @@ struct Event {
 
 struct Subscription {
   std::string filter;
-  int qos = 1;
+  wire::Qos qos = wire::Qos::at_least_once;
 };
 
 struct Options {
@@ -53,8 +54,8 @@ struct Options {
   std::uint32_t connect_timeout_s = 30;
   std::optional<Message> will;
   std::vector<Subscription> subscriptions;
-  // Events kept while the owner is busy; past it incoming QoS 0 messages are dropped (and counted), the rest makes
-  // the library's thread wait.
+  // Events that are kept while the owner is busy. Past this bound incoming QoS 0 messages are dropped (and counted),
+  // and for other messages the library's thread waits.
   std::size_t queue_events_max = 256;
 };
 
@@ -63,26 +64,26 @@ class Client {
   virtual ~Client() = default;
   // Starts connecting in the background. Errors: invalid_argument (options), unavailable.
   [[nodiscard]] virtual Status start() = 0;
-  // Hands the message to the connection; `unavailable` when not connected or its buffer is full: nothing is queued
-  // then.
+  // Passes the message to the connection. `unavailable` when it is not connected or its buffer is full; then nothing is
+  // queued.
   [[nodiscard]] virtual Status publish(Message message) = 0;
-  // Next event, waiting at most `timeout_ms`. Also makes the next attempt to connect when its time has come.
+  // Waits at most `timeout_ms` for the next event. Also makes the next attempt to connect when it is due.
   [[nodiscard]] virtual std::optional<Event> take(std::uint32_t timeout_ms) = 0;
   [[nodiscard]] virtual bool is_connected() const noexcept = 0;
   // Adds a subscription now and at each later connect.
   [[nodiscard]] virtual Status subscribe(Subscription subscription) = 0;
-  // Takes a subscription back, now and for later connects.
+  // Removes a subscription, now and for later connects.
   [[nodiscard]] virtual Status unsubscribe(const std::string& filter) = 0;
   // A file descriptor that becomes readable when take() has something; -1 if none.
   [[nodiscard]] virtual int event_fd() const noexcept = 0;
   // QoS 0 messages dropped because the owner was too slow.
   [[nodiscard]] virtual std::uint64_t dropped_messages() const noexcept = 0;
-  // Disconnects politely (what was published is sent first, the will is not), waiting at most `timeout_ms`. No events
-  // after it.
+  // Disconnects in an orderly way: what was published is sent first, and the will is not sent. Waits at most
+  // `timeout_ms`. There are no events after it.
   virtual void stop(std::uint32_t timeout_ms) = 0;
 };
 
-// A client on the adapter that the program is linked with. Not started.
+// A client of the adapter that the program is linked with. It is not started.
 [[nodiscard]] std::unique_ptr<Client> make_client(Options options);
 
 }  // namespace instar::mqtt

@@ -20,7 +20,7 @@ EventQueue::~EventQueue() {
 void EventQueue::push(Event event) noexcept {
   std::unique_lock lock(mutex_);
   if (event.kind == EventKind::message && events_.size() >= events_max_) {
-    if (event.message.qos == 0) {
+    if (event.message.qos == wire::Qos::at_most_once) {
       ++dropped_;
       return;
     }

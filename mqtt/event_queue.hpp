@@ -1,4 +1,4 @@
-// Events from the library's threads to the owner, and a descriptor that is readable while there are some.
+// Passes events from the library's threads to the owner. Its descriptor is readable while there are some.
 #pragma once
 
 #include <condition_variable>
@@ -18,14 +18,14 @@ class EventQueue {
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
 
-  // Any thread. Connects and disconnects always fit; QoS 0 messages over the bound are dropped and counted; other
-  // messages wait for room.
+  // May be called by any thread. Connects and disconnects always fit. QoS 0 messages past the bound are dropped and
+  // counted. Other messages wait for room.
   void push(Event event) noexcept;
 
-  // Owner's thread.
+  // To be called by the owner's thread.
   [[nodiscard]] std::optional<Event> pop();
 
-  // While one lives, push() does not wait: the owner is inside the library, which may need the lock that a waiting
+  // While one exists, push() does not wait: the owner is inside the library, which may need the lock that a waiting
   // callback holds.
   class NoWaiting {
    public:
@@ -38,7 +38,7 @@ class EventQueue {
     EventQueue& queue_;
   };
 
-  // Drops what is there and all that comes, and closes the descriptor. Nobody waits in push() after it.
+  // Drops all events, also later ones, and closes the descriptor. After it nobody waits in push().
   void close();
 
   // Readable while pop() has something; -1 when closed.

@@ -8,8 +8,11 @@
 namespace instar::mqtt {
 namespace {
 
-Event message(std::string topic, int qos) {
-  return {EventKind::message, {std::move(topic), {}, qos, false}, {}};
+using wire::Qos;
+using wire::Retain;
+
+Event message(std::string topic, Qos qos) {
+  return {EventKind::message, {std::move(topic), {}, qos, Retain::no}, {}};
 }
 
 bool is_readable(const EventQueue& queue) {
@@ -20,8 +23,8 @@ bool is_readable(const EventQueue& queue) {
 TEST(EventQueue, KeepsTheOrderAndSignalsWhileThereIsSomething) {
   EventQueue queue(4);
   EXPECT_FALSE(is_readable(queue));
-  queue.push(message("a", 1));
-  queue.push(message("b", 1));
+  queue.push(message("a", Qos::at_least_once));
+  queue.push(message("b", Qos::at_least_once));
   EXPECT_TRUE(is_readable(queue));
   EXPECT_EQ(queue.pop()->message.topic, "a");
   EXPECT_TRUE(is_readable(queue));
@@ -32,8 +35,8 @@ TEST(EventQueue, KeepsTheOrderAndSignalsWhileThereIsSomething) {
 
 TEST(EventQueue, DropsQos0PastItsBoundAndCountsIt) {
   EventQueue queue(1);
-  queue.push(message("a", 0));
-  queue.push(message("b", 0));
+  queue.push(message("a", Qos::at_most_once));
+  queue.push(message("b", Qos::at_most_once));
   queue.push({EventKind::disconnected, {}, "always fits"});
   EXPECT_EQ(queue.dropped(), 1U);
   EXPECT_EQ(queue.pop()->message.topic, "a");
@@ -42,26 +45,26 @@ TEST(EventQueue, DropsQos0PastItsBoundAndCountsIt) {
 
 TEST(EventQueue, MakesQos1WaitForRoom) {
   EventQueue queue(1);
-  queue.push(message("a", 1));
-  std::thread pushing([&] { queue.push(message("b", 1)); });
+  queue.push(message("a", Qos::at_least_once));
+  std::thread pushing([&] { queue.push(message("b", Qos::at_least_once)); });
   EXPECT_EQ(queue.pop()->message.topic, "a");
   pushing.join();
   EXPECT_EQ(queue.pop()->message.topic, "b");
 }
 
-TEST(EventQueue, TakesQos1PastItsBoundWhileTheOwnerIsInsideTheLibrary) {
+TEST(EventQueue, AcceptsQos1PastItsBoundWhileTheOwnerIsInsideTheLibrary) {
   EventQueue queue(1);
-  queue.push(message("a", 1));
+  queue.push(message("a", Qos::at_least_once));
   const EventQueue::NoWaiting guard(queue);
-  queue.push(message("b", 1));
+  queue.push(message("b", Qos::at_least_once));
   EXPECT_TRUE(queue.pop().has_value());
   EXPECT_TRUE(queue.pop().has_value());
 }
 
-TEST(EventQueue, FreesWhoWaitsWhenItCloses) {
+TEST(EventQueue, WakesAWaitingThreadWhenItCloses) {
   EventQueue queue(1);
-  queue.push(message("a", 1));
-  std::thread pushing([&] { queue.push(message("b", 1)); });
+  queue.push(message("a", Qos::at_least_once));
+  std::thread pushing([&] { queue.push(message("b", Qos::at_least_once)); });
   queue.close();
   pushing.join();
   EXPECT_FALSE(queue.pop().has_value());

@@ -13,7 +13,7 @@ enum class Cause : std::uint8_t { none, name_not_found, tls_begun, other_host, r
 
 std::atomic<std::uint64_t> attempts = 0;
 
-// Of one thread. A plain buffer: the library's threads never end, and nothing is allocated for a line.
+// The cause of one thread. It is a plain buffer, because the library's threads never end and a line must not allocate.
 struct Traced {
   std::uint64_t attempt = 0;
   Cause cause = Cause::none;
@@ -29,7 +29,7 @@ void keep(Cause cause, std::string_view alert = {}) noexcept {
   traced = now;
 }
 
-// The line after the part that ends with `mark`; nothing when it does not have it.
+// The rest of the line after `mark`. Empty when `mark` is not in it.
 std::string_view after(std::string_view line, std::string_view mark) noexcept {
   const auto at = line.find(mark);
   return at == std::string_view::npos ? std::string_view() : line.substr(at + mark.size());

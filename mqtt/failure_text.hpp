@@ -1,8 +1,8 @@
-// Why an attempt to connect failed, in words that do not depend on the adapter.
+// Why an attempt to connect failed, as a text that does not depend on the adapter.
 //
-// Paho answers "TCP/TLS connect failure" to a wrong name, an unknown CA and a closed port alike. What it was stands
-// only in its trace, which reports each step of a handshake: the adapters pass those lines on, and the cause found in
-// them is kept for the thread that traced it, which is the thread that then reports the failure.
+// Paho reports "TCP/TLS connect failure" for a wrong name, an unknown CA and a closed port. Only its trace, which has
+// each step of a handshake, says which it was. The adapters pass those lines on here. The cause that is found in them
+// is kept for the thread that traced it, because the same thread then reports the failure.
 #pragma once
 
 #include <string>
@@ -12,18 +12,18 @@
 
 namespace instar::mqtt {
 
-// What the library reports of a failed attempt: the CONNACK code of the broker (1 to 5) or a code of its own, and what
-// it says of it, possibly nothing.
+// What the library reports about a failed attempt: the CONNACK code of the broker (1 to 5) or a code of its own, and
+// its text, which may be empty.
 struct ConnectFailure {
   int code = 0;
   std::string words;
 };
 
-// A new attempt: what was traced before it is no cause of its failure.
+// Begins a new attempt: what was traced before does not explain its failure.
 void forget_traced_causes() noexcept;
-// Any thread: a line of the library's trace.
+// Takes a line of the library's trace. May be called by any thread.
 void note_traced(std::string_view line) noexcept;
-// The thread that reports the failure. Uses the cause up.
+// To be called by the thread that reports the failure. Removes the cause.
 [[nodiscard]] std::string failure_text(const ConnectFailure& failure, const Options& options);
 
 }  // namespace instar::mqtt

@@ -21,7 +21,7 @@ std::string text_after(std::string_view line, const ConnectFailure& failure = kN
   return failure_text(failure, broker());
 }
 
-TEST(FailureText, NamesWhatTheBrokerAnswered) {
+TEST(FailureText, NamesTheBrokersAnswer) {
   EXPECT_EQ(failure_text({4, "CONNACK return code"}, broker()), "the broker refused the user name or password");
   EXPECT_EQ(failure_text({5, "CONNACK return code"}, broker()), "the broker does not authorize this client");
 }
@@ -41,19 +41,19 @@ TEST(FailureText, NamesTheCauseThatWasTraced) {
             "broker.example:8883 ended the TLS handshake: is it a port with TLS?");
 }
 
-TEST(FailureText, AnAlertLongerThanAnyIsCut) {
+TEST(FailureText, AnAlertThatIsTooLongIsCut) {
   EXPECT_EQ(text_after("SSL alert write:fatal:" + std::string(100, 'x')),
             "the broker's certificate was refused: " + std::string(63, 'x'));
 }
 
-TEST(FailureText, WithoutACauseSaysHowFarItCame) {
+TEST(FailureText, WithoutACauseNamesTheStepThatFailed) {
   EXPECT_EQ(text_after("Connecting to serverURI"), "nobody answers at broker.example:8883");
   EXPECT_EQ(text_after("", {-1, "TCP connect timeout"}), "no answer from broker.example:8883 within 30 s");
   EXPECT_EQ(text_after("", {-1, "socket error"}), "broker.example:8883 closed the connection without an answer");
   EXPECT_EQ(text_after("", {-9, "Invalid QoS value"}), "Invalid QoS value");
 }
 
-TEST(FailureText, ACauseCountsOnceAndInItsOwnAttemptAndThread) {
+TEST(FailureText, ACauseCountsOnceForItsOwnAttemptAndThread) {
   EXPECT_NE(text_after("SSL alert write:fatal:unknown CA"), "nobody answers at broker.example:8883");
   EXPECT_EQ(failure_text(kNoConnection, broker()), "nobody answers at broker.example:8883");
   note_traced("SSL alert write:fatal:unknown CA");

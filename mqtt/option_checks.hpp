@@ -1,4 +1,4 @@
-// What an adapter must know of the options, worked out in one place.
+// Checks of the options, and what an adapter derives from them.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace instar::mqtt {
 
-// Errors: invalid_argument, for what no broker could accept. Reads the file system, for the files that are named.
+// Errors: invalid_argument, for options that no broker could accept. Also checks the files that are named.
 [[nodiscard]] Status check_options(const Options& options);
 
 // ssl:// or mqtts://

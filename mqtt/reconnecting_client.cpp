@@ -11,7 +11,8 @@
 namespace instar::mqtt {
 namespace {
 
-// A connection shorter than this does not count as success: a broker that accepts and then throws out is not hammered.
+// A shorter connection does not count as a success. So a broker that accepts a connection and then ends it does not get
+// one attempt right after the other.
 constexpr std::chrono::seconds kLastedS{5};
 
 }  // namespace
@@ -34,7 +35,7 @@ ReconnectingClient::ReconnectingClient(Options options, std::unique_ptr<Transpor
 ReconnectingClient::~ReconnectingClient() {
   stop(0);
   for (const int fd : {epoll_fd_, timer_fd_}) ::close(fd);
-  if (created_) static_cast<void>(transport_.release());  // it lasts, see Transport
+  if (created_) static_cast<void>(transport_.release());  // it is never deleted, see Transport
 }
 
 Status ReconnectingClient::start() {
@@ -92,7 +93,8 @@ void ReconnectingClient::note(const Event& event) {
     connected_at_ = {};
     transport_->reports().set_connected(false);
     {
-      // A refused subscription: the connection itself still stands. If it is lost in between, that is what was wanted.
+      // After a refused subscription the connection still exists, and is ended here. If it was lost meanwhile, that is
+      // fine.
       const EventQueue::NoWaiting guard(queue());
       transport_->drop();
     }

@@ -1,4 +1,4 @@
-// The client of the port, on any library: keeps the connection up, and the subscriptions with it.
+// The client of the port, for any library. It connects again when the connection is lost, and subscribes again.
 #pragma once
 
 #include <chrono>
@@ -37,7 +37,7 @@ class ReconnectingClient final : public Client {
   void set_timer(std::uint32_t ms);
   bool timer_fired();
   void send_subscriptions(const std::vector<Subscription>& subscriptions);
-  // Keeps our own state in step with an event before the owner sees it.
+  // Updates our own state by an event before the owner gets the event.
   void note(const Event& event);
   [[nodiscard]] bool can_send() const noexcept { return is_connected() && !stopped_; }
   [[nodiscard]] EventQueue& queue() noexcept { return transport_->reports().queue(); }

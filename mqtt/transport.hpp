@@ -72,8 +72,4 @@ class Transport {
   Reports reports_;
 };
 
-// Messages that the library holds while the socket is busy or QoS 1 is unanswered; past it publish() says
-// `unavailable`.
-inline constexpr int kBufferedMessagesMax = 256;
-
 }  // namespace instar::mqtt

@@ -1,4 +1,4 @@
-// Builders and parsers of the keys of each column: the only place that knows their bytes. docs/formats/store.md
+// Builders and parsers of the keys of each column. No other place knows their bytes. docs/formats/store.md
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@
 
 namespace instar::storage {
 
-// Rises with a change that an older program could not read.
-inline constexpr std::uint32_t kSchemaVersion = 3;
+// Goes up with each change that an older program could not read.
+inline constexpr std::uint32_t kSchemaVersion = 4;
 
 // Names on disk, by Column. Frozen.
 inline constexpr std::array<std::string_view, kColumnCount> kColumnNames = {"meta",  "devices", "rollouts", "members",
@@ -56,7 +56,7 @@ inline constexpr std::string_view kManifestPrefix = "m";
 [[nodiscard]] std::string member_key(const ManifestId& rollout, const DeviceId& device);
 [[nodiscard]] std::optional<std::pair<ManifestId, DeviceId>> parse_member_key(ByteView key);
 
-// packs: "d" ‖ pack id → directory, "c" ‖ pack id → nothing; there once every chunk of the pack is durable.
+// packs: "d" ‖ pack id → directory, "c" ‖ pack id → an empty value, written once every chunk of the pack is durable.
 inline constexpr std::string_view kCompletePrefix = "c";
 [[nodiscard]] std::string directory_key(const PackId& pack);
 [[nodiscard]] std::string complete_key(const PackId& pack);
@@ -66,7 +66,7 @@ inline constexpr std::string_view kCompletePrefix = "c";
 [[nodiscard]] std::string chunk_key(const ChunkHash& chunk, std::uint32_t encoded_bytes);
 [[nodiscard]] std::optional<std::pair<ChunkHash, std::uint32_t>> parse_chunk_key(ByteView key);
 
-// history: "d" ‖ device id ‖ 0 ‖ (report sequence mod kHistoryReportsMax) u8 → report, written over without a delete;
+// history: "d" ‖ device id ‖ 0 ‖ (report sequence mod kHistoryReportsMax) u8 → report, which a later one overwrites;
 // "r" ‖ rollout hash ‖ number u64 big-endian → event.
 static_assert(limits::kHistoryReportsMax <= 256);
 [[nodiscard]] std::string report_key(const DeviceId& device, std::uint64_t sequence);

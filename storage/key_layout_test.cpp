@@ -15,7 +15,7 @@ SomeHash hash(std::uint8_t first) {
   return out;
 }
 
-TEST(KeyLayout, EveryKeyGoesBothWays) {
+TEST(KeyLayout, EveryKeyIsParsedToWhatItWasBuiltFrom) {
   const auto device = *DeviceId::parse("dev-1");
   EXPECT_EQ(parse_device_key(as_bytes(device_key(device))), device);
   EXPECT_EQ(parse_rollout_key(as_bytes(rollout_key(hash(7)))), hash(7));
@@ -32,7 +32,7 @@ TEST(KeyLayout, EveryKeyGoesBothWays) {
   EXPECT_EQ(chunk->second, 70'000U);
 }
 
-TEST(KeyLayout, HasTheBytesOfItsPage) {
+TEST(KeyLayout, HasTheBytesOfTheDocumentation) {
   EXPECT_EQ(to_hex(as_bytes(root_key(2))), "726f6f742f00000002");
   EXPECT_EQ(to_hex(as_bytes(rollout_key(hash(0xab)))), "72" + hash(0xab).hex());
   EXPECT_EQ(to_hex(as_bytes(manifest_key(hash(0xab)))), "6d" + hash(0xab).hex());

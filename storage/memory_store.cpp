@@ -51,7 +51,7 @@ void MemoryStore::apply(std::array<Table, kColumnCount>& tables, const Batch& ba
 }
 
 Status MemoryStore::scan(Column column, std::string_view prefix, const Visitor& visit) {
-  // A copy: the visitor may commit, and commits not yet durable are seen too.
+  // The scan goes over a copy, because the visitor may commit. It shows commits that are not yet durable too.
   Table table = durable_[static_cast<std::size_t>(column)];
   for (const auto& pending : commits_) {
     const bool fails = failed_ || (faults_.fail_commit.has_value() && pending.number >= *faults_.fail_commit);
@@ -80,7 +80,7 @@ std::size_t MemoryStore::poll() {
 std::size_t MemoryStore::poll_commits() {
   std::size_t ran = 0;
   const auto crashes = crash_count_;
-  // What callbacks ask for completes in a later poll, as it would with a real disk.
+  // A request that a callback makes completes in a later poll, as with a real disk.
   while (crashes == crash_count_ && !commits_.empty() && commits_.front().due_poll <= poll_count_) {
     auto pending = std::move(commits_.front());
     commits_.pop_front();

@@ -13,24 +13,25 @@ namespace instar::storage {
 class MemoryStore final : public Store {
  public:
   struct Faults {
-    // The commit with this number (the first is 1) and all after it fail, until reopen().
+    // The commit with this number and all after it fail until reopen(). The first commit is number 1.
     std::optional<std::uint64_t> fail_commit = std::nullopt;
-    // reopen() fails as often as this.
+    // reopen() fails this many times.
     std::uint32_t fail_reopens = 0;
-    // A commit or read completes in the (1 + delay_polls)-th poll after it was asked for.
+    // A commit or read completes in the (1 + delay_polls)-th poll after the call.
     std::uint32_t delay_polls = 0;
   };
 
   MemoryStore() = default;
 
   void set_faults(Faults faults) { faults_ = faults; }
-  // Power is cut: what was not durable is gone, no callback of before will run.
+  // Cuts the power: what was not durable is lost, and no earlier callback will run.
   void crash() { crash(0); }
-  // The same right after so many more commits have reached the disk: durable, and nobody was told.
+  // Cuts the power right after this many more commits have reached the disk: they are durable, but their callbacks
+  // have not run.
   void crash(std::size_t written);
-  // Commits asked for since the start: the numbers that fail_commit speaks of.
+  // How many commits have been made since the start. Faults::fail_commit counts in the same way.
   [[nodiscard]] std::uint64_t commit_count() const noexcept { return commit_count_; }
-  // What would be there after a crash now.
+  // What the store would hold after a crash now.
   [[nodiscard]] std::optional<Bytes> durable(Column column, std::string_view key) const {
     const auto& table = durable_[static_cast<std::size_t>(column)];
     const auto found = table.find(key);

@@ -26,12 +26,11 @@
 namespace instar::storage {
 namespace {
 
-// Keys of `chunks` again, without values: contains() must not read blobs. Written in the same batch as the chunks.
+// The keys of `chunks` once more, without values, so that contains() reads no blobs. They are written in the same batch
+// as the chunks.
 constexpr const char* kChunkKeysName = "chunk_keys";
-// Bytes of one group commit: bounds the copy that RocksDB makes of it.
-constexpr std::size_t kGroupBytesMax = 4 * 1024 * 1024;
-// After a group of so many commits the writer pauses, and the next group takes in more: each costs a sync of the disk
-// and a wake-up of the owner, whatever is in it.
+// After a group of so many commits the writer pauses, so that the next group gets larger. Each group costs a sync of
+// the disk and a wake-up of the owner, whatever its size.
 constexpr std::size_t kBusyCommits = 32;
 constexpr std::chrono::milliseconds kBusyPause{8};
 
@@ -52,8 +51,8 @@ Error to_error(const rocksdb::Status& status, std::string_view doing) {
   return with_context(Error{code, status.ToString()}, doing);
 }
 
-// RocksDB's own LOG file is not wanted: what matters comes back as a Status, a small flash is spared, and in Debian's
-// build (asserts on) the writer of that file aborts the process at its second write to a full disk.
+// RocksDB's own LOG file is switched off. What matters comes back as a Status, a small flash has less to write, and in
+// Debian's build (with asserts) the writer of that file aborts the process at its second write to a full disk.
 class SilentLogger final : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;
@@ -63,7 +62,7 @@ class SilentLogger final : public rocksdb::Logger {
 // An open RocksDB with its columns; closed by the destructor.
 struct Database {
   std::unique_ptr<rocksdb::DB> db;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;  // by Column, then chunk_keys, then RocksDB's default one
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;  // one for each Column, then chunk_keys, then RocksDB's default
 
   [[nodiscard]] static Result<std::unique_ptr<Database>> open(const std::string& path, const RocksOptions& options);
   Database() = default;
@@ -80,8 +79,8 @@ struct Database {
   [[nodiscard]] rocksdb::ColumnFamilyHandle* chunk_keys() const { return handles[kColumnCount]; }
 };
 
-// Flushes and compactions give way to the broker's thread: what they write is durable in the log already. For all of
-// the process.
+// Flushes and compactions let the broker's thread go first, because what they write is already durable in the log.
+// This is for the whole process.
 void lower_background_priority() {
   for (const auto pool : {rocksdb::Env::Priority::HIGH, rocksdb::Env::Priority::LOW}) {
     static_cast<void>(rocksdb::Env::Default()->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow));
@@ -103,8 +102,8 @@ rocksdb::DBOptions db_options(const RocksOptions& options) {
   return db;
 }
 
-// Records of devices and reports are alike. Chunks are compressed already. A RocksDB built without LZ4 stores all as it
-// is.
+// Records of devices resemble each other, and so do reports, so they compress well. Chunks are compressed already. A
+// RocksDB that was built without LZ4 stores everything uncompressed.
 rocksdb::CompressionType compression(bool blobs) {
   const auto supported = rocksdb::GetSupportedCompressions();
   const bool has_lz4 = std::ranges::find(supported, rocksdb::kLZ4Compression) != supported.end();
@@ -148,19 +147,22 @@ std::vector<rocksdb::ColumnFamilyDescriptor> descriptors(const RocksOptions& opt
 
 Status check_schema(const std::optional<std::uint32_t>& version, const std::string& path) {
   if (!version.has_value()) return fail(Code::corrupt, "the store at " + path + " has an unreadable schema version");
-  if (*version > kSchemaVersion) {
-    return fail(Code::unsupported, "the store at " + path + " was written by a newer version (schema " +
-                                       std::to_string(*version) + ", this one knows up to " +
-                                       std::to_string(kSchemaVersion) +
-                                       "): install that version again, or start with an empty folder");
-  }
-  return {};
+  if (*version == kSchemaVersion) return {};
+  const std::string what = "the store at " + path + " was written by ";
+  const std::string schemas =
+      " (schema " + std::to_string(*version) + ", this one reads " + std::to_string(kSchemaVersion) + "): ";
+  if (*version > kSchemaVersion)
+    return fail(Code::unsupported,
+                what + "a newer version" + schemas + "install that version again, or start with an empty folder");
+  return fail(Code::unsupported,
+              what + "a version from before the first release" + schemas +
+                  "start with an empty folder; devices say hello again, releases are published again");
 }
 
-// Before anything is written: the schema version of what lies there. nullopt: nothing does.
+// The schema version of the store that is there, read before anything is written. nullopt: there is no store.
 Result<std::optional<std::uint32_t>> peek_schema(const std::string& path) {
   std::vector<std::string> names;
-  // Fails when there is no database; a broken one shows itself when it is opened.
+  // This fails when there is no database. A broken one fails later, when it is opened.
   if (!rocksdb::DB::ListColumnFamilies({}, path, &names).ok()) return std::optional<std::uint32_t>();
   const std::string meta(column_name(Column::meta));
   if (std::find(names.begin(), names.end(), meta) == names.end()) return std::optional<std::uint32_t>();
@@ -203,7 +205,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   if (!opened.ok()) return fail(open_error(opened, path));
   out->db.reset(raw);
   INSTAR_ASSERT(out->handles.size() == kColumnCount + 2);
-  if (!version.has_value() || *version < kSchemaVersion) {
+  if (!version.has_value()) {
     rocksdb::WriteOptions sync;
     sync.sync = true;
     const auto written =
@@ -227,7 +229,7 @@ struct PendingCommit {
 struct PendingRead {
   Column column = Column::meta;
   std::vector<std::string> keys;
-  Store::ReadDone read_done;  // one of the two
+  Store::ReadDone read_done;  // only one of the two is set
   Store::ContainsDone contains_done;
 };
 
@@ -273,15 +275,15 @@ class OpenRocksStore final : public Store {
 
   const std::string path_;
   const RocksOptions options_;
-  // Null only after a reopen() that failed. Changed by reopen() alone, on the owner's thread, while nothing is being
-  // written and under reading_, which the reader holds while it reads.
+  // Null only after a reopen() that failed. Only reopen() changes it, on the owner's thread, while nothing is being
+  // written, and under reading_, which the reader holds while it reads.
   std::unique_ptr<Database> database_;
   std::mutex reading_;
 
-  // The owner's alone.
+  // Only the owner's thread uses these.
   std::size_t outstanding_commits_ = 0;
   std::size_t outstanding_reads_ = 0;
-  std::deque<PendingCommit> given_;  // not yet with the writer
+  std::deque<PendingCommit> given_;  // not yet passed to the writer
   std::deque<DoneRead> refused_reads_;
 
   std::mutex mutex_;
@@ -320,14 +322,14 @@ void OpenRocksStore::commit(Batch batch, CommitDone done) {
   given_.push_back({std::move(batch), std::move(done)});
 }
 
-// All that the owner has given since its last poll(): one lock and at most one wake-up of the writer for many commits.
+// Passes the owner's commits since its last poll() to the writer: one lock and at most one wake-up for many commits.
 void OpenRocksStore::hand_over() {
   if (given_.empty()) return;
   bool was_empty = false;
   {
     const std::lock_guard lock(mutex_);
     was_empty = commits_.empty();
-    // The service stops long before this; past it memory itself is in danger, and commits fail as on a broken disk.
+    // The service stops long before this bound. Past it memory could run out, so commits fail as on a broken disk.
     if (commits_.size() + given_.size() > 2 * limits::kStoreQueueMax) failed_ = true;
     std::ranges::move(given_, std::back_inserter(commits_));
   }
@@ -419,8 +421,8 @@ std::size_t OpenRocksStore::poll() {
 Status OpenRocksStore::reopen() {
   if (outstanding_commits_ > 0)
     return fail(Code::unavailable, "commits are outstanding: poll() until their callbacks have run");
-  // Opened anew as a whole: RocksDB's own way to go on after an error (Resume) does not take a log that could not be
-  // written.
+  // The whole database is opened again: RocksDB's own way to go on after an error (Resume) does not work when the log
+  // could not be written.
   const std::lock_guard reading(reading_);
   database_.reset();
   auto database = Database::open(path_, options_);
@@ -435,7 +437,7 @@ void OpenRocksStore::add_to(rocksdb::WriteBatch& out, const Batch& batch) const 
   for (const auto& write : batch) {
     auto* column = database_->at(write.column);
     const auto key = slice(write.key);
-    // These fail only for a batch with a size bound, which ours have not.
+    // These fail only for a batch with a size bound, and ours have none.
     if (write.value.has_value()) {
       static_cast<void>(out.Put(column, key, slice(*write.value)));
       if (write.column == Column::chunks) static_cast<void>(out.Put(database_->chunk_keys(), key, rocksdb::Slice()));
@@ -464,7 +466,7 @@ void OpenRocksStore::write_loop() {
     if (commits_.empty()) return;
     std::vector<PendingCommit> group;
     std::size_t group_bytes = 0;
-    while (!commits_.empty() && group_bytes < kGroupBytesMax) {
+    while (!commits_.empty() && group_bytes < limits::kStoreGroupBytesMax) {
       for (const auto& write : commits_.front().batch)
         group_bytes += write.key.size() + (write.value ? write.value->size() : 0);
       group.push_back(std::move(commits_.front()));
@@ -483,7 +485,7 @@ void OpenRocksStore::write_loop() {
     for (auto& pending : group) commits_done_.emplace_back(std::move(pending.done), status);
     if (commits_.empty()) write_idle_.notify_all();
     if (wake_) wake_();
-    // Nobody that waits for the writer is kept: a scan, or the end.
+    // The pause ends at once when a scan or the destructor waits for the writer.
     if (group.size() >= kBusyCommits)
       write_asked_.wait_for(lock, kBusyPause, [this] { return stopping_ || scanning_; });
   }

@@ -1,5 +1,5 @@
-// The Store on RocksDB. One thread writes (group commit: whatever has been asked for goes into one synced write), one
-// reads; the owner's thread never waits for the disk but in open, scan, reopen and the destructor.
+// The Store on RocksDB. One thread writes (group commit: all commits that wait go into one synced write), and one
+// thread reads. The owner's thread waits for the disk only in open, scan, reopen and the destructor.
 // docs/formats/store.md
 #pragma once
 
@@ -11,21 +11,21 @@
 
 namespace instar::storage {
 
-// Sized for a gateway with little memory; a big broker gains little from more.
+// These sizes suit a gateway with little memory. A big broker gains little from larger ones.
 struct RocksOptions {
   // Index, filter and data blocks of all columns, and chunks as they are stored.
   std::size_t cache_bytes = 4 * 1024 * 1024;
   // Unflushed writes of all columns together.
   std::size_t write_buffer_bytes = 8 * 1024 * 1024;
-  // The write-ahead log is cut by flushing when it is longer than this: bounds both disk and the time to open.
+  // A write-ahead log that is longer than this is cut by flushing. This bounds both the disk and the time to open.
   std::size_t log_bytes_max = 8 * 1024 * 1024;
-  // Values of the column `chunks` from this size on are kept in blob files, out of the way of compaction.
+  // Values of the column `chunks` from this size on are kept in blob files, which compaction does not rewrite.
   std::size_t blob_bytes_min = 4 * 1024;
-  // Blob files are closed at this size; garbage is collected by the file.
+  // A blob file is closed at this size. Garbage is collected file by file.
   std::size_t blob_file_bytes = 32 * 1024 * 1024;
   // Files held open.
   int open_files_max = 128;
-  // Reads asked for and not yet done; past it they are answered `unavailable`.
+  // Reads that may wait. Past this bound a read is answered with `unavailable`.
   std::size_t reads_max = 4096;
 };
 

@@ -1,4 +1,4 @@
-// What only the store on disk promises: it outlives kill -9, has one owner, and knows its schema.
+// What only the store on disk promises: it survives kill -9, has one owner, and checks its schema version.
 #include "storage/rocks_store.hpp"
 
 #include <gtest/gtest.h>
@@ -53,7 +53,7 @@ TEST(RocksStore, KeepsEverythingOverACleanClose) {
   const auto path = folder.path() + "/s";
   {
     auto store = must_open(path);
-    // No waiting: the destructor finishes what was asked for.
+    // The test does not wait: the destructor finishes the commits.
     for (int i = 0; i < 500; ++i) store->commit({{Column::members, std::to_string(i), Bytes(100, 7)}}, {});
   }
   auto store = must_open(path);
@@ -68,22 +68,26 @@ TEST(RocksStore, WritesItsSchemaVersion) {
   EXPECT_EQ(get(*store, Column::meta, std::string(kSchemaKey)), schema_value(kSchemaVersion));
 }
 
-TEST(RocksStore, RefusesANewerSchemaAndChangesNothing) {
+void expect_refused(std::uint32_t schema, const std::string& by) {
   ScratchFolder folder;
   const auto path = folder.path() + "/s";
   {
     auto store = must_open(path);
-    commit_and_wait(*store, {{Column::meta, std::string(kSchemaKey), schema_value(kSchemaVersion + 1)}});
+    commit_and_wait(*store, {{Column::meta, std::string(kSchemaKey), schema_value(schema)}});
   }
   for (int i = 0; i < 2; ++i) {
     const auto refused = RocksStore::open(path);
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().code, Code::unsupported);
-    EXPECT_NE(refused.error().message.find("newer version (schema " + std::to_string(kSchemaVersion + 1)),
-              std::string::npos)
+    EXPECT_NE(refused.error().message.find(by + " (schema " + std::to_string(schema)), std::string::npos)
         << refused.error().message;
     EXPECT_NE(refused.error().message.find(path), std::string::npos);
   }
+}
+
+TEST(RocksStore, RefusesAnotherSchemaAndChangesNothing) {
+  expect_refused(kSchemaVersion + 1, "a newer version");
+  expect_refused(kSchemaVersion - 1, "a version from before the first release");
 }
 
 TEST(RocksStore, RefusesAnUnreadableSchema) {
@@ -98,7 +102,7 @@ TEST(RocksStore, RefusesAnUnreadableSchema) {
   EXPECT_EQ(refused.error().code, Code::corrupt);
 }
 
-TEST(RocksStore, HasOneOwnerAPath) {
+TEST(RocksStore, APathHasOneOwnerAtATime) {
   ScratchFolder folder;
   const auto path = folder.path() + "/s";
   auto store = must_open(path);
@@ -144,8 +148,8 @@ TEST(RocksStore, KeepsChunksInBlobFilesAndFindsThemAgain) {
     for (std::uint8_t i = 0; i < 40; ++i)
       commit_and_wait(*store, {{Column::chunks, std::string(1, static_cast<char>(i)), Bytes(200'000, i)}});
   }
-  // A flush runs behind the broker's thread and a close does not wait for it; an open writes what only the log has into
-  // blob files.
+  // A flush runs in the background and a close does not wait for it. An open moves what only the log has into blob
+  // files.
   auto store = must_open(path);
   std::size_t blob_files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(path))
@@ -170,7 +174,7 @@ TEST(RocksStore, KeepsChunksInBlobFilesAndFindsThemAgain) {
   }
 }
 
-TEST(RocksStore, EveryAcknowledgedWriteOutlivesSigkill) {
+TEST(RocksStore, EveryAcknowledgedWriteSurvivesSigkill) {
   ScratchFolder folder;
   const auto path = folder.path() + "/s";
   for (int round = 0; round < 5; ++round) {
@@ -212,8 +216,8 @@ Status commit_status(Store& store, Batch batch) {
   return *result;
 }
 
-// The disk refuses writes (a bound on file size stands in for it), then takes them again. Runs in a child: the bound is
-// the process's.
+// The disk refuses writes, then takes them again. A bound on the file size has the effect of a full disk. It applies to
+// a whole process, so the test runs in a child.
 int fail_and_recover(const std::string& path) {
   auto opened = RocksStore::open(path);
   if (!opened.has_value()) return 1;

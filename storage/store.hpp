@@ -1,9 +1,9 @@
-// The Store port: where the broker service keeps its truth. Asynchronous: nothing here makes the caller wait for a
-// disk, except open and scan, which run at start.
+// The Store port: where the broker service keeps its durable state. It is asynchronous: the caller never waits for the
+// disk, except in open and scan, which run at start.
 //
-// One thread (the owner) calls all methods; callbacks run on that thread, inside poll(), in the order of the calls that
-// asked for them within each of the two kinds (commits, reads). Forms: RocksStore, MemoryStore (with crash(), and with
-// faults: a commit that is slow, or fails at the N-th call).
+// One thread (the owner) calls all methods. Callbacks run on that thread, inside poll(). Those of commits run in the
+// order of the commits, and those of reads in the order of the reads. Forms: RocksStore, MemoryStore (with crash(), and
+// with faults: a commit that is slow, or fails at the N-th call).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace instar::storage {
 
-// Numbers index arrays; keys and names on disk are in key_layout.hpp.
+// The numbers are indices of arrays. Keys and names on disk are in key_layout.hpp.
 enum class Column : std::uint8_t {
   meta = 0,      // schema version, chain of root documents
   devices = 1,   // device id → device record
@@ -35,13 +35,13 @@ struct Write {
   std::string key;
   std::optional<Bytes> value;  // nullopt: delete
 };
-// Applied wholly or not at all.
+// Applied completely or not at all.
 using Batch = std::vector<Write>;
 
 class Store {
  public:
-  // ok: the batch is on disk (synced) and so is every batch given before it. Error: it is not, nor is any later one
-  // until reopen(); the owner must load again from the store (io, unavailable). An empty batch is a barrier: its
+  // ok: the batch is on disk (synced), and so is every batch before it. Error (io, unavailable): it is not, and neither
+  // is any later one until reopen(); the owner must load again from the store. An empty batch is a barrier: its
   // callback says that everything before it is durable.
   using CommitDone = std::function<void(Status)>;
   // nullopt: no such key.
@@ -52,24 +52,24 @@ class Store {
 
   virtual ~Store() = default;
   virtual void commit(Batch batch, CommitDone done) = 0;
-  // Commits gather until the owner lets them go, here or with poll(): one hand-over to the writer for many. Before the
-  // owner waits for anything else it calls one of the two.
+  // Commits gather until the owner calls this or poll(), so that many are passed to the writer at once. The owner calls
+  // one of the two before it waits for anything else.
   virtual void flush() {}
   virtual void read(Column column, std::string key, ReadDone done) = 0;
   virtual void contains(Column column, std::vector<std::string> keys, ContainsDone done) = 0;
-  // Synchronous, in key order, of what is durable or committed before the call; for start and for operators' lists.
-  // It may wait for the commits before it; their callbacks still run in poll() only.
+  // Shows what is durable or was committed before the call, in key order. For the start and for operators' lists. It is
+  // synchronous and may wait for the commits before it, but their callbacks still run in poll() only.
   [[nodiscard]] virtual Status scan(Column column, std::string_view prefix, const Visitor& visit) = 0;
-  // Runs the callbacks of what has completed; never waits. Returns how many ran.
+  // Runs the callbacks of all commits and reads that have completed. Never waits. Returns how many ran.
   virtual std::size_t poll() = 0;
-  // Commits asked for and not yet called back.
+  // Commits whose callbacks have not yet run.
   [[nodiscard]] virtual std::size_t pending_commits() const noexcept = 0;
-  // `wake` is called, on another thread or within the call that asked, whenever poll() has something new to do. It must
-  // not wait nor call the store. Set before use; may be empty.
+  // `wake` is called whenever poll() has something new to do, on another thread or within a call of the owner. It must
+  // not wait or call the store. To be set before use; may be empty.
   virtual void on_ready(std::function<void()> wake) = 0;
-  // After a failed commit, with no callback outstanding: takes commits again if the disk does. Waits for the disk.
-  // ok: what scan and read show is what is durable. Errors: io, unavailable (callbacks are outstanding); try again
-  // later.
+  // To be called after a failed commit, when no callback is outstanding. Waits for the disk. ok: the store takes
+  // commits again, and scan and read show what is durable. Errors: io, unavailable (callbacks are outstanding); try
+  // again later.
   [[nodiscard]] virtual Status reopen() = 0;
 };
 

@@ -1,4 +1,4 @@
-// What every Store promises, over each of them.
+// What every Store promises, tested with each of them.
 #include "storage/store.hpp"
 
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ class EveryStore : public testing::Test {
   Maker maker_;
   std::unique_ptr<Store> store_ = maker_.make();
 
-  // Polls until `condition` holds, within a bound that only a store that hangs exceeds.
+  // Polls until `condition` holds. Only a store that hangs exceeds the bound.
   template <typename Condition>
   void poll_until(Condition condition) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
@@ -138,7 +138,7 @@ TYPED_TEST(EveryStore, ScansAPrefixInKeyOrder) {
   EXPECT_EQ(this->scan(Column::members, "d").size(), 0U);
 }
 
-TYPED_TEST(EveryStore, ScanStopsWhenToldTo) {
+TYPED_TEST(EveryStore, ScanStopsWhenTheVisitorReturnsFalse) {
   ASSERT_TRUE(this->commit({put(Column::meta, "x1", "1"), put(Column::meta, "x2", "2")}).has_value());
   int seen = 0;
   ASSERT_TRUE(this->store_->scan(Column::meta, "x", [&](ByteView, ByteView) { return ++seen < 1; }).has_value());
@@ -202,7 +202,7 @@ TYPED_TEST(EveryStore, WakesItsOwnerWhenThereIsSomethingToPoll) {
   std::atomic<int> woken = 0;
   int seen = 0;
   this->store_->on_ready([&] { ++woken; });
-  // Gives what was asked for to the store, then polls when woken and never otherwise: each answer must come so.
+  // Passes the calls to the store, then polls only when woken. Each answer must come in this way.
   const auto answered = [&](const bool& done) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(5);
     this->store_->flush();

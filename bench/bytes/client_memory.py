@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a delta costs the device's client in memory: the PSS of the real `instar-device`, from idle to commit, over a real broker.
 
-A small tree (the pair esb, 10 MB) and a large one (mb and node together, 240 MB) are each installed, the client is started anew, and release 2
+A small tree (the pair esb, 10 MB) and a large one (mb and node together, 240 MB) are each installed, the client is started again, and release 2
 comes as a delta. PSS is read every 20 ms; what counts is its peak over the idle client. Writes build/report/client-memory.json.
 """
 

@@ -1,4 +1,4 @@
-"""A web server on a free port, of loopback unless told otherwise, that answers requests for ranges, as those peers need that fetch parts of a
+"""A web server on a free port, of loopback unless another host is given. It answers requests for ranges, for peers that fetch parts of a
 file, and counts the bytes that it sends."""
 
 import re

@@ -56,7 +56,7 @@ class MenderModule(Mender):
         self._artifact(job, box)
         copy_tree(job.old, box.place / "tree")
         self._configure(job, box, {})
-        # The one file whose place is fixed.
+        # Only this file has a fixed place.
         etc = box.folder / "etc-mender"
         etc.mkdir()
         (etc / "artifact_info").write_text("artifact_name=1.0\n")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 """What an update takes of the test device (64 MB of RAM, 32 MB of flash): memory, bytes written to flash, and how long its service is away.
 
-The real client in User-mode Linux, with and without TLS: installs, then is started anew and updates, by delta and by another pack, and goes
+The real client in User-mode Linux, with and without TLS: installs, then is started again and updates, by delta and by another pack, and goes
 back from a bad release. Writes build/report/device.json. Exit code 1 if something did not happen; a target that is missed is said, and no failure.
 """
 

@@ -54,7 +54,7 @@ Device::Device(const Plan& plan, Totals& totals, std::uint32_t number)
                       settle();
                     },
                     [this] { lost(read_clocks()); },
-                    [this](const std::string& topic, ByteView payload, bool) { hear(topic, payload); },
+                    [this](const std::string& topic, ByteView payload, wire::Retain) { hear(topic, payload); },
                     {}}),
       now_(read_clocks()),
       state_(state_running(plan)) {
@@ -63,12 +63,12 @@ Device::Device(const Plan& plan, Totals& totals, std::uint32_t number)
   connect_at_ = now_.monotonic + static_cast<std::int64_t>(placed.prefix64() / 100 % 1'000);
   revision::DeviceFacts facts;
   facts.device = DeviceId::parse(name_).value();
-  facts.product = plan.product;
-  facts.groups = plan.groups;
-  facts.architecture = "x86_64";
-  facts.kernel = "6.1";
-  facts.client_version = "0.1.0";
-  facts.memory_bytes = std::uint64_t{1} << 30;
+  facts.description.product = plan.product;
+  facts.description.groups = plan.groups;
+  facts.description.architecture = "x86_64";
+  facts.description.kernel = "6.1";
+  facts.description.client_version = "0.1.0";
+  facts.description.memory_bytes = std::uint64_t{1} << 30;
   auto key = trust::SecretKey::from_seed(placed.bytes).value();
   revision::Effects effects;
   machine_ = revision::Machine::load(std::move(facts), std::move(key), wire::Topics(), state_, plan.root, now_, effects)

@@ -1,5 +1,4 @@
-// A device of the fleet: the real machine, with a flash, containers and an owner of a few lines each, over a real
-// connection.
+// A device of the fleet: the real machine over a real connection. Its flash, containers and owner are a few lines each.
 #pragma once
 
 #include <array>
@@ -56,13 +55,13 @@ class Device {
   void connect(Now now);
   // Goes away until `until`.
   void leave(Now now, MonotonicMs until);
-  // The socket has ended.
+  // The socket was closed.
   void lost(Now now);
   void tick(Now now);
   [[nodiscard]] MonotonicMs next_tick() const noexcept { return next_tick_; }
 
   [[nodiscard]] revision::Machine::View view() const { return machine_->view(); }
-  // Its last word: the release that it runs, and how its attempts ended.
+  // Its result: the release that it runs, and how its attempts ended.
   struct Truth {
     std::uint64_t last_report = 0;
     std::uint64_t pending = 0;

@@ -26,7 +26,7 @@ struct Callbacks {
     static_cast<void>(client);
     const auto* bytes = static_cast<const std::uint8_t*>(message->payload);
     of(object).events_.message(message->topic, ByteView(bytes, static_cast<std::size_t>(message->payloadlen)),
-                               message->retain);
+                               message->retain ? wire::Retain::yes : wire::Retain::no);
   }
   static void published(mosquitto* client, void* object, int id) noexcept {
     static_cast<void>(client);
@@ -63,15 +63,15 @@ void Link::disconnect() {
   static_cast<void>(mosquitto_loop_write(client_, 1));
 }
 
-void Link::subscribe(const std::string& filter, int qos) {
-  mosquitto_subscribe(client_, nullptr, filter.c_str(), qos);
+void Link::subscribe(const std::string& filter, wire::Qos qos) {
+  mosquitto_subscribe(client_, nullptr, filter.c_str(), static_cast<int>(qos));
 }
 
-int Link::publish(const std::string& topic, ByteView payload, int qos, bool retain) {
+int Link::publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) {
   int id = 0;
   if (!up_) return -1;
-  const auto code =
-      mosquitto_publish(client_, &id, topic.c_str(), static_cast<int>(payload.size()), payload.data(), qos, retain);
+  const auto code = mosquitto_publish(client_, &id, topic.c_str(), static_cast<int>(payload.size()), payload.data(),
+                                      static_cast<int>(qos), retain == wire::Retain::yes);
   return code == MOSQ_ERR_SUCCESS ? id : -1;
 }
 

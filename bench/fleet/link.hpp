@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/base/bytes.hpp"
+#include "core/wire/delivery.hpp"
 
 struct mosquitto;
 
@@ -19,7 +20,7 @@ class Link {
   struct Events {
     std::function<void()> connected;
     std::function<void()> lost;
-    std::function<void(const std::string& topic, ByteView payload, bool retained)> message;
+    std::function<void(const std::string& topic, ByteView payload, wire::Retain retain)> message;
     std::function<void(int id)> confirmed;  // PUBACK
   };
   // `events` are called from read() and connect().
@@ -31,9 +32,9 @@ class Link {
   // Opens the socket; false: not now. The handshake follows in read().
   [[nodiscard]] bool connect(const std::string& host, int port);
   void disconnect();
-  void subscribe(const std::string& filter, int qos);
+  void subscribe(const std::string& filter, wire::Qos qos);
   // The message's id; -1: not connected.
-  int publish(const std::string& topic, ByteView payload, int qos, bool retain = false);
+  int publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain = wire::Retain::no);
 
   [[nodiscard]] int fd() const noexcept;
   [[nodiscard]] bool wants_write() const noexcept;

@@ -49,7 +49,7 @@ Bytes read(const std::string& path) {
   return std::move(*bytes);
 }
 
-// Which sockets are ready; each stands for a number of the caller's.
+// Which sockets are ready. Each has a number that the caller gives.
 class Poll {
  public:
   Poll() : fd_(::epoll_create1(EPOLL_CLOEXEC)) {}
@@ -70,7 +70,7 @@ class Poll {
     event.data.u32 = number;
     const std::uint32_t wanted = event.events;
     if (known.first == fd && known.second == wanted) return;
-    // The number of a closed socket may have come again.
+    // A new socket may have the number of a closed one.
     if (::epoll_ctl(fd_, EPOLL_CTL_MOD, fd, &event) != 0) ::epoll_ctl(fd_, EPOLL_CTL_ADD, fd, &event);
     known = {fd, wanted};
   }
@@ -156,7 +156,7 @@ class Fleet {
     device.leave(now, now.monotonic + 30'000 + static_cast<std::int64_t>(random_() % 90'000));
   }
 
-  // Everybody has come to an end with the release, and everything said is confirmed.
+  // All devices have ended the attempt at the release, and all reports are confirmed.
   [[nodiscard]] bool is_done() const {
     return std::ranges::all_of(devices_, [&](const auto& device) {
       const auto view = device->view();
@@ -206,7 +206,7 @@ class Fleet {
 
 // --- reports ----------------------------------------------------------------------------------------------------
 // Each device sends its reports as fast as they are confirmed, a few ahead, or all together so many a second. `bare`:
-// the same bytes to a topic that one subscriber hears.
+// the same bytes to a topic that one subscriber receives.
 class Reporters {
  public:
   static constexpr std::uint32_t kAhead = 16;
@@ -216,11 +216,11 @@ class Reporters {
     if (options.bare) {
       sink_ = std::make_unique<Link>(
           "fleet-sink", Link::Events{[this] {
-                                       sink_->subscribe("bench/+/report", 1);
+                                       sink_->subscribe("bench/+/report", wire::Qos::at_least_once);
                                        sink_up_ = read_clocks().monotonic;
                                      },
                                      [] { throw std::runtime_error("the subscriber lost its connection"); },
-                                     [this](const std::string&, ByteView, bool) { ++received_; },
+                                     [this](const std::string&, ByteView, wire::Retain) { ++received_; },
                                      {}});
     }
   }
@@ -232,8 +232,8 @@ class Reporters {
     }
     const auto ready = [&] {
       // A subscription takes a moment to be there.
-      const bool heard = !sink_ || (sink_up_.value != 0 && read_clocks().monotonic - sink_up_ > 500);
-      return heard && std::ranges::all_of(senders_, [](const auto& sender) { return sender->ready; });
+      const bool subscribed = !sink_ || (sink_up_.value != 0 && read_clocks().monotonic - sink_up_ > 500);
+      return subscribed && std::ranges::all_of(senders_, [](const auto& sender) { return sender->ready; });
     };
     loop([&] { return ready(); });
     const auto begin = read_clocks().monotonic;
@@ -268,8 +268,8 @@ class Reporters {
     wire::Hello hello;
     hello.device = id;
     hello.key = key.public_key();
-    hello.product = options_.plan.product;
-    hello.groups = options_.plan.groups;
+    hello.description.product = options_.plan.product;
+    hello.description.groups = options_.plan.groups;
     hello.boot = 1;
     sender->hello = trust::seal(trust::Kind::hello, wire::encode(hello), key);
     Bytes hash;
@@ -289,22 +289,23 @@ class Reporters {
     auto* raw = sender.get();
     const wire::Topics topics;
     sender->link = std::make_unique<Link>(
-        sender->name, Link::Events{[this, raw, topics, id] {
-                                     if (options_.bare) {
-                                       raw->ready = true;
-                                       return;
-                                     }
-                                     raw->link->subscribe(topics.device(id, wire::TopicKind::device_ack), 1);
-                                     raw->link->publish(topics.device(id, wire::TopicKind::device_hello), raw->hello,
-                                                        1);
-                                   },
-                                   [raw] { throw std::runtime_error(raw->name + " lost its connection"); },
-                                   [this, raw](const std::string&, ByteView payload, bool) { take_ack(*raw, payload); },
-                                   [this, raw](int) {
-                                     if (!options_.bare || !raw->ready || raw->sent == 0) return;
-                                     ++raw->confirmed;
-                                     feed(*raw);
-                                   }});
+        sender->name,
+        Link::Events{[this, raw, topics, id] {
+                       if (options_.bare) {
+                         raw->ready = true;
+                         return;
+                       }
+                       raw->link->subscribe(topics.device(id, wire::TopicKind::device_ack), wire::Qos::at_least_once);
+                       raw->link->publish(topics.device(id, wire::TopicKind::device_hello), raw->hello,
+                                          wire::Qos::at_least_once);
+                     },
+                     [raw] { throw std::runtime_error(raw->name + " lost its connection"); },
+                     [this, raw](const std::string&, ByteView payload, wire::Retain) { take_ack(*raw, payload); },
+                     [this, raw](int) {
+                       if (!options_.bare || !raw->ready || raw->sent == 0) return;
+                       ++raw->confirmed;
+                       feed(*raw);
+                     }});
     return sender;
   }
 
@@ -323,7 +324,7 @@ class Reporters {
     const auto topic =
         options_.bare ? "bench/" + sender.name + "/report"
                       : wire::Topics().device(DeviceId::parse(sender.name).value(), wire::TopicKind::device_report);
-    sender.link->publish(topic, sender.reports[sender.sent++], 1);
+    sender.link->publish(topic, sender.reports[sender.sent++], wire::Qos::at_least_once);
   }
 
   void feed(Sender& sender) {
@@ -380,8 +381,9 @@ class Reporters {
 };
 
 // --- latency ------------------------------------------------------------------------------------------------------
-// What another user of the broker feels: messages to oneself on topics that are not ours. Several connections take
-// turns: the broker reads one message of a connection a round, and one connection alone would measure its own queue.
+// The latency for another user of the broker: connections send messages to themselves on topics that are not ours.
+// Several connections take turns, because the broker reads one message of each connection per round, and a single
+// connection would measure its own queue.
 class Clock {
  public:
   static constexpr std::uint32_t kLinks = 20;
@@ -409,7 +411,8 @@ class Clock {
       next += step;
       const auto now = std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
       const auto number = turn++ % kLinks;
-      links_[number]->publish("telemetry/fleet-clock-" + std::to_string(number), as_bytes(std::to_string(now)), 0);
+      links_[number]->publish("telemetry/fleet-clock-" + std::to_string(number), as_bytes(std::to_string(now)),
+                              wire::Qos::at_most_once);
       poll_.watch(number, *links_[number]);
     }
     std::ranges::sort(waits_);
@@ -421,11 +424,11 @@ class Clock {
     const auto number = links_.size();
     return std::make_unique<Link>(
         name, Link::Events{[this, number, name] {
-                             links_[number]->subscribe("telemetry/" + name, 0);
+                             links_[number]->subscribe("telemetry/" + name, wire::Qos::at_most_once);
                              ++up_;
                            },
                            [] { throw std::runtime_error("the clock lost its connection"); },
-                           [this](const std::string&, ByteView payload, bool) {
+                           [this](const std::string&, ByteView payload, wire::Retain) {
                              const auto sent = std::stoll(std::string(as_text(payload)));
                              const auto now = std::chrono::steady_clock::now().time_since_epoch();
                              waits_.push_back(static_cast<double>(std::chrono::nanoseconds(now).count() - sent) / 1e6);

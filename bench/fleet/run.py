@@ -97,15 +97,15 @@ def rollout(folder: Path, keys: Keys, devices: int, changed_bytes: int) -> dict:
         unrelated = latency(site.broker.port, 60)
         cpu_connecting = cpu_s(site.broker) - cpu
         later = latency(site.broker.port, 120)
-        told = fleet.wait(2000)
+        outcome = fleet.wait(2000)
         seconds = time.monotonic() - began
         status = site.operator.rollout(rollout_id)
         time.sleep(30)  # within which counted bytes are saved
         return {
-            "devices": devices, "seconds": seconds, "done": told["done"], "committed": status["counts"]["committed"],
-            "rolled_back": status["counts"]["rolled_back"], "gates_a_wave": 1 if told["gates"] else 0,
-            "bytes_a_device": told["chunk_bytes"] / devices, "bytes_full_a_device": status["bytes_full"] / devices,
-            "reports": told["reports"], "acks": told["acks"], "broker_cpu_s": cpu_s(site.broker) - cpu,
+            "devices": devices, "seconds": seconds, "done": outcome["done"], "committed": status["counts"]["committed"],
+            "rolled_back": status["counts"]["rolled_back"], "gates_a_wave": 1 if outcome["gates"] else 0,
+            "bytes_a_device": outcome["chunk_bytes"] / devices, "bytes_full_a_device": status["bytes_full"] / devices,
+            "reports": outcome["reports"], "acks": outcome["acks"], "broker_cpu_s": cpu_s(site.broker) - cpu,
             "broker_cpu_ms_a_device": (cpu_s(site.broker) - cpu) * 1000 / devices,
             "broker_kib": pss_kib(site.broker), "broker_empty_kib": empty, "broker_kib_a_device": (pss_kib(site.broker) - before) / devices,
             "disk_kib_a_device": (disk_kib(site.folder / "broker/store") - disk_before) / devices,

@@ -1,4 +1,4 @@
-// What the adapter drives: a service and the store it stands on.
+// What the adapter drives: a service and its store.
 #pragma once
 
 #include <functional>
@@ -11,13 +11,13 @@
 namespace instar::broker {
 
 struct Backend {
-  // Destroyed in reverse: the service before its store.
+  // Members are destroyed in reverse order: the service before its store.
   std::unique_ptr<storage::Store> store;
   std::unique_ptr<Service> service;
 };
 
-// Reads the key and the root document, opens the store, makes the service. `wake` is called from the store's threads
-// for as long as the store lives. Errors say which option or file is at fault and what to do.
+// Reads the key and the root document, opens the store and makes the service. The store's threads call `wake` for as
+// long as the store exists. Errors say which option or file is at fault and what to do.
 [[nodiscard]] Result<Backend> open_backend(const PluginOptions& options, BrokerPort& port, TransferLog transfer_log,
                                            std::function<void()> wake);
 

@@ -15,13 +15,13 @@ TEST(Connections, EndOfTheOnlyConnectionIsTheEndOfTheClient) {
   EXPECT_EQ(connections.size(), 0U);
 }
 
-TEST(Connections, NeverHeardIsNobody) {
+TEST(Connections, AConnectionWithoutAMessageEndsNoClient) {
   Connections connections;
   EXPECT_EQ(connections.gone(&a), std::nullopt);
   EXPECT_EQ(connections.gone(nullptr), std::nullopt);
 }
 
-TEST(Connections, TakenOverConnectionEndsNothing) {
+TEST(Connections, AReplacedConnectionEndsNoClient) {
   Connections connections;
   (void)connections.seen(&a, "dev1");
   (void)connections.seen(&b, "dev1");

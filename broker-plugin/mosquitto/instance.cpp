@@ -8,11 +8,11 @@
 namespace instar::broker {
 namespace {
 
-// Mosquitto's loop passes ten times a second when idle.
+// An idle Mosquitto runs its loop ten times a second.
 constexpr std::int64_t kNoTickMs = 5'000;
-constexpr std::int64_t kTellLostMs = 60'000;
+constexpr std::int64_t kLogLostMs = 60'000;
 
-// Messages to the broker itself: taken by the service, so nobody reads them, whoever subscribed to what.
+// Messages to the broker itself. The service takes them, so no client reads them, whatever it has subscribed to.
 [[nodiscard]] bool is_for_broker_only(wire::TopicKind kind) noexcept {
   return kind == wire::TopicKind::device_fetch || kind == wire::TopicKind::device_report ||
          kind == wire::TopicKind::device_hello || kind == wire::TopicKind::operator_put;
@@ -27,7 +27,7 @@ Instance::Instance(PluginOptions options, BrokerPort& port, wire::Topics topics)
       control_prefix_(topics_.control()),
       bridges_(options_.bridges.begin(), options_.bridges.end()) {}
 
-// The service goes before the store, the store (with its threads) before the waker.
+// The service is destroyed before the store, and the store with its threads before the waker.
 Instance::~Instance() = default;
 
 void Instance::on_stop() {
@@ -78,8 +78,9 @@ bool Instance::may_read(const Client& client, std::string_view topic) const {
   return backend_.service->may_read(sender_of(client), topic);
 }
 
-// QoS 0 and 1 are routed before anything else happens, so denying this one topic for so long hides it. QoS 2 is routed
-// at the client's PUBREL, whenever that comes: only what nobody may ever read is hidden then.
+// A message of QoS 0 or 1 is routed before anything else happens, so it is hidden by denying this one topic until then.
+// A message of QoS 2 is routed at the client's PUBREL, whenever that comes: there, only what nobody may ever read is
+// hidden.
 MessageAnswer Instance::swallow(std::string_view topic, wire::Qos qos) {
   swallowed_topic_ = topic;
   if (qos != wire::Qos::exactly_once) return MessageAnswer::swallow;
@@ -100,7 +101,7 @@ AclAnswer Instance::on_acl(const Client& client, Access access, std::string_view
   if (access == Access::other || !guards(topic)) return fallthrough();
   if (access == Access::read) return may_read(client, topic) ? fallthrough() : AclAnswer::deny;
   if (ended_connection_ != nullptr && client.connection == ended_connection_) {
-    // A last will reaches subscribers without passing the service, so it may say one thing only: that a device is gone.
+    // A last will reaches subscribers without passing the service, so it may only say that a device is gone.
     const auto parsed = topics_.parse(topic);
     if (!parsed.has_value() || parsed->kind != wire::TopicKind::device_presence) return AclAnswer::deny;
   }
@@ -126,14 +127,14 @@ MessageAnswer Instance::on_message(const Client& client, std::string_view topic,
   if (payload.size() > limits::kMessageBytesMax) return MessageAnswer::deny;
   if (!checked) {
     if (!may_write(client, topic, payload.size())) return MessageAnswer::deny;
-    if (sender_of(client).identity_known && !std::exchange(told_of_bypass_, true)) {
+    if (sender_of(client).identity_known && !std::exchange(logged_bypass_, true)) {
       port_.log(LogLevel::warning,
                 "a message of " + std::string(client.id) + " on " + std::string(topic) +
                     " was let through before this plugin was asked: put its `plugin` line before that of any other "
                     "plugin that checks access, or name the client in plugin_opt_bridges if it is a bridge");
     }
   }
-  if (!ticked_ && now.monotonic - opened_ > kNoTickMs && !std::exchange(told_of_no_tick_, true)) {
+  if (!ticked_ && now.monotonic - opened_ > kNoTickMs && !std::exchange(logged_no_tick_, true)) {
     port_.log(LogLevel::error,
               "the broker calls no TICK: is per_listener_settings true? Devices are not served until it is false");
   }
@@ -150,7 +151,7 @@ MessageAnswer Instance::on_message(const Client& client, std::string_view topic,
 void Instance::on_control(const Client& client, ByteView payload, Now now) {
   now_ = now;
   forget_last_event();
-  // Also here, not only in the ACL check: another plugin may have answered that before us.
+  // Checked here too, because another plugin may have answered the ACL check before us.
   if (!may_write(client, control_prefix_, payload.size())) {
     port_.log(LogLevel::notice,
               "refused a command of " + std::string(client.id) + ": too large, or not one of plugin_opt_operators");
@@ -178,9 +179,9 @@ void Instance::on_tick(Now now) {
 
 void Instance::flush_transfers(Now now) {
   transfer_file_->flush();
-  if (now.monotonic - told_of_lost_ < kTellLostMs) return;
+  if (now.monotonic - logged_lost_ < kLogLostMs) return;
   if (const auto lost = transfer_file_->take_lost(); lost > 0) {
-    told_of_lost_ = now.monotonic;
+    logged_lost_ = now.monotonic;
     port_.log(LogLevel::warning, std::to_string(lost) + " lines of the transfer log " + options_.transfer_log +
                                      " were lost: is its disk full?");
   }

@@ -1,5 +1,5 @@
-// The plugin as one thing behind all of Mosquitto's callbacks: guards the prefix, keeps presence, answers ACL checks,
-// hands messages to the service. Knows Mosquitto's rules, not its headers; runs on the broker's main thread.
+// The plugin behind all of Mosquitto's callbacks. It guards the prefix, keeps presence, answers ACL checks and hands
+// messages to the service. It knows Mosquitto's rules but not its headers, and runs on the broker's main thread.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@
 
 namespace instar::broker {
 
-// Somebody connected. The address names the connection and is never looked into; the views may be empty.
+// A client that is connected. The address only names the connection and is never dereferenced. The views may be empty.
 struct Client {
   const void* connection = nullptr;
   std::string_view id;
@@ -30,8 +30,8 @@ enum class Access : std::uint8_t { read, write, other };
 enum class AclAnswer : std::uint8_t { allow, deny, defer };
 enum class MessageAnswer : std::uint8_t {
   route,
-  swallow,  // goes through the routing, retained nowhere and readable by nobody: a clean PUBACK in every version of
-            // MQTT
+  swallow,  // it is routed, but nobody may read it and it is not retained: this gives a clean PUBACK in every version
+            // of MQTT
   deny,
 };
 
@@ -48,16 +48,17 @@ class Instance {
 
   [[nodiscard]] AclAnswer on_acl(const Client& client, Access access, std::string_view topic,
                                  std::size_t payload_bytes);
-  // A message on a topic that guards() does not name: not worth looking at the clock for.
+  // A message on a topic that guards() does not name. It does not need the time.
   void on_foreign_message() noexcept { forget_last_event(); }
-  // `topic` must be the very text that the ACL check before it saw: its address tells whether we were asked.
+  // `topic` must be the same text, at the same address, as in the ACL check before it: the address shows whether that
+  // check was made.
   [[nodiscard]] MessageAnswer on_message(const Client& client, std::string_view topic, ByteView payload, wire::Qos qos,
                                          wire::Retain retain, Now now);
   void on_control(const Client& client, ByteView payload, Now now);
   void on_disconnect(const Client& client, Now now);
   void on_tick(Now now);
   void on_reload();
-  // The broker stops.
+  // The broker is about to stop.
   void on_stop();
   // Topics under the prefix and $CONTROL/<prefix>.
   [[nodiscard]] bool guards(std::string_view topic) const noexcept;
@@ -82,20 +83,20 @@ class Instance {
   std::optional<TransferFile> transfer_file_;
   Now now_;
 
-  // The write that ACL_CHECK has just seen; a MESSAGE without one was let through by somebody who answered before us.
+  // The write that ACL_CHECK has just seen. A MESSAGE without one was let through by another plugin before us.
   const void* checked_connection_ = nullptr;
   const char* checked_topic_ = nullptr;
-  bool told_of_bypass_ = false;
-  // A connection that has just ended: what it still writes is its last will.
+  bool logged_bypass_ = false;
+  // A connection that has just ended. If it still writes, that is its last will.
   const void* ended_connection_ = nullptr;
-  // While Mosquitto routes a message that we took.
+  // The topic of a message that we took, while Mosquitto routes it.
   std::string swallowed_topic_;
   bool ticked_ = false;
-  bool told_of_no_tick_ = false;
+  bool logged_no_tick_ = false;
   MonotonicMs opened_;
-  MonotonicMs told_of_lost_;
+  MonotonicMs logged_lost_;
 
-  // The store's threads wake through it: it goes last.
+  // The store's threads use it, so it is destroyed after the backend.
   std::unique_ptr<Waker> waker_;
   Backend backend_;
 };

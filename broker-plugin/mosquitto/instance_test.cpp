@@ -81,7 +81,7 @@ class InstanceTest : public testing::Test {
     return *instance_;
   }
   FakeService& service() { return *last_service; }
-  // As Mosquitto does: one text for the check and the message.
+  // The check and the message have one text, as in Mosquitto.
   MessageAnswer publish(const Client& client, const std::string& topic, std::size_t size = 3, Now now = kNow) {
     if (instance_->on_acl(client, Access::write, topic, size) == AclAnswer::deny) return MessageAnswer::deny;
     return instance_->on_message(client, topic, Bytes(size), wire::Qos::at_least_once, wire::Retain::no, now);
@@ -109,7 +109,7 @@ TEST_F(InstanceTest, ForeignTopicsNeverReachTheService) {
   EXPECT_THAT(service().messages, IsEmpty());
 }
 
-TEST_F(InstanceTest, FallthroughAllowSaysYesWhereDeferLeavesIt) {
+TEST_F(InstanceTest, FallthroughAllowAllowsWhatDeferLeavesToOthers) {
   options_.acl_fallthrough = AclFallthrough::allow;
   auto& instance = open();
   service().unwritable = {"instar/v1/x"};
@@ -154,7 +154,7 @@ TEST_F(InstanceTest, VerdictsBecomeAnswers) {
   EXPECT_EQ(publish(dev1_, "instar/v1/g/a/manifest"), MessageAnswer::deny);
 }
 
-TEST_F(InstanceTest, WhatIsTakenNobodyReadsAndTheNextMessageIsRead) {
+TEST_F(InstanceTest, NobodyReadsAMessageThatIsTakenAndTheNextOneIsRead) {
   auto& instance = open();
   const std::string topic = "instar/v1/g/a/manifest";
   EXPECT_EQ(publish(dev1_, topic), MessageAnswer::swallow);
@@ -167,7 +167,7 @@ TEST_F(InstanceTest, WhatIsTakenNobodyReadsAndTheNextMessageIsRead) {
   EXPECT_EQ(instance.on_acl(dev2_, Access::read, topic, 3), AclAnswer::defer);
 }
 
-TEST_F(InstanceTest, MessagesToTheBrokerAreReadByNobodyEver) {
+TEST_F(InstanceTest, NobodyEverReadsMessagesToTheBroker) {
   auto& instance = open();
   for (const std::string topic :
        {"instar/v1/d/dev1/hello", "instar/v1/d/dev1/report", "instar/v1/d/dev1/fetch", "instar/v1/o/op-1/put"}) {
@@ -177,7 +177,7 @@ TEST_F(InstanceTest, MessagesToTheBrokerAreReadByNobodyEver) {
   EXPECT_EQ(instance.on_acl(dev2_, Access::read, "instar/v1/d/dev1/presence", 3), AclAnswer::defer);
 }
 
-TEST_F(InstanceTest, Qos2IsRoutedLaterSoOnlyWhatNobodyReadsIsSwallowed) {
+TEST_F(InstanceTest, OfQos2OnlyWhatNobodyMayReadIsSwallowed) {
   auto& instance = open();
   EXPECT_EQ(
       instance.on_message(dev1_, "instar/v1/d/dev1/report", Bytes(3), wire::Qos::exactly_once, wire::Retain::no, kNow),
@@ -188,7 +188,7 @@ TEST_F(InstanceTest, Qos2IsRoutedLaterSoOnlyWhatNobodyReadsIsSwallowed) {
             MessageAnswer::swallow);
 }
 
-TEST_F(InstanceTest, MessageThatAnotherPluginLetThroughIsCheckedAndToldOnce) {
+TEST_F(InstanceTest, MessageThatAnotherPluginLetThroughIsCheckedAndLoggedOnce) {
   auto& instance = open();
   service().unwritable = {"instar/v1/d/dev1/ack"};
   EXPECT_EQ(
@@ -213,7 +213,7 @@ TEST_F(InstanceTest, CheckOfOneClientDoesNotCountForAnother) {
   EXPECT_EQ(port_.lines.size(), 1U);
 }
 
-TEST_F(InstanceTest, BridgesHaveNoIdentityAndNoWarning) {
+TEST_F(InstanceTest, BridgesHaveNoIdentityAndCauseNoWarning) {
   options_.bridges = {"hub.north"};
   auto& instance = open();
   EXPECT_EQ(instance.on_message({&a_, "hub.north", ""}, "instar/v1/d/dev9/hello", Bytes(3), wire::Qos::at_most_once,
@@ -223,7 +223,7 @@ TEST_F(InstanceTest, BridgesHaveNoIdentityAndNoWarning) {
   EXPECT_THAT(port_.lines, IsEmpty());
 }
 
-TEST_F(InstanceTest, LastWillMaySayPresenceOnly) {
+TEST_F(InstanceTest, LastWillMayBeOnPresenceOnly) {
   auto& instance = open();
   instance.on_disconnect(dev1_, kNow);
   EXPECT_EQ(instance.on_acl(dev1_, Access::write, "instar/v1/d/dev1/presence", 3), AclAnswer::defer);
@@ -246,7 +246,7 @@ TEST_F(InstanceTest, PresenceEndsWithTheConnectionThatSpokeLast) {
   EXPECT_THAT(service().gone, ElementsAre("dev1"));
 }
 
-TEST_F(InstanceTest, SocketThatNeverBecameAClientIsNothing) {
+TEST_F(InstanceTest, SocketThatNeverBecameAClientIsIgnored) {
   auto& instance = open();
   instance.on_disconnect({&a_, "", ""}, kNow);
   instance.on_disconnect({nullptr, "", ""}, kNow);
@@ -269,7 +269,7 @@ TEST_F(InstanceTest, CommandsCarryTheUsernameAndAreCheckedAgain) {
   EXPECT_EQ(service().controls.size(), 1U);
 }
 
-TEST_F(InstanceTest, MissingTickIsTold) {
+TEST_F(InstanceTest, MissingTickIsLogged) {
   open();
   (void)publish(dev1_, "instar/v1/d/dev1/hello", 3, {kNow.wall, kNow.monotonic + 5'000});
   EXPECT_THAT(port_.lines, IsEmpty());
@@ -278,7 +278,7 @@ TEST_F(InstanceTest, MissingTickIsTold) {
   EXPECT_THAT(port_.lines, ElementsAre(HasSubstr("per_listener_settings")));
 }
 
-TEST_F(InstanceTest, PrefixMovesEverything) {
+TEST_F(InstanceTest, AllTopicsFollowThePrefix) {
   options_.prefix = "acme/up";
   auto& instance = open();
   EXPECT_EQ(instance.control_topic(), "$CONTROL/acme/up");
@@ -289,7 +289,7 @@ TEST_F(InstanceTest, PrefixMovesEverything) {
   EXPECT_FALSE(instance.guards("instar/v1/root"));
 }
 
-TEST_F(InstanceTest, TheServiceHearsOfTheStop) {
+TEST_F(InstanceTest, TheServiceIsStoppedWithTheBroker) {
   open().on_stop();
   EXPECT_EQ(service().stops, 1);
 }
@@ -307,7 +307,7 @@ TEST_F(InstanceTest, TransfersAreInTheFileAfterTheTickThatSendsThem) {
   EXPECT_EQ(line, "1700000000000 dev1 " + std::string(64, '0') + " 1 2 3");
 }
 
-TEST_F(InstanceTest, FailureToOpenIsHandedOut) {
+TEST_F(InstanceTest, FailureToOpenIsReturned) {
   next_start_fails = true;
   const auto failed = Instance::open(options_, port_, kNow);
   ASSERT_FALSE(failed.has_value());

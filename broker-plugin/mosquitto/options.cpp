@@ -11,9 +11,6 @@
 namespace instar::broker {
 namespace {
 
-// Mosquitto takes no $CONTROL topic shorter than "$CONTROL/A/v1".
-constexpr std::size_t kPrefixBytesMin = 4;
-
 [[nodiscard]] tl::unexpected<Error> bad(const OptionLine& line, std::string_view allowed) {
   return fail(Code::invalid_argument, "plugin_opt_" + std::string(line.name) + " is \"" + std::string(line.value) +
                                           "\"; allowed: " + std::string(allowed));
@@ -41,7 +38,7 @@ constexpr std::size_t kPrefixBytesMin = 4;
 
 [[nodiscard]] Status set_prefix(PluginOptions& out, const OptionLine& line) {
   const auto topics = wire::Topics::with_prefix(line.value);
-  if (!topics.has_value() || line.value.size() < kPrefixBytesMin) {
+  if (!topics.has_value() || line.value.size() < limits::kPrefixBytesMin) {
     return bad(line, "topic levels of A-Z a-z 0-9 _ - joined by /, at least 4 characters, such as instar/v1");
   }
   out.prefix = topics->prefix();

@@ -1,4 +1,4 @@
-// The plugin_opt_ lines of mosquitto.conf (docs/broker.md), taken apart and checked before anything is opened.
+// The plugin_opt_ lines of mosquitto.conf (docs/broker.md), parsed and checked before anything is opened.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 
 namespace instar::broker {
 
-// What an ACL check is answered with when our own rules have nothing against it.
+// The answer to an ACL check that our own rules do not deny.
 enum class AclFallthrough : std::uint8_t {
   defer,  // the deployment's acl_file or ACL plugin decides
   allow,  // yes: for a broker that has neither
 };
 
-// What a report that comes over a device's own connection is believed by.
+// What shows that a report over a device's own connection is genuine.
 enum class ReportTrust : std::uint8_t {
   signature,   // the device's key
   connection,  // the broker's own login, which says who may use a client id

@@ -22,7 +22,7 @@ std::string error_of(std::vector<OptionLine> lines) {
   return options.error().message;
 }
 
-TEST(PluginOptions, DefaultsAreThoseOfThePage) {
+TEST(PluginOptions, DefaultsAreThoseOfTheDocumentation) {
   const auto options = parse_options(lines_with({}));
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_EQ(options->store_dir, "/s");
@@ -36,7 +36,7 @@ TEST(PluginOptions, DefaultsAreThoseOfThePage) {
   EXPECT_EQ(options->window_bytes, 0U);
 }
 
-TEST(PluginOptions, AllAreTaken) {
+TEST(PluginOptions, AllAreParsed) {
   const auto options = parse_options(lines_with({{"prefix", "acme/updates"},
                                                  {"acl_fallthrough", "allow"},
                                                  {"operators", "alice, bob"},
@@ -58,7 +58,7 @@ TEST(PluginOptions, EachRequiredOneIsNamedWhenMissing) {
   EXPECT_THAT(error_of({{"store_dir", "/s"}, {"gate_key", "/k"}}), HasSubstr("plugin_opt_root"));
 }
 
-TEST(PluginOptions, UnknownOneIsNamedWithThoseThatThereAre) {
+TEST(PluginOptions, UnknownOneIsNamedWithTheKnownOnes) {
   const auto error = error_of(lines_with({{"store_path", "/x"}}));
   EXPECT_THAT(error, HasSubstr("plugin_opt_store_path"));
   EXPECT_THAT(error, HasSubstr("/x"));
@@ -100,7 +100,7 @@ TEST(PluginOptions, PathsMustBeAbsolute) {
   EXPECT_THAT(error_of({{"root", "./r"}}), HasSubstr("absolute path"));
 }
 
-TEST(PluginOptions, EqualityTellsTwoSetsApart) {
+TEST(PluginOptions, SetsThatDifferAreNotEqual) {
   EXPECT_EQ(*parse_options(lines_with({})), *parse_options(lines_with({{"acl_fallthrough", "defer"}})));
   EXPECT_NE(*parse_options(lines_with({})), *parse_options(lines_with({{"acl_fallthrough", "allow"}})));
 }

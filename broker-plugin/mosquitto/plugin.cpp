@@ -1,5 +1,5 @@
-// The Mosquitto plugin: the functions that the broker calls, and nothing else. Every rule that is kept here and looks
-// odd has its reason in docs/broker.md and its test in tests/integration/test_plugin_*.py.
+// The Mosquitto plugin: the functions that the broker calls, and nothing else. Where a rule looks odd, docs/broker.md
+// has the reason and tests/integration/test_plugin_*.py the test.
 #include <dlfcn.h>
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
@@ -17,7 +17,7 @@
 namespace instar::broker {
 namespace {
 
-// One for the whole process, however many `plugin` lines name this file.
+// There is one for the whole process, however many `plugin` lines name this file.
 struct Shared {
   MosquittoPort port;
   std::unique_ptr<Instance> instance;
@@ -26,7 +26,7 @@ struct Shared {
 };
 Shared* shared = nullptr;
 
-// What Mosquitto keeps for one `plugin` line.
+// What Mosquitto stores for one `plugin` line.
 struct Registration {
   mosquitto_plugin_id_t* identifier = nullptr;
 };
@@ -55,7 +55,7 @@ struct Registration {
   return payload == nullptr ? ByteView() : ByteView(static_cast<const std::uint8_t*>(payload), size);
 }
 
-// The broker is C: nothing may leave a callback but its answer.
+// The broker is written in C: no exception may leave a callback.
 template <typename Body>
 [[nodiscard]] int guarded(int when_broken, const char* where, Body&& body) noexcept {
   try {
@@ -101,7 +101,7 @@ int on_message(int, void* data, void*) noexcept {
   });
 }
 
-// Anything but success would close the operator's connection: errors are told in the answer.
+// Any result but success would close the operator's connection. Errors are in the response instead.
 int on_control(int, void* data, void*) noexcept {
   const auto* event = static_cast<const mosquitto_evt_control*>(data);
   return guarded(MOSQ_ERR_SUCCESS, "a command", [&] {
@@ -126,7 +126,7 @@ int on_tick(int, void*, void*) noexcept {
   });
 }
 
-// Any other answer makes Mosquitto drop its acl_file and password_file.
+// Any other result makes Mosquitto drop its acl_file and password_file.
 int on_reload(int, void*, void*) noexcept {
   return guarded(MOSQ_ERR_PLUGIN_DEFER, "a reload", [&] {
     shared->instance->on_reload();
@@ -134,7 +134,7 @@ int on_reload(int, void*, void*) noexcept {
   });
 }
 
-// No BASIC_AUTH among them: one that defers breaks clients that send a username under allow_anonymous.
+// BASIC_AUTH is not among them: one that defers breaks clients that send a username under allow_anonymous.
 struct Callback {
   int event;
   MOSQ_FUNC_generic_callback function;
@@ -161,8 +161,8 @@ void unregister_callbacks(mosquitto_plugin_id_t* identifier) noexcept {
   return {};
 }
 
-// Under per_listener_settings Mosquitto 2.0 hands out an identifier whose first member is the listener. Later brokers
-// lay it out otherwise (they are told by a function that 2.0 lacks); there the missing TICK tells.
+// Under per_listener_settings, Mosquitto 2.0 passes an identifier whose first member is the listener. Later brokers,
+// which have a function that 2.0 lacks, use another layout. There the missing TICK shows it.
 [[nodiscard]] bool is_per_listener(const mosquitto_plugin_id_t* identifier) noexcept {
   if (::dlsym(RTLD_DEFAULT, "mosquitto_plugin_set_info") != nullptr) return false;
   const void* listener = nullptr;
@@ -232,7 +232,7 @@ void tell_of_access(const PluginOptions& options) {
                              int line_count) {
   const auto loaded = load(identifier, lines, line_count);
   if (!loaded.has_value()) {
-    // Mosquitto ends now; leave the store closed behind us.
+    // Mosquitto ends now, so the store is closed first.
     if (shared != nullptr) unregister_callbacks(identifier);
     shut_down();
     MosquittoPort().log(LogLevel::error, "not started: " + loaded.error().message);
@@ -269,7 +269,7 @@ INSTAR_EXPORT int mosquitto_plugin_cleanup(void* userdata, mosquitto_opt*, int) 
     if (registration == nullptr || shared == nullptr || --shared->references > 0)
       return static_cast<int>(MOSQ_ERR_SUCCESS);
     unregister_callbacks(registration->identifier);
-    // What it throws must not keep the store from being closed.
+    // The store is closed even if this throws.
     (void)guarded(0, "saving at the stop", [] {
       shared->instance->on_stop();
       return 0;

@@ -2,7 +2,7 @@
 
 #include <mosquitto_broker.h>
 
-// mosquitto.h is where the MOSQ_LOG_ and MOSQ_ERR_ numbers are.
+// mosquitto.h defines the MOSQ_LOG_ and MOSQ_ERR_ numbers.
 #include <mosquitto.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ namespace {
 }  // namespace
 
 void MosquittoPort::publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) {
-  // Mosquitto counts its memory: only what its own malloc gave may be given to it.
+  // Mosquitto counts its memory, so it may only get memory from its own malloc.
   void* copy = ::mosquitto_malloc(payload.size() + 1);
   if (copy == nullptr) return log(LogLevel::error, "out of memory: a message on " + topic + " is lost");
   if (!payload.empty()) std::memcpy(copy, payload.data(), payload.size());

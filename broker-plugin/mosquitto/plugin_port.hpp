@@ -1,4 +1,4 @@
-// The BrokerPort onto Mosquitto.
+// The BrokerPort of Mosquitto.
 #pragma once
 
 #include "broker-plugin/service.hpp"
@@ -7,11 +7,11 @@ namespace instar::broker {
 
 class MosquittoPort final : public BrokerPort {
  public:
-  // Copies the payload into memory of Mosquitto's own and leaves it to the broker without naming a client: what is
-  // dropped on the way to a client that does not read is then freed (docs/broker.md, "What the plugin does to your
+  // Copies the payload into Mosquitto's own memory and gives it to the broker without naming a client. The broker then
+  // frees a message that it drops because a client does not read (docs/broker.md, "What the plugin does to your
   // broker").
   void publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) override;
-  // Control characters, which a device may have sent, do not reach the log.
+  // Replaces control characters, which a device may have sent.
   void log(LogLevel level, const std::string& line) override;
 };
 

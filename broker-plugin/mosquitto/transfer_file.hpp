@@ -1,7 +1,7 @@
-// One line for each piece of a chunk that goes out, in a file that is only ever appended to:
+// A file with one line for each piece of a chunk that is sent. It is only ever appended to:
 //   unix_ms device pack ordinal offset bytes
-// For accounting and for tests. It must never stop the broker: a disk that is full costs lines, which are counted and
-// told.
+// It is for accounting and for tests, and must never stop the broker. When the disk is full, lines are lost, and the
+// log says how many.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace instar::broker {
 
 class TransferFile {
  public:
-  // Bytes kept while the disk takes none.
+  // Bytes kept in memory while nothing can be written.
 
   // Errors: io.
   [[nodiscard]] static Result<TransferFile> open(const std::string& path);
@@ -28,9 +28,9 @@ class TransferFile {
 
   void add(WallMs when, const DeviceId& device, const PackId& pack, std::uint32_t ordinal, std::uint32_t offset,
            std::uint32_t bytes);
-  // Hands what was added to the kernel. Cheap when there is nothing.
+  // Writes the lines that were added. Cheap when there are none.
   void flush() noexcept;
-  // After logrotate has moved the file away. On failure the old file is kept.
+  // For use after logrotate has moved the file away. On failure the old file is kept.
   [[nodiscard]] Status reopen();
   // Lines lost since the last call.
   [[nodiscard]] std::uint64_t take_lost() noexcept;

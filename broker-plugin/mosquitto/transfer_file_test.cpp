@@ -74,7 +74,7 @@ TEST_F(TransferFileTest, FolderThatIsNotThereIsAnError) {
   EXPECT_THAT(log.error().message, testing::HasSubstr("none/t"));
 }
 
-TEST_F(TransferFileTest, FullDiskCostsLinesNotMemory) {
+TEST_F(TransferFileTest, AFullDiskLosesLinesAndTakesNoMemory) {
   auto log = TransferFile::open("/dev/full");
   ASSERT_TRUE(log.has_value());
   for (std::uint32_t i = 0; i < 20'000; ++i) {

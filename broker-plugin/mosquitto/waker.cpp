@@ -12,14 +12,14 @@ constexpr long kAgainNs = 1'000'000;
 
 void on_wake(int) {}
 
-// Signals that a Waker of this process has had, and that are ignored since: they may be had again.
+// Signals that a Waker of this process used before, and that are ignored since. Another Waker may use them.
 std::array<std::atomic<bool>, _NSIG> had{};
 
 bool is_free(int number, const struct sigaction& now) noexcept {
   return now.sa_handler == SIG_DFL || (now.sa_handler == SIG_IGN && had[static_cast<std::size_t>(number)]);
 }
 
-// A timer whose signal goes to the calling thread, whichever else does not block it.
+// A timer whose signal goes to the calling thread, even if other threads do not block the signal.
 bool make_timer(int signal, timer_t& timer) {
   struct sigevent event {};
   event.sigev_notify = SIGEV_THREAD_ID;
@@ -59,7 +59,7 @@ Result<std::unique_ptr<Waker>> Waker::install() {
 
 Waker::~Waker() {
   (void)::timer_delete(again_);
-  // A signal still on its way must not meet the default action, which ends the process.
+  // The default action for a signal that is still on its way would end the process.
   before_.sa_handler = SIG_IGN;
   had[static_cast<std::size_t>(signal_)] = true;
   ::sigaction(signal_, &before_, nullptr);
@@ -71,8 +71,8 @@ void Waker::wake() noexcept {
   set_timer(again_, kAgainNs);
 }
 
-// The timer goes first: a wake() in between finds `pending_` still true, sends nothing, and what it is about is found
-// by the look for work that follows.
+// The timer is stopped first. A wake() in between finds `pending_` still true and sends nothing: its work is found
+// anyway, because the caller looks for work next.
 void Waker::awake() noexcept {
   if (!pending_.load(std::memory_order_acquire)) return;
   set_timer(again_, 0);

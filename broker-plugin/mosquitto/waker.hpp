@@ -1,7 +1,7 @@
-// Wakes the broker's main loop from another thread, so that what has become durable is acknowledged at once and not
-// when the loop's 100 ms have passed. A signal with an empty handler, sent to the main thread, ends its epoll_wait.
+// Wakes the broker's main loop from another thread, so that an ack goes out as soon as a report is durable, and not
+// after the loop's 100 ms. A signal with an empty handler, sent to the main thread, ends its epoll_wait.
 //
-// A signal that arrives between the loop's last look at the store and its epoll_wait ends nothing. So a timer sends it
+// A signal that arrives between the loop's last look at the store and its epoll_wait has no effect. So a timer sends it
 // again every millisecond until the loop has looked.
 #pragma once
 
@@ -18,16 +18,17 @@ namespace instar::broker {
 
 class Waker {
  public:
-  // On the thread that is to be woken. Takes the first free signal from SIGRTMIN+5 on, and gives it back at its end.
+  // To be called on the thread that is to be woken. Takes the first free signal from SIGRTMIN+5 on; the destructor
+  // gives it back.
   // Errors: unavailable.
   [[nodiscard]] static Result<std::unique_ptr<Waker>> install();
   ~Waker();
   Waker(const Waker&) = delete;
   Waker& operator=(const Waker&) = delete;
 
-  // Any thread. Many calls before the next awake() send one signal.
+  // May be called by any thread. Many calls before the next awake() send one signal.
   void wake() noexcept;
-  // The woken thread, before it looks for work.
+  // To be called by the woken thread, before it looks for work.
   void awake() noexcept;
 
  private:

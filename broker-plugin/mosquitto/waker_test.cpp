@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kHangsMs = 5 * 60'000;
 
-// A poll that would wait for minutes ends because of the signal. The sender repeats until told, so that a signal that
-// came before poll was entered costs a repetition and not the test.
+// A poll that would wait for minutes ends because of the signal. The sender repeats the signal until the poll has
+// ended, because one that comes before the poll has begun does not end it.
 TEST(Waker, EndsAWaitOfTheThreadThatInstalledIt) {
   auto waker = Waker::install();
   ASSERT_TRUE(waker.has_value());
@@ -44,7 +44,7 @@ TEST(Waker, EndsAWaitThatBeginsAfterTheSignalHasCome) {
   EXPECT_EQ(::poll(nullptr, 0, kHangsMs), -1);
 }
 
-TEST(Waker, IsQuietOnceItHasBeenHeard) {
+TEST(Waker, SendsNoMoreSignalsOnceTheThreadIsAwake) {
   auto waker = Waker::install();
   ASSERT_TRUE(waker.has_value());
   (*waker)->wake();
@@ -52,7 +52,7 @@ TEST(Waker, IsQuietOnceItHasBeenHeard) {
   EXPECT_EQ(::poll(nullptr, 0, 20), 0);
 }
 
-TEST(Waker, ASignalMayBeHadAgain) {
+TEST(Waker, ASignalMayBeUsedAgain) {
   for (int i = 0; i < 2 * (SIGRTMAX - SIGRTMIN); ++i) ASSERT_TRUE(Waker::install().has_value()) << i;
 }
 
@@ -61,7 +61,7 @@ void foreign(int) {
   foreign_count = foreign_count + 1;
 }
 
-TEST(Waker, LeavesASignalOfSomebodyElseAlone) {
+TEST(Waker, DoesNotUseASignalThatHasAHandler) {
   struct sigaction before {};
   struct sigaction theirs {};
   theirs.sa_handler = foreign;

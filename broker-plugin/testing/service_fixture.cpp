@@ -12,7 +12,7 @@
 namespace instar::broker {
 
 void FakeBroker::publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) {
-  published.push_back({topic, to_bytes(payload), qos, retain == wire::Retain::yes});
+  published.push_back({topic, to_bytes(payload), qos, retain});
   if (retain == wire::Retain::yes) retained[topic] = to_bytes(payload);
 }
 
@@ -138,11 +138,11 @@ wire::Hello FakeDevice::hello_message() const {
   wire::Hello hello;
   hello.device = id;
   hello.key = key.public_key();
-  hello.product = "gateway-2";
-  hello.groups = groups;
-  hello.architecture = "x86_64";
-  hello.client_version = "0.1.0";
-  hello.running = running;
+  hello.description.product = "gateway-2";
+  hello.description.groups = groups;
+  hello.description.architecture = "x86_64";
+  hello.description.client_version = "0.1.0";
+  hello.description.running = running;
   hello.rollout = rollout;
   hello.step = step;
   hello.attempt = step == wire::Step::idle ? 0 : 1;
@@ -150,7 +150,7 @@ wire::Hello FakeDevice::hello_message() const {
   hello.acked_sequence = acked;
   hello.boot = 1;
   hello.connect = connect;
-  hello.root_version = 1;
+  hello.description.root_version = 1;
   return hello;
 }
 
@@ -210,9 +210,8 @@ void ServiceFixture::settle() {
   for (int i = 0; i < 20; ++i) tick();
 }
 
-Verdict ServiceFixture::send(std::string_view client, const std::string& topic, ByteView payload, bool retain) {
-  const auto verdict = service_->on_message({client, "", true}, topic, payload, wire::Qos::at_least_once,
-                                            retain ? wire::Retain::yes : wire::Retain::no, now_);
+Verdict ServiceFixture::send(std::string_view client, const std::string& topic, ByteView payload, wire::Retain retain) {
+  const auto verdict = service_->on_message({client, "", true}, topic, payload, wire::Qos::at_least_once, retain, now_);
   service_->assert_invariants();
   return verdict;
 }
@@ -257,7 +256,7 @@ std::vector<wire::Stored> ServiceFixture::stored(std::string_view client) const 
   return out;
 }
 
-Verdict ServiceFixture::publish(const Bytes& envelope, std::string_view group, bool retain) {
+Verdict ServiceFixture::publish(const Bytes& envelope, std::string_view group, wire::Retain retain) {
   return send("op-1", topics().manifest(group_path(group)), envelope, retain);
 }
 
@@ -338,7 +337,7 @@ std::vector<wire::ChunkPiece> ServiceFixture::pieces(const FakeDevice& device) c
   std::vector<wire::ChunkPiece> out;
   for (const auto& published : broker_->on(topics().device(device.id, wire::TopicKind::device_chunk))) {
     EXPECT_EQ(published.qos, wire::Qos::at_most_once);
-    EXPECT_FALSE(published.retain);
+    EXPECT_EQ(published.retain, wire::Retain::no);
     out.push_back(*wire::decode_chunk_piece(published.payload));
   }
   return out;

@@ -1,5 +1,5 @@
-// A service over a store in memory and a broker that writes down what it is given, with operators and devices to speak
-// to it.
+// A service over a store in memory and a broker that records what it gets, with operators and devices that send
+// messages to it.
 #pragma once
 
 #include <map>
@@ -23,7 +23,7 @@ struct Published {
   std::string topic;
   Bytes payload;
   wire::Qos qos = wire::Qos::at_most_once;
-  bool retain = false;
+  wire::Retain retain = wire::Retain::no;
 };
 
 class FakeBroker final : public BrokerPort {
@@ -70,7 +70,7 @@ struct PackFixture {
 [[nodiscard]] Bytes seal_manifest(const wire::Manifest& manifest, int key = kReleaseKey);
 [[nodiscard]] ManifestId rollout_of(const wire::Manifest& manifest);
 
-// The device's side of the protocol, as far as the broker can see it.
+// The device's side of the protocol, as far as the broker sees it.
 struct FakeDevice {
   explicit FakeDevice(std::string_view name, int key_fill = 100);
   DeviceId id;
@@ -103,11 +103,12 @@ class ServiceFixture {
   std::uint64_t transferred_bytes = 0;
 
   Status start();
-  // Power is cut, and comes back: the broker too has lost what it retained.
+  // The power is cut and comes back. The broker has lost its retained messages too.
   Status restart();
   void tick(std::int64_t ms = 0);
   void settle();
-  Verdict send(std::string_view client, const std::string& topic, ByteView payload, bool retain = false);
+  Verdict send(std::string_view client, const std::string& topic, ByteView payload,
+               wire::Retain retain = wire::Retain::no);
 
   // --- operators ---
   Verdict put(const wire::Put& put, std::string_view client = "op-1");
@@ -117,15 +118,15 @@ class ServiceFixture {
                   std::string_view client = "op-1");
   void upload(const PackFixture& pack, std::string_view client = "op-1");
   std::vector<wire::Stored> stored(std::string_view client = "op-1") const;
-  Verdict publish(const Bytes& envelope, std::string_view group = "plant-7", bool retain = true);
+  Verdict publish(const Bytes& envelope, std::string_view group = "plant-7", wire::Retain retain = wire::Retain::yes);
   Verdict publish(const wire::Manifest& manifest);
-  // The device is put into these groups; none takes that back.
+  // Puts the device into these groups. An empty list withdraws that.
   Verdict assign(const FakeDevice& device, std::vector<GroupPath> groups = {group_path("plant-7")},
                  const Sender& sender = {"op-1", "", true});
-  // The pack uploaded, the manifest taken.
+  // Uploads the pack and publishes the manifest.
   ManifestId release(std::uint64_t sequence, const PackFixture& pack);
   nlohmann::json control(const std::string& request, const Sender& sender = {"op-1", "", true});
-  // One command; its response.
+  // Sends one command and returns its response.
   nlohmann::json command(nlohmann::json command);
   nlohmann::json status(const ManifestId& rollout) const;
   std::optional<wire::Gate> gate(std::string_view group) const;

@@ -11,7 +11,7 @@ namespace {
 
 // Seed of the gear table, "instar" in ASCII. Frozen with pack format 1, as is the generator.
 constexpr std::uint64_t kGearSeed = 0x696e73746172;
-// Bytes that still influence a 64-bit hash which moves one bit a byte.
+// A 64-bit hash that moves by one bit for each byte depends on this many bytes.
 constexpr std::size_t kWindowBytes = 64;
 // How many bits stricter (before the average) and laxer (after it) the cut condition is: FastCDC's normalization
 // level 2.
@@ -44,7 +44,8 @@ std::size_t Chunker::next_cut(ByteView buffer, bool last) const noexcept {
   const std::uint64_t lax_below = std::uint64_t{1} << (64 - bits + kNormalization);
 
   if (end > parameters_.bytes_min) {
-    // The top bits of the hash depend on the last 64 bytes only: start so far before the first possible cut.
+    // The top bits of the hash depend on the last 64 bytes only, so hashing starts that far before the first possible
+    // cut.
     std::uint64_t hash = 0;
     std::size_t at = parameters_.bytes_min - kWindowBytes;
     while (at < parameters_.bytes_min - 1) hash = (hash << 1) + kGear[buffer[at++]];

@@ -10,7 +10,7 @@
 namespace instar::artifact {
 namespace {
 
-// Same bytes on any machine: xorshift64* (Vigna, 2016).
+// The same bytes on any machine: xorshift64* (Vigna, 2016).
 Bytes noise(std::size_t size, std::uint64_t seed) {
   Bytes bytes(size);
   std::uint64_t state = seed;
@@ -44,7 +44,7 @@ std::unordered_set<Hash256> chunk_hashes(ByteView bytes) {
 }
 
 // Frozen with pack format 1: if this fails, packs made by an older release no longer match.
-TEST(Chunker, CutsWhereItAlwaysDid) {
+TEST(Chunker, CutsAsInEarlierReleases) {
   const Bytes bytes = noise(300'000, 1);
   EXPECT_EQ(cut_all(kDedupeChunks, bytes),
             (std::vector<std::size_t>{42622, 45429, 15214, 33444, 9868, 33003, 8408, 61018, 42791, 8203}));
@@ -71,7 +71,7 @@ TEST(Chunker, KeepsItsBoundsAndLosesNothing) {
   }
 }
 
-TEST(Chunker, CutsTheSameForAnyWayOfFeeding) {
+TEST(Chunker, CutsTheSameWithAnyPiecesOfInput) {
   const Bytes bytes = noise(400'000, 7);
   const auto whole = cut_all(kDedupeChunks, bytes);
   const Chunker chunker(kDedupeChunks);

@@ -30,7 +30,7 @@ Status check_sizes(const ChunkRef& ref, std::size_t encoded_bytes) {
   return {};
 }
 
-// One frame that says its size, and nothing after it. The size is compared before any memory is taken for it.
+// Decodes one frame that gives its size and has nothing after it. The size is compared before memory is taken for it.
 Result<Bytes> decode_zstd(const ChunkRef& ref, ByteView encoded) {
   const unsigned long long promised = ZSTD_getFrameContentSize(encoded.data(), encoded.size());
   if (promised == ZSTD_CONTENTSIZE_ERROR) return fail(Code::corrupt, named(ref) + " is not a zstd frame");

@@ -1,4 +1,4 @@
-// Chunk compression. Decoding is bounded by the size that was promised: a bomb is an error, not memory.
+// Chunk compression. Decoding is bounded by the expected size, so a bomb gives an error and takes no memory.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ struct EncodedChunk {
   Bytes bytes;
 };
 
-// zstd at `level`, or raw when that is not smaller.
+// Encodes with zstd at `level`, or raw when zstd is not smaller.
 [[nodiscard]] EncodedChunk encode_chunk(ByteView decoded, int level = 19);
 
-// One piece of transfer, as manifests and pack tables name it.
+// A chunk, as manifests and pack tables name it.
 struct ChunkRef {
   ChunkHash hash;  // of the decoded bytes
   std::uint32_t encoded_bytes = 0;

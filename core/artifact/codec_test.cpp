@@ -35,7 +35,7 @@ Code verdict(const ChunkRef& ref, ByteView encoded) {
   return decoded ? Code::ok : decoded.error().code;
 }
 
-TEST(Codec, GivesBackWhatWasEncoded) {
+TEST(Codec, DecodesWhatWasEncoded) {
   for (const std::size_t size :
        {std::size_t{1}, std::size_t{100}, std::size_t{70'000}, limits::kChunkDecodedBytesMax}) {
     for (const Bytes& bytes : {text_bytes(size), noise(size)}) {
@@ -53,7 +53,7 @@ TEST(Codec, ChoosesRawWhenNothingIsGained) {
   EXPECT_EQ(encode_chunk(text_bytes(1000)).codec, Codec::zstd);
 }
 
-TEST(Codec, EncodesTheSameBytesTheSameWay) {
+TEST(Codec, EncodesTheSameBytesInTheSameWay) {
   const Bytes bytes = text_bytes(200'000);
   EXPECT_EQ(encode_chunk(bytes).bytes, encode_chunk(bytes).bytes);
 }

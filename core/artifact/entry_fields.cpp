@@ -36,8 +36,8 @@ void read_mode(ByteCursor& cursor, Entry& entry) {
 }
 
 void read_owner(ByteCursor& cursor, Entry& entry) {
-  entry.uid = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a user id"));
-  entry.gid = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a group id"));
+  entry.uid = static_cast<std::uint32_t>(cursor.varint(kLargestNumber, "a user id"));
+  entry.gid = static_cast<std::uint32_t>(cursor.varint(kLargestNumber, "a group id"));
 }
 
 void read_xattrs(ByteCursor& cursor, Entry& entry) {
@@ -55,8 +55,8 @@ void read_xattrs(ByteCursor& cursor, Entry& entry) {
 }
 
 void read_device(ByteCursor& cursor, Entry& entry) {
-  entry.device_major = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a device number"));
-  entry.device_minor = static_cast<std::uint32_t>(cursor.varint(kNumberMax, "a device number"));
+  entry.device_major = static_cast<std::uint32_t>(cursor.varint(kLargestNumber, "a device number"));
+  entry.device_minor = static_cast<std::uint32_t>(cursor.varint(kLargestNumber, "a device number"));
 }
 
 }  // namespace instar::artifact

@@ -1,4 +1,4 @@
-// Parts of an entry's form that the index and its delta have in common: docs/formats/index.md.
+// The parts of an encoded entry that the index and its delta have in common: docs/formats/index.md.
 #pragma once
 
 #include <string_view>
@@ -9,17 +9,16 @@
 
 namespace instar::artifact {
 
-inline constexpr std::uint64_t kNumberMax = 0xffffffff;  // of user, group, device numbers and counts
+inline constexpr std::uint64_t kLargestNumber = 0xffffffff;  // of user, group, device numbers and counts
 
-// Bytes that both begin with.
+// The first bytes of both.
 [[nodiscard]] std::size_t shared_bytes(std::string_view left, std::string_view right) noexcept;
 
 void append_owner(Bytes& out, const Entry& entry);
 void append_xattrs(Bytes& out, const Entry& entry);
 void append_device(Bytes& out, const Entry& entry);
 
-// These replace the fields of `entry`; what they leave there counts only if the cursor is neither starved nor broken in
-// the end.
+// These replace the fields of `entry`. The result counts only if the cursor is neither starved nor broken in the end.
 void read_mode(ByteCursor& cursor, Entry& entry);
 void read_owner(ByteCursor& cursor, Entry& entry);
 // Takes at most limits::kXattrBytesMax bytes of names and values.

@@ -10,7 +10,7 @@
 namespace instar::artifact {
 namespace {
 
-constexpr std::uint8_t kMagic[5] = {'I', 'N', 'S', 'I', 1};
+constexpr std::uint8_t kIndexMagic[5] = {'I', 'N', 'S', 'I', 1};
 constexpr std::uint8_t kTrailerTag = 0xff;
 constexpr std::size_t kPieceBytes = 4096;  // handed over at once by a writer
 void append_fields(Bytes& out, const Entry& entry) {
@@ -79,7 +79,7 @@ void read_path(ByteCursor& cursor, const std::string& previous, Entry& entry) {
 }  // namespace
 
 IndexWriter::IndexWriter(Sink sink, IndexRules rules)
-    : sink_(std::move(sink)), checker_(rules), pending_(std::begin(kMagic), std::end(kMagic)) {}
+    : sink_(std::move(sink)), checker_(rules), pending_(std::begin(kIndexMagic), std::end(kIndexMagic)) {}
 
 IndexWriter::IndexWriter(Bytes& out, IndexRules rules)
     : IndexWriter(
@@ -135,11 +135,11 @@ Result<std::size_t> IndexReader::read_one(ByteView bytes) {
   if (trailer_seen_) return fail(Code::malformed, "the index goes on after its end");
   ByteCursor cursor(bytes);
   if (!header_seen_) {
-    const ByteView magic = cursor.take(sizeof kMagic);
+    const ByteView magic = cursor.take(sizeof kIndexMagic);
     if (cursor.starved()) return 0;
-    if (!std::equal(magic.begin(), magic.begin() + 4, std::begin(kMagic)))
+    if (!std::equal(magic.begin(), magic.begin() + 4, std::begin(kIndexMagic)))
       return fail(Code::malformed, "this is not an index");
-    if (magic[4] != kMagic[4]) {
+    if (magic[4] != kIndexMagic[4]) {
       return fail(Code::unsupported, "the index has version " + std::to_string(magic[4]) + "; this version reads 1");
     }
     header_seen_ = true;
@@ -147,7 +147,7 @@ Result<std::size_t> IndexReader::read_one(ByteView bytes) {
   }
   const std::uint8_t tag = cursor.byte();
   if (tag == kTrailerTag) {
-    const std::uint64_t count = cursor.varint(kNumberMax, "the number of entries");
+    const std::uint64_t count = cursor.varint(kLargestNumber, "the number of entries");
     if (cursor.starved()) return 0;
     if (cursor.broken()) return fail(cursor.error());
     if (count == 0 || count != checker_.entry_count())

@@ -1,5 +1,5 @@
-// The index of a directory tree: every entry in path order, in one canonical form whose hash names the artifact.
-// docs/formats/index.md. Written and read as a stream: memory does not grow with the tree.
+// The index of a directory tree: every entry in path order, in one canonical form. Its hash is the artifact's id.
+// docs/formats/index.md. It is written and read as a stream, so memory does not grow with the tree.
 #pragma once
 
 #include <cstdint>
@@ -55,12 +55,12 @@ struct Entry {
 struct IndexRules {
   // Device nodes and fifos are refused unless the deployment allows them.
   bool devices_allowed = false;
-  // Whether a hard link's target is looked up among the files seen, which takes 16 bytes a file. Without it the target
-  // is only a path that comes earlier, and whoever lays out the tree makes sure that it is a file there (and no symlink
-  // on the way to it): for reading an index whose hash is proven, and for writing one that will be compared with a
-  // signed hash.
+  // Whether a hard link's target is looked up among the earlier files, which takes 16 bytes for each file. Without it,
+  // the target need only be an earlier path, and the code that makes the tree must check that it is a file without a
+  // symlink on the way to it. For reading an index whose hash is verified, and for writing one that will be compared
+  // with a signed hash.
   bool hardlinks_looked_up = true;
-  // Whether a file's size and content hash are there to be compared. Without it they may still be unknown (zero).
+  // Whether a file's size and content hash are known. If not, they may be zero.
   bool contents_known = true;
 };
 
@@ -68,17 +68,17 @@ struct IndexRules {
 // ("a" < "a/b" < "a.c").
 [[nodiscard]] bool path_before(std::string_view left, std::string_view right) noexcept;
 
-// A path as Entry::path says. Errors: malformed, too_large.
+// Checks that a path has the form of Entry::path. Errors: malformed, too_large.
 [[nodiscard]] Status check_path(std::string_view path);
 
 // Checks one entry by itself, then against those before it: order, parents that exist and are folders, symlinks that
-// stay inside the tree (absolute targets are taken as inside the container and allowed; a relative one that climbs
-// above the root is refused), hardlinks to earlier files, bounds. Errors: malformed, too_large, refused. Memory: 16
-// bytes a file, for the hardlinks, unless the rules leave them to the caller.
+// stay inside the tree (an absolute target is inside the container and allowed; a relative one that leads above the
+// root is refused), hardlinks to earlier files, bounds. Errors: malformed, too_large, refused. Memory: 16 bytes for
+// each file, for the hardlinks, unless the rules leave them to the caller.
 class IndexChecker {
  public:
   explicit IndexChecker(IndexRules rules = {}) : rules_(rules) {}
-  // After an error the checker is of no further use.
+  // After an error the checker must not be used any more.
   [[nodiscard]] Status check(const Entry& entry);
   [[nodiscard]] std::uint32_t entry_count() const noexcept { return entry_count_; }
 
@@ -105,14 +105,14 @@ class IndexChecker {
   PathSet files_;
 };
 
-// Writes entries as canonical bytes, in order, hashing as it goes. Entries are checked as a reader would.
-// Memory: a few kilobytes, and the checker's. After an error the writer is of no further use.
+// Writes entries as canonical bytes, in order, and hashes them. Entries are checked in the same way as by a reader.
+// Memory: a few kilobytes, and the checker's. After an error the writer must not be used any more.
 class IndexWriter {
  public:
   // Takes the next bytes of the index, some kilobytes at a time. Its errors end the writing.
   using Sink = std::function<Status(ByteView)>;
   explicit IndexWriter(Sink sink, IndexRules rules = {});
-  // Appends to `out`, which outlives the writer and is whole after finish().
+  // Appends to `out`, which must outlive the writer and is complete after finish().
   explicit IndexWriter(Bytes& out, IndexRules rules = {});
   [[nodiscard]] Status append(const Entry& entry);
   // Writes the trailer (entry count). Returns the artifact id. Call once.
@@ -129,14 +129,14 @@ class IndexWriter {
   std::string previous_path_;
 };
 
-// Reads canonical bytes piece by piece: feed() takes any cut of the stream and calls `visit` for each whole entry.
-// Every entry has passed IndexChecker. Hostile bytes give an error, never unbounded memory (one entry's worst case).
+// Reads canonical bytes piece by piece: feed() takes pieces of any size and calls `visit` for each complete entry.
+// Every entry has passed IndexChecker. Hostile bytes give an error and take no more memory than the largest entry.
 class IndexReader {
  public:
   using Visitor = std::function<Status(const Entry&)>;
   explicit IndexReader(Visitor visit, IndexRules rules = {});
   [[nodiscard]] Status feed(ByteView piece);
-  // The stream has ended: trailer seen, count right. Returns the artifact id of what was read.
+  // Checks that the stream has ended with a trailer and the right count. Returns the artifact id of what was read.
   [[nodiscard]] Result<ArtifactId> finish();
 
  private:
@@ -153,7 +153,7 @@ class IndexReader {
   [[nodiscard]] Result<std::size_t> read_one(ByteView bytes);
 };
 
-// Whole index in memory, for small tools and tests.
+// A whole index in memory, for small tools and tests.
 [[nodiscard]] Result<std::vector<Entry>> read_index(ByteView bytes, IndexRules rules = {});
 
 }  // namespace instar::artifact

@@ -6,15 +6,11 @@
 namespace instar::artifact {
 namespace {
 
-constexpr std::size_t kXattrNameBytesMax = 255;  // XATTR_NAME_MAX of Linux
-constexpr std::uint32_t kDeviceMajorMax = 0xfff;
-constexpr std::uint32_t kDeviceMinorMax = 0xfffff;
-
 std::string quoted(std::string_view path) {
   return path.empty() ? std::string("the root folder") : "\"" + std::string(path) + "\"";
 }
 
-// Calls `visit` with each '/'-separated part; stops when it says false.
+// Calls `visit` with each '/'-separated part until it returns false.
 template <typename Visit>
 bool each_component(std::string_view path, Visit visit) {
   while (true) {
@@ -32,10 +28,10 @@ Status check_xattrs(const Entry& entry) {
   const Xattr* previous = nullptr;
   for (const Xattr& xattr : entry.xattrs) {
     const std::string& name = xattr.name;
-    if (name.size() > kXattrNameBytesMax || name.find('\0') != std::string::npos) {
+    if (name.size() > limits::kXattrNameBytesMax || name.find('\0') != std::string::npos) {
       return fail(Code::malformed, quoted(entry.path) + " has an xattr with a bad name");
     }
-    // Others give power over the host's mounts (trusted.overlay.*) or belong to the host's policy (security.*).
+    // Other xattrs act on the host's mounts (trusted.overlay.*) or belong to the host's policy (security.*).
     const bool known = name == "security.capability" || (name.starts_with("user.") && name.size() > 5);
     if (!known || name.starts_with("user.overlay.")) {
       return fail(Code::refused, quoted(entry.path) + " has the xattr \"" + name + "\", which trees may not carry");
@@ -53,7 +49,7 @@ Status check_xattrs(const Entry& entry) {
   return {};
 }
 
-// Lexically, from the folder that holds the link.
+// Decides by the text of the target alone, starting from the folder that holds the link.
 bool climbs_out(std::string_view path, std::string_view target) {
   if (target.front() == '/') return false;
   auto depth = std::count(path.begin(), path.end(), '/');
@@ -189,7 +185,7 @@ Status IndexChecker::check_kind(const Entry& entry) const {
     case EntryType::block_device:
     case EntryType::fifo: break;
   }
-  if (entry.device_major > kDeviceMajorMax || entry.device_minor > kDeviceMinorMax) {
+  if (entry.device_major > limits::kDeviceMajorMax || entry.device_minor > limits::kDeviceMinorMax) {
     return fail(Code::malformed, quoted(entry.path) + " has a device number out of range");
   }
   if (!rules_.devices_allowed) {

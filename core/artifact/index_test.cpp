@@ -68,7 +68,7 @@ Status check_all(const std::vector<Entry>& entries, IndexRules rules = {}) {
   return {};
 }
 
-// What the checker says of `entry` right after the root folder and one folder "a" with a file "a/f" in it.
+// The checker's result for `entry` right after the root folder and one folder "a" with a file "a/f" in it.
 Code verdict(const Entry& entry, IndexRules rules = {}) {
   const auto status = check_all({folder(""), folder("a"), file("a/f"), entry}, rules);
   return status ? Code::ok : status.error().code;
@@ -123,7 +123,7 @@ TEST(Index, NoFlippedByteGivesTheSameTree) {
       const auto entries = read_index(broken);
       if (entries) {
         EXPECT_NE(*entries, example_tree()) << "byte " << at;
-        // What is accepted is canonical: it encodes to the very bytes it was read from.
+        // What is accepted is canonical: it encodes to the same bytes from which it was read.
         EXPECT_EQ(to_hex(*write_index(*entries)), to_hex(broken)) << "byte " << at;
       }
     }
@@ -239,7 +239,7 @@ TEST(Index, AWriterNeedsARoot) {
   EXPECT_EQ(IndexWriter(other).finish().error().code, Code::invalid_argument);
 }
 
-TEST(Index, AWriterHandsOverAsItGoes) {
+TEST(Index, AWriterPassesBytesOnBeforeTheEnd) {
   Bytes whole;
   IndexWriter plain(whole);
   Bytes streamed;
@@ -289,7 +289,7 @@ TEST(Index, AWriterStopsAtTheBoundOfBytes) {
   EXPECT_LE(bytes, limits::kIndexBytesMax);
 }
 
-TEST(IndexChecker, TakesAWellFormedTree) {
+TEST(IndexChecker, AcceptsAWellFormedTree) {
   EXPECT_TRUE(check_all(example_tree()));
   EXPECT_EQ(verdict(file("b")), Code::ok);
 }
@@ -335,7 +335,7 @@ TEST(IndexChecker, RefusesAParentThatIsNoFolder) {
   EXPECT_FALSE(check_all({folder(""), link(EntryType::symlink, "s", "/etc"), file("s/passwd")}));
 }
 
-TEST(IndexChecker, RefusesAFolderThatWasLeft) {
+TEST(IndexChecker, RefusesAnEntryInAFolderThatHasEnded) {
   EXPECT_FALSE(check_all({folder(""), folder("a"), file("a/b"), file("b"), file("a/c")}));
 }
 
@@ -345,14 +345,14 @@ TEST(IndexChecker, NeedsTheRootFolderFirst) {
   EXPECT_FALSE(check_all({link(EntryType::symlink, "", "x")}));
 }
 
-TEST(IndexChecker, RefusesSymlinksThatClimbAboveTheRoot) {
+TEST(IndexChecker, RefusesSymlinksThatLeadAboveTheRoot) {
   EXPECT_EQ(verdict(link(EntryType::symlink, "a/g", "../../etc/passwd")), Code::refused);
   EXPECT_EQ(verdict(link(EntryType::symlink, "b", "..")), Code::refused);
   EXPECT_EQ(verdict(link(EntryType::symlink, "b", "a/../../x")), Code::refused);
   EXPECT_EQ(verdict(link(EntryType::symlink, "a/g", "./.././../a")), Code::refused);
 }
 
-TEST(IndexChecker, TakesSymlinksThatStayInside) {
+TEST(IndexChecker, AcceptsSymlinksThatStayInside) {
   EXPECT_EQ(verdict(link(EntryType::symlink, "a/g", "../a/f")), Code::ok);
   EXPECT_EQ(verdict(link(EntryType::symlink, "a/g", "..")), Code::ok);
   EXPECT_EQ(verdict(link(EntryType::symlink, "b", "a//f/")), Code::ok);
@@ -364,7 +364,7 @@ TEST(IndexChecker, RefusesAnEmptySymlink) {
   EXPECT_EQ(verdict(link(EntryType::symlink, "b", "")), Code::malformed);
 }
 
-TEST(IndexChecker, TakesHardlinksToEarlierFilesOnly) {
+TEST(IndexChecker, AcceptsHardlinksToEarlierFilesOnly) {
   EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "a/f")), Code::ok);
   EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "c")), Code::malformed);
   EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "b")), Code::malformed);
@@ -387,7 +387,7 @@ TEST(IndexChecker, FindsTheFileOfAHardlinkAmongThousands) {
   EXPECT_FALSE(checker.check(link(EntryType::hardlink, "h", "f15000")));
 }
 
-TEST(IndexChecker, LeavesTheLookUpOfHardlinksToACallerThatAsks) {
+TEST(IndexChecker, CanLeaveTheLookUpOfHardlinksToTheCaller) {
   const IndexRules rules{.hardlinks_looked_up = false};
   EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "a/f"), rules), Code::ok);
   EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "a/not-there"), rules), Code::ok);
@@ -400,7 +400,7 @@ TEST(IndexChecker, LeavesTheLookUpOfHardlinksToACallerThatAsks) {
   EXPECT_EQ(verdict(link(EntryType::hardlink, "b", "/a/f"), rules), Code::malformed);
 }
 
-TEST(IndexChecker, TakesUnknownContentsFromACallerThatAsks) {
+TEST(IndexChecker, CanAcceptUnknownContents) {
   Entry entry = file("b");
   entry.size = 0;
   entry.content = {};
@@ -421,7 +421,7 @@ TEST(IndexChecker, RefusesDevicesUnlessAllowed) {
   EXPECT_EQ(verdict(odd, {.devices_allowed = true}), Code::malformed);
 }
 
-TEST(IndexChecker, TakesSetuidButNoUnknownModeBits) {
+TEST(IndexChecker, AcceptsSetuidButNoUnknownModeBits) {
   Entry entry = file("b");
   entry.mode = 06755;
   EXPECT_EQ(verdict(entry), Code::ok);
@@ -429,7 +429,7 @@ TEST(IndexChecker, TakesSetuidButNoUnknownModeBits) {
   EXPECT_EQ(verdict(entry), Code::malformed);
 }
 
-TEST(IndexChecker, RefusesFieldsThatATypeHasNot) {
+TEST(IndexChecker, RefusesFieldsThatATypeDoesNotHave) {
   Entry entry = folder("b");
   entry.size = 1;
   EXPECT_EQ(verdict(entry), Code::malformed);
@@ -460,7 +460,7 @@ TEST(IndexChecker, RefusesXattrsOutOfOrderAndTwice) {
   EXPECT_EQ(verdict(entry), Code::ok);
 }
 
-TEST(IndexChecker, RefusesXattrsWithPowerOverTheHost) {
+TEST(IndexChecker, RefusesXattrsThatActOnTheHost) {
   for (const char* name : {"trusted.overlay.redirect", "trusted.overlay.opaque", "user.overlay.redirect",
                            "security.selinux", "system.posix_acl_access", "user.", ""}) {
     Entry entry = file("b");
@@ -479,7 +479,7 @@ TEST(IndexChecker, RefusesContradictionsOfSizeAndHash) {
   EXPECT_EQ(verdict(entry), Code::malformed);
 }
 
-TEST(IndexChecker, HoldsTheBounds) {
+TEST(IndexChecker, AppliesTheBounds) {
   EXPECT_EQ(verdict(file(std::string(limits::kPathComponentBytesMax, 'x'))), Code::ok);
   EXPECT_EQ(verdict(file(std::string(limits::kPathComponentBytesMax + 1, 'x'))), Code::too_large);
   EXPECT_EQ(verdict(file(std::string(limits::kPathBytesMax + 1, 'x'))), Code::too_large);

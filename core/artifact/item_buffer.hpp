@@ -1,4 +1,4 @@
-// Reads a stream of items whose pieces end anywhere: keeps what is no whole item yet.
+// Reads a stream of items from pieces of any size. Keeps the bytes of an item that is not yet complete.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@ namespace instar::artifact {
 
 class ItemBuffer {
  public:
-  // Gives `read_one` all that has come, item by item. It answers how many bytes the first item there takes, 0 while
-  // that item is not whole. Its errors are returned; the stream is of no use then.
+  // Calls `read_one` with all bytes that have come, once for each item. It returns how many bytes the first item there
+  // takes, or 0 while that item is not complete. Its errors are returned; then the stream must not be used any more.
   template <typename ReadOne>
   [[nodiscard]] Status feed(ByteView piece, ReadOne&& read_one) {
     bytes_.insert(bytes_.end(), piece.begin(), piece.end());
@@ -24,7 +24,7 @@ class ItemBuffer {
     bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(done));
     return {};
   }
-  // Nothing is left over: the last item has ended.
+  // Whether nothing is left over, so that the last item has ended.
   [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
 
  private:

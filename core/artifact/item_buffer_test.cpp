@@ -10,7 +10,7 @@ namespace {
 
 using testing::ElementsAre;
 
-// Items are a length and so many bytes.
+// An item is a length and that many bytes.
 struct Reader {
   ItemBuffer buffer;
   std::vector<std::string> items;
@@ -26,7 +26,7 @@ struct Reader {
   }
 };
 
-TEST(ItemBuffer, ReadsTheSameItemsHoweverTheStreamIsCut) {
+TEST(ItemBuffer, ReadsTheSameItemsFromAnyPieces) {
   const std::string stream = "\2ab\1c\3def";
   for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
     Reader reader;

@@ -9,7 +9,7 @@
 namespace instar::artifact {
 namespace {
 
-constexpr std::uint8_t kMagic[4] = {'I', 'N', 'P', 'D'};
+constexpr std::uint8_t kDirectoryMagic[4] = {'I', 'N', 'P', 'D'};
 constexpr std::size_t kDirectoryChunkBytes = 41;
 
 void append_u32(Bytes& out, std::uint32_t value) {
@@ -83,7 +83,7 @@ std::uint64_t PackDirectory::body_bytes() const noexcept {
 }
 
 Bytes encode_directory(const PackDirectory& directory) {
-  Bytes out(std::begin(kMagic), std::end(kMagic));
+  Bytes out(std::begin(kDirectoryMagic), std::end(kDirectoryMagic));
   out.reserve(kDirectoryHeadBytes + directory.chunks.size() * kDirectoryChunkBytes);
   out.push_back(kPackFormat);
   out.push_back(static_cast<std::uint8_t>(directory.kind));
@@ -103,7 +103,8 @@ Bytes encode_directory(const PackDirectory& directory) {
 }
 
 Result<std::size_t> directory_bytes(ByteView head) {
-  if (head.size() < kDirectoryHeadBytes || !std::equal(std::begin(kMagic), std::end(kMagic), head.begin())) {
+  if (head.size() < kDirectoryHeadBytes ||
+      !std::equal(std::begin(kDirectoryMagic), std::end(kDirectoryMagic), head.begin())) {
     return fail(Code::malformed, "this is not the directory of a pack: it does not begin with INPD");
   }
   const auto count = std::uint64_t{read_u32(head.subspan(8))} + read_u32(head.subspan(12));
@@ -115,7 +116,8 @@ Result<std::size_t> directory_bytes(ByteView head) {
 }
 
 Result<PackDirectory> decode_directory(ByteView bytes) {
-  if (bytes.size() < kDirectoryHeadBytes || !std::equal(std::begin(kMagic), std::end(kMagic), bytes.begin())) {
+  if (bytes.size() < kDirectoryHeadBytes ||
+      !std::equal(std::begin(kDirectoryMagic), std::end(kDirectoryMagic), bytes.begin())) {
     return fail(Code::malformed, "this is not the directory of a pack");
   }
   if (bytes[4] != kPackFormat) {

@@ -32,8 +32,8 @@ enum class PackKind : std::uint8_t { full = 0, dedupe = 1, delta = 2 };
 [[nodiscard]] std::string_view pack_kind_name(PackKind kind) noexcept;
 
 inline constexpr std::uint8_t kPackFormat = 1;
-// A kind of pack that a client can use, as its hello names it: the format alone for full and dedupe, which every client
-// knows.
+// A kind of pack that a client can use, as its hello names it. Full and dedupe have only the format, because every
+// client knows them.
 [[nodiscard]] constexpr std::uint8_t pack_capability(PackKind kind, std::uint8_t format = kPackFormat) noexcept {
   return kind == PackKind::delta ? static_cast<std::uint8_t>(static_cast<std::uint8_t>(kind) << 4 | format) : format;
 }
@@ -53,8 +53,8 @@ struct PackDirectory {
 };
 [[nodiscard]] Bytes encode_directory(const PackDirectory& directory);
 [[nodiscard]] Result<PackDirectory> decode_directory(ByteView bytes);
-// Bytes of the whole directory, by its first kDirectoryHeadBytes: a pack file begins with it. Errors: malformed,
-// too_large.
+// The size of the whole directory, read from its first kDirectoryHeadBytes. A pack file begins with them. Errors:
+// malformed, too_large.
 inline constexpr std::size_t kDirectoryHeadBytes = 80;
 [[nodiscard]] Result<std::size_t> directory_bytes(ByteView head);
 
@@ -75,7 +75,7 @@ class PackHeadReader {
   using ChunkVisitor = std::function<Status(const BodyChunk&)>;
   PackHeadReader(std::uint64_t index_bytes, EntryVisitor on_entry, ChunkVisitor on_chunk, IndexRules rules = {});
   [[nodiscard]] Status feed(ByteView piece);
-  // Returns the artifact id that the index hashes to; the caller compares it with the signed one.
+  // Returns the hash of the index. The caller compares it with the signed artifact id.
   [[nodiscard]] Result<ArtifactId> finish();
 
  private:
@@ -94,7 +94,7 @@ class PackHeadReader {
 [[nodiscard]] Bytes encode_body_table(const std::vector<ChunkRef>& body);
 
 // --- making -----------------------------------------------------------------------------------------
-// Where a packer reads from and writes to; the publisher implements both over files.
+// Where a packer reads and writes. The publisher implements both with files.
 class ContentSource {
  public:
   virtual ~ContentSource() = default;
@@ -105,38 +105,38 @@ class ContentSource {
 class PackSink {
  public:
   virtual ~PackSink() = default;
-  // Called once per wire chunk. For a head chunk `ordinal` counts from 0, for a body chunk from 0 too: head comes last,
-  // since it describes the body.
+  // Called once for each wire chunk. `ordinal` counts from 0 in the head, and again from 0 in the body. The head comes
+  // last, since it describes the body.
   [[nodiscard]] virtual Status put(bool head, std::uint32_t ordinal, const ChunkRef& ref, ByteView encoded) = 0;
 };
 
 struct PackOptions {
   PackKind kind = PackKind::full;
   int level = 19;
-  // Called now and then with bytes done of bytes in all.
+  // Called now and then with the bytes done and all bytes.
   std::function<void(std::uint64_t done, std::uint64_t all)> progress;
 };
 
 // The chunks that a kind's body is cut into. The head's are always kFullChunks.
 [[nodiscard]] ChunkerParameters body_chunks(PackKind kind) noexcept;
 
-// Cuts, compresses and hands over every chunk; returns the directory. Same index and contents, same bytes out (with the
-// same release of zstd). `index_bytes` is the canonical index, `entries` its entries. Memory: one chunk, plus the
-// directory. Errors: corrupt (a file's content is not what the index says), too_large, unsupported (delta), whatever
-// source and sink say.
+// Cuts and compresses all chunks, passes them on, and returns the directory. The same index and contents give the same
+// bytes (with the same release of zstd). `index_bytes` is the canonical index, `entries` its entries. Memory: one
+// chunk, plus the directory. Errors: corrupt (a file's content is not what the index says), too_large, unsupported
+// (delta), those of source and sink.
 [[nodiscard]] Result<PackDirectory> make_pack(ByteView index_bytes, const std::vector<Entry>& entries,
                                               ContentSource& source, PackSink& sink, const PackOptions& options);
 
 // --- content stream ---------------------------------------------------------------------------------
-// Which file ranges a range of the content stream falls on.
+// The ranges of files for a range of the content stream.
 struct StreamFile {
   std::uint64_t offset = 0;  // in the content stream
   std::uint64_t size = 0;
   Hash256 content;
   std::string path;  // the first entry with this content
 };
-// The distinct contents of an index in stream order; empty ones take no part. The same content under two sizes is an
-// error of whoever made the index and shows when the content is read.
+// The distinct contents of an index in stream order, without empty ones. If an index has one content with two sizes,
+// that is found when the content is read.
 [[nodiscard]] std::vector<StreamFile> stream_files(const std::vector<Entry>& entries);
 
 }  // namespace instar::artifact

@@ -1,4 +1,4 @@
-// Making packs: head and body are two byte streams that are cut, compressed and handed over by the same hand.
+// Makes packs. Head and body are two byte streams that are cut, compressed and passed on by the same code.
 #include <algorithm>
 #include <unordered_map>
 
@@ -10,7 +10,7 @@
 namespace instar::artifact {
 namespace {
 
-// Bytes read at once; a multiple of the largest chunk is of no use, since one chunk is handed over at a time.
+// Bytes read at once. More than the largest chunk would not help, since chunks are passed on one at a time.
 constexpr std::size_t kReadBytes = 64 * 1024;
 
 class StreamCutter {
@@ -30,7 +30,7 @@ class StreamCutter {
     std::size_t done = 0;
     while (done < pending_.size()) {
       const ByteView rest = ByteView(pending_).subspan(done);
-      // Looking before a whole chunk may be there would hash its start again and again.
+      // Looking for a cut before a whole chunk may be there would hash its start again and again.
       if (!last && rest.size() < limits::kChunkDecodedBytesMax) break;
       const std::size_t size = chunker_.next_cut(rest, last);
       if (size == 0) break;
@@ -63,7 +63,7 @@ class StreamCutter {
   std::vector<ChunkRef> chunks_;
 };
 
-// Feeds one content to `body`, and proves that it is what the index promises.
+// Feeds one content to `body`, and checks that it is what the index says.
 Status write_content(const Entry& entry, ContentSource& source, StreamCutter& body,
                      const std::function<void(std::size_t)>& progress) {
   trust::Hasher hasher;

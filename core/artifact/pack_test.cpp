@@ -21,7 +21,7 @@ Bytes noise(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-// A tree in memory, with whatever it is packed into.
+// A tree in memory, with the pack that is made from it.
 struct Tree : ContentSource, PackSink {
   std::vector<Entry> entries;
   std::map<std::string, Bytes> contents;
@@ -175,7 +175,7 @@ TEST(Pack, RefusesAFileThatChangedSinceItWasHashed) {
   EXPECT_EQ(make_pack(tree->index, tree->entries, *tree, *tree, {}).error().code, Code::corrupt);
 }
 
-TEST(Pack, PassesOnWhatSourceAndSinkSay) {
+TEST(Pack, ReturnsTheErrorsOfSourceAndSink) {
   struct Full : PackSink {
     Status put(bool, std::uint32_t, const ChunkRef&, ByteView) override { return fail(Code::io, "disk full"); }
   } full;
@@ -254,7 +254,7 @@ TEST(PackDirectory, RefusesEveryTruncationAndExtraBytes) {
   EXPECT_EQ(verdict(bytes), Code::malformed);
 }
 
-TEST(PackDirectory, RefusesWhatItDoesNotKnow) {
+TEST(PackDirectory, RefusesUnknownVersionsAndKinds) {
   Bytes bytes = encode_directory(example_directory());
   bytes[4] = 2;
   EXPECT_EQ(verdict(bytes), Code::unsupported);

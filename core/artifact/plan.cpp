@@ -13,7 +13,7 @@ bool is_usable(const PackOffer& offer, const Holdings& holdings) {
          std::find(holdings.artifacts.begin(), holdings.artifacts.end(), offer.base) != holdings.artifacts.end();
 }
 
-// Of equal costs: what needs no decoder, then what is exact.
+// The order for equal costs: first what needs no decoder, then what is exact.
 int rank(PackKind kind) noexcept {
   switch (kind) {
     case PackKind::full: return 0;
@@ -30,7 +30,7 @@ void order(std::vector<Candidate>& candidates, const std::vector<PackOffer>& off
   });
 }
 
-// Chunks that hold `missing`, at the pack's averages: each file begins and ends inside of one.
+// How many chunks hold `missing`, by the pack's averages. Each file begins and ends inside a chunk.
 std::uint64_t repair_body_bytes(const PackOffer& offer, std::uint64_t content_bytes, const Missing& missing) noexcept {
   if (offer.body_count == 0 || content_bytes == 0 || missing.bytes >= content_bytes) return offer.body_bytes;
   const double share = static_cast<double>(missing.bytes) / static_cast<double>(content_bytes) +
@@ -47,7 +47,7 @@ std::vector<Candidate> usable_packs(const std::vector<PackOffer>& offers, const 
     const PackOffer& offer = offers[i];
     if (!is_usable(offer, holdings)) continue;
     const std::uint64_t all = offer.head_bytes + offer.body_bytes;
-    // Without anything held nothing can match: dedupe then costs all of itself.
+    // If the device holds nothing, nothing can match, and dedupe costs all of its bytes.
     const bool may_match = offer.kind == PackKind::dedupe && !holdings.artifacts.empty();
     candidates.push_back({i, all, may_match ? offer.head_bytes : all});
     if (offer.kind == PackKind::delta) delta_bytes = delta_bytes == 0 ? all : std::min(delta_bytes, all);

@@ -1,4 +1,4 @@
-// The cheapest way by bytes, chosen by the device, which alone knows what it holds.
+// Chooses the pack that costs the fewest bytes. The device does this, because only it knows what it holds.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace instar::artifact {
 
-// One pack of a manifest, as far as choosing needs it.
+// What the choice needs to know of one pack of a manifest.
 struct PackOffer {
   PackKind kind = PackKind::full;
   PackId id;
@@ -36,10 +36,10 @@ struct Candidate {
   std::uint64_t bytes_min = 0;  // dedupe: the head alone
 };
 
-// Drops what this device cannot use (format, kind, memory, base not held) and orders the rest. A device that holds some
-// tree tries dedupe's head first when head_bytes + the body could beat the cheapest exact one. But never before a delta
-// whose base is held: that one's bytes are known, and a publisher leaves out a delta that is larger than dedupe is from
-// the same base.
+// Removes what this device cannot use (format, kind, memory, base not held) and orders the rest. A device that holds
+// some tree tries dedupe's head first when dedupe may cost less than the cheapest exact pack. But never before a delta
+// whose base is held: its bytes are known, and a publisher leaves out a delta that is larger than dedupe from the same
+// base.
 [[nodiscard]] std::vector<Candidate> usable_packs(const std::vector<PackOffer>& offers, const Holdings& holdings);
 
 // What a delta could not make of an artifact.

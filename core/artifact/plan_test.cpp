@@ -60,7 +60,7 @@ TEST(Plan, DropsOtherFormatsAndKinds) {
   EXPECT_TRUE(usable_packs({later, odd}, {}).empty());
 }
 
-TEST(Plan, DropsWhatNeedsTooMuchMemory) {
+TEST(Plan, DropsPacksThatNeedTooMuchMemory) {
   PackOffer big = offer(PackKind::full, 1, 1);
   big.memory_bytes = 2000;
   EXPECT_EQ(order({big}, {.artifacts = {}, .memory_bytes = 1999}), (std::vector<std::size_t>{}));
@@ -81,7 +81,7 @@ TEST(Plan, ADeltaWhoseBaseIsHeldGoesBeforeDedupe) {
   EXPECT_EQ(usable_packs(offers, holdings)[0].bytes_max, 50U);
 }
 
-TEST(Plan, ADeltaIsHeldAgainstFullByItsBytes) {
+TEST(Plan, ADeltaIsComparedWithFullByItsBytes) {
   const Holdings holdings{.artifacts = {kBase}, .delta_decoder = true};
   EXPECT_EQ(order({offer(PackKind::full, 10, 30), offer(PackKind::delta, 20, 30)}, holdings),
             (std::vector<std::size_t>{0, 1}));
@@ -91,13 +91,13 @@ TEST(Plan, ADeltaIsHeldAgainstFullByItsBytes) {
             (std::vector<std::size_t>{1, 0}));
 }
 
-TEST(Plan, DedupeStaysBehindADeltaThatFullBeats) {
+TEST(Plan, DedupeStaysBehindADeltaThatCostsMoreThanFull) {
   const std::vector<PackOffer> offers{offer(PackKind::dedupe, 1, 100), offer(PackKind::delta, 5, 5),
                                       offer(PackKind::full, 4, 4)};
   EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{2, 1, 0}));
 }
 
-TEST(Plan, OfSeveralDeltasTheSmallestIsTaken) {
+TEST(Plan, OfSeveralDeltasTheSmallestIsChosen) {
   PackOffer other = offer(PackKind::delta, 1, 10);
   other.base = ArtifactId(trust::digest(as_bytes("another base")));
   const std::vector<PackOffer> offers{offer(PackKind::delta, 1, 90), other, offer(PackKind::delta, 1, 40)};
@@ -134,7 +134,7 @@ TEST(Plan, RepairsWithThePackThatCostsLeast) {
   EXPECT_EQ(all[0].bytes_min, 1'001'000U);
 }
 
-TEST(Plan, RepairsWithNothingThatIsNotUsable) {
+TEST(Plan, RepairsWithUsablePacksOnly) {
   PackOffer hungry = offer(PackKind::full, 1, 90);
   hungry.memory_bytes = 2000;
   EXPECT_TRUE(repair_packs({hungry, offer(PackKind::delta, 1, 10)},

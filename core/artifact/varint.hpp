@@ -1,5 +1,4 @@
-// Unsigned LEB128 numbers and a cursor over bytes that may not all have arrived yet: what the streamed formats are made
-// of.
+// Unsigned LEB128 numbers, and a cursor over bytes that may not all have arrived yet. The streamed formats use both.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +12,8 @@ namespace instar::artifact {
 void append_varint(Bytes& out, std::uint64_t value);
 void append_text(Bytes& out, std::string_view text);  // varint length, then the bytes
 
-// Reads fields one after the other. Once bytes run out or do not follow the grammar every later read yields zero and
-// nothing moves: a caller reads a whole record and looks at the outcome once.
+// Reads fields one after the other. Once the bytes end or do not follow the grammar, every later read returns zero and
+// the cursor stays. So a caller reads a whole record and checks the outcome once.
 class ByteCursor {
  public:
   explicit ByteCursor(ByteView bytes) noexcept : bytes_(bytes) {}
@@ -27,7 +26,7 @@ class ByteCursor {
   [[nodiscard]] ByteView text(std::size_t bytes_max, const char* what);
   void break_off(Code code, std::string message);
 
-  // Nothing is wrong so far, but the record goes on past the bytes at hand.
+  // Whether nothing is wrong so far, but the record goes on past the bytes that have arrived.
   [[nodiscard]] bool starved() const noexcept { return starved_ && error_.code == Code::ok; }
   [[nodiscard]] bool broken() const noexcept { return error_.code != Code::ok; }
   [[nodiscard]] const Error& error() const noexcept { return error_; }

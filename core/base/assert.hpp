@@ -1,10 +1,10 @@
-// A broken invariant stops the process, in release builds too. Never for input from outside.
+// A broken invariant stops the process, in release builds too. Not to be used for input from outside.
 #pragma once
 
 namespace instar {
 
-// Says which invariant is broken and aborts. In a file of its own: a program without stdio links its own in place of
-// it.
+// Prints which invariant is broken and aborts. It is in a file of its own, so that a program without stdio can link
+// another one.
 [[noreturn]] void broken_invariant(const char* file, int line, const char* condition) noexcept;
 
 }  // namespace instar

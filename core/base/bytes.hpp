@@ -1,4 +1,4 @@
-// Views and owned strings of bytes: the currency between all modules.
+// Views of bytes and owned bytes, which all modules use.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,7 @@ using ByteView = std::span<const std::uint8_t>;
 // Lower-case hexadecimal.
 [[nodiscard]] std::string to_hex(ByteView bytes);
 
-// Lower or upper case, even length; false (and `out` untouched) when anything else is in it.
+// Parses lower or upper case of even length. Returns false, and leaves `out` unchanged, for anything else.
 [[nodiscard]] bool from_hex(std::string_view hex, Bytes& out);
 
 }  // namespace instar

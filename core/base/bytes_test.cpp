@@ -8,7 +8,7 @@
 namespace instar {
 namespace {
 
-TEST(Hex, GoesBothWaysForEveryByte) {
+TEST(Hex, OfEveryByteIsParsedToTheSameByte) {
   Bytes all;
   for (int i = 0; i < 256; ++i) all.push_back(static_cast<std::uint8_t>(i));
   Bytes back;
@@ -23,7 +23,7 @@ TEST(Hex, RefusesOddLengthAndForeignLetters) {
   EXPECT_EQ(out, Bytes{1});
 }
 
-TEST(Hash256, ParsesOnlyWhatItPrints) {
+TEST(Hash256, ParsesOnlyItsOwnForm) {
   Hash256 hash;
   hash.bytes[0] = 0xab;
   hash.bytes[31] = 0x01;
@@ -43,7 +43,7 @@ Result<int> quarter(int value) {
   return half(once);
 }
 
-TEST(Result, TryPassesTheErrorUp) {
+TEST(Result, TryReturnsTheError) {
   EXPECT_EQ(quarter(8).value(), 2);
   EXPECT_EQ(quarter(6).error().code, Code::invalid_argument);
 }

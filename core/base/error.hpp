@@ -1,4 +1,4 @@
-// What went wrong, in a form that programs can branch on and people can read.
+// What went wrong: a code for programs and a message for people.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace instar {
 
-// Numbers reach the wire (Report.code, Ack.code) and disk: frozen, only ever added to.
+// The numbers are on the wire (Report.code, Ack.code) and on disk. They are frozen; new ones may be added.
 // Two causes that need different reactions have two codes.
 enum class Code : std::uint16_t {
   ok = 0,

@@ -7,8 +7,6 @@
 namespace instar {
 namespace {
 
-constexpr std::size_t kGroupLevelsMax = 4;
-
 bool is_level_char(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
@@ -51,7 +49,7 @@ Result<GroupPath> GroupPath::parse(std::string_view text) {
   std::string_view rest = text;
   while (true) {
     const auto slash = rest.find('/');
-    if (!is_level(rest.substr(0, slash)) || ++levels > kGroupLevelsMax) return bad();
+    if (!is_level(rest.substr(0, slash)) || ++levels > limits::kGroupLevelsMax) return bad();
     if (slash == std::string_view::npos) break;
     rest.remove_prefix(slash + 1);
   }

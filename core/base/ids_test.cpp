@@ -37,7 +37,7 @@ TEST(GroupPath, RefusesEmptyLevelsWildcardsAndDepth) {
   EXPECT_TRUE(GroupPath::parse("a/b/c/d").has_value());
 }
 
-TEST(GroupPath, HearsItsParents) {
+TEST(GroupPath, IsCoveredByItsParents) {
   const auto group = GroupPath::parse("plant-7/line-a/cell").value();
   const auto all = group.with_parents();
   ASSERT_EQ(all.size(), 3U);

@@ -45,6 +45,17 @@ inline constexpr std::size_t kNameBytesMax = 64;    // device id, product, relea
 inline constexpr std::size_t kGroupBytesMax = 128;
 // MQTT brokers of the clouds allow 7 slashes in a topic; prefix (1) + g (1) + manifest (1) leave 4 for the group.
 inline constexpr std::size_t kTopicSlashesMax = 7;
+// Levels of a group, and of a topic prefix: what the bound of slashes leaves room for. Past it the name is refused.
+inline constexpr std::size_t kGroupLevelsMax = 4;
+inline constexpr std::size_t kPrefixLevelsMax = 2;
+// Bytes of a topic prefix: Mosquitto takes no $CONTROL topic shorter than "$CONTROL/A/v1". Below it the broker's plugin
+// does not start.
+inline constexpr std::size_t kPrefixBytesMin = 4;
+// Tables in one message. The smallest takes 8 bytes with the offset to it, but a hostile buffer may name one table many
+// times: this bounds the work of looking at it. Past it the message is malformed.
+inline constexpr std::uint32_t kMessageTablesMax = kMessageBytesMax / 8;
+// Tables inside tables: a manifest's chunk is the deepest, at 4. Past it the message is malformed.
+inline constexpr std::uint32_t kMessageTableDepthMax = 8;
 inline constexpr std::size_t kGroupsMax = 16;  // a manifest's, a device's
 inline constexpr std::size_t kArtifactsMax = 16;
 inline constexpr std::size_t kPacksMax = 32;  // of one artifact
@@ -75,6 +86,10 @@ inline constexpr std::size_t kEntriesMax = 200'000;
 inline constexpr std::size_t kIndexBytesMax = 32 * 1024 * 1024;
 inline constexpr std::size_t kXattrsMax = 16;
 inline constexpr std::size_t kXattrBytesMax = 4096;
+inline constexpr std::size_t kXattrNameBytesMax = 255;  // XATTR_NAME_MAX of Linux
+// A device node's numbers: Linux has 12 and 20 bits. Past it the index is malformed.
+inline constexpr std::uint32_t kDeviceMajorMax = 0xfff;
+inline constexpr std::uint32_t kDeviceMinorMax = 0xfffff;
 inline constexpr std::uint64_t kContentBytesMax = std::uint64_t{4} << 30;
 inline constexpr std::uint32_t kPackChunksMax = 400'000;
 // Documents and packs in one file for a device without a link.
@@ -96,6 +111,38 @@ inline constexpr std::size_t kDeltaSectionsMax = 64;
 // Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the
 // device.
 inline constexpr std::size_t kDeltaDamagedMax = 1'024;
+// Bytes of a file that a delta makes or copies from: its places are numbers of 32 bits. Past it the delta is malformed.
+inline constexpr std::uint64_t kDeltaFileBytesMax = 0xffffffff;
+// Copies before a place that reference prediction looks at where they overlap in the old file; records of .eh_frame
+// that it passes over in one file. Past either bytes are plain. Maker and device must agree: another number would be
+// another format.
+inline constexpr std::size_t kDeltaOverlapsMax = 4;
+inline constexpr std::uint32_t kDeltaRecordStepsMax = 4'000'000;
+
+// --- making delta packs ----------------------------------------------------------------------------
+// Bytes of memory for the files that are being compared for a delta, all threads together; a file that needs more is
+// compared alone.
+inline constexpr std::uint64_t kDeltaMatchBytesMax = std::uint64_t{512} * 1024 * 1024;
+// Bytes of a match that a search in the old file compares. Without it a search in a file of zeros would be as slow as
+// the file is long. Past it the match is measured once, after the search.
+inline constexpr std::size_t kDeltaCompareBytesMax = 4096;
+// Bytes of a stream that is compressed with several settings, of which the best one stays. Past it that takes longer
+// than it gains: the first setting is taken.
+inline constexpr std::size_t kDeltaTryBytesMax = 16 * 1024 * 1024;
+// Bytes of a file that is compared with several bases: each takes seconds above that. Past it only the first one is
+// tried.
+inline constexpr std::uint64_t kDeltaManyBasesBytesMax = 8 * 1024 * 1024;
+// Hashes in the sketch by which files that are alike are found: the smallest. Past it they are left out, and the
+// likeness is a guess.
+inline constexpr std::size_t kSketchValuesMax = 64;
+// Base files that are like a new one and are tried for it: the most alike. Each costs a comparison.
+inline constexpr std::size_t kDeltaAlikeBasesMax = 2;
+// Base files that have a hash of their sketch in common. What more files than this share says nothing about them: past
+// it the hash is passed over.
+inline constexpr std::size_t kDeltaCommonFilesMax = 64;
+// Base files that have a new file's name, whatever their folder and their digits, and are looked at for the best one.
+// Past it the others are passed over.
+inline constexpr std::size_t kDeltaNamesakesMax = 256;
 
 // --- gzip files inside a delta -------------------------------------------------------------------
 // Bytes of a gzip file's header that a recipe carries: fixed part, name, comment. Past it the file is sent as it is.
@@ -105,6 +152,9 @@ inline constexpr std::size_t kGzipCutsMax = 1024;
 // Bytes of content that the publisher unpacks to look for a recipe; it holds them in memory. Larger ones are taken as
 // they are.
 inline constexpr std::size_t kGzipFindBytesMax = 256 * 1024 * 1024;
+// Rounds of adding one cut after the other; each one writes the file up to the first difference. A file that needs more
+// of them is cut at the end of each block, which costs some bytes of recipe.
+inline constexpr int kGzipRoundsMax = 8;
 
 // --- broker --------------------------------------------------------------------------------------
 inline constexpr std::size_t kDevicesMax = 200'000;
@@ -123,6 +173,12 @@ inline constexpr std::size_t kVerifyQueueMax = 16'384;
 inline constexpr std::uint32_t kVerifyThreadsMax = 64;
 // Store writes not yet durable. Past it the service answers `unavailable` and devices send again.
 inline constexpr std::size_t kStoreQueueMax = 65'536;
+// Bytes that end a group of writes which is made durable in one go: bounds the copy that RocksDB makes of it. Past it
+// the next writes wait for the next group.
+inline constexpr std::size_t kStoreGroupBytesMax = 4 * 1024 * 1024;
+// Elements of any list in a record of the store: far above what the bounds here let in, far below what would hurt. Past
+// it a record that is read is damaged.
+inline constexpr std::uint32_t kRecordListMax = 4096;
 inline constexpr std::int64_t kStatusIntervalMs = 1'000;
 // Bytes of encoded chunks, and of decoded directories, that the broker keeps for all devices together: past each those
 // used longest ago are read again when they are wanted.
@@ -154,26 +210,138 @@ inline constexpr std::size_t kStatusReasonsMax = 16;
 inline constexpr std::size_t kGroupReleasesMax = 8;
 // Log lines a second about refused messages: a flood of them fills no disk. Past it they are counted only.
 inline constexpr int kComplaintsPerSecondMax = 10;
-// Bytes of the file with the gate key: a larger one is no key, and the broker does not start.
+// Bytes of a file with a key, the broker's gate key or an operator's: a larger one is no key. The broker does not
+// start, the operator's command fails.
 inline constexpr std::size_t kKeyFileBytesMax = 4096;
 // Bytes of the transfer log that wait to be written. Past it lines are lost, and counted.
 inline constexpr std::size_t kTransferLogBytesMax = 1024 * 1024;
 // Gates are signed anew with the time: what an idle device hears in a month, beside its keepalive.
 inline constexpr std::int64_t kGateRefreshMs = 24 * 3'600 * 1'000;
 
+// --- clients: device and publisher ---------------------------------------------------------------
+// Messages that the MQTT library holds while the socket is busy or QoS 1 is unanswered. Past it publish() says
+// `unavailable`.
+inline constexpr int kBufferedMessagesMax = 256;
+// Bytes of a configuration file, and of the publisher's password file. A larger one is refused.
+inline constexpr std::size_t kConfigBytesMax = 64 * 1024;
+
 // --- device --------------------------------------------------------------------------------------
 inline constexpr std::size_t kPendingReportsMax = 256;
+// Reports sent in one go: the rest follows when these are acked.
+inline constexpr std::size_t kReportsAtOnceMax = 16;
+// A report's number. An ack beyond this was not made by any broker of ours: numbers would run out. It is passed over.
+inline constexpr std::uint64_t kReportSequenceMax = std::uint64_t{1} << 62;
 inline constexpr std::size_t kFailedReleasesMax = 32;
+// Gates that are kept: of as many rollouts as a device can receive at once, with room for those whose manifest has not
+// come yet. Past it the oldest is forgotten.
+inline constexpr std::ptrdiff_t kGatesKeptMax = 64;
+// Stops of a container that are remembered: over kFallBackStopsMax, so as many as a policy asks for. Past it the oldest
+// is forgotten.
+inline constexpr std::size_t kStopsKeptMax = 64;
 // Boots with an uncommitted revision before the device goes back: a release that makes the machine reboot must not do
 // so for ever.
 inline constexpr std::uint32_t kTryStartsMax = 3;
 // Restarts of the client alone, within one boot, before it goes back. Containers outlive them, so each says little
 // about the release; that they never end says that no verdict will come.
 inline constexpr std::uint32_t kTryClientStartsMax = 64;
+// Starts in a row that do not last, of a client on trial and of a committed one that came with a release. Past it the
+// committed one runs, and past that the system's own: no client is started for ever.
+inline constexpr std::uint32_t kClientTrialStartsMax = 3;
+inline constexpr std::uint32_t kClientStartsMax = 5;
+// Boots by the watchdog in a row without containers that stayed well. Past it the watchdog is fed all the same, and the
+// device stays reachable.
+inline constexpr std::uint32_t kWatchdogBootsMax = 3;
+// Times that a finished tree may be found damaged and made good. Past it the storage is failing, and the attempt ends.
+inline constexpr int kStagingRecoveriesMax = 3;
 
-// --- operator ------------------------------------------------------------------------------------
-// Bytes of memory for the files that are being compared for a delta, all threads together; a file that needs more is
-// compared alone.
-inline constexpr std::uint64_t kDeltaMatchBytesMax = std::uint64_t{512} * 1024 * 1024;
+// --- device: fetching ----------------------------------------------------------------------------
+// Bytes of the window on the slowest link: it is halved no further.
+inline constexpr std::uint32_t kFetchWindowBytesMin = 8 * 1024;
+// Milliseconds that a window may take: what a telemetry message may wait behind our bytes. Past it the window is
+// halved.
+inline constexpr std::int64_t kFetchWindowMsMax = 2'000;
+// Milliseconds without a piece before the device asks; longer where windows take longer. The link's own losses are
+// TCP's to mend, and a new connection opens a new session by itself. What is left to notice is a broker that has
+// dropped pieces: rare, so patience costs little, while a session given up too soon wastes all that is under way.
+inline constexpr std::int64_t kFetchStallMsMin = 15'000;
+// Unanswered questions after which a session is given up: a minute of silence at least.
+inline constexpr std::uint32_t kFetchQuestionsMax = 3;
+// Milliseconds that chunks may be with the stager, neither durable nor refused. Past it they are asked for again.
+inline constexpr std::int64_t kHandedMsMax = 60'000;
+// Refusals of one chunk by the stager: this many end the attempt.
+inline constexpr std::uint32_t kChunkRefusalsMax = 2;
+
+// --- device: pauses and tries --------------------------------------------------------------------
+// Milliseconds between two tries at one thing. The first pause is the least; each one after it is twice as long, up to
+// the most: sooner would load a device, link or broker that has trouble already, later would leave it down for longer.
+// Reports that no ack came for are sent again:
+inline constexpr std::int64_t kReportResendMsMin = 10'000;
+inline constexpr std::int64_t kReportResendMsMax = 300'000;
+// … and up to a quarter later, in thousandths, the same for one device each time: a fleet does not resend in step.
+inline constexpr std::int64_t kReportJitterPermilleMax = 250;
+// A start of what should run:
+inline constexpr std::int64_t kStartPauseMsMin = 1'000;
+inline constexpr std::int64_t kStartPauseMsMax = 300'000;
+// A fetch after the broker could not serve a chunk:
+inline constexpr std::int64_t kFetchPauseMsMin = 2'000;
+inline constexpr std::int64_t kFetchPauseMsMax = 300'000;
+// A switch back to the committed revision that failed:
+inline constexpr std::int64_t kSwitchBackPauseMsMin = 5'000;
+inline constexpr std::int64_t kSwitchBackPauseMsMax = 300'000;
+// Such failures before the device goes to the factory revision: some two and a half minutes after the first.
+inline constexpr std::uint32_t kSwitchBackFailuresMax = 6;
+// Milliseconds between hellos out of turn: one that is due sooner is not sent.
+inline constexpr std::int64_t kHelloPauseMsMin = 5'000;
+// Milliseconds between two probes of a container, whatever the manifest says: probes must not take up the device.
+inline constexpr std::uint32_t kProbeIntervalMsMin = 100;
+
+// --- device: files and programs ------------------------------------------------------------------
+// Bytes of the device's state: over the largest that these bounds allow, with 256 reports, three manifests, a root
+// document. A larger one is refused as too large.
+inline constexpr std::size_t kStateBytesMax = 4 * 1024 * 1024;
+// Bytes of the state's file, and of the factory's, that are read to find out. A larger file is not read.
+inline constexpr std::size_t kStateFileBytesMax = 16 * 1024 * 1024;
+// Bytes of the file with the device's key, and of its password file. A larger one is refused.
+inline constexpr std::size_t kSecretFileBytesMax = 4096;
+// Bytes of the file with the owner's word. A larger one is refused.
+inline constexpr std::size_t kOwnerFileBytesMax = 4096;
+// Bytes that a program (instar-lxc, a handler, a probe) prints, about. Past it no more is kept.
+inline constexpr std::size_t kProgramOutputBytesMax = 256 * 1024;
+// Bytes of a program's last line that are kept: a log line's worth. instar-lxc itself keeps fewer of what runs inside a
+// container.
+inline constexpr std::size_t kProgramLineBytesMax = 400;
+inline constexpr std::size_t kInsideLineBytesMax = 300;
+// Bytes of one JSON object that a program prints, or that a small file of the client holds. A longer one is refused.
+inline constexpr std::size_t kJsonLineBytesMax = 64 * 1024;
+// Tries to get a loop device for an image: everybody on the machine asks for the same free one, and somebody else may
+// be faster. Past it the mount fails.
+inline constexpr int kLoopTriesMax = 100;
+// Tries to set the loop device up: old kernels ask to try again while they still write to it. Past it the mount fails.
+inline constexpr int kLoopSetupTriesMax = 64;
+
+// --- publisher -----------------------------------------------------------------------------------
+// Bytes of a release file, and of an artifact's artifact.json: far above what people write. A larger one is refused.
+inline constexpr std::size_t kReleaseFileBytesMax = 1024 * 1024;
+inline constexpr std::size_t kArtifactFileBytesMax = 1024 * 1024;
+// Bytes that artifact.json may say a fetch from one base takes: sums of them cannot overflow. Past it the file is
+// malformed.
+inline constexpr std::uint64_t kWeightBytesMax = std::uint64_t{1} << 40;
+// Bases that artifact.json has such numbers for. Past it the file is malformed.
+inline constexpr std::size_t kWeightBasesMax = 1000;
+// Names in a folder that are looked at for artifacts, in the order of the alphabet. Past it the others are passed over.
+inline constexpr std::size_t kArtifactFoldersMax = 10'000;
+// Artifacts of the fleet that the broker is asked for when bases for deltas are chosen. Past it the others are not
+// known.
+inline constexpr std::size_t kFleetArtifactsMax = 1000;
+// Messages of the broker that came before the one that is awaited. Past it they are lost.
+inline constexpr std::size_t kWaitingEventsMax = 4096;
+// Encoded bytes sent and not yet durable: four of the largest chunks. Bounds what the broker holds in memory for an
+// upload, and what is sent again after a lost connection. Past it the upload waits for the broker.
+inline constexpr std::size_t kUploadInFlightBytesMax = 4 * kChunkEncodedBytesMax;
+// Chunks, likewise. The broker answers once a tick (0.1 s when idle): with small chunks it is their number that fills
+// the time between.
+inline constexpr std::size_t kUploadInFlightChunksMax = 64;
+// Silences of the broker in a row before an upload is given up.
+inline constexpr std::uint32_t kUploadSilencesMax = 3;
 
 }  // namespace instar::limits

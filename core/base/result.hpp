@@ -1,4 +1,4 @@
-// The one way in which an operation says that it failed. Our code throws nothing.
+// How an operation reports a failure. Our code throws nothing.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace instar {
 template <typename T>
 using Result = tl::expected<T, Error>;
 
-// An operation with nothing to return but whether it worked.
+// The result of an operation that returns no value.
 using Status = Result<void>;
 
 [[nodiscard]] inline tl::unexpected<Error> fail(Code code, std::string message) {

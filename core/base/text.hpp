@@ -1,4 +1,4 @@
-// Text that people read and that strangers wrote: reasons, notes, labels.
+// Text for people from an untrusted source: reasons, notes, labels.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +10,12 @@ namespace instar {
 // `text` without blanks (space, tab, carriage return) at its ends; valid as long as the text is.
 [[nodiscard]] std::string_view trim(std::string_view text) noexcept;
 
-// Valid UTF-8 without control characters other than line feed and tab: nothing that steers a terminal.
+// Whether the text is valid UTF-8 without control characters other than line feed and tab, so that it cannot steer a
+// terminal.
 [[nodiscard]] bool is_clean_text(std::string_view text) noexcept;
 
-// `text` with each offending byte as '?', cut to at most `bytes_max` bytes between characters. Clean text that is short
-// enough comes back as it is.
+// `text` with '?' for each byte that is not clean, cut between characters to at most `bytes_max` bytes. Clean text that
+// is short enough is returned unchanged.
 [[nodiscard]] std::string clean_text(std::string_view text, std::size_t bytes_max);
 
 }  // namespace instar

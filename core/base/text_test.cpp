@@ -5,14 +5,14 @@
 namespace instar {
 namespace {
 
-TEST(CleanText, TakesEveryScript) {
+TEST(CleanText, AcceptsEveryScript) {
   for (const std::string good : {"", "plain", "two\nlines\tand tab", "Grüße", "日本語", "🦋", "\xf4\x8f\xbf\xbf"}) {
     EXPECT_TRUE(is_clean_text(good)) << good;
     EXPECT_EQ(clean_text(good, 1024), good);
   }
 }
 
-TEST(CleanText, RefusesWhatSteersATerminalOrIsNotUtf8) {
+TEST(CleanText, RefusesTerminalControlsAndInvalidUtf8) {
   for (const auto& bad : {std::string("\x1b[2J"), std::string("a\rb"), std::string("nul\0", 4), std::string("\x7f"),
                           std::string("\xc2\x9b"), std::string("\xff"), std::string("\xc0\xaf"),
                           std::string("\xe0\x80\xaf"), std::string("\xed\xa0\x80"), std::string("\xf4\x90\x80\x80"),
@@ -29,7 +29,7 @@ TEST(CleanText, CutsBetweenCharacters) {
   EXPECT_EQ(clean_text("abc", 0), "");
 }
 
-TEST(Trim, TakesBlanksFromBothEndsOnly) {
+TEST(Trim, RemovesBlanksAtBothEndsOnly) {
   EXPECT_EQ(trim(" \t a b\r "), "a b");
   EXPECT_EQ(trim("a"), "a");
   EXPECT_EQ(trim(" \t\r"), "");

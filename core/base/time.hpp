@@ -1,4 +1,4 @@
-// Two clocks that must never be mixed. Core reads neither: both come in with the event.
+// Two clocks that must not be mixed. Core reads neither of them: an event brings both times.
 #pragma once
 
 #include <compare>

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 
+#include "core/base/limits.hpp"
+
 namespace instar::delta {
-namespace {
-// Copies that overlap in the old file: how many before the nearest start are looked at.
-constexpr std::size_t kOverlapsMax = 4;
-}  // namespace
 
 void CopyMap::clear() noexcept {
   copies_.clear();
@@ -20,7 +18,7 @@ void CopyMap::add(const Operation& operation) {
 }
 
 void CopyMap::resize(std::size_t count) {
-  // Not twice what there is, nor the last file's memory besides.
+  // Frees the last file's memory first, and reserves exactly what is needed.
   if (copies_.capacity() < count) {
     copies_ = {};
     by_old_ = {};
@@ -41,7 +39,7 @@ void CopyMap::seal() {
     if (x.old_start != y.old_start) return x.old_start < y.old_start;
     return x.bytes != y.bytes ? x.bytes > y.bytes : a < b;
   });
-  // Copies inside a longer one tell nothing that it does not.
+  // Copies inside a longer one are not needed, because the longer one covers the same bytes.
   std::uint32_t end = 0;
   std::erase_if(by_old_, [&](std::uint32_t i) {
     const Copy& copy = copies_[i];
@@ -70,7 +68,7 @@ std::optional<std::int64_t> CopyMap::find(std::uint32_t old_offset) const noexce
       std::upper_bound(by_old_.begin(), by_old_.end(), old_offset,
                        [&](std::uint32_t offset, std::uint32_t i) { return offset < copies_[i].old_start; });
   const auto first = after - static_cast<std::ptrdiff_t>(std::min<std::size_t>(
-                                 kOverlapsMax, static_cast<std::size_t>(after - by_old_.begin())));
+                                 limits::kDeltaOverlapsMax, static_cast<std::size_t>(after - by_old_.begin())));
   const auto last = after == by_old_.end() ? after : after + 1;
   const Copy* best = nullptr;
   for (auto i = first; i != last; ++i) {

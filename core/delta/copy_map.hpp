@@ -1,4 +1,4 @@
-// The operations of one file, and where each old byte went.
+// The operations of one file, and where each old byte is in the new file.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace instar::delta {
 
-// 16 bytes an operation. Filled once for each file, then read only.
+// Takes 16 bytes for each operation. It is filled once for each file, then only read.
 class CopyMap {
  public:
   void clear() noexcept;
@@ -30,8 +30,8 @@ class CopyMap {
   [[nodiscard]] std::uint32_t now_start(std::size_t i) const noexcept { return copies_[i].now_start; }
   [[nodiscard]] std::uint32_t now_bytes() const noexcept { return now_bytes_; }
 
-  // Where the byte at `old_offset` went, by the copy that covers it (the longest, if several do) or else the nearest
-  // one; nothing when there is no copy.
+  // Where the byte at `old_offset` is in the new file, by the copy that covers it (the longest, if several do) or else
+  // the nearest one. nullopt when there is no copy.
   [[nodiscard]] std::optional<std::int64_t> find(std::uint32_t old_offset) const noexcept;
 
  private:

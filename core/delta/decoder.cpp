@@ -11,7 +11,7 @@
 
 namespace instar::delta {
 namespace {
-// Bytes worked on at once. Twice as many copy no faster.
+// Bytes that are handled at once. Twice as many are not faster.
 constexpr std::size_t kBlockBytes = 16 * 1024;
 }  // namespace
 
@@ -127,7 +127,8 @@ class Decoder::Impl {
     copied_ = inserted_ = 0;
   }
 
-  // Reads the next old bytes and differences of a copy behind those that are held, turns what can be into new bytes.
+  // Reads the next old bytes and differences of a copy after those that are held, and turns as many as possible into
+  // new bytes.
   Status copy_some(const Operation& operation) {
     if (copied_ == 0 && held_ == 0 && references_) {
       references_->begin(operation.old_start, map_.now_start(operation_), operation.copy_bytes);
@@ -203,7 +204,7 @@ class Decoder::Impl {
   ControlReader control_reader_;
   std::uint32_t files_begun_ = 0;
 
-  // The file under way.
+  // The current file.
   bool under_way_ = false;
   bool begun_ = false;
   FileControl control_file_;
@@ -219,7 +220,7 @@ class Decoder::Impl {
   std::uint32_t inserted_ = 0;  // of its operation
   std::uint64_t produced_ = 0;  // bytes of the file, before they are compressed
   Bytes first_;                 // of the new file, until its layout is known
-  // Old bytes and differences of the copy under way that are read and not yet turned into new ones.
+  // Old bytes and differences of the current copy that were read and are not yet turned into new ones.
   std::size_t held_ = 0;
   Bytes old_;
   Bytes difference_bytes_;

@@ -1,8 +1,7 @@
-// Rebuilds the changed contents of a delta pack, one file after the other, in a memory that depends on neither the
-// files nor the tree: the streams' windows, the copy map of the file under way, and a few buffers.
-// docs/formats/delta.md
+// Rebuilds the changed contents of a delta pack, one file after the other. Its memory depends on neither the files nor
+// the tree: the streams' windows, the copy map of the current file, and a few buffers. docs/formats/delta.md
 //
-// One thread. Bases are read in place through a callback, output goes to a callback as soon as it is known.
+// For one thread. Bases are read in place through a callback, and output goes to a callback as soon as it is known.
 #pragma once
 
 #include <cstdint>
@@ -42,23 +41,23 @@ using WriteOut = std::function<Status(ByteView bytes)>;
 
 class Decoder {
  public:
-  // `body` reads the body's bytes (streams one after the other, offset 0 = first byte of the control stream); called
-  // until the decoder is gone. Errors: too_large (a window over limits.hpp), malformed.
+  // `body` reads the body's bytes (streams one after the other, offset 0 = first byte of the control stream). It is
+  // called as long as the decoder exists. Errors: too_large (a window over limits.hpp), malformed.
   [[nodiscard]] static Result<std::unique_ptr<Decoder>> open(const DeltaHeader& header, ReadAt body);
   ~Decoder();
 
-  // The next file; nullopt after the last one, when all streams must have ended too. The file before must have ended.
-  // `base_path` is any text up to kPathBytesMax: the caller opens it below the base's root only, and only when it is a
-  // regular file there. Errors: malformed, corrupt, those of `body`.
+  // The next file. nullopt after the last one; then all streams must have ended too. The file before must have ended.
+  // `base_path` may be any text up to kPathBytesMax. The caller must open it below the base's root only, and only when
+  // it is a regular file there. Errors: malformed, corrupt, those of `body`.
   [[nodiscard]] Result<std::optional<FileStart>> next_file();
-  // Rebuilds up to about `bytes_max` bytes of the file under way; true when it has ended. The first call of a file
-  // takes `base` and `out`, which are used until the file has ended; later calls may leave them empty. Without a base
-  // (BaseKind::none) `base` may be empty. Whether the content is what it should be shows in the hash that the caller
-  // makes of it. Errors: malformed, corrupt (the base is shorter than it was, is no gzip file any more, or a stream is
-  // broken), those of the callbacks; after one the decoder is of no further use.
+  // Rebuilds up to about `bytes_max` bytes of the current file. Returns true when the file has ended. The first call
+  // for a file takes `base` and `out`, which are used until the file has ended; later calls may leave them empty.
+  // Without a base (BaseKind::none) `base` may be empty. The caller must check the hash of the content. Errors:
+  // malformed, corrupt (the base is shorter than it was, is no gzip file any more, or a stream is broken), those of the
+  // callbacks. After an error the decoder must not be used any more.
   [[nodiscard]] Result<bool> decode(const Base& base, const WriteOut& out, std::uint64_t bytes_max);
-  // Passes over some of the file under way without a base or output; true when it has ended. For files that are
-  // finished already, and for those whose base is damaged: costs the decompression only.
+  // Skips some of the current file without a base or output. Returns true when the file has ended. For files that are
+  // finished already, and for those whose base is damaged. It only costs the decompression.
   [[nodiscard]] Result<bool> skip(std::uint64_t bytes_max);
 
  private:

@@ -8,8 +8,8 @@
 namespace instar::delta {
 namespace {
 
-constexpr std::array<std::uint8_t, 5> kMagic{'I', 'N', 'D', 'L', 1};
-constexpr std::uint64_t kHeaderBytesMax = 128;
+constexpr std::array<std::uint8_t, 5> kDeltaMagic{'I', 'N', 'D', 'L', 1};
+constexpr std::uint64_t kFirstReadBytes = 128;  // the header at its largest is within it
 constexpr std::uint8_t kUsesGzip = 1;
 // liblzma's decoder with its literal coders, and our buffers before it.
 constexpr std::uint32_t kStreamStateBytes = 36 * 1024;
@@ -44,7 +44,7 @@ std::uint32_t DeltaHeader::memory_bytes() const noexcept {
 }
 
 Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const std::vector<ChunkHash>& body) {
-  Bytes out(kMagic.begin(), kMagic.end());
+  Bytes out(kDeltaMagic.begin(), kDeltaMagic.end());
   out.push_back(header.uses_gzip ? kUsesGzip : 0);
   for (const StreamInfo& stream : header.streams) {
     artifact::append_varint(out, stream.encoded_bytes);
@@ -81,12 +81,12 @@ StreamInfo read_stream(artifact::ByteCursor& cursor) {
 }
 
 Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
-  if (bytes.size() < kMagic.size() + 1 || !std::equal(kMagic.begin(), kMagic.end() - 1, bytes.begin())) {
+  if (bytes.size() < kDeltaMagic.size() + 1 || !std::equal(kDeltaMagic.begin(), kDeltaMagic.end() - 1, bytes.begin())) {
     return fail(Code::malformed, "this is not the head of a delta");
   }
-  if (bytes[4] != kMagic[4])
+  if (bytes[4] != kDeltaMagic[4])
     return fail(Code::unsupported, "the delta has version " + std::to_string(bytes[4]) + "; this version reads 1");
-  artifact::ByteCursor cursor(bytes.subspan(kMagic.size()));
+  artifact::ByteCursor cursor(bytes.subspan(kDeltaMagic.size()));
   DeltaHeader header;
   const std::uint8_t flags = cursor.byte();
   header.uses_gzip = flags == kUsesGzip;
@@ -102,14 +102,14 @@ Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
   if (flags > kUsesGzip) cursor.break_off(Code::malformed, "the head of the delta has unknown flags");
   if (cursor.broken()) return fail(cursor.error());
   if (cursor.starved()) return fail(Code::malformed, "the head of the delta ends too early");
-  header_bytes = kMagic.size() + cursor.position();
+  header_bytes = kDeltaMagic.size() + cursor.position();
   return header;
 }
 
 }  // namespace
 
 Result<DeltaHead> read_delta_head(const ReadAt& read, std::uint64_t head_bytes) {
-  Bytes first(static_cast<std::size_t>(std::min(head_bytes, kHeaderBytesMax)));
+  Bytes first(static_cast<std::size_t>(std::min(head_bytes, kFirstReadBytes)));
   INSTAR_TRY(const std::size_t got, read(0, first));
   if (got != first.size()) return fail(Code::malformed, "the head of the delta is shorter than it should be");
   DeltaHead head;

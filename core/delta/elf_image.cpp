@@ -124,7 +124,7 @@ void ElfImage::read_sections(const ReadAt& read, std::uint64_t file_bytes) {
       section_count_ * kSectionHeaderBytes > file_bytes - section_headers_)
     return;
   if (section_count_ > limits::kDeltaSectionsMax) section_count_ = limits::kDeltaSectionsMax;
-  // The names' section is the one that the ELF header gives.
+  // The ELF header says which section has the names.
   std::array<std::uint8_t, 2> names_index{};
   if (const auto got = read(62, names_index); !got || *got != 2) return;
   const auto names = read_header(load16(names_index.data()));
@@ -155,7 +155,7 @@ void ElfImage::read_sections(const ReadAt& read, std::uint64_t file_bytes) {
     sections_.push_back(section);
   }
   std::sort(sections_.begin(), sections_.end(), [](const Section& a, const Section& b) { return a.offset < b.offset; });
-  // Overlapping ones are not what a linker makes: the later is left out.
+  // A linker does not make overlapping sections. The later one is left out.
   std::uint64_t end = 0;
   std::erase_if(sections_, [&](const Section& section) {
     if (section.offset < end) return true;

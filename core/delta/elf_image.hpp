@@ -1,5 +1,5 @@
-// What reference prediction has to know of an ELF file: which bytes of it are loaded where, and which of its sections
-// hold references. System V ABI, ELF-64 object file format; little-endian, x86-64 and AArch64.
+// What reference prediction needs to know of an ELF file: which bytes are loaded where, and which sections have
+// references. System V ABI, ELF-64 object file format; little-endian, x86-64 and AArch64.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ struct Section {
 // At most kDeltaSegmentsMax and kDeltaSectionsMax of each: what is past that is taken for plain bytes.
 class ElfImage {
  public:
-  // The segments, out of the first bytes of a file (its ELF header and program headers). Nothing if it is not such a
+  // The segments, read from the first bytes of a file (its ELF header and program headers). nullopt if it is not such a
   // file, or spans 4 GiB or more.
   [[nodiscard]] static std::optional<ElfImage> read_layout(ByteView first, std::uint64_t file_bytes);
   // The segments and the sections.

@@ -11,7 +11,6 @@ constexpr std::uint8_t kBaseMask = 0x03;
 constexpr std::uint8_t kPredicts = 0x04;
 constexpr std::uint8_t kBaseIsGzip = 0x08;
 constexpr std::uint8_t kIsGzip = 0x10;
-constexpr std::uint64_t kFileBytesMax = 0xffffffff;
 
 std::uint64_t zigzag(std::int64_t value) {
   return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
@@ -101,15 +100,15 @@ Status ControlReader::operations(CopyMap& map, std::uint32_t operations_max) {
   INSTAR_TRY(const std::uint64_t count, number(operations_max, "a number of operations"));
   map.resize(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < count; ++i) {
-    INSTAR_TRY(const std::uint64_t bytes, number(kFileBytesMax, "a copy"));
+    INSTAR_TRY(const std::uint64_t bytes, number(limits::kDeltaFileBytesMax, "a copy"));
     map.set_copy_bytes(i, static_cast<std::uint32_t>(bytes));
   }
   std::uint64_t now = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    INSTAR_TRY(const std::uint64_t bytes, number(kFileBytesMax, "an insertion"));
+    INSTAR_TRY(const std::uint64_t bytes, number(limits::kDeltaFileBytesMax, "an insertion"));
     map.set_now_start(i, static_cast<std::uint32_t>(now));
     now += map.copy_bytes(i) + bytes;
-    if (now > kFileBytesMax) return fail(Code::malformed, "a file of the delta is larger than 4 GiB");
+    if (now > limits::kDeltaFileBytesMax) return fail(Code::malformed, "a file of the delta is larger than 4 GiB");
   }
   map.set_now_bytes(static_cast<std::uint32_t>(now));
   std::int64_t expected = 0;
@@ -118,7 +117,7 @@ Status ControlReader::operations(CopyMap& map, std::uint32_t operations_max) {
     if (operation.copy_bytes == 0) continue;
     INSTAR_TRY(const std::uint64_t distance, number(std::uint64_t{1} << 34, "a distance"));
     const std::int64_t start = expected + unzigzag(distance);
-    if (start < 0 || start + std::int64_t{operation.copy_bytes} > std::int64_t{kFileBytesMax}) {
+    if (start < 0 || start + std::int64_t{operation.copy_bytes} > std::int64_t{limits::kDeltaFileBytesMax}) {
       return fail(Code::malformed, "a copy of the delta is from outside of its base");
     }
     map.set_old_start(i, static_cast<std::uint32_t>(start));

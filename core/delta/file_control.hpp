@@ -1,4 +1,4 @@
-// What the control stream says of one file: where its base is, how it is made, and its operations
+// The part of the control stream for one file: where its base is, how it is made, and its operations
 // (docs/formats/delta.md).
 #pragma once
 
@@ -22,8 +22,8 @@ struct FileControl {
 
 // The file's header; its operations follow, see append_operations().
 void append_file_control(Bytes& out, const FileControl& file);
-// Count, then all copies, all extras, and all distances between where a copy would go on and where it does: alike
-// numbers stand together.
+// The count, then all copies, all extras, and all distances from where a copy would go on to where it really is. So
+// numbers of one kind are together.
 void append_operations(Bytes& out, const std::vector<Operation>& operations);
 
 // A number from the control stream, and what else file headers are made of. One byte at a time: nothing past the file

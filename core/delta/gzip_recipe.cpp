@@ -9,25 +9,24 @@
 namespace instar::delta {
 namespace {
 
-constexpr std::uint8_t kMagic[3] = {0x1f, 0x8b, 8};  // the last one: deflate
+constexpr std::uint8_t kGzipMagic[3] = {0x1f, 0x8b, 8};  // the last one: deflate
 constexpr std::uint8_t kUnix = 3;
 constexpr unsigned kWindowBitsLeast = 9;
 constexpr std::uint8_t kHasHeader = 0x40;
 constexpr std::uint8_t kHasCuts = 0x80;
-constexpr std::uint64_t kCutMax = limits::kContentBytesMax - 1;
 
 bool is_sound(const GzipRecipe& recipe) {
   return recipe.level >= 1 && recipe.level <= 9 && recipe.memory_level >= 1 && recipe.memory_level <= 9 &&
          recipe.window_bits >= kWindowBitsLeast && recipe.window_bits <= 15 &&
-         recipe.strategy <= GzipStrategy::fixed_codes && recipe.header.size() >= sizeof kMagic &&
+         recipe.strategy <= GzipStrategy::fixed_codes && recipe.header.size() >= sizeof kGzipMagic &&
          recipe.header.size() <= limits::kGzipHeaderBytesMax &&
-         std::equal(std::begin(kMagic), std::end(kMagic), recipe.header.begin()) &&
+         std::equal(std::begin(kGzipMagic), std::end(kGzipMagic), recipe.header.begin()) &&
          recipe.cuts.size() <= limits::kGzipCutsMax;
 }
 
 void read_header(artifact::ByteCursor& cursor, GzipRecipe& recipe) {
-  const ByteView rest = cursor.text(limits::kGzipHeaderBytesMax - sizeof kMagic, "the size of a gzip header");
-  recipe.header.assign(std::begin(kMagic), std::end(kMagic));
+  const ByteView rest = cursor.text(limits::kGzipHeaderBytesMax - sizeof kGzipMagic, "the size of a gzip header");
+  recipe.header.assign(std::begin(kGzipMagic), std::end(kGzipMagic));
   recipe.header.insert(recipe.header.end(), rest.begin(), rest.end());
   if (!cursor.starved() && recipe.header == usual_gzip_header(recipe.level)) {
     cursor.break_off(Code::malformed, "a gzip recipe spells out the usual header");
@@ -38,7 +37,8 @@ void read_cuts(artifact::ByteCursor& cursor, GzipRecipe& recipe) {
   const std::uint64_t count = cursor.varint(limits::kGzipCutsMax, "the number of cuts in a gzip recipe");
   if (count == 0 && !cursor.starved()) cursor.break_off(Code::malformed, "a gzip recipe announces cuts and has none");
   for (std::uint64_t i = 0; i < count && !cursor.starved() && !cursor.broken(); ++i) {
-    const std::uint64_t distance = cursor.varint(kCutMax, "the distance of a cut in a gzip recipe");
+    const std::uint64_t distance =
+        cursor.varint(limits::kContentBytesMax - 1, "the distance of a cut in a gzip recipe");
     if (distance == 0 && !cursor.starved()) cursor.break_off(Code::malformed, "a gzip recipe cuts twice at one place");
     recipe.cuts.push_back(static_cast<std::uint32_t>(distance));
   }
@@ -48,7 +48,7 @@ void read_cuts(artifact::ByteCursor& cursor, GzipRecipe& recipe) {
 
 Bytes usual_gzip_header(std::uint8_t level) {
   const std::uint8_t mark = level == 9 ? 2 : level == 1 ? 4 : 0;
-  return {kMagic[0], kMagic[1], kMagic[2], 0, 0, 0, 0, 0, mark, kUnix};
+  return {kGzipMagic[0], kGzipMagic[1], kGzipMagic[2], 0, 0, 0, 0, 0, mark, kUnix};
 }
 
 void append_gzip_recipe(Bytes& out, const GzipRecipe& recipe) {
@@ -59,7 +59,7 @@ void append_gzip_recipe(Bytes& out, const GzipRecipe& recipe) {
   out.push_back(static_cast<std::uint8_t>((recipe.window_bits - kWindowBitsLeast) |
                                           static_cast<unsigned>(recipe.strategy) << 3 | (has_header ? kHasHeader : 0U) |
                                           (has_cuts ? kHasCuts : 0U)));
-  if (has_header) artifact::append_text(out, as_text(ByteView(recipe.header).subspan(sizeof kMagic)));
+  if (has_header) artifact::append_text(out, as_text(ByteView(recipe.header).subspan(sizeof kGzipMagic)));
   if (has_cuts) {
     artifact::append_varint(out, recipe.cuts.size());
     for (const std::uint32_t distance : recipe.cuts) {

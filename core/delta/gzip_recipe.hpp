@@ -1,4 +1,4 @@
-// What it takes, besides the content, to make a gzip file again bit for bit. docs/formats/gzip-recipe.md
+// What is needed, besides the content, to make a gzip file again bit for bit. docs/formats/gzip-recipe.md
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ struct GzipRecipe {
 void append_gzip_recipe(Bytes& out, const GzipRecipe& recipe);
 
 // Reads one recipe and stops behind it. Breaks the cursor off with malformed or too_large; one recipe has one encoding.
-// What it gives back means nothing when the cursor is starved or broken. Memory: at most kGzipHeaderBytesMax + 4 *
+// The result has no meaning when the cursor is starved or broken. Memory: at most kGzipHeaderBytesMax + 4 *
 // kGzipCutsMax bytes.
 [[nodiscard]] GzipRecipe read_gzip_recipe(artifact::ByteCursor& cursor);
 

@@ -76,7 +76,7 @@ TEST(GzipRecipe, MatchesTheDocumentedExample) {
   EXPECT_EQ(*recipe, example());
 }
 
-// Holds for every zlib that devices may have: one that compresses otherwise fails here.
+// This must hold for every zlib that devices may have. One that compresses in another way fails here.
 TEST(GzipRecipe, MakesTheDocumentedFile) {
   const auto file = make_file(example(), example_content());
   ASSERT_TRUE(file) << file.error().message;
@@ -131,7 +131,7 @@ TEST(GzipRecipe, RefusesEveryTruncation) {
   }
 }
 
-TEST(GzipRecipe, RefusesASecondWayToSayTheSame) {
+TEST(GzipRecipe, RefusesASecondEncodingOfTheSame) {
   const Bytes usual_header = usual_gzip_header(9);
   Bytes spelled_out{0x89, 0x46, 7};
   spelled_out.insert(spelled_out.end(), usual_header.begin() + 3, usual_header.end());
@@ -167,7 +167,7 @@ TEST(GzipRecipe, RefusesMoreThanItsBounds) {
   EXPECT_EQ(verdict(far), Code::too_large);
 }
 
-// What is damaged is refused, or makes another file or none: never the same file, so that its hash tells.
+// A damaged recipe is refused, or makes another file or none. It never makes the same file, so the hash shows it.
 TEST(GzipRecipe, FlippedByteIsRefusedOrMakesAnotherFile) {
   const Bytes good = encoded(example());
   const Bytes content = example_content();
@@ -194,7 +194,7 @@ TEST(GzipRecipe, FlippedByteIsRefusedOrMakesAnotherFile) {
   EXPECT_GT(other, 0);
 }
 
-// The two bytes of parameters: some others may make the same file of so short a content. None does harm.
+// Other values for the two bytes of parameters may make the same file of so short a content. None is harmful.
 TEST(GzipRecipe, AnyParametersAreRefusedOrMakeAFile) {
   const Bytes content = example_content();
   Bytes bytes = encoded(example());

@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kReadBytes = 8 * 1024;
 constexpr std::size_t kSkipBytes = 4 * 1024;
 constexpr std::size_t kOutputBytes = 8 * 1024;
-// Part of the format: zlib gets its input up to the next multiple of this, or the next cut. When its window slides
-// depends on how much it has been given, and at the very edge of the window what it matches depends on that.
+// Part of the format: zlib gets its input up to the next multiple of this, or the next cut. How much input zlib gets
+// decides when its window moves, and at the edge of the window that decides which matches it finds.
 constexpr std::size_t kInputBytes = 8 * 1024;
 constexpr int kGzipWrapped = 15 + 16;  // any window, header and trailer checked by zlib
 

@@ -1,5 +1,5 @@
-// gzip inside a delta: the content of a base file read in place, and a new file made again from its content. Streams in
-// bounded memory; zlib does the work and stays behind these two classes. One thread at a time.
+// gzip inside a delta: reads the content of a base file in place, and makes a new file again from its content. Both
+// stream in bounded memory. Only these two classes use zlib. For one thread at a time.
 #pragma once
 
 #include <cstdint>

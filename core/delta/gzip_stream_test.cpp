@@ -165,7 +165,7 @@ TEST(GzipWriter, RefusesACutPastTheEnd) {
   EXPECT_TRUE(written(recipe, text(301)));
 }
 
-TEST(GzipWriter, PassesOnWhatTheSinkSays) {
+TEST(GzipWriter, ReturnsTheSinksErrors) {
   int calls = 0;
   GzipWriter writer(recipe_of(1), [&](ByteView) -> Status {
     if (++calls == 3) return fail(Code::no_space, "full");
@@ -287,7 +287,7 @@ TEST(GzipReader, RefusesWhatIsNoGzipFile) {
   EXPECT_EQ(read_verdict(Bytes(100'000, 0x1f)), Code::corrupt);
 }
 
-TEST(GzipReader, PassesOnWhatTheBaseSaysAndGoesOnAfterIt) {
+TEST(GzipReader, ReturnsTheBasesErrorsAndGoesOnAfterThem) {
   const Bytes content = text(50'000);
   const Bytes file = zlib_file(content, recipe_of(1));
   const ReadBase whole = reads(file);
@@ -300,7 +300,7 @@ TEST(GzipReader, PassesOnWhatTheBaseSaysAndGoesOnAfterIt) {
   Bytes got(content.size());
   EXPECT_EQ(reader.read_at(0, got).error().code, Code::io);
   broken = false;
-  // What the failed read had got hold of is gone, the rest is not.
+  // What the failed read had already taken is lost, but the rest is not.
   Bytes last(10);
   EXPECT_EQ(reader.read_at(content.size() - 10, last).value(), 10U);
   EXPECT_TRUE(std::equal(last.begin(), last.end(), content.end() - 10));

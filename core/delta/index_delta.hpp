@@ -1,7 +1,7 @@
 // The index of a tree as a delta against the index of another one, its base: docs/formats/index-delta.md.
 //
-// Carries no size and no hash of a file. What a device decodes it hashes itself; the index that comes out of it must
-// hash to the signed artifact id, which is for the caller to compare.
+// It has no sizes and no hashes of files. A device hashes what it decodes. The caller must compare the hash of the
+// resulting index with the signed artifact id.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,7 @@ struct IndexDelta {
                                                   std::span<const artifact::Entry> fresh);
 
 // --- reading ----------------------------------------------------------------------------------------
-// Pulls the new tree's entries out of the base's entries and the delta's bytes.
+// Makes the new tree's entries from the base's entries and the delta's bytes.
 // Memory: about 20 KB, whatever the tree and whatever the bytes; time: in proportion to both.
 class IndexDeltaReader {
  public:
@@ -71,7 +71,7 @@ class IndexDeltaReader {
   [[nodiscard]] Result<const NewEntry*> next();
 
  private:
-  // Obeys one operation: true when it has put an entry in current_.
+  // Applies one operation. Returns true when it has put an entry in current_.
   [[nodiscard]] Result<bool> obey_next();
   [[nodiscard]] Result<const artifact::Entry*> take_base();
   // These fill current_, from an entry of the base or from nothing.

@@ -1,4 +1,4 @@
-// Each way to break an index delta.
+// All ways to break an index delta.
 #include <gtest/gtest.h>
 
 #include "core/base/limits.hpp"
@@ -8,7 +8,7 @@
 namespace instar::delta {
 namespace {
 
-using namespace rig;
+using namespace fixture;
 
 // Of each type one; file "a/f" has content, "a/e" has none.
 Entries base() {
@@ -103,7 +103,7 @@ TEST(BrokenIndexDelta, RefusesATreeWithoutItsRoot) {
   EXPECT_EQ(verdict({kRenameKeep, 0, 0, 1, 'x', kEnd}), Code::malformed);
 }
 
-TEST(BrokenIndexDelta, RefusesPathsThatDoNotFitWhereTheyStand) {
+TEST(BrokenIndexDelta, RefusesPathsThatAreOutOfPlace) {
   EXPECT_EQ(verdict({kDecodedFile, 1, 1, 'z', kEnd}), Code::malformed);                 // shares more than there is
   EXPECT_EQ(verdict({kKeepAll, kDecodedFile, 0, 1, 'b', kEnd}), Code::malformed);       // before "pipe"
   EXPECT_EQ(verdict({0, kDecodedFile, 0, 1, 'z', kEnd}), Code::malformed);              // "a" comes after it
@@ -118,7 +118,7 @@ TEST(BrokenIndexDelta, RefusesAFolderRemovedFromUnderItsFiles) {
   EXPECT_EQ(verdict({0, 0x80, kEnd}), Code::malformed);
 }
 
-TEST(BrokenIndexDelta, RefusesNamesThatAreNone) {
+TEST(BrokenIndexDelta, RefusesInvalidNames) {
   EXPECT_EQ(verdict({0, kRenameKeep, 0, 1, 1, 'b', kEnd}), Code::ok);
   EXPECT_EQ(verdict({0, kRenameKeep, 0, 2, 1, 'b', kEnd}), Code::malformed);  // more than there is
   EXPECT_EQ(verdict({0, kRenameKeep, 1, 1, 1, 'b', kEnd}), Code::malformed);
@@ -143,7 +143,7 @@ TEST(BrokenIndexDelta, RefusesToChangeContentThatIsNotThere) {
   EXPECT_EQ(verdict({0, kRenameModify, 0, 1, 1, 'b', 0x20, kEnd}), Code::malformed);  // "a" is a folder
 }
 
-TEST(BrokenIndexDelta, RefusesToChangeFieldsThatATypeHasNot) {
+TEST(BrokenIndexDelta, RefusesToChangeFieldsThatATypeDoesNotHave) {
   // Entry of the base, then the fields that it has.
   constexpr std::uint8_t kFields[] = {7, 7, 7, 7, 8, 10, 19, 3};
   for (std::uint8_t at = 0; at < std::size(kFields); ++at) {
@@ -165,7 +165,7 @@ TEST(BrokenIndexDelta, RefusesToChangeFieldsThatATypeHasNot) {
   }
 }
 
-TEST(BrokenIndexDelta, RefusesFieldsThatAnInsertedEntryHasNot) {
+TEST(BrokenIndexDelta, RefusesFieldsThatAnInsertedEntryDoesNotHave) {
   EXPECT_EQ(verdict({kKeepAll, 0xd0, 0, 1, 'z', kEnd}), Code::malformed);                // a folder with content
   EXPECT_EQ(verdict({kKeepAll, 0xd2, 0, 1, 'z', 0, 0, 1, 'x', kEnd}), Code::malformed);  // a symlink with content
   EXPECT_EQ(verdict({kKeepAll, 0xcb, 0, 1, 'z', 0, 0, 0, 1, 3, 'a', '/', 'f', kEnd}),

@@ -15,7 +15,7 @@ using artifact::ByteCursor;
 using artifact::Entry;
 using artifact::EntryType;
 
-// First byte of an operation: the two high bits tell runs from others.
+// First byte of an operation: the two high bits show whether it is a run.
 constexpr unsigned kRunShift = 6;
 constexpr std::uint8_t kOther = 3;
 constexpr std::uint64_t kLongRun = 63;  // in the low six bits: a varint follows

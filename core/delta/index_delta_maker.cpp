@@ -14,7 +14,7 @@ using artifact::Entry;
 using artifact::EntryType;
 using Entries = std::span<const Entry>;
 
-// Files with one content, of which the one whose path says most of the other's is named. Near ones have much in common.
+// Among files with one content, the one whose path is most like the other path is named. Near ones have much in common.
 constexpr std::size_t kCandidates = 4;  // on either side
 
 // Where contents are found: files by hash, in index order.
@@ -31,7 +31,7 @@ class Contents {
     return {};
   }
 
-  // The path that is said with the fewest bytes out of that of `entry`; nullptr when nothing has this content.
+  // The path that takes the fewest bytes as a change of `entry`'s path. nullptr when no file has this content.
   [[nodiscard]] Result<const std::string*> find(const Entry& entry) const {
     const auto found = files_.find(entry.content);
     if (found == files_.end()) return nullptr;
@@ -99,7 +99,7 @@ class Runs {
     start(Step::keep, 0);
     append_operation(out_, operation);
   }
-  // What is left of the base stays without a word.
+  // The rest of the base stays, and nothing is written for that.
   void end() {
     if (step_ == Step::keep) count_ = 0;
     passed_over_ = 0;
@@ -198,7 +198,7 @@ Status Maker::find_content(NewEntry& now) const {
   return {};
 }
 
-// All that a modify would say.
+// Everything that a modify would have to change.
 IndexOperation Maker::changes(const Entry& old, const NewEntry& now) const {
   IndexOperation operation;
   operation.step = Step::modify;

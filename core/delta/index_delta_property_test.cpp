@@ -1,4 +1,4 @@
-// Random pairs of trees: whatever became of the one, base and delta give the very bytes of the other's index.
+// Random pairs of trees: base and delta always give exactly the bytes of the other tree's index.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -11,7 +11,7 @@
 namespace instar::delta {
 namespace {
 
-using namespace rig;
+using namespace fixture;
 
 struct PathOrder {
   bool operator()(const std::string& left, const std::string& right) const {
@@ -167,7 +167,7 @@ void expect_rebuilt(const Entries& base, const Entries& fresh, std::size_t step)
   ASSERT_TRUE(rebuilt) << rebuilt.error().message;
   ASSERT_EQ(to_hex(*rebuilt), to_hex(*index_of(fresh)));
 
-  // Maker and reader say the same, each distinct content is decoded once, and never one that the base has.
+  // Maker and reader give the same entries. Each distinct content is decoded once, and never one that the base has.
   std::set<Hash256> known;
   for (const Entry& entry : base) known.insert(entry.content);
   auto read = read_delta(base, delta->bytes, step);

@@ -10,7 +10,7 @@
 namespace instar::delta {
 namespace {
 
-using namespace rig;
+using namespace fixture;
 
 Bytes read_fixture(const std::string& name) {
   std::ifstream in(std::string(INSTAR_SOURCE_DIR) + "/tests/fixtures/" + name);
@@ -55,7 +55,7 @@ Entries example_tree() {
           note};
 }
 
-// What the delta of the two trees says, after it was seen that a device can rebuild the new one's index with it.
+// The entries of the delta of two trees, after a check that a device can rebuild the new index with it.
 IndexDelta delta_of(const Entries& base, const Entries& fresh) {
   auto delta = make_index_delta(base, fresh);
   EXPECT_TRUE(delta) << delta.error().message;
@@ -104,7 +104,7 @@ TEST(IndexDelta, NoFlippedBitGivesTheSameIndex) {
   EXPECT_GT(refused, delta.bytes.size() * 4);
 }
 
-TEST(IndexDelta, ReaderAndMakerSayTheSameOfEachEntry) {
+TEST(IndexDelta, ReaderAndMakerAgreeOnEachEntry) {
   const IndexDelta delta = delta_of(example_base(), example_tree());
   auto read = read_delta(example_base(), delta.bytes);
   ASSERT_TRUE(read);
@@ -150,7 +150,7 @@ TEST(IndexDelta, PassesOverFoldersAndLinksAmongChangedFiles) {
   EXPECT_EQ(delta_of(base, fresh).bytes.size(), 3U);
 }
 
-TEST(IndexDelta, NamesTheFileThatStoodThereForWhatIsDecoded) {
+TEST(IndexDelta, NamesTheFileBeforeForAFileThatIsDecoded) {
   const IndexDelta delta = delta_of({folder(""), file("a", "1"), file("b-1.0", "2")},
                                     {folder(""), file("a", "3"), file("b-1.1", "4"), file("other", "5")});
   EXPECT_EQ(delta.entries[1].from, ContentFrom::decode);
@@ -161,7 +161,7 @@ TEST(IndexDelta, NamesTheFileThatStoodThereForWhatIsDecoded) {
   EXPECT_EQ(delta.entries[3].source, "");
 }
 
-TEST(IndexDelta, AFolderThatIsRenamedCostsItsNameAlone) {
+TEST(IndexDelta, ARenamedFolderCostsOnlyItsName) {
   Entries base{folder(""), folder("lib"), folder("lib/6.1.0-28")};
   Entries fresh{folder(""), folder("lib"), folder("lib/6.1.0-29")};
   for (int i = 1000; i < 1500; ++i) {
@@ -266,7 +266,7 @@ TEST(IndexDelta, IsTheSameBytesEachTime) {
   EXPECT_EQ(delta_of(example_base(), example_tree()).bytes, delta_of(example_base(), example_tree()).bytes);
 }
 
-TEST(IndexDelta, RefusesTreesThatAreNone) {
+TEST(IndexDelta, RefusesMalformedTrees) {
   EXPECT_EQ(make_index_delta(Entries{}, Entries{folder("")}).error().code, Code::malformed);
   EXPECT_EQ(make_index_delta(Entries{folder("")}, Entries{}).error().code, Code::malformed);
   EXPECT_EQ(make_index_delta(Entries{folder(""), file("b"), file("a")}, Entries{folder("")}).error().code,
@@ -274,7 +274,7 @@ TEST(IndexDelta, RefusesTreesThatAreNone) {
   EXPECT_EQ(make_index_delta(Entries{folder("")}, Entries{file("a")}).error().code, Code::malformed);
 }
 
-TEST(IndexDelta, RefusesOneContentUnderTwoSizes) {
+TEST(IndexDelta, RefusesOneContentWithTwoSizes) {
   Entry liar = file("b", "1");
   liar.size = 2;
   EXPECT_EQ(make_index_delta(Entries{folder(""), file("a", "1")}, Entries{folder(""), liar}).error().code,

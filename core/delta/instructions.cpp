@@ -5,7 +5,7 @@
 namespace instar::delta {
 namespace {
 
-// May the byte before a ModRM byte be an opcode that has one? Of two-byte opcodes the usual ones.
+// Whether the byte before a ModRM byte may be an opcode that has one. Of two-byte opcodes only the usual ones count.
 constexpr std::array<bool, 256> make_modrm_opcodes() {
   std::array<bool, 256> has{};
   for (unsigned op = 0; op < 0x40; ++op) has[op] = (op & 7) < 4;

@@ -1,5 +1,5 @@
-// Which instructions refer to places, and how: as much of the instruction sets of x86-64 and AArch64 as reference
-// prediction knows. Intel SDM volume 2, appendix A; Arm Architecture Reference Manual, C4.1.
+// Which instructions refer to places, and how. Only the part of the instruction sets of x86-64 and AArch64 that
+// reference prediction uses. Intel SDM volume 2, appendix A; Arm Architecture Reference Manual, C4.1.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ struct X86Reference {
   bool into_code = false;      // call, jmp and jcc: what it leads to must be code
 };
 // Looks at the bytes at `at`, of which `left` may be read. `before`: the byte in front of them, if it is known.
-// A guess, made of bytes alone: whether it leads somewhere is for the caller to see.
+// This is a guess from the bytes alone. The caller checks whether the place exists.
 [[nodiscard]] std::optional<X86Reference> find_x86_reference(const std::uint8_t* at, std::size_t left,
                                                              std::optional<std::uint8_t> before) noexcept;
 

@@ -1,4 +1,4 @@
-// Reads one raw LZMA stream, piece by piece. The only file that knows liblzma on the device.
+// Reads one raw LZMA stream, piece by piece. On the device only this file uses liblzma.
 #pragma once
 
 #include <memory>

@@ -8,13 +8,13 @@ namespace {
 
 constexpr std::size_t kReadBytes = 1024;
 // More than one operation at its largest: three texts of kPathBytesMax, xattrs of kXattrBytesMax, and their numbers.
-constexpr std::size_t kOperationBytesMax = 4 * limits::kPathBytesMax + 2 * limits::kXattrBytesMax;
+constexpr std::size_t kLargestOperationBytes = 4 * limits::kPathBytesMax + 2 * limits::kXattrBytesMax;
 
 }  // namespace
 
 Result<bool> OperationStream::read_more() {
   const std::size_t before = pending_.size();
-  INSTAR_ASSERT(before <= kOperationBytesMax);
+  INSTAR_ASSERT(before <= kLargestOperationBytes);
   pending_.resize(before + kReadBytes);
   INSTAR_TRY(const std::size_t got, bytes_(std::span(pending_).subspan(before)));
   INSTAR_ASSERT(got <= kReadBytes);

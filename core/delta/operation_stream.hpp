@@ -1,4 +1,4 @@
-// The bytes of an index delta, pulled piece by piece, as operations.
+// Reads the bytes of an index delta piece by piece, as operations.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace instar::delta {
 // Memory: one operation's worst case, about 8 KB twice.
 class OperationStream {
  public:
-  // Puts the delta's next bytes in the room given and returns how many; 0 at its end.
+  // Writes the delta's next bytes to the given buffer and returns how many. 0 at the end.
   using DeltaBytes = std::function<Result<std::size_t>(std::span<std::uint8_t>)>;
   explicit OperationStream(DeltaBytes bytes) : bytes_(std::move(bytes)) {}
 

@@ -1,4 +1,4 @@
-// How an index delta says paths: as changes of other paths, which its maker and its reader reckon alike.
+// An index delta writes a path as a change of another path, which maker and reader compute in the same way.
 // docs/formats/index-delta.md
 #pragma once
 
@@ -15,8 +15,8 @@ namespace instar::delta {
 [[nodiscard]] std::string_view name_of(std::string_view path) noexcept;    // the last component
 [[nodiscard]] std::string_view parent_of(std::string_view path) noexcept;  // "" for what is in the root folder
 
-// One text made of another: its last `kept_end` bytes stay, the `replaced` ones before them give way to `text`, the
-// rest stays.
+// Makes one text from another: the last `kept_end` bytes stay, `text` takes the place of the `replaced` bytes before
+// them, and the rest stays.
 struct Edit {
   std::uint64_t kept_end = 0;
   std::uint64_t replaced = 0;
@@ -25,19 +25,19 @@ struct Edit {
   [[nodiscard]] static Edit between(std::string_view from, std::string_view to);
   // Errors: malformed (`from` is too short).
   [[nodiscard]] Result<std::string> apply(std::string_view from) const;
-  // What it takes to write it, roughly: bytes.
+  // About how many bytes it takes to write it.
   [[nodiscard]] std::size_t cost() const noexcept {
     return text.size() + (replaced > 127 ? 1 : 0) + (kept_end > 127 ? 1 : 0);
   }
 };
 
-// Renamed folders that are open at one place of the base: where their content goes. Memory: two paths, 16 bytes a
-// level.
+// The renamed folders around one place of the base, and where their content goes. Memory: two paths, and 16 bytes for
+// each level.
 class Renames {
  public:
   // Goes on to a path of the base, in index order; folders that it is not in are left.
   void go_to(std::string_view base_path);
-  // The folder that was gone to is now called `new_path`; its parent's new path is the parent of that.
+  // The current folder is now called `new_path`. The parent of that is its parent's new path.
   void open(std::string_view base_path, std::string_view new_path);
   // A path of the base as a path of the new tree, by the folders that are open; unchanged if it is in none of them.
   [[nodiscard]] std::string map(std::string_view base_path) const;

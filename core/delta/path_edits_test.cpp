@@ -5,7 +5,7 @@
 namespace instar::delta {
 namespace {
 
-TEST(Edit, SaysOnlyWhatDiffers) {
+TEST(Edit, HasOnlyWhatDiffers) {
   const Edit edit = Edit::between("libfoo.so.1.2.3", "libfoo.so.1.3.3");
   EXPECT_EQ(edit.text, "3");
   EXPECT_EQ(edit.replaced, 1U);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "core/delta/little_endian.hpp"
 
 namespace instar::delta {
@@ -11,8 +12,6 @@ namespace {
 // A table of 4 to 16 thousand targets is enough for the largest files of a gateway; 64 thousand are worse, since old
 // ones stay in it.
 constexpr std::size_t kTargets = 8192;
-// Records of .eh_frame that one file's stretches may pass over in all.
-constexpr std::uint32_t kRecordStepsMax = 4'000'000;
 
 std::size_t slot_of(std::uint32_t address) noexcept {
   return (address * 2654435761U) >> 19;  // Knuth's multiplicative hash, 13 bits
@@ -21,7 +20,11 @@ std::size_t slot_of(std::uint32_t address) noexcept {
 }  // namespace
 
 References::References(const ElfImage& old, ReadAt read, const CopyMap& map)
-    : old_(old), read_(std::move(read)), map_(map), targets_(kTargets), record_steps_left_(kRecordStepsMax) {}
+    : old_(old),
+      read_(std::move(read)),
+      map_(map),
+      targets_(kTargets),
+      record_steps_left_(limits::kDeltaRecordStepsMax) {}
 
 void References::set_layout(const std::optional<ElfImage>& now) {
   now_ = now;
@@ -261,7 +264,7 @@ std::size_t References::step_page(Exchange& exchange, std::size_t at, std::size_
   page.set_at = 0;
   if (from_old && from_now) {
     const std::uint32_t old_page = ((*from_old >> 12) + arm_page_distance(word)) << 12;
-    // The instruction that adds the low bits tells the whole target.
+    // With the instruction that adds the low bits the whole target is known.
     std::uint32_t old_target = old_page;
     const std::size_t window = std::min(left, kPageWindow + 4);
     for (std::size_t i = 4; i + 4 <= window; i += 4) {

@@ -1,12 +1,12 @@
-// Reference prediction: what the references in copied old bytes become in the new file.
+// Reference prediction: computes what the references in copied old bytes become in the new file.
 //
-// When code moves, what still differs between a copied stretch and the new file is nearly all references: distances of
-// calls, addresses in tables. Both sides know the copy map, so they can tell where the target of each reference went,
-// and correct the reference before the difference is taken: the difference stream then holds mostly zeros. A small
-// table of targets seen before (old → new) is asked first, for targets that no copy covers.
+// When code moves, nearly all differences between a copied stretch and the new file are references: distances of calls,
+// addresses in tables. Both sides have the copy map, so they can compute where the target of each reference is now, and
+// correct the reference before the difference is taken. Then the difference stream has mostly zeros. A small table of
+// earlier targets (old → new) is used first, for targets that no copy covers.
 //
-// Encoder and decoder run the same code over the same old bytes, in the same order, so that they predict alike: all
-// that a prediction depends on is the old file, the copy map, the layout in the first ElfImage::kLayoutBytes of the new
+// Encoder and decoder run the same code over the same old bytes, in the same order, so that they predict the same. A
+// prediction depends only on the old file, the copy map, the layout in the first ElfImage::kLayoutBytes of the new
 // file, and references decoded before.
 #pragma once
 
@@ -27,14 +27,14 @@ class References {
   // targets, 64 KiB.
   References(const ElfImage& old, ReadAt read, const CopyMap& map);
 
-  // The layout of the new file, out of its first bytes. Before it nothing is predicted; it must be told before the
-  // stretch goes past ElfImage::kLayoutBytes of the new file.
+  // Sets the layout of the new file, read from its first bytes. Nothing is predicted before that. It must be set before
+  // the stretch goes past ElfImage::kLayoutBytes of the new file.
   void set_layout(const std::optional<ElfImage>& now);
 
   // A stretch of old bytes that is copied to `now_offset`.
   void begin(std::uint32_t old_offset, std::uint32_t now_offset, std::uint32_t bytes);
-  // Turns old bytes, from where the stretch stands, and differences into new bytes. Returns how many are done: all of
-  // `old` when it holds the rest of the stretch, or else all but at most kLookahead.
+  // Turns the next old bytes of the stretch and differences into new bytes. Returns how many are done: all of `old`
+  // when it holds the rest of the stretch, or else all but at most kLookahead.
   [[nodiscard]] std::size_t decode(ByteView old, const std::uint8_t* difference, std::uint8_t* now);
   // Turns old and new bytes into differences.
   [[nodiscard]] std::size_t encode(ByteView old, const std::uint8_t* now, std::uint8_t* difference);
@@ -54,7 +54,7 @@ class References {
     std::uint32_t old = 0;  // plus 1; 0 = free
     std::uint32_t now = 0;
   };
-  // What an ADRP instruction left in its register.
+  // The value that an ADRP instruction left in its register.
   struct Page {
     std::uint32_t set_at = 0;  // offset in the old file, plus 1; 0 = nothing
     std::uint32_t old = 0;

@@ -14,9 +14,9 @@ using artifact::Entry;
 using artifact::EntryType;
 using Numbers = std::vector<std::uint32_t>;
 
-// Entries without a match that are compared each with each: bounds the work, at 16,000 comparisons a block.
+// How many entries without a match are compared each with each. This bounds the work to 16,000 comparisons per block.
 constexpr std::size_t kBlockEntries = 128;
-// Children of a folder that are looked at to tell whether it is the same folder.
+// How many children are compared to decide whether two folders are the same.
 constexpr std::size_t kChildrenCompared = 64;
 
 class Tree {
@@ -152,7 +152,7 @@ void Aligner::pair_block(std::span<const std::uint32_t> base, std::span<const st
   }
 }
 
-// 0 when they have nothing to do with each other.
+// 0 when they have nothing in common.
 int Aligner::likeness(std::uint32_t base, std::uint32_t fresh) const {
   const Entry& old = base_.entry(base);
   const Entry& young = fresh_.entry(fresh);

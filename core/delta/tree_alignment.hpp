@@ -1,4 +1,4 @@
-// Which entry of a new tree takes the place of which entry of its base.
+// Finds which entry of a new tree takes the place of which entry of its base.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ struct Place {
   friend bool operator==(const Place&, const Place&) = default;
 };
 
-// Each entry of both whole trees once; the entries of either in index order. What was renamed is found where it kept
-// its place among its neighbours, by name, content and what it holds.
+// Has each entry of both trees once, and the entries of each tree in index order. A renamed entry is found by name,
+// content and what it holds, if its place among its neighbours is still the same.
 [[nodiscard]] std::vector<Place> align_trees(std::span<const artifact::Entry> base,
                                              std::span<const artifact::Entry> fresh);
 

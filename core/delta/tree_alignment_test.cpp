@@ -8,7 +8,7 @@
 namespace instar::delta {
 namespace {
 
-using namespace rig;
+using namespace fixture;
 using testing::ElementsAre;
 
 // "old=new", "-old", "+new".
@@ -52,12 +52,12 @@ TEST(TreeAlignment, RemovesWholeFoldersBeforeItInserts) {
 }
 
 TEST(TreeAlignment, KeepsTheOrderOfBothAmongWhatWasRenamed) {
-  // "v1" became "v3" and "v2" went, or the other way round: never crosswise.
+  // Either "v1" became "v3" and "v2" was removed, or the other way round, but both may not be renamed crosswise.
   EXPECT_THAT(aligned({folder(""), file("v1", "1"), file("v2", "2")}, {folder(""), file("v3", "2"), file("v4", "1")}),
               testing::AnyOf(ElementsAre("=", "-v1", "v2=v3", "+v4"), ElementsAre("=", "+v3", "v1=v4", "-v2")));
 }
 
-TEST(TreeAlignment, GoesThroughFoldersWithThousandsOfStrangersInTime) {
+TEST(TreeAlignment, HandlesFoldersWithThousandsOfUnmatchedEntriesInTime) {
   Entries base{folder("")};
   Entries fresh{folder("")};
   for (int i = 10'000; i < 30'000; ++i) {

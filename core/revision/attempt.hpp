@@ -48,7 +48,7 @@ class Attempt {
 
   // --- its packs
   [[nodiscard]] std::span<const PackId> packs() const noexcept { return state_.packs; }
-  // Another pack of the artifact at `index` brings what the chosen one cannot. What follows is planned anew, on top of
+  // Another pack of the artifact at `index` brings what the chosen one cannot. What follows is planned again, on top of
   // what the attempt has cost already.
   void fall_back_to(std::size_t index, const wire::Pack& pack, bool everything, std::string reason,
                     const wire::Manifest& manifest);

@@ -20,9 +20,9 @@ void end_attempt(Parts& parts, const Error& error, wire::Step step, bool fresh_r
   auto ending = parts.about_candidate(step, error.code, error.message);
   ending.again = again;
   if (rolled_back) parts.trial.fill_times(ending, out.time());
-  out.log(4, "release " + parts.revisions.candidate()->info.release + ", attempt " +
-                 std::to_string(parts.attempt.number()) + ": " + std::string(wire::step_name(step)) + " (" +
-                 std::string(code_name(error.code)) + "): " + error.message);
+  out.log(LogLevel::warning, "release " + parts.revisions.candidate()->info.release + ", attempt " +
+                                 std::to_string(parts.attempt.number()) + ": " + std::string(wire::step_name(step)) +
+                                 " (" + std::string(code_name(error.code)) + "): " + error.message);
   parts.record_candidate_outcome(step, error.code);
   out.report(std::move(ending));
   parts.transfer.close_session();

@@ -70,7 +70,8 @@ std::uint32_t Choosing::retry_epoch(const ManifestId& hash) const noexcept {
 Result<std::vector<PackChoice>> Choosing::plan(const ReceivedManifest& received) const {
   const auto& manifest = received.manifest;
   INSTAR_CHECK(check_requirements(manifest, parts_.facts, parts_.room.free_bytes(), parts_.clock()));
-  INSTAR_TRY(auto choices, choose_packs(manifest, holdings_of(parts_.revisions, parts_.facts.memory_bytes)));
+  INSTAR_TRY(auto choices,
+             choose_packs(manifest, holdings_of(parts_.revisions, parts_.facts.description.memory_bytes)));
   if (!parts_.permission.is_brought(received.hash)) INSTAR_CHECK(check_byte_budget(manifest, choices));
   return choices;
 }
@@ -99,7 +100,7 @@ void Choosing::begin(const ReceivedManifest& received) {
 
 void Choosing::supersede_candidate(const std::string& release) {
   const std::string reason = "superseded by release " + release + " before this device had switched";
-  parts_.out.log(5, "release " + parts_.revisions.candidate()->info.release + " is " + reason);
+  parts_.out.log(LogLevel::notice, "release " + parts_.revisions.candidate()->info.release + " is " + reason);
   stop_attempt(parts_, Code::stale, reason);
 }
 
@@ -109,8 +110,8 @@ void Choosing::refuse(const ReceivedManifest& received, const Error& error) {
   if (parts_.permission.waits_for(received.hash)) attempt = parts_.permission.stop_waiting(parts_.out);
   parts_.history.record({received.hash, received.manifest.sequence, attempt, epoch, wire::Step::refused, error.code});
   parts_.out.persist();
-  parts_.out.log(4, "release " + received.manifest.release + " is refused (" + std::string(code_name(error.code)) +
-                        "): " + error.message);
+  parts_.out.log(LogLevel::warning, "release " + received.manifest.release + " is refused (" +
+                                        std::string(code_name(error.code)) + "): " + error.message);
   wire::Report refusal;
   refusal.rollout = received.hash;
   refusal.attempt = attempt;
@@ -141,7 +142,7 @@ void Choosing::stop_if_ended() {
   if (!parts_.gates.is_ended(info.manifest)) return;
   const bool is_aborted = parts_.gates.state_of(info.manifest) == wire::GateState::aborted;
   const std::string how = is_aborted ? "aborted" : "taken back";
-  parts_.out.log(5, "release " + info.release + " is stopped: its rollout was " + how);
+  parts_.out.log(LogLevel::notice, "release " + info.release + " is stopped: its rollout was " + how);
   stop_attempt(parts_, Code::refused, "the rollout was " + how + " before this device had switched");
   drop_candidate(parts_, Leftover::keep);
   parts_.enter(Trigger::aborted);

@@ -9,6 +9,8 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/log_level.hpp"
+#include "core/wire/delivery.hpp"
 #include "core/wire/manifest.hpp"
 
 namespace instar::revision {
@@ -19,15 +21,15 @@ struct Persist {
 struct Publish {
   std::string topic;
   Bytes payload;
-  int qos = 1;
-  bool retain = false;
+  wire::Qos qos = wire::Qos::at_least_once;
+  wire::Retain retain = wire::Retain::no;
 };
 // Which pack to use for one artifact.
 struct PackChoice {
   ArtifactId artifact;
   PackId pack;
 };
-// Make or reopen the staging folder of `revision` and say what is wanted. Space is reckoned before the first byte.
+// Make or reopen the staging folder of `revision` and report what is wanted. Space is counted before the first byte.
 struct OpenStaging {
   std::uint32_t revision = 0;
   wire::Manifest manifest;
@@ -35,7 +37,7 @@ struct OpenStaging {
   std::vector<std::uint32_t> bases;  // revisions whose trees may be used
 };
 // Pieces of one chunk come in order, without holes, from offset 0 (or from the offset that StagingWants named). A piece
-// at offset 0 starts its chunk anew. While a chunk is half there no piece of another one comes, unless the half is
+// at offset 0 starts its chunk again. While a chunk is half there no piece of another one comes, unless the half is
 // given up.
 struct StagePiece {
   std::uint32_t revision = 0;
@@ -89,7 +91,7 @@ struct PointCurrent {
 // subscriptions() has changed.
 struct Resubscribe {};
 struct Log {
-  int level = 6;  // syslog numbers: 3 error, 4 warning, 5 notice, 6 info
+  LogLevel level = LogLevel::info;
   std::string message;
 };
 

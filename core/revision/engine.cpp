@@ -6,12 +6,6 @@
 #include "core/revision/state_codec.hpp"
 
 namespace instar::revision {
-namespace {
-
-// Hellos out of turn come no more often than this.
-constexpr std::int64_t kHelloMsMin = 5'000;
-
-}  // namespace
 
 Engine::Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state)
     : generation_(state.generation),
@@ -179,11 +173,12 @@ void Engine::finish_commit() {
 void Engine::on_root(ByteView payload) {
   const auto taken = parts_.inbox.take_root(payload);
   if (!taken) {
-    if (taken.error().code != Code::stale) parts_.out.log(4, "a root document is not taken: " + taken.error().message);
+    if (taken.error().code != Code::stale)
+      parts_.out.log(LogLevel::warning, "a root document is not taken: " + taken.error().message);
     return;
   }
   if (!*taken) return;
-  parts_.out.log(5, "root document " + std::to_string(parts_.inbox.root().version) + " is in force");
+  parts_.out.log(LogLevel::notice, "root document " + std::to_string(parts_.inbox.root().version) + " is in force");
   parts_.history.forget_refused();
   parts_.time.learn(parts_.inbox.root().issued);
   parts_.out.persist();
@@ -211,9 +206,9 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
   if (!gate) return;
   const auto taken = parts_.gates.take(*gate);
   if (taken == Gates::Taken::older) {
-    return parts_.out.log(4, "a gate on " + group.str() + " is older (issue " + std::to_string(gate->issue) +
-                                 ") than one heard before (" + std::to_string(parts_.gates.issue(gate->manifest)) +
-                                 "): ignored");
+    return parts_.out.log(LogLevel::warning, "a gate on " + group.str() + " is older (issue " +
+                                                 std::to_string(gate->issue) + ") than one heard before (" +
+                                                 std::to_string(parts_.gates.issue(gate->manifest)) + "): ignored");
   }
   if (parts_.time.learn(gate->fresh) || taken == Gates::Taken::news) parts_.out.persist();
   choosing_.vet_gate(gate->manifest);
@@ -226,23 +221,23 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
 void Engine::on_ack(ByteView payload) {
   auto& out = parts_.out;
   const auto ack = wire::decode_ack(payload);
-  if (!ack) return out.log(4, "an ack cannot be read: " + ack.error().message);
+  if (!ack) return out.log(LogLevel::warning, "an ack cannot be read: " + ack.error().message);
   if (ack->code != Code::ok) {
-    out.log(3, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) +
-                   "): " + clean_text(ack->reason));
+    out.log(LogLevel::error, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) +
+                                 "): " + clean_text(ack->reason));
   }
   switch (out.acked(*ack)) {
     case Reporter::Acked::nothing: break;
     case Reporter::Acked::progress: out.persist(); break;
     case Reporter::Acked::lost:
-      if (out.time() - out.hello_at() < kHelloMsMin) break;
-      out.log(4, "the broker knows this device's reports up to " + std::to_string(ack->sequence) +
-                     " only: saying hello again");
+      if (out.time() - out.hello_at() < limits::kHelloPauseMsMin) break;
+      out.log(LogLevel::warning, "the broker knows this device's reports up to " + std::to_string(ack->sequence) +
+                                     " only: saying hello again");
       parts_.say_hello();
       break;
     case Reporter::Acked::moved:
       out.persist();
-      out.log(4,
+      out.log(LogLevel::warning,
               "the broker knows more reports of this device than it does itself (its state was lost): going on "
               "after " +
                   std::to_string(ack->sequence));
@@ -257,12 +252,13 @@ void Engine::on_ack(ByteView payload) {
 void Engine::on_assignment(ByteView payload) {
   if (payload.empty() || payload.size() > limits::kMessageBytesMax) return;
   const auto taken = parts_.inbox.take_assignment(payload, parts_.topics, parts_.time);
-  if (!taken) return parts_.out.log(4, "an assignment of groups is not taken: " + taken.error().message);
+  if (!taken)
+    return parts_.out.log(LogLevel::warning, "an assignment of groups is not taken: " + taken.error().message);
   if (!*taken) return;
   parts_.out.persist();
   std::string names;
   for (const auto& group : parts_.inbox.groups()) names += (names.empty() ? "" : ", ") + group.str();
-  parts_.out.log(5, "the groups of this device are now: " + names);
+  parts_.out.log(LogLevel::notice, "the groups of this device are now: " + names);
   choosing_.check_waiting("the release is not for the groups of this device any more");
   parts_.out.emit(Resubscribe{});
   if (parts_.out.is_connected()) parts_.say_hello();
@@ -289,24 +285,24 @@ std::optional<MonotonicMs> Engine::next_deadline() const {
   return earliest;
 }
 
-std::vector<std::pair<std::string, int>> Engine::subscriptions() const {
+std::vector<std::pair<std::string, wire::Qos>> Engine::subscriptions() const {
   const auto& topics = parts_.topics;
   const auto& device = parts_.facts.device;
-  std::vector<std::pair<std::string, int>> filters;
-  const auto add = [&](std::string filter, int qos) {
-    if (std::ranges::find(filters, filter, &std::pair<std::string, int>::first) == filters.end())
+  std::vector<std::pair<std::string, wire::Qos>> filters;
+  const auto add = [&](std::string filter, wire::Qos qos) {
+    if (std::ranges::find(filters, filter, &std::pair<std::string, wire::Qos>::first) == filters.end())
       filters.emplace_back(std::move(filter), qos);
   };
-  add(topics.root(), 1);
+  add(topics.root(), wire::Qos::at_least_once);
   for (const auto& own : parts_.inbox.groups()) {
     for (const auto& group : own.with_parents()) {
-      add(topics.manifest(group), 1);
-      add(topics.gate(group), 1);
+      add(topics.manifest(group), wire::Qos::at_least_once);
+      add(topics.gate(group), wire::Qos::at_least_once);
     }
   }
-  add(topics.device(device, wire::TopicKind::device_chunk), 0);
-  add(topics.device(device, wire::TopicKind::device_ack), 1);
-  add(topics.device(device, wire::TopicKind::device_assignment), 1);
+  add(topics.device(device, wire::TopicKind::device_chunk), wire::Qos::at_most_once);
+  add(topics.device(device, wire::TopicKind::device_ack), wire::Qos::at_least_once);
+  add(topics.device(device, wire::TopicKind::device_assignment), wire::Qos::at_least_once);
   return filters;
 }
 

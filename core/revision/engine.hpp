@@ -25,7 +25,7 @@ class Engine {
   void start(Now now, Effects& effects);
   void handle(const Event& event, Now now, Effects& effects);
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const;
-  [[nodiscard]] std::vector<std::pair<std::string, int>> subscriptions() const;
+  [[nodiscard]] std::vector<std::pair<std::string, wire::Qos>> subscriptions() const;
   [[nodiscard]] Machine::View view() const;
   void assert_invariants() const { parts_.assert_invariants(); }
 

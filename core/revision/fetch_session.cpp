@@ -8,12 +8,6 @@
 namespace instar::revision {
 namespace {
 
-// The link's own losses are TCP's to mend, and a new connection opens a new session by itself. What is left to notice
-// is a broker that has dropped pieces: rare, so patience costs little, while a session given up too soon wastes all
-// that is under way.
-constexpr std::int64_t kStallMsMin = 15'000;
-// Unanswered questions after which a session is given up: a minute of silence at least.
-constexpr std::uint32_t kQuestionsMax = 3;
 // Long beside the pause between two pieces of a link that carries them at all well, short beside a stall.
 constexpr std::int64_t kQuietMs = 1'000;
 // A rate that is a tenth higher is a gain, less is noise.
@@ -27,24 +21,24 @@ bool joins(const WantedChunk& last, const WantedChunk& chunk) noexcept {
 }  // namespace
 
 WindowControl::WindowControl(std::uint32_t bytes_max)
-    : bytes_max_(std::clamp<std::uint32_t>(bytes_max, kMinBytes, limits::kWindowBytesMax)),
+    : bytes_max_(std::clamp<std::uint32_t>(bytes_max, limits::kFetchWindowBytesMin, limits::kWindowBytesMax)),
       bytes_(std::min(kStartBytes, bytes_max_)) {}
 
 void WindowControl::measured(std::uint64_t bytes, std::int64_t ms) noexcept {
   const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 1));
   const std::uint64_t rate = bytes * 1'000 / span;
   window_ms_ = static_cast<std::int64_t>(bytes_ * span / std::max<std::uint64_t>(bytes, 1));
-  if (window_ms_ > kWindowMsMax) {
-    bytes_ = std::max(kMinBytes, bytes_ / 2);
+  if (window_ms_ > limits::kFetchWindowMsMax) {
+    bytes_ = std::max(limits::kFetchWindowBytesMin, bytes_ / 2);
     best_rate_ = rate;
-  } else if (rate * 100 >= best_rate_ * kGainPercent && window_ms_ * 2 <= kWindowMsMax) {
+  } else if (rate * 100 >= best_rate_ * kGainPercent && window_ms_ * 2 <= limits::kFetchWindowMsMax) {
     bytes_ = std::min(bytes_max_, bytes_ * 2);
     best_rate_ = rate;
   }
 }
 
 void WindowControl::stalled() noexcept {
-  bytes_ = std::max(kMinBytes, bytes_ / 2);
+  bytes_ = std::max(limits::kFetchWindowBytesMin, bytes_ / 2);
   best_rate_ = 0;
 }
 
@@ -197,7 +191,7 @@ FetchSession::Taken FetchSession::take_position(const wire::ChunkPiece& piece, M
 }
 
 bool FetchSession::ask_position(MonotonicMs now, std::vector<wire::Fetch>& out) {
-  if (questions_ >= kQuestionsMax) return false;
+  if (questions_ >= limits::kFetchQuestionsMax) return false;
   ++questions_;
   asked_last_ = true;
   progress_ = now;
@@ -223,7 +217,8 @@ std::optional<WantedChunk> FetchSession::half() const {
 
 std::optional<MonotonicMs> FetchSession::stall_deadline() const noexcept {
   if (!open_ || queue_.empty()) return std::nullopt;
-  return std::max(progress_, rate_ == 0 ? progress_ : paid_until_) + std::max(kStallMsMin, 4 * window_.window_ms());
+  return std::max(progress_, rate_ == 0 ? progress_ : paid_until_) +
+         std::max(limits::kFetchStallMsMin, 4 * window_.window_ms());
 }
 
 std::optional<MonotonicMs> FetchSession::quiet_deadline() const noexcept {

@@ -23,16 +23,13 @@ struct WantedChunk {
 // How many bytes may be in flight: learnt from the link, kept from one session to the next of a connection.
 //
 // A window is measured from the moment it was granted until its bytes are there. While a larger window brings a higher
-// rate it doubles; a window that takes longer than kWindowMsMax holds up the device's own messages behind it and is
-// halved.
+// rate it doubles; a window that takes longer than limits::kFetchWindowMsMax holds up the device's own messages behind
+// it and is halved.
 class WindowControl {
  public:
   // A window is sent in four pieces: 4 KiB take 4 s at 8 kbit/s, well before that counts as a stall. Faster links
   // double it soon.
   static constexpr std::uint32_t kStartBytes = 16 * 1024;
-  static constexpr std::uint32_t kMinBytes = 8 * 1024;
-  // Two seconds of queue is what a telemetry message may wait behind our bytes.
-  static constexpr std::int64_t kWindowMsMax = 2'000;
 
   explicit WindowControl(std::uint32_t bytes_max);
   [[nodiscard]] std::uint32_t bytes() const noexcept { return bytes_; }

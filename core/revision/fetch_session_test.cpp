@@ -150,30 +150,30 @@ TEST_F(FetchSessionTest, GivesUpABrokerThatDoesNotAnswer) {
   EXPECT_TRUE(session.ask_position(kStart, out)) << "it is there after all";
 }
 
-// A broker that holds to the last window it was told and never cuts a piece while something is out: the two must not
+// A broker that keeps to the last window it got and never cuts a piece while something is out: the two must not
 // wait for each other, whatever the window has become meanwhile.
 TEST_F(FetchSessionTest, NeverWaitsForABrokerThatWaitsForCredit) {
   for (const std::uint32_t chunk_bytes : {1'000u, 30'000u, 85'000u, 128'000u, 262'144u}) {
     FetchSession fetching(256 * 1024, 32 * 1024);
     std::vector<WantedChunk> chunks;
     for (std::uint32_t i = 0; i < 60; ++i) chunks.push_back({i, chunk_bytes, 0});
-    std::vector<wire::Fetch> told;
+    std::vector<wire::Fetch> sent_fetches;
     MonotonicMs now = kStart;
-    fetching.open(1, kPack, 77, chunks, now, told);
+    fetching.open(1, kPack, 77, chunks, now, sent_fetches);
     std::uint64_t sent = 0;
     std::uint64_t credited = 0;
     std::uint32_t pieces_out = 0;
-    std::uint32_t window = told.back().window_bytes;
-    std::uint32_t piece_max = told.back().piece_bytes_max;
+    std::uint32_t window = sent_fetches.back().window_bytes;
+    std::uint32_t piece_max = sent_fetches.back().piece_bytes_max;
     std::uint32_t ordinal = 0;
     std::uint32_t offset = 0;
     while (!fetching.is_complete()) {
       const std::uint32_t bytes = std::min(piece_max, chunk_bytes - offset);
       ASSERT_TRUE(sent + bytes <= credited + window && pieces_out < limits::kWindowPiecesMax)
           << "stuck with " << sent - credited << " bytes out of " << window << " at chunks of " << chunk_bytes;
-      told.clear();
+      sent_fetches.clear();
       now = now + 1;
-      ASSERT_EQ(fetching.take(piece(1, ordinal, offset, bytes), now, told), FetchSession::Taken::next);
+      ASSERT_EQ(fetching.take(piece(1, ordinal, offset, bytes), now, sent_fetches), FetchSession::Taken::next);
       sent += bytes;
       ++pieces_out;
       offset += bytes;
@@ -181,7 +181,7 @@ TEST_F(FetchSessionTest, NeverWaitsForABrokerThatWaitsForCredit) {
         ++ordinal;
         offset = 0;
       }
-      for (const auto& fetch : told) {
+      for (const auto& fetch : sent_fetches) {
         credited = fetch.received_bytes;
         window = fetch.window_bytes;
         piece_max = fetch.piece_bytes_max;
@@ -286,19 +286,19 @@ TEST(WindowControl, ShrinksOnASlowLinkUntilTelemetryGetsThrough) {
   WindowControl window(256 * 1024);
   for (int i = 0; i < 10; ++i) window.measured(window.bytes(), window.bytes() / 8);  // 8 bytes a ms: 64 kbit/s
   EXPECT_LE(window.bytes(), 16u * 1024);
-  EXPECT_GE(window.bytes(), WindowControl::kMinBytes);
+  EXPECT_GE(window.bytes(), limits::kFetchWindowBytesMin);
   EXPECT_LE(window.window_ms(), 2'048);
 }
 
 TEST(WindowControl, ShrinksWithEachStallButNotToNothing) {
   WindowControl window(256 * 1024);
   for (int i = 0; i < 10; ++i) window.stalled();
-  EXPECT_EQ(window.bytes(), WindowControl::kMinBytes);
+  EXPECT_EQ(window.bytes(), limits::kFetchWindowBytesMin);
 }
 
 TEST(WindowControl, KeepsWithinTheLimitsOfTheSystem) {
   EXPECT_LE(WindowControl(0xffff'ffff).bytes(), limits::kWindowBytesMax);
-  EXPECT_EQ(WindowControl(1).bytes(), WindowControl::kMinBytes);
+  EXPECT_EQ(WindowControl(1).bytes(), limits::kFetchWindowBytesMin);
 }
 
 // --- rate cap ------------------------------------------------------------------------------------------

@@ -22,9 +22,10 @@ void Fetching::begin(const ReceivedManifest& received, const std::vector<PackCho
   parts_.trial.forget_starts();
   parts_.room.begin_attempt();
   parts_.enter(trigger);
-  parts_.out.log(5, "going for release " + manifest.release + " (sequence " + std::to_string(manifest.sequence) +
-                        ", attempt " + std::to_string(parts_.attempt.number()) + ") as revision " +
-                        std::to_string(parts_.revisions.candidate()->number));
+  parts_.out.log(LogLevel::notice, "going for release " + manifest.release + " (sequence " +
+                                       std::to_string(manifest.sequence) + ", attempt " +
+                                       std::to_string(parts_.attempt.number()) + ") as revision " +
+                                       std::to_string(parts_.revisions.candidate()->number));
   open_staging();
 }
 
@@ -33,8 +34,8 @@ void Fetching::retry() {
   parts_.trial.forget_starts();
   parts_.room.begin_attempt();
   parts_.enter(Trigger::retry_due);
-  parts_.out.log(5, "attempt " + std::to_string(parts_.attempt.number()) + " at release " +
-                        parts_.revisions.candidate()->info.release);
+  parts_.out.log(LogLevel::notice, "attempt " + std::to_string(parts_.attempt.number()) + " at release " +
+                                       parts_.revisions.candidate()->info.release);
   open_staging();
 }
 
@@ -74,7 +75,7 @@ void Fetching::on(const StagingWants& event) {
   if (!is_about_us(event.revision)) return;
   const auto wants = parts_.transfer.take_wants(event);
   if (wants == Transfer::Wants::unknown_pack)
-    return parts_.out.log(4, "the stager wants a pack that was not chosen: " + event.pack.short_hex());
+    return parts_.out.log(LogLevel::warning, "the stager wants a pack that was not chosen: " + event.pack.short_hex());
   if (wants == Transfer::Wants::malformed)
     return give_up(Code::internal, "the stager named chunks without their sizes");
   if (wants == Transfer::Wants::more && parts_.course.is(Phase::staging)) want_more();
@@ -113,7 +114,7 @@ void Fetching::on(const ChunkRefused& event) {
   const auto refused = parts_.transfer.refuse(event);
   if (refused == Transfer::Refused::unknown_chunk) return;
   const auto chunk = "chunk " + std::to_string(event.ordinal) + " of pack " + event.pack.short_hex();
-  parts_.out.log(4, chunk + " is refused: " + event.error.message);
+  parts_.out.log(LogLevel::warning, chunk + " is refused: " + event.error.message);
   if (refused == Transfer::Refused::for_good)
     return end_attempt(parts_, with_context(event.error, chunk + ", twice"), wire::Step::failed, false);
   parts_.transfer.ask_again(event.pack, event.ordinal);
@@ -138,7 +139,8 @@ void Fetching::on(const StagingFailed& event) {
   auto error = event.error;
   const bool no_space = error.code == Code::no_space;
   if (no_space && make_room()) {
-    parts_.out.log(5, "making room for revision " + std::to_string(event.revision) + ": " + error.message);
+    parts_.out.log(LogLevel::notice,
+                   "making room for revision " + std::to_string(event.revision) + ": " + error.message);
     return open_staging();
   }
   const bool previous_could_go = parts_.revisions.previous() && !parts_.revisions.previous_is_factory();
@@ -158,7 +160,7 @@ bool Fetching::make_room() {
 }
 
 bool Fetching::may_cost_more() const noexcept {
-  return !parts_.facts.metered || parts_.revisions.candidate_manifest()->policy.metered_fallback;
+  return !parts_.facts.description.metered || parts_.revisions.candidate_manifest()->policy.metered_fallback;
 }
 
 // What the delta cannot make comes from another pack, if that may be: never silently, and on a paid link never without
@@ -168,10 +170,12 @@ void Fetching::on(const PackUnusable& event) {
   const auto packs = parts_.attempt.packs();
   const auto chosen = std::ranges::find(packs, event.pack);
   if (chosen == packs.end())
-    return parts_.out.log(4, "the stager speaks of a pack that was not chosen: " + event.pack.short_hex());
+    return parts_.out.log(LogLevel::warning,
+                          "the stager speaks of a pack that was not chosen: " + event.pack.short_hex());
   const auto index = static_cast<std::size_t>(chosen - packs.begin());
   const auto& artifact = parts_.revisions.candidate_manifest()->artifacts[index];
-  const auto others = choose_repair(artifact, event.missing, holdings_of(parts_.revisions, parts_.facts.memory_bytes));
+  const auto others =
+      choose_repair(artifact, event.missing, holdings_of(parts_.revisions, parts_.facts.description.memory_bytes));
   if (others.empty()) {
     return give_up(Code::unsupported, event.error.message + "; the release has no other pack of artifact " +
                                           artifact.id.short_hex() +
@@ -188,8 +192,8 @@ void Fetching::on(const PackUnusable& event) {
                                       "policy.metered_fallback");
   }
   if (event.now) return fall_back_to(index, pack, event);
-  parts_.out.log(4, event.error.message + "; the delta brings everything else, then the " + kind +
-                        " pack brings what is missing: about " + bytes_min + " bytes more");
+  parts_.out.log(LogLevel::warning, event.error.message + "; the delta brings everything else, then the " + kind +
+                                        " pack brings what is missing: about " + bytes_min + " bytes more");
 }
 
 void Fetching::fall_back_to(std::size_t index, const wire::Pack& pack, const PackUnusable& event) {
@@ -197,7 +201,7 @@ void Fetching::fall_back_to(std::size_t index, const wire::Pack& pack, const Pac
   const bool everything = event.missing.files == 0;
   auto reason = clean_text(event.error.message) + "; " + (everything ? "the" : "what is missing comes from the") + " " +
                 kind + " pack" + (everything ? " is used instead" : "");
-  parts_.out.log(4, "release " + parts_.revisions.candidate()->info.release + ": " + reason);
+  parts_.out.log(LogLevel::warning, "release " + parts_.revisions.candidate()->info.release + ": " + reason);
   parts_.attempt.fall_back_to(index, pack, everything, std::move(reason), *parts_.revisions.candidate_manifest());
   parts_.out.persist();
   open_staging();
@@ -207,14 +211,14 @@ void Fetching::fall_back_to(std::size_t index, const wire::Pack& pack, const Pac
 
 void Fetching::take_piece(ByteView payload) {
   const auto piece = wire::decode_chunk_piece(payload);
-  if (!piece) return parts_.out.log(4, "a chunk piece cannot be read: " + piece.error().message);
+  if (!piece) return parts_.out.log(LogLevel::warning, "a chunk piece cannot be read: " + piece.error().message);
   if (!parts_.course.is_acquiring()) return;
   if (parts_.attempt.count(piece->data.size())) parts_.out.persist();
   switch (parts_.transfer.take(*piece, parts_.revisions.candidate()->number, parts_.out)) {
     case Transfer::Piece::useless: return;
     case Transfer::Piece::fault: return take_fault(*piece);
     case Transfer::Piece::gap:
-      parts_.out.log(6, "pieces of chunk " + std::to_string(piece->ordinal) + " were lost: asking again");
+      parts_.out.log(LogLevel::info, "pieces of chunk " + std::to_string(piece->ordinal) + " were lost: asking again");
       break;
     case Transfer::Piece::taken: break;
   }
@@ -227,7 +231,7 @@ void Fetching::take_fault(const wire::ChunkPiece& piece) {
   if (piece.fault == wire::ChunkFault::out_of_range) return give_up(Code::malformed, text);
   if (piece.fault == wire::ChunkFault::over_budget) return give_up(Code::refused, text);
   const auto pause_ms = parts_.transfer.pause_after_fault(parts_.out.time());
-  parts_.out.log(4, text + "; asking again in " + std::to_string(pause_ms / 1000) + " s");
+  parts_.out.log(LogLevel::warning, text + "; asking again in " + std::to_string(pause_ms / 1000) + " s");
 }
 
 void Fetching::advance() {

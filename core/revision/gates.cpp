@@ -3,14 +3,11 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::revision {
 namespace {
-
-// Gates are kept for the manifests of as many rollouts as a device can receive at once, with room for those whose
-// manifest has not come yet.
-constexpr std::ptrdiff_t kGatesMax = 64;
 
 bool has_mark(const std::vector<GateMark>& marks, const ManifestId& manifest) noexcept {
   return std::ranges::find(marks, manifest, &GateMark::manifest) != marks.end();
@@ -24,7 +21,7 @@ Gates::Taken Gates::take(const wire::Gate& gate) {
   if (mark == marks_.end()) {
     taken = Taken::news;
     marks_.push_back({gate.manifest, gate.issue});
-    if (std::ssize(marks_) > kGatesMax) marks_.erase(marks_.begin(), marks_.end() - kGatesMax);
+    if (std::ssize(marks_) > limits::kGatesKeptMax) marks_.erase(marks_.begin(), marks_.end() - limits::kGatesKeptMax);
   } else if (gate.issue < mark->issue) {
     return Taken::older;
   } else if (gate.issue > mark->issue) {
@@ -81,7 +78,7 @@ bool Gates::is_ended(const ManifestId& manifest) const noexcept {
 }
 
 void Gates::assert_invariants() const {
-  INSTAR_ASSERT(std::ssize(marks_) <= kGatesMax);
+  INSTAR_ASSERT(std::ssize(marks_) <= limits::kGatesKeptMax);
   for (const auto& [manifest, gate] : gates_) INSTAR_ASSERT(has_mark(marks_, manifest));
   for (const auto& manifest : broken_) INSTAR_ASSERT(gates_.contains(manifest));
 }

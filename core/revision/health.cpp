@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "core/revision/requirements.hpp"
 
 namespace instar::revision {
@@ -10,8 +11,6 @@ namespace {
 
 // The shell ends a probe at its timeout; an answer that is this late will not come (the shell was started again, say).
 constexpr std::int64_t kProbeAnswerSlackMs = 10'000;
-// A probe is not asked more often than this, whatever the manifest says.
-constexpr std::uint32_t kProbeIntervalMsMin = 100;
 // Handlers look at hardware.
 constexpr std::uint32_t kVerifyTimeoutMs = 60'000;
 
@@ -37,7 +36,7 @@ HealthJudge::HealthJudge(const wire::Manifest& manifest, LinkBefore before, Mono
     watch.container = container.name;
     watch.settled = started + container.health.settle_ms;
     watch.probe = probe_of(container);
-    if (watch.probe) watch.probe_next = started + std::max(watch.probe->interval_ms, kProbeIntervalMsMin);
+    if (watch.probe) watch.probe_next = started + std::max(watch.probe->interval_ms, limits::kProbeIntervalMsMin);
     settled_ = std::max(settled_, watch.settled);
     watches_.push_back(std::move(watch));
   }
@@ -52,7 +51,7 @@ void HealthJudge::container_stopped(std::string_view container, std::string_view
 
 void HealthJudge::probe_failed(Watch& watch, std::string_view detail, MonotonicMs now) {
   watch.probe_deadline.reset();
-  watch.probe_next = now + std::max(watch.probe->interval_ms, kProbeIntervalMsMin);
+  watch.probe_next = now + std::max(watch.probe->interval_ms, limits::kProbeIntervalMsMin);
   watch.last_passed = false;
   watch.last_detail = detail;
   ++watch.failures;
@@ -66,7 +65,7 @@ void HealthJudge::probe_ended(std::string_view container, bool passed, std::stri
   if (watch == watches_.end() || !watch->probe || !watch->probe_deadline) return;
   if (!passed) return probe_failed(*watch, detail, now);
   watch->probe_deadline.reset();
-  watch->probe_next = now + std::max(watch->probe->interval_ms, kProbeIntervalMsMin);
+  watch->probe_next = now + std::max(watch->probe->interval_ms, limits::kProbeIntervalMsMin);
   watch->failures = 0;
   watch->last_passed = true;
 }

@@ -30,7 +30,7 @@ void refuse_message(const Hash256& message, ByteView payload, const Error& error
   if (!history.refuse_once(message)) return;
   out.persist();
   const auto envelope = trust::parse_envelope(payload);
-  out.log(4, "a manifest is refused (" + std::string(code_name(error.code)) + "): " + error.message);
+  out.log(LogLevel::warning, "a manifest is refused (" + std::string(code_name(error.code)) + "): " + error.message);
   wire::Report refusal;
   const auto manifest = envelope ? std::optional(ManifestId(envelope->payload_hash)) : std::nullopt;
   // A forged copy must not speak for the release that it copies, once this device has dealt with that one.
@@ -44,7 +44,7 @@ void refuse_message(const Hash256& message, ByteView payload, const Error& error
 }  // namespace
 
 Inbox::Inbox(const DeviceFacts& facts, trust::TrustStore trust, Bytes assignment)
-    : facts_(facts), trust_(std::move(trust)), assignment_(std::move(assignment)), groups_(facts.groups) {
+    : facts_(facts), trust_(std::move(trust)), assignment_(std::move(assignment)), groups_(facts.description.groups) {
   if (const auto assigned = assignment_in(assignment_); assigned && !assigned->groups.empty())
     groups_ = assigned->groups;
 }
@@ -67,14 +67,14 @@ Result<bool> Inbox::take_assignment(ByteView payload, const wire::Topics& topics
   if (const auto before = assignment_in(assignment_); before && assignment.issued <= before->issued)
     return fail(Code::stale, "it is older than the one that is obeyed");
   // Who sends a device back to its own configuration must be able to reach it there.
-  for (const auto& group : assignment.groups.empty() ? facts_.groups : assignment.groups) {
+  for (const auto& group : assignment.groups.empty() ? facts_.description.groups : assignment.groups) {
     auto allowed = trust_.allows_assignment(*envelope, group);
     if (allowed) continue;
     if (is_signers_fault(allowed.error().code)) unverified_[topic] = to_bytes(payload);
     return fail(with_context(std::move(allowed.error()), "group " + group.str()));
   }
   assignment_ = to_bytes(payload);
-  groups_ = assignment.groups.empty() ? facts_.groups : assignment.groups;
+  groups_ = assignment.groups.empty() ? facts_.description.groups : assignment.groups;
   time.learn(assignment.issued);
   const auto is_not_ours = [&](const auto& entry) {
     const auto parsed = topics.parse(entry.first);
@@ -101,7 +101,7 @@ Result<std::optional<ReceivedManifest>> Inbox::open_manifest(ByteView payload, c
                                                              Outbox& out) const {
   INSTAR_TRY(const auto envelope, trust_.open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
-  if (manifest.product != facts_.product) return std::nullopt;
+  if (manifest.product != facts_.description.product) return std::nullopt;
   if (time.learn(manifest.issued)) out.persist();
   if (!manifest.is_for(group)) {
     return fail(Code::refused,
@@ -160,26 +160,26 @@ std::optional<wire::Gate> Inbox::open_gate(const std::string& topic, const Group
                                            Outbox& out) {
   const auto envelope = trust_.open_gate(payload);
   if (!envelope) {
-    out.log(4, "a gate on " + group.str() + " is refused (" + std::string(code_name(envelope.error().code)) +
-                   "): " + envelope.error().message);
+    out.log(LogLevel::warning, "a gate on " + group.str() + " is refused (" +
+                                   std::string(code_name(envelope.error().code)) + "): " + envelope.error().message);
     if (payload.size() <= limits::kMessageBytesMax) unverified_[topic] = std::move(payload);
     return std::nullopt;
   }
   unverified_.erase(topic);
   auto gate = wire::decode_gate(envelope->payload);
   if (!gate) {
-    out.log(4, "a gate on " + group.str() + " cannot be read: " + gate.error().message);
+    out.log(LogLevel::warning, "a gate on " + group.str() + " cannot be read: " + gate.error().message);
     return std::nullopt;
   }
-  if (gate->product != facts_.product || !is_ours(gate->group)) return std::nullopt;
+  if (gate->product != facts_.description.product || !is_ours(gate->group)) return std::nullopt;
   return std::move(*gate);
 }
 
 void Inbox::assert_invariants() const {
-  INSTAR_ASSERT(!groups_.empty() || facts_.groups.empty());
+  INSTAR_ASSERT(!groups_.empty() || facts_.description.groups.empty());
   for (const auto& [topic, received] : manifests_) {
     INSTAR_ASSERT(received != nullptr);
-    INSTAR_ASSERT(received->manifest.product == facts_.product);
+    INSTAR_ASSERT(received->manifest.product == facts_.description.product);
     INSTAR_ASSERT(
         std::ranges::any_of(received->manifest.groups, [&](const GroupPath& group) { return is_ours(group); }));
   }

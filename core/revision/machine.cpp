@@ -43,7 +43,7 @@ std::optional<MonotonicMs> Machine::next_deadline() const {
   return state_->engine.next_deadline();
 }
 
-std::vector<std::pair<std::string, int>> Machine::subscriptions() const {
+std::vector<std::pair<std::string, wire::Qos>> Machine::subscriptions() const {
   return state_->engine.subscriptions();
 }
 

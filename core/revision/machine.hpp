@@ -22,6 +22,7 @@
 #include "core/revision/effects.hpp"
 #include "core/revision/events.hpp"
 #include "core/trust/keys.hpp"
+#include "core/wire/delivery.hpp"
 #include "core/wire/messages.hpp"
 #include "core/wire/topics.hpp"
 
@@ -43,7 +44,7 @@ class Machine {
   // When Ticked is wanted next at the latest.
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const;
   // Topic filters that this device subscribes to, each with its QoS.
-  [[nodiscard]] std::vector<std::pair<std::string, int>> subscriptions() const;
+  [[nodiscard]] std::vector<std::pair<std::string, wire::Qos>> subscriptions() const;
 
   // Stops the process when what the parts of the machine hold does not fit together. For tests: after each call.
   void assert_invariants() const;

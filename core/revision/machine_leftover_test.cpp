@@ -19,142 +19,142 @@ class LeftoverTest : public RunsR1Fixture {
   void SetUp() override {
     RunsR1Fixture::SetUp();
     fail("r2");
-    ASSERT_TRUE(rig.staged.contains(2));
+    ASSERT_TRUE(fixture.staged.contains(2));
   }
   // Publishes it, and its probe fails.
   void fail(const std::string& release) {
-    rig.bad_releases.insert(release);
-    rig.publish(rig.release(std::stoul(release.substr(1))));
-    rig.run(10'000);
-    ASSERT_EQ(rig.applied.back().step, Step::rolled_back);
-    ASSERT_EQ(rig.phase(), "idle");
-    ASSERT_EQ(rig.running, 1u);
+    fixture.bad_releases.insert(release);
+    fixture.publish(fixture.release(std::stoul(release.substr(1))));
+    fixture.run(10'000);
+    ASSERT_EQ(fixture.applied.back().step, Step::rolled_back);
+    ASSERT_EQ(fixture.phase(), "idle");
+    ASSERT_EQ(fixture.running, 1u);
   }
   void publish_and_run(std::uint64_t sequence) {
-    rig.publish(rig.release(sequence));
-    rig.run(10'000);
+    fixture.publish(fixture.release(sequence));
+    fixture.run(10'000);
   }
 };
 
 TEST_F(LeftoverTest, TheNextReleaseMayTakeFromItAndItsCommitRemovesIt) {
   publish_and_run(3);
-  EXPECT_EQ(rig.running_release(), "r3");
-  EXPECT_THAT(rig.opened[3].bases, ElementsAre(1u, 2u));
-  EXPECT_FALSE(rig.staged.contains(2));
-  EXPECT_TRUE(rig.staged.contains(1)) << "the way back";
+  EXPECT_EQ(fixture.running_release(), "r3");
+  EXPECT_THAT(fixture.opened[3].bases, ElementsAre(1u, 2u));
+  EXPECT_FALSE(fixture.staged.contains(2));
+  EXPECT_TRUE(fixture.staged.contains(1)) << "the way back";
 }
 
 TEST_F(LeftoverTest, APowerCutKeepsIt) {
-  rig.power_cut();
-  rig.run(5'000);
-  EXPECT_TRUE(rig.staged.contains(2));
-  EXPECT_TRUE(rig.view().revisions.contains(2));
+  fixture.power_cut();
+  fixture.run(5'000);
+  EXPECT_TRUE(fixture.staged.contains(2));
+  EXPECT_TRUE(fixture.view().revisions.contains(2));
   publish_and_run(3);
-  EXPECT_THAT(rig.opened[3].bases, Contains(2u));
+  EXPECT_THAT(fixture.opened[3].bases, Contains(2u));
 }
 
 TEST_F(LeftoverTest, TheLatestOneOnlyIsKept) {
   fail("r3");
-  EXPECT_FALSE(rig.staged.contains(2));
-  EXPECT_TRUE(rig.staged.contains(3));
+  EXPECT_FALSE(fixture.staged.contains(2));
+  EXPECT_TRUE(fixture.staged.contains(3));
 }
 
 TEST_F(LeftoverTest, AnAttemptThatGotNothingDoesNotReplaceIt) {
-  rig.serves = false;
-  auto three = rig.release(3);
-  rig.publish(three);
-  rig.run(1'000);
-  ASSERT_EQ(rig.phase(), "fetching");
-  auto message = rig.gate_for(three, 2);
+  fixture.serves = false;
+  auto three = fixture.release(3);
+  fixture.publish(three);
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.phase(), "fetching");
+  auto message = fixture.gate_for(three, 2);
   message.state = wire::GateState::aborted;
-  rig.put_gate(message);
-  rig.run(1'000);
-  ASSERT_EQ(rig.phase(), "idle");
-  EXPECT_TRUE(rig.staged.contains(2));
-  EXPECT_FALSE(rig.view().revisions.contains(3));
+  fixture.put_gate(message);
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.phase(), "idle");
+  EXPECT_TRUE(fixture.staged.contains(2));
+  EXPECT_FALSE(fixture.view().revisions.contains(3));
 }
 
 TEST_F(LeftoverTest, WhatWasDamagedIsNotKept) {
-  rig.finish_fails = Error{Code::corrupt, "damaged on disk 4 times"};
+  fixture.finish_fails = Error{Code::corrupt, "damaged on disk 4 times"};
   publish_and_run(3);
-  ASSERT_EQ(rig.applied.back().step, Step::failed);
-  EXPECT_THAT(rig.view().revisions, ElementsAre(1u));
+  ASSERT_EQ(fixture.applied.back().step, Step::failed);
+  EXPECT_THAT(fixture.view().revisions, ElementsAre(1u));
 }
 
 TEST_F(LeftoverTest, ADownloadThatWasStoppedHalfWayIsKept) {
-  rig.corrupt = {2, 2, 2, 2, 2, 2, 2, 2};
+  fixture.corrupt = {2, 2, 2, 2, 2, 2, 2, 2};
   publish_and_run(3);
-  ASSERT_EQ(rig.phase(), "idle");
-  ASSERT_EQ(rig.running_release(), "r1");
-  EXPECT_TRUE(rig.view().revisions.contains(3));
-  EXPECT_FALSE(rig.view().revisions.contains(2));
+  ASSERT_EQ(fixture.phase(), "idle");
+  ASSERT_EQ(fixture.running_release(), "r1");
+  EXPECT_TRUE(fixture.view().revisions.contains(3));
+  EXPECT_FALSE(fixture.view().revisions.contains(2));
 }
 
 // --- room ---------------------------------------------------------------------------------------------
 TEST_F(LeftoverTest, ItMakesRoomBeforeTheRevisionBeforeDoes) {
   publish_and_run(3);
-  ASSERT_EQ(rig.view().previous_revision, 1u);
-  rig.bad_releases.insert("r4");
+  ASSERT_EQ(fixture.view().previous_revision, 1u);
+  fixture.bad_releases.insert("r4");
   publish_and_run(4);
-  ASSERT_TRUE(rig.staged.contains(4));
-  rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
-  rig.staging_failures = 2;
-  rig.publish(rig.release(5));
-  rig.settle();
-  EXPECT_FALSE(rig.staged.contains(4));
-  EXPECT_TRUE(rig.staged.contains(1));
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r5");
+  ASSERT_TRUE(fixture.staged.contains(4));
+  fixture.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
+  fixture.staging_failures = 2;
+  fixture.publish(fixture.release(5));
+  fixture.settle();
+  EXPECT_FALSE(fixture.staged.contains(4));
+  EXPECT_TRUE(fixture.staged.contains(1));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r5");
 }
 
 TEST_F(LeftoverTest, WhatTheNextReleaseHasNoUseForGoesFirst) {
-  rig.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
-  const auto three = rig.release(3);
-  rig.publish(three);
-  rig.settle();
-  ASSERT_TRUE(rig.trimmed.contains(2));
-  EXPECT_THAT(rig.trimmed[2], ElementsAre(three.artifacts[0].id));
-  EXPECT_TRUE(rig.staged.contains(2));
-  EXPECT_THAT(rig.opened[3].bases, Contains(2u));
+  fixture.staging_fails = Error{Code::no_space, "needs 2000 bytes, 1000 are free"};
+  const auto three = fixture.release(3);
+  fixture.publish(three);
+  fixture.settle();
+  ASSERT_TRUE(fixture.trimmed.contains(2));
+  EXPECT_THAT(fixture.trimmed[2], ElementsAre(three.artifacts[0].id));
+  EXPECT_TRUE(fixture.staged.contains(2));
+  EXPECT_THAT(fixture.opened[3].bases, Contains(2u));
 }
 
 TEST_F(LeftoverTest, ItIsRemovedWhenTheContainersHaveLittleRoomLeft) {
-  rig.give(FreeSpace{std::uint64_t{3} << 20});
-  EXPECT_TRUE(rig.staged.contains(2));
-  rig.give(FreeSpace{std::uint64_t{1} << 20});
-  EXPECT_FALSE(rig.staged.contains(2));
-  EXPECT_TRUE(rig.staged.contains(1));
+  fixture.give(FreeSpace{std::uint64_t{3} << 20});
+  EXPECT_TRUE(fixture.staged.contains(2));
+  fixture.give(FreeSpace{std::uint64_t{1} << 20});
+  EXPECT_FALSE(fixture.staged.contains(2));
+  EXPECT_TRUE(fixture.staged.contains(1));
 }
 
 TEST_F(LeftoverTest, AReleaseThatAsksForRoomIsLookedAtAgainWhenItIsGone) {
-  rig.give(FreeSpace{5'000'000});
-  auto three = rig.release(3);
+  fixture.give(FreeSpace{5'000'000});
+  auto three = fixture.release(3);
   three.requirements.free_bytes_min = 8'000'000;
-  rig.publish(three);
-  rig.run(1'000);
-  EXPECT_FALSE(rig.staged.contains(2));
-  EXPECT_EQ(rig.phase(), "idle");
-  EXPECT_NE(rig.applied.back().step, Step::refused) << "the room is on its way";
-  rig.disconnect();
-  rig.connect();
-  rig.run(1'000);
-  EXPECT_NE(rig.applied.back().step, Step::refused) << "heard again before that";
-  rig.give(FreeSpace{9'000'000});
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r3");
+  fixture.publish(three);
+  fixture.run(1'000);
+  EXPECT_FALSE(fixture.staged.contains(2));
+  EXPECT_EQ(fixture.phase(), "idle");
+  EXPECT_NE(fixture.applied.back().step, Step::refused) << "the room is on its way";
+  fixture.disconnect();
+  fixture.connect();
+  fixture.run(1'000);
+  EXPECT_NE(fixture.applied.back().step, Step::refused) << "not refused before that";
+  fixture.give(FreeSpace{9'000'000});
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r3");
 }
 
 TEST_F(LeftoverTest, AReleaseThatAsksForMoreRoomThanThereCanBeIsRefused) {
-  rig.give(FreeSpace{5'000'000});
-  auto three = rig.release(3);
+  fixture.give(FreeSpace{5'000'000});
+  auto three = fixture.release(3);
   three.requirements.free_bytes_min = 8'000'000;
-  rig.publish(three);
-  rig.run(1'000);
-  rig.give(FreeSpace{6'000'000});
-  rig.run(1'000);
-  EXPECT_EQ(rig.applied.back().step, Step::refused);
-  EXPECT_EQ(rig.applied.back().code, Code::no_space);
-  EXPECT_THAT(rig.applied.back().reason, HasSubstr("8000000 bytes free on the device, 6000000 are"));
+  fixture.publish(three);
+  fixture.run(1'000);
+  fixture.give(FreeSpace{6'000'000});
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.applied.back().step, Step::refused);
+  EXPECT_EQ(fixture.applied.back().code, Code::no_space);
+  EXPECT_THAT(fixture.applied.back().reason, HasSubstr("8000000 bytes free on the device, 6000000 are"));
 }
 
 TEST_F(LeftoverTest, ACutAfterEveryEffectLeavesADeviceThatTakesTheNextRelease) {

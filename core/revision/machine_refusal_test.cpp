@@ -16,159 +16,159 @@ using wire::Step;
 class RefusalTest : public testing::Test {
  protected:
   void SetUp() override {
-    rig.boot();
-    rig.connect();
-    rig.publish(rig.release(1));
-    rig.run(10'000);
-    ASSERT_EQ(rig.running_release(), "r1");
-    rig.applied.clear();
+    fixture.boot();
+    fixture.connect();
+    fixture.publish(fixture.release(1));
+    fixture.run(10'000);
+    ASSERT_EQ(fixture.running_release(), "r1");
+    fixture.applied.clear();
   }
 
   // The running revision is untouched, nothing was fetched, and exactly one report says why.
   void expect_refused(Code code, std::string_view reason, const ManifestId& rollout) {
-    EXPECT_EQ(rig.running_release(), "r1");
-    EXPECT_EQ(rig.running, 1u);
-    EXPECT_EQ(rig.phase(), "idle");
-    ASSERT_EQ(rig.applied.size(), 1u);
-    EXPECT_EQ(rig.applied[0].step, Step::refused);
-    EXPECT_EQ(rig.applied[0].code, code) << rig.applied[0].reason;
-    EXPECT_THAT(rig.applied[0].reason, HasSubstr(std::string(reason)));
-    EXPECT_EQ(rig.applied[0].rollout, rollout);
-    EXPECT_EQ(rig.applied[0].bytes_fetched, 0u);
-    EXPECT_TRUE(rig.logged(reason));
-    EXPECT_EQ(rig.opened.size(), 1u);
+    EXPECT_EQ(fixture.running_release(), "r1");
+    EXPECT_EQ(fixture.running, 1u);
+    EXPECT_EQ(fixture.phase(), "idle");
+    ASSERT_EQ(fixture.applied.size(), 1u);
+    EXPECT_EQ(fixture.applied[0].step, Step::refused);
+    EXPECT_EQ(fixture.applied[0].code, code) << fixture.applied[0].reason;
+    EXPECT_THAT(fixture.applied[0].reason, HasSubstr(std::string(reason)));
+    EXPECT_EQ(fixture.applied[0].rollout, rollout);
+    EXPECT_EQ(fixture.applied[0].bytes_fetched, 0u);
+    EXPECT_TRUE(fixture.logged(reason));
+    EXPECT_EQ(fixture.opened.size(), 1u);
   }
 
-  [[nodiscard]] std::string topic() const { return rig.topics.manifest(rig.facts.groups.front()); }
-  MachineFixture rig;
+  [[nodiscard]] std::string topic() const { return fixture.topics.manifest(fixture.facts.description.groups.front()); }
+  MachineFixture fixture;
 };
 
 TEST_F(RefusalTest, AWrongKey) {
-  const auto two = rig.release(2);
+  const auto two = fixture.release(2);
   const auto payload = wire::encode_manifest(two);
-  rig.put(topic(), trust::seal(trust::Kind::manifest, payload, key_of(9)));
-  rig.run(1'000);
+  fixture.put(topic(), trust::seal(trust::Kind::manifest, payload, key_of(9)));
+  fixture.run(1'000);
   expect_refused(Code::untrusted_key, "", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AKeyOfAnotherRole) {
-  const auto two = rig.release(2);
-  rig.put(topic(), trust::seal(trust::Kind::manifest, wire::encode_manifest(two), rig.gate_key));
-  rig.run(1'000);
+  const auto two = fixture.release(2);
+  fixture.put(topic(), trust::seal(trust::Kind::manifest, wire::encode_manifest(two), fixture.gate_key));
+  fixture.run(1'000);
   expect_refused(Code::untrusted_key, "", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, ASignatureThatDoesNotVerify) {
-  const auto two = rig.release(2);
-  auto bytes = rig.seal(two);
+  const auto two = fixture.release(2);
+  auto bytes = fixture.seal(two);
   bytes[12 + 8 + 5] ^= 1;
-  rig.put(topic(), bytes);
-  rig.run(1'000);
+  fixture.put(topic(), bytes);
+  fixture.run(1'000);
   expect_refused(Code::bad_signature, "", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, BytesThatAreNoEnvelope) {
-  rig.put(topic(), to_bytes("hello there, this is no envelope at all"));
-  rig.run(1'000);
+  fixture.put(topic(), to_bytes("hello there, this is no envelope at all"));
+  fixture.run(1'000);
   expect_refused(Code::malformed, "", ManifestId{});
 }
 
 TEST_F(RefusalTest, ASignedPayloadThatIsNoManifest) {
   const auto payload = to_bytes("not a flatbuffer");
-  rig.put(topic(), trust::seal(trust::Kind::manifest, payload, rig.release_key));
-  rig.run(1'000);
+  fixture.put(topic(), trust::seal(trust::Kind::manifest, payload, fixture.release_key));
+  fixture.run(1'000);
   expect_refused(Code::malformed, "", ManifestId(trust::digest(payload)));
 }
 
 TEST_F(RefusalTest, ADifferentReleaseUnderTheSameSequence) {
-  auto other = rig.release(1);
+  auto other = fixture.release(1);
   other.release = "r1b";
-  rig.publish(other);
-  rig.run(1'000);
+  fixture.publish(other);
+  fixture.run(1'000);
   expect_refused(Code::stale, "sequence 1", MachineFixture::rollout_of(other));
 }
 
 TEST_F(RefusalTest, AnOlderSequence) {
-  rig.publish(rig.release(5));
-  rig.run(10'000);
-  ASSERT_EQ(rig.running_release(), "r5");
-  rig.applied.clear();
-  const auto four = rig.release(4);
-  rig.publish(four);
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r5");
-  ASSERT_EQ(rig.applied.size(), 1u);
-  EXPECT_EQ(rig.applied[0].code, Code::stale);
-  EXPECT_EQ(rig.applied[0].rollout, MachineFixture::rollout_of(four));
+  fixture.publish(fixture.release(5));
+  fixture.run(10'000);
+  ASSERT_EQ(fixture.running_release(), "r5");
+  fixture.applied.clear();
+  const auto four = fixture.release(4);
+  fixture.publish(four);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r5");
+  ASSERT_EQ(fixture.applied.size(), 1u);
+  EXPECT_EQ(fixture.applied[0].code, Code::stale);
+  EXPECT_EQ(fixture.applied[0].rollout, MachineFixture::rollout_of(four));
 }
 
 TEST_F(RefusalTest, AReplayOfAReleaseThatRanHereIsQuiet) {
-  const auto one = rig.retained[topic()];
-  rig.publish(rig.release(2));
-  rig.run(10'000);
-  rig.applied.clear();
-  rig.put(topic(), one);
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
-  EXPECT_TRUE(rig.applied.empty()) << "a refusal would overwrite what the broker knows of that rollout";
+  const auto one = fixture.retained[topic()];
+  fixture.publish(fixture.release(2));
+  fixture.run(10'000);
+  fixture.applied.clear();
+  fixture.put(topic(), one);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
+  EXPECT_TRUE(fixture.applied.empty()) << "a refusal would overwrite what the broker knows of that rollout";
 }
 
 TEST_F(RefusalTest, AnExpiredRelease) {
-  auto two = rig.release(2);
-  two.expires = rig.wall;
-  rig.publish(two);
-  rig.run(1'000);
+  auto two = fixture.release(2);
+  two.expires = fixture.wall;
+  fixture.publish(two);
+  fixture.run(1'000);
   expect_refused(Code::expired, "expired at", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AClockSetBackDoesNotReviveAnExpiredRelease) {
-  auto two = rig.release(2);
-  two.expires = rig.wall + 1'000'000;
-  auto gate = rig.gate_for(rig.release(1), 2);
-  gate.fresh = rig.wall + 2'000'000;  // the broker's signed time
-  rig.put_gate(gate);
-  rig.wall = WallMs{0};
-  rig.power_cut();
-  rig.store_packs(two);
-  rig.put(topic(), rig.seal(two));
-  rig.run(1'000);
+  auto two = fixture.release(2);
+  two.expires = fixture.wall + 1'000'000;
+  auto gate = fixture.gate_for(fixture.release(1), 2);
+  gate.fresh = fixture.wall + 2'000'000;  // the broker's signed time
+  fixture.put_gate(gate);
+  fixture.wall = WallMs{0};
+  fixture.power_cut();
+  fixture.store_packs(two);
+  fixture.put(topic(), fixture.seal(two));
+  fixture.run(1'000);
   expect_refused(Code::expired, "expired at", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AClockYearsAheadRefusesOnlyWhatExpires) {
-  rig.wall = rig.wall + std::int64_t{10} * 365 * 86'400'000;
-  rig.publish(rig.release(2));
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.wall = fixture.wall + std::int64_t{10} * 365 * 86'400'000;
+  fixture.publish(fixture.release(2));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, AReleaseThatExpiresWhileItWaitsForItsGate) {
-  auto two = rig.release(2);
-  two.expires = rig.wall + 10'000;
-  rig.store_packs(two);
-  rig.put(topic(), rig.seal(two));
-  rig.run(20'000);
-  rig.put_gate(rig.gate_for(two));
-  rig.run(5'000);
-  EXPECT_EQ(rig.running_release(), "r1");
-  EXPECT_EQ(rig.opened.size(), 1u);
+  auto two = fixture.release(2);
+  two.expires = fixture.wall + 10'000;
+  fixture.store_packs(two);
+  fixture.put(topic(), fixture.seal(two));
+  fixture.run(20'000);
+  fixture.put_gate(fixture.gate_for(two));
+  fixture.run(5'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
+  EXPECT_EQ(fixture.opened.size(), 1u);
 }
 
 TEST_F(RefusalTest, AManifestForAnotherGroup) {
-  auto two = rig.release(2);
+  auto two = fixture.release(2);
   two.groups = {group_of("plant-8")};
-  rig.put(topic(), rig.seal(two));
-  rig.run(1'000);
+  fixture.put(topic(), fixture.seal(two));
+  fixture.run(1'000);
   expect_refused(Code::refused, "not for group plant-7/line-a", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AnotherProductIsIgnoredQuietly) {
-  auto two = rig.release(2);
+  auto two = fixture.release(2);
   two.product = "valve";
-  rig.publish(two);
-  rig.run(1'000);
-  EXPECT_TRUE(rig.applied.empty());
-  EXPECT_EQ(rig.opened.size(), 1u);
+  fixture.publish(two);
+  fixture.run(1'000);
+  EXPECT_TRUE(fixture.applied.empty());
+  EXPECT_EQ(fixture.opened.size(), 1u);
 }
 
 struct Need {
@@ -187,10 +187,10 @@ void make_image(wire::Manifest& manifest, wire::ImageFormat format) {
 class NeedTest : public RefusalTest, public testing::WithParamInterface<Need> {};
 
 TEST_P(NeedTest, IsRefusedWithItsReason) {
-  auto two = rig.release(2);
+  auto two = fixture.release(2);
   GetParam().set(two);
-  rig.publish(two);
-  rig.run(1'000);
+  fixture.publish(two);
+  fixture.run(1'000);
   expect_refused(GetParam().code, GetParam().reason, MachineFixture::rollout_of(two));
 }
 
@@ -241,236 +241,237 @@ INSTANTIATE_TEST_SUITE_P(
     [](const testing::TestParamInfo<Need>& one) { return one.param.name; });
 
 TEST_F(RefusalTest, FreeSpaceThatIsAskedForIsNamedWithWhatIsThere) {
-  rig.give(FreeSpace{1'000});
-  auto two = rig.release(2);
+  fixture.give(FreeSpace{1'000});
+  auto two = fixture.release(2);
   two.requirements.free_bytes_min = 5'000;
-  rig.publish(two);
-  rig.run(1'000);
+  fixture.publish(two);
+  fixture.run(1'000);
   expect_refused(Code::no_space, "needs 5000 bytes free on the device, 1000 are", MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AnImageThatTheKernelCanMountIsTaken) {
-  auto two = rig.release(2);
+  auto two = fixture.release(2);
   make_image(two, wire::ImageFormat::squashfs);
-  rig.publish(two);
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.publish(two);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, AllowedKeysOfTheOwnerAreTaken) {
-  rig.facts.lxc_keys_allowed = {"lxc.mount.*"};
-  rig.power_cut();
-  auto two = rig.release(2);
+  fixture.facts.lxc_keys_allowed = {"lxc.mount.*"};
+  fixture.power_cut();
+  auto two = fixture.release(2);
   two.containers[0].settings = {{"lxc.mount.entry", "/ mnt none bind 0 0"}};
-  rig.publish(two);
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.publish(two);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, ARefusalIsReportedOnceHoweverOftenItIsHeard) {
-  auto two = rig.release(2);
+  auto two = fixture.release(2);
   two.requirements.kernel_min = "9";
-  rig.publish(two);
+  fixture.publish(two);
   const auto bad = to_bytes("no envelope at all, and heard again and again");
-  rig.receive(topic(), bad);
-  rig.run(1'000);
-  ASSERT_EQ(rig.applied.size(), 2u);
+  fixture.receive(topic(), bad);
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.applied.size(), 2u);
   for (int i = 0; i < 3; ++i) {
-    rig.disconnect();
-    rig.connect();
-    rig.receive(topic(), bad);
-    rig.power_cut();
-    rig.receive(topic(), bad);
-    rig.run(1'000);
+    fixture.disconnect();
+    fixture.connect();
+    fixture.receive(topic(), bad);
+    fixture.power_cut();
+    fixture.receive(topic(), bad);
+    fixture.run(1'000);
   }
-  EXPECT_EQ(rig.applied.size(), 2u);
+  EXPECT_EQ(fixture.applied.size(), 2u);
 }
 
 // Every byte of the message carries meaning: whichever bit flips, the release is not taken.
 TEST_F(RefusalTest, AFlippedBitAnywhere) {
-  const auto two = rig.release(2);
-  rig.store_packs(two);
-  rig.put_gate(rig.gate_for(two));
-  const auto good = rig.seal(two);
+  const auto two = fixture.release(2);
+  fixture.store_packs(two);
+  fixture.put_gate(fixture.gate_for(two));
+  const auto good = fixture.seal(two);
   for (std::size_t i = 0; i < good.size(); ++i) {
     auto bytes = good;
     bytes[i] ^= static_cast<std::uint8_t>(1u << (i % 8));
-    rig.receive(topic(), bytes);
-    rig.settle();
-    ASSERT_EQ(rig.opened.size(), 1u) << "byte " << i;
+    fixture.receive(topic(), bytes);
+    fixture.settle();
+    ASSERT_EQ(fixture.opened.size(), 1u) << "byte " << i;
   }
-  ASSERT_EQ(rig.applied.size(), good.size());
-  for (const auto& report : rig.applied) {
+  ASSERT_EQ(fixture.applied.size(), good.size());
+  for (const auto& report : fixture.applied) {
     EXPECT_EQ(report.step, Step::refused);
     EXPECT_NE(report.code, Code::ok);
     EXPECT_FALSE(report.reason.empty());
   }
-  rig.put(topic(), good);
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2") << "the true one is still taken afterwards";
+  fixture.put(topic(), good);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2") << "the true one is still taken afterwards";
 }
 
 // --- gates ---------------------------------------------------------------------------------------------
 
 TEST_F(RefusalTest, NothingHappensWithoutAGate) {
-  const auto two = rig.release(2);
-  rig.store_packs(two);
-  rig.put(topic(), rig.seal(two));
-  rig.run(20'000);
-  EXPECT_EQ(rig.opened.size(), 1u);
-  rig.put_gate(rig.gate_for(two));
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  const auto two = fixture.release(2);
+  fixture.store_packs(two);
+  fixture.put(topic(), fixture.seal(two));
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.opened.size(), 1u);
+  fixture.put_gate(fixture.gate_for(two));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, AGateMayComeBeforeItsManifest) {
-  const auto two = rig.release(2);
-  rig.store_packs(two);
-  rig.put_gate(rig.gate_for(two));
-  rig.put(topic(), rig.seal(two));
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  const auto two = fixture.release(2);
+  fixture.store_packs(two);
+  fixture.put_gate(fixture.gate_for(two));
+  fixture.put(topic(), fixture.seal(two));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, AGateBySomeoneElseOpensNothing) {
-  const auto two = rig.release(2);
-  rig.store_packs(two);
-  rig.put(topic(), rig.seal(two));
-  rig.put(rig.topics.gate(two.groups.front()),
-          trust::seal(trust::Kind::gate, wire::encode(rig.gate_for(two)), rig.release_key));
-  rig.run(10'000);
-  EXPECT_EQ(rig.opened.size(), 1u);
-  EXPECT_TRUE(rig.logged("is refused (untrusted_key)"));
+  const auto two = fixture.release(2);
+  fixture.store_packs(two);
+  fixture.put(topic(), fixture.seal(two));
+  fixture.put(fixture.topics.gate(two.groups.front()),
+              trust::seal(trust::Kind::gate, wire::encode(fixture.gate_for(two)), fixture.release_key));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.opened.size(), 1u);
+  EXPECT_TRUE(fixture.logged("is refused (untrusted_key)"));
 }
 
 TEST_F(RefusalTest, AGateAdmitsByPlacement) {
-  const auto two = rig.release(2);
-  const auto place = wire::share_of_point(wire::placement_point(two.policy.salt, rig.facts.device));
-  auto gate = rig.gate_for(two);
+  const auto two = fixture.release(2);
+  const auto place = wire::share_of_point(wire::placement_point(two.policy.salt, fixture.facts.device));
+  auto gate = fixture.gate_for(two);
   gate.admitted_bp = place;
-  rig.store_packs(two);
-  rig.put(topic(), rig.seal(two));
-  rig.put_gate(gate);
-  rig.run(5'000);
-  EXPECT_EQ(rig.opened.size(), 1u);
+  fixture.store_packs(two);
+  fixture.put(topic(), fixture.seal(two));
+  fixture.put_gate(gate);
+  fixture.run(5'000);
+  EXPECT_EQ(fixture.opened.size(), 1u);
   gate.issue = 2;
   gate.admitted_bp = static_cast<std::uint16_t>(place + 1);
-  rig.put_gate(gate);
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.put_gate(gate);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, AnOldIssueOfAGateIsAReplay) {
-  const auto two = rig.release(2);
-  auto paused = rig.gate_for(two, 7);
+  const auto two = fixture.release(2);
+  auto paused = fixture.gate_for(two, 7);
   paused.state = wire::GateState::paused;
-  rig.put_gate(paused);
-  rig.store_packs(two);
-  rig.put(topic(), rig.seal(two));
-  rig.power_cut();
-  rig.put_gate(rig.gate_for(two, 6));
-  rig.run(10'000);
-  EXPECT_EQ(rig.opened.size(), 1u);
-  EXPECT_TRUE(rig.logged("is older (issue 6)"));
-  rig.put_gate(rig.gate_for(two, 8));
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.put_gate(paused);
+  fixture.store_packs(two);
+  fixture.put(topic(), fixture.seal(two));
+  fixture.power_cut();
+  fixture.put_gate(fixture.gate_for(two, 6));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.opened.size(), 1u);
+  EXPECT_TRUE(fixture.logged("is older (issue 6)"));
+  fixture.put_gate(fixture.gate_for(two, 8));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, APausedGateHoldsBackTheNextAttempt) {
-  rig.bad_releases = {"r2"};
-  auto two = rig.release(2);
+  fixture.bad_releases = {"r2"};
+  auto two = fixture.release(2);
   two.policy.attempts_max = 2;
   two.policy.backoff_s = 5;
-  rig.publish(two);
-  rig.run(3'500);
-  ASSERT_EQ(rig.phase(), "waiting");
-  auto gate = rig.gate_for(two, 2);
+  fixture.publish(two);
+  fixture.run(3'500);
+  ASSERT_EQ(fixture.phase(), "waiting");
+  auto gate = fixture.gate_for(two, 2);
   gate.state = wire::GateState::paused;
-  rig.put_gate(gate);
-  rig.bad_releases.clear();
-  rig.run(20'000);
-  EXPECT_EQ(rig.phase(), "waiting");
+  fixture.put_gate(gate);
+  fixture.bad_releases.clear();
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.phase(), "waiting");
   gate.state = wire::GateState::open;
   gate.issue = 3;
-  rig.put_gate(gate);
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.put_gate(gate);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(RefusalTest, AnAbortedGateStopsWhatHasNotSwitched) {
-  rig.serves = false;
-  const auto two = rig.release(2);
-  rig.publish(two);
-  rig.settle();
-  ASSERT_EQ(rig.phase(), "fetching");
-  auto gate = rig.gate_for(two, 2);
+  fixture.serves = false;
+  const auto two = fixture.release(2);
+  fixture.publish(two);
+  fixture.settle();
+  ASSERT_EQ(fixture.phase(), "fetching");
+  auto gate = fixture.gate_for(two, 2);
   gate.state = wire::GateState::aborted;
-  rig.put_gate(gate);
-  rig.run(1'000);
-  EXPECT_EQ(rig.phase(), "idle");
-  EXPECT_EQ(rig.running, 1u);
-  EXPECT_EQ(rig.applied.back().step, Step::failed);
-  EXPECT_EQ(rig.applied.back().code, Code::refused);
-  EXPECT_THAT(rig.applied.back().reason, HasSubstr("aborted"));
+  fixture.put_gate(gate);
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.phase(), "idle");
+  EXPECT_EQ(fixture.running, 1u);
+  EXPECT_EQ(fixture.applied.back().step, Step::failed);
+  EXPECT_EQ(fixture.applied.back().code, Code::refused);
+  EXPECT_THAT(fixture.applied.back().reason, HasSubstr("aborted"));
 }
 
 TEST_F(RefusalTest, AnAbortedGateLetsATryUnderWayEnd) {
-  const auto two = rig.release(2);
-  rig.publish(two);
-  rig.run(1'000);
-  ASSERT_EQ(rig.phase(), "trying");
-  auto gate = rig.gate_for(two, 2);
+  const auto two = fixture.release(2);
+  fixture.publish(two);
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.phase(), "trying");
+  auto gate = fixture.gate_for(two, 2);
   gate.state = wire::GateState::aborted;
-  rig.put_gate(gate);
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.put_gate(gate);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 // --- several releases ----------------------------------------------------------------------------------
 
 TEST_F(RefusalTest, TheHighestSequenceAmongGroupAndParentsIsTaken) {
-  rig.disconnect();
-  auto two = rig.release(2);
-  auto three = rig.release(3);
+  fixture.disconnect();
+  auto two = fixture.release(2);
+  auto three = fixture.release(3);
   three.groups = {group_of("plant-7")};
-  rig.publish(two);
-  rig.publish(three);
-  rig.connect();
-  rig.run(15'000);
-  EXPECT_EQ(rig.running_release(), "r3");
+  fixture.publish(two);
+  fixture.publish(three);
+  fixture.connect();
+  fixture.run(15'000);
+  EXPECT_EQ(fixture.running_release(), "r3");
 }
 
 TEST_F(RefusalTest, ANewerReleaseTakesOverWhileFetching) {
-  rig.serves = false;
-  const auto two = rig.release(2);
-  rig.publish(two);
-  rig.settle();
-  rig.serves = true;
-  rig.publish(rig.release(3));
-  rig.run(15'000);
-  EXPECT_EQ(rig.running_release(), "r3");
-  EXPECT_EQ(rig.view().current_revision, 3u);
-  EXPECT_THAT(rig.opened[3].bases, testing::ElementsAre(1u, 2u)) << "what was staged of the abandoned one can be used";
-  EXPECT_EQ(rig.applied[1].step, Step::failed);
-  EXPECT_EQ(rig.applied[1].rollout, MachineFixture::rollout_of(two));
-  EXPECT_THAT(rig.applied[1].reason, HasSubstr("superseded by release r3"));
-  EXPECT_FALSE(rig.folders.contains(2));
+  fixture.serves = false;
+  const auto two = fixture.release(2);
+  fixture.publish(two);
+  fixture.settle();
+  fixture.serves = true;
+  fixture.publish(fixture.release(3));
+  fixture.run(15'000);
+  EXPECT_EQ(fixture.running_release(), "r3");
+  EXPECT_EQ(fixture.view().current_revision, 3u);
+  EXPECT_THAT(fixture.opened[3].bases, testing::ElementsAre(1u, 2u))
+      << "what was staged of the abandoned one can be used";
+  EXPECT_EQ(fixture.applied[1].step, Step::failed);
+  EXPECT_EQ(fixture.applied[1].rollout, MachineFixture::rollout_of(two));
+  EXPECT_THAT(fixture.applied[1].reason, HasSubstr("superseded by release r3"));
+  EXPECT_FALSE(fixture.folders.contains(2));
 }
 
 TEST_F(RefusalTest, ANewerReleaseTakesOverBetweenAttempts) {
-  rig.bad_releases = {"r2"};
-  auto two = rig.release(2);
+  fixture.bad_releases = {"r2"};
+  auto two = fixture.release(2);
   two.policy.attempts_max = 2;
   two.policy.backoff_s = 60;
-  rig.publish(two);
-  rig.run(10'000);
-  ASSERT_EQ(rig.phase(), "waiting");
-  rig.publish(rig.release(3));
-  rig.run(15'000);
-  EXPECT_EQ(rig.running_release(), "r3");
+  fixture.publish(two);
+  fixture.run(10'000);
+  ASSERT_EQ(fixture.phase(), "waiting");
+  fixture.publish(fixture.release(3));
+  fixture.run(15'000);
+  EXPECT_EQ(fixture.running_release(), "r3");
   wire::Report last;
-  for (const auto& report : rig.applied) {
+  for (const auto& report : fixture.applied) {
     if (report.rollout == MachineFixture::rollout_of(two)) last = report;
   }
   EXPECT_EQ(last.step, Step::failed) << "the attempt that was said to follow does not";
@@ -480,63 +481,63 @@ TEST_F(RefusalTest, ANewerReleaseTakesOverBetweenAttempts) {
 }
 
 TEST_F(RefusalTest, ANewerReleaseWaitsForTheVerdictOfATry) {
-  rig.publish(rig.release(2));
-  rig.run(1'000);
-  ASSERT_EQ(rig.phase(), "trying");
-  rig.publish(rig.release(3));
-  rig.run(1'000);
-  EXPECT_EQ(rig.phase(), "trying");
-  rig.run(20'000);
-  EXPECT_EQ(rig.running_release(), "r3");
-  EXPECT_EQ(rig.view().previous_revision, 2u);
+  fixture.publish(fixture.release(2));
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.phase(), "trying");
+  fixture.publish(fixture.release(3));
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.phase(), "trying");
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r3");
+  EXPECT_EQ(fixture.view().previous_revision, 2u);
 }
 
 TEST_F(RefusalTest, ANewerReleaseThatIsNotPossibleHereDoesNotStopTheOneUnderWay) {
-  rig.serves = false;
-  rig.publish(rig.release(2));
-  rig.settle();
-  rig.serves = true;
-  auto three = rig.release(3);
+  fixture.serves = false;
+  fixture.publish(fixture.release(2));
+  fixture.settle();
+  fixture.serves = true;
+  auto three = fixture.release(3);
   three.requirements.kernel_min = "9";
   three.groups = {group_of("plant-7")};
-  rig.publish(three);
-  rig.run(30'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.publish(three);
+  fixture.run(30'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 // --- keys change hands ---------------------------------------------------------------------------------
 
 TEST_F(RefusalTest, ANewRootDocumentMakesItsKeysGood) {
   const auto new_key = key_of(7);
-  const auto two = rig.release(2);
-  rig.store_packs(two);
-  rig.put(topic(), trust::seal(trust::Kind::manifest, wire::encode_manifest(two), new_key));
-  rig.put_gate(rig.gate_for(two));
-  rig.run(1'000);
-  ASSERT_EQ(rig.applied.back().code, Code::untrusted_key);
-  auto next = rig.root;
+  const auto two = fixture.release(2);
+  fixture.store_packs(two);
+  fixture.put(topic(), trust::seal(trust::Kind::manifest, wire::encode_manifest(two), new_key));
+  fixture.put_gate(fixture.gate_for(two));
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.applied.back().code, Code::untrusted_key);
+  auto next = fixture.root;
   next.version = 2;
   next.keys.push_back({new_key.public_key(), "", ""});
   next.roles[1].key_ids.push_back(new_key.public_key().id());
-  next.previous = trust::digest(trust::encode_root(rig.root));
-  rig.put(rig.topics.root(), trust::seal(trust::Kind::root, trust::encode_root(next), rig.root_key));
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2") << "the manifest that was refused before is looked at again";
-  rig.power_cut();
-  EXPECT_EQ(rig.hellos.back().root_version, 2u);
+  next.previous = trust::digest(trust::encode_root(fixture.root));
+  fixture.put(fixture.topics.root(), trust::seal(trust::Kind::root, trust::encode_root(next), fixture.root_key));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2") << "the manifest that was refused before is looked at again";
+  fixture.power_cut();
+  EXPECT_EQ(fixture.hellos.back().description.root_version, 2u);
 }
 
 TEST_F(RefusalTest, HostileMessagesOnOwnTopicsDoNoHarm) {
   for (const auto kind : {wire::TopicKind::device_chunk, wire::TopicKind::device_ack}) {
     for (std::size_t size : {0u, 1u, 7u, 40u, 5'000u})
-      rig.receive(rig.topics.device(rig.facts.device, kind), Bytes(size, 0xa5));
+      fixture.receive(fixture.topics.device(fixture.facts.device, kind), Bytes(size, 0xa5));
   }
-  rig.receive(rig.topics.root(), Bytes(300, 1));
-  rig.receive(rig.topics.gate(rig.facts.groups.front()), Bytes(300, 1));
-  rig.receive("some/other/topic", Bytes(300, 1));
-  rig.run(1'000);
-  EXPECT_EQ(rig.running, 1u);
-  EXPECT_TRUE(rig.applied.empty());
+  fixture.receive(fixture.topics.root(), Bytes(300, 1));
+  fixture.receive(fixture.topics.gate(fixture.facts.description.groups.front()), Bytes(300, 1));
+  fixture.receive("some/other/topic", Bytes(300, 1));
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.running, 1u);
+  EXPECT_TRUE(fixture.applied.empty());
 }
 
 }  // namespace

@@ -12,20 +12,21 @@ namespace {
 using wire::Step;
 
 // A story: release 1 is committed, release 2 is committed or taken back.
-void tell_story(MachineFixture& rig, bool second_is_bad) {
-  rig.boot();
-  rig.connect();
-  rig.publish(rig.release(1));
-  rig.run(10'000);
-  if (second_is_bad) rig.bad_releases = {"r2"};
-  rig.publish(rig.release(2));
-  rig.run(10'000);
+void tell_story(MachineFixture& fixture, bool second_is_bad) {
+  fixture.boot();
+  fixture.connect();
+  fixture.publish(fixture.release(1));
+  fixture.run(10'000);
+  if (second_is_bad) fixture.bad_releases = {"r2"};
+  fixture.publish(fixture.release(2));
+  fixture.run(10'000);
 }
 
-void expect_sound(const MachineFixture& rig) {
-  for (std::size_t i = 0; i < rig.applied.size(); ++i) EXPECT_EQ(rig.applied[i].sequence, i + 1) << "without a hole";
+void expect_sound(const MachineFixture& fixture) {
+  for (std::size_t i = 0; i < fixture.applied.size(); ++i)
+    EXPECT_EQ(fixture.applied[i].sequence, i + 1) << "without a hole";
   std::map<std::pair<ManifestId, std::uint32_t>, Step> last;
-  for (const auto& report : rig.applied) {
+  for (const auto& report : fixture.applied) {
     auto& step = last[{report.rollout, report.attempt}];
     EXPECT_FALSE(wire::is_final(step)) << "a report after the end of attempt " << report.attempt;
     EXPECT_GE(report.step, step) << "steps of an attempt never go back";
@@ -43,19 +44,19 @@ TEST_P(PowerCut, AfterAnyEffectAllEndsWell) {
   ASSERT_GT(effects, 60);
   for (std::int64_t cut = 1; cut <= effects; ++cut) {
     SCOPED_TRACE("power cut after effect " + std::to_string(cut));
-    MachineFixture rig;
-    rig.power_cut_after = cut;
-    tell_story(rig, second_is_bad);
-    rig.run(60'000);
-    EXPECT_EQ(rig.phase(), "idle");
-    EXPECT_EQ(rig.running_release(), second_is_bad ? "r1" : "r2");
-    EXPECT_EQ(rig.running, rig.view().current_revision);
-    EXPECT_EQ(rig.applied.back().step, second_is_bad ? Step::rolled_back : Step::committed);
-    EXPECT_EQ(rig.view().pending_reports, 0u);
-    EXPECT_LE(rig.staged.size(), 2u) << "only current and previous are kept";
-    EXPECT_LE(rig.folders.size(), 2u);
-    for (const auto& [chunk, count] : rig.chunks_sent) EXPECT_LE(count, 2);
-    expect_sound(rig);
+    MachineFixture fixture;
+    fixture.power_cut_after = cut;
+    tell_story(fixture, second_is_bad);
+    fixture.run(60'000);
+    EXPECT_EQ(fixture.phase(), "idle");
+    EXPECT_EQ(fixture.running_release(), second_is_bad ? "r1" : "r2");
+    EXPECT_EQ(fixture.running, fixture.view().current_revision);
+    EXPECT_EQ(fixture.applied.back().step, second_is_bad ? Step::rolled_back : Step::committed);
+    EXPECT_EQ(fixture.view().pending_reports, 0u);
+    EXPECT_LE(fixture.staged.size(), 2u) << "only current and previous are kept";
+    EXPECT_LE(fixture.folders.size(), 2u);
+    for (const auto& [chunk, count] : fixture.chunks_sent) EXPECT_LE(count, 2);
+    expect_sound(fixture);
     if (testing::Test::HasFailure()) break;
   }
 }
@@ -67,292 +68,294 @@ TEST(Restart, ChunksThatAreDurableAreNotFetchedAgain) {
   MachineFixture whole;
   tell_story(whole, false);
   for (std::int64_t cut = 1; cut <= static_cast<std::int64_t>(whole.effects_done); ++cut) {
-    MachineFixture rig;
-    rig.power_cut_after = cut;
-    tell_story(rig, false);
-    rig.run(60'000);
+    MachineFixture fixture;
+    fixture.power_cut_after = cut;
+    tell_story(fixture, false);
+    fixture.run(60'000);
     // One window in flight, and the half of a chunk that was not whole yet.
-    EXPECT_LE(rig.bytes_sent, whole.bytes_sent + 64 * 1024 + 50'000) << "after effect " << cut;
+    EXPECT_LE(fixture.bytes_sent, whole.bytes_sent + 64 * 1024 + 50'000) << "after effect " << cut;
   }
 }
 
 // Release 1 is committed, release 2 is on trial.
-void try_second_release(MachineFixture& rig) {
-  rig.boot();
-  rig.connect();
-  rig.publish(rig.release(1));
-  rig.run(10'000);
-  rig.publish(rig.release(2));
-  rig.run(1'000);
-  ASSERT_EQ(rig.phase(), "trying");
+void try_second_release(MachineFixture& fixture) {
+  fixture.boot();
+  fixture.connect();
+  fixture.publish(fixture.release(1));
+  fixture.run(10'000);
+  fixture.publish(fixture.release(2));
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.phase(), "trying");
 }
 
 TEST(Restart, ManyPowerCutsInOneTryGoBack) {
-  MachineFixture rig;
-  ASSERT_NO_FATAL_FAILURE(try_second_release(rig));
+  MachineFixture fixture;
+  ASSERT_NO_FATAL_FAILURE(try_second_release(fixture));
   for (std::uint32_t i = 1; i < limits::kTryStartsMax; ++i) {
-    rig.power_cut();
-    rig.settle();
-    EXPECT_EQ(rig.phase(), "trying") << "start " << i + 1;
-    EXPECT_EQ(rig.running, 2u);
+    fixture.power_cut();
+    fixture.settle();
+    EXPECT_EQ(fixture.phase(), "trying") << "start " << i + 1;
+    EXPECT_EQ(fixture.running, 2u);
   }
-  rig.power_cut();
-  rig.settle();
-  rig.run(1'000);
-  EXPECT_EQ(rig.running, 1u);
-  EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
-  EXPECT_THAT(rig.applied.back().reason, testing::HasSubstr("booted 3 times"));
+  fixture.power_cut();
+  fixture.settle();
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.running, 1u);
+  EXPECT_EQ(fixture.applied.back().step, Step::rolled_back);
+  EXPECT_THAT(fixture.applied.back().reason, testing::HasSubstr("booted 3 times"));
 }
 
 TEST(Restart, ClientsThatAreKilledAgainAndAgainInOneBootDoNotCondemnARelease) {
-  MachineFixture rig;
-  rig.facts.machine_boot = 7;
-  ASSERT_NO_FATAL_FAILURE(try_second_release(rig));
+  MachineFixture fixture;
+  fixture.facts.machine_boot = 7;
+  ASSERT_NO_FATAL_FAILURE(try_second_release(fixture));
   for (std::uint32_t i = 0; i < limits::kTryClientStartsMax; ++i) {
-    rig.power_cut();
-    rig.settle();
-    ASSERT_EQ(rig.phase(), "trying") << "restart " << i + 1;
+    fixture.power_cut();
+    fixture.settle();
+    ASSERT_EQ(fixture.phase(), "trying") << "restart " << i + 1;
   }
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST(Restart, AClientThatNeverStaysUpGoesBackInTheEnd) {
-  MachineFixture rig;
-  rig.facts.machine_boot = 7;
-  ASSERT_NO_FATAL_FAILURE(try_second_release(rig));
+  MachineFixture fixture;
+  fixture.facts.machine_boot = 7;
+  ASSERT_NO_FATAL_FAILURE(try_second_release(fixture));
   for (std::uint32_t i = 0; i <= limits::kTryClientStartsMax; ++i) {
-    rig.power_cut();
-    rig.settle();
+    fixture.power_cut();
+    fixture.settle();
   }
-  rig.run(1'000);
-  EXPECT_EQ(rig.running, 1u);
-  EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
-  EXPECT_THAT(rig.applied.back().reason, testing::HasSubstr("restarted 65 times"));
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.running, 1u);
+  EXPECT_EQ(fixture.applied.back().step, Step::rolled_back);
+  EXPECT_THAT(fixture.applied.back().reason, testing::HasSubstr("restarted 65 times"));
 }
 
 TEST(Restart, BootsCountAlthoughTheClientKnowsThemApart) {
-  MachineFixture rig;
-  rig.facts.machine_boot = 7;
-  ASSERT_NO_FATAL_FAILURE(try_second_release(rig));
+  MachineFixture fixture;
+  fixture.facts.machine_boot = 7;
+  ASSERT_NO_FATAL_FAILURE(try_second_release(fixture));
   for (std::uint32_t i = 0; i < limits::kTryStartsMax; ++i) {
-    ++rig.facts.machine_boot;
-    rig.power_cut();
-    rig.settle();
+    ++fixture.facts.machine_boot;
+    fixture.power_cut();
+    fixture.settle();
   }
-  rig.run(1'000);
-  EXPECT_EQ(rig.running, 1u);
-  EXPECT_EQ(rig.applied.back().step, Step::rolled_back);
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.running, 1u);
+  EXPECT_EQ(fixture.applied.back().step, Step::rolled_back);
 }
 
 TEST(Restart, ATryGoesOnAfterOneRestart) {
-  MachineFixture rig;
-  rig.boot();
-  rig.connect();
-  rig.publish(rig.release(1));
-  rig.run(1'000);
-  ASSERT_EQ(rig.phase(), "trying");
-  rig.power_cut();
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r1");
+  MachineFixture fixture;
+  fixture.boot();
+  fixture.connect();
+  fixture.publish(fixture.release(1));
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.phase(), "trying");
+  fixture.power_cut();
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
 }
 
 TEST(Restart, TheSwitchIsInTheStateFileBeforeAnythingSaysSo) {
-  MachineFixture rig;
-  rig.boot();
-  rig.connect();
-  rig.publish(rig.release(1));
+  MachineFixture fixture;
+  fixture.boot();
+  fixture.connect();
+  fixture.publish(fixture.release(1));
   std::size_t committed_reports = 0;
-  rig.drop = [&](const Effect& effect) {
+  fixture.drop = [&](const Effect& effect) {
     if (const auto* publish = std::get_if<Publish>(&effect)) {
-      const auto topic = rig.topics.parse(publish->topic);
+      const auto topic = fixture.topics.parse(publish->topic);
       if (topic->kind != wire::TopicKind::device_report) return false;
       const auto envelope = trust::parse_envelope(publish->payload);
       if (wire::decode_report(envelope->payload)->step != Step::committed) return false;
-      const auto state = decode_state(rig.disk);
+      const auto state = decode_state(fixture.disk);
       EXPECT_TRUE(state && state->revisions.current && state->revisions.current->info.release == "r1");
       EXPECT_EQ(state->reports.pending.back().envelope, publish->payload) << "byte for byte as sent";
       ++committed_reports;
     }
     return false;
   };
-  rig.run(10'000);
+  fixture.run(10'000);
   EXPECT_EQ(committed_reports, 1u);
 }
 
 TEST(Restart, ARestartInTheMiddleOfAWaitWaitsAnew) {
-  MachineFixture rig;
-  rig.boot();
-  rig.connect();
-  rig.bad_releases = {"r1"};
-  auto one = rig.release(1);
+  MachineFixture fixture;
+  fixture.boot();
+  fixture.connect();
+  fixture.bad_releases = {"r1"};
+  auto one = fixture.release(1);
   one.policy.attempts_max = 2;
   one.policy.backoff_s = 20;
-  rig.publish(one);
-  rig.run(5'000);
-  ASSERT_EQ(rig.phase(), "waiting");
-  rig.power_cut();
-  rig.bad_releases.clear();
-  rig.run(15'000);
-  EXPECT_EQ(rig.phase(), "waiting");
-  rig.run(20'000);
-  EXPECT_EQ(rig.running_release(), "r1");
+  fixture.publish(one);
+  fixture.run(5'000);
+  ASSERT_EQ(fixture.phase(), "waiting");
+  fixture.power_cut();
+  fixture.bad_releases.clear();
+  fixture.run(15'000);
+  EXPECT_EQ(fixture.phase(), "waiting");
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
 }
 
 TEST(Restart, ATornStateFileIsDetected) {
-  MachineFixture rig;
-  tell_story(rig, false);
-  const auto good = rig.disk;
+  MachineFixture fixture;
+  tell_story(fixture, false);
+  const auto good = fixture.disk;
   Effects effects;
   for (const std::size_t size : {std::size_t{1}, good.size() / 2, good.size() - 1}) {
     const auto torn = ByteView(good).first(size);
-    const auto loaded = Machine::load(rig.facts, rig.device_key, rig.topics, torn, rig.pinned_root, rig.now(), effects);
+    const auto loaded = Machine::load(fixture.facts, fixture.device_key, fixture.topics, torn, fixture.pinned_root,
+                                      fixture.now(), effects);
     ASSERT_FALSE(loaded.has_value());
     EXPECT_EQ(loaded.error().code, Code::corrupt);
   }
 }
 
 TEST(Restart, APinnedRootThatDoesNotVerifyStopsTheStart) {
-  MachineFixture rig;
-  auto pinned = rig.pinned_root;
+  MachineFixture fixture;
+  auto pinned = fixture.pinned_root;
   pinned.back() ^= 1;
   Effects effects;
-  const auto loaded = Machine::load(rig.facts, rig.device_key, rig.topics, {}, pinned, rig.now(), effects);
+  const auto loaded =
+      Machine::load(fixture.facts, fixture.device_key, fixture.topics, {}, pinned, fixture.now(), effects);
   ASSERT_FALSE(loaded.has_value());
   EXPECT_THAT(loaded.error().message, testing::HasSubstr("pinned root"));
   EXPECT_TRUE(effects.empty());
 }
 
 TEST(Restart, SessionsRiseOverRestarts) {
-  MachineFixture rig;
-  rig.boot();
-  rig.connect();
-  rig.serves = false;
-  rig.publish(rig.release(1));
-  rig.settle();
-  const auto before = rig.fetches.back().session;
-  rig.power_cut();
-  rig.settle();
-  EXPECT_GT(rig.fetches.back().session, before);
+  MachineFixture fixture;
+  fixture.boot();
+  fixture.connect();
+  fixture.serves = false;
+  fixture.publish(fixture.release(1));
+  fixture.settle();
+  const auto before = fixture.fetches.back().session;
+  fixture.power_cut();
+  fixture.settle();
+  EXPECT_GT(fixture.fetches.back().session, before);
 }
 
 TEST(Restart, BytesOfTheAttemptSurviveAPowerCut) {
-  MachineFixture rig;
-  rig.boot();
-  rig.connect();
-  rig.serves = false;
-  rig.publish(rig.release(1));
-  rig.settle();
-  auto fetch = rig.fetches.back();
+  MachineFixture fixture;
+  fixture.boot();
+  fixture.connect();
+  fixture.serves = false;
+  fixture.publish(fixture.release(1));
+  fixture.settle();
+  auto fetch = fixture.fetches.back();
   fetch.window_bytes = 45'000;
-  rig.serve(fetch);
-  rig.settle();
-  rig.power_cut();
-  rig.serves = true;
-  rig.disconnect();
-  rig.connect();
-  rig.run(10'000);
-  EXPECT_EQ(rig.running_release(), "r1");
-  EXPECT_GE(rig.applied.back().bytes_fetched, rig.applied.back().bytes_planned);
+  fixture.serve(fetch);
+  fixture.settle();
+  fixture.power_cut();
+  fixture.serves = true;
+  fixture.disconnect();
+  fixture.connect();
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
+  EXPECT_GE(fixture.applied.back().bytes_fetched, fixture.applied.back().bytes_planned);
 }
 
 // --- reports -------------------------------------------------------------------------------------------
 
 TEST(Reports, AreSentAgainUntilAcked) {
-  MachineFixture rig;
-  rig.acks = false;
-  rig.boot();
-  rig.connect();
-  rig.publish(rig.release(1));
-  rig.run(10'000);
-  EXPECT_EQ(rig.applied.size(), 4u);
-  EXPECT_EQ(rig.view().pending_reports, 4u);
-  const auto sent = rig.sent.size();
-  rig.run(60'000);
-  EXPECT_GT(rig.sent.size(), sent);
-  EXPECT_LE(rig.sent.size(), sent + 4 * 4) << "with growing pauses";
-  rig.acks = true;
-  rig.run(60'000);
-  EXPECT_EQ(rig.view().pending_reports, 0u);
-  EXPECT_EQ(rig.applied.size(), 4u) << "each is applied once";
+  MachineFixture fixture;
+  fixture.acks = false;
+  fixture.boot();
+  fixture.connect();
+  fixture.publish(fixture.release(1));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.applied.size(), 4u);
+  EXPECT_EQ(fixture.view().pending_reports, 4u);
+  const auto sent = fixture.sent.size();
+  fixture.run(60'000);
+  EXPECT_GT(fixture.sent.size(), sent);
+  EXPECT_LE(fixture.sent.size(), sent + 4 * 4) << "with growing pauses";
+  fixture.acks = true;
+  fixture.run(60'000);
+  EXPECT_EQ(fixture.view().pending_reports, 0u);
+  EXPECT_EQ(fixture.applied.size(), 4u) << "each is applied once";
 }
 
 TEST(Reports, WaitForTheConnectionAndFollowTheHello) {
-  MachineFixture rig;
-  rig.acks = false;
-  rig.boot();
-  rig.connect();
-  rig.publish(rig.release(1));
-  rig.run(10'000);
-  rig.disconnect();
-  rig.trace.clear();
-  rig.sent.clear();
-  rig.acks = true;
-  rig.connect();
-  ASSERT_GE(rig.trace.size(), 5u);
-  EXPECT_EQ(rig.trace[0], "hello");
-  for (std::size_t i = 1; i <= 4; ++i) EXPECT_EQ(rig.trace[i], "report");
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(rig.sent[i].sequence, i + 1);
+  MachineFixture fixture;
+  fixture.acks = false;
+  fixture.boot();
+  fixture.connect();
+  fixture.publish(fixture.release(1));
+  fixture.run(10'000);
+  fixture.disconnect();
+  fixture.trace.clear();
+  fixture.sent.clear();
+  fixture.acks = true;
+  fixture.connect();
+  ASSERT_GE(fixture.trace.size(), 5u);
+  EXPECT_EQ(fixture.trace[0], "hello");
+  for (std::size_t i = 1; i <= 4; ++i) EXPECT_EQ(fixture.trace[i], "report");
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(fixture.sent[i].sequence, i + 1);
 }
 
 TEST(Reports, ABrokerThatLostItsStoreGoesOnFromTheHello) {
-  MachineFixture rig;
-  tell_story(rig, false);
-  rig.disconnect();
-  rig.forget_applied(0);
-  rig.connect();
-  EXPECT_EQ(rig.hellos.back().acked_sequence, 8u);
-  rig.applied.clear();
-  rig.publish(rig.release(3));
-  rig.run(10'000);
-  EXPECT_EQ(rig.applied.size(), 4u);
-  EXPECT_EQ(rig.applied.front().sequence, 9u);
+  MachineFixture fixture;
+  tell_story(fixture, false);
+  fixture.disconnect();
+  fixture.forget_applied(0);
+  fixture.connect();
+  EXPECT_EQ(fixture.hellos.back().acked_sequence, 8u);
+  fixture.applied.clear();
+  fixture.publish(fixture.release(3));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.applied.size(), 4u);
+  EXPECT_EQ(fixture.applied.front().sequence, 9u);
 }
 
 TEST(Reports, ADeviceThatLostItsStateGoesOnAfterWhatTheBrokerKnows) {
-  MachineFixture rig;
-  tell_story(rig, false);
-  rig.disk.clear();
-  rig.folders.clear();
-  rig.applied.clear();
-  rig.power_cut();
-  rig.run(20'000);
-  EXPECT_EQ(rig.hellos.back().last_sequence, 9u) << "a second hello, once the numbers are known";
-  EXPECT_EQ(rig.running_release(), "r2");
-  EXPECT_EQ(rig.applied.size(), 4u) << "nothing is taken for a duplicate of what the lost state had sent";
-  EXPECT_EQ(rig.applied.front().sequence, 9u);
+  MachineFixture fixture;
+  tell_story(fixture, false);
+  fixture.disk.clear();
+  fixture.folders.clear();
+  fixture.applied.clear();
+  fixture.power_cut();
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.hellos.back().last_sequence, 9u) << "a second hello, once the numbers are known";
+  EXPECT_EQ(fixture.running_release(), "r2");
+  EXPECT_EQ(fixture.applied.size(), 4u) << "nothing is taken for a duplicate of what the lost state had sent";
+  EXPECT_EQ(fixture.applied.front().sequence, 9u);
 }
 
 TEST(Reports, ARefusingBrokerIsAskedRarely) {
-  MachineFixture rig;
-  rig.acks = false;
-  rig.boot();
-  rig.connect();
-  rig.publish(rig.release(1));
-  rig.run(10'000);
-  rig.ack(0, Code::untrusted_key);
-  rig.settle();
-  EXPECT_TRUE(rig.logged("does not take this device's reports (untrusted_key)"));
-  const auto sent = rig.sent.size();
-  rig.run(200'000);
-  EXPECT_EQ(rig.sent.size(), sent);
+  MachineFixture fixture;
+  fixture.acks = false;
+  fixture.boot();
+  fixture.connect();
+  fixture.publish(fixture.release(1));
+  fixture.run(10'000);
+  fixture.ack(0, Code::untrusted_key);
+  fixture.settle();
+  EXPECT_TRUE(fixture.logged("does not take this device's reports (untrusted_key)"));
+  const auto sent = fixture.sent.size();
+  fixture.run(200'000);
+  EXPECT_EQ(fixture.sent.size(), sent);
 }
 
 TEST(Reports, TheHelloTellsTheWholeState) {
-  MachineFixture rig;
-  tell_story(rig, true);
-  rig.give(FreeSpace{12'345});
-  rig.disconnect();
-  rig.connect();
-  const auto& hello = rig.hellos.back();
-  EXPECT_EQ(hello.device, rig.facts.device);
-  EXPECT_EQ(hello.key, rig.device_key.public_key());
-  ASSERT_TRUE(hello.running.has_value());
-  EXPECT_EQ(hello.running->release, "r1");
+  MachineFixture fixture;
+  tell_story(fixture, true);
+  fixture.give(FreeSpace{12'345});
+  fixture.disconnect();
+  fixture.connect();
+  const auto& hello = fixture.hellos.back();
+  EXPECT_EQ(hello.device, fixture.facts.device);
+  EXPECT_EQ(hello.key, fixture.device_key.public_key());
+  ASSERT_TRUE(hello.description.running.has_value());
+  EXPECT_EQ(hello.description.running->release, "r1");
   EXPECT_EQ(hello.step, Step::rolled_back);
-  EXPECT_EQ(hello.rollout, MachineFixture::rollout_of(rig.release(2)));
-  EXPECT_EQ(hello.free_bytes, 12'345u);
-  EXPECT_EQ(hello.last_sequence, rig.view().last_report);
+  EXPECT_EQ(hello.rollout, MachineFixture::rollout_of(fixture.release(2)));
+  EXPECT_EQ(hello.description.free_bytes, 12'345u);
+  EXPECT_EQ(hello.last_sequence, fixture.view().last_report);
   EXPECT_EQ(hello.boot, 1u);
   EXPECT_EQ(hello.connect, 2u);
 }

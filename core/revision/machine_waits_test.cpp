@@ -14,170 +14,170 @@ class WaitsTest : public RunsR1Fixture {
  protected:
   // A release that is admitted and has to ask for its turn.
   [[nodiscard]] wire::Manifest paced(std::uint64_t sequence) {
-    auto manifest = rig.release(sequence);
+    auto manifest = fixture.release(sequence);
     manifest.policy.in_flight_max = 1;
     return manifest;
   }
-  [[nodiscard]] const wire::Report& last() const { return rig.applied.back(); }
+  [[nodiscard]] const wire::Report& last() const { return fixture.applied.back(); }
   void expect_given_up(Code code, std::string_view reason) {
-    ASSERT_EQ(rig.applied.size(), 2U) << "that it asks, and that it does not any more";
+    ASSERT_EQ(fixture.applied.size(), 2U) << "that it asks, and that it does not any more";
     EXPECT_EQ(last().attempt, 1U);
     EXPECT_EQ(last().code, code);
     EXPECT_THAT(last().reason, HasSubstr(reason));
-    EXPECT_EQ(rig.view().waits, "");
-    rig.disconnect();
-    rig.connect();
-    EXPECT_FALSE(rig.hellos.back().asks_start);
+    EXPECT_EQ(fixture.view().waits, "");
+    fixture.disconnect();
+    fixture.connect();
+    EXPECT_FALSE(fixture.hellos.back().asks_start);
   }
 };
 
 TEST_F(WaitsTest, AReleaseThatExpiresMeanwhileIsNotAskedForAnyMore) {
   auto two = paced(2);
-  two.expires = rig.wall + 30'000;
-  rig.publish(two);
-  rig.run(60'000);
+  two.expires = fixture.wall + 30'000;
+  fixture.publish(two);
+  fixture.run(60'000);
   EXPECT_EQ(last().step, Step::failed);
   expect_given_up(Code::expired, "the release expired before it began");
   turn(two, 1);
-  rig.run(20'000);
-  EXPECT_EQ(rig.running_release(), "r1") << "a turn that comes too late";
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r1") << "a turn that comes too late";
 }
 
 TEST_F(WaitsTest, AReleaseThatIsWithdrawnIsNotAskedForAnyMore) {
   const auto two = paced(2);
-  rig.publish(two);
-  rig.run(5'000);
-  rig.put(rig.topics.manifest(two.groups.front()), {});
-  rig.run(5'000);
+  fixture.publish(two);
+  fixture.run(5'000);
+  fixture.put(fixture.topics.manifest(two.groups.front()), {});
+  fixture.run(5'000);
   EXPECT_EQ(last().step, Step::failed);
   expect_given_up(Code::stale, "the release was withdrawn before it began");
 }
 
 TEST_F(WaitsTest, ADeadlineThatPassesMeanwhileRefuses) {
   auto two = paced(2);
-  two.policy.deadline = rig.wall + 30'000;
-  rig.publish(two);
-  rig.run(60'000);
+  two.policy.deadline = fixture.wall + 30'000;
+  fixture.publish(two);
+  fixture.run(60'000);
   EXPECT_EQ(last().step, Step::refused);
   expect_given_up(Code::expired, "the release was to start before");
   turn(two, 1);
-  rig.run(20'000);
-  EXPECT_EQ(rig.running_release(), "r1");
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
 }
 
 TEST_F(WaitsTest, AWithdrawalElsewhereRightAfterARestartChangesNothing) {
-  rig.facts.groups = {group_of("plant-7/line-a"), group_of("lab")};
-  rig.power_cut();
+  fixture.facts.description.groups = {group_of("plant-7/line-a"), group_of("lab")};
+  fixture.power_cut();
   const auto two = paced(2);
-  rig.publish(two);
-  rig.run(5'000);
+  fixture.publish(two);
+  fixture.run(5'000);
   ASSERT_TRUE(last().asks_start);
-  const auto told = rig.applied.size();
-  const auto message = std::exchange(rig.retained[rig.topics.manifest(two.groups.front())], {});
-  rig.power_cut();
-  rig.receive(rig.topics.manifest(group_of("lab")), {});
-  rig.put(rig.topics.manifest(two.groups.front()), message);
-  rig.run(5'000);
-  EXPECT_EQ(rig.applied.size(), told);
+  const auto reported_before = fixture.applied.size();
+  const auto message = std::exchange(fixture.retained[fixture.topics.manifest(two.groups.front())], {});
+  fixture.power_cut();
+  fixture.receive(fixture.topics.manifest(group_of("lab")), {});
+  fixture.put(fixture.topics.manifest(two.groups.front()), message);
+  fixture.run(5'000);
+  EXPECT_EQ(fixture.applied.size(), reported_before);
   turn(two, 1);
-  rig.run(20'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(WaitsTest, SaysOnTheDeviceThatItsRolloutIsPausedAndWhenItGoesOn) {
-  rig.serves = false;
-  const auto two = rig.release(2);
-  rig.publish(two);
-  rig.settle();
-  EXPECT_EQ(rig.view().waits, "");
-  const auto told = rig.applied.size();
+  fixture.serves = false;
+  const auto two = fixture.release(2);
+  fixture.publish(two);
+  fixture.settle();
+  EXPECT_EQ(fixture.view().waits, "");
+  const auto reported_before = fixture.applied.size();
   gate(two, 2, wire::GateState::paused);
-  rig.run(1'000);
-  EXPECT_EQ(rig.view().waits, "waits while its rollout is paused");
-  EXPECT_EQ(rig.applied.size(), told) << "the operator knows";
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.view().waits, "waits while its rollout is paused");
+  EXPECT_EQ(fixture.applied.size(), reported_before) << "the operator knows";
   gate(two, 3, wire::GateState::open);
-  rig.run(1'000);
-  EXPECT_EQ(rig.view().waits, "");
+  fixture.run(1'000);
+  EXPECT_EQ(fixture.view().waits, "");
 }
 
 TEST_F(WaitsTest, AWindowThatClosesPausesTheFetchAndTheNextOneGoesOn) {
-  // The rig's clock starts on a Tuesday, 22:13:20 UTC.
-  auto two = rig.release(2);
+  // The fixture's clock starts on a Tuesday, 22:13:20 UTC.
+  auto two = fixture.release(2);
   two.policy.windows = {{2, 22 * 60, 15}, {4 /* Wednesday */, 3 * 60, 60}};
-  rig.give(LocalTime{0});
-  rig.serves = false;
-  rig.publish(two);
-  rig.settle();
-  ASSERT_EQ(rig.phase(), "fetching");
-  rig.run(120'000);
+  fixture.give(LocalTime{0});
+  fixture.serves = false;
+  fixture.publish(two);
+  fixture.settle();
+  ASSERT_EQ(fixture.phase(), "fetching");
+  fixture.run(120'000);
   EXPECT_EQ(last().reason, "waits for its maintenance window");
-  rig.serves = true;
-  const auto asked = rig.fetches.size();
-  rig.run(60'000);
-  EXPECT_EQ(rig.fetches.size(), asked);
-  rig.power_cut();
-  rig.give(LocalTime{0});
-  rig.run(1'000);
-  const auto deadline = rig.machine->next_deadline();
+  fixture.serves = true;
+  const auto asked = fixture.fetches.size();
+  fixture.run(60'000);
+  EXPECT_EQ(fixture.fetches.size(), asked);
+  fixture.power_cut();
+  fixture.give(LocalTime{0});
+  fixture.run(1'000);
+  const auto deadline = fixture.machine->next_deadline();
   ASSERT_TRUE(deadline.has_value());
-  rig.pass(std::int64_t{5} * 3'600 * 1'000);
-  rig.run(30'000);
-  EXPECT_EQ(rig.running_release(), "r2");
+  fixture.pass(std::int64_t{5} * 3'600 * 1'000);
+  fixture.run(30'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
 }
 
 TEST_F(WaitsTest, TheByteBudgetAsTheBrokerCountsItEndsTheReleaseForGood) {
-  rig.serves = false;
-  auto two = rig.release(2);
+  fixture.serves = false;
+  auto two = fixture.release(2);
   two.policy.attempts_max = 3;
   two.policy.backoff_s = 1;
   two.policy.device_bytes_max = 200'000;
-  rig.publish(two);
-  rig.settle();
-  ASSERT_FALSE(rig.fetches.empty());
-  const auto asked = rig.fetches.size();
-  wire::ChunkPiece fault{rig.fetches.back().session, 0, 0, {}, wire::ChunkFault::over_budget};
-  rig.receive(rig.topics.device(rig.facts.device, wire::TopicKind::device_chunk), wire::encode(fault));
-  rig.run(30'000);
-  EXPECT_EQ(rig.phase(), "idle");
+  fixture.publish(two);
+  fixture.settle();
+  ASSERT_FALSE(fixture.fetches.empty());
+  const auto asked = fixture.fetches.size();
+  wire::ChunkPiece fault{fixture.fetches.back().session, 0, 0, {}, wire::ChunkFault::over_budget};
+  fixture.receive(fixture.topics.device(fixture.facts.device, wire::TopicKind::device_chunk), wire::encode(fault));
+  fixture.run(30'000);
+  EXPECT_EQ(fixture.phase(), "idle");
   EXPECT_EQ(last().code, Code::refused);
   EXPECT_FALSE(last().again);
   EXPECT_THAT(last().reason, HasSubstr("the byte budget is spent"));
-  EXPECT_EQ(rig.fetches.size(), asked);
+  EXPECT_EQ(fixture.fetches.size(), asked);
 }
 
 TEST_F(WaitsTest, WhatRunsIsTakenBackOnceTheReleaseUnderWayHasEnded) {
-  auto two = rig.release(2);
+  auto two = fixture.release(2);
   two.policy.revert_allowed = true;
-  rig.publish(two);
-  rig.run(20'000);
-  ASSERT_EQ(rig.running_release(), "r2");
-  rig.serves = false;
-  auto three = rig.release(3);
+  fixture.publish(two);
+  fixture.run(20'000);
+  ASSERT_EQ(fixture.running_release(), "r2");
+  fixture.serves = false;
+  auto three = fixture.release(3);
   three.groups = {group_of("plant-7")};
-  rig.publish(three);
-  rig.settle();
-  ASSERT_EQ(rig.phase(), "fetching");
+  fixture.publish(three);
+  fixture.settle();
+  ASSERT_EQ(fixture.phase(), "fetching");
   gate(two, 2, wire::GateState::reverted);
-  rig.run(5'000);
-  EXPECT_EQ(rig.running_release(), "r2") << "one thing after the other";
+  fixture.run(5'000);
+  EXPECT_EQ(fixture.running_release(), "r2") << "one thing after the other";
   gate(three, 2, wire::GateState::aborted);
-  rig.run(20'000);
-  EXPECT_EQ(rig.running_release(), "r1");
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
   EXPECT_EQ(last().step, Step::rolled_back);
   EXPECT_EQ(last().rollout, MachineFixture::rollout_of(two));
   EXPECT_EQ(last().reason, "taken back by its rollout");
 }
 
 TEST_F(WaitsTest, WhatIsOnTrialIsTakenBackOnceItIsCommitted) {
-  auto two = rig.release(2);
+  auto two = fixture.release(2);
   two.policy.revert_allowed = true;
-  rig.publish(two);
-  rig.run(1'000);
-  ASSERT_EQ(rig.phase(), "trying");
+  fixture.publish(two);
+  fixture.run(1'000);
+  ASSERT_EQ(fixture.phase(), "trying");
   gate(two, 2, wire::GateState::reverted);
-  rig.run(30'000);
-  EXPECT_EQ(rig.running_release(), "r1");
-  EXPECT_EQ(rig.running, rig.view().current_revision);
+  fixture.run(30'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
+  EXPECT_EQ(fixture.running, fixture.view().current_revision);
   EXPECT_EQ(last().step, Step::rolled_back);
 }
 
@@ -187,42 +187,43 @@ class AssignmentRootTest : public WaitsTest {
   [[nodiscard]] Bytes assignment(std::vector<GroupPath> groups, std::int64_t issued,
                                  const trust::SecretKey& key) const {
     return trust::seal(trust::Kind::assignment,
-                       wire::encode(wire::Assignment{rig.facts.device, std::move(groups), WallMs{issued}}), key);
+                       wire::encode(wire::Assignment{fixture.facts.device, std::move(groups), WallMs{issued}}), key);
   }
   void assign(Bytes message) {
-    rig.put(rig.topics.device(rig.facts.device, wire::TopicKind::device_assignment), std::move(message));
+    fixture.put(fixture.topics.device(fixture.facts.device, wire::TopicKind::device_assignment), std::move(message));
   }
   // A root document that names one more release key.
   void add_release_key(const trust::SecretKey& key, std::string filter) {
-    auto next = rig.root;
+    auto next = fixture.root;
     next.version = 2;
     next.keys.push_back({key.public_key(), std::move(filter), ""});
     next.roles[1].key_ids.push_back(key.public_key().id());
-    next.previous = trust::digest(trust::encode_root(rig.root));
-    rig.put(rig.topics.root(), trust::seal(trust::Kind::root, trust::encode_root(next), rig.root_key));
+    next.previous = trust::digest(trust::encode_root(fixture.root));
+    fixture.put(fixture.topics.root(), trust::seal(trust::Kind::root, trust::encode_root(next), fixture.root_key));
   }
 };
 
 TEST_F(AssignmentRootTest, ByAKeyThatComesWithTheNextRootDocumentIsTakenThen) {
   const auto key = key_of(9);
   assign(assignment({group_of("lab")}, 1'000, key));
-  EXPECT_EQ(rig.hellos.back().groups, rig.facts.groups);
+  EXPECT_EQ(fixture.hellos.back().description.groups, fixture.facts.description.groups);
   add_release_key(key, "");
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab")});
+  EXPECT_EQ(fixture.hellos.back().description.groups, std::vector{group_of("lab")});
 }
 
 TEST_F(AssignmentRootTest, AKeyOfOtherGroupsMovesNoDeviceOutOfItsReach) {
   const auto key = key_of(9);
   add_release_key(key, "lab/#");
   assign(assignment({group_of("plant-9")}, 1'000, key));
-  EXPECT_TRUE(rig.logged("group plant-9"));
-  EXPECT_EQ(rig.hellos.back().groups, rig.facts.groups);
+  EXPECT_TRUE(fixture.logged("group plant-9"));
+  EXPECT_EQ(fixture.hellos.back().description.groups, fixture.facts.description.groups);
   assign(assignment({group_of("lab/bench")}, 2'000, key));
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab/bench")});
+  EXPECT_EQ(fixture.hellos.back().description.groups, std::vector{group_of("lab/bench")});
   assign(assignment({}, 3'000, key));
-  EXPECT_EQ(rig.hellos.back().groups, std::vector{group_of("lab/bench")}) << "its own configuration is plant-7";
-  assign(assignment({}, 3'000, rig.release_key));
-  EXPECT_EQ(rig.hellos.back().groups, rig.facts.groups);
+  EXPECT_EQ(fixture.hellos.back().description.groups, std::vector{group_of("lab/bench")})
+      << "its own configuration is plant-7";
+  assign(assignment({}, 3'000, fixture.release_key));
+  EXPECT_EQ(fixture.hellos.back().description.groups, fixture.facts.description.groups);
 }
 
 }  // namespace

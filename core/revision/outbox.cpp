@@ -28,8 +28,8 @@ void Outbox::disconnected() noexcept {
   reporter_.disconnected();
 }
 
-void Outbox::publish(wire::TopicKind kind, Bytes payload, int qos) {
-  emit(Publish{topics_.device(device_, kind), std::move(payload), qos, false});
+void Outbox::publish(wire::TopicKind kind, Bytes payload, wire::Qos qos) {
+  emit(Publish{topics_.device(device_, kind), std::move(payload), qos, wire::Retain::no});
 }
 
 void Outbox::report(wire::Report report) {
@@ -37,17 +37,18 @@ void Outbox::report(wire::Report report) {
   if (revisions_.current()) report.running = revisions_.current()->info;
   const auto& envelope = reporter_.add(std::move(report), now_.monotonic);
   persist();
-  if (connected_) publish(wire::TopicKind::device_report, envelope, 1);
+  if (connected_) publish(wire::TopicKind::device_report, envelope, wire::Qos::at_least_once);
 }
 
 void Outbox::send_due_reports() {
   for (auto& envelope : reporter_.take_due(now_.monotonic))
-    publish(wire::TopicKind::device_report, std::move(envelope), 1);
+    publish(wire::TopicKind::device_report, std::move(envelope), wire::Qos::at_least_once);
 }
 
 void Outbox::send_hello(const wire::Hello& hello) {
   hello_at_ = now_.monotonic;
-  publish(wire::TopicKind::device_hello, trust::seal(trust::Kind::hello, wire::encode(hello), key_), 1);
+  publish(wire::TopicKind::device_hello, trust::seal(trust::Kind::hello, wire::encode(hello), key_),
+          wire::Qos::at_least_once);
 }
 
 void Outbox::assert_invariants() const {

@@ -8,11 +8,13 @@
 #include <utility>
 
 #include "core/base/ids.hpp"
+#include "core/base/log_level.hpp"
 #include "core/base/time.hpp"
 #include "core/revision/effects.hpp"
 #include "core/revision/reporter.hpp"
 #include "core/revision/revisions.hpp"
 #include "core/trust/keys.hpp"
+#include "core/wire/delivery.hpp"
 #include "core/wire/messages.hpp"
 #include "core/wire/topics.hpp"
 
@@ -29,7 +31,7 @@ class Outbox {
   [[nodiscard]] Now now() const noexcept { return now_; }
   [[nodiscard]] MonotonicMs time() const noexcept { return now_.monotonic; }
   void emit(Effect effect) { effects_.push_back(std::move(effect)); }
-  void log(int level, std::string message) { emit(Log{level, std::move(message)}); }
+  void log(LogLevel level, std::string message) { emit(Log{level, std::move(message)}); }
   // The state has changed.
   void persist() noexcept { persist_ = true; }
   [[nodiscard]] bool must_persist() const noexcept { return persist_; }
@@ -45,7 +47,7 @@ class Outbox {
   [[nodiscard]] std::uint32_t connect_count() const noexcept { return connect_count_; }
 
   // --- messages
-  void publish(wire::TopicKind kind, Bytes payload, int qos);
+  void publish(wire::TopicKind kind, Bytes payload, wire::Qos qos);
   // Numbers the report, signs it and keeps it until it is acked; it goes out at once while connected.
   void report(wire::Report report);
   // Reports that are due (again).

@@ -35,7 +35,7 @@ namespace instar::revision {
 [[nodiscard]] const wire::Pack* find_pack(const wire::Artifact& artifact, const PackId& id) noexcept;
 // Of the artifact's full pack.
 [[nodiscard]] std::uint64_t full_bytes(const wire::Artifact& artifact) noexcept;
-// What will be fetched of a pack of which nothing is held, as far as the manifest tells: of a dedupe pack the head.
+// What will be fetched of a pack of which nothing is held, as far as the manifest says: of a dedupe pack the head.
 [[nodiscard]] std::uint64_t likely_bytes(const wire::Pack& pack) noexcept;
 // Reports name one kind: that of the largest artifact. nullopt: there are no artifacts.
 [[nodiscard]] std::optional<artifact::PackKind> kind_of_largest(const wire::Manifest& manifest,

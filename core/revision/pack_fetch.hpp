@@ -44,7 +44,7 @@ class PackFetch {
     taken,
     drops_asked,  // taken, and something that was asked for is not wanted any more
   };
-  // The stager says anew what it wants. What is on its way stays on its way.
+  // The stager reports again what it wants. What is on its way stays on its way.
   [[nodiscard]] Taken take_wants(const StagingWants& wants);
   // The next chunks for a session, in order, which count as asked for from now on. `goes_on`: the session is open. A
   // half chunk can only be continued as the first of a new session.
@@ -67,7 +67,7 @@ class PackFetch {
   bool known_ = false;
   bool exact_ = false;
   bool was_inexact_ = false;
-  std::vector<Chunk> chunks_;  // durable ones fall out when the stager says anew what it wants
+  std::vector<Chunk> chunks_;  // durable ones fall out when the stager reports again what it wants
 };
 
 }  // namespace instar::revision

@@ -21,7 +21,7 @@ Parts::Parts(DeviceFacts device_facts, trust::SecretKey secret_key, wire::Topics
       inbox(facts, std::move(trust), std::move(state.assignment)),
       gates(std::move(state.gates)),
       attempt(std::move(state.attempt)),
-      permission(std::move(state.permission), facts.metered, out.reports().last_report),
+      permission(std::move(state.permission), facts.description.metered, out.reports().last_report),
       sessions(state.boot),
       transfer(facts.window_bytes_max, facts.piece_bytes_max),
       trial(std::move(state.trial)) {}
@@ -74,24 +74,27 @@ void Parts::say_once(std::string_view kind, const ManifestId& hash, wire::Report
   hasher.update(as_bytes(report.reason));
   if (!history.refuse_once(hasher.finish())) return;
   out.persist();
-  out.log(4, report.reason);
+  out.log(LogLevel::warning, report.reason);
   out.report(std::move(report));
+}
+
+wire::Description Parts::description() const {
+  auto described = facts.description;
+  described.groups = inbox.groups();
+  described.free_bytes = room.free_bytes();
+  if (revisions.current()) described.running = revisions.current()->info;
+  if (revisions.previous()) described.previous = revisions.previous()->info;
+  described.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
+  described.root_version = inbox.root().version;
+  std::ranges::copy(upkeep.degraded(), std::back_inserter(described.degraded));
+  return described;
 }
 
 void Parts::say_hello() {
   wire::Hello hello;
   hello.device = facts.device;
   hello.key = key.public_key();
-  hello.product = facts.product;
-  hello.groups = inbox.groups();
-  hello.architecture = facts.architecture;
-  hello.kernel = facts.kernel;
-  hello.client_version = facts.client_version;
-  hello.memory_bytes = facts.memory_bytes;
-  hello.free_bytes = room.free_bytes();
-  hello.metered = facts.metered;
-  if (revisions.current()) hello.running = revisions.current()->info;
-  if (revisions.previous()) hello.previous = revisions.previous()->info;
+  hello.description = description();
   // What is waited for goes before what came to an end earlier.
   const auto& waits = permission.state().waits_manifest;
   const bool other = revisions.candidate() && !revisions.is_candidate(waits);
@@ -112,20 +115,14 @@ void Parts::say_hello() {
   hello.acked_sequence = out.reports().acked_report;
   hello.boot = sessions.boot();
   hello.connect = out.connect_count();
-  hello.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
-  hello.root_version = inbox.root().version;
-  for (const auto format : facts.image_formats) hello.image_formats.push_back(static_cast<std::uint8_t>(format));
-  hello.handlers = facts.handlers;
-  hello.degraded = facts.degraded;
-  std::ranges::copy(upkeep.degraded(), std::back_inserter(hello.degraded));
   out.send_hello(hello);
 }
 
 void Parts::say_degraded() {
   const auto change = upkeep.update_degraded(trial.stuck(), out.time());
   if (!change) return;
-  for (const auto& line : change->added) out.log(4, line);
-  if (change->is_over) out.log(5, "not degraded any more");
+  for (const auto& line : change->added) out.log(LogLevel::warning, line);
+  if (change->is_over) out.log(LogLevel::notice, "not degraded any more");
   if (out.is_connected()) say_hello();
 }
 

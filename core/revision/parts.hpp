@@ -66,6 +66,7 @@ struct Parts {
   // Remembered over restarts: what is repeated each day is reported once.
   void say_once(std::string_view kind, const ManifestId& hash, wire::Report report);
   void say_hello();
+  [[nodiscard]] wire::Description description() const;
   // Logs what is new of it, and says hello when something is.
   void say_degraded();
 

@@ -60,7 +60,7 @@ bool Permission::may_start(const wire::Manifest& manifest, const ManifestId& has
   state_.waits_asks = asks;
   note_waits(text, out);
   out.persist();
-  out.log(5, "release " + manifest.release + " " + text);
+  out.log(LogLevel::notice, "release " + manifest.release + " " + text);
   wire::Report waiting;
   waiting.rollout = hash;
   waiting.attempt = attempt;
@@ -146,7 +146,7 @@ bool Permission::may_go_on(Stage stage, Phase phase, const Revisions& revisions,
   }
   pause_ = text;
   note_pause(text, revisions, out);
-  out.log(5, "release " + manifest.release + (text.empty() ? " goes on" : " " + text));
+  out.log(LogLevel::notice, "release " + manifest.release + (text.empty() ? " goes on" : " " + text));
   out.report(
       attempt.report(revisions.candidate(), text.empty() ? step_of(phase) : wire::Step::waiting, Code::ok, pause_));
   return pause_.empty();

@@ -101,7 +101,7 @@ TEST_F(PermissionPartTest, ATurnIsForOneAttemptAndOnlyWhenItWasAskedFor) {
   EXPECT_TRUE(permission.take_turn(turn(1)));
   EXPECT_FALSE(permission.take_turn(turn(1))) << "known already";
   EXPECT_TRUE(may_start());
-  EXPECT_FALSE(may_start(2)) << "the next attempt asks anew";
+  EXPECT_FALSE(may_start(2)) << "the next attempt asks again";
   EXPECT_EQ(permission.state().waits_attempt, 2U);
 }
 
@@ -198,7 +198,7 @@ TEST_F(CandidatePermissionTest, ABlockerIsReportedWhenItComesAndWhenItGoes) {
   ASSERT_EQ(reports.size(), 1U);
   EXPECT_EQ(reports[0].step, wire::Step::waiting);
   EXPECT_FALSE(may_go_on());
-  EXPECT_TRUE(box.take().empty()) << "told already";
+  EXPECT_TRUE(box.take().empty()) << "reported already";
   permission.obey({false, true, "", {}});
   EXPECT_TRUE(may_go_on());
   reports = OutboxFixture::reports(box.take());

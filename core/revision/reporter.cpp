@@ -12,10 +12,6 @@ namespace {
 
 // After an ack that brought nothing new, what is missing at the broker goes out this soon.
 constexpr std::int64_t kGapMs = 1'000;
-// Up to a quarter longer, the same for one device each time: a fleet does not resend in step.
-constexpr std::int64_t kJitterPermilleMax = 250;
-// An ack beyond this was not made by any broker of ours: numbers would run out.
-constexpr std::uint64_t kSequenceMax = std::uint64_t{1} << 62;
 
 // It takes a person to change this: asking often would not help.
 bool is_lasting(Code code) noexcept {
@@ -45,8 +41,8 @@ Reporter::Reporter(ReportsState state, const trust::SecretKey& key, const Device
     : state_(std::move(state)),
       key_(key),
       device_(device),
-      jitter_permille_(
-          static_cast<std::int64_t>(trust::digest(as_bytes(device.str())).prefix64() % kJitterPermilleMax)) {}
+      jitter_permille_(static_cast<std::int64_t>(trust::digest(as_bytes(device.str())).prefix64() %
+                                                 limits::kReportJitterPermilleMax)) {}
 
 std::int64_t Reporter::with_jitter(std::int64_t ms) const noexcept {
   return ms + ms * jitter_permille_ / 1'000;
@@ -90,12 +86,12 @@ Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
   if (ack.code == Code::not_found) return Acked::lost;  // it has not received our hello, or has lost it
   if (ack.code != Code::ok) {
     if (is_lasting(ack.code) && due_) {
-      pause_ms_ = kResendMsMax;
+      pause_ms_ = limits::kReportResendMsMax;
       due_ = now + with_jitter(pause_ms_);
     }
     return Acked::nothing;
   }
-  if (ack.sequence > kSequenceMax) return Acked::nothing;
+  if (ack.sequence > limits::kReportSequenceMax) return Acked::nothing;
   if (ack.sequence > state_.last_report) {
     renumber(ack.sequence + 1);
     state_.acked_report = ack.sequence;
@@ -110,7 +106,7 @@ Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
   }
   state_.acked_report = ack.sequence;
   std::erase_if(state_.pending, [&](const PendingReport& pending) { return pending.sequence <= ack.sequence; });
-  pause_ms_ = kResendMsMin;
+  pause_ms_ = limits::kReportResendMsMin;
   due_.reset();
   if (!state_.pending.empty())
     due_ = state_.pending.back().sequence > sent_through_ ? now : now + with_jitter(pause_ms_);
@@ -119,7 +115,7 @@ Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
 
 void Reporter::connected(MonotonicMs now) {
   online_ = true;
-  pause_ms_ = kResendMsMin;
+  pause_ms_ = limits::kReportResendMsMin;
   sent_through_ = state_.acked_report;
   due_ = now;
 }
@@ -128,12 +124,12 @@ std::vector<Bytes> Reporter::take_due(MonotonicMs now) {
   std::vector<Bytes> out;
   if (!due_ || now < *due_ || state_.pending.empty()) return out;
   for (const auto& pending : state_.pending) {
-    if (out.size() == kResendCount) break;
+    if (out.size() == limits::kReportsAtOnceMax) break;
     out.push_back(pending.envelope);
     sent_through_ = std::max(sent_through_, pending.sequence);
   }
   due_ = now + with_jitter(pause_ms_);
-  pause_ms_ = std::min(pause_ms_ * 2, kResendMsMax);
+  pause_ms_ = std::min(pause_ms_ * 2, limits::kReportResendMsMax);
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/ids.hpp"
+#include "core/base/limits.hpp"
 #include "core/base/time.hpp"
 #include "core/revision/device_state.hpp"
 #include "core/trust/keys.hpp"
@@ -17,11 +18,6 @@ namespace instar::revision {
 
 class Reporter {
  public:
-  static constexpr std::int64_t kResendMsMin = 10'000;
-  static constexpr std::int64_t kResendMsMax = 300'000;
-  // Sent in one go, at most: the rest follows when these are acked.
-  static constexpr std::size_t kResendCount = 16;
-
   // `key` outlives the reporter.
   Reporter(ReportsState state, const trust::SecretKey& key, const DeviceId& device);
 
@@ -64,7 +60,7 @@ class Reporter {
   const trust::SecretKey& key_;
   DeviceId device_;
   std::int64_t jitter_permille_;
-  std::int64_t pause_ms_ = kResendMsMin;
+  std::int64_t pause_ms_ = limits::kReportResendMsMin;
   std::optional<MonotonicMs> due_;  // nullopt while disconnected
   bool online_ = false;
   std::uint64_t sent_through_ = 0;  // highest number sent on this connection

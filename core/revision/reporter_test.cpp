@@ -48,11 +48,11 @@ TEST_F(ReporterTest, PausesDoubleUpToFiveMinutes) {
     pauses.push_back(*due - last);
     last = *due;
   }
-  EXPECT_GE(pauses[0], Reporter::kResendMsMin);
-  EXPECT_LE(pauses[0], Reporter::kResendMsMin * 5 / 4);
+  EXPECT_GE(pauses[0], limits::kReportResendMsMin);
+  EXPECT_LE(pauses[0], limits::kReportResendMsMin * 5 / 4);
   EXPECT_GE(pauses[3], pauses[2] * 2 - 1);
-  EXPECT_GE(pauses.back(), Reporter::kResendMsMax);
-  EXPECT_LE(pauses.back(), Reporter::kResendMsMax * 5 / 4);
+  EXPECT_GE(pauses.back(), limits::kReportResendMsMax);
+  EXPECT_LE(pauses.back(), limits::kReportResendMsMax * 5 / 4);
 }
 
 TEST_F(ReporterTest, AnAckDropsWhatItCovers) {
@@ -80,10 +80,10 @@ TEST_F(ReporterTest, AnAckBeforeAGapBringsTheRestSoon) {
 TEST_F(ReporterTest, ALongListGoesInTurns) {
   for (int i = 0; i < 40; ++i) reporter.add({}, kStart);
   reporter.connected(kStart);
-  EXPECT_EQ(reporter.take_due(kStart).size(), Reporter::kResendCount);
+  EXPECT_EQ(reporter.take_due(kStart).size(), limits::kReportsAtOnceMax);
   EXPECT_EQ(reporter.acked({16, Code::ok, ""}, kStart + 10), Reporter::Acked::progress);
   const auto next = reporter.take_due(kStart + 10);
-  ASSERT_EQ(next.size(), Reporter::kResendCount);
+  ASSERT_EQ(next.size(), limits::kReportsAtOnceMax);
   EXPECT_EQ(read(next[0]).sequence, 17u);
 }
 
@@ -121,7 +121,7 @@ TEST_F(ReporterTest, ABrokerThatDoesNotKnowThisDeviceHearsTheHelloAgain) {
   reporter.add({}, kStart);
   EXPECT_EQ(reporter.acked({0, Code::not_found, ""}, kStart), Reporter::Acked::lost);
   EXPECT_EQ(reporter.acked({0, Code::unavailable, ""}, kStart), Reporter::Acked::nothing);
-  EXPECT_LE(*reporter.next_deadline() - kStart, Reporter::kResendMsMin * 5 / 4) << "and the report soon";
+  EXPECT_LE(*reporter.next_deadline() - kStart, limits::kReportResendMsMin * 5 / 4) << "and the report soon";
 }
 
 TEST_F(ReporterTest, ABrokerThatForgotIsNoticed) {

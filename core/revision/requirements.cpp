@@ -29,22 +29,23 @@ std::array<std::uint64_t, kVersionNumbers> numbers_of(std::string_view version) 
 
 Status check_machine(const wire::Requirements& needs, const DeviceFacts& facts, std::uint64_t free_bytes) {
   if (!needs.architectures.empty() &&
-      std::ranges::find(needs.architectures, facts.architecture) == needs.architectures.end()) {
+      std::ranges::find(needs.architectures, facts.description.architecture) == needs.architectures.end()) {
     std::string all;
     for (const auto& name : needs.architectures) all += (all.empty() ? "" : ", ") + name;
-    return fail(Code::unsupported, "the release is for " + all + ", this device is " + facts.architecture);
+    return fail(Code::unsupported, "the release is for " + all + ", this device is " + facts.description.architecture);
   }
-  if (!needs.kernel_min.empty() && !version_at_least(facts.kernel, needs.kernel_min)) {
-    return fail(Code::unsupported,
-                "the release needs kernel " + needs.kernel_min + " or later, this device runs " + facts.kernel);
+  if (!needs.kernel_min.empty() && !version_at_least(facts.description.kernel, needs.kernel_min)) {
+    return fail(Code::unsupported, "the release needs kernel " + needs.kernel_min + " or later, this device runs " +
+                                       facts.description.kernel);
   }
-  if (!needs.client_min.empty() && !version_at_least(facts.client_version, needs.client_min)) {
-    return fail(Code::unsupported,
-                "the release needs client " + needs.client_min + " or later, this is " + facts.client_version);
+  if (!needs.client_min.empty() && !version_at_least(facts.description.client_version, needs.client_min)) {
+    return fail(Code::unsupported, "the release needs client " + needs.client_min + " or later, this is " +
+                                       facts.description.client_version);
   }
-  if (needs.memory_bytes_min > facts.memory_bytes) {
+  if (needs.memory_bytes_min > facts.description.memory_bytes) {
     return fail(Code::unsupported, "the release needs " + std::to_string(needs.memory_bytes_min) +
-                                       " bytes of memory, this device has " + std::to_string(facts.memory_bytes));
+                                       " bytes of memory, this device has " +
+                                       std::to_string(facts.description.memory_bytes));
   }
   if (free_bytes != 0 && needs.free_bytes_min > free_bytes) {
     return fail(Code::no_space, "the release needs " + std::to_string(needs.free_bytes_min) +
@@ -79,8 +80,9 @@ Status check_images(const wire::Manifest& manifest, const DeviceFacts& facts) {
     if (!container.handler.empty() || artifact == nullptr || artifact->kind != wire::ArtifactKind::image) continue;
     const std::string what = "container '" + container.name + "' is an image (" +
                              std::string(wire::image_format_name(artifact->image_format)) + ")";
-    if (std::ranges::find(facts.image_formats, artifact->image_format) == facts.image_formats.end()) {
-      return fail(Code::unsupported, what + ", this device can mount: " + names_of(facts.image_formats) +
+    if (std::ranges::find(facts.description.image_formats, artifact->image_format) ==
+        facts.description.image_formats.end()) {
+      return fail(Code::unsupported, what + ", this device can mount: " + names_of(facts.description.image_formats) +
                                          "; give its kernel that file system and loop devices, or publish a tree");
     }
     if (std::ranges::any_of(container.settings,
@@ -125,7 +127,7 @@ Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& fac
   INSTAR_CHECK(wire::check_waves(manifest.policy));
   INSTAR_CHECK(check_machine(manifest.requirements, facts, free_bytes));
   for (const auto& container : manifest.containers) {
-    INSTAR_CHECK(check_handler(container, facts.handlers));
+    INSTAR_CHECK(check_handler(container, facts.description.handlers));
     INSTAR_CHECK(check_settings(container, facts.lxc_keys_allowed));
   }
   return {};

@@ -37,7 +37,7 @@ bool Room::makes_room_first(const std::string& release, Revisions& revisions, Ou
   if (revisions.disposable().empty()) return false;
   keep_one_leftover(std::nullopt, revisions, out);
   awaited_ = true;
-  out.log(5, "release " + release + " needs room: what earlier attempts have left is removed first");
+  out.log(LogLevel::notice, "release " + release + " needs room: what earlier attempts have left is removed first");
   return true;
 }
 

@@ -11,8 +11,6 @@ namespace {
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::size_t kChecksumBytes = 32;
-// Over the largest state that the bounds of limits.hpp allow: 256 reports, three manifests, a root document.
-constexpr std::size_t kStateBytesMax = 4 * 1024 * 1024;
 
 fb::Hash256 to_fb(const Hash256& hash) {
   return fb::Hash256(flatbuffers::span<const std::uint8_t, 32>(hash.bytes));
@@ -221,8 +219,8 @@ Result<DeviceState> decode_state(ByteView bytes) {
   if (bytes.size() <= kChecksumBytes) {
     return fail(Code::corrupt, "device state of " + std::to_string(bytes.size()) + " bytes is cut off");
   }
-  if (bytes.size() > kStateBytesMax)
-    return fail(Code::too_large, "device state is over " + std::to_string(kStateBytesMax) + " bytes");
+  if (bytes.size() > limits::kStateBytesMax)
+    return fail(Code::too_large, "device state is over " + std::to_string(limits::kStateBytesMax) + " bytes");
   const auto body = bytes.first(bytes.size() - kChecksumBytes);
   if (!std::ranges::equal(trust::digest(body).bytes, bytes.last(kChecksumBytes))) {
     return fail(Code::corrupt, "device state does not match its checksum");

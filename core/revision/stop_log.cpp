@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::revision {
 
 void StopLog::stopped(const std::string& container, MonotonicMs now) {
   auto& stops = containers_[container];
   stops.push_back(now);
-  if (stops.size() > kStopsMax) stops.pop_front();
+  if (stops.size() > limits::kStopsKeptMax) stops.pop_front();
 }
 
 std::size_t StopLog::count(const Stops& stops, MonotonicMs now) {
@@ -51,7 +52,7 @@ void StopLog::forget(MonotonicMs now) {
 
 void StopLog::assert_invariants() const {
   for (const auto& [container, stops] : containers_) {
-    INSTAR_ASSERT(!stops.empty() && stops.size() <= kStopsMax);
+    INSTAR_ASSERT(!stops.empty() && stops.size() <= limits::kStopsKeptMax);
     INSTAR_ASSERT(std::ranges::is_sorted(stops));
   }
 }

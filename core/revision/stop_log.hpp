@@ -37,9 +37,7 @@ class StopLog {
   void assert_invariants() const;
 
  private:
-  // As many as anybody asks for.
-  static constexpr std::size_t kStopsMax = 64;
-  using Stops = std::deque<MonotonicMs>;
+  using Stops = std::deque<MonotonicMs>;  // the last limits::kStopsKeptMax
   [[nodiscard]] static std::size_t count(const Stops& stops, MonotonicMs now);
   std::map<std::string, Stops> containers_;
 };

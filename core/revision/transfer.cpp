@@ -3,22 +3,18 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::revision {
 namespace {
 
 // Chunks handed to the session ahead of their requests.
 constexpr std::size_t kSessionChunks = 128;
-// Chunks handed to the stager and neither durable nor refused for so long are asked for again.
-constexpr std::int64_t kHandedMsMax = 60'000;
 constexpr std::int64_t kGapPauseMs = 1'000;
-constexpr std::int64_t kFaultPauseMsMin = 2'000;
-constexpr std::int64_t kFaultPauseMsMax = 300'000;
-// Refusals of one chunk that end the attempt.
-constexpr std::uint32_t kRefusalsMax = 2;
 
 void send(const std::vector<wire::Fetch>& fetches, Outbox& out) {
-  for (const auto& fetch : fetches) out.publish(wire::TopicKind::device_fetch, wire::encode(fetch), 0);
+  for (const auto& fetch : fetches)
+    out.publish(wire::TopicKind::device_fetch, wire::encode(fetch), wire::Qos::at_most_once);
 }
 
 }  // namespace
@@ -101,7 +97,7 @@ Transfer::Refused Transfer::refuse(const ChunkRefused& event) noexcept {
   auto* pack = find(event.pack);
   if (pack == nullptr || pack->find(event.ordinal) == nullptr) return Refused::unknown_chunk;
   if (event.error.code == Code::unavailable) return Refused::again;
-  return ++refusals_[{event.pack, event.ordinal}] >= kRefusalsMax ? Refused::for_good : Refused::again;
+  return ++refusals_[{event.pack, event.ordinal}] >= limits::kChunkRefusalsMax ? Refused::for_good : Refused::again;
 }
 
 void Transfer::ask_again(const PackId& pack, std::uint32_t ordinal) noexcept {
@@ -143,7 +139,7 @@ Transfer::Piece Transfer::take(const wire::ChunkPiece& piece, std::uint32_t cand
 
 std::int64_t Transfer::pause_after_fault(MonotonicMs now) noexcept {
   close_session();
-  fault_pause_ms_ = std::min(std::max(fault_pause_ms_ * 2, kFaultPauseMsMin), kFaultPauseMsMax);
+  fault_pause_ms_ = std::min(std::max(fault_pause_ms_ * 2, limits::kFetchPauseMsMin), limits::kFetchPauseMsMax);
   fetch_after_ = now + fault_pause_ms_;
   return fault_pause_ms_;
 }
@@ -195,11 +191,11 @@ void Transfer::check_stall(Outbox& out) {
   const bool asked = stalled && session_.ask_position(now, fetches);
   send(fetches, out);
   if (stalled && !asked) {
-    out.log(6, "no chunk came for a while: asking anew for what is missing");
+    out.log(LogLevel::info, "no chunk came for a while: asking anew for what is missing");
     session_.note_stalled();
     close_session();
   }
-  if (session_.is_open() || now - progress_ < kHandedMsMax) return;
+  if (session_.is_open() || now - progress_ < limits::kHandedMsMax) return;
   for (auto& pack : packs_) pack.forget_handed();
   progress_ = now;
 }

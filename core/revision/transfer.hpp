@@ -37,7 +37,7 @@ class Transfer {
   [[nodiscard]] bool is_done() const noexcept;
   // `announced`: a plan is known already.
   [[nodiscard]] Attempt::Plan plan(bool announced) const noexcept;
-  // Nothing has come but what tells what is wanted: that it cannot be had here says nothing of the release.
+  // Only the head has come, which says what is wanted. If that cannot be fetched here, the release is not to blame.
   [[nodiscard]] bool has_heads_only(std::uint64_t bytes_fetched) const noexcept;
   // False: FinishStaging was asked for already.
   [[nodiscard]] bool ask_finish() noexcept { return !std::exchange(finish_asked_, true); }

@@ -82,7 +82,7 @@ inline constexpr std::array kTransitions = {
 // What a process that finds a phase in the state file does first.
 enum class RestartAction : std::uint8_t {
   run_current,     // make sure that the current revision runs
-  wait_again,      // the same, and the wait between attempts starts anew
+  wait_again,      // the same, and the wait between attempts starts again
   reopen_staging,  // the same, and go on with what is not yet durable
   try_again,       // count the start and go on trying; go back when the starts are spent
   finish_commit,   // the switch has happened: point at it and remove what is needless

@@ -7,14 +7,6 @@
 #include "core/revision/reporter.hpp"
 
 namespace instar::revision {
-namespace {
-
-constexpr std::int64_t kSwitchBackPauseMsMin = 5'000;
-constexpr std::int64_t kSwitchBackPauseMsMax = 300'000;
-// Then the factory revision is gone to: some two and a half minutes after the first.
-constexpr std::uint32_t kSwitchBackFailuresMax = 6;
-
-}  // namespace
 
 void Trial::begin(bool reachable, std::uint64_t machine_boot, MonotonicMs now) noexcept {
   state_.starts = 1;
@@ -95,11 +87,12 @@ Error Trial::take_verdict() {
 }
 
 bool Trial::switch_back_failed() noexcept {
-  return ++switch_back_failures_ >= kSwitchBackFailuresMax;
+  return ++switch_back_failures_ >= limits::kSwitchBackFailuresMax;
 }
 
 std::int64_t Trial::pause_switch_back(MonotonicMs now) noexcept {
-  switch_back_pause_ms_ = std::min(std::max(switch_back_pause_ms_ * 2, kSwitchBackPauseMsMin), kSwitchBackPauseMsMax);
+  switch_back_pause_ms_ =
+      std::min(std::max(switch_back_pause_ms_ * 2, limits::kSwitchBackPauseMsMin), limits::kSwitchBackPauseMsMax);
   switch_back_at_ = now + switch_back_pause_ms_;
   return switch_back_pause_ms_;
 }
@@ -111,7 +104,7 @@ void Trial::fall_to_factory(std::string_view reason) {
 }
 
 bool Trial::note_stuck(std::string_view release, const Error& error) {
-  if (switch_back_failures_ < kSwitchBackFailuresMax || !stuck_.empty()) return false;
+  if (switch_back_failures_ < limits::kSwitchBackFailuresMax || !stuck_.empty()) return false;
   stuck_ = clean_text("cannot go back from release " + std::string(release) + ", tries go on: " + error.message);
   return true;
 }

@@ -49,7 +49,8 @@ void Trying::on(const TryFailed& event) {
 void Trying::on(const ProbeEnded& event) {
   if (!parts_.trial.is_judging() || !parts_.revisions.is_candidate(event.revision)) return;
   if (!event.passed)
-    parts_.out.log(5, "probe of container '" + event.container + "' failed: " + clean_text(event.detail));
+    parts_.out.log(LogLevel::notice,
+                   "probe of container '" + event.container + "' failed: " + clean_text(event.detail));
   parts_.trial.probe_ended(event.container, event.passed, event.detail, parts_.out.time());
   judge();
 }
@@ -67,7 +68,7 @@ void Trying::judge() {
   const auto verdict = parts_.trial.verdict(parts_.out.is_connected(), parts_.out.time());
   if (!verdict) return;
   if (!verdict->passed) return roll_back(Trigger::verdict_failed, Code::unhealthy, verdict->reason);
-  if (!verdict->reason.empty()) parts_.out.log(5, verdict->reason);
+  if (!verdict->reason.empty()) parts_.out.log(LogLevel::notice, verdict->reason);
   commit();
 }
 
@@ -88,8 +89,8 @@ void Trying::commit() {
   // The handlers of its payloads learn of the commit.
   const auto& containers = revisions.current_manifest()->containers;
   if (std::ranges::any_of(containers, [](const auto& one) { return !one.handler.empty(); })) ensure_running();
-  parts_.out.log(5, "release " + revisions.current()->info.release + " is committed as revision " +
-                        std::to_string(revisions.current_number()));
+  parts_.out.log(LogLevel::notice, "release " + revisions.current()->info.release + " is committed as revision " +
+                                       std::to_string(revisions.current_number()));
   parts_.out.report(std::move(ending));
   Room::keep_one_leftover(std::nullopt, revisions, parts_.out);
 }
@@ -99,8 +100,8 @@ void Trying::commit() {
 void Trying::roll_back(Trigger trigger, Code code, const std::string& reason) {
   parts_.enter(trigger);
   parts_.trial.roll_back(code, reason);
-  parts_.out.log(
-      4, "release " + parts_.revisions.candidate()->info.release + " is taken back: " + parts_.trial.verdict_reason());
+  parts_.out.log(LogLevel::warning, "release " + parts_.revisions.candidate()->info.release +
+                                        " is taken back: " + parts_.trial.verdict_reason());
   switch_back();
 }
 
@@ -122,8 +123,8 @@ void Trying::on(const SwitchBackFailed& event) {
   if (!parts_.course.is(Phase::rolling_back)) return;
   if (parts_.trial.switch_back_failed() && fall_to_factory(event.error)) return;
   const auto pause_ms = parts_.trial.pause_switch_back(parts_.out.time());
-  parts_.out.log(3, "the revision before could not be started (" + event.error.message + "); trying again in " +
-                        std::to_string(pause_ms / 1000) + " s");
+  parts_.out.log(LogLevel::error, "the revision before could not be started (" + event.error.message +
+                                      "); trying again in " + std::to_string(pause_ms / 1000) + " s");
   if (parts_.trial.note_stuck(parts_.revisions.candidate()->info.release, event.error)) parts_.say_degraded();
 }
 
@@ -132,9 +133,9 @@ bool Trying::fall_to_factory(const Error& error) {
   auto factory = parts_.revisions.factory_release(parts_.history);
   if (!factory || !parts_.revisions.current()) return false;
   const auto release = parts_.revisions.current()->info.release;
-  parts_.out.log(3, "release " + release + " could not be started again " +
-                        std::to_string(parts_.trial.switch_back_failures()) + " times: going to the factory release " +
-                        factory->record.info.release);
+  parts_.out.log(LogLevel::error, "release " + release + " could not be started again " +
+                                      std::to_string(parts_.trial.switch_back_failures()) +
+                                      " times: going to the factory release " + factory->record.info.release);
   parts_.trial.fall_to_factory(parts_.trial.verdict_reason() + "; release " + release +
                                " could not be started again (" + error.message + "): gone back to the factory release");
   parts_.revisions.fall_to_factory(std::move(*factory));
@@ -181,8 +182,8 @@ void Trying::on(const ContainerStopped& event) {
   }
   if (parts_.course.is(Phase::trying) || parts_.course.is(Phase::rolling_back)) return;
   if (!parts_.revisions.current() || parts_.revisions.current_number() != event.revision) return;
-  parts_.out.log(4, "container '" + event.container + "' of the current revision stopped: " + clean_text(event.detail) +
-                        "; starting it again");
+  parts_.out.log(LogLevel::warning, "container '" + event.container + "' of the current revision stopped: " +
+                                        clean_text(event.detail) + "; starting it again");
   parts_.upkeep.note_stop(event.container, now);
   parts_.say_degraded();
   if (fall_back()) return;
@@ -202,7 +203,7 @@ bool Trying::fall_back() {
   if (!before) {
     auto factory = parts_.revisions.factory_release(parts_.history);
     if (!factory) {
-      parts_.out.log(4, reason + "; no other release to go back to: " + before.error().message);
+      parts_.out.log(LogLevel::warning, reason + "; no other release to go back to: " + before.error().message);
       return false;
     }
     before = std::move(*factory);

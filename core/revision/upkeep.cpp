@@ -3,18 +3,14 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::revision {
-namespace {
-
-constexpr std::int64_t kPauseMsMin = 1'000;
-
-}  // namespace
 
 void Upkeep::note_ensured(MonotonicMs now) noexcept {
-  if (ensured_ && now - *ensured_ > kPauseMsMax) pause_ms_ = 0;
+  if (ensured_ && now - *ensured_ > limits::kStartPauseMsMax) pause_ms_ = 0;
   ensured_ = now;
-  pause_ms_ = std::min(std::max(pause_ms_ * 2, kPauseMsMin), kPauseMsMax);
+  pause_ms_ = std::min(std::max(pause_ms_ * 2, limits::kStartPauseMsMin), limits::kStartPauseMsMax);
 }
 
 void Upkeep::plan(MonotonicMs now) noexcept {
@@ -46,7 +42,7 @@ std::optional<MonotonicMs> Upkeep::next_deadline() const {
 }
 
 void Upkeep::assert_invariants() const {
-  INSTAR_ASSERT(pause_ms_ == 0 || (pause_ms_ >= kPauseMsMin && pause_ms_ <= kPauseMsMax));
+  INSTAR_ASSERT(pause_ms_ == 0 || (pause_ms_ >= limits::kStartPauseMsMin && pause_ms_ <= limits::kStartPauseMsMax));
   INSTAR_ASSERT(!ensured_ || !ensure_at_ || *ensure_at_ >= *ensured_);
   stops_.assert_invariants();
 }

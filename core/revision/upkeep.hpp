@@ -16,9 +16,6 @@ namespace instar::revision {
 
 class Upkeep {
  public:
-  // Between two tries to start what should run, doubled up to this.
-  static constexpr std::int64_t kPauseMsMax = 300'000;
-
   // EnsureRunning is asked for.
   void note_ensured(MonotonicMs now) noexcept;
   // Asked for or not, nothing is planned any more.

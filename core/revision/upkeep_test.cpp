@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/limits.hpp"
+
 namespace instar::revision {
 namespace {
 
@@ -37,7 +39,7 @@ TEST(UpkeepTest, APlannedStartIsNotPutOff) {
 TEST(UpkeepTest, PausesAreShortAgainAfterALongTimeOrACommit) {
   Upkeep upkeep;
   for (int i = 0; i < 5; ++i) upkeep.note_ensured(kStart);
-  const auto later = kStart + Upkeep::kPauseMsMax + 1;
+  const auto later = kStart + limits::kStartPauseMsMax + 1;
   upkeep.note_ensured(later);
   upkeep.plan(later);
   EXPECT_TRUE(upkeep.is_due(later + 1'000));

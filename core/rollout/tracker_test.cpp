@@ -16,7 +16,7 @@ TEST(Tracker, ADeviceOfTheGroupWaitsAsSoonAsBothAreKnown) {
   ASSERT_TRUE(fixture.hello(hello("late")).has_value());
   ASSERT_TRUE(fixture.hello(hello("elsewhere", {group("plant-8")})).has_value());
   auto other = hello("other-product");
-  other.product = "sensor";
+  other.description.product = "sensor";
   ASSERT_TRUE(fixture.hello(other).has_value());
   EXPECT_EQ(fixture.count(1, Step::waiting), 2U);
   EXPECT_EQ(fixture.rollout(1).counts.devices, 2U);
@@ -182,14 +182,14 @@ TEST(Tracker, AHelloThatComesAgainLateDoesNotUndoAReport) {
   ASSERT_TRUE(fixture.report(committed).has_value());
   late.last_sequence = 1;
   ASSERT_TRUE(fixture.hello(late).has_value());
-  EXPECT_EQ(fixture.tracker.device(id("d"))->record.running, committed.running);
+  EXPECT_EQ(fixture.tracker.device(id("d"))->record.description.running, committed.running);
   EXPECT_EQ(fixture.all<SendAck>().front().ack.sequence, 2U) << "and the device still learns where it stands";
 }
 
 TEST(Tracker, ADeviceThatRunsTheReleaseAlreadyIsCommitted) {
   TrackerFixture fixture;
   auto message = hello("d");
-  message.running = wire::RevisionInfo{"gateway-2", "r1", 1, hash(1), {}};
+  message.description.running = wire::RevisionInfo{"gateway-2", "r1", 1, hash(1), {}};
   ASSERT_TRUE(fixture.hello(message).has_value());
   ASSERT_TRUE(fixture.take(manifest(1)).has_value());
   EXPECT_EQ(fixture.count(1, Step::committed), 1U);
@@ -211,7 +211,7 @@ TEST(Tracker, ADeviceWaitsInItsNewestRolloutOnly) {
 TEST(Tracker, NeverAimsADeviceBelowWhatItRuns) {
   TrackerFixture fixture;
   auto message = hello("d");
-  message.running = wire::RevisionInfo{"gateway-2", "r5", 5, hash(5), {}};
+  message.description.running = wire::RevisionInfo{"gateway-2", "r5", 5, hash(5), {}};
   ASSERT_TRUE(fixture.hello(message).has_value());
   ASSERT_TRUE(fixture.take(manifest(4)).has_value());
   EXPECT_EQ(fixture.rollout(4).counts.devices, 0U);

@@ -1,4 +1,4 @@
-// BLAKE2b-256 (RFC 7693, by libsodium): the one hash of the system.
+// BLAKE2b-256 (RFC 7693, by libsodium): the only hash of the system.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ class Hasher {
   [[nodiscard]] Hash256 finish() noexcept;
 
  private:
-  // Room for libsodium's crypto_generichash_state (384 bytes, 64-byte aligned) without its header here.
+  // Room for libsodium's crypto_generichash_state (384 bytes, 64-byte aligned), so that its header is not needed here.
   alignas(64) std::array<std::byte, 384> state_;
 };
 

@@ -17,7 +17,7 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 12;
 constexpr std::size_t kSignatureBytes = 8 + 64;
 constexpr std::string_view kContext{"instar-envelope-v1\0", 19};
-constexpr auto kKindMax = static_cast<std::uint8_t>(Kind::assignment);
+constexpr auto kLastKind = static_cast<std::uint8_t>(Kind::assignment);
 
 Bytes signed_message(Kind kind, const Hash256& payload_hash) {
   Bytes message = to_bytes(kContext);
@@ -32,7 +32,7 @@ std::string key_text(KeyId id) {
   return to_hex(bytes);
 }
 
-tl::unexpected<Error> malformed(std::string what) {
+tl::unexpected<Error> bad_envelope(std::string what) {
   return fail(Code::malformed, "signed envelope: " + std::move(what));
 }
 
@@ -42,24 +42,24 @@ Status check_header(ByteView bytes) {
                                      std::to_string(limits::kMessageBytesMax));
   }
   if (bytes.size() < kHeaderBytes)
-    return malformed("only " + std::to_string(bytes.size()) + " bytes, the header alone has 12");
-  if (as_text(bytes.first(4)) != kMagic) return malformed("does not start with INSE");
-  if (bytes[4] == 0) return malformed("version 0");
+    return bad_envelope("only " + std::to_string(bytes.size()) + " bytes, the header alone has 12");
+  if (as_text(bytes.first(4)) != kMagic) return bad_envelope("does not start with INSE");
+  if (bytes[4] == 0) return bad_envelope("version 0");
   if (bytes[4] > kVersion) {
     return fail(Code::unsupported, "signed envelope: version " + std::to_string(bytes[4]) +
                                        " was made by a newer version; update this program to read it");
   }
-  if (bytes[5] == 0) return malformed("kind 0");
-  if (bytes[5] > kKindMax) {
+  if (bytes[5] == 0) return bad_envelope("kind 0");
+  if (bytes[5] > kLastKind) {
     return fail(Code::unsupported, "signed envelope: kind " + std::to_string(bytes[5]) +
                                        " was made by a newer version; update this program to read it");
   }
-  if (bytes[6] == 0) return malformed("carries no signature");
+  if (bytes[6] == 0) return bad_envelope("carries no signature");
   if (bytes[6] > limits::kSignaturesMax) {
     return fail(Code::too_large, "signed envelope: " + std::to_string(bytes[6]) + " signatures, the most is " +
                                      std::to_string(limits::kSignaturesMax));
   }
-  if (bytes[7] != 0) return malformed("reserved byte is not zero");
+  if (bytes[7] != 0) return bad_envelope("reserved byte is not zero");
   return {};
 }
 
@@ -81,11 +81,11 @@ Result<Envelope> parse_envelope(ByteView bytes) {
   INSTAR_CHECK(check_header(bytes));
   const std::size_t count = bytes[6];
   const std::size_t payload_at = kHeaderBytes + count * kSignatureBytes;
-  if (bytes.size() < payload_at) return malformed("cut off inside its signatures");
+  if (bytes.size() < payload_at) return bad_envelope("cut off inside its signatures");
   const std::uint64_t payload_bytes = load_le32(bytes.subspan(8));
   if (bytes.size() - payload_at != payload_bytes) {
-    return malformed("says " + std::to_string(payload_bytes) + " payload bytes, has " +
-                     std::to_string(bytes.size() - payload_at));
+    return bad_envelope("says " + std::to_string(payload_bytes) + " payload bytes, has " +
+                        std::to_string(bytes.size() - payload_at));
   }
   Envelope envelope;
   envelope.kind = static_cast<Kind>(bytes[5]);
@@ -95,7 +95,7 @@ Result<Envelope> parse_envelope(ByteView bytes) {
     auto& signature = envelope.signatures[i];
     signature.key_id = load_le64(field);
     std::ranges::copy(field.subspan(8), signature.signature.begin());
-    if (i > 0 && signature.key_id <= envelope.signatures[i - 1].key_id) return malformed("key ids do not ascend");
+    if (i > 0 && signature.key_id <= envelope.signatures[i - 1].key_id) return bad_envelope("key ids do not ascend");
   }
   envelope.payload = bytes.subspan(payload_at);
   envelope.payload_hash = digest(envelope.payload);
@@ -133,8 +133,8 @@ Bytes seal(Kind kind, ByteView payload, const SecretKey& key) {
 Result<std::uint32_t> count_signatures(const Envelope& envelope, Kind kind, std::span<const AuthorizedKey> keys,
                                        Strangers strangers) {
   if (envelope.kind != kind) {
-    return malformed("holds a " + std::string(kind_name(envelope.kind)) + " where a " + std::string(kind_name(kind)) +
-                     " belongs");
+    return bad_envelope("holds a " + std::string(kind_name(envelope.kind)) + " where a " +
+                        std::string(kind_name(kind)) + " belongs");
   }
   const Bytes message = signed_message(kind, envelope.payload_hash);
   std::uint32_t count = 0;
@@ -157,7 +157,7 @@ Result<std::uint32_t> count_signatures(const Envelope& envelope, Kind kind, std:
 }
 
 Status require_threshold(Kind kind, std::uint32_t count, std::uint32_t threshold) {
-  // A threshold of 0 would take a statement that nobody made.
+  // A threshold of 0 would accept a statement that nobody signed.
   if (count >= std::max(threshold, 1U)) return {};
   return fail(Code::untrusted_key, std::string(kind_name(kind)) + ": " + std::to_string(count) + " valid signatures, " +
                                        std::to_string(threshold) + " are needed; have more key holders sign it");

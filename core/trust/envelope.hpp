@@ -45,23 +45,23 @@ struct Envelope {
 // version or kind of a later program).
 [[nodiscard]] Result<Envelope> parse_envelope(ByteView bytes);
 
-// Signs `payload` with every key, orders the signatures by key id. At least one key, all different.
+// Signs `payload` with every key and orders the signatures by key id. At least one key, all different.
 [[nodiscard]] Bytes seal(Kind kind, ByteView payload, std::span<const SecretKey> keys);
 [[nodiscard]] Bytes seal(Kind kind, ByteView payload, const SecretKey& key);
 
-// A public key with the right to speak, as verify_threshold() takes it.
+// A public key whose signature counts, for verify_threshold().
 struct AuthorizedKey {
   KeyId key_id = 0;
   PublicKey key;
 };
 
-// Holds when the envelope is of `kind`, EVERY signature in it is by one of `keys` and verifies, and at least
-// `threshold` of them do. (Strict on purpose: with one bit flipped anywhere, nothing verifies.)
+// ok when the envelope is of `kind`, EVERY signature in it is by one of `keys` and verifies, and there are at least
+// `threshold` of them. (Strict on purpose: with one bit flipped anywhere, nothing verifies.)
 // Errors: malformed (other kind), untrusted_key, bad_signature.
 [[nodiscard]] Status verify_threshold(const Envelope& envelope, Kind kind, std::span<const AuthorizedKey> keys,
                                       std::uint32_t threshold);
 
-// parse_envelope + one key known in advance: hellos and reports of a device.
+// parse_envelope() and verification by one key that is known in advance, for hellos and reports of a device.
 [[nodiscard]] Result<Envelope> open_by_key(ByteView bytes, Kind kind, const PublicKey& key);
 
 }  // namespace instar::trust

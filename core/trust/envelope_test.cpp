@@ -40,7 +40,7 @@ Code threshold_code(const Bytes& bytes, std::initializer_list<std::uint8_t> keys
   return code_of(verify_threshold(*parsed, kind, allow(keys), threshold));
 }
 
-TEST(Envelope, GoesBothWays) {
+TEST(Envelope, IsParsedToWhatWasSealed) {
   const Bytes bytes = seal(Kind::gate, as_bytes("hello"), key_of(1));
   const auto envelope = open_by_key(bytes, Kind::gate, key_of(1).public_key()).value();
   EXPECT_EQ(as_text(envelope.payload), "hello");
@@ -54,7 +54,7 @@ TEST(Envelope, CarriesAnEmptyPayload) {
   EXPECT_TRUE(open_by_key(bytes, Kind::gate, key_of(1).public_key()).value().payload.empty());
 }
 
-TEST(Envelope, OrderOfKeysDoesNotShow) {
+TEST(Envelope, TheOrderOfKeysDoesNotChangeTheBytes) {
   EXPECT_EQ(seal_by({1, 2, 3}), seal_by({3, 1, 2}));
 }
 
@@ -85,7 +85,7 @@ TEST(Envelope, BytesSignedAsOneKindDoNotPassAsAnother) {
   EXPECT_EQ(threshold_code(bytes, {1}, 1, Kind::report), Code::bad_signature);
 }
 
-TEST(Envelope, NewerVersionsAndKindsSaySo) {
+TEST(Envelope, NewerVersionsAndKindsAreUnsupported) {
   Bytes version = seal_by({1});
   version[4] = 2;
   EXPECT_EQ(parse_envelope(version).error().code, Code::unsupported);
@@ -139,7 +139,7 @@ TEST(Threshold, TwoOfThree) {
   EXPECT_EQ(threshold_code(seal_by({1, 2, 3}), {1, 2, 3}, 2), Code::ok);
 }
 
-TEST(Threshold, AStrangerBesideEnoughSignersIsRefused) {
+TEST(Threshold, AnUnknownSignerBesideEnoughSignersIsRefused) {
   EXPECT_EQ(threshold_code(seal_by({1, 2, 9}), {1, 2, 3}, 2), Code::untrusted_key);
 }
 
@@ -149,13 +149,13 @@ TEST(Threshold, ABadSignatureBesideEnoughGoodOnesIsRefused) {
   EXPECT_EQ(threshold_code(bytes, {1, 2, 3}, 2), Code::bad_signature);
 }
 
-TEST(Threshold, ZeroStillAsksForOne) {
+TEST(Threshold, ZeroStillNeedsOne) {
   Envelope nobody;
   nobody.kind = Kind::gate;
   EXPECT_EQ(code_of(verify_threshold(nobody, Kind::gate, allow({1}), 0)), Code::untrusted_key);
 }
 
-// The same id with another key behind it: the key decides.
+// Two keys with the same id: the key itself decides.
 TEST(Threshold, AKeyIdAloneIsNotEnough) {
   const auto envelope = seal_by({1});
   const AuthorizedKey pretender{key_of(1).public_key().id(), key_of(2).public_key()};
@@ -163,7 +163,7 @@ TEST(Threshold, AKeyIdAloneIsNotEnough) {
             Code::bad_signature);
 }
 
-TEST(OpenByKey, TakesThatKeyAlone) {
+TEST(OpenByKey, AcceptsOnlyThatKey) {
   EXPECT_EQ(open_by_key(seal_by({1}, Kind::report), Kind::report, key_of(2).public_key()).error().code,
             Code::untrusted_key);
   EXPECT_EQ(open_by_key(seal_by({1, 2}, Kind::report), Kind::report, key_of(1).public_key()).error().code,

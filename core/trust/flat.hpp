@@ -1,4 +1,5 @@
-// FlatBuffers under limits.hpp. For .cpp files, and headers marked as internal, only: its headers stay out of ours.
+// FlatBuffers within limits.hpp. Only for .cpp files and for headers marked as internal, so that our other headers do
+// not include FlatBuffers.
 #pragma once
 
 #include <flatbuffers/flatbuffers.h>
@@ -13,12 +14,6 @@
 #include "core/base/result.hpp"
 
 namespace instar::flat {
-
-// Tables in one message. The smallest takes 8 bytes with the offset to it, but a hostile buffer may name one table many
-// times: this bounds the work of looking at it.
-inline constexpr flatbuffers::uoffset_t kTablesMax = limits::kMessageBytesMax / 8;
-// Tables inside tables: a manifest's chunk is the deepest, at 4.
-inline constexpr flatbuffers::uoffset_t kDepthMax = 8;
 
 // A verified message. FlatBuffers reads integers in place, so the bytes are copied to where they are aligned.
 template <typename Table>
@@ -52,7 +47,8 @@ template <typename Table>
     return fail(Code::malformed, name + ": the file identifier " + identifier + " is missing");
   }
   Message<Table> message(bytes);
-  flatbuffers::Verifier verifier(message.data(), message.size(), kDepthMax, kTablesMax);
+  flatbuffers::Verifier verifier(message.data(), message.size(), limits::kMessageTableDepthMax,
+                                 limits::kMessageTablesMax);
   if (!verifier.VerifyBuffer<Table>(identifier)) {
     return fail(Code::malformed,
                 name + ": damaged or cut off (an offset points outside of it, or there are too many tables)");
@@ -64,8 +60,8 @@ template <typename Table>
   return text == nullptr ? std::string_view{} : std::string_view(text->c_str(), text->size());
 }
 
-// The numbers of a vector (absent: none). Read them by this alone: the Verifier (of FlatBuffers 2.0.8) checks where a
-// vector's length stands, but not that its 8-byte elements are aligned, and Get() would read them in place.
+// The numbers of a vector (absent: none). They must be read with this only: the Verifier (of FlatBuffers 2.0.8) checks
+// where a vector's length is, but not that its 8-byte elements are aligned, and Get() would read them in place.
 template <typename Number>
 [[nodiscard]] std::vector<Number> numbers(const flatbuffers::Vector<Number>* vector) {
   std::vector<Number> out(vector == nullptr ? 0 : vector->size());
@@ -79,7 +75,7 @@ template <typename Number>
   return Bytes(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
 }
 
-// The error for a number that a later version may have given a meaning.
+// The error for a number that may have a meaning in a later version.
 [[nodiscard]] inline tl::unexpected<Error> newer(std::string_view field, std::uint64_t value) {
   return fail(Code::unsupported,
               std::string(field) + " is " + std::to_string(value) +

@@ -20,7 +20,7 @@ static_assert(crypto_sign_PUBLICKEYBYTES == sizeof(PublicKey::bytes));
 static_assert(crypto_sign_SECRETKEYBYTES == 64 && crypto_sign_SEEDBYTES == 32 &&
               crypto_sign_BYTES == sizeof(Signature));
 
-// The one line of a key file: no line break but one at the end.
+// The only line of a key file, which has no line break except at the end.
 Result<std::string_view> only_line(std::string_view text, std::string_view what) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   if (text.ends_with('\r')) text.remove_suffix(1);
@@ -43,7 +43,7 @@ Result<PublicKey> PublicKey::from_bytes(ByteView bytes) {
     return fail(Code::malformed, "a public key has 32 bytes, this has " + std::to_string(bytes.size()));
   }
   std::ranges::copy(bytes, key.bytes.begin());
-  // Keys of small order verify signatures that nobody made.
+  // A key of small order would verify signatures that nobody made.
   if (crypto_core_ed25519_is_valid_point(key.bytes.data()) != 1) {
     return fail(Code::malformed, "the public key " + to_hex(bytes) + " is not a valid Ed25519 key");
   }
@@ -113,7 +113,7 @@ std::string format_public_key(const PublicKey& key, std::string_view label) {
   std::string line = std::string(kPublicTag) + to_hex(key.bytes);
   if (!label.empty()) {
     line += ' ';
-    // A label is for people: it must not break the line that it stands on.
+    // A label is for people. It must not break its line.
     for (const char c : label.substr(0, limits::kNameBytesMax))
       line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
   }

@@ -1,4 +1,4 @@
-// Ed25519 keys (RFC 8032, by libsodium). No randomness in here: a seed comes from the shell.
+// Ed25519 keys (RFC 8032, by libsodium). There is no randomness in here: the shell provides the seed.
 #pragma once
 
 #include <array>
@@ -23,10 +23,10 @@ struct PublicKey {
 
 using Signature = std::array<std::uint8_t, 64>;
 
-// Wiped from memory on destruction.
+// The destructor wipes it from memory.
 class SecretKey {
  public:
-  // Same seed (32 bytes), same key.
+  // The same seed (32 bytes) gives the same key.
   [[nodiscard]] static Result<SecretKey> from_seed(ByteView seed);
   SecretKey(const SecretKey&) = default;
   SecretKey& operator=(const SecretKey&) = default;

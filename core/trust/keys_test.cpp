@@ -49,7 +49,7 @@ TEST(Keys, RefuseSeedsAndKeysOfAnotherSize) {
   EXPECT_EQ(PublicKey::from_bytes({}).error().code, Code::malformed);
 }
 
-// A key of small order verifies signatures that nobody made.
+// A key of small order would verify signatures that nobody made.
 TEST(Keys, RefuseBytesThatAreNoKey) {
   Bytes identity(32, 0);
   identity[0] = 1;
@@ -59,7 +59,7 @@ TEST(Keys, RefuseBytesThatAreNoKey) {
   }
 }
 
-TEST(KeyFiles, GoBothWays) {
+TEST(KeyFiles, AreParsedToTheKeysThatWereWritten) {
   const auto key = key_of(7);
   const auto back = parse_secret_key(format_secret_key(key)).value();
   EXPECT_EQ(to_hex(back.seed()), to_hex(key.seed()));
@@ -73,7 +73,7 @@ TEST(KeyFiles, ALabelCannotBreakTheLine) {
   EXPECT_TRUE(parse_public_key(text).has_value());
 }
 
-TEST(KeyFiles, RefuseWhatIsNotOne) {
+TEST(KeyFiles, OtherFilesAreRefused) {
   const std::string good = format_secret_key(key_of(7));
   const std::string line = good.substr(0, good.size() - 1);
   for (const std::string& bad :
@@ -93,7 +93,7 @@ TEST(KeyFiles, RefuseWhatIsNotOne) {
   }
 }
 
-TEST(KeyFiles, SayWhichOneOfThePairIsNeeded) {
+TEST(KeyFiles, ErrorsNameTheOtherFileOfThePair) {
   EXPECT_NE(parse_public_key(format_secret_key(key_of(7))).error().message.find("public key is needed"),
             std::string::npos);
   EXPECT_NE(

@@ -11,10 +11,10 @@
 namespace instar::trust {
 namespace {
 
-constexpr auto kWallMsMax = static_cast<std::uint64_t>(limits::kWallMsMax);
-constexpr auto kRoleNameMax = static_cast<std::uint8_t>(RoleName::gate);
+constexpr auto kLastTimeMs = static_cast<std::uint64_t>(limits::kWallMsMax);
+constexpr auto kLastRole = static_cast<std::uint8_t>(RoleName::gate);
 
-tl::unexpected<Error> malformed(const std::string& what) {
+tl::unexpected<Error> bad_root(const std::string& what) {
   return fail(Code::malformed, "root document: " + what);
 }
 
@@ -39,56 +39,56 @@ Result<RootKey> read_key(const fb::RootKey& from) {
   auto parsed = PublicKey::from_bytes(ByteView(bytes->data(), bytes->size()));
   if (!parsed) return fail(with_context(std::move(parsed.error()), "root document: keys.public_key"));
   key.key = *parsed;
-  if (from.key_id() != key.key.id()) return malformed("keys.key_id is not the id of its public key");
+  if (from.key_id() != key.key.id()) return bad_root("keys.key_id is not the id of its public key");
   const auto filter = flat::view(from.group_filter());
   if (!filter.empty() && !is_group_filter(filter)) {
-    return malformed("keys.group_filter must be '#', a group, or a group and '/#'");
+    return bad_root("keys.group_filter must be '#', a group, or a group and '/#'");
   }
   key.group_filter = filter;
   const auto label = flat::view(from.label());
   if (label.size() > limits::kNameBytesMax) return fail(Code::too_large, "root document: keys.label is over 64 bytes");
-  if (!is_clean_text(label)) return malformed("keys.label is not clean text");
+  if (!is_clean_text(label)) return bad_root("keys.label is not clean text");
   key.label = label;
   return key;
 }
 
 Result<Role> read_role(const fb::Role& from, const RootDocument& document) {
   const auto name = static_cast<std::uint8_t>(from.name());
-  if (name > kRoleNameMax) return flat::newer("root document: roles.name", name);
+  if (name > kLastRole) return flat::newer("root document: roles.name", name);
   Role role{static_cast<RoleName>(name), from.threshold(), {}};
   const std::string who = role_text(role.name);
-  if (document.role(role.name) != nullptr) return malformed(who + " stands in it twice");
+  if (document.role(role.name) != nullptr) return bad_root(who + " stands in it twice");
   if (from.key_ids()->size() > limits::kRootKeysMax)
     return fail(Code::too_large, "root document: " + who + " has over 32 keys");
   role.key_ids = flat::numbers(from.key_ids());
   if (std::set<KeyId>(role.key_ids.begin(), role.key_ids.end()).size() != role.key_ids.size()) {
-    return malformed(who + " names a key twice");
+    return bad_root(who + " names a key twice");
   }
   if (role.threshold < 1 || role.threshold > role.key_ids.size()) {
-    return malformed(who + " needs " + std::to_string(role.threshold) + " of " + std::to_string(role.key_ids.size()) +
-                     " keys");
+    return bad_root(who + " needs " + std::to_string(role.threshold) + " of " + std::to_string(role.key_ids.size()) +
+                    " keys");
   }
   for (const KeyId id : role.key_ids) {
     const auto key = std::ranges::find(document.keys, id, [](const RootKey& k) { return k.key.id(); });
-    if (key == document.keys.end()) return malformed(who + " names a key that is not in the document");
+    if (key == document.keys.end()) return bad_root(who + " names a key that is not in the document");
     if (!key->group_filter.empty() && role.name != RoleName::release) {
-      return malformed(who + " has a key with a group filter; only release keys can be limited to groups");
+      return bad_root(who + " has a key with a group filter; only release keys can be limited to groups");
     }
   }
   return role;
 }
 
 Status read_header(const fb::Root& from, RootDocument& to) {
-  if (from.format() == 0) return malformed("format is 0");
+  if (from.format() == 0) return bad_root("format is 0");
   if (from.format() > 1) return flat::newer("root document: format", from.format());
-  if (from.version() == 0) return malformed("version is 0, the first is 1");
+  if (from.version() == 0) return bad_root("version is 0, the first is 1");
   to.version = from.version();
-  if (from.issued_ms() > kWallMsMax) return malformed("issued_ms is after the year 9999");
-  if (from.expires_ms() > kWallMsMax) return malformed("expires_ms is after the year 9999");
+  if (from.issued_ms() > kLastTimeMs) return bad_root("issued_ms is after the year 9999");
+  if (from.expires_ms() > kLastTimeMs) return bad_root("expires_ms is after the year 9999");
   to.issued = {static_cast<std::int64_t>(from.issued_ms())};
   to.expires = {static_cast<std::int64_t>(from.expires_ms())};
   if ((from.previous() == nullptr) != (to.version == 1)) {
-    return malformed("previous must be there from version 2 on, and not in version 1");
+    return bad_root("previous must be there from version 2 on, and not in version 1");
   }
   if (from.previous() != nullptr) {
     to.previous = Hash256::from_bytes(ByteView(from.previous()->bytes()->data(), sizeof(Hash256::bytes)));
@@ -154,16 +154,16 @@ Result<RootDocument> decode_root(ByteView payload) {
   std::set<KeyId> ids;
   for (const auto* from : *message->keys()) {
     INSTAR_TRY(auto key, read_key(*from));
-    if (!ids.insert(key.key.id()).second) return malformed("a key stands in it twice");
+    if (!ids.insert(key.key.id()).second) return bad_root("a key stands in it twice");
     document.keys.push_back(std::move(key));
   }
-  if (message->roles()->size() > kRoleNameMax + 1U) return malformed("more roles than root, release and gate");
+  if (message->roles()->size() > kLastRole + 1U) return bad_root("more roles than root, release and gate");
   for (const auto* from : *message->roles()) {
     INSTAR_TRY(auto role, read_role(*from, document));
     document.roles.push_back(std::move(role));
   }
   for (const auto name : {RoleName::root, RoleName::release, RoleName::gate}) {
-    if (document.role(name) == nullptr) return malformed(role_text(name) + " is missing");
+    if (document.role(name) == nullptr) return bad_root(role_text(name) + " is missing");
   }
   return document;
 }

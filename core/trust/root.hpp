@@ -1,4 +1,4 @@
-// The root document: keys, roles, thresholds, and how one document hands over to the next.
+// The root document: keys, roles, thresholds, and how one document is replaced by the next.
 #pragma once
 
 #include <cstdint>
@@ -31,44 +31,44 @@ struct Role {
 struct RootDocument {
   std::uint32_t version = 1;
   WallMs issued;
-  WallMs expires;  // 0 = never by itself
+  WallMs expires;  // 0 = never
   std::vector<RootKey> keys;
   std::vector<Role> roles;
   std::optional<Hash256> previous;  // payload hash of version-1's document
 
   [[nodiscard]] const Role* role(RoleName name) const noexcept;
-  // Keys of a role; for release, only those whose filter allows `group` when one is given.
+  // The keys of a role. For release with a `group`, only those whose filter allows the group.
   [[nodiscard]] std::vector<AuthorizedKey> authorized(RoleName name, const GroupPath* group = nullptr) const;
 };
 
-// FlatBuffers payload of a document; same document, same bytes.
+// The FlatBuffers payload of a document. The same document gives the same bytes.
 [[nodiscard]] Bytes encode_root(const RootDocument& document);
 // Checks limits, unique key ids, thresholds within the number of keys, all three roles present.
 [[nodiscard]] Result<RootDocument> decode_root(ByteView payload);
 
-// What a verifier holds: the newest root document it has a chain to.
+// What a verifier holds: the newest root document to which it has a chain.
 class TrustStore {
  public:
-  // Root 1, pinned at provisioning: self-signed by its own root threshold. Later versions are taken as pinned too
-  // (a device reloads what it persisted).
+  // Starts from root 1, which is pinned at provisioning and signed by its own root threshold. A later version is
+  // accepted too, because a device reloads what it has persisted.
   [[nodiscard]] static Result<TrustStore> from_pinned(ByteView envelope);
 
-  // Takes root N+1: signed by the root thresholds of N and of N+1. The same version with the same bytes is ok and
-  // changes nothing. Errors: stale (older), malformed (a version skipped: fetch the ones between), bad_signature,
-  // untrusted_key.
+  // Moves on to root N+1, which the root thresholds of N and of N+1 must have signed. The same version with the same
+  // bytes is ok and changes nothing. Errors: stale (older), malformed (a version was skipped: fetch the ones between),
+  // bad_signature, untrusted_key.
   [[nodiscard]] Status advance(ByteView envelope);
 
   [[nodiscard]] const RootDocument& root() const noexcept { return root_; }
   // The envelope of root(), to persist.
   [[nodiscard]] const Bytes& envelope() const noexcept { return envelope_; }
 
-  // Verifies and returns the payload with its hash. `group`: the topic that it was heard on.
+  // Verifies and returns the payload with its hash. `group`: the group of the topic on which it was received.
   [[nodiscard]] Result<Envelope> open_manifest(ByteView envelope, const GroupPath& group) const;
   [[nodiscard]] Result<Envelope> open_gate(ByteView envelope) const;
-  // The groups of a device, signed by the role `release`. Whether the signers' keys reach each of those groups is asked
-  // in a second step: allows_assignment().
+  // The groups of a device, signed by the role `release`. allows_assignment() then checks whether the signers' keys are
+  // valid for each of those groups.
   [[nodiscard]] Result<Envelope> open_assignment(ByteView envelope) const;
-  // Every signature of it is by a release key whose filter reaches `group`, and there are enough of them.
+  // Whether every signature of it is by a release key whose filter includes `group`, and there are enough of them.
   [[nodiscard]] Status allows_assignment(const Envelope& envelope, const GroupPath& group) const;
 
  private:

@@ -70,7 +70,7 @@ Code code_of(const Status& status) {
   return status.has_value() ? Code::ok : status.error().code;
 }
 
-TEST(RootDocument, GoesBothWaysAndAlwaysToTheSameBytes) {
+TEST(RootDocument, IsDecodedToWhatWasEncodedAndHasOneEncoding) {
   const Bytes bytes = encode_root(document());
   EXPECT_EQ(bytes, encode_root(document()));
   const auto back = decode_root(bytes).value();
@@ -85,7 +85,7 @@ TEST(RootDocument, GoesBothWaysAndAlwaysToTheSameBytes) {
   EXPECT_EQ(back.role(RoleName::root)->threshold, 2U);
 }
 
-TEST(RootDocument, CutOffAnywhereItIsRefusedOrTheSame) {
+TEST(RootDocument, ThatIsCutAnywhereIsRefusedOrTheSame) {
   const Bytes bytes = encode_root(document());
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     const auto cut = decode_root(ByteView(bytes).first(size));
@@ -99,8 +99,8 @@ TEST(RootDocument, CutOffAnywhereItIsRefusedOrTheSame) {
   }
 }
 
-// Found by fuzzing: key ids at an address that is no multiple of 8, which the Verifier lets pass. Said by the
-// sanitizers' build.
+// Found by fuzzing: key ids at an address that is no multiple of 8, which the Verifier accepts. The sanitizers' build
+// reports it.
 TEST(RootDocument, ReadsNumbersThatAreNotAligned) {
   Bytes bytes;
   ASSERT_TRUE(
@@ -229,7 +229,7 @@ TEST(TrustStore, NoBitOfAPinnedRootCanBeFlipped) {
   }
 }
 
-TEST(TrustStore, FollowsTheChainThroughARotationOfAllKeys) {
+TEST(TrustStore, FollowsTheChainWhenAllKeysChange) {
   const auto one = document();
   const auto two = successor(one, {3, 4, 5}, 2);
   const auto three = successor(two, {6}, 1);
@@ -242,7 +242,7 @@ TEST(TrustStore, FollowsTheChainThroughARotationOfAllKeys) {
   EXPECT_EQ(store.root().authorized(RoleName::root).size(), 1U);
 }
 
-TEST(TrustStore, ReloadsALaterRootWithTheSignaturesOfKeysThatAreGone) {
+TEST(TrustStore, ReloadsALaterRootWithSignaturesOfRemovedKeys) {
   const auto two = successor(document(), {4}, 1);
   const Bytes envelope = seal_root(two, {1, 2, 4});
   auto store = TrustStore::from_pinned(envelope);
@@ -291,7 +291,7 @@ TEST(TrustStore, RefusesOlderOnesAsStale) {
   auto store = pinned();
   ASSERT_EQ(code_of(store.advance(seal_root(two, {1, 2, 4}))), Code::ok);
   EXPECT_EQ(code_of(store.advance(seal_root(document(), {1, 2}))), Code::stale);
-  // Two versions back, by keys that still hold.
+  // Two versions older, signed by keys that are still valid.
   const auto three = successor(two, {4}, 1);
   ASSERT_EQ(code_of(store.advance(seal_root(three, {4}))), Code::ok);
   EXPECT_EQ(code_of(store.advance(seal_root(document(), {4}))), Code::stale);
@@ -337,7 +337,7 @@ TEST(TrustStore, OpensManifestsByGroupFilter) {
             Code::malformed);
 }
 
-TEST(TrustStore, OpensGatesByTheGateKeyAlone) {
+TEST(TrustStore, OpensGatesByTheGateKeyOnly) {
   const auto store = pinned();
   const Bytes gate = seal(Kind::gate, as_bytes("g"), key_of(21));
   EXPECT_EQ(as_text(store.open_gate(gate).value().payload), "g");

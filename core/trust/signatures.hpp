@@ -1,4 +1,4 @@
-// Internal to core/trust: the two halves of verify_threshold(), which a change of root documents needs one by one.
+// Internal to core/trust: the two halves of verify_threshold(). A change of the root document needs each of them.
 #pragma once
 
 #include "core/trust/envelope.hpp"
@@ -7,11 +7,11 @@ namespace instar::trust {
 
 [[nodiscard]] std::string_view kind_name(Kind kind) noexcept;
 
-// What to do about signatures by keys that are not among those given.
+// What to do with signatures by keys that are not among the given ones.
 enum class Strangers : std::uint8_t { refused, passed_over };
 
-// The number of signatures by `keys`, each of which verifies. Errors: malformed (other kind), untrusted_key (a
-// stranger, unless passed over), bad_signature.
+// The number of signatures by `keys`, each of which verifies. Errors: malformed (other kind), untrusted_key (another
+// key, unless such are ignored), bad_signature.
 [[nodiscard]] Result<std::uint32_t> count_signatures(const Envelope& envelope, Kind kind,
                                                      std::span<const AuthorizedKey> keys, Strangers strangers);
 

@@ -3,7 +3,7 @@
 
 namespace instar::trust {
 
-// Sets libsodium up, once; every entry into it comes through here first. Any thread.
+// Initializes libsodium, once. All code calls this before it uses libsodium. Any thread may call it.
 void ensure_sodium() noexcept;
 
 }  // namespace instar::trust

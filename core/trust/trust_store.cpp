@@ -9,7 +9,7 @@ std::uint32_t threshold_of(const RootDocument& document, RoleName name) {
   return role == nullptr ? UINT32_MAX : role->threshold;
 }
 
-// The root threshold of `document` over `envelope`, other keys' signatures passed over.
+// Checks the root threshold of `document` for `envelope`. Signatures of other keys are ignored.
 Status check_by(const RootDocument& document, const Envelope& envelope) {
   INSTAR_TRY(const auto count,
              count_signatures(envelope, Kind::root, document.authorized(RoleName::root), Strangers::passed_over));
@@ -20,14 +20,14 @@ Status check_by(const RootDocument& document, const Envelope& envelope) {
 
 Result<TrustStore> TrustStore::from_pinned(ByteView envelope) {
   INSTAR_TRY(const auto parsed, parse_envelope(envelope));
-  // The one document that is read before it is verified: its keys are the ones to verify it with, and it is pinned.
+  // Only this document is read before it is verified: its own keys verify it, and it is pinned.
   if (parsed.kind != Kind::root) return fail(Code::malformed, "pinned root: this is no root document");
   INSTAR_TRY(auto document, decode_root(parsed.payload));
   if (document.version == 1) {
     INSTAR_CHECK(verify_threshold(parsed, Kind::root, document.authorized(RoleName::root),
                                   threshold_of(document, RoleName::root)));
   } else {
-    // A later one still carries the signatures of the keys before it, which it no longer names.
+    // A later document still has the signatures of earlier keys, which it does not name any more.
     INSTAR_CHECK(check_by(document, parsed));
   }
   TrustStore store;
@@ -56,7 +56,7 @@ Status TrustStore::advance(ByteView envelope) {
     return fail(Code::stale,
                 "root document: version " + std::to_string(next.version) + ", but " + held + " is held already");
   }
-  // The same document again, perhaps with other of its signatures, changes nothing.
+  // The same document again, perhaps with other signatures, changes nothing.
   if (parsed.payload_hash == payload_hash_) return {};
   if (next.version == root_.version) {
     return fail(Code::stale, "root document: another document of version " + held +

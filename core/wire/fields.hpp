@@ -1,5 +1,5 @@
-// Internal to core/wire, for .cpp files only: fields of messages, read with their bounds and written.
-// Every reader names the field in its error; read_in() puts the place around it.
+// Internal to core/wire, for .cpp files only: reads fields of messages with their bounds, and writes them.
+// Every reader names the field in its error; read_in() adds the place.
 #pragma once
 
 #include <optional>
@@ -35,7 +35,7 @@ using FlatStrings = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>
 [[nodiscard]] Result<std::string> read_line(const flatbuffers::String* text, std::string_view field,
                                             std::size_t bytes_max);
 [[nodiscard]] Result<DeviceId> read_device(const flatbuffers::String* text, std::string_view field);
-// All different; at least `least`, at most kGroupsMax.
+// All are different; at least `least`, at most kGroupsMax.
 [[nodiscard]] Result<std::vector<GroupPath>> read_groups(const FlatStrings* texts, std::string_view field,
                                                          std::size_t least);
 // Absent reads as zero.
@@ -50,7 +50,7 @@ template <typename Id>
 // Before the end of the year 9999.
 [[nodiscard]] Result<WallMs> read_time(std::uint64_t value, std::string_view field);
 
-// A number of an enum whose last member is `last`; a greater one is unsupported: a later version made it.
+// A number of an enum whose last member is `last`. A greater one is unsupported, because a later version made it.
 template <typename Enum, typename Flat>
 [[nodiscard]] Result<Enum> read_enum(Flat value, Enum last, std::string_view field) {
   if (static_cast<std::uint64_t>(value) > static_cast<std::uint64_t>(last))
@@ -58,7 +58,7 @@ template <typename Enum, typename Flat>
   return static_cast<Enum>(value);
 }
 
-// Elements of an absent vector: none.
+// The elements of a vector. An absent one has none.
 template <typename Vector>
 [[nodiscard]] std::size_t count_of(const Vector* vector) noexcept {
   return vector == nullptr ? 0 : vector->size();
@@ -66,7 +66,7 @@ template <typename Vector>
 
 [[nodiscard]] std::string element(std::string_view field, std::size_t index);
 
-// Reads each element of `from` (absent: none) by `read` into a vector; at least `least`, at most `most`.
+// Reads each element of `from` (absent: none) with `read` into a vector; at least `least`, at most `most`.
 template <typename To, typename Vector, typename Read>
 [[nodiscard]] Result<std::vector<To>> read_each(const Vector* from, std::string_view field, std::size_t least,
                                                 std::size_t most, Read read) {
@@ -81,7 +81,7 @@ template <typename To, typename Vector, typename Read>
   return out;
 }
 
-// `result`, its error with `place` before it.
+// Returns `result`. An error gets `place` before its text.
 template <typename T>
 [[nodiscard]] Result<T> read_in(std::string_view place, Result<T> result) {
   if (!result) return fail(with_context(std::move(result.error()), place));
@@ -92,11 +92,11 @@ template <typename T>
 // Each of these writes its children at once: call them one by one, before their table is begun, never as arguments of
 // one call (the order of arguments differs between compilers, and with it the bytes).
 [[nodiscard]] fb::Hash256 flat_hash(const Hash256& hash);
-// Times before 1970 are written as 0, those past the year 9999 as its end.
+// Times before 1970 are written as 0, and times past the year 9999 as its end.
 [[nodiscard]] std::uint64_t flat_time(WallMs time) noexcept;
 // Absent when empty.
 [[nodiscard]] FlatString write_optional(FlatBuilder& builder, std::string_view text);
-// As clean_text(): a reason may come from anywhere, and its message must still be taken at the other end.
+// Applies clean_text(), because a reason may hold any bytes, and the receiver must still accept its message.
 [[nodiscard]] FlatString write_clean(FlatBuilder& builder, std::string_view text, std::size_t bytes_max);
 [[nodiscard]] flatbuffers::Offset<FlatStrings> write_strings(FlatBuilder& builder,
                                                              const std::vector<std::string>& texts);

@@ -1,5 +1,5 @@
-// The worked examples of docs/formats, byte for byte: the fixture is what we write, we read it back, and the page shows
-// it.
+// The worked examples of docs/formats, byte for byte: we write the bytes of the fixture, we read them back, and the
+// page shows them.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -30,7 +30,7 @@ std::string fenced_block(const std::string& page, const std::string& kind) {
   return page.substr(from, page.find("\n```", from) + 1 - from);
 }
 
-// Hex digits without white space and without what stands behind ';' in a line.
+// Hex digits without white space and without what follows ';' in a line.
 std::string hex_digits(const std::string& text) {
   std::string digits;
   std::istringstream lines(text);
@@ -45,7 +45,7 @@ std::string hex_digits(const std::string& text) {
 struct Format {
   const char* name;
   std::function<Bytes()> encode_example;
-  std::function<bool(ByteView, Bytes&)> read_and_write;  // decodes, and encodes what came out
+  std::function<bool(ByteView, Bytes&)> read_and_write;  // decodes, and encodes the result
 };
 
 template <typename Decode, typename Encode>

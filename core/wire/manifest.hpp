@@ -1,4 +1,4 @@
-// The manifest as a value. decode_manifest() is entered only with a payload whose signatures have been checked.
+// The manifest as a value. decode_manifest() is only called with a payload whose signatures have been checked.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,14 @@
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
+#include "core/wire/image_format.hpp"
 
 namespace instar::wire {
 
+// All of something, in basis points.
+inline constexpr std::uint64_t kWholeBp = 10'000;
+
 enum class ArtifactKind : std::uint8_t { tree = 0, image = 1 };
-// The file system in an image; ext4 stands for ext2 and ext3 too, which the same driver mounts.
-enum class ImageFormat : std::uint8_t { none = 0, squashfs = 1, erofs = 2, ext4 = 3 };
 enum class BudgetAction : std::uint8_t { pause = 0, abort = 1, revert = 2 };
 
 struct Pack {
@@ -145,19 +147,14 @@ struct Manifest {
   [[nodiscard]] bool is_for(const GroupPath& group) const noexcept;  // one of `groups` covers it
 };
 
-// As the kernel calls it: "squashfs", "erofs", "ext4"; "none" of a tree.
-[[nodiscard]] std::string_view image_format_name(ImageFormat format) noexcept;
-// The other way; nothing for a name that is none of the three.
-[[nodiscard]] std::optional<ImageFormat> parse_image_format(std::string_view name) noexcept;
-
 // Same manifest, same bytes.
 [[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
 // Errors: malformed, too_large, unsupported (a format or an enum value of a later version; the message says which).
-// Checks what one manifest can be checked for: bounds, names, at least one group, artifact and container, sequence not
-// 0, every container's artifact present, every artifact with a `full` pack, images with a format and the index of an
-// image, head sizes adding up, container names unique, paths of volumes absolute and clean, texts clean (settings in
-// one line), no wave that admits nobody. Whether a setting is safe is the device's to say, whether the policy can be
-// carried out is the broker's.
+// Checks what can be checked with the manifest alone: bounds, names, at least one group, artifact and container,
+// sequence not 0, every container's artifact present, every artifact with a `full` pack, images with a format and the
+// index of an image, head sizes that add up, container names unique, paths of volumes absolute and clean, texts clean
+// (settings on one line), no wave that admits nobody. The device decides whether a setting is safe, and the broker
+// whether the policy can be carried out.
 [[nodiscard]] Result<Manifest> decode_manifest(ByteView payload);
 
 }  // namespace instar::wire

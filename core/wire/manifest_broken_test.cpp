@@ -23,7 +23,7 @@ void make_image(Manifest& manifest, ImageFormat format) {
 
 class ManifestBroken : public testing::TestWithParam<BrokenManifest> {};
 
-TEST_P(ManifestBroken, IsRefusedAndSaysWhere) {
+TEST_P(ManifestBroken, IsRefusedWithThePlace) {
   Manifest manifest = examples::manifest();
   GetParam().breaks(manifest);
   const auto decoded = decode_manifest(encode_manifest(manifest));
@@ -306,8 +306,8 @@ INSTANTIATE_TEST_SUITE_P(
         BrokenManifest{"Salt", [](Manifest& m) { m.policy.salt.resize(65); }, kLarge, "salt"}),
     case_name);
 
-// What stands just within the bounds is taken.
-TEST(Manifest, TakesTheLargestOfEverything) {
+// Everything that is just within the bounds is accepted.
+TEST(Manifest, AcceptsTheLargestOfEverything) {
   Manifest manifest = examples::manifest();
   manifest.product = std::string(64, 'x');
   manifest.notes = std::string(1'024, 'x');
@@ -384,9 +384,9 @@ TEST(Manifest, TimesPastTheYear9999AreRefused) {
   EXPECT_NE(decoded.error().message.find("issued_ms"), std::string::npos);
 }
 
-// One chunk table named 250 x 32 x 16 times in a message of a few kilobytes: the Verifier stops counting, and does not
-// take long.
-TEST(Manifest, ThatNamesOneTableOverAndOverIsRefused) {
+// One chunk table is named 250 x 32 x 16 times in a message of a few kilobytes. The Verifier stops at its bound of
+// tables, and does not take long.
+TEST(Manifest, ThatNamesOneTableTooOftenIsRefused) {
   FlatBuilder builder;
   const auto hash = flat_hash(examples::hash("h"));
   const auto chunk = fb::CreateChunkRef(builder, &hash, 1, 1, fb::Codec::raw);

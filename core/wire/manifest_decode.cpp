@@ -10,10 +10,9 @@
 namespace instar::wire {
 namespace {
 
-constexpr std::uint16_t kBasisPointsMax = 10'000;
 constexpr std::uint16_t kMinutesOfADay = 24 * 60;
 
-// The first of `values` whose `key` stands among them twice, or null.
+// The first of `values` whose `key` another one has too, or nullptr.
 template <typename T, typename Key>
 const T* find_twice(const std::vector<T>& values, Key key) {
   std::set<std::remove_cvref_t<decltype(std::invoke(key, values[0]))>> seen;
@@ -64,7 +63,7 @@ Result<Pack> read_pack(const fb::Pack* from) {
   pack.head_bytes = from->head_bytes();
   pack.body_bytes = from->body_bytes();
   pack.memory_bytes = from->memory_bytes();
-  // A later format is kept: a device passes over packs that it does not know, and takes another.
+  // A later format is kept. A device ignores packs that it does not know, and uses another one.
   if (from->format() == 0) return bad_field("format", "is 0");
   pack.format = from->format();
   pack.framing_bytes = from->framing_bytes();
@@ -208,9 +207,9 @@ Result<Requirements> read_requirements(const fb::Requirements* from) {
 
 Result<Wave> read_wave(const fb::Wave* from) {
   Wave wave;
-  INSTAR_CHECK(check_range(from->share_bp(), 0, kBasisPointsMax, "share_bp"));
+  INSTAR_CHECK(check_range(from->share_bp(), 0, kWholeBp, "share_bp"));
   INSTAR_CHECK(check_range(from->device_count(), 0, limits::kDevicesMax, "device_count"));
-  INSTAR_CHECK(check_range(from->success_bp(), 0, kBasisPointsMax, "success_bp"));
+  INSTAR_CHECK(check_range(from->success_bp(), 0, kWholeBp, "success_bp"));
   const auto read_id = [](const flatbuffers::String* text) -> Result<std::string> {
     INSTAR_TRY(const auto id, read_device(text, "device id"));
     return id.str();
@@ -221,7 +220,7 @@ Result<Wave> read_wave(const fb::Wave* from) {
   wave.success_bp = from->success_bp();
   wave.soak_s = from->soak_s();
   wave.approval = from->approval();
-  INSTAR_CHECK(check_range(from->quorum_bp(), 0, kBasisPointsMax, "quorum_bp"));
+  INSTAR_CHECK(check_range(from->quorum_bp(), 0, kWholeBp, "quorum_bp"));
   wave.quorum_bp = from->quorum_bp();
   if (wave.share_bp == 0 && wave.device_count == 0 && wave.devices.empty()) {
     return fail(Code::malformed, "admits no device: give share_bp, device_count or devices");
@@ -238,7 +237,7 @@ Result<MaintenanceWindow> read_window(const fb::MaintenanceWindow* from) {
 
 Status read_budget(const fb::ErrorBudget* from, Policy& policy) {
   if (from == nullptr) return {};
-  INSTAR_CHECK(check_range(from->failures_bp(), 0, kBasisPointsMax, "failures_bp"));
+  INSTAR_CHECK(check_range(from->failures_bp(), 0, kWholeBp, "failures_bp"));
   policy.failures_max = from->failures_max();
   policy.failures_bp = from->failures_bp();
   INSTAR_TRY(policy.budget_action, read_enum(from->action(), BudgetAction::revert, "action"));

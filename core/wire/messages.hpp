@@ -19,6 +19,7 @@
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
 #include "core/trust/keys.hpp"
+#include "core/wire/description.hpp"
 
 namespace instar::wire {
 
@@ -41,15 +42,6 @@ inline constexpr std::size_t kStepCount = 9;
   return step >= Step::committed;
 }
 
-struct RevisionInfo {
-  std::string product;
-  std::string release;
-  std::uint64_t sequence = 0;
-  ManifestId manifest;
-  std::vector<ArtifactId> artifacts;
-  friend bool operator==(const RevisionInfo&, const RevisionInfo&) = default;
-};
-
 enum class GateState : std::uint8_t { open = 0, paused = 1, aborted = 2, reverted = 3 };
 
 struct Gate {
@@ -70,29 +62,15 @@ struct Gate {
 struct Hello {
   DeviceId device;
   trust::PublicKey key;
-  std::string product;
-  std::vector<GroupPath> groups;
-  std::string architecture;
-  std::string kernel;
-  std::string client_version;
-  std::uint64_t memory_bytes = 0;
-  std::uint64_t free_bytes = 0;
-  bool metered = false;
-  std::optional<RevisionInfo> running;
-  std::optional<RevisionInfo> previous;
-  ManifestId rollout;  // zero if none yet
+  Description description;
+  ManifestId rollout;  // of the attempt under way or last ended; zero if none yet
   Step step = Step::idle;
   std::uint32_t attempt = 0;
+  bool asks_start = false;
   std::uint64_t last_sequence = 0;
   std::uint64_t acked_sequence = 0;
   std::uint32_t boot = 0;
   std::uint32_t connect = 0;
-  std::vector<std::uint8_t> pack_formats;
-  std::uint32_t root_version = 0;
-  std::vector<std::string> degraded;
-  bool asks_start = false;
-  std::vector<std::uint8_t> image_formats;  // numbers of ImageFormat, also of a later version
-  std::vector<std::string> handlers;
 };
 
 struct Report {

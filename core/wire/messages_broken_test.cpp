@@ -27,7 +27,7 @@ std::string verdict(const Result<T>& decoded, Code code, std::string_view says) 
   return "was taken";
 }
 
-// Each: change the example, encode, and the decoder must refuse it by that code, naming that place.
+// Each case changes the example and encodes it. The decoder must refuse it with that code and name that place.
 #define EXPECT_BROKEN(example, decode, change, code, says)              \
   do {                                                                  \
     auto broken = examples::example();                                  \
@@ -51,18 +51,20 @@ TEST(GateBroken, IsRefused) {
 TEST(HelloBroken, IsRefused) {
   EXPECT_BROKEN(hello, decode_hello, m.device = DeviceId{}, kBad, "hello: device");
   EXPECT_BROKEN(hello, decode_hello, m.key = {}, kBad, "hello: public_key");
-  EXPECT_BROKEN(hello, decode_hello, m.product = "../x", kBad, "hello: product");
-  EXPECT_BROKEN(hello, decode_hello, m.groups[0] = GroupPath{}, kBad, "hello: groups[0]");
-  EXPECT_BROKEN(hello, decode_hello, m.groups[0] = m.groups[1], kBad, "hello: groups names a group twice");
-  EXPECT_BROKEN(hello, decode_hello, m.groups.resize(17, m.groups[0]), kLarge, "hello: groups is 17");
-  EXPECT_BROKEN(hello, decode_hello, m.architecture = "a\nb", kBad, "hello: architecture");
-  EXPECT_BROKEN(hello, decode_hello, m.running->product = "", kBad, "hello: running: product");
-  EXPECT_BROKEN(hello, decode_hello, m.previous->release = "", kBad, "hello: previous: release");
-  EXPECT_BROKEN(hello, decode_hello, m.running->artifacts.resize(17), kLarge, "hello: running: artifacts");
+  EXPECT_BROKEN(hello, decode_hello, m.description.product = "../x", kBad, "hello: product");
+  EXPECT_BROKEN(hello, decode_hello, m.description.groups[0] = GroupPath{}, kBad, "hello: groups[0]");
+  EXPECT_BROKEN(hello, decode_hello, m.description.groups[0] = m.description.groups[1], kBad,
+                "hello: groups names a group twice");
+  EXPECT_BROKEN(hello, decode_hello, m.description.groups.resize(17, m.description.groups[0]), kLarge,
+                "hello: groups is 17");
+  EXPECT_BROKEN(hello, decode_hello, m.description.architecture = "a\nb", kBad, "hello: architecture");
+  EXPECT_BROKEN(hello, decode_hello, m.description.running->product = "", kBad, "hello: running: product");
+  EXPECT_BROKEN(hello, decode_hello, m.description.previous->release = "", kBad, "hello: previous: release");
+  EXPECT_BROKEN(hello, decode_hello, m.description.running->artifacts.resize(17), kLarge, "hello: running: artifacts");
   EXPECT_BROKEN(hello, decode_hello, m.step = static_cast<Step>(9), kNewer, "hello: step is 9");
-  EXPECT_BROKEN(hello, decode_hello, m.pack_formats.resize(17), kLarge, "hello: pack_formats");
-  EXPECT_BROKEN(hello, decode_hello, m.image_formats.resize(17), kLarge, "hello: image_formats");
-  EXPECT_BROKEN(hello, decode_hello, m.handlers[0] = "a b", kBad, "hello: handlers[0]");
+  EXPECT_BROKEN(hello, decode_hello, m.description.pack_formats.resize(17), kLarge, "hello: pack_formats");
+  EXPECT_BROKEN(hello, decode_hello, m.description.image_formats.resize(17), kLarge, "hello: image_formats");
+  EXPECT_BROKEN(hello, decode_hello, m.description.handlers[0] = "a b", kBad, "hello: handlers[0]");
 }
 
 TEST(ReportBroken, IsRefused) {
@@ -146,7 +148,7 @@ TEST(Chunk, ReachesTheEndExactly) {
   EXPECT_FALSE(decode_chunk_piece(encode(piece)).has_value());
 }
 
-TEST(Stored, TakesAsManyRangesAsFitAMessage) {
+TEST(Stored, AcceptsAsManyRangesAsFitAMessage) {
   Stored stored = examples::stored();
   stored.missing.assign(limits::kStoredRangesMax, {0, 1});
   stored.durable.clear();
@@ -155,8 +157,8 @@ TEST(Stored, TakesAsManyRangesAsFitAMessage) {
   EXPECT_TRUE(decode_stored(bytes).has_value());
 }
 
-// A device of a later version asks for more than this one gives: it gets what this one gives.
-TEST(Fetch, IsClampedToWhatWeGive) {
+// A device of a later version may ask for more than this version allows. It gets what this version allows.
+TEST(Fetch, IsClampedToOurBounds) {
   Fetch fetch = examples::fetch();
   fetch.window_bytes = UINT32_MAX;
   fetch.piece_bytes_max = UINT32_MAX;
@@ -170,7 +172,7 @@ TEST(Fetch, IsClampedToWhatWeGive) {
   EXPECT_EQ(back.piece_bytes_max, limits::kPieceBytesMin);
 }
 
-// A reason may be a probe's output: whatever is in it, the message is taken at the other end.
+// A reason may be a probe's output. Whatever is in it, the receiver accepts the message.
 TEST(Reasons, AreCutAndCleanedByTheSender) {
   const std::string wild = "\x1b[31mred\x1b[0m \xff " + std::string("nul\0", 4) + std::string(2'000, 'x');
   Report report = examples::report();
@@ -186,19 +188,19 @@ TEST(Reasons, AreCutAndCleanedByTheSender) {
   stored.reason = wild;
   EXPECT_TRUE(decode_stored(encode(stored)).has_value());
   Hello hello = examples::hello();
-  hello.kernel = wild;
-  hello.client_version = std::string(100, 'v');
-  hello.degraded.assign(20, wild);
-  hello.degraded[0].clear();
-  hello.handlers.assign(40, "kernel");
+  hello.description.kernel = wild;
+  hello.description.client_version = std::string(100, 'v');
+  hello.description.degraded.assign(20, wild);
+  hello.description.degraded[0].clear();
+  hello.description.handlers.assign(40, "kernel");
   const auto back = decode_hello(encode(hello));
   ASSERT_TRUE(back.has_value()) << back.error().message;
-  EXPECT_EQ(back->client_version.size(), limits::kNameBytesMax);
-  EXPECT_EQ(back->degraded.size(), limits::kDegradedMax);
-  EXPECT_EQ(back->handlers.size(), limits::kHandlersMax);
+  EXPECT_EQ(back->description.client_version.size(), limits::kNameBytesMax);
+  EXPECT_EQ(back->description.degraded.size(), limits::kDegradedMax);
+  EXPECT_EQ(back->description.handlers.size(), limits::kHandlersMax);
 }
 
-TEST(Times, OutsideOfTheCalendarAreBroughtIntoItByTheSender) {
+TEST(Times, OutsideTheRangeAreClampedByTheSender) {
   Report report = examples::report();
   report.device_time = {-5};
   EXPECT_EQ(decode_report(encode(report)).value().device_time.value, 0);
@@ -206,7 +208,7 @@ TEST(Times, OutsideOfTheCalendarAreBroughtIntoItByTheSender) {
   EXPECT_EQ(decode_report(encode(report)).value().device_time.value, limits::kWallMsMax);
 }
 
-// A later program may know more causes than this one: what it says is kept as its number.
+// A later program may know more causes than this one. An unknown cause is kept as its number.
 TEST(Codes, AreAnOpenList) {
   Report report = examples::report();
   report.code = static_cast<Code>(999);
@@ -231,8 +233,8 @@ TEST(LaterFormats, AskForAnUpdate) {
     FlatBuilder builder;
     const auto text = builder.CreateString("d");
     const auto key = builder.CreateVector(examples::key(1).public_key().bytes.data(), 32);
-    const auto groups = write_groups(builder, {});
-    return finish(builder, fb::CreateHello(builder, format, text, key, text, groups), fb::HelloIdentifier());
+    const auto description = fb::CreateDescription(builder, text, write_groups(builder, {}));
+    return finish(builder, fb::CreateHello(builder, format, text, key, description), fb::HelloIdentifier());
   };
   const auto report = [](std::uint8_t format) {
     FlatBuilder builder;
@@ -273,13 +275,13 @@ TEST(Hostile, AKeyOfAnotherSizeIsRefused) {
   FlatBuilder builder;
   const auto text = builder.CreateString("d");
   const auto key = builder.CreateVector(std::vector<std::uint8_t>(31));
-  const auto groups = write_groups(builder, {});
-  const Bytes bytes = finish(builder, fb::CreateHello(builder, 1, text, key, text, groups), fb::HelloIdentifier());
+  const auto description = fb::CreateDescription(builder, text, write_groups(builder, {}));
+  const Bytes bytes = finish(builder, fb::CreateHello(builder, 1, text, key, description), fb::HelloIdentifier());
   EXPECT_EQ(verdict(decode_hello(bytes), kBad, "hello: public_key"), "");
 }
 
 // --- every bit -------------------------------------------------------------------------------------
-// With any bit flipped a decoder refuses, or takes a value that it would take again; it never falls over.
+// With any bit flipped a decoder refuses, or accepts a value that it would accept again. It never crashes.
 void flip_every_bit(const Bytes& good, const std::function<bool(ByteView, Bytes&)>& again) {
   for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
     Bytes bad = good;

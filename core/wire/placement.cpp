@@ -9,14 +9,14 @@ namespace instar::wire {
 namespace {
 
 constexpr std::uint16_t kAll = 10'000;
-// Clocks of an operator and of a broker may differ so much.
+// The clocks of an operator and of a broker may differ by this much.
 constexpr std::int64_t kClockMs = 24 * 3'600 * 1'000;
 
 bool names(const Wave& wave, const DeviceId& device) noexcept {
   return std::ranges::find(wave.devices, device.str()) != wave.devices.end();
 }
 
-// Counting from 1, as people do.
+// The number of a wave for people, counted from 1.
 std::string wave_text(std::size_t wave) {
   return "wave " + std::to_string(wave + 1);
 }

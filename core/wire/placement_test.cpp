@@ -40,7 +40,7 @@ Policy policy_of(std::vector<Wave> waves) {
 }
 
 TEST(Placement, IsFixedForADeviceAndASalt) {
-  // BLAKE2b-256("salt" ‖ "gw-01"), worked out by another implementation.
+  // BLAKE2b-256("salt" ‖ "gw-01"), computed by another implementation.
   EXPECT_EQ(placement_point(as_bytes("salt"), examples::device()), 3010511131u);
   EXPECT_EQ(placement_point({}, examples::device()), 2188508673u);
 }
@@ -51,7 +51,7 @@ TEST(Placement, SpreadsDevicesEvenly) {
   for (const int count : tenths) EXPECT_NEAR(count, 1'000, 150);
 }
 
-TEST(Placement, SharesAndPointsTurnIntoEachOther) {
+TEST(Placement, SharesAreConvertedToPointsAndBack) {
   EXPECT_EQ(point_of_share(0), 0U);
   EXPECT_EQ(point_of_share(10'000), kPointsEnd);
   for (int share = 0; share <= 10'000; ++share) {
@@ -59,7 +59,7 @@ TEST(Placement, SharesAndPointsTurnIntoEachOther) {
   }
 }
 
-TEST(Waves, WithoutAnyThereIsOneOfAll) {
+TEST(Waves, APolicyWithoutWavesHasOneWithEveryone) {
   const Policy policy;
   EXPECT_EQ(wave_count(policy), 1U);
   EXPECT_EQ(wave_of(policy, 0).share_bp, 10'000);
@@ -78,7 +78,7 @@ TEST(Waves, PolicyBoundsEachWavesLimit) {
   EXPECT_EQ(point_max(policy, 4), kPointsEnd);
 }
 
-TEST(Waves, ADeviceIsOfTheFirstThatAdmitsIt) {
+TEST(Waves, ADeviceBelongsToTheFirstThatAdmitsIt) {
   const auto policy = policy_of({by_name({"device-1"}), by_share(5'000), by_share(10'000)});
   const std::vector<std::uint64_t> limits{0, point_of_share(5'000)};
   EXPECT_EQ(first_wave(policy, limits, device(1), 0xffffffff), 0U);
@@ -125,9 +125,9 @@ class GateRules : public testing::Test {
   Gate gate_;
 };
 
-TEST_F(GateRules, WhatThePolicySaysIsTaken) {
+TEST_F(GateRules, AGateThatFollowsThePolicyIsAccepted) {
   EXPECT_EQ(verdict(), "ok");
-  gate_.admitted_point = 17;  // fewer than allowed is the broker's business
+  gate_.admitted_point = 17;  // the broker may admit fewer than allowed
   gate_.admitted_bp = 0;
   EXPECT_EQ(verdict(), "ok");
 }
@@ -157,14 +157,14 @@ TEST_F(GateRules, NothingIsOpenedInTheFuture) {
   EXPECT_THAT(verdict(), HasSubstr("in the future"));
 }
 
-TEST_F(GateRules, OnlyAManifestThatAllowsItIsTakenBack) {
+TEST_F(GateRules, OnlyAManifestThatAllowsItIsReverted) {
   gate_.state = GateState::reverted;
   EXPECT_THAT(verdict(), HasSubstr("does not allow"));
   manifest_.policy.revert_allowed = true;
   EXPECT_EQ(verdict(), "ok");
 }
 
-TEST_F(GateRules, AdmitsTheNamedAndThoseBelowTheLimit) {
+TEST_F(GateRules, AdmitsNamedDevicesAndThoseBelowTheLimit) {
   const auto point = placement_point(manifest_.policy.salt, device(7));
   gate_.admitted_point = point;
   EXPECT_FALSE(admits(manifest_.policy, gate_, device(7)));

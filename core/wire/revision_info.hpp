@@ -1,8 +1,8 @@
-// Internal to core/wire, for .cpp files only: what hello and report share.
+// Internal to core/wire, for .cpp files only: the part that descriptions and reports have in common.
 #pragma once
 
+#include "core/wire/description.hpp"
 #include "core/wire/fields.hpp"
-#include "core/wire/messages.hpp"
 #include "schemas/attempt_generated.h"
 
 namespace instar::wire {

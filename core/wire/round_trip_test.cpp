@@ -5,7 +5,8 @@
 namespace instar::wire {
 namespace {
 
-// decode, encode: the same bytes; encode again: the same bytes; cut anywhere: refused, or nothing but padding was cut.
+// Decoding and encoding gives the same bytes, and so does encoding again. A message that is cut anywhere is refused,
+// unless only padding was cut.
 template <typename Encode, typename Decode, typename Value>
 void expect_round_trip(const Value& value, Encode encode_value, Decode decode) {
   const Bytes bytes = encode_value(value);
@@ -62,7 +63,7 @@ TEST(RoundTrip, Stored) {
   expect_round_trip(examples::stored(), kEncode, decode_stored);
 }
 
-// The least of each message: what is optional is absent, and reads as its default.
+// The smallest form of each message: optional fields are absent, and are read as their defaults.
 TEST(RoundTrip, LeastManifest) {
   Manifest least;
   least.product = "p";
@@ -104,9 +105,9 @@ TEST(RoundTrip, LeastOfTheOthers) {
   Hello hello;
   hello.device = examples::device();
   hello.key = examples::key(1).public_key();
-  hello.product = "p";
+  hello.description.product = "p";
   expect_round_trip(hello, kEncode, decode_hello);
-  EXPECT_FALSE(decode_hello(encode(hello)).value().running.has_value());
+  EXPECT_FALSE(decode_hello(encode(hello)).value().description.running.has_value());
   Report report;
   report.device = examples::device();
   report.sequence = 1;
@@ -128,7 +129,7 @@ TEST(RoundTrip, LeastOfTheOthers) {
   expect_round_trip(stored, kEncode, decode_stored);
 }
 
-// Every field comes back where it was, not only somewhere.
+// Every value comes back in its own field.
 TEST(RoundTrip, ManifestFields) {
   const auto back = decode_manifest(encode_manifest(examples::manifest())).value();
   EXPECT_EQ(back.product, "gateway-2");
@@ -237,16 +238,16 @@ TEST(RoundTrip, HelloFields) {
   const auto back = decode_hello(encode(examples::hello())).value();
   EXPECT_EQ(back.device.str(), "gw-01");
   EXPECT_EQ(back.key, examples::key(examples::kDeviceKey).public_key());
-  EXPECT_EQ(back.product, "gateway-2");
-  EXPECT_EQ(back.groups, examples::hello().groups);
-  EXPECT_EQ(back.architecture, "aarch64");
-  EXPECT_EQ(back.kernel, "6.1.0-18-arm64");
-  EXPECT_EQ(back.client_version, "0.1.0");
-  EXPECT_EQ(back.memory_bytes, 67'108'864U);
-  EXPECT_EQ(back.free_bytes, 12'345'678U);
-  EXPECT_TRUE(back.metered);
-  EXPECT_EQ(back.running, examples::hello().running);
-  EXPECT_EQ(back.previous, examples::hello().previous);
+  EXPECT_EQ(back.description.product, "gateway-2");
+  EXPECT_EQ(back.description.groups, examples::hello().description.groups);
+  EXPECT_EQ(back.description.architecture, "aarch64");
+  EXPECT_EQ(back.description.kernel, "6.1.0-18-arm64");
+  EXPECT_EQ(back.description.client_version, "0.1.0");
+  EXPECT_EQ(back.description.memory_bytes, 67'108'864U);
+  EXPECT_EQ(back.description.free_bytes, 12'345'678U);
+  EXPECT_TRUE(back.description.metered);
+  EXPECT_EQ(back.description.running, examples::hello().description.running);
+  EXPECT_EQ(back.description.previous, examples::hello().description.previous);
   EXPECT_EQ(back.rollout, examples::hash("manifest 42"));
   EXPECT_EQ(back.step, Step::fetching);
   EXPECT_EQ(back.attempt, 1U);
@@ -254,11 +255,11 @@ TEST(RoundTrip, HelloFields) {
   EXPECT_EQ(back.acked_sequence, 15U);
   EXPECT_EQ(back.boot, 6U);
   EXPECT_EQ(back.connect, 3U);
-  EXPECT_EQ(back.pack_formats, std::vector<std::uint8_t>{1});
-  EXPECT_EQ(back.root_version, 1U);
-  EXPECT_EQ(back.degraded, examples::hello().degraded);
-  EXPECT_EQ(back.image_formats, (std::vector<std::uint8_t>{1, 3}));
-  EXPECT_EQ(back.handlers, std::vector<std::string>{"kernel"});
+  EXPECT_EQ(back.description.pack_formats, std::vector<std::uint8_t>{1});
+  EXPECT_EQ(back.description.root_version, 1U);
+  EXPECT_EQ(back.description.degraded, examples::hello().description.degraded);
+  EXPECT_EQ(back.description.image_formats, (std::vector{ImageFormat::squashfs, ImageFormat::ext4}));
+  EXPECT_EQ(back.description.handlers, std::vector<std::string>{"kernel"});
   EXPECT_TRUE(back.asks_start);
 }
 

@@ -1,4 +1,4 @@
-// Statements as they travel: sealed, opened by a root document, then decoded.
+// Signed statements: sealed, opened with a root document, then decoded.
 #include <gtest/gtest.h>
 
 #include "core/wire/testing/examples.hpp"
@@ -55,7 +55,7 @@ TEST(Signed, CutOffAnywhereIsRefused) {
   }
 }
 
-TEST(Signed, APlantsKeySpeaksForItsPlantAlone) {
+TEST(Signed, APlantsKeyIsValidForItsPlantOnly) {
   const auto trusted = store();
   const Bytes bytes = seal(Kind::manifest, encode_manifest(examples::manifest()), examples::key(examples::kPlantKey));
   const auto opened = trusted.open_manifest(bytes, examples::group("plant-7/line-a"));
@@ -64,7 +64,7 @@ TEST(Signed, APlantsKeySpeaksForItsPlantAlone) {
   EXPECT_EQ(trusted.open_manifest(bytes, examples::group("plant-9")).error().code, Code::untrusted_key);
 }
 
-// A device's own key, or the gate's, signs no release; a report is no hello.
+// A device's own key, or the gate's, cannot sign a release, and a report does not pass as a hello.
 TEST(Signed, OneStatementDoesNotPassAsAnother) {
   const auto trusted = store();
   const Bytes payload = encode_manifest(examples::manifest());

@@ -10,8 +10,6 @@
 namespace instar::wire {
 namespace {
 
-// One slash of a prefix and four of a group are what the slash limit leaves room for.
-constexpr std::size_t kPrefixLevelsMax = 2;
 constexpr std::string_view kControl = "$CONTROL/";
 constexpr std::string_view kResponse = "/response";
 
@@ -24,7 +22,7 @@ constexpr std::array<std::pair<std::string_view, TopicKind>, 7> kDeviceTopics{
      {"presence", TopicKind::device_presence},
      {"assign", TopicKind::device_assignment}}};
 
-// Takes the first level off `rest`, and the slash behind it.
+// Removes the first level from `rest`, with the slash after it.
 std::string_view take_first(std::string_view& rest) noexcept {
   const auto slash = rest.find('/');
   const auto level = rest.substr(0, slash);
@@ -32,7 +30,7 @@ std::string_view take_first(std::string_view& rest) noexcept {
   return level;
 }
 
-// Takes the last level off `rest`, and the slash before it.
+// Removes the last level from `rest`, with the slash before it.
 std::string_view take_last(std::string_view& rest) noexcept {
   const auto slash = rest.rfind('/');
   const auto level = slash == std::string_view::npos ? rest : rest.substr(slash + 1);
@@ -89,7 +87,7 @@ std::optional<Topic> of_operator(std::string_view rest) {
 Result<Topics> Topics::with_prefix(std::string_view prefix) {
   // A group path has the grammar that a prefix needs, but may be longer.
   const bool fits = GroupPath::parse(prefix).has_value();
-  if (!fits || static_cast<std::size_t>(std::ranges::count(prefix, '/')) >= kPrefixLevelsMax) {
+  if (!fits || static_cast<std::size_t>(std::ranges::count(prefix, '/')) >= limits::kPrefixLevelsMax) {
     return fail(Code::invalid_argument, "topic prefix '" + std::string(prefix.substr(0, 160)) +
                                             "' must be 1 or 2 levels of A-Z a-z 0-9 _ - joined by '/', like instar/v1");
   }
@@ -113,7 +111,7 @@ std::optional<Topic> Topics::parse(std::string_view topic) const {
   if (!owns(topic)) return std::nullopt;
   auto rest = topic.substr(prefix_.size() + 1);
   if (rest == "root") return simple;
-  // Every form below bounds its levels, so that none has more than kTopicSlashesMax slashes.
+  // Every form below has a bounded number of levels, so none has more than kTopicSlashesMax slashes.
   const auto branch = take_first(rest);
   if (branch == "g") return of_group(rest);
   if (branch == "d") return of_device(rest);

@@ -1,4 +1,4 @@
-// The only builder and parser of topics. docs/formats/topics.md
+// Builds and parses all topics. No other code does. docs/formats/topics.md
 #pragma once
 
 #include <optional>
@@ -28,7 +28,7 @@ enum class TopicKind : std::uint8_t {
   control_response,
 };
 
-// A topic of ours, taken apart. Only the fields of its kind are set.
+// A parsed topic of ours. Only the fields of its kind are set.
 struct Topic {
   TopicKind kind = TopicKind::root;
   GroupPath group;
@@ -37,15 +37,15 @@ struct Topic {
   ClientId client;      // operator_*
 };
 
-// `prefix`: one or two levels of the device alphabet joined by '/', default "instar/v1"; more would not leave a group
-// its four levels within the seven slashes that cloud brokers allow.
+// `prefix`: one or two levels of the device alphabet joined by '/', default "instar/v1". With more levels, a topic of a
+// group with four levels would have more than the seven slashes that cloud brokers allow.
 class Topics {
  public:
   [[nodiscard]] static Result<Topics> with_prefix(std::string_view prefix);
   Topics() : prefix_("instar/v1") {}
 
   [[nodiscard]] const std::string& prefix() const noexcept { return prefix_; }
-  // True for anything under "<prefix>/", well-formed or not: what the plugin guards.
+  // True for anything under "<prefix>/", well-formed or not. The plugin guards these topics.
   [[nodiscard]] bool owns(std::string_view topic) const noexcept;
   // nullopt: not ours, or not one of the forms.
   [[nodiscard]] std::optional<Topic> parse(std::string_view topic) const;

@@ -39,7 +39,7 @@ TEST(Topics, AreBuiltAsDocumented) {
   EXPECT_EQ(topics.control_response(), "$CONTROL/instar/v1/response");
 }
 
-TEST(Topics, ParseWhatTheyBuild) {
+TEST(Topics, ThatAreBuiltAreParsedToTheSame) {
   for (const char* prefix : {"instar/v1", "fleet", "g/d", "d/root"}) {
     const auto topics = Topics::with_prefix(prefix).value();
     EXPECT_EQ(topics.prefix(), prefix);
@@ -106,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
         "$CONTROL/instar/v1/response/", "$CONTROL/instar/v1response", "$CONTROL/dynamic-security/v1",
         "$control/instar/v1", "$SYS/instar/v1/root", "$share/x/instar/v1/root"));
 
-TEST(Topics, ABytesOfZeroEndsNothing) {
+TEST(Topics, AZeroByteDoesNotEndATopic) {
   EXPECT_FALSE(Topics{}.parse(std::string_view("instar/v1/root\0", 15)).has_value());
   EXPECT_FALSE(Topics{}.parse(std::string_view("instar/v1/d/gw\0x/hello", 22)).has_value());
 }

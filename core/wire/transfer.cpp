@@ -10,7 +10,7 @@
 namespace instar::wire {
 namespace {
 
-Result<ChunkRange> read_range(const fb::ChunkRange* from) {
+Result<ChunkRange> read_chunks(const fb::ChunkRange* from) {
   INSTAR_CHECK(check_range(from->count(), 1, limits::kPackChunksMax, "count"));
   INSTAR_CHECK(check_range(from->first(), 0, limits::kPackChunksMax - from->count(), "first"));
   INSTAR_CHECK(check_range(from->offset(), 0, limits::kChunkEncodedBytesMax - 1, "offset"));
@@ -23,10 +23,10 @@ Result<Fetch> read_fetch(const fb::Fetch& from) {
   if (from.pack() != nullptr) {
     INSTAR_TRY(fetch.pack, read_id<PackId>(from.pack(), "pack"));
   }
-  INSTAR_TRY(fetch.ranges, read_each<ChunkRange>(from.ranges(), "ranges", 0, limits::kFetchRangesMax, read_range));
+  INSTAR_TRY(fetch.ranges, read_each<ChunkRange>(from.ranges(), "ranges", 0, limits::kFetchRangesMax, read_chunks));
   if (!fetch.pack && !fetch.ranges.empty()) return bad_field("ranges", "are there without a pack");
   fetch.received_bytes = from.received_bytes();
-  // A later client may ask for more than this version gives; it gets what this version gives.
+  // A later client may ask for more than this version allows. It gets what this version allows.
   fetch.window_bytes = std::min(from.window_bytes(), limits::kWindowBytesMax);
   fetch.piece_bytes_max = std::clamp(from.piece_bytes_max(), limits::kPieceBytesMin, limits::kPieceBytesMax);
   fetch.rollout = from.rollout();

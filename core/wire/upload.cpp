@@ -27,7 +27,7 @@ Result<Put> read_put(const fb::Put& from) {
   return put;
 }
 
-Result<OrdinalRange> read_range(const fb::OrdinalRange* from) {
+Result<OrdinalRange> read_ordinals(const fb::OrdinalRange* from) {
   INSTAR_CHECK(check_range(from->count(), 1, limits::kPackChunksMax, "count"));
   INSTAR_CHECK(check_range(from->first(), 0, limits::kPackChunksMax - from->count(), "first"));
   return OrdinalRange{from->first(), from->count()};
@@ -37,9 +37,9 @@ Result<Stored> read_stored(const fb::Stored& from) {
   Stored stored;
   INSTAR_TRY(stored.pack, read_id<PackId>(from.pack(), "pack"));
   INSTAR_TRY(stored.missing,
-             read_each<OrdinalRange>(from.missing(), "missing", 0, limits::kStoredRangesMax, read_range));
+             read_each<OrdinalRange>(from.missing(), "missing", 0, limits::kStoredRangesMax, read_ordinals));
   INSTAR_TRY(stored.durable,
-             read_each<OrdinalRange>(from.durable(), "durable", 0, limits::kStoredRangesMax, read_range));
+             read_each<OrdinalRange>(from.durable(), "durable", 0, limits::kStoredRangesMax, read_ordinals));
   stored.complete = from.complete();
   stored.directory = from.directory();
   stored.code = static_cast<Code>(from.code());

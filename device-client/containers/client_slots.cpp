@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/base/limits.hpp"
 #include "device-client/process/own_program.hpp"
 #include "files/files.hpp"
 
@@ -76,10 +77,10 @@ ClientSlots::Choice ClientSlots::choose() const {
     return false;
   };
   Choice choice;
-  if (const auto trial = trying(); try_one(trial, kTrialStartsMax, choice.given_up))
+  if (const auto trial = trying(); try_one(trial, limits::kClientTrialStartsMax, choice.given_up))
     return {trial, program(*trial), ""};
   // As long as there is a trial, the count is that of the trial: the committed client has lasted before.
-  const auto starts_max = trying() ? ~std::uint32_t{0} : kStartsMax;
+  const auto starts_max = trying() ? ~std::uint32_t{0} : limits::kClientStartsMax;
   if (const auto committed = current(); try_one(committed, starts_max, choice.given_up))
     return {committed, program(*committed), choice.given_up};
   return choice;
@@ -158,7 +159,7 @@ void run_chosen_client(const std::string& state_dir, char** arguments) {
   ::unsetenv(kSystem);
 }
 
-Error run_client_anew(char** arguments) {
+Error run_client_again(char** arguments) {
   std::string system = variable(kSystem);
   if (system.empty()) {
     auto own = own_program();

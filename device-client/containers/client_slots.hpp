@@ -23,9 +23,6 @@ namespace instar::device {
 
 class ClientSlots {
  public:
-  // How many starts in a row may not last: of a client on trial, and of a committed one.
-  static constexpr std::uint32_t kTrialStartsMax = 3;
-  static constexpr std::uint32_t kStartsMax = 5;
   // A client has lasted when it has run for so long, or was ended by SIGTERM.
   static constexpr std::int64_t kLastedMs = 120'000;
 
@@ -77,6 +74,6 @@ class ClientSlots {
 // one. Returns when this one is to run.
 void run_chosen_client(const std::string& state_dir, char** arguments);
 // Runs the system's client, which chooses again, in this process's place. Returns only if that fails.
-[[nodiscard]] Error run_client_anew(char** arguments);
+[[nodiscard]] Error run_client_again(char** arguments);
 
 }  // namespace instar::device

@@ -46,7 +46,7 @@ class ContainerSwitch {
   // The same for one of starts() that cannot be prepared.
   [[nodiscard]] Failure start_failed(const std::string& name, Error error);
 
-  // From the moment when the first container that ran was told to stop to the moment when the last one was there
+  // From the moment when the first container that ran was asked to stop to the moment when the last one was there
   // again, by the helper's clock. 0 when none was stopped.
   [[nodiscard]] std::uint32_t downtime_ms() const noexcept;
 

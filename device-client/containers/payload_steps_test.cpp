@@ -45,7 +45,7 @@ class PayloadStepsTest : public ::testing::Test {
 
   files::TemporaryFolder folder;
   Config config;
-  Log log{2, false};
+  Log log{std::nullopt, false};
 };
 
 TEST_F(PayloadStepsTest, TheRecordGoesBeforeTheHandlerAndFollowsItsSuccess) {

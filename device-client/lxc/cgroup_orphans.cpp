@@ -36,7 +36,7 @@ std::string unescape(std::string_view path) {
   return out;
 }
 
-// Deepest first; a cgroup that still has processes stays.
+// Removes the deepest first. A cgroup that still has processes stays.
 void remove_cgroup(const std::string& folder) {
   std::vector<std::string> folders = {folder};
   std::error_code error;

@@ -1,5 +1,5 @@
-// Processes of a container whose LXC monitor died: LXC says that the container is stopped, while its init lives on.
-// Starting it again would give two instances. They are found by the cgroup that LXC made for them.
+// Finds processes of a container whose LXC monitor died: LXC says that the container is stopped, while its init still
+// runs. Starting it again would give two instances. They are found by the cgroup that LXC made for them.
 #pragma once
 
 #include <functional>
@@ -14,21 +14,21 @@ namespace instar::device {
 // Mount points of all cgroup hierarchies (v1 and v2) in the text of /proc/self/mountinfo.
 [[nodiscard]] std::vector<std::string> cgroup_mounts(std::string_view mountinfo);
 
-// True if `folder` is what LXC calls the payload cgroup of `name`: "lxc.payload.<name>", or that with "-<number>" after
-// it (LXC counts on when the name is taken) unless `is_container` knows a container of that longer name.
+// Whether `folder` is the payload cgroup of `name`. LXC names it "lxc.payload.<name>", and adds "-<number>" when the
+// name is taken. The longer name does not count if `is_container` knows a container of that name.
 [[nodiscard]] bool is_payload_folder(std::string_view folder, std::string_view name,
                                      const std::function<bool(std::string_view)>& is_container);
 
-// Payload cgroups of `name` under `mounts`.
+// The payload cgroups of `name` under `mounts`.
 [[nodiscard]] std::vector<std::string> payload_folders(const std::vector<std::string>& mounts, std::string_view name,
                                                        const std::function<bool(std::string_view)>& is_container);
 
 // Process ids in these cgroups and all below them, each once.
 [[nodiscard]] std::vector<int> cgroup_processes(const std::vector<std::string>& folders);
 
-// Kills every process in the payload cgroups of `name` and waits until they are gone; then removes the empty cgroups
-// (the monitor's too, which LXC leaves behind at each start). Only for a container that LXC says is stopped. Returns
-// how many there were. Errors: io (some will not die within `timeout_ms`).
+// Kills every process in the payload cgroups of `name` and waits until all have ended. Then removes the empty cgroups,
+// also the monitor's, which LXC leaves behind at each start. Only for a container that LXC says is stopped. Returns how
+// many processes there were. Errors: io (some did not end within `timeout_ms`).
 [[nodiscard]] Result<std::size_t> end_orphans(const std::string& lxcpath, const std::string& name,
                                               std::uint32_t timeout_ms);
 

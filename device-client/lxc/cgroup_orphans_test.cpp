@@ -22,7 +22,7 @@ TEST(CgroupOrphans, FindsTheMountsOfBothVersions) {
               ElementsAre("/sys/fs/cgroup/pids", "/sys/fs/cgroup/unified", "/mnt/with space"));
 }
 
-TEST(CgroupOrphans, TakesOnlyTheContainersOwnCgroups) {
+TEST(CgroupOrphans, FindsOnlyTheContainersOwnCgroups) {
   EXPECT_TRUE(is_payload_folder("lxc.payload.press.app", "press.app", kNone));
   EXPECT_TRUE(is_payload_folder("lxc.payload.press.app-2", "press.app", kNone)) << "LXC counts on when a name is taken";
   EXPECT_FALSE(is_payload_folder("lxc.payload.press.app-2", "press.app", [](std::string_view n) {

@@ -12,13 +12,11 @@
 #include <cstring>
 #include <utility>
 
+#include "core/base/limits.hpp"
+
 namespace instar::device {
 namespace {
 
-// Everybody on the machine asks for the same free device: how often somebody else may be faster.
-constexpr int kRacesMax = 100;
-// Old kernels ask to try again while they still write to the device.
-constexpr int kStatusTriesMax = 64;
 constexpr useconds_t kRetryWaitUs = 10'000;
 
 class Fd {
@@ -38,7 +36,7 @@ class Fd {
 
 struct Loop {
   std::string path;
-  Fd device;  // holds it until it is mounted
+  Fd device;  // keeps the loop device until it is mounted
 };
 
 tl::unexpected<Error> error_of(const std::string& what, int error, Code code = Code::io) {
@@ -52,11 +50,11 @@ loop_info64 settings_for(const std::string& file) {
   return info;
 }
 
-// Kernels before 5.8, in two steps. 0, or an errno.
+// For kernels before 5.8, in two steps. Returns 0 or an errno.
 int attach_in_steps(int loop, int image, const loop_info64& info) {
   if (::ioctl(loop, LOOP_SET_FD, image) != 0) return errno;
   int error = EAGAIN;
-  for (int i = 0; i < kStatusTriesMax && error == EAGAIN; ++i) {
+  for (int i = 0; i < limits::kLoopSetupTriesMax && error == EAGAIN; ++i) {
     if (i > 0) ::usleep(kRetryWaitUs);
     error = ::ioctl(loop, LOOP_SET_STATUS64, &info) == 0 ? 0 : errno;
   }
@@ -64,7 +62,7 @@ int attach_in_steps(int loop, int image, const loop_info64& info) {
   return error;
 }
 
-// 0, or an errno; EBUSY: somebody else has it.
+// Returns 0 or an errno. EBUSY: another program has the device.
 int attach(int loop, int image, const loop_info64& info) {
 #ifdef LOOP_CONFIGURE
   loop_config config{};
@@ -84,7 +82,7 @@ Result<Loop> attach_loop(const std::string& file) {
   const Fd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
   if (!control.is_open())
     return error_of("this kernel gives no loop device for an image: /dev/loop-control", errno, Code::unsupported);
-  for (int i = 0; i < kRacesMax; ++i) {
+  for (int i = 0; i < limits::kLoopTriesMax; ++i) {
     const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
     if (number < 0) return error_of("no loop device is free for the image " + file, errno);
     std::string path = "/dev/loop" + std::to_string(number);
@@ -112,9 +110,9 @@ tl::unexpected<Error> mount_error(const ContainerImage& image, int error) {
 Status mount_image(const ContainerImage& image, const std::string& lower) {
   if (::mkdir(lower.c_str(), 0700) != 0 && errno != EEXIST) return error_of("cannot make " + lower, errno);
   INSTAR_TRY(const Loop loop, attach_loop(image.file));
-  // No setuid bit is taken away: the mount is seen by the container alone.
+  // Setuid bits stay valid (no MS_NOSUID), because only the container sees the mount.
   const unsigned long flags = MS_RDONLY | (image.devices ? 0 : MS_NODEV);
-  // A journal is not replayed: the device is read-only, and the image what was signed.
+  // The journal is not replayed, because the device is read-only and the image must stay what was signed.
   const char* const options = image.file_system == "ext4" ? "noload" : nullptr;
   if (::mount(loop.path.c_str(), lower.c_str(), image.file_system.c_str(), flags, options) != 0)
     return mount_error(image, errno);

@@ -1,26 +1,25 @@
-// instar-lxc: the only program that calls liblxc, once per process, and the only file that includes it.
+// instar-lxc: the only program that calls liblxc, once in each process, and the only file that includes it.
 //
-// liblxc's start() moves its caller into the container's monitor cgroup and leaves open state behind: a long-lived
-// daemon must not do that, and a device without a rollout under way need not hold liblxc in memory. Each command prints
-// one line of JSON.
+// liblxc's start() moves its caller into the container's monitor cgroup and leaves state behind. A daemon must not do
+// that, and without a rollout a device need not have liblxc in memory. Each command prints one line of JSON.
 //
 //   instar-lxc switch --lxcpath P --timeout-ms T [--stop N]… [--start N]…
 //   instar-lxc state  --lxcpath P --name N [--name N…]
 //   instar-lxc probe  --lxcpath P --name N --timeout-ms T -- COMMAND ARGUMENT…
 //   instar-lxc mount  --lxcpath P --name N --
 //
-// A switch is one process so that a container is away for no longer than LXC needs: everything is loaded and parsed
-// before the first one stops. It stops in the order given, then starts in the order given, one line for each as soon as
-// it is done, and ends at the first that fails. What is to be started is described by files in its folder
-// (switch_files.hpp), put in place when its turn comes.
+// A switch is one process, so that a container is down only for as long as LXC needs: everything is loaded and parsed
+// before the first container stops. It stops containers in the given order, then starts containers in the given order.
+// It prints one line for each as soon as that is done, and ends at the first failure. Files in a container's folder
+// describe what to start (switch_files.hpp). They are put in place just before the start.
 //
-// A container that runs from an image has `instar-lxc mount` as LXC's pre-mount hook: it is called in the container's
-// new mount namespace, also when that reboots, before LXC makes the overlay and leaves the host's root. So the mount is
-// in no other namespace, neither the host's nor that of LXC's monitor, and goes with the container whatever ends it;
-// the loop device goes with the mount. (A namespace made here, around LXC's start, would live on in the monitor and
-// hold every file system that the host unmounts later.)
+// A container that runs from an image has `instar-lxc mount` as LXC's pre-mount hook. LXC calls it in the container's
+// new mount namespace, also at a reboot of the container, before it makes the overlay and leaves the host's root. So
+// the mount is in no other namespace, neither the host's nor that of LXC's monitor. It goes away with the container,
+// whatever ends that, and the loop device goes away with the mount. (A namespace made here, around LXC's start, would
+// stay in the monitor and hold every file system that the host unmounts later.)
 //
-// Exit code 0: the lines say what happened. 1: it failed, "error" says why. 2: wrong usage.
+// Exit code 0: the lines say what happened. 1: it failed, and "error" says why. 2: wrong usage.
 #include <fcntl.h>
 #include <lxc/lxccontainer.h>
 #include <poll.h>
@@ -44,6 +43,7 @@
 #include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "device-client/lxc/cgroup_orphans.hpp"
 #include "device-client/lxc/image_mount.hpp"
 #include "device-client/process/json_line.hpp"
@@ -57,7 +57,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kOrphanTimeoutMs = 5'000;
 constexpr int kSettleTimeoutS = 10;
-constexpr std::size_t kOutputLineBytesMax = 300;
 
 struct Arguments {
   std::string command;
@@ -89,8 +88,8 @@ std::int64_t ms_since(Clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count();
 }
 
-// Held while a container is started or stopped: a daemon that was killed and started again may ask a second time
-// meanwhile.
+// A lock that is held while a container is started or stopped, because a daemon that was killed and started again may
+// ask for the same a second time.
 class Lock {
  public:
   explicit Lock(const std::string& path) : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
@@ -109,8 +108,8 @@ class Lock {
   int fd_;
 };
 
-// The first ERROR line of LXC's log, without time stamp and place: why a start failed. Later ones are its echoes up the
-// stack.
+// The first ERROR line of LXC's log, without time stamp and place: why a start failed. Later lines only report the same
+// failure from callers further up.
 std::string first_error(const std::string& path) {
   std::ifstream log(path);
   for (std::string line; std::getline(log, line);) {
@@ -137,19 +136,19 @@ std::string read_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The one that is to be put in place, or the one that is there when there is none.
+// The new file, which is to be put in place, or the current one when there is no new one.
 std::string next_text(const std::string& folder, const char* next, const char* now) {
   return read_text(::access((folder + next).c_str(), F_OK) == 0 ? folder + next : folder + now);
 }
 
-// As one word of a shell's command.
+// Quotes text as one word of a shell command.
 std::string shell_word(const std::string& word) {
   std::string out = "'";
   for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
 }
 
-// A container that is to be started, and what for.
+// A container that is to be started.
 struct Next {
   std::string name;
   std::string folder;
@@ -159,11 +158,11 @@ struct Next {
   [[nodiscard]] Status load(const std::string& lxcpath);
   [[nodiscard]] Status load_image(const std::string& lxcpath);
   [[nodiscard]] Status put_in_place() const;
-  // Prints its line. In a process of its own: start() moves its caller into the monitor's cgroup.
+  // Starts it in a process of its own, because start() moves its caller into the monitor's cgroup. Prints its line.
   [[nodiscard]] Status start(const std::string& lxcpath);
 };
 
-// Before anything is stopped: the new description, or the one that is in place when there is no new one.
+// Loads the new description, or the current one when there is no new one, before anything is stopped.
 Status Next::load(const std::string& lxcpath) {
   container.reset(lxc_container_new(name.c_str(), lxcpath.c_str()));
   if (!container) return fail(Code::io, "cannot look at " + folder);
@@ -194,7 +193,7 @@ Status Next::load_image(const std::string& lxcpath) {
   return {};
 }
 
-// The record last: until then it is not known as the wanted one.
+// The record is put in place last. Until then the container does not count as the wanted one.
 Status Next::put_in_place() const {
   for (const auto& [from, to] : {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit),
                                  std::pair(kNextImage, kImage), std::pair(kNextRecord, kRecord)}) {
@@ -235,14 +234,14 @@ Status Next::start(const std::string& lxcpath) {
   return {};
 }
 
-// Prints its line.
+// Stops a container and prints its line.
 Status stop(lxc_container* c, const std::string& name, const Arguments& arguments) {
   const auto at_ms = now_ms();
   const bool ran = state_of(c) != "STOPPED";
   bool forced = false;
   if (ran) {
     const int timeout_s = static_cast<int>((arguments.timeout_ms + 999) / 1000);
-    // shutdown() can miss a container that has just started: then stop() ends it.
+    // A container that has just started may ignore shutdown(). Then stop() ends it.
     if (timeout_s == 0 || !c->shutdown(c, timeout_s) || state_of(c) != "STOPPED") {
       forced = true;
       c->stop(c);
@@ -266,7 +265,7 @@ int answer_failed(const std::string& name, const Error& error) {
   return answer(JsonLine().add("name", name).add("failed", error.message));
 }
 
-// The child prints what there is to be told.
+// The child prints the line with the outcome.
 bool start_in_child(Next& next, const std::string& lxcpath) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -285,7 +284,7 @@ bool start_in_child(Next& next, const std::string& lxcpath) {
 
 int switch_over(const Arguments& arguments) {
   const auto folder_of = [&](const std::string& name) { return arguments.lxcpath + "/" + name; };
-  // All of them at once, in one order for everybody.
+  // All locks are taken at once, always in the same order.
   std::set<std::string> names(arguments.stops.begin(), arguments.stops.end());
   names.insert(arguments.starts.begin(), arguments.starts.end());
   std::vector<std::unique_ptr<Lock>> locks;
@@ -326,7 +325,7 @@ int state(const Arguments& arguments) {
   return 0;
 }
 
-// LXC's hook: what it prints is lost, so the reason is left in a file.
+// LXC's hook. What it prints is lost, so it writes the reason to a file.
 int mount(const Arguments& arguments) {
   const std::string folder = arguments.lxcpath + "/" + arguments.name();
   const auto image = parse_container_image(read_text(folder + kImage));
@@ -337,13 +336,13 @@ int mount(const Arguments& arguments) {
   return answer_error(mounted.error().message);
 }
 
-// Keeps the last line that has something in it.
+// Keeps the last line that is not empty.
 class LastLine {
  public:
   void feed(const char* data, std::size_t size) {
     for (std::size_t i = 0; i < size; ++i) {
       if (data[i] != '\n') {
-        if (current_.size() < kOutputLineBytesMax) current_ += data[i];
+        if (current_.size() < limits::kInsideLineBytesMax) current_ += data[i];
       } else if (!current_.empty()) {
         last_ = std::exchange(current_, {});
       }
@@ -356,10 +355,10 @@ class LastLine {
   std::string last_;
 };
 
-// Runs inside the container.
+// This runs inside the container.
 int run_command(void* payload) {
   char* const* const command = static_cast<char* const*>(payload);
-  ::setsid();  // a group of its own, to be killed as one
+  ::setsid();  // a process group of its own, so that all of it can be killed
   ::execvp(command[0], command);
   std::fprintf(stderr, "cannot run %s: %s\n", command[0], std::strerror(errno));
   std::fflush(stderr);
@@ -371,7 +370,7 @@ struct Ended {
   int status = 0;
 };
 
-// Reads what the command prints until it has ended or its time is over.
+// Reads what the command prints, until it ends or its time is over.
 Ended watch(pid_t pid, int output, std::uint32_t timeout_ms, LastLine& line) {
   const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
   Ended ended;
@@ -390,7 +389,7 @@ Ended watch(pid_t pid, int output, std::uint32_t timeout_ms, LastLine& line) {
     }
     pollfd waiting{output, POLLIN, 0};
     ::poll(&waiting, 1, 10);
-    if ((waiting.revents & POLLHUP) != 0) ::usleep(2'000);  // it has closed its output and not ended yet
+    if ((waiting.revents & POLLHUP) != 0) ::usleep(2'000);  // it has closed its output but not ended yet
     drain();
   }
   drain();

@@ -6,13 +6,13 @@
 #include <map>
 #include <set>
 
+#include "core/base/limits.hpp"
 #include "core/base/text.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
 namespace {
 
-constexpr std::size_t kConfigBytesMax = 64 * 1024;
 // The keepalive of a metered link, unless the file sets another: an idle device then causes about 400 KB of traffic a
 // month (bench/device/idle.py).
 constexpr std::uint32_t kMeteredKeepaliveS = 1'200;
@@ -102,11 +102,9 @@ Status parse_lxc_keys(std::string_view text, Config& config) {
 
 using Setter = std::function<Status(std::string_view, Config&)>;
 
-template <typename T>
-Setter number(T Config::*field, std::uint32_t low, std::uint32_t high) {
+Setter number(std::uint32_t Config::*field, std::uint32_t low, std::uint32_t high) {
   return [=](std::string_view text, Config& config) -> Status {
-    INSTAR_TRY(const auto value, parse_number(text, low, high));
-    config.*field = static_cast<T>(value);
+    INSTAR_TRY(config.*field, parse_number(text, low, high));
     return {};
   };
 }
@@ -143,6 +141,13 @@ Status set_prefix(std::string_view text, Config& config) {
   INSTAR_TRY(config.topics, wire::Topics::with_prefix(text));
   return {};
 }
+// The file has syslog's numbers.
+Status set_log_level(std::string_view text, Config& config) {
+  INSTAR_TRY(const auto number, parse_number(text, static_cast<std::uint32_t>(LogLevel::error),
+                                             static_cast<std::uint32_t>(LogLevel::debug)));
+  config.log_level = static_cast<LogLevel>(number);
+  return {};
+}
 
 // Every key of the file, listed in the order of docs/device.md.
 const std::map<std::string_view, Setter>& setters() {
@@ -176,7 +181,7 @@ const std::map<std::string_view, Setter>& setters() {
       {"self_update", flag(&Config::self_update)},
       {"previous_makes_room", flag(&Config::previous_makes_room)},
       {"reboot_command", text_value(&Config::reboot_command)},
-      {"log_level", number(&Config::log_level, 3, 7)},
+      {"log_level", set_log_level},
   };
   return all;
 }
@@ -251,7 +256,7 @@ Result<Config> parse_config(std::string_view text, std::string_view name) {
 }
 
 Result<Config> load_config(const std::string& path) {
-  INSTAR_TRY(const auto bytes, files::read_file(path, kConfigBytesMax));
+  INSTAR_TRY(const auto bytes, files::read_file(path, limits::kConfigBytesMax));
   return parse_config(as_text(bytes), path);
 }
 

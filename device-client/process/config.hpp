@@ -8,6 +8,7 @@
 
 #include "core/base/ids.hpp"
 #include "core/base/limits.hpp"
+#include "core/base/log_level.hpp"
 #include "core/base/result.hpp"
 #include "core/wire/topics.hpp"
 
@@ -51,7 +52,7 @@ struct Config {
   std::string reboot_command;        // for a shell; empty: payloads that need a boot fail
   std::string watchdog;              // /dev/watchdog; empty: none
   std::uint32_t watchdog_s = 60;
-  int log_level = 6;  // syslog numbers
+  LogLevel log_level = LogLevel::info;
 };
 
 // `name` is the file's name for messages: "device.conf:12: …". Errors: invalid_argument, with every mistake in the

@@ -64,7 +64,7 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->bridge, "lxcbr0");
   EXPECT_EQ(config->stop_timeout_s, 3U);
   EXPECT_EQ(config->broker_grace_s, 60U);
-  EXPECT_EQ(config->log_level, 7);
+  EXPECT_EQ(config->log_level, LogLevel::debug);
   EXPECT_EQ(config->username, "press-12");
   EXPECT_EQ(config->certificate_file, "/etc/instar/cert.pem");
 }

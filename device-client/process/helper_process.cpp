@@ -11,14 +11,13 @@
 #include <cstring>
 #include <utility>
 
+#include "core/base/limits.hpp"
+
 extern char** environ;
 
 namespace instar::device {
 namespace {
 
-constexpr std::size_t kOutputBytesMax = 256 * 1024;
-// How much of the last line is kept: a log line's worth.
-constexpr std::size_t kLineBytesMax = 400;
 // A program may end while something that it started still holds its output, or close its output and run on. Its end is
 // then found by looking this often.
 constexpr std::int64_t kLookMs = 50;
@@ -117,7 +116,7 @@ bool HelperProcess::poll(MonotonicMs now) {
   char buffer[4096];
   ssize_t got = 0;
   while ((got = ::read(fd_, buffer, sizeof buffer)) > 0)
-    if (output_.size() < kOutputBytesMax) output_.append(buffer, static_cast<std::size_t>(got));
+    if (output_.size() < limits::kProgramOutputBytesMax) output_.append(buffer, static_cast<std::size_t>(got));
   closed_ = closed_ || got == 0;
   // instar-lxc ends as soon as it has closed its output, so waiting for it takes no time.
   pid_t ended = ::waitpid(pid_, &status_, closed_ && !takes_errors_ ? 0 : WNOHANG);
@@ -147,7 +146,7 @@ HelperEnd HelperProcess::ended() const {
   if (last == std::string::npos) return end;
   const auto before = output_.find_last_of('\n', last);
   const auto first = before == std::string::npos ? 0 : before + 1;
-  end.line = output_.substr(first, std::min(last + 1 - first, kLineBytesMax));
+  end.line = output_.substr(first, std::min(last + 1 - first, limits::kProgramLineBytesMax));
   return end;
 }
 

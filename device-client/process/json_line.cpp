@@ -3,11 +3,10 @@
 #include <charconv>
 
 #include "core/base/bytes.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::device {
 namespace {
-
-constexpr std::size_t kLineBytesMax = 64 * 1024;
 
 // Length of the UTF-8 sequence at the start of `text`; 0 if it is none (overlong, surrogate, cut short, out of range).
 std::size_t utf8_length(std::string_view text) noexcept {
@@ -143,7 +142,7 @@ struct JsonFields::Parser {
 };
 
 Result<JsonFields> JsonFields::parse(std::string_view line) {
-  if (line.size() > kLineBytesMax)
+  if (line.size() > limits::kJsonLineBytesMax)
     return fail(Code::too_large, "a JSON line of " + std::to_string(line.size()) + " bytes");
   const auto malformed = [&] {
     return fail(Code::malformed, "not a flat JSON object: " + std::string(line.substr(0, 200)));

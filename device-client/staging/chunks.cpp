@@ -19,8 +19,8 @@ constexpr std::string_view kBitsMagic{"INBM\x01\0\0\0", 8};
 constexpr std::size_t kCacheRowBytes = 44;
 constexpr std::size_t kDigestBytes = 32;
 constexpr std::size_t kBitsAt = 40;
-// A chunk has at least the 8 KiB of dedupe's minimum, but for the last one.
-constexpr std::size_t kCacheBytesMax = 8 + (limits::kContentBytesMax / 8192 + 1) * kCacheRowBytes + kDigestBytes;
+// Every chunk but the last has at least dedupe's minimum of 8 KiB.
+constexpr std::size_t kLargestCacheBytes = 8 + (limits::kContentBytesMax / 8192 + 1) * kCacheRowBytes + kDigestBytes;
 
 void append_number(Bytes& out, std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
@@ -63,7 +63,7 @@ Status write_chunk_cache(const std::string& path, const std::vector<ChunkPlace>&
 }
 
 Result<std::vector<ChunkPlace>> read_chunk_cache(const std::string& path) {
-  INSTAR_TRY(const Bytes bytes, files::read_file(path, kCacheBytesMax));
+  INSTAR_TRY(const Bytes bytes, files::read_file(path, kLargestCacheBytes));
   const ByteView view = bytes;
   const std::size_t frame = kCacheMagic.size() + kDigestBytes;
   if (view.size() < frame || (view.size() - frame) % kCacheRowBytes != 0 ||

@@ -1,5 +1,5 @@
-// What one artifact can take from this device: files that are linked, chunks that are copied, and the tree made ready
-// for the rest.
+// What one artifact can take from this device: files that are linked and chunks that are copied. Prepares the tree for
+// the rest.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@ using artifact::Entry;
 using artifact::EntryType;
 
 namespace {
-constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::size_t kLayoutReadBytes = 256 * 1024;
 }  // namespace
 
 bool ArtifactStage::shares_first(const ContentRow& row) const {
@@ -37,7 +37,7 @@ std::vector<ArtifactStage::Candidate> ArtifactStage::link_candidates(const Neigh
         candidates.push_back({static_cast<std::uint16_t>(i), other});
     }
   }
-  std::ranges::reverse(candidates);  // the best one last: it is tried first
+  std::ranges::reverse(candidates);  // the last one is tried first, so the best comes last
   return candidates;
 }
 
@@ -89,8 +89,9 @@ Result<bool> ArtifactStage::match(const Neighbours& neighbours, StagingSlice sli
         break;
       }
       const StagingSource& source = neighbours.sources[candidate.source];
-      setup_.log(4, source.tree().shown(source.contents().path(source.contents().rows()[candidate.row])) +
-                        " is not what its index says any more: it is not used for the new revision");
+      setup_.log(LogLevel::warning,
+                 source.tree().shown(source.contents().path(source.contents().rows()[candidate.row])) +
+                     " is not what its index says any more: it is not used for the new revision");
       candidates_->pop_back();
     }
     if (candidates_->empty()) plans_[match_at_] = plan_without_link(neighbours, match_at_);
@@ -221,7 +222,7 @@ Status ArtifactStage::lay_out_file(const Neighbours& neighbours, const Entry& en
 Status ArtifactStage::copy_content(const StagingSource& source, std::uint32_t source_row, const Entry& entry) {
   INSTAR_CHECK(tree_.make_file(entry.path, entry.size));
   INSTAR_TRY(const files::Fd out, tree_.open_file(entry.path, true));
-  Bytes buffer(kReadBytes);
+  Bytes buffer(kLayoutReadBytes);
   for (std::uint64_t at = 0; at < entry.size;) {
     const auto part =
         std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), entry.size - at)));
@@ -241,7 +242,7 @@ std::vector<std::uint32_t> ArtifactStage::chunks_of(const ContentRow& row) const
   return chunks;
 }
 
-// The file of `row` is about to be made anew: what its chunks had brought is gone. Said durably before it happens.
+// The file of `row` is about to be made again, which loses the chunks in it. Notes that durably before it happens.
 Status ArtifactStage::forget_chunks_of(const ContentRow& row) {
   bool changed = false;
   for (const std::uint32_t body : chunks_of(row)) {
@@ -270,7 +271,7 @@ Result<bool> ArtifactStage::fill(const Neighbours& neighbours, StagingSlice slic
     }
     auto found = written_->test(body) ? read_back(body) : std::nullopt;
     if (found) {
-      // A process that was killed had put it there: it is, but may not have reached the disk.
+      // A process that was killed wrote this chunk. It is in the file, but it may not have reached the disk.
       have_[body] = true;
       note_found(body, found->size());
     } else if ((found = find_locally(neighbours, body))) {
@@ -300,7 +301,7 @@ std::optional<Bytes> ArtifactStage::read_back(std::uint32_t body) const {
   return bytes;
 }
 
-// By content first: files that are the same but for their metadata, or that stand in another order. Then by chunk.
+// Looks for equal contents first, for files that differ in metadata or order only. Then looks for chunks.
 std::optional<Bytes> ArtifactStage::find_locally(const Neighbours& neighbours, std::uint32_t body) {
   const BodyChunk& chunk = body_[body];
   Bytes bytes(chunk.ref.decoded_bytes);

@@ -1,4 +1,4 @@
-// Head and chunks of one artifact. What is found locally: staging_layout.cpp. The end: staging_verify.cpp.
+// Head and chunks of one artifact. What is found on the device: content_layout.cpp. The end: content_verify.cpp.
 #include "device-client/staging/content_stage.hpp"
 
 #include <fcntl.h>
@@ -18,9 +18,7 @@ using artifact::Entry;
 using artifact::EntryType;
 
 namespace {
-constexpr std::size_t kReadBytes = 64 * 1024;
-// Longer targets of symlinks take a block of their own on ext4.
-constexpr std::size_t kInlineLinkBytes = 60;
+constexpr std::size_t kStageReadBytes = 64 * 1024;
 }  // namespace
 
 Result<std::unique_ptr<Stage>> ArtifactStage::open(StageSetup setup) {
@@ -30,7 +28,7 @@ Result<std::unique_ptr<Stage>> ArtifactStage::open(StageSetup setup) {
   }
   std::unique_ptr<ArtifactStage> stage(new ArtifactStage(std::move(setup)));
   INSTAR_CHECK(stage->open_folders());
-  // Of a delta that was given up for this pack: its tree is taken over, its own files only take up room.
+  // If a delta was given up for this pack, its tree is used further. Its own files only take up space.
   stage->remove_files({"delta", "decoded", "index.new", "redone"});
   return stage;
 }
@@ -111,7 +109,7 @@ Result<bool> ArtifactStage::read_head() {
         },
         setup_.rules);
   }
-  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, head_bytes() - head_read_)));
+  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kStageReadBytes, head_bytes() - head_read_)));
   INSTAR_TRY(const std::size_t got, files::read_at(head_file_.get(), buffer, head_read_, file("head")));
   if (got != buffer.size()) return fail(Code::io, file("head") + " became shorter while it was being read");
   head_read_ += got;
@@ -121,7 +119,8 @@ Result<bool> ArtifactStage::read_head() {
   return true;
 }
 
-// The index is whole: is it the signed one, and do the numbers of manifest, index and body table agree?
+// The index is complete: checks that it is the signed one, and that the numbers of manifest, index and body table
+// agree.
 Status ArtifactStage::take_head() {
   INSTAR_TRY(const ArtifactId id, head_reader_->finish());
   head_reader_.reset();
@@ -151,7 +150,7 @@ Status ArtifactStage::take_head() {
   pack.push_back(static_cast<std::uint8_t>(setup_.pack.kind));
   INSTAR_CHECK(files::write_file_atomic(file("pack"), pack, 0600));
   INSTAR_TRY(ChunkBits durable, ChunkBits::open(file("bitmap"), setup_.pack.id, setup_.pack.body_count));
-  // A tree that a delta has made may hold every chunk already.
+  // A tree that a delta has made may have every chunk already.
   INSTAR_TRY(written_,
              ChunkBits::open(file("written"), setup_.pack.id, setup_.pack.body_count, files::exists(file("made"))));
   take_body(std::move(durable), setup_.pack.body_count);
@@ -163,7 +162,7 @@ Status ArtifactStage::write_index() {
   const std::string temporary = file("index.new");
   {
     INSTAR_TRY(const files::Fd out, files::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
-    Bytes buffer(kReadBytes);
+    Bytes buffer(kStageReadBytes);
     for (std::uint64_t at = 0; at < setup_.artifact.index_bytes;) {
       const auto want =
           static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), setup_.artifact.index_bytes - at));

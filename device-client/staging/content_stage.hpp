@@ -1,5 +1,5 @@
-// The way of full and dedupe packs: a tree out of chunks of its content stream, most of which may be on this device
-// already. Memory: a table of all files and chunks of this tree and of those it can take from
+// For full and dedupe packs: makes a tree from chunks of its content stream, most of which may be on this device
+// already. Memory: a table of all files and chunks of this tree, and of the trees that it can take from
 // (docs/formats/staging.md).
 #pragma once
 
@@ -23,9 +23,9 @@ class ArtifactStage final : public Stage {
   [[nodiscard]] static Result<std::unique_ptr<Stage>> open(StageSetup setup);
 
   [[nodiscard]] const ArtifactStage* with_tables() const noexcept override { return this; }
-  // The whole is compared with a source that has the same artifact.
+  // Uses a source that has the same artifact for all of it.
   [[nodiscard]] Result<bool> find_held(const Neighbours& neighbours, StagingSlice slice) override;
-  // The head → index, contents and body chunks. The index is checked as a whole against the signed artifact id.
+  // Reads index, contents and body chunks from the head. The whole index is checked against the signed artifact id.
   [[nodiscard]] Result<bool> read_head() override;
   [[nodiscard]] Result<bool> match(const Neighbours& neighbours, StagingSlice slice) override;
   [[nodiscard]] SpaceNeed space_needed(const Neighbours& neighbours, std::uint64_t block_bytes) const override;
@@ -33,14 +33,14 @@ class ArtifactStage final : public Stage {
   [[nodiscard]] Result<bool> take_back_names(StagingSlice slice) override;
   [[nodiscard]] Result<bool> lay_out(const Neighbours& neighbours, StagingSlice slice) override;
   [[nodiscard]] Result<bool> fill(const Neighbours& neighbours, StagingSlice slice) override;
-  // Every entry against the index, further names, metadata. A file that does not match is removed.
+  // Checks every entry against the index, and makes further names and metadata. A file that does not match is removed.
   [[nodiscard]] Result<bool> verify(const Neighbours& neighbours, StagingSlice slice) override;
   void clean_up() override;
 
  private:
   enum class From : std::uint8_t { fetch, link, alias, sibling, copy };
-  // Where a row's content comes from: chunks, another tree's file, the first row of the same content, an earlier
-  // artifact of this revision, a copy of another tree's file.
+  // Where a row's content comes from: chunks, another tree's file, the first row with the same content, an earlier
+  // artifact of this revision, or a copy of another tree's file.
   struct Plan {
     From from = From::fetch;
     std::uint16_t neighbour = 0;  // source or earlier artifact
@@ -54,9 +54,9 @@ class ArtifactStage final : public Stage {
   explicit ArtifactStage(StageSetup setup) : Stage(std::move(setup)) {}
   [[nodiscard]] artifact::ChunkRef body_chunk(std::uint32_t body) const override { return body_[body].ref; }
   [[nodiscard]] Status write_body(std::uint32_t body, ByteView decoded) override;
-  // Takes the index of a source that has the same artifact.
+  // Copies the index of a source that has the same artifact.
   [[nodiscard]] Status adopt(const StagingSource& base);
-  // The source's files turned out not to match: the head is needed after all.
+  // The source's files do not match their index, so the head is needed after all.
   void give_up_held();
   [[nodiscard]] bool is_matched_whole() const noexcept;
   void count_entry(const artifact::Entry& entry);
@@ -65,7 +65,7 @@ class ArtifactStage final : public Stage {
 
   [[nodiscard]] std::vector<Candidate> link_candidates(const Neighbours& neighbours, const ContentRow& row) const;
   [[nodiscard]] Plan plan_without_link(const Neighbours& neighbours, std::uint32_t row) const;
-  // Is the file of a candidate what its index says? Nothing when `bytes` ran out before that was clear.
+  // Whether the file of a candidate is what its index says. nullopt when `bytes` ran out before that was known.
   [[nodiscard]] std::optional<bool> is_true(const Neighbours& neighbours, const Candidate& candidate,
                                             const ContentRow& row, std::uint64_t& bytes);
   [[nodiscard]] bool shares_first(const ContentRow& row) const;
@@ -107,13 +107,13 @@ class ArtifactStage final : public Stage {
 
   std::unique_ptr<StagingSweep> sweep_;  // of a tree that a delta has made
   bool swept_ = false;
-  std::unique_ptr<IndexStream> walk_;  // of the phase under way
+  std::unique_ptr<IndexStream> walk_;  // of the current phase
   std::uint32_t walk_row_ = 0;
   std::optional<artifact::Entry> walk_entry_;  // being verified
 
   std::uint32_t fill_at_ = 0;
-  std::optional<ChunkBits> written_;  // as far as the page cache knows
-  files::Fd open_file_;               // the file written to last
+  std::optional<ChunkBits> written_;  // chunks that were written, perhaps only to the page cache
+  files::Fd open_file_;               // the file that was written to last
   std::optional<std::uint32_t> open_row_;
 };
 

@@ -1,4 +1,4 @@
-// The end of staging: every entry of the tree is held against the index, files get their further names and all their
+// The end of staging: every entry of the tree is checked against the index. Files get their further names and all their
 // metadata.
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ using artifact::Entry;
 using artifact::EntryType;
 
 namespace {
-constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::size_t kVerifyReadBytes = 256 * 1024;
 }  // namespace
 
 Result<bool> ArtifactStage::verify(const Neighbours& neighbours, StagingSlice slice) {
@@ -45,7 +45,7 @@ Result<bool> ArtifactStage::verify(const Neighbours& neighbours, StagingSlice sl
 }
 
 Status ArtifactStage::note_damage(const std::string& path, const std::string& what) {
-  setup_.log(4, tree_.shown(path) + " " + what + ": it is made again");
+  setup_.log(LogLevel::warning, tree_.shown(path) + " " + what + ": it is made again");
   damaged_ = true;
   return tree_.remove(path);
 }
@@ -99,7 +99,7 @@ Result<bool> ArtifactStage::verify_file(const Neighbours& neighbours, const Entr
   return true;
 }
 
-// A linked file has its metadata already, and keeps them: it is the base's too.
+// A linked file has its metadata already. They must not change, because the file belongs to the base too.
 Status ArtifactStage::finish_file(const Entry& entry, From from) {
   const int fd = hashing_->fd();
   if (from != From::link) return tree_.set_metadata(fd, entry);
@@ -136,7 +136,7 @@ Status ArtifactStage::give_name(const Entry& entry, const ArtifactStage& owner, 
 Status ArtifactStage::copy_name(const Entry& entry, int from, const std::string& shown) {
   INSTAR_CHECK(tree_.make_file(entry.path, entry.size));
   INSTAR_TRY(const files::Fd out, tree_.open_file(entry.path, true));
-  Bytes buffer(kReadBytes);
+  Bytes buffer(kVerifyReadBytes);
   for (std::uint64_t at = 0; at < entry.size;) {
     INSTAR_TRY(const std::size_t got, files::read_at(from, buffer, at, shown));
     if (got == 0) return fail(Code::io, shown + " became shorter while it was being read");
@@ -151,7 +151,7 @@ void ArtifactStage::clean_up() {
     std::vector<ChunkPlace> chunks;
     for (const auto& chunk : body_) chunks.push_back({chunk.ref.hash, chunk.offset, chunk.ref.decoded_bytes});
     sort_chunks(chunks);
-    // A cache: made again from the tree when it is missing.
+    // It is only a cache. If it is missing, it is made again from the tree.
     static_cast<void>(write_chunk_cache(file(chunk_cache_name(setup_.pack.kind).c_str()), chunks));
   }
   head_file_.close();

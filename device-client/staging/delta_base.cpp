@@ -4,6 +4,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "device-client/staging/hashing.hpp"
 
 namespace instar::device {
 
@@ -12,13 +13,9 @@ using artifact::EntryType;
 
 namespace {
 
-// It was checked in full when it was staged, and its hash is compared.
+// The index was checked in full when it was staged. Here its hash is compared.
 constexpr artifact::IndexRules kProvenRules{
     .devices_allowed = true, .hardlinks_looked_up = false, .contents_known = true};
-
-std::uint64_t key_of(std::string_view path) {
-  return trust::digest(as_bytes(path)).prefix64();
-}
 
 }  // namespace
 
@@ -70,11 +67,12 @@ Result<bool> DeltaBase::prove(StagingSlice slice) {
 
 Status DeltaBase::note(const std::string& what, bool content) {
   const std::string text = tree_.shown(entry_->path) + " " + what;
-  log_(4, text + (content ? ": nothing is made from it" : ": it is copied where it would have been linked"));
+  log_(LogLevel::warning,
+       text + (content ? ": nothing is made from it" : ": it is copied where it would have been linked"));
   if (content) {
     if (damaged_files_++ == 0) first_damage_ = text;
   }
-  oddities_.push_back({key_of(entry_->path), entry_->size, content});
+  oddities_.push_back({path_key(entry_->path), entry_->size, content});
   if (oddities_.size() > limits::kDeltaDamagedMax) {
     return fail(Code::corrupt, first_damage_.empty() ? text
                                                      : first_damage_ + ", and with it over " +
@@ -86,7 +84,7 @@ Status DeltaBase::note(const std::string& what, bool content) {
 const DeltaBase::Oddity* DeltaBase::find(std::string_view path) const {
   INSTAR_ASSERT(proven_);
   if (oddities_.empty()) return nullptr;
-  const auto [first, last] = std::ranges::equal_range(oddities_, key_of(path), {}, &Oddity::path);
+  const auto [first, last] = std::ranges::equal_range(oddities_, path_key(path), {}, &Oddity::path);
   if (first == last) return nullptr;
   const auto content = std::find_if(first, last, [](const Oddity& oddity) { return oddity.content; });
   return content == last ? &*first : &*content;

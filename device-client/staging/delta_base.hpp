@@ -1,5 +1,5 @@
-// The base of a delta, proven before anything is fetched for it: every file of it is hashed and held against its index.
-// What does not match is remembered; memory does not grow with the tree.
+// The base of a delta. It is verified before anything is fetched for the delta: every file is hashed and checked
+// against the index. Files that do not match are remembered. Memory does not grow with the tree.
 #pragma once
 
 #include <cstdint>
@@ -25,28 +25,29 @@ class DeltaBase {
   // Errors: not_found, io.
   [[nodiscard]] static Result<std::unique_ptr<DeltaBase>> open(const HeldArtifact& held, StagingLog log);
 
-  // Looks at some of it; true when all has been looked at, and its index is what the artifact's name promises.
+  // Checks some of it. Returns true when all has been checked, and the hash of its index is the artifact's id.
   // Errors: corrupt (the index, or more files than kDeltaDamagedMax do not match), io.
   [[nodiscard]] Result<bool> prove(StagingSlice slice);
 
   // --- after prove() ------------------------------------------------------------------------------------------
   [[nodiscard]] std::uint32_t damaged_files() const noexcept { return damaged_files_; }
-  // "revisions/3/…/etc/motd was changed on this device", of the first one; empty if there is none.
+  // For the first file that does not match: "revisions/3/…/etc/motd was changed on this device". Empty if there is
+  // none.
   [[nodiscard]] const std::string& first_damage() const noexcept { return first_damage_; }
-  // The content of the file `path`, if that is not what it should be: its size by the index.
+  // The size by the index of the file `path`, if its content is not what it should be.
   [[nodiscard]] std::optional<std::uint64_t> damaged_bytes(std::string_view path) const;
-  // Mode, owner and xattrs of the file `path` are those of the index.
+  // Whether mode, owner and xattrs of the file `path` are those of the index.
   [[nodiscard]] bool has_true_metadata(std::string_view path) const;
 
   [[nodiscard]] const StagingTree& tree() const noexcept { return tree_; }
-  // Its entries once more, from the first.
+  // Reads its entries once more, from the first.
   [[nodiscard]] Result<std::unique_ptr<IndexStream>> entries() const;
 
  private:
   struct Oddity {
-    std::uint64_t path = 0;  // digest
+    std::uint64_t path = 0;  // a digest
     std::uint64_t bytes = 0;
-    bool content = false;  // else only metadata
+    bool content = false;  // the content differs; otherwise only metadata
   };
   DeltaBase() = default;
   [[nodiscard]] Status note(const std::string& what, bool content);
@@ -59,7 +60,7 @@ class DeltaBase {
   std::unique_ptr<IndexStream> walk_;
   std::optional<artifact::Entry> entry_;  // being hashed
   std::optional<FileHash> hashing_;
-  std::vector<Oddity> oddities_;  // by path once all has been seen
+  std::vector<Oddity> oddities_;  // sorted by path once all has been checked
   std::uint32_t damaged_files_ = 0;
   std::string first_damage_;
   bool proven_ = false;

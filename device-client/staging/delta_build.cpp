@@ -1,10 +1,11 @@
-// Entry by entry: what each is made from. How files are made: delta_build_files.cpp.
+// Decides for each entry what it is made from. How files are made: delta_build_files.cpp.
 #include "device-client/staging/delta_build.hpp"
 
 #include <algorithm>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "device-client/staging/hashing.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
@@ -15,11 +16,8 @@ using delta::ContentFrom;
 
 namespace {
 
-std::uint64_t key_of(std::string_view path) {
-  return trust::digest(as_bytes(path)).prefix64();
-}
-
-// What is known to be inside of the tree by the reader of the entries, and to be a file by the linking.
+// The writer need not look up hard links: the reader of the entries checks that a target is inside the tree, and
+// linking checks that it is a file.
 artifact::IndexRules writing_rules(artifact::IndexRules rules) {
   rules.hardlinks_looked_up = false;
   return rules;
@@ -93,7 +91,7 @@ Status DeltaBuild::begin_empty() {
 
 Status DeltaBuild::begin_hardlink() {
   if (is_lost(entry().target)) {
-    lost_.push_back(key_of(entry().path));
+    lost_.push_back(path_key(entry().path));
     INSTAR_CHECK(parts_.tree->remove(entry().path));
     return append();
   }
@@ -106,7 +104,7 @@ Status DeltaBuild::begin_hardlink() {
   return fail(Code::io, "the file system allows no further hard link for " + parts_.tree->shown(entry().path));
 }
 
-// The content of another file, of the base or of this tree.
+// Takes the content of another file, of the base or of this tree.
 Status DeltaBuild::begin_same(const StagingTree& tree, const std::string& source, bool metadata_known) {
   auto opened = tree.open_file(source, false);
   if (!opened)
@@ -153,7 +151,7 @@ Status DeltaBuild::lose(std::uint64_t bytes_if_unknown) {
   const bool known = !entry().content.is_zero();
   ++missing_.files;
   missing_.bytes += known ? entry().size : bytes_if_unknown;
-  lost_.push_back(key_of(entry().path));
+  lost_.push_back(path_key(entry().path));
   if (lost_.size() > limits::kDeltaDamagedMax)
     return fail(Code::corrupt, "too many files cannot be made from the base");
   INSTAR_CHECK(parts_.tree->remove(entry().path));
@@ -163,7 +161,7 @@ Status DeltaBuild::lose(std::uint64_t bytes_if_unknown) {
 }
 
 bool DeltaBuild::is_lost(const std::string& path) const {
-  return !lost_.empty() && std::ranges::find(lost_, key_of(path)) != lost_.end();
+  return !lost_.empty() && std::ranges::find(lost_, path_key(path)) != lost_.end();
 }
 
 Status DeltaBuild::finish() {

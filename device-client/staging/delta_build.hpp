@@ -1,8 +1,9 @@
-// Makes a tree out of a base and a delta, entry by entry in index order: links what did not change, copies what changed
-// its metadata only, decodes the rest, and writes the new index on the way. Memory does not grow with the tree.
+// Makes a tree from a base and a delta, entry by entry in index order. Files that did not change are linked, files
+// whose metadata changed are copied, and the others are decoded. The new index is written on the way. Memory does not
+// grow with the tree.
 //
-// A process that was killed is followed by one that makes no finished file again: it hashes what the log says is
-// finished, and passes over its part of the streams.
+// After a kill, the next process makes no finished file again. It hashes the files that the log names as finished, and
+// skips their parts of the streams.
 #pragma once
 
 #include <cstdint>
@@ -26,37 +27,37 @@ class DeltaBuild {
  public:
   using Entries = std::function<Result<const delta::NewEntry*>()>;
   struct Parts {
-    StagingTree* tree = nullptr;      // outlives the build, as the base does
-    const DeltaBase* base = nullptr;  // proven
+    StagingTree* tree = nullptr;      // must outlive the build, as must the base
+    const DeltaBase* base = nullptr;  // verified
     Entries entries;
     std::unique_ptr<delta::Decoder> decoder;  // null: the pack rebuilds nothing
     MadeLog log;
-    files::Fd index;  // written from its start
+    files::Fd index;  // is written from its start
     std::string index_path;
     artifact::IndexRules rules;
   };
   explicit DeltaBuild(Parts parts);
 
-  // True when all entries have been gone through. Errors: malformed, corrupt, too_large, unsupported (the pack, or what
-  // it is made from, is not what it should be), and those of the disk.
+  // Returns true when all entries are done. Errors: malformed, corrupt, too_large, unsupported (the pack or the base is
+  // not what it should be), and those of the disk.
   [[nodiscard]] Result<bool> step(StagingSlice slice);
 
-  // --- when step() has said true ----------------------------------------------------------------------------
+  // --- after step() has returned true -----------------------------------------------------------------------
   // Files that could not be made because their base is damaged.
   [[nodiscard]] const artifact::Missing& missing() const noexcept { return missing_; }
-  // What the new index hashes to; not known if something about a missing file is not.
+  // The hash of the new index. nullopt if it is not known because of a missing file.
   [[nodiscard]] const std::optional<Hash256>& id() const noexcept { return id_; }
 
  private:
-  // What is being done for the entry under way, beyond one step perhaps.
+  // What is being done for the current entry. It may take more than one step.
   enum class Task : std::uint8_t {
     none,
-    rehash,  // the file is finished, says the log
+    rehash,  // the log says that the file is finished
     copy,
     decode,
-    skip,        // decoding is passed over: the file is finished
-    skip_lost,   // the same: its base is damaged
-    hash_source  // of a file that was linked: its content is not known yet
+    skip,        // its part of the streams is skipped, because the file is finished
+    skip_lost,   // its part of the streams is skipped, because its base is damaged
+    hash_source  // the file was linked, and its content is not known yet
   };
 
   [[nodiscard]] Status begin_entry();
@@ -64,7 +65,7 @@ class DeltaBuild {
   [[nodiscard]] Status begin_empty();
   [[nodiscard]] Status begin_same(const StagingTree& tree, const std::string& source, bool metadata_known);
   [[nodiscard]] Status begin_decode();
-  // True when the log says that the file is finished: it is being rehashed.
+  // Returns true when the log says that the file is finished, and hashes it then.
   [[nodiscard]] Result<bool> begin_rehash();
   [[nodiscard]] Status begin_making();
   [[nodiscard]] Result<bool> work(std::uint64_t& bytes);
@@ -83,10 +84,10 @@ class DeltaBuild {
   [[nodiscard]] artifact::Entry& entry() noexcept { return now_.entry; }
 
   Parts parts_;
-  std::optional<artifact::IndexWriter> writer_;  // gone when the index cannot become whole
+  std::optional<artifact::IndexWriter> writer_;  // nullopt when the index cannot become complete
   std::uint64_t index_bytes_ = 0;
   delta::NewEntry now_;
-  std::uint32_t number_ = 0;  // of the entry under way
+  std::uint32_t number_ = 0;  // of the current entry
   Task task_ = Task::none;
   Task made_by_ = Task::none;  // copy or decode: how the file is made if it is not there
   std::optional<FileHash> hashing_;
@@ -94,7 +95,7 @@ class DeltaBuild {
 
   // The file being made.
   delta::FileStart start_;
-  std::string source_;  // of what it is made from; empty: nothing
+  std::string source_;  // the file that it is made from; empty: none
   files::Fd from_;
   std::uint64_t from_bytes_ = 0;
   files::Fd out_;

@@ -1,4 +1,4 @@
-// Files that are written: copied or decoded, hashed on the way, noted when they are finished.
+// Files that are copied or decoded. They are hashed on the way, and noted in the log when they are finished.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,7 +14,7 @@ namespace instar::device {
 namespace {
 
 constexpr std::size_t kCopyBytes = 64 * 1024;
-// Of files made: a power cut costs at most this and the file under way.
+// Bytes of new files between two syncs. A power cut loses at most these and the current file.
 constexpr std::uint64_t kSyncBytes = 4 * 1024 * 1024;
 
 Result<struct stat> look_at(int fd, const std::string& shown) {
@@ -90,7 +90,8 @@ Result<bool> DeltaBuild::work(std::uint64_t& bytes) {
   return true;
 }
 
-// What the log says is finished. Its metadata were set before it was noted; a power cut may have lost them.
+// Hashes a file that the log says is finished. Its metadata were set before it was noted, but a power cut may have lost
+// them.
 Result<bool> DeltaBuild::rehash(std::uint64_t& bytes) {
   const std::string shown = parts_.tree->shown(entry().path);
   const auto digest = hashing_->hash_some(bytes, shown);
@@ -197,7 +198,7 @@ Status DeltaBuild::write_out(ByteView bytes) {
   return {};
 }
 
-// Metadata first, then the note: what is noted is finished.
+// Sets the metadata first and notes the file then, so that a noted file is finished.
 Status DeltaBuild::finish_made() {
   const std::string shown = parts_.tree->shown(entry().path);
   if (::ftruncate(out_.get(), static_cast<off_t>(out_bytes_)) != 0) return files::os_error("sizing", shown, errno);

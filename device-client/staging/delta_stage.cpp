@@ -1,4 +1,4 @@
-// Head and chunks of a delta pack, and its end. What is decided before anything is fetched: delta_survey.cpp.
+// Head, chunks and end of a delta pack. What is decided before anything is fetched: delta_survey.cpp.
 #include "device-client/staging/delta_stage.hpp"
 
 #include <fcntl.h>
@@ -58,7 +58,7 @@ Status DeltaStage::take_head() {
   INSTAR_CHECK(check_head_numbers());
   INSTAR_TRY(const bool has_body, has_body_file());
   if (!has_body) {
-    // Bits of a file that is not there are not to be believed.
+    // If the file is missing, its bits must not be used.
     remove_files({"bitmap"});
     INSTAR_CHECK(files::sync_folder(setup_.folder));
   }
@@ -67,7 +67,7 @@ Status DeltaStage::take_head() {
   return {};
 }
 
-// The manifest has promised how much will be fetched and what memory that takes.
+// Checks the head against the manifest, which says how much will be fetched and how much memory that takes.
 Status DeltaStage::check_head_numbers() const {
   const delta::DeltaHeader& header = head_.header;
   if (header.body_bytes() != setup_.pack.body_bytes || header.body_chunks() != setup_.pack.body_count ||
@@ -106,7 +106,7 @@ Result<bool> DeltaStage::lay_out(const Neighbours&, StagingSlice) {
     return true;
   }
   remove_files({"delta"});
-  // Under another name until it has its size: that is what says that its bits count.
+  // The file has another name until it has its size. The final name shows that its bits count.
   INSTAR_TRY(body_file_, files::open_file(file("delta.new"), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
   INSTAR_CHECK(files::take_room(body_file_.get(), body_bytes(), file("delta")));
   if (::rename(file("delta.new").c_str(), file("delta").c_str()) != 0)
@@ -126,8 +126,8 @@ Status DeltaStage::write_body(std::uint32_t body, ByteView decoded) {
   return files::write_all_at(body_file_.get(), decoded, std::uint64_t{body} * limits::kDeltaChunkBytes, file("delta"));
 }
 
-// What came to a process that was killed is in the file, though its bit may not have reached the disk: it is not
-// fetched again. And what a tree was made of that did not come out right is looked at once more.
+// A chunk that a killed process received is in the file, even if its bit did not reach the disk, and is not fetched
+// again. If a tree came out wrong, all chunks that it was made from are checked once more.
 Result<bool> DeltaStage::fill(const Neighbours&, StagingSlice slice) {
   if (held_) return true;
   const bool doubted = files::exists(file("redone"));
@@ -142,7 +142,7 @@ Result<bool> DeltaStage::fill(const Neighbours&, StagingSlice slice) {
       note_found(fill_at_, body_chunk(fill_at_).encoded_bytes);
       continue;
     }
-    setup_.log(4,
+    setup_.log(LogLevel::warning,
                "chunk " + std::to_string(fill_at_) + " in " + file("delta") + " is not what came: it is fetched again");
     INSTAR_CHECK(durable_->set(fill_at_, false));
     INSTAR_CHECK(durable_->sync());
@@ -171,7 +171,7 @@ Result<bool> DeltaStage::verify(const Neighbours&, StagingSlice slice) {
     done = fail(begun.error());
   }
   if (done || !blames_pack(done.error().code)) return done;
-  INSTAR_CHECK(make_anew(done.error()));
+  INSTAR_CHECK(make_again(done.error()));
   return true;
 }
 
@@ -208,13 +208,13 @@ Status DeltaStage::end_build() {
   return files::sync_folder(setup_.folder);
 }
 
-Status DeltaStage::make_anew(const Error& error) {
+Status DeltaStage::make_again(const Error& error) {
   if (files::exists(file("redone"))) {
     give_up(error);
     return {};
   }
-  setup_.log(4, "delta pack " + setup_.pack.id.short_hex() + ": " + error.message +
-                    "; all is made again from what was received");
+  setup_.log(LogLevel::warning, "delta pack " + setup_.pack.id.short_hex() + ": " + error.message +
+                                    "; all is made again from what was received");
   build_.reset();
   { INSTAR_TRY(const files::Fd marker, files::open_file(file("redone"), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600)); }
   INSTAR_CHECK(files::sync_folder(setup_.folder));
@@ -237,8 +237,8 @@ std::string DeltaStage::describe_damage() const {
          std::to_string(missing_.files) + (missing_.files == 1 ? " file" : " files") + " cannot be made from it";
 }
 
-// An ArtifactStage finds each chunk that is whole in the tree, takes back further names, and sweeps out what its index
-// does not name.
+// Leaves the tree to an ArtifactStage, which finds each chunk that is complete in the tree, takes back further names,
+// and removes what its index does not name.
 Status DeltaStage::hand_over() {
   body_file_.close();
   if (given_up_) {

@@ -1,10 +1,10 @@
-// The way of delta packs: a tree out of a base that this device holds, and a few streams. The base is proven before a
-// byte of the pack's body is wanted; files that cannot be made because theirs was damaged are left to another pack
+// For delta packs: makes a tree from a base that this device holds and a few streams. The base is verified before any
+// of the pack's body is fetched. Files that cannot be made because the base's file is damaged are left to another pack
 // (shortfall(), hand_over()).
 //
-// Also the way, without any delta, of an artifact that this device holds already when its chosen pack is a delta.
+// It is also used, without any delta, for an artifact that this device holds already when its chosen pack is a delta.
 //
-// Memory: hashes of the body's chunks, the decoder's windows, and a few buffers; nothing grows with the tree.
+// Memory: hashes of the body's chunks, the decoder's windows and a few buffers. Nothing grows with the tree.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +27,16 @@ class DeltaStage final : public Stage {
 
   [[nodiscard]] Result<bool> find_held(const Neighbours& neighbours, StagingSlice slice) override;
   [[nodiscard]] Result<bool> read_head() override;
-  // Proves the base, then looks through the new index for what it will take.
+  // Verifies the base, then reads through the new index to find what it needs.
   [[nodiscard]] Result<bool> match(const Neighbours& neighbours, StagingSlice slice) override;
   [[nodiscard]] SpaceNeed space_needed(const Neighbours& neighbours, std::uint64_t block_bytes) const override;
   [[nodiscard]] SpaceNeed space_foreseen(std::uint64_t& shared_bytes_max) const override;
   [[nodiscard]] std::optional<Shortfall> shortfall() const override;
-  // Names are never given before their time.
+  // There is nothing to take back: a delta's files get their further names only at the end.
   [[nodiscard]] Result<bool> take_back_names(StagingSlice) override { return true; }
-  // Room for the body.
+  // Makes room for the body.
   [[nodiscard]] Result<bool> lay_out(const Neighbours& neighbours, StagingSlice slice) override;
-  // Which chunks of the body are in its file.
+  // Finds which chunks of the body are in its file.
   [[nodiscard]] Result<bool> fill(const Neighbours& neighbours, StagingSlice slice) override;
   // Makes the tree.
   [[nodiscard]] Result<bool> verify(const Neighbours& neighbours, StagingSlice slice) override;
@@ -57,15 +57,16 @@ class DeltaStage final : public Stage {
   [[nodiscard]] Result<bool> is_whole_in_file(std::uint32_t body) const;
   [[nodiscard]] std::uint64_t body_needed() const;
   [[nodiscard]] Result<DeltaBuild::Entries> new_entries() const;
-  // Looks at some of the new entries; true when all have been counted.
+  // Counts some of the new entries. Returns true when all have been counted.
   [[nodiscard]] Result<bool> survey(StagingSlice slice);
   [[nodiscard]] Status survey_entry(const delta::NewEntry& entry);
   void count_made(const artifact::Entry& entry, std::uint64_t bytes);
   [[nodiscard]] Status begin_build();
   [[nodiscard]] Status end_build();
-  // The tree is not what was signed. Once, all is made anew from what is on disk; then the pack is given up.
-  [[nodiscard]] Status make_anew(const Error& error);
-  // The pack, not the disk, is to blame for an error.
+  // The tree is not what was signed. The first time, all of it is made again from what is on disk. After that the pack
+  // is given up.
+  [[nodiscard]] Status make_again(const Error& error);
+  // Whether the pack, not the disk, caused an error.
   [[nodiscard]] static bool blames_pack(Code code) noexcept;
   void give_up(Error error);
   [[nodiscard]] std::string describe_damage() const;
@@ -76,12 +77,12 @@ class DeltaStage final : public Stage {
   delta::DeltaHead head_;
   files::Fd body_file_;
   std::optional<Error> given_up_;
-  artifact::Missing missing_;  // foreseen, then found
+  artifact::Missing missing_;  // first the expected number, then the real one
 
   DeltaBuild::Entries survey_;
   bool surveyed_ = false;
-  SpaceNeed need_;                 // of all but what is decoded
-  std::uint64_t there_bytes_ = 0;  // on disk of what is counted already
+  SpaceNeed need_;                 // for all but the decoded files
+  std::uint64_t there_bytes_ = 0;  // the part of need_ that is on disk already
 
   std::uint32_t fill_at_ = 0;
   std::unique_ptr<DeltaBuild> build_;

@@ -1,4 +1,4 @@
-// What a delta needs of this device, found out before a byte of its body is wanted: a whole base, and space.
+// Finds what a delta needs of this device before any of its body is fetched: an undamaged base, and space.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -16,15 +16,11 @@ using delta::ContentFrom;
 
 namespace {
 
-constexpr std::uint64_t kBlockBytes = 4096;
-// Longer targets of symlinks take a block of their own on ext4.
-constexpr std::size_t kInlineLinkBytes = 60;
-
 std::uint64_t in_blocks(std::uint64_t bytes) noexcept {
   return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
 }
 
-// A tree that is all its base: nothing changes but the place.
+// The entries of a tree that is equal to its base.
 DeltaBuild::Entries same_entries(const DeltaBase& base, std::unique_ptr<IndexStream> walk) {
   const std::shared_ptr<IndexStream> stream = std::move(walk);
   const auto current = std::make_shared<delta::NewEntry>();
@@ -41,7 +37,7 @@ DeltaBuild::Entries same_entries(const DeltaBase& base, std::unique_ptr<IndexStr
 
 Result<bool> DeltaStage::find_held(const Neighbours&, StagingSlice slice) {
   if (held_ || given_up_) return true;
-  // One that came out wrong is not tried again in this way.
+  // If the tree came out wrong before, this way is not used again.
   const HeldArtifact* own = files::exists(file("redone")) ? nullptr : find(setup_.artifact.id);
   if (own != nullptr) {
     if (!base_) {
@@ -126,8 +122,8 @@ Result<bool> DeltaStage::survey(StagingSlice slice) {
   return false;
 }
 
-// Something is made at the entry's place that takes `bytes` on disk; what an earlier process has made there already
-// takes nothing.
+// Something that takes `bytes` on disk is made for the entry. What an earlier process has made there already needs no
+// more space.
 void DeltaStage::count_made(const Entry& entry, std::uint64_t bytes) {
   const auto there = tree_.own_bytes(entry.path);
   need_.bytes += bytes;
@@ -149,14 +145,15 @@ Status DeltaStage::survey_entry(const delta::NewEntry& next) {
   }
   const std::string& source = next.source.empty() ? entry.path : next.source;
   const bool from_base = next.from == ContentFrom::base || next.from == ContentFrom::base_path;
-  // Whether a changed file is really made from the one that stood there shows in the streams; it very likely is.
+  // Only the streams show whether a changed file is really made from the base's file of the same path. It very likely
+  // is.
   const bool may_use = from_base || next.from == ContentFrom::decode;
   if (const auto damaged = may_use ? base_->damaged_bytes(source) : std::nullopt) {
     ++missing_.files;
     missing_.bytes += *damaged;
   }
   if (next.from == ContentFrom::decode || next.from == ContentFrom::none) {
-    count_made(entry, 0);  // the bytes of all that is decoded are in the header
+    count_made(entry, 0);  // the header has the bytes of all decoded files
   } else if (from_base && !entry.content.is_zero() && !(next.same_metadata && base_->has_true_metadata(source))) {
     count_made(entry, in_blocks(entry.size));
   } else if (next.from == ContentFrom::earlier || entry.content.is_zero()) {

@@ -15,7 +15,7 @@
 namespace instar::device {
 namespace {
 
-constexpr std::size_t kReadBytes = 8 * 1024;
+constexpr std::size_t kIndexReadBytes = 8 * 1024;
 
 std::uint64_t digest_metadata(std::uint32_t mode, std::uint32_t uid, std::uint32_t gid,
                               const std::vector<artifact::Xattr>& xattrs) {
@@ -49,7 +49,7 @@ IndexStream::IndexStream(files::Fd file, std::string path, artifact::IndexRules 
 
 Result<const artifact::Entry*> IndexStream::next() {
   while (ready_.empty() && !ended_) {
-    Bytes buffer(kReadBytes);
+    Bytes buffer(kIndexReadBytes);
     INSTAR_TRY(const std::size_t got, files::read_at(file_.get(), buffer, offset_, path_));
     if (got > 0) {
       INSTAR_CHECK(reader_.feed(ByteView(buffer).first(got)));

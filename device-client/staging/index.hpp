@@ -1,4 +1,4 @@
-// Reading an artifact's index while staging: entry by entry, and as a table of the contents that it names.
+// Reads an artifact's index during staging: entry by entry, and as a table of the contents that it names.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,15 @@
 
 namespace instar::device {
 
-// Pulls the entries out of an index file, a few kilobytes at a time. Every entry has passed IndexChecker.
+// Reads the entries of an index file, a few kilobytes at a time. Every entry has passed IndexChecker.
 class IndexStream {
  public:
   // Errors: not_found, io.
   [[nodiscard]] static Result<std::unique_ptr<IndexStream>> open(const std::string& path, artifact::IndexRules rules);
-  // The next entry, valid until the next call; nullptr after the last one: id() holds then.
+  // The next entry, valid until the next call. nullptr after the last one; then id() is known.
   // Errors: io, and those of IndexReader.
   [[nodiscard]] Result<const artifact::Entry*> next();
-  // What the whole file hashes to.
+  // The hash of the whole file.
   [[nodiscard]] const Hash256& id() const noexcept { return id_; }
 
  private:
@@ -41,9 +41,9 @@ class IndexStream {
   Hash256 id_;
 };
 
-// Mode, owner and xattrs in one number: two files with the same one and the same content can be one file.
+// Mode, owner and xattrs in one number. Two files with the same number and the same content can be one file.
 [[nodiscard]] std::uint64_t metadata_digest(const artifact::Entry& entry);
-// Of what is on disk.
+// The same number for a file on disk.
 [[nodiscard]] Result<std::uint64_t> metadata_digest(int fd, const std::string& shown);
 
 // One file entry with content.
@@ -51,33 +51,33 @@ struct ContentRow {
   Hash256 content;
   std::uint64_t size = 0;
   std::uint64_t metadata = 0;
-  std::uint64_t offset = 0;  // in the content stream, for the first row of a content
+  std::uint64_t offset = 0;  // in the content stream; only for the first row of a content
   std::uint64_t path_at = 0;
   std::uint16_t path_bytes = 0;
-  bool first = false;  // of all rows with this content
+  bool first = false;  // this is the first row with this content
 };
 
-// A part of the content stream that lies in one file.
+// A part of the content stream that is in one file.
 struct ContentRange {
   std::uint32_t row = 0;
   std::uint64_t file_offset = 0;
   std::uint32_t bytes = 0;
 };
 
-// All file entries with content of an index, in index order, found by content and by place in the content stream.
-// Memory: about 80 bytes and its path for each.
+// All file entries of an index that have content, in index order. They are found by content and by place in the content
+// stream. Memory: about 80 bytes and the path for each.
 class ContentTable {
  public:
   void add(const artifact::Entry& entry);
-  // After the last add(). Errors: malformed (one content under two sizes).
+  // To be called after the last add(). Errors: malformed (one content with two sizes).
   [[nodiscard]] Status seal();
 
   [[nodiscard]] std::span<const ContentRow> rows() const noexcept { return rows_; }
   [[nodiscard]] std::string path(const ContentRow& row) const { return paths_.substr(row.path_at, row.path_bytes); }
-  // Rows with this content, in index order: the first of them is the one in the content stream.
+  // Rows with this content, in index order. The first of them is the one in the content stream.
   [[nodiscard]] std::span<const std::uint32_t> with_content(const Hash256& content) const;
   [[nodiscard]] std::uint64_t stream_bytes() const noexcept { return stream_bytes_; }
-  // Where [offset, offset + bytes) of the content stream lies; it must be inside.
+  // Where [offset, offset + bytes) of the content stream is. It must be inside the stream.
   [[nodiscard]] std::vector<ContentRange> ranges(std::uint64_t offset, std::uint64_t bytes) const;
 
  private:

@@ -22,18 +22,18 @@ Result<MadeLog> MadeLog::open(const std::string& path, const Hash256& of) {
   header.insert(header.end(), of.bytes.begin(), of.bytes.end());
   MadeLog log;
   log.path_ = path;
-  for (const bool anew : {false, true}) {
-    if (anew) INSTAR_CHECK(files::write_file_atomic(path, header, 0600));
+  for (const bool is_new : {false, true}) {
+    if (is_new) INSTAR_CHECK(files::write_file_atomic(path, header, 0600));
     auto file = files::open_file(path, O_RDWR | O_NOFOLLOW);
     if (!file) {
-      if (!anew && file.error().code == Code::not_found) continue;
+      if (!is_new && file.error().code == Code::not_found) continue;
       return fail(file.error());
     }
     log.file_ = std::move(*file);
     Bytes found(header.size());
     INSTAR_TRY(const std::size_t got, files::read_at(log.file_.get(), found, 0, path));
     if (got == found.size() && found == header) break;
-    if (anew) return fail(Code::io, path + " is not what was written just now");
+    if (is_new) return fail(Code::io, path + " is not what was written just now");
   }
   struct stat status {};
   if (::fstat(log.file_.get(), &status) != 0) return files::os_error("looking at", path, errno);
@@ -64,7 +64,8 @@ Result<std::optional<Hash256>> MadeLog::find(std::uint32_t number) {
 
 Status MadeLog::note(std::uint32_t number, const Hash256& content) {
   INSTAR_TRY(const auto there, read(at_));
-  // Between two that are noted: it cannot be said without a hole, and will be made again if it comes to that.
+  // The number is between two that are noted, where there is no place for it. If the process is killed, the file is
+  // made again.
   if (there && there->number != number) return {};
   Bytes bytes;
   for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<std::uint8_t>(number >> (8 * i)));

@@ -1,5 +1,5 @@
-// Which files of a tree that is being made from a delta are finished, and what they hashed to: `decoded`
-// (docs/formats/staging.md). Written as files are finished; what it says is held against the disk by whoever reads it.
+// Which files of a tree that is being made from a delta are finished, with their hashes: `decoded`
+// (docs/formats/staging.md). It is written as files are finished. The reader checks what it says against the disk.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@ namespace instar::device {
 
 class MadeLog {
  public:
-  // Opens the log of what is being built (`of`: a pack, or an artifact where no pack is used), or begins a new one when
-  // there is none or it is of something else. Errors: io, no_space.
+  // Opens the log of what is being built (`of`: a pack, or an artifact if no pack is used). Begins a new one when there
+  // is none, or when it is of something else. Errors: io, no_space.
   [[nodiscard]] static Result<MadeLog> open(const std::string& path, const Hash256& of);
-  // What an earlier process noted of entry `number`. Numbers must rise from call to call. Errors: io.
+  // What an earlier process noted about entry `number`. Numbers must rise from call to call. Errors: io.
   [[nodiscard]] Result<std::optional<Hash256>> find(std::uint32_t number);
-  // Notes a file, or notes it anew, after find() was asked for it.
+  // Notes a file, or replaces its note. To be called after find() with the same number.
   [[nodiscard]] Status note(std::uint32_t number, const Hash256& content);
 
  private:
@@ -31,8 +31,8 @@ class MadeLog {
 
   files::Fd file_;
   std::string path_;
-  std::uint64_t records_ = 0;  // whole ones in the file
-  std::uint64_t at_ = 0;       // the first whose number is not below the last one asked for
+  std::uint64_t records_ = 0;  // complete ones in the file
+  std::uint64_t at_ = 0;       // the first record with a number not below the last one that find() looked for
 };
 
 }  // namespace instar::device

@@ -29,7 +29,7 @@ class MadeLogTest : public testing::Test {
   std::string path_ = folder_ / "decoded";
 };
 
-TEST_F(MadeLogTest, RemembersWhatWasNotedOverAProcess) {
+TEST_F(MadeLogTest, ReadsBackWhatAnEarlierProcessNoted) {
   {
     MadeLog log = open();
     expect(log, 3, std::nullopt);
@@ -49,7 +49,7 @@ TEST_F(MadeLogTest, RemembersWhatWasNotedOverAProcess) {
   expect(again, 8, hash_of("c"));
 }
 
-TEST_F(MadeLogTest, NotesAFileAnewInItsPlace) {
+TEST_F(MadeLogTest, ReplacesTheNoteOfAFileInItsPlace) {
   {
     MadeLog log = open();
     for (std::uint32_t i = 0; i < 4; ++i) {
@@ -68,7 +68,7 @@ TEST_F(MadeLogTest, NotesAFileAnewInItsPlace) {
   expect(log, 3, hash_of("old"));
 }
 
-TEST_F(MadeLogTest, AFileBetweenTwoThatAreNotedDisturbsNothing) {
+TEST_F(MadeLogTest, AFileBetweenTwoNotedOnesIsNotNoted) {
   {
     MadeLog log = open();
     expect(log, 1, std::nullopt);
@@ -87,7 +87,7 @@ TEST_F(MadeLogTest, AFileBetweenTwoThatAreNotedDisturbsNothing) {
   expect(log, 9, hash_of("b"));
 }
 
-TEST_F(MadeLogTest, ALogOfAnotherPackIsBegunAnew) {
+TEST_F(MadeLogTest, ALogOfAnotherPackIsReplacedByANewOne) {
   {
     MadeLog log = open();
     expect(log, 0, std::nullopt);
@@ -117,7 +117,7 @@ TEST_F(MadeLogTest, ATornRecordDoesNotCount) {
   expect(again, 1, hash_of("b"));
 }
 
-TEST_F(MadeLogTest, AnythingElseInItsPlaceIsReplaced) {
+TEST_F(MadeLogTest, AnyOtherFileInItsPlaceIsReplaced) {
   for (const std::string text : {"", "INML", "a text that is long enough to be the head of a log, but is none"}) {
     ASSERT_TRUE(files::write_file_atomic(path_, as_bytes(text)));
     MadeLog log = open();

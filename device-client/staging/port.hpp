@@ -1,4 +1,4 @@
-// What the daemon asks of the stager (stager.hpp); tests put one of their own in its place.
+// What the daemon needs of the stager (stager.hpp). Tests have a stager of their own.
 #pragma once
 
 #include <optional>
@@ -18,7 +18,7 @@ class StagingPort {
   virtual void finish(const revision::FinishStaging& effect, Events& out) = 0;
   virtual void remove(const revision::RemoveRevision& effect) = 0;
   virtual void trim(const revision::TrimRevision& effect) = 0;
-  // A bounded bit of work; true while more is left. To be called after each of the others.
+  // Does a bounded piece of work. Returns true while more is left. To be called after each of the others.
   [[nodiscard]] virtual bool step(Events& out) = 0;
   virtual void tick(MonotonicMs now) = 0;
   virtual void tell_free_space(Events& out) const = 0;

@@ -1,4 +1,4 @@
-// The phases of a session. Pieces of chunks: staging_pieces.cpp.
+// The phases of a session. Pieces of chunks: session_pieces.cpp.
 #include "device-client/staging/session.hpp"
 
 #include <dirent.h>
@@ -9,15 +9,12 @@
 #include <cerrno>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
 
 namespace {
-
-// Times that a finished tree may be found damaged and made good before the storage is given up.
-constexpr int kRecoveriesMax = 3;
-constexpr std::uint64_t kBlockBytes = 4096;
 
 std::string revision_folder(const std::string& state_dir, std::uint32_t revision) {
   return state_dir + "/revisions/" + std::to_string(revision);
@@ -71,8 +68,8 @@ Result<bool> StagingSession::step(StagingEvents& out) {
   if (done && phase_ == before) phase_ = static_cast<Phase>(static_cast<int>(phase_) + 1);
   if (sync_due_) return true;
   switch (phase_) {
-    case Phase::await_heads: return done || !told_heads_;
-    case Phase::fetch: return done || !told_wants_ || (finish_asked_ && has_all());
+    case Phase::await_heads: return done || !reported_heads_;
+    case Phase::fetch: return done || !reported_wants_ || (finish_asked_ && has_all());
     case Phase::staged: return finish_asked_;
     case Phase::parked: return false;
     default: return true;
@@ -90,7 +87,7 @@ Result<bool> StagingSession::run_phase(StagingEvents& out) {
     case Phase::read_heads: return each_stage([](Stage& stage) { return stage.read_head(); });
     case Phase::find_chunks: return find_chunks();
     case Phase::match: return each_stage([&](Stage& stage) { return stage.match(neighbours(), slice); });
-    case Phase::reckon: return reckon(out);
+    case Phase::count_space: return count_space(out);
     case Phase::take_back_names: return each_stage([&](Stage& stage) { return stage.take_back_names(slice); });
     case Phase::lay_out: return each_stage([&](Stage& stage) { return stage.lay_out(neighbours(), slice); });
     case Phase::fill: {
@@ -121,11 +118,11 @@ Result<bool> StagingSession::begin(StagingEvents& out) {
     return true;
   }
   INSTAR_CHECK(files::make_folders(folder() + "/incoming", 0700));
-  // The staging of another content under this number was never finished or is not wanted any more.
+  // There is a staging of another content under this number, which was never finished or is not wanted any more.
   if (::unlink((folder() + "/staged").c_str()) != 0 && errno != ENOENT)
     return files::os_error("removing", folder() + "/staged", errno);
   INSTAR_CHECK(open_stages());
-  // Tables of what is held grow with it: only for those that work with them.
+  // The tables of what is held grow with it, so they are made only for stages that use them.
   if (std::ranges::any_of(stages_, [](const auto& stage) { return stage->with_tables() != nullptr; })) open_sources();
   find_part();
   return true;
@@ -158,8 +155,8 @@ Status StagingSession::open_stages() {
   return {};
 }
 
-// What an abandoned staging has of the same artifact is taken over whole: its bitmap says of which pack it is. `pack`:
-// only if it is of that one; chunks of another are copied (StagingSource).
+// Takes over the folder that an abandoned staging has of the same artifact. Its bitmap says of which pack it is. With
+// `pack`, the folder is taken over only if it is of that pack; chunks of another are copied (StagingSource).
 Status StagingSession::adopt_folder(const ArtifactId& artifact, const std::optional<PackId>& pack) const {
   const std::string here = folder() + "/artifacts/" + artifact.hex();
   if (files::exists(here)) return {};
@@ -204,12 +201,13 @@ void StagingSession::open_sources_of(std::uint32_t revision) {
     if (source) {
       sources_.push_back(std::move(*source));
     } else if (complete) {
-      options_.log(4, "revision " + std::to_string(revision) + " cannot be used as a base: " + source.error().message);
+      options_.log(LogLevel::warning,
+                   "revision " + std::to_string(revision) + " cannot be used as a base: " + source.error().message);
     }
   }
 }
 
-// A base that cannot be read costs bytes, not the update.
+// If a base cannot be read, more bytes are fetched, but the update goes on.
 Result<bool> StagingSession::read_sources() {
   while (source_cursor_ < sources_.size()) {
     const auto done = sources_[source_cursor_].read_index(options_.slice.entries);
@@ -218,7 +216,8 @@ Result<bool> StagingSession::read_sources() {
       ++source_cursor_;
       continue;
     }
-    if (sources_[source_cursor_].is_complete()) options_.log(4, "a base cannot be used: " + done.error().message);
+    if (sources_[source_cursor_].is_complete())
+      options_.log(LogLevel::warning, "a base cannot be used: " + done.error().message);
     sources_.erase(sources_.begin() + static_cast<std::ptrdiff_t>(source_cursor_));
   }
   source_cursor_ = 0;
@@ -230,11 +229,11 @@ Result<bool> StagingSession::find_held(StagingEvents& out) {
                return stage.find_held({sources_, {}}, options_.slice);
              }));
   if (!done) return false;
-  INSTAR_TRY([[maybe_unused]] const bool parked, tell_shortfalls(out, false));
+  INSTAR_TRY([[maybe_unused]] const bool parked, report_shortfalls(out, false));
   return true;
 }
 
-Result<bool> StagingSession::tell_shortfalls(StagingEvents& out, bool time) {
+Result<bool> StagingSession::report_shortfalls(StagingEvents& out, bool time) {
   for (const auto& stage : stages_) {
     const auto shortfall = stage->shortfall();
     if (!shortfall || stage->is_held()) continue;
@@ -251,9 +250,9 @@ Result<bool> StagingSession::tell_shortfalls(StagingEvents& out, bool time) {
 Result<bool> StagingSession::await_heads(StagingEvents& out) {
   const bool complete =
       std::ranges::all_of(stages_, [](const auto& stage) { return stage->is_held() || stage->is_head_complete(); });
-  if (!told_heads_) {
+  if (!reported_heads_) {
     SpaceNeed need;
-    // Even if all that the bases hold were in the new trees, the rest would still have to be written.
+    // Even if the new trees contained all that the bases hold, the rest would still have to be written.
     std::uint64_t shared_bytes_max = 0;
     for (const auto& source : sources_) shared_bytes_max += source.contents().stream_bytes();
     for (const auto& stage : stages_) {
@@ -262,8 +261,8 @@ Result<bool> StagingSession::await_heads(StagingEvents& out) {
       need.inodes += one.inodes;
     }
     if (need.bytes > 0) INSTAR_CHECK(check_space(need, "at least "));
-    told_heads_ = true;
-    if (!complete) tell_wants(out, false);
+    reported_heads_ = true;
+    if (!complete) report_wants(out, false);
   }
   if (!complete) return false;
   INSTAR_CHECK(sync(out));
@@ -280,7 +279,7 @@ Result<bool> StagingSession::find_chunks() {
       const auto done = sources_[source_cursor_].find_chunks(kind, options_.slice.bytes);
       if (done && !*done) return false;
       if (!done) {
-        options_.log(4, "a base can be used for whole files only: " + done.error().message);
+        options_.log(LogLevel::warning, "a base can be used for whole files only: " + done.error().message);
         sources_[source_cursor_].forget_chunks(kind);
       }
     }
@@ -290,8 +289,8 @@ Result<bool> StagingSession::find_chunks() {
   return true;
 }
 
-Result<bool> StagingSession::reckon(StagingEvents& out) {
-  INSTAR_TRY(const bool parked, tell_shortfalls(out, false));
+Result<bool> StagingSession::count_space(StagingEvents& out) {
+  INSTAR_TRY(const bool parked, report_shortfalls(out, false));
   if (parked) return true;
   SpaceNeed need;
   INSTAR_TRY(const bool done, each_stage([&](Stage& stage) -> Result<bool> {
@@ -323,17 +322,17 @@ Status StagingSession::check_space(SpaceNeed need, const char* what) const {
 }
 
 Result<bool> StagingSession::fetch(StagingEvents& out) {
-  if (!told_wants_) {
+  if (!reported_wants_) {
     if (has_all()) INSTAR_CHECK(sync(out));
-    tell_wants(out, true);
-    told_wants_ = true;
+    report_wants(out, true);
+    reported_wants_ = true;
     if (!has_all()) finish_asked_ = false;
   }
   if (!finish_asked_) return false;
   if (!has_all()) {
-    // Asked too early: say again what is missing.
+    // finish() came too early, so what is missing is reported again.
     finish_asked_ = false;
-    tell_wants(out, true);
+    report_wants(out, true);
     return false;
   }
   INSTAR_CHECK(sync(out));
@@ -346,14 +345,14 @@ Result<bool> StagingSession::seal_folders(StagingEvents& out) {
     INSTAR_CHECK(restart());
     return true;
   }
-  INSTAR_TRY(const bool parked, tell_shortfalls(out, true));
+  INSTAR_TRY(const bool parked, report_shortfalls(out, true));
   if (parked) return true;
   return each_stage([&](Stage& stage) { return stage.seal_folders(options_.slice); });
 }
 
-// Something on disk is not what was put there. Go through all phases again: they see what is missing now.
+// Something on disk is not what was written. All phases run again, and find what is missing now.
 Status StagingSession::restart() {
-  if (++recoveries_ > kRecoveriesMax) {
+  if (++recoveries_ > limits::kStagingRecoveriesMax) {
     return fail(Code::corrupt,
                 "revision " + std::to_string(what_.revision) + " was damaged on disk " + std::to_string(recoveries_) +
                     " times while it was being staged: the storage under " + options_.state_dir + " is failing");
@@ -361,7 +360,7 @@ Status StagingSession::restart() {
   stages_.clear();
   sources_.clear();
   cursor_ = source_cursor_ = 0;
-  told_heads_ = told_wants_ = false;
+  reported_heads_ = reported_wants_ = false;
   finish_asked_ = true;
   phase_ = Phase::begin;
   return {};

@@ -1,5 +1,5 @@
-// The staging of one revision, from OpenStaging to StagingDone: leads all its artifacts through the same phases, one
-// after the other, so that space for all of it is reckoned before the first byte of any body is asked for.
+// The staging of one revision, from OpenStaging to StagingDone. It takes all artifacts through the same phases, one
+// phase after the other, so that the space for all of them is counted before any body is fetched.
 #pragma once
 
 #include <memory>
@@ -22,13 +22,13 @@ struct StagerOptions {
   std::string state_dir;
   bool devices_allowed = false;
   StagingLog log;
-  // Work of one step().
+  // How much one step() does.
   StagingSlice slice;
-  // Received bytes that wait for the disk at most, and how long: what a power cut may cost. No more than a credit
+  // How many received bytes may wait for a sync, and how long. A power cut may lose these. No more than a credit
   // window.
   std::uint64_t sync_bytes = limits::kWindowBytesMax;
   std::int64_t sync_ms = 1'000;
-  // Kept free beside what a revision needs, for state files and what a file system takes for itself.
+  // Space that is kept free beyond what a revision needs, for state files and for the file system itself.
   std::uint64_t margin_bytes = 512 * 1024;
   std::uint64_t margin_inodes = 64;
 };
@@ -41,8 +41,9 @@ class StagingSession {
   StagingSession(const StagerOptions& options, revision::OpenStaging what);
 
   [[nodiscard]] std::uint32_t revision() const noexcept { return what_.revision; }
-  // Does a bounded piece of work. False: nothing to do until a piece, a finish() or a tick() comes.
-  // An error ends the session: the caller tells StagingFailed and drops it; what is on disk stays for the next one.
+  // Does a bounded piece of work. Returns false when there is nothing to do until a piece, a finish() or a tick()
+  // comes. An error ends the session: the caller reports StagingFailed and drops it. What is on disk stays for the next
+  // one.
   [[nodiscard]] Result<bool> step(StagingEvents& out);
   [[nodiscard]] Status piece(const revision::StagePiece& piece, StagingEvents& out);
   void finish() noexcept { finish_asked_ = true; }
@@ -59,7 +60,7 @@ class StagingSession {
     read_heads,
     find_chunks,
     match,
-    reckon,
+    count_space,
     take_back_names,
     lay_out,
     fill,
@@ -68,9 +69,9 @@ class StagingSession {
     seal_folders,
     conclude,
     staged,
-    parked,  // a pack was not enough: until an OpenStaging with another one
+    parked,  // a pack was not enough: waits for an OpenStaging with another one
   };
-  // The chunk that pieces are coming for.
+  // The chunk whose pieces are being received.
   struct Part {
     std::size_t stage = 0;
     std::uint32_t ordinal = 0;
@@ -85,13 +86,13 @@ class StagingSession {
   [[nodiscard]] Result<bool> find_held(StagingEvents& out);
   [[nodiscard]] Result<bool> await_heads(StagingEvents& out);
   [[nodiscard]] Result<bool> find_chunks();
-  [[nodiscard]] Result<bool> reckon(StagingEvents& out);
+  [[nodiscard]] Result<bool> count_space(StagingEvents& out);
   [[nodiscard]] Result<bool> fetch(StagingEvents& out);
   [[nodiscard]] Result<bool> seal_folders(StagingEvents& out);
   [[nodiscard]] Result<bool> conclude(StagingEvents& out);
-  // Tells of packs that are not enough. Those that bring nothing, or any when it is `time` for them, park the session:
-  // true then.
-  [[nodiscard]] Result<bool> tell_shortfalls(StagingEvents& out, bool time);
+  // Reports packs that are not enough. If one of them can make nothing, or if it is `time` for them, the session is
+  // parked and this returns true.
+  [[nodiscard]] Result<bool> report_shortfalls(StagingEvents& out, bool time);
   [[nodiscard]] Status restart();
   template <typename Work>
   [[nodiscard]] Result<bool> each_stage(Work work);
@@ -109,7 +110,7 @@ class StagingSession {
   [[nodiscard]] std::uint64_t pending_bytes() const;
   [[nodiscard]] bool has_all() const;
 
-  void tell_wants(StagingEvents& out, bool exact);
+  void report_wants(StagingEvents& out, bool exact);
   [[nodiscard]] std::optional<Stage::Half> half_of(std::size_t stage) const;
   void find_part();
   void drop_part();
@@ -125,8 +126,8 @@ class StagingSession {
   std::vector<std::unique_ptr<Stage>> stages_;
   std::vector<StagingSource> sources_;
   std::optional<Part> part_;
-  bool told_heads_ = false;
-  bool told_wants_ = false;
+  bool reported_heads_ = false;
+  bool reported_wants_ = false;
   bool finish_asked_ = false;
   bool sync_due_ = false;
   int recoveries_ = 0;

@@ -1,4 +1,4 @@
-// Pieces of chunks as they come in, and what is told to the machine about them.
+// Takes pieces of chunks as they arrive, and reports to the machine about them.
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ std::string part_name(const PackId& pack, std::uint32_t ordinal) {
 
 }  // namespace
 
-void StagingSession::tell_wants(StagingEvents& out, bool exact) {
+void StagingSession::report_wants(StagingEvents& out, bool exact) {
   for (std::size_t i = 0; i < stages_.size(); ++i) {
     out.push_back(stages_[i]->wants(what_.revision, half_of(i), exact || stages_[i]->is_held()));
   }
@@ -37,7 +37,7 @@ std::optional<Stage::Half> StagingSession::half_of(std::size_t stage) const {
   return Stage::Half{part_->ordinal, static_cast<std::uint32_t>(part_->bytes.size())};
 }
 
-// What a process before this one had received of one chunk. Whatever it is, the chunk's hash decides in the end.
+// What an earlier process has received of one chunk. It may be anything: in the end the chunk's hash is checked.
 void StagingSession::find_part() {
   part_.reset();
   const std::string path = folder() + "/incoming";
@@ -92,7 +92,7 @@ Status StagingSession::piece(const revision::StagePiece& piece, StagingEvents& o
   Stage& stage = **found;
   const auto ref = stage.chunk(piece.ordinal);
   const bool body = piece.ordinal >= stage.pack().head.size();
-  // Not asked for by this session: it may have been by one before it, and comes again when it is wanted.
+  // This session did not ask for the piece. An earlier one may have. If it is needed, it comes again.
   if (!ref || (body && phase_ != Phase::fetch) || (!body && phase_ != Phase::await_heads)) return {};
   if (stage.has(piece.ordinal)) {
     const bool last = std::uint64_t{piece.offset} + piece.data.size() >= ref->encoded_bytes;
@@ -141,7 +141,7 @@ std::uint64_t StagingSession::pending_bytes() const {
   return bytes;
 }
 
-// Data first, then the bits that say so, then the word to the machine.
+// Syncs the data first, then the bits that name it, and reports to the machine last.
 Status StagingSession::sync(StagingEvents& out) {
   sync_due_ = false;
   pending_since_.reset();

@@ -43,7 +43,7 @@ Result<bool> StagingSource::read_index(std::uint32_t entries) {
   return false;
 }
 
-// An abandoned staging: its head names the chunks, its bitmap says which of them are on disk.
+// For an abandoned staging: its head names the chunks, and its bitmap says which of them are on disk.
 Status StagingSource::read_received() {
   INSTAR_TRY(const Bytes index, files::read_file(index_path_, limits::kIndexBytesMax));
   INSTAR_TRY(const Bytes head,
@@ -102,7 +102,7 @@ Result<bool> StagingSource::find_chunks(artifact::PackKind kind, std::uint64_t b
   INSTAR_CHECK(cut_some(kind, bytes));
   if (cut_to_ < contents_.stream_bytes()) return false;
   sort_chunks(cut_);
-  // A cache that cannot be written costs time, no more.
+  // If the cache cannot be written, that only costs time.
   static_cast<void>(write_chunk_cache(folder_ + "/" + chunk_cache_name(kind), cut_));
   chunks_[kind] = std::move(cut_);
   cut_.clear();
@@ -121,7 +121,7 @@ Status StagingSource::cut_some(artifact::PackKind kind, std::uint64_t bytes) {
   const artifact::Chunker chunker(parameters);
   const std::uint64_t all = contents_.stream_bytes();
   const std::uint64_t stop = cut_to_ + bytes;
-  // Two chunks at their largest, in one buffer: a device has no more to spare. [start, end) of it is the stream from
+  // One buffer for two chunks of the largest size, because memory is scarce. [start, end) of it is the stream from
   // cut_to_ on.
   Bytes buffer(
       static_cast<std::size_t>(std::min<std::uint64_t>(2 * std::uint64_t{parameters.bytes_max}, all - cut_to_)));

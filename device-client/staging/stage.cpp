@@ -1,4 +1,4 @@
-// Chunks as they come and where they are, for both ways of staging.
+// Keeps track of chunks as they arrive, for both ways of staging.
 #include "device-client/staging/stage.hpp"
 
 #include <fcntl.h>
@@ -121,7 +121,7 @@ revision::StagingWants Stage::wants(std::uint32_t revision, std::optional<Half> 
   wants.exact = exact;
   if (held_) return wants;
   const auto count = exact ? head_count() + static_cast<std::uint32_t>(have_.size()) : head_count();
-  bool joins = false;  // the range before goes on
+  bool joins = false;  // the chunk extends the range before it
   for (std::uint32_t ordinal = exact ? head_count() : 0; ordinal < count; ++ordinal) {
     if (has(ordinal)) {
       joins = false;

@@ -1,6 +1,6 @@
-// One artifact on its way into a revision: what its two ways have in common. ArtifactStage makes a tree out of chunks
-// of content (full, dedupe), DeltaStage out of a base and a delta. The session (staging_session.hpp) leads each through
-// its phases; each call does a bounded piece of work and says whether its phase has ended.
+// The staging of one artifact, and what its two ways have in common. ArtifactStage makes a tree from chunks of content
+// (full, dedupe), DeltaStage from a base and a delta. The session (session.hpp) takes each through its phases. Each
+// call does a bounded piece of work and says whether its phase has ended.
 #pragma once
 
 #include <cstdint>
@@ -26,20 +26,24 @@ using files::StagingTree;
 class ArtifactStage;
 class StagingSource;
 
-using StagingLog = std::function<void(int level, const std::string& message)>;
+using StagingLog = std::function<void(LogLevel level, const std::string& message)>;
+
+// A block of ext4. A target of a symlink of kInlineLinkBytes or more takes one of its own.
+inline constexpr std::uint64_t kBlockBytes = 4096;
+inline constexpr std::size_t kInlineLinkBytes = 60;
 
 struct SpaceNeed {
   std::uint64_t bytes = 0;
   std::uint64_t inodes = 0;
 };
 
-// What one call may do before it returns.
+// How much one call may do before it returns.
 struct StagingSlice {
   std::uint64_t bytes = 1024 * 1024;
   std::uint32_t entries = 512;
 };
 
-// What a stage is made for.
+// What a stage needs to know.
 struct StageSetup {
   std::string folder;  // revisions/<n>/artifacts/<hash>
   wire::Artifact artifact;
@@ -50,12 +54,12 @@ struct StageSetup {
 
 class Stage {
  public:
-  // The other artifacts of the same revision that come before this one and have tables, and what older revisions hold.
+  // The artifacts of the same revision that come before this one and have tables, and the artifacts of older revisions.
   struct Neighbours {
     std::span<StagingSource> sources;
     std::vector<const ArtifactStage*> earlier;
   };
-  // Why the pack cannot make all of the artifact; no files = it can make nothing.
+  // Why the pack cannot make all of the artifact. No files: it can make nothing.
   struct Shortfall {
     Error error;
     artifact::Missing missing;
@@ -67,51 +71,50 @@ class Stage {
 
   [[nodiscard]] const ArtifactId& artifact() const noexcept { return setup_.artifact.id; }
   [[nodiscard]] const wire::Pack& pack() const noexcept { return setup_.pack; }
-  // A base has the same artifact whole: nothing is fetched.
+  // Whether a base has all of the same artifact, so that nothing is fetched.
   [[nodiscard]] bool is_held() const noexcept { return held_; }
-  // Itself, if it works with tables: then Neighbours::sources are of use to it, and it to others.
+  // Itself, if it works with tables. Then it can take from Neighbours::sources, and others can take from it.
   [[nodiscard]] virtual const ArtifactStage* with_tables() const noexcept { return nullptr; }
 
   // --- the head -------------------------------------------------------------------------------------------
-  // Looks which head chunks survived, by their hashes.
+  // Finds by their hashes which head chunks are still there.
   [[nodiscard]] Result<bool> check_head();
   [[nodiscard]] bool is_head_complete() const noexcept;
-  // Is the artifact on this device already?
+  // Finds whether the artifact is on this device already.
   [[nodiscard]] virtual Result<bool> find_held(const Neighbours& neighbours, StagingSlice slice) = 0;
-  // Nothing is written into the tree before. Errors: corrupt, malformed, refused, too_large, io.
+  // Before this nothing is written into the tree. Errors: corrupt, malformed, refused, too_large, io.
   [[nodiscard]] virtual Result<bool> read_head() = 0;
 
   // --- what is there already --------------------------------------------------------------------------------
-  // Decides for each file where its content comes from; proves by their hashes the files of older revisions that will
+  // Decides for each file where its content comes from. Verifies by their hashes the files of older revisions that will
   // be used.
   [[nodiscard]] virtual Result<bool> match(const Neighbours& neighbours, StagingSlice slice) = 0;
   [[nodiscard]] virtual SpaceNeed space_needed(const Neighbours& neighbours, std::uint64_t block_bytes) const = 0;
-  // Before the head is read: the least that will be needed, from what the manifest says. `shared_bytes_max`: content on
-  // the device that may turn out to be the same; what is counted on here is taken from it.
+  // Before the head is read: the least that will be needed, by the numbers of the manifest. `shared_bytes_max`: content
+  // on the device that may turn out to be the same. What this stage counts on is subtracted from it.
   [[nodiscard]] virtual SpaceNeed space_foreseen(std::uint64_t& shared_bytes_max) const = 0;
-  // Known at the latest after match(), grown at the latest after verify().
+  // It is known after match() at the latest, and does not grow after verify().
   [[nodiscard]] virtual std::optional<Shortfall> shortfall() const { return std::nullopt; }
 
   // --- the tree ---------------------------------------------------------------------------------------------
-  // Takes back the further names that an interrupted finish had given to files.
+  // Removes the further names that an interrupted finish gave to files.
   [[nodiscard]] virtual Result<bool> take_back_names(StagingSlice slice) = 0;
   [[nodiscard]] virtual Result<bool> lay_out(const Neighbours& neighbours, StagingSlice slice) = 0;
-  // Chunks that are on this device in some way.
+  // Finds chunks that are on this device in some way.
   [[nodiscard]] virtual Result<bool> fill(const Neighbours& neighbours, StagingSlice slice) = 0;
 
   // --- chunks from outside ----------------------------------------------------------------------------------
-  // What ordinal `ordinal` must be, if that is known yet.
+  // The hash and sizes that chunk `ordinal` must have, if they are known yet.
   [[nodiscard]] std::optional<artifact::ChunkRef> chunk(std::uint32_t ordinal) const;
   [[nodiscard]] bool has(std::uint32_t ordinal) const;
   [[nodiscard]] bool has_all() const noexcept;
   [[nodiscard]] bool is_pending(std::uint32_t ordinal) const;
-  // Puts a decoded and verified chunk in its place.
+  // Writes a decoded and verified chunk to its place.
   [[nodiscard]] Status store(std::uint32_t ordinal, ByteView decoded, bool fetched);
   [[nodiscard]] std::uint64_t pending_bytes() const noexcept { return pending_bytes_; }
-  // All that was stored has reached the disk: remembers so durably, and returns the ordinals of those that were
-  // fetched.
+  // All stored chunks have reached the disk. Notes that durably, and returns the ordinals of those that were fetched.
   [[nodiscard]] Result<std::vector<std::uint32_t>> mark_durable();
-  // `half`: bytes held of one chunk that is not whole.
+  // `half`: the bytes of one chunk that has arrived in part.
   struct Half {
     std::uint32_t ordinal = 0;
     std::uint32_t bytes = 0;
@@ -119,14 +122,14 @@ class Stage {
   [[nodiscard]] revision::StagingWants wants(std::uint32_t revision, std::optional<Half> half, bool exact) const;
 
   // --- the end ----------------------------------------------------------------------------------------------
-  // Makes what is still to be made, and holds all against the index: further names, metadata. is_damaged() afterwards:
-  // something is not what it should be, and has been removed; all phases are gone through again.
+  // Makes what is still missing, with further names and metadata, and checks all against the index. If is_damaged() is
+  // true afterwards, something was wrong and has been removed; then all phases run again.
   [[nodiscard]] virtual Result<bool> verify(const Neighbours& neighbours, StagingSlice slice) = 0;
   [[nodiscard]] bool is_damaged() const noexcept { return damaged_; }
-  // With a shortfall after verify(): leaves the tree so that an ArtifactStage can go on from it.
+  // If there is a shortfall after verify(): leaves the tree in a state from which an ArtifactStage can go on.
   [[nodiscard]] virtual Status hand_over() { return {}; }
   [[nodiscard]] Result<bool> seal_folders(StagingSlice slice);
-  // Removes what only the staging needed, leaves what later stagings can use.
+  // Removes what only the staging needed, and keeps what later stagings can use.
   virtual void clean_up() = 0;
 
  protected:
@@ -135,16 +138,16 @@ class Stage {
   [[nodiscard]] Status open_folders();
   [[nodiscard]] std::string file(const char* name) const { return setup_.folder + "/" + name; }
   void remove_files(std::initializer_list<const char*> names);
-  // An image's index has the entries of an image. Errors: malformed.
+  // Checks that the index of an image has the entries of an image. Errors: malformed.
   [[nodiscard]] Status check_kind(const artifact::Entry& entry) const;
   [[nodiscard]] std::uint32_t head_count() const noexcept {
     return static_cast<std::uint32_t>(setup_.pack.head.size());
   }
   [[nodiscard]] std::uint64_t head_bytes() const noexcept { return head_offsets_.back(); }
-  // Body chunk `body` as it must be; 0 <= body < have_.size().
+  // The hash and sizes that body chunk `body` must have; 0 <= body < have_.size().
   [[nodiscard]] virtual artifact::ChunkRef body_chunk(std::uint32_t body) const = 0;
   [[nodiscard]] virtual Status write_body(std::uint32_t body, ByteView decoded) = 0;
-  // The head has been read: which body chunks `durable_` has need not be received.
+  // Called when the head has been read. Body chunks that `durable_` has need not be received.
   void take_body(ChunkBits durable, std::uint32_t count);
 
   StageSetup setup_;
@@ -160,14 +163,14 @@ class Stage {
     std::uint32_t ordinal = 0;
     bool fetched = false;
   };
-  // A body chunk is in its place, but may not have reached the disk.
+  // Notes that a body chunk is in its place, but may not have reached the disk.
   void note_found(std::uint32_t body, std::uint64_t bytes);
 
   std::vector<Pending> pending_;
   std::uint64_t pending_bytes_ = 0;
 
  private:
-  std::vector<std::uint64_t> head_offsets_{0};  // one more than chunks: the last is the size of all
+  std::vector<std::uint64_t> head_offsets_{0};  // one more than there are chunks: the last is the size of all
   std::vector<bool> head_have_;
   std::uint32_t head_checked_ = 0;
   std::unique_ptr<IndexStream> folders_;  // being sealed

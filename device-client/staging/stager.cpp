@@ -14,7 +14,7 @@ namespace instar::device {
 
 namespace {
 
-// Entries removed in one step.
+// How many entries one step removes.
 constexpr std::uint32_t kRemoveEntries = 512;
 
 std::string trash_folder(const StagerOptions& options) {
@@ -24,7 +24,7 @@ std::string trash_folder(const StagerOptions& options) {
 }  // namespace
 
 Stager::Stager(StagerOptions options) : options_(std::move(options)) {
-  if (!options_.log) options_.log = [](int, const std::string&) {};
+  if (!options_.log) options_.log = [](LogLevel, const std::string&) {};
 }
 
 void Stager::open(const revision::OpenStaging& effect, StagingEvents& out) {
@@ -58,7 +58,7 @@ void Stager::remove(const revision::RemoveRevision& effect) {
   }
   const auto number = std::to_string(effect.revision);
   const auto done = throw_away(options_.state_dir + "/revisions/" + number, number);
-  if (!done) options_.log(3, "revision " + number + " cannot be removed: " + done.error().message);
+  if (!done) options_.log(LogLevel::error, "revision " + number + " cannot be removed: " + done.error().message);
 }
 
 void Stager::trim(const revision::TrimRevision& effect) {
@@ -68,8 +68,8 @@ void Stager::trim(const revision::TrimRevision& effect) {
     if (std::ranges::find(effect.keep, artifact) != effect.keep.end()) continue;
     const auto done = throw_away(folder + artifact.hex(), number + "-" + artifact.short_hex());
     if (!done)
-      options_.log(3, "artifact " + artifact.short_hex() + " of revision " + number +
-                          " cannot be removed: " + done.error().message);
+      options_.log(LogLevel::error, "artifact " + artifact.short_hex() + " of revision " + number +
+                                        " cannot be removed: " + done.error().message);
   }
 }
 
@@ -78,13 +78,13 @@ Status Stager::throw_away(const std::string& path, const std::string& name) {
   if (!files::exists(path)) return {};
   const std::string to = trash_folder(options_) + "/" + name;
   INSTAR_CHECK(files::make_folders(trash_folder(options_), 0700));
-  // Something of that name may still be on its way out.
+  // The trash may still have something of that name.
   INSTAR_CHECK(files::remove_tree(to));
   if (::rename(path.c_str(), to.c_str()) != 0) return files::os_error("moving " + path + " to", to, errno);
   return {};
 }
 
-// What is on its way out goes first: a staging reckons with its room.
+// The trash is emptied first, because a staging needs its room.
 bool Stager::step(StagingEvents& out) {
   if (trash_) {
     trash_ = empty_trash(out);
@@ -105,7 +105,7 @@ bool Stager::step(StagingEvents& out) {
 bool Stager::empty_trash(StagingEvents& out) {
   const auto done = files::remove_some(trash_folder(options_), kRemoveEntries);
   if (done && !*done) return true;
-  if (!done) options_.log(4, "the trash cannot be emptied: " + done.error().message);
+  if (!done) options_.log(LogLevel::warning, "the trash cannot be emptied: " + done.error().message);
   tell_free_space(out);
   return false;
 }
@@ -114,13 +114,13 @@ void Stager::fail_session(const Error& error, StagingEvents& out) {
   const std::uint32_t revision = session_->revision();
   session_.reset();
   session_busy_ = false;
-  Error told = error;
-  // Someone else filled the disk since the space was reckoned.
+  Error shown = error;
+  // Another program filled the disk after the space was counted.
   const auto space = files::free_space(options_.state_dir);
-  if (told.code == Code::no_space && space && told.message.find("are free") == std::string::npos) {
-    told.message += "; " + std::to_string(space->bytes_free) + " bytes are free on " + options_.state_dir;
+  if (shown.code == Code::no_space && space && shown.message.find("are free") == std::string::npos) {
+    shown.message += "; " + std::to_string(space->bytes_free) + " bytes are free on " + options_.state_dir;
   }
-  out.push_back(revision::StagingFailed{revision, std::move(told)});
+  out.push_back(revision::StagingFailed{revision, std::move(shown)});
   tell_free_space(out);
 }
 

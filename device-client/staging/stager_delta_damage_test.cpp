@@ -1,4 +1,4 @@
-// Deltas that cannot make everything, or anything: a base that was written to, packs that are not what they say.
+// Deltas that cannot make all files, or none: the base was changed, or the pack is wrong.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -110,7 +110,7 @@ class StagerDeltaDamage : public testing::Test {
     EXPECT_TRUE(reader.finish());
     return touched;
   }
-  // The delta, the other pack's head, and of its body nothing but what lies in these files.
+  // Only the delta, the other pack's head and the chunks of its body with content of these files may be fetched.
   void expect_only_chunks_of(const std::set<std::string>& paths) {
     const auto& delta = new_release().pack(PackKind::delta);
     const auto& dedupe = new_release().pack(PackKind::dedupe);
@@ -167,8 +167,8 @@ TEST_F(StagerDeltaDamage, AMissingFileIsNamedWithTheOthers) {
   expect_only_chunks_of({"d/other", "d/changed-too"});
 }
 
-// It is told before anything of the body is wanted, so that a metered device can end it there.
-TEST_F(StagerDeltaDamage, DamageIsToldBeforeTheBodyIsWanted) {
+// Damage is reported before any of the body is fetched, so that a metered device can end the attempt there.
+TEST_F(StagerDeltaDamage, DamageIsReportedBeforeTheBodyIsFetched) {
   write_to_base("d/changed");
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   while (device_.unusable.empty()) {
@@ -188,7 +188,7 @@ TEST_F(StagerDeltaDamage, DamageToAFileThatIsNotNeededDoesNotMatter) {
   EXPECT_TRUE(device_.unusable.empty());
 }
 
-TEST_F(StagerDeltaDamage, TheFullPackCanMakeGoodAsWell) {
+TEST_F(StagerDeltaDamage, TheFullPackCanRepairToo) {
   device_.fallback = PackKind::full;
   write_to_base("d/changed-too");
   device_.open(2, {&new_release()}, PackKind::delta, {1});
@@ -214,7 +214,7 @@ TEST_F(StagerDeltaDamage, KilledAtEveryStepOfTheRepairItEndsInTheRightTree) {
     }
     expect_new_tree();
     if (!stopped || HasFailure()) break;
-    // What was not durable at the kill came twice at most: one window's worth.
+    // What was not durable at the kill is fetched again: one window at most.
     EXPECT_LE(device_.bytes_fetched, 2 * new_release().pack(PackKind::dedupe).body_bytes);
     device_.stager->remove({2});
     device_.settle();
@@ -222,7 +222,7 @@ TEST_F(StagerDeltaDamage, KilledAtEveryStepOfTheRepairItEndsInTheRightTree) {
   }
 }
 
-TEST_F(StagerDeltaDamage, ABaseThatIsGoneIsToldAtOnce) {
+TEST_F(StagerDeltaDamage, AMissingBaseIsReportedAtOnce) {
   device_.open(2, {&new_release()}, PackKind::delta, {});
   device_.run();
   expect_new_tree();
@@ -232,7 +232,7 @@ TEST_F(StagerDeltaDamage, ABaseThatIsGoneIsToldAtOnce) {
   EXPECT_THAT(device_.unusable[0].error.message, HasSubstr("is not on this device any more"));
 }
 
-TEST_F(StagerDeltaDamage, ABaseWhoseIndexIsBrokenIsOfNoUse) {
+TEST_F(StagerDeltaDamage, ABaseWithABrokenIndexIsNotUsed) {
   const std::string index = folder_ / ("state/revisions/1/artifacts/" + old_release().artifact.id.hex() + "/index");
   auto bytes = files::read_file(index, 1 << 20);
   ASSERT_TRUE(bytes);
@@ -245,7 +245,7 @@ TEST_F(StagerDeltaDamage, ABaseWhoseIndexIsBrokenIsOfNoUse) {
   EXPECT_TRUE(device_.unusable[0].now);
 }
 
-// --- packs that were signed, and are wrong all the same ---------------------------------------------------
+// --- packs that are signed, but wrong ---------------------------------------------------------------------
 
 class StagerDeltaWrong : public StagerDeltaDamage {
  protected:

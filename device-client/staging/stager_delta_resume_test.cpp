@@ -1,4 +1,4 @@
-// Stagings of delta packs that are interrupted: by kill -9 at every step, by damage, by a newer release.
+// Stagings of delta packs that are interrupted by kill -9 at every step, by damage, or by a newer release.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -17,7 +17,7 @@ namespace {
 
 using artifact::PackKind;
 
-// Enough kinds of files for every way of making one; small, since all is done once for each step of all.
+// The trees have a file for every way of making one. They are small, because the test runs once for each step.
 TreeFixture old_tree() {
   TreeFixture tree;
   tree.folder("d");
@@ -83,7 +83,7 @@ class StagerDeltaResume : public testing::Test {
     expect_tree(tree_of(device_, 2, new_release()), new_release().tree);
     expect_tree(tree_of(device_, 1, old_release()), old_release().tree);
   }
-  // Of the files that are written, those that stand there whole, with all their metadata: by inode and time of birth.
+  // The inode and time of birth of each written file that is complete, with all its metadata.
   using Birth = std::tuple<std::uint64_t, std::int64_t, std::uint32_t>;
   [[nodiscard]] std::map<std::string, Birth> finished() const {
     std::map<std::string, Birth> births;
@@ -102,8 +102,8 @@ class StagerDeltaResume : public testing::Test {
   StagingFixture device_;
 };
 
-// Nothing was synced, and the process is killed: what came is in the page cache, and is known by its hashes.
-TEST_F(StagerDeltaResume, WhatCameBeforeAKillIsNotFetchedAgain) {
+// Nothing was synced when the process is killed. What was received is in the page cache, and its hashes are right.
+TEST_F(StagerDeltaResume, ChunksReceivedBeforeAKillAreNotFetchedAgain) {
   device_.options.sync_bytes = 100'000'000;
   device_.start();
   device_.open(2, {&new_release()}, PackKind::delta, {1});
@@ -122,7 +122,7 @@ TEST_F(StagerDeltaResume, WhatCameBeforeAKillIsNotFetchedAgain) {
   EXPECT_EQ(device_.bytes_fetched, delta.head_bytes + delta.body_bytes);
 }
 
-// No chunk that was told durable is wanted again: Device::check() sees to that at every StagingWants.
+// A chunk that was reported as durable is never wanted again: Device::check() checks that at every StagingWants.
 TEST_F(StagerDeltaResume, KilledAtEveryStepItEndsInTheRightTreeAndMakesNoFinishedFileTwice) {
   int steps_to_the_end = 0;
   std::size_t most_finished = 0;
@@ -154,7 +154,7 @@ TEST_F(StagerDeltaResume, KilledAtEveryStepItEndsInTheRightTreeAndMakesNoFinishe
   EXPECT_EQ(most_finished, kMade.size());
 }
 
-TEST_F(StagerDeltaResume, KilledAgainAndAgainItGetsThere) {
+TEST_F(StagerDeltaResume, KilledAgainAndAgainItStillEnds) {
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   int kills = 0;
   while (device_.run(25 + kills)) {
@@ -166,7 +166,7 @@ TEST_F(StagerDeltaResume, KilledAgainAndAgainItGetsThere) {
   expect_new_tree();
 }
 
-// Stops when the tree is being made.
+// Stops while the tree is being made.
 class StagerDeltaHalfway : public StagerDeltaResume {
  protected:
   void SetUp() override {
@@ -190,7 +190,7 @@ TEST_F(StagerDeltaHalfway, GoesOnWithoutFetchingAnything) {
   EXPECT_EQ(device_.bytes_fetched, 0u);
 }
 
-TEST_F(StagerDeltaHalfway, AFinishedFileThatWentBadIsMadeAgain) {
+TEST_F(StagerDeltaHalfway, ADamagedFinishedFileIsMadeAgain) {
   const auto before = finished();
   ASSERT_TRUE(before.contains("d/changed-1"));
   std::filesystem::resize_file(new_path("d/changed-1"), 39'999);
@@ -200,13 +200,13 @@ TEST_F(StagerDeltaHalfway, AFinishedFileThatWentBadIsMadeAgain) {
   EXPECT_EQ(device_.bytes_fetched, 0u);
 }
 
-TEST_F(StagerDeltaHalfway, AFinishedFileThatIsGoneIsMadeAgain) {
+TEST_F(StagerDeltaHalfway, AMissingFinishedFileIsMadeAgain) {
   ASSERT_TRUE(std::filesystem::remove(new_path("d/changed-0")));
   go_on();
   expect_new_tree();
 }
 
-// A power cut may bring that about: the name is there, what it was to hold is not.
+// A power cut may cause this: the name is there, but the content is not.
 TEST_F(StagerDeltaHalfway, AFileOfZerosInPlaceOfAFinishedOneIsMadeAgain) {
   ASSERT_TRUE(files::write_file_atomic(new_path("d/changed-1"), Bytes(40'000)));
   go_on();
@@ -228,9 +228,8 @@ TEST_F(StagerDeltaHalfway, WithoutTheBodyAllOfItIsFetchedAgain) {
   EXPECT_EQ(device_.bytes_fetched, new_release().pack(PackKind::delta).body_bytes);
 }
 
-// What no hash on the way notices, since nothing reads a chunk again that was durable: it shows in the end, and only
-// the chunk is fetched.
-TEST_F(StagerDeltaHalfway, AChunkThatRotsOnDiskIsFetchedAgainAndAllIsMadeAnew) {
+// A durable chunk is not read again, so this damage is found only at the end. Then only that chunk is fetched.
+TEST_F(StagerDeltaHalfway, AChunkDamagedOnDiskIsFetchedAgainAndTheTreeIsMadeAgain) {
   const auto& pack = new_release().pack(PackKind::delta);
   ASSERT_GT(pack.body_count, 1u);
   auto body = files::read_file(artifact_file("delta"), 1 << 20);
@@ -244,7 +243,7 @@ TEST_F(StagerDeltaHalfway, AChunkThatRotsOnDiskIsFetchedAgainAndAllIsMadeAnew) {
   EXPECT_TRUE(device_.unusable.empty());
 }
 
-TEST_F(StagerDeltaHalfway, ANewerReleaseOfTheSameContentGoesOnWhereTheOlderWas) {
+TEST_F(StagerDeltaHalfway, ANewerReleaseOfTheSameContentGoesOnFromTheOlder) {
   const auto before = finished();
   device_.durable.clear();
   device_.open(3, {&new_release()}, PackKind::delta, {1, 2});

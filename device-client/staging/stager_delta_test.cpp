@@ -1,4 +1,4 @@
-// Stagings of delta packs: what they make, what they ask for, and what they do not touch.
+// Stagings of delta packs: what they make, what they fetch, and what they do not change.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -104,7 +104,7 @@ class StagerDelta : public testing::Test {
   StagingFixture device_;
 };
 
-TEST_F(StagerDelta, MakesTheTreeOutOfItsBaseAndThePackAlone) {
+TEST_F(StagerDelta, MakesTheTreeFromItsBaseAndThePackAlone) {
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   device_.run();
   expect_new_tree();
@@ -168,7 +168,7 @@ TEST_F(StagerDelta, IsABaseForTheNextOne) {
   expect_tree(tree_of(device_, 3, back), old_release().tree);
 }
 
-TEST_F(StagerDelta, AnArtifactThatIsHeldNeedsNotEvenTheHead) {
+TEST_F(StagerDelta, OfAnArtifactThatIsHeldNotEvenTheHeadIsFetched) {
   device_.open(2, {&new_release()}, PackKind::delta, {1});
   device_.run();
   expect_new_tree();
@@ -206,7 +206,7 @@ TEST_F(StagerDelta, AFileOfTheBaseThatOnlyHasAnotherModeIsCopied) {
   EXPECT_EQ(device_.bytes_fetched, pack.head_bytes + pack.body_bytes);
 }
 
-TEST_F(StagerDelta, AFullDiskIsSeenBeforeTheBodyAndNamedWithBothNumbers) {
+TEST_F(StagerDelta, AFullDiskIsReportedBeforeTheBodyWithBothNumbers) {
   device_.options.margin_bytes = std::uint64_t{1} << 50;
   device_.start();
   device_.open(2, {&new_release()}, PackKind::delta, {1});
@@ -250,7 +250,7 @@ TEST_F(StagerDelta, AWrongBodyChunkIsRefusedAndFetchedAgain) {
   expect_new_tree();
 }
 
-TEST_F(StagerDelta, AnImageIsMadeOfTheImageBeforeIt) {
+TEST_F(StagerDelta, AnImageIsMadeFromTheImageBeforeIt) {
   ArtifactFixture one(TreeFixture::image(noise(400'000, 21)));
   ArtifactFixture two = published_from(TreeFixture::image(changed(noise(400'000, 21), 200'000)), one);
   device_.open(2, {&one.as_image()}, PackKind::full);

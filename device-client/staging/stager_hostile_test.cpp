@@ -1,5 +1,5 @@
-// What the stager does when the index, a chunk, the link or the disk is against it: it refuses, says why, and writes
-// nothing outside.
+// The stager with a hostile index, chunk, link or disk: it refuses with the reason, and writes nothing outside its
+// folder.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ using artifact::Entry;
 using artifact::EntryType;
 using artifact::PackKind;
 
-// Writes whatever it is given, as IndexWriter would if it checked nothing.
+// Writes any entry, as an IndexWriter without checks.
 Bytes raw_index(const TreeFixture& tree) {
   Bytes out = to_bytes("INSI\x01");
   std::string previous;
@@ -61,7 +61,7 @@ class StagerHostile : public testing::Test {
   }
   ~StagerHostile() override { EXPECT_TRUE(std::filesystem::is_empty(folder_ / "outside")); }
 
-  // Stages `tree` with an index that nobody checked when it was made.
+  // Stages `tree` with an index that was not checked when it was made.
   void expect_refused(const TreeFixture& tree, Code code) {
     const ArtifactFixture release(tree, raw_index(tree));
     device_.open(1, {&release}, PackKind::full);
@@ -157,7 +157,7 @@ TEST_F(StagerHostile, RefusesNumbersThatDoNotAgreeWithTheManifest) {
   }
 }
 
-TEST_F(StagerHostile, WritesOverLinksPlantedInTheTree) {
+TEST_F(StagerHostile, ReplacesForeignLinksInTheTree) {
   TreeFixture tree;
   tree.folder("bin");
   tree.file("bin/a", noise(1000, 1));
@@ -263,7 +263,7 @@ TEST_F(StagerChunks, RefusesMoreBytesThanAChunkHas) {
   EXPECT_EQ(device_.refused[0].error.code, Code::corrupt);
 }
 
-TEST_F(StagerChunks, APieceAtTheStartBeginsItsChunkAnew) {
+TEST_F(StagerChunks, APieceAtTheStartBeginsItsChunkAgain) {
   fetch_head();
   send(piece(1, 0, 100));
   send(piece(1, 100, 100));
@@ -287,7 +287,7 @@ TEST_F(StagerChunks, IgnoresPiecesThatNobodyAskedFor) {
   EXPECT_TRUE(device_.done);
 }
 
-TEST_F(StagerChunks, FinishingTooEarlySaysWhatIsMissing) {
+TEST_F(StagerChunks, FinishingTooEarlyReportsWhatIsMissing) {
   fetch_head();
   device_.wants.clear();
   device_.stager->finish({1}, device_.events);
@@ -304,7 +304,7 @@ TEST_F(StagerChunks, FinishingWhatIsNotOpenFails) {
   EXPECT_EQ(device_.failed->code, Code::internal);
 }
 
-// A disk of its own, as small as a test likes. Only root may mount.
+// A disk of its own, with a size that the test chooses. Only root may mount.
 class StagerSpace : public testing::Test {
  protected:
   void mount(const std::string& options) {

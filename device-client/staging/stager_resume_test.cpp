@@ -1,4 +1,4 @@
-// Stagings that are interrupted: by kill -9 at every step, by a newer release, by damage to what was half there.
+// Stagings that are interrupted by kill -9 at every step, by a newer release, or by damage to a half-made tree.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -96,10 +96,10 @@ TEST_F(StagerResume, AKillAfterAnyCallLosesNothing) {
   expect_tree(tree_of(device_, 1, old_release()), old_release().tree);
 }
 
-TEST_F(StagerResume, AKillAfterEveryFewCallsEndsWellToo) {
+TEST_F(StagerResume, WithAKillEveryFewCallsItStillEnds) {
   stage_base();
   device_.open(2, {&new_release()}, PackKind::dedupe, {1});
-  // A staging takes more calls than that for its phases alone: grow, so that it gets on.
+  // The phases alone take more calls than that, so the number of calls grows.
   for (int calls = 40; device_.run(calls); ++calls) {
     device_.kill_and_start();
     device_.reopen();
@@ -134,7 +134,7 @@ TEST_F(StagerResume, ADamagedHalfIsFetchedAgainWholeOnce) {
   }
   ASSERT_TRUE(device_.fetch_piece());
   for (const auto& item : std::filesystem::directory_iterator(folder_ / "state/revisions/1/incoming")) {
-    // What a power cut leaves: the size is there, the bytes are not.
+    // This is what a power cut leaves: the size is there, but the bytes are not.
     ASSERT_TRUE(files::write_file_atomic(item.path(), Bytes(16 * 1024)));
   }
   device_.kill_and_start();
@@ -157,7 +157,7 @@ TEST_F(StagerResume, WhatWasNotSyncedIsTrustedByItsHashOnly) {
   }
   while (device_.chunks_fetched < 4) ASSERT_TRUE(device_.fetch_piece());
   device_.durable.clear();
-  // The power is cut: nothing that was not synced is there, but the sizes are.
+  // The power is cut: what was not synced is lost, except for the sizes.
   const std::string tree = tree_of(device_, 1, new_release());
   device_.stager.reset();
   for (const auto& item : std::filesystem::recursive_directory_iterator(tree)) {
@@ -173,7 +173,7 @@ TEST_F(StagerResume, WhatWasNotSyncedIsTrustedByItsHashOnly) {
   expect_tree(tree, new_release().tree);
 }
 
-TEST_F(StagerResume, ALostTreeIsNotedThoughTheBitmapSaysOtherwise) {
+TEST_F(StagerResume, ALostTreeIsFoundThoughTheBitmapSaysOtherwise) {
   device_.open(1, {&new_release()}, PackKind::dedupe);
   device_.settle();
   while (device_.fetch_piece()) device_.settle();
@@ -188,7 +188,7 @@ TEST_F(StagerResume, ALostTreeIsNotedThoughTheBitmapSaysOtherwise) {
   expect_tree(tree, new_release().tree);
 }
 
-TEST_F(StagerResume, ABitmapOfAnotherPackIsNotBelieved) {
+TEST_F(StagerResume, ABitmapOfAnotherPackIsNotUsed) {
   device_.open(1, {&new_release()}, PackKind::dedupe);
   device_.settle();
   while (device_.fetch_piece()) device_.settle();
@@ -247,7 +247,7 @@ TEST_F(StagerResume, ABrokenAbandonedStagingIsLeftAlone) {
   }
 }
 
-TEST_F(StagerResume, ABaseWithoutItsIndexCostsBytesOnly) {
+TEST_F(StagerResume, WithoutTheBasesIndexMoreIsFetched) {
   stage_base();
   ASSERT_EQ(::unlink((folder_ / "state/revisions/1/artifacts/" + old_release().artifact.id.hex() + "/index").c_str()),
             0);

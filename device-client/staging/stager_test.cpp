@@ -33,7 +33,7 @@ TreeFixture first_tree() {
   return tree;
 }
 
-// The same with one file changed in its middle, one moved, one new, one gone.
+// The same tree with one file changed in its middle, one moved, one new and one removed.
 TreeFixture second_tree() {
   TreeFixture tree;
   tree.folder("bin");
@@ -187,7 +187,7 @@ TEST_F(StagerUpdate, LeavesTheBaseAsItWas) {
   expect_tree(tree_of(device_, 1, first_), first_.tree);
 }
 
-TEST_F(StagerUpdate, ASecondRevisionIsWholeWithoutItsBase) {
+TEST_F(StagerUpdate, ASecondRevisionIsCompleteWithoutItsBase) {
   update();
   ASSERT_TRUE(device_.done);
   device_.stager->remove({1});
@@ -237,7 +237,7 @@ TEST_F(StagerUpdate, DoesNotUseADamagedFileOfTheBase) {
   EXPECT_EQ(*files::read_file(damaged, 100'000), noise(40'000, 99));
 }
 
-TEST_F(StagerUpdate, FetchesAfterAllWhenAHeldArtifactIsDamaged) {
+TEST_F(StagerUpdate, FetchesFromThePackWhenAHeldArtifactIsDamaged) {
   ASSERT_TRUE(files::write_file_atomic(tree_of(device_, 1, first_) + "/etc", as_bytes("0123456789"), 0600));
   device_.open(2, {&first_}, PackKind::dedupe, {1});
   device_.durable.clear();
@@ -247,12 +247,12 @@ TEST_F(StagerUpdate, FetchesAfterAllWhenAHeldArtifactIsDamaged) {
   EXPECT_GT(device_.bytes_fetched, 0U);
 }
 
-TEST_F(StagerUpdate, MakesGoodWhatIsDamagedBeforeTheEnd) {
+TEST_F(StagerUpdate, RepairsWhatIsDamagedBeforeTheEnd) {
   device_.open(2, {&second_}, PackKind::dedupe, {1});
   device_.settle();
   while (device_.fetch_piece()) device_.settle();
   const std::string two = tree_of(device_, 2, second_);
-  // One that was fetched, and one that is linked: the base suffers with it.
+  // One file that was fetched, and one that is linked, so that the base is damaged too.
   for (const char* path : {"/bin/new", "/bin/b-moved"}) {
     const int fd = ::open((two + path).c_str(), O_WRONLY);
     ASSERT_EQ(::pwrite(fd, "x", 1, 100), 1);
@@ -337,7 +337,7 @@ TEST_F(StagerTest, RemovingWhatIsNotThereIsHarmless) {
   EXPECT_FALSE(device_.failed);
 }
 
-TEST_F(StagerUpdate, WhatIsTrimmedStillServesWithWhatItKeeps) {
+TEST_F(StagerUpdate, ATrimmedRevisionStillServesAsABase) {
   device_.open(2, {&first_, &second_}, PackKind::dedupe, {1});
   device_.run();
   ASSERT_TRUE(device_.done);
@@ -354,7 +354,7 @@ TEST_F(StagerUpdate, WhatIsTrimmedStillServesWithWhatItKeeps) {
   expect_tree(tree_of(device_, 3, second_), second_.tree);
 }
 
-TEST_F(StagerUpdate, TheRoomOfWhatIsRemovedIsThereBeforeAStagingGoesOn) {
+TEST_F(StagerUpdate, TheSpaceOfARemovedRevisionIsFreeBeforeAStagingGoesOn) {
   device_.stager->remove({1});
   device_.open(2, {&second_}, PackKind::full);
   while (exists(folder_ / "state/trash")) {
@@ -397,7 +397,7 @@ TEST_F(StagerTest, MakesDeviceNodesOnlyWhenAllowed) {
   expect_tree(tree_of(device_, 1, release), release.tree);
 }
 
-TEST_F(StagerTest, TellsChunksDurableWithinASecond) {
+TEST_F(StagerTest, ReportsChunksAsDurableWithinASecond) {
   const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::dedupe);
   device_.settle();

@@ -9,16 +9,9 @@
 #include <string_view>
 
 #include "core/trust/digest.hpp"
+#include "device-client/staging/hashing.hpp"
 
 namespace instar::device {
-
-namespace {
-
-std::uint64_t key_of(std::string_view path) {
-  return trust::digest(as_bytes(path)).prefix64();
-}
-
-}  // namespace
 
 Result<std::unique_ptr<StagingSweep>> StagingSweep::open(StagingTree& tree, const std::string& index,
                                                          artifact::IndexRules rules) {
@@ -33,7 +26,7 @@ Result<bool> StagingSweep::sweep(std::uint32_t entries) {
     if (index_) {
       INSTAR_TRY(const artifact::Entry* entry, index_->next());
       if (entry != nullptr) {
-        named_.push_back(key_of(entry->path));
+        named_.push_back(path_key(entry->path));
         continue;
       }
       index_.reset();
@@ -48,7 +41,7 @@ Result<bool> StagingSweep::sweep(std::uint32_t entries) {
 }
 
 bool StagingSweep::is_named(const std::string& path) const {
-  return std::ranges::binary_search(named_, key_of(path));
+  return std::ranges::binary_search(named_, path_key(path));
 }
 
 Status StagingSweep::sweep_folder(const std::string& folder) {

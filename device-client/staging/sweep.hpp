@@ -1,4 +1,4 @@
-// Removes from a tree what its index does not name: what another way of making it may have left there.
+// Removes from a tree all that its index does not name. Another way of making the tree may have left that there.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@ namespace instar::device {
 
 using files::StagingTree;
 
-// Memory: 8 bytes an entry, and the paths of folders still to be looked at.
+// Memory: 8 bytes for each entry, and the paths of the folders that are still to be read.
 class StagingSweep {
  public:
-  // `tree` outlives the sweep. Errors: not_found, io.
+  // `tree` must outlive the sweep. Errors: not_found, io.
   [[nodiscard]] static Result<std::unique_ptr<StagingSweep>> open(StagingTree& tree, const std::string& index,
                                                                   artifact::IndexRules rules);
-  // Does some of it; true when nothing is left to look at.
+  // Does some of the work. Returns true when nothing is left.
   [[nodiscard]] Result<bool> sweep(std::uint32_t entries);
 
  private:

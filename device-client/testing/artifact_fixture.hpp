@@ -1,4 +1,4 @@
-// For tests: trees in memory, and artifacts made of them.
+// For tests: trees in memory, and artifacts made from them.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@ namespace instar::device {
 // The same bytes on any machine. They compress a little.
 Bytes noise(std::size_t size, std::uint64_t seed);
 
-// A tree as entries and contents. Paths are to be added in index order.
+// A tree as entries and contents. Paths must be added in index order.
 struct TreeFixture {
   std::vector<artifact::Entry> entries;
   std::map<std::string, Bytes> contents;
@@ -29,7 +29,7 @@ struct TreeFixture {
   artifact::Entry& hardlink(const std::string& path, const std::string& target);
 };
 
-// An artifact with its full pack and its dedupe pack, as a broker would hold them.
+// An artifact with its full pack and its dedupe pack, as at a broker.
 struct ArtifactFixture : artifact::ContentSource, artifact::PackSink {
   TreeFixture tree;
   wire::Artifact artifact;
@@ -38,11 +38,11 @@ struct ArtifactFixture : artifact::ContentSource, artifact::PackSink {
   std::map<PackId, Bytes> directories;
 
   explicit ArtifactFixture(TreeFixture of);
-  // With an index that no writer would make.
+  // Makes an artifact with an index that no writer would make.
   ArtifactFixture(TreeFixture of, Bytes raw_index);
 
   [[nodiscard]] const wire::Pack& pack(artifact::PackKind kind) const;
-  // The manifest calls it an image, whatever it is.
+  // The manifest says that it is an image, whatever it is.
   ArtifactFixture& as_image();
 
   Result<std::size_t> read(const artifact::Entry& entry, std::uint64_t offset, std::span<std::uint8_t> out) override;

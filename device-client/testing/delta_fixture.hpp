@@ -12,7 +12,7 @@ struct DeltaFixture {
   Bytes body;
 };
 
-// The delta that makes `fresh` out of `base`: each changed file from the file that stood in its place.
+// The delta that makes `fresh` from `base`: each changed file is made from the base's file of the same path.
 DeltaFixture make_delta(const TreeFixture& base, const TreeFixture& fresh);
 // Adds `made`, which was made from `base`, to the packs of the artifact.
 void add_delta(ArtifactFixture& published, const ArtifactFixture& base, const DeltaFixture& made);

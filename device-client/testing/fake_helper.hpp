@@ -1,5 +1,5 @@
-// For tests: a script that stands in for instar-lxc. Containers are `sleep` processes, named in files of a folder that
-// the test can read and change. Every command is noted in `calls`.
+// For tests: a script that takes the place of instar-lxc. Containers are `sleep` processes, named in files of a folder
+// that the test can read and change. Every command is noted in `calls`.
 #pragma once
 
 #include <string>
@@ -25,7 +25,7 @@ class FakeHelper {
   // From now on the command fails for this container, until heal().
   void fail(const std::string& command, const std::string& name, const std::string& why) const;
   void heal(const std::string& command, const std::string& name) const;
-  // The line with which the helper answers the next probes of the container.
+  // The line that the helper prints for the next probes of the container.
   void answer_probe(const std::string& name, const std::string& json) const;
   void hang(const std::string& command) const;
 

@@ -20,8 +20,8 @@ bool ends_before_call(int call, const std::function<void()>& work) {
   ::waitpid(child, &status, 0);
   EXPECT_TRUE(WIFSTOPPED(status)) << "a child that cannot be traced";
   ::ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-  // The first stop is the end of the call that stopped the child. After that, each call stops it at its beginning and
-  // at its end.
+  // The first stop is the end of the call that stopped the child. After that, each call stops it twice: when it begins
+  // and when it ends.
   for (int stops = -1; stops < 2 * call + 1; ++stops) {
     ::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
     ::waitpid(child, &status, 0);

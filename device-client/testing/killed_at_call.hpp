@@ -5,8 +5,8 @@
 
 namespace instar::device {
 
-// Runs `work` in a child that is killed instead of making its system call number `call`, counted from 0. True: the work
-// had ended before that.
+// Runs `work` in a child that is killed instead of making its system call number `call`, counted from 0. Returns true
+// if the work ended before that.
 bool ends_before_call(int call, const std::function<void()>& work);
 
 }  // namespace instar::device

@@ -11,7 +11,7 @@ namespace instar::device {
 
 StagingFixture::StagingFixture(std::string state_dir) {
   options.state_dir = std::move(state_dir);
-  options.log = [this](int, const std::string& message) { log.push_back(message); };
+  options.log = [this](LogLevel, const std::string& message) { log.push_back(message); };
   start();
 }
 

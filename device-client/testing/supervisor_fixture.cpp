@@ -9,7 +9,7 @@
 namespace instar::device {
 namespace {
 
-// Longer than any of this takes on the busiest machine: only a supervisor that hangs comes here.
+// Even on a busy machine nothing takes so long. Only a supervisor that hangs does.
 constexpr std::chrono::seconds kHangs{300};
 
 }  // namespace

@@ -1,4 +1,4 @@
-// For tests: a supervisor with a state folder of its own and a stand-in for instar-lxc.
+// For tests: a supervisor with a state folder of its own and a fake instar-lxc.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ wire::Manifest manifest(std::vector<wire::Container> containers);
 class SupervisorFixture : public ::testing::Test {
  protected:
   SupervisorFixture();
-  // As if the daemon was killed and started again: nothing is remembered.
+  // Makes a new supervisor that remembers nothing, as after a kill of the daemon.
   void restart_daemon();
   static MonotonicMs now();
 
@@ -32,7 +32,7 @@ class SupervisorFixture : public ::testing::Test {
 
   void poll(Events& events) { poll_at(now(), events); }
   void poll_at(MonotonicMs when, Events& events);
-  // Lets the supervisor work until it has reported `count` events and has nothing under way.
+  // Lets the supervisor work until it has reported `count` events and has nothing more to do.
   Events work(std::size_t count = 1);
   template <typename T>
   T only(const Events& events) {
@@ -47,7 +47,7 @@ class SupervisorFixture : public ::testing::Test {
   files::TemporaryFolder folder;
   FakeHelper helper;
   Config config;
-  Log log{2, false};
+  Log log{std::nullopt, false};
   std::unique_ptr<Supervisor> supervisor;
 };
 

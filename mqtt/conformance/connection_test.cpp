@@ -1,4 +1,4 @@
-// A connection comes, goes, comes back, and ends as the owner wants it.
+// A connection begins, breaks, comes back, and ends when the owner wants.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -9,6 +9,9 @@
 
 namespace instar::mqtt {
 namespace {
+
+using wire::Qos;
+using wire::Retain;
 
 TEST(Connection, IsTriedUntilABrokerIsThere) {
   BrokerFixture broker;  // not started yet
@@ -23,13 +26,13 @@ TEST(Connection, IsTriedUntilABrokerIsThere) {
   EXPECT_TRUE(wait_for(*client, EventKind::connected));
 }
 
-TEST(Connection, SubscribesAgainToABrokerThatCameBackWithoutMemory) {
+TEST(Connection, SubscribesAgainAfterABrokerLostItsSessions) {
   BrokerFixture broker;
   broker.start();
   auto options = options_for(broker, "again");
-  options.subscriptions = {{"x", 1}};
+  options.subscriptions = {{"x", Qos::at_least_once}};
   const auto client = connected_client(options);
-  ASSERT_TRUE(client->subscribe({"y", 1}).has_value());
+  ASSERT_TRUE(client->subscribe({"y", Qos::at_least_once}).has_value());
   for (int round = 0; round < 3; ++round) {
     broker.kill();
     ASSERT_TRUE(wait_for(*client, EventKind::disconnected));
@@ -44,12 +47,12 @@ TEST(Connection, SubscribesAgainToABrokerThatCameBackWithoutMemory) {
   }
 }
 
-TEST(Connection, OfALastingSessionBringsWhatCameMeanwhile) {
+TEST(Connection, OfALastingSessionDeliversWhatCameMeanwhile) {
   BrokerFixture broker;
   broker.start();
   auto options = options_for(broker, "lasting");
   options.clean_session = false;
-  options.subscriptions = {{"x", 1}};
+  options.subscriptions = {{"x", Qos::at_least_once}};
   auto client = connected_client(options);
   ASSERT_TRUE(client->publish(text("x", "before")).has_value());
   EXPECT_EQ(next_text(*client, "x"), "before");
@@ -57,7 +60,7 @@ TEST(Connection, OfALastingSessionBringsWhatCameMeanwhile) {
   client.reset();
   const auto other = connected_client(options_for(broker, "other"));
   ASSERT_TRUE(other->publish(text("x", "meanwhile")).has_value());
-  ASSERT_TRUE(other->subscribe({"y", 1}).has_value());
+  ASSERT_TRUE(other->subscribe({"y", Qos::at_least_once}).has_value());
   ASSERT_TRUE(other->publish(text("y", "x is there")).has_value());
   EXPECT_EQ(next_text(*other, "y"), "x is there");
   EXPECT_EQ(next_text(*connected_client(options), "x"), "meanwhile");
@@ -66,7 +69,7 @@ TEST(Connection, OfALastingSessionBringsWhatCameMeanwhile) {
 TEST(Connection, DescriptorWakesForMessagesAndForAttempts) {
   BrokerFixture broker;
   auto options = options_for(broker, "fd");
-  options.subscriptions = {{"x", 1}};
+  options.subscriptions = {{"x", Qos::at_least_once}};
   const auto client = make_client(options);
   ASSERT_TRUE(client->start().has_value());
   // An owner that never waits in take(), only on the descriptor.
@@ -89,14 +92,14 @@ TEST(Connection, DescriptorWakesForMessagesAndForAttempts) {
   EXPECT_EQ(::poll(&idle, 1, 50), 0) << "readable with nothing to take";
 }
 
-TEST(Connection, EndsPolitelyWithoutTheWill) {
+TEST(Connection, EndsInOrderWithoutTheWill) {
   BrokerFixture broker;
   broker.start();
   auto watcher_options = options_for(broker, "watcher");
-  watcher_options.subscriptions = {{"will/#", 1}};
+  watcher_options.subscriptions = {{"will/#", Qos::at_least_once}};
   const auto watcher = connected_client(watcher_options);
   auto options = options_for(broker, "polite");
-  options.will = text("will/polite", "gone", 1, true);
+  options.will = text("will/polite", "gone", Qos::at_least_once, Retain::yes);
   const auto polite = connected_client(options);
   ASSERT_TRUE(polite->publish(text("will/last", "bye")).has_value());
   polite->stop(60'000);
@@ -111,33 +114,33 @@ TEST(Connection, EndsPolitelyWithoutTheWill) {
   EXPECT_EQ(next->message.topic, "will/marker") << "and the will does not";
 }
 
-TEST(Connection, ThatBreaksLeavesTheWillAsItWasGiven) {
+TEST(Connection, ThatBreaksLeavesTheWillUnchanged) {
   BrokerFixture broker;
   broker.start();
   auto watcher_options = options_for(broker, "watcher");
-  watcher_options.subscriptions = {{"will/#", 1}};
+  watcher_options.subscriptions = {{"will/#", Qos::at_least_once}};
   const auto watcher = connected_client(watcher_options);
   auto options = options_for(broker, "dying");
-  options.will = text("will/dying", "gone", 1, true);
+  options.will = text("will/dying", "gone", Qos::at_least_once, Retain::yes);
   const auto first = connected_client(options);
-  const auto second = connected_client(options);  // of the same id: the broker throws the first one out, with its will
+  const auto second = connected_client(options);  // with the same id: the broker ends the first one and sends its will
   const auto gone = wait_for(*watcher, EventKind::message);
   ASSERT_TRUE(gone);
   EXPECT_EQ(gone->message.topic, "will/dying");
   EXPECT_EQ(as_text(gone->message.payload), "gone");
-  EXPECT_EQ(gone->message.qos, 1);
+  EXPECT_EQ(gone->message.qos, Qos::at_least_once);
   const auto late = connected_client(options_for(broker, "late"));
-  ASSERT_TRUE(late->subscribe({"will/dying", 1}).has_value());
+  ASSERT_TRUE(late->subscribe({"will/dying", Qos::at_least_once}).has_value());
   const auto kept = wait_for(*late, EventKind::message);
   ASSERT_TRUE(kept);
-  EXPECT_TRUE(kept->message.retained);
+  EXPECT_EQ(kept->message.retain, Retain::yes);
 }
 
 TEST(Connection, ThatIsStoppedLeavesNoThreadWaiting) {
   BrokerFixture broker;
   broker.start();
   auto options = options_for(broker, "full");
-  options.subscriptions = {{"q1", 1}};
+  options.subscriptions = {{"q1", Qos::at_least_once}};
   options.queue_events_max = 1;
   auto client = connected_client(options);
   ASSERT_EQ(std::system(("seq 1 20 | mosquitto_pub -t q1 -q 1 -l -p " + std::to_string(broker.port())).c_str()), 0);

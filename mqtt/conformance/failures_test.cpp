@@ -1,4 +1,4 @@
-// Each failure is reported in words, the same with every adapter.
+// Each failure is reported with a text that is the same with every adapter.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +10,9 @@
 
 namespace instar::mqtt {
 namespace {
+
+using wire::Qos;
+using wire::Retain;
 
 TEST(Failures, NobodyListens) {
   const BrokerFixture broker;  // not started
@@ -36,7 +39,7 @@ TEST(Failures, ABrokerThatNeverAnswers) {
   EXPECT_TRUE(fails_with(options, "no answer from " + broker.uri().substr(6) + " within 1 s"));
 }
 
-TEST(Failures, WhatABrokerAnswersToConnect) {
+TEST(Failures, EachRefusalOfABroker) {
   const char* const words[] = {"the broker does not speak MQTT 3.1.1", "the broker refused the client id",
                                "the broker is not available", "the broker refused the user name or password",
                                "the broker does not authorize this client"};
@@ -49,7 +52,7 @@ TEST(Failures, WhatABrokerAnswersToConnect) {
 TEST(Failures, ARefusedSubscription) {
   const FakeBroker broker(FakeAnswer::refuses_subscription);
   auto options = options_for(broker.uri(), "deaf");
-  options.subscriptions = {{"secret/#", 1}};
+  options.subscriptions = {{"secret/#", Qos::at_least_once}};
   const auto client = connected_client(options);
   EXPECT_EQ(next_failure(*client), "the broker refused the subscription to secret/#");
   EXPECT_FALSE(client->is_connected());
@@ -69,9 +72,9 @@ TEST(Failures, AWrongPasswordAndNoneAndTheRightOne) {
   options.password = "wrong";
   EXPECT_TRUE(fails_with(options, "the broker does not authorize this client"));  // Mosquitto's answer to it
   options.password = "secret";
-  options.subscriptions = {{"open", 1}, {"closed", 1}};
+  options.subscriptions = {{"open", Qos::at_least_once}, {"closed", Qos::at_least_once}};
   const auto right = connected_client(options);
-  // What the ACL forbids is acknowledged and goes nowhere.
+  // A message that the ACL forbids is acknowledged and dropped.
   ASSERT_TRUE(right->publish(text("closed", "out")).has_value());
   ASSERT_TRUE(right->publish(text("open", "in")).has_value());
   const auto first = wait_for(*right, EventKind::message);
@@ -83,9 +86,9 @@ TEST(Failures, APacketThatIsTooLargeForTheBroker) {
   BrokerFixture broker("allow_anonymous true\nmax_packet_size 10000\n");
   broker.start();
   auto options = options_for(broker, "large");
-  options.subscriptions = {{"x", 0}};
+  options.subscriptions = {{"x", Qos::at_most_once}};
   const auto client = connected_client(options);
-  ASSERT_TRUE(client->publish({"x", Bytes(20'000), 0, false}).has_value());
+  ASSERT_TRUE(client->publish({"x", Bytes(20'000), Qos::at_most_once, Retain::no}).has_value());
   EXPECT_EQ(next_failure(*client), "the connection was lost");
   ASSERT_TRUE(wait_for(*client, EventKind::connected));
   ASSERT_TRUE(client->publish(text("x", "small")).has_value());

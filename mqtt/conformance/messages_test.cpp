@@ -1,4 +1,4 @@
-// What is sent arrives, once for each subscription and as it was.
+// Messages arrive unchanged, once for each subscription.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,64 +10,68 @@
 namespace instar::mqtt {
 namespace {
 
+using wire::Qos;
+using wire::Retain;
+
 TEST(Messages, AreExchangedByTopicAndFilter) {
   BrokerFixture broker;
   broker.start();
   auto options = options_for(broker, "one");
-  options.subscriptions = {{"a/+", 1}, {"b", 0}};
+  options.subscriptions = {{"a/+", Qos::at_least_once}, {"b", Qos::at_most_once}};
   const auto client = make_client(options);
   EXPECT_FALSE(client->is_connected());
   EXPECT_EQ(client->publish(text("a/x", "early")).error().code, Code::unavailable);
   ASSERT_TRUE(client->start().has_value());
   ASSERT_TRUE(wait_for(*client, EventKind::connected));
   EXPECT_TRUE(client->is_connected());
-  ASSERT_TRUE(client->publish(text("a/x", "hello", 1, true)).has_value());
+  ASSERT_TRUE(client->publish(text("a/x", "hello", Qos::at_least_once, Retain::yes)).has_value());
   const auto received = wait_for(*client, EventKind::message);
   ASSERT_TRUE(received);
   EXPECT_EQ(received->message.topic, "a/x");
   EXPECT_EQ(as_text(received->message.payload), "hello");
-  EXPECT_EQ(received->message.qos, 1);
-  EXPECT_FALSE(received->message.retained);
-  const auto sent = client->publish({"b", {}, 0, false});
+  EXPECT_EQ(received->message.qos, Qos::at_least_once);
+  EXPECT_EQ(received->message.retain, Retain::no);
+  const auto sent = client->publish({"b", {}, Qos::at_most_once, Retain::no});
   ASSERT_TRUE(sent.has_value()) << sent.error().message;
   const auto empty = wait_for(*client, EventKind::message);
   ASSERT_TRUE(empty);
   EXPECT_TRUE(empty->message.payload.empty());
 }
 
-TEST(Messages, ComeWithTheLowerQosOfSenderAndSubscription) {
+TEST(Messages, ArriveWithTheLowerQosOfSenderAndSubscription) {
   BrokerFixture broker;
   broker.start();
   auto options = options_for(broker, "qos");
-  options.subscriptions = {{"to0", 0}, {"to1", 1}};
+  options.subscriptions = {{"to0", Qos::at_most_once}, {"to1", Qos::at_least_once}};
   const auto client = connected_client(options);
   for (const char* topic : {"to0", "to1"})
-    for (const int qos : {0, 1}) {
+    for (const Qos qos : {Qos::at_most_once, Qos::at_least_once}) {
       ASSERT_TRUE(client->publish(text(topic, "x", qos)).has_value());
       const auto received = wait_for(*client, EventKind::message);
       ASSERT_TRUE(received);
-      EXPECT_EQ(received->message.qos, std::string(topic) == "to1" ? qos : 0) << topic << " from " << qos;
+      EXPECT_EQ(received->message.qos, std::string(topic) == "to1" ? qos : Qos::at_most_once)
+          << topic << " from " << static_cast<int>(qos);
     }
 }
 
-TEST(Messages, ThatAreRetainedReachWhoSubscribesLater) {
+TEST(Messages, ThatAreRetainedReachALaterSubscriber) {
   BrokerFixture broker;
   broker.start();
   const auto early = connected_client(options_for(broker, "early"));
-  ASSERT_TRUE(early->publish(text("a/x", "kept", 1, true)).has_value());
-  ASSERT_TRUE(early->subscribe({"a/#", 1}).has_value());
+  ASSERT_TRUE(early->publish(text("a/x", "kept", Qos::at_least_once, Retain::yes)).has_value());
+  ASSERT_TRUE(early->subscribe({"a/#", Qos::at_least_once}).has_value());
   EXPECT_EQ(next_text(*early, "a/x"), "kept");
   const auto late = connected_client(options_for(broker, "late"));
-  ASSERT_TRUE(late->subscribe({"a/#", 1}).has_value());
+  ASSERT_TRUE(late->subscribe({"a/#", Qos::at_least_once}).has_value());
   const auto retained = wait_for(*late, EventKind::message);
   ASSERT_TRUE(retained);
-  EXPECT_TRUE(retained->message.retained);
-  // An empty one takes it away: what a later subscriber gets first is then the marker.
-  ASSERT_TRUE(early->publish({"a/x", {}, 1, true}).has_value());
-  ASSERT_TRUE(early->publish(text("a/y", "marker", 1, true)).has_value());
+  EXPECT_EQ(retained->message.retain, Retain::yes);
+  // An empty message removes it, so a later subscriber gets the marker first.
+  ASSERT_TRUE(early->publish({"a/x", {}, Qos::at_least_once, Retain::yes}).has_value());
+  ASSERT_TRUE(early->publish(text("a/y", "marker", Qos::at_least_once, Retain::yes)).has_value());
   EXPECT_EQ(next_text(*early, "a/y"), "marker");
   auto options = options_for(broker, "last");
-  options.subscriptions = {{"a/#", 1}};
+  options.subscriptions = {{"a/#", Qos::at_least_once}};
   const auto last = connected_client(options);
   const auto first = wait_for(*last, EventKind::message);
   ASSERT_TRUE(first);
@@ -78,21 +82,21 @@ TEST(Messages, OfTheLargestSizeArriveByteForByte) {
   BrokerFixture broker;
   broker.start();
   auto options = options_for(broker, "big");
-  options.subscriptions = {{"big", 0}};
+  options.subscriptions = {{"big", Qos::at_most_once}};
   const auto client = connected_client(options);
   Bytes payload(128 * 1024);
   for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<std::uint8_t>(i * 7 + (i >> 8));
-  ASSERT_TRUE(client->publish({"big", payload, 0, false}).has_value());
+  ASSERT_TRUE(client->publish({"big", payload, Qos::at_most_once, Retain::no}).has_value());
   const auto received = wait_for(*client, EventKind::message);
   ASSERT_TRUE(received);
   EXPECT_EQ(received->message.payload, payload);
 }
 
-TEST(Messages, EndWhenTheSubscriptionIsTakenBackAndStayAway) {
+TEST(Messages, EndForGoodWhenTheSubscriptionIsRemoved) {
   BrokerFixture broker;
   broker.start();
   auto options = options_for(broker, "leaves");
-  options.subscriptions = {{"x", 1}, {"y", 1}};
+  options.subscriptions = {{"x", Qos::at_least_once}, {"y", Qos::at_least_once}};
   const auto client = connected_client(options);
   ASSERT_TRUE(client->unsubscribe("x").has_value());
   for (int round = 0; round < 2; ++round) {
@@ -108,11 +112,11 @@ TEST(Messages, EndWhenTheSubscriptionIsTakenBackAndStayAway) {
   }
 }
 
-TEST(Messages, ASlowOwnerLosesQos0CountedAndNoQos1) {
+TEST(Messages, ASlowOwnerLosesCountedQos0AndNoQos1) {
   BrokerFixture broker("allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n");
   broker.start();
   auto options = options_for(broker, "slow");
-  options.subscriptions = {{"q0", 0}, {"q1", 1}};
+  options.subscriptions = {{"q0", Qos::at_most_once}, {"q1", Qos::at_least_once}};
   options.queue_events_max = 4;
   const auto slow = connected_client(options);
 
@@ -123,26 +127,27 @@ TEST(Messages, ASlowOwnerLosesQos0CountedAndNoQos1) {
   while (slow->dropped_messages() < 46 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_EQ(slow->dropped_messages(), 46U) << "four fit";
-  // Paho's thread now stands in the callback. Publishing must not wait for it.
-  ASSERT_TRUE(slow->publish(text("elsewhere", "x", 0)).has_value());
+  // Paho's thread now waits in the callback. Publishing must not wait for it.
+  ASSERT_TRUE(slow->publish(text("elsewhere", "x", Qos::at_most_once)).has_value());
   for (int expected = 1; expected <= 50; ++expected) {
     EXPECT_EQ(next_text(*slow, "q1"), std::to_string(expected));
-    ASSERT_TRUE(slow->publish(text("elsewhere", "x", 1)).has_value());
+    ASSERT_TRUE(slow->publish(text("elsewhere", "x", Qos::at_least_once)).has_value());
   }
 }
 
-TEST(Messages, PastTheBufferAreRefusedInWordsAndNoneOfTheOthersIsLost) {
+TEST(Messages, PastTheBufferAreRefusedAndNoneOfTheOthersIsLost) {
   BrokerFixture broker("allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n");
   broker.start();
   auto options = options_for(broker, "busy");
-  options.subscriptions = {{"end", 1}};
+  options.subscriptions = {{"end", Qos::at_least_once}};
   const auto client = connected_client(options);
   broker.stand_still();
   // More than the sockets take, before the buffer of some hundred messages is full.
   const Bytes payload(64 * 1024);
   Status status;
   int accepted = 0;
-  for (; status.has_value() && accepted < 100'000; ++accepted) status = client->publish({"x", payload, 1, false});
+  for (; status.has_value() && accepted < 100'000; ++accepted)
+    status = client->publish({"x", payload, Qos::at_least_once, Retain::no});
   ASSERT_FALSE(status.has_value());
   EXPECT_EQ(status.error().code, Code::unavailable);
   EXPECT_EQ(status.error().message, "cannot publish on x now: No more messages can be buffered");

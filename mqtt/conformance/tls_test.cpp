@@ -1,4 +1,4 @@
-// TLS: who is trusted, and what is said of who is not.
+// TLS: who is trusted, and the errors for others.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +8,8 @@
 
 namespace instar::mqtt {
 namespace {
+
+using wire::Qos;
 
 // A CA, a certificate of localhost and one of a client that it signed, and another CA.
 class Tls : public ::testing::Test {
@@ -44,7 +46,7 @@ TEST_F(Tls, CarriesMessagesAndComesBack) {
   BrokerFixture broker(broker_lines());
   broker.start();
   auto options = trusting("ca.pem", broker);
-  options.subscriptions = {{"big", 1}};
+  options.subscriptions = {{"big", Qos::at_least_once}};
   const auto client = connected_client(options);
   for (int round = 0; round < 2; ++round) {
     const std::string payload(100'000, 'p');
@@ -93,7 +95,7 @@ TEST_F(Tls, ABrokerWithTlsHangsUpOnAClientWithout) {
                          "localhost:" + std::to_string(broker.port()) + " closed the connection without an answer"));
 }
 
-TEST_F(Tls, ACertificateOfTheClientIsShownWhenAskedFor) {
+TEST_F(Tls, TheClientShowsItsCertificateWhenAskedFor) {
   BrokerFixture broker(broker_lines() + "require_certificate true\n");
   broker.start();
   auto options = trusting("ca.pem", broker);

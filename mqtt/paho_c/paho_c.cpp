@@ -1,6 +1,6 @@
-// The only file that includes Paho's C library, of which Debian ships an archive too, so that a device can have all in
-// one program. Its callbacks run on Paho's process-wide receive thread, with Paho's own lock held: they report and do
-// nothing else.
+// The only file that includes Paho's C library. Debian has it as a static archive too, so that a device can have all in
+// one program. The callbacks run on Paho's receive thread, of which a process has one, and while Paho holds its lock.
+// So they report and do nothing else.
 #include <MQTTAsync.h>
 
 #include <chrono>
@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 
+#include "core/base/limits.hpp"
 #include "mqtt/option_checks.hpp"
 #include "mqtt/reconnecting_client.hpp"
 #include "mqtt/transport.hpp"
@@ -37,13 +38,13 @@ class PahoC final : public Transport {
   void disconnect(std::uint32_t timeout_ms) override;
 
  private:
-  // What a failed subscription is reported with. Kept as long as the client: Paho holds a pointer to it.
+  // For the report of a failed subscription. It is kept as long as the client, because Paho holds a pointer to it.
   struct Asked {
     PahoC* client = nullptr;
     std::string filter;
   };
 
-  // Paho's threads. `context` is the client, or what was asked.
+  // Called by Paho's threads. `context` is the client, or an Asked.
   static PahoC& of(void* context) noexcept { return *static_cast<PahoC*>(context); }
   static void connected(void* context, char* cause) noexcept;
   static void connection_lost(void* context, char* cause) noexcept;
@@ -65,7 +66,7 @@ Status PahoC::create() {
   MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_PROTOCOL);
   MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
   create.MQTTVersion = MQTTVERSION_3_1_1;
-  create.maxBufferedMessages = kBufferedMessagesMax;
+  create.maxBufferedMessages = limits::kBufferedMessagesMax;
   create.sendWhileDisconnected = 0;
   int code = MQTTAsync_createWithOptions(&client_, options_.server_uri.c_str(), options_.client_id.c_str(),
                                          MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create);
@@ -96,8 +97,8 @@ Status PahoC::connect() {
     will.topicName = options_.will->topic.c_str();
     will.payload.len = static_cast<int>(options_.will->payload.size());
     will.payload.data = options_.will->payload.data();
-    will.qos = options_.will->qos;
-    will.retained = options_.will->retained ? 1 : 0;
+    will.qos = static_cast<int>(options_.will->qos);
+    will.retained = options_.will->retain == wire::Retain::yes ? 1 : 0;
     connect.will = &will;
   }
   MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
@@ -128,14 +129,14 @@ void PahoC::connect_failed(void* context, MQTTAsync_failureData* failure) noexce
   of(context).reports().connect_failed(reported);
 }
 
-// 1: it has been taken. `topic_bytes` is 0 for a topic without a zero byte in it.
+// Returns 1: the message has been taken. `topic_bytes` is 0 for a topic without a zero byte in it.
 int PahoC::message_arrived(void* context, char* topic, int topic_bytes, MQTTAsync_message* message) noexcept {
   Message arrived;
   arrived.topic = topic_bytes > 0 ? std::string(topic, static_cast<std::size_t>(topic_bytes)) : std::string(topic);
   const auto* const payload = static_cast<const std::uint8_t*>(message->payload);
   if (message->payloadlen > 0) arrived.payload.assign(payload, payload + message->payloadlen);
-  arrived.qos = message->qos;
-  arrived.retained = message->retained != 0;
+  arrived.qos = static_cast<wire::Qos>(message->qos);
+  arrived.retain = message->retained != 0 ? wire::Retain::yes : wire::Retain::no;
   MQTTAsync_freeMessage(&message);
   MQTTAsync_free(topic);
   of(context).reports().message_arrived(std::move(arrived));
@@ -153,8 +154,8 @@ Status PahoC::publish(const Message& message) {
   MQTTAsync_message sent = MQTTAsync_message_initializer;
   sent.payload = const_cast<std::uint8_t*>(message.payload.data());  // Paho copies it
   sent.payloadlen = static_cast<int>(message.payload.size());
-  sent.qos = message.qos;
-  sent.retained = message.retained ? 1 : 0;
+  sent.qos = static_cast<int>(message.qos);
+  sent.retained = message.retain == wire::Retain::yes ? 1 : 0;
   return answer(MQTTAsync_sendMessage(client_, message.topic.c_str(), &sent, nullptr));
 }
 
@@ -163,7 +164,8 @@ Status PahoC::subscribe(const Subscription& subscription) {
   MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
   response.context = &asked;
   response.onFailure = subscribe_failed;
-  return answer(MQTTAsync_subscribe(client_, subscription.filter.c_str(), subscription.qos, &response));
+  return answer(
+      MQTTAsync_subscribe(client_, subscription.filter.c_str(), static_cast<int>(subscription.qos), &response));
 }
 
 Status PahoC::unsubscribe(const std::string& filter) {
@@ -183,14 +185,13 @@ void PahoC::disconnect_ended() noexcept {
 
 void PahoC::disconnect(std::uint32_t timeout_ms) {
   if (MQTTAsync_isConnected(client_) == 0) return;
-  // Paho lets what is in flight finish within the time given, then sends DISCONNECT.
+  // Paho waits the given time for messages in flight, then sends DISCONNECT.
   MQTTAsync_disconnectOptions ending = MQTTAsync_disconnectOptions_initializer;
   ending.timeout = static_cast<int>(timeout_ms);
   ending.context = this;
   ending.onSuccess = [](void* context, MQTTAsync_successData*) { of(context).disconnect_ended(); };
   ending.onFailure = [](void* context, MQTTAsync_failureData*) { of(context).disconnect_ended(); };
-  if (MQTTAsync_disconnect(client_, &ending) != MQTTASYNC_SUCCESS)
-    return;  // it went by itself: nothing left to be polite to
+  if (MQTTAsync_disconnect(client_, &ending) != MQTTASYNC_SUCCESS) return;  // the connection was lost already
   std::unique_lock lock(ending_mutex_);
   ending_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [this] { return disconnected_; });
 }

@@ -1,11 +1,12 @@
-// The only file that includes Paho's C++ library. It throws: every call is made through guarded(), and nothing that it
-// calls throws. Its callbacks run on Paho's process-wide receive thread, with the C library's lock held: they report
-// and do nothing else.
+// The only file that includes Paho's C++ library. The library throws, so every call is made through guarded(), and no
+// callback throws. The callbacks run on Paho's receive thread, of which a process has one, and while the C library
+// holds its lock. So they report and do nothing else.
 #include <mqtt/async_client.h>
 
 #include <chrono>
 #include <optional>
 
+#include "core/base/limits.hpp"
 #include "mqtt/option_checks.hpp"
 #include "mqtt/reconnecting_client.hpp"
 #include "mqtt/transport.hpp"
@@ -15,7 +16,7 @@ namespace {
 
 namespace paho = ::mqtt;
 
-// What the library throws, as an error that says what the C library would say.
+// Turns an exception of the library into an error with the text of the C library.
 template <typename Call>
 Status guarded(Call&& call) noexcept {
   try {
@@ -28,14 +29,14 @@ Status guarded(Call&& call) noexcept {
   }
 }
 
-// A token gives its message away only by throwing it.
+// A token reveals its error text only by throwing it.
 ConnectFailure failure_of(const paho::token& token) noexcept {
   ConnectFailure failure{token.get_return_code(), {}};
   try {
     static_cast<void>(token.get_connect_response());
   } catch (const paho::exception& thrown) {
     failure.words = thrown.get_message();
-  } catch (const std::exception&) {  // the code alone then
+  } catch (const std::exception&) {  // then there is only the code
   }
   if (failure.words.empty()) failure.words = paho::exception::error_str(failure.code);
   return failure;
@@ -54,7 +55,7 @@ class PahoCpp final : public Transport, private paho::callback, private paho::ia
   void disconnect(std::uint32_t timeout_ms) override;
 
  private:
-  // Paho's threads.
+  // Called by Paho's threads.
   void connected(const std::string& cause) noexcept override;
   void connection_lost(const std::string& cause) noexcept override;
   void message_arrived(paho::const_message_ptr message) noexcept override;
@@ -67,11 +68,11 @@ class PahoCpp final : public Transport, private paho::callback, private paho::ia
 };
 
 Status PahoCpp::create() {
-  // The C++ library has no words for these two, and lets an error handler of TLS outlive what it points to.
+  // The C++ library has no functions for these two, and its error handler of TLS may outlive what it points to.
   MQTTAsync_setTraceCallback([](enum MQTTASYNC_TRACE_LEVELS, char* line) { note_traced(line); });
   MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_PROTOCOL);
   paho::create_options create(MQTTVERSION_3_1_1);
-  create.set_max_buffered_messages(kBufferedMessagesMax);
+  create.set_max_buffered_messages(limits::kBufferedMessagesMax);
   create.set_send_while_disconnected(false);
   return guarded([&] {
     client_.emplace(options_.server_uri, options_.client_id, create);
@@ -93,8 +94,8 @@ Status PahoCpp::connect() {
       connect.set_password(options_.password);
     }
     if (const auto& will = options_.will; will.has_value())
-      connect.set_will(
-          paho::will_options(will->topic, will->payload.data(), will->payload.size(), will->qos, will->retained));
+      connect.set_will(paho::will_options(will->topic, will->payload.data(), will->payload.size(),
+                                          static_cast<int>(will->qos), will->retain == wire::Retain::yes));
     if (uses_tls(options_)) {
       paho::ssl_options tls;
       tls.set_trust_store(options_.ca_file);
@@ -119,7 +120,8 @@ void PahoCpp::connection_lost(const std::string& cause) noexcept {
 
 void PahoCpp::message_arrived(paho::const_message_ptr message) noexcept {
   reports().message_arrived({message->get_topic(), to_bytes(std::string_view(message->get_payload())),
-                             message->get_qos(), message->is_retained()});
+                             static_cast<wire::Qos>(message->get_qos()),
+                             message->is_retained() ? wire::Retain::yes : wire::Retain::no});
 }
 
 // Paho reports the SUBACK code 0x80 of a single filter as a failure.
@@ -130,12 +132,13 @@ void PahoCpp::on_failure(const paho::token& token) noexcept {
 
 Status PahoCpp::publish(const Message& message) {
   return guarded([&] {
-    client_->publish(message.topic, message.payload.data(), message.payload.size(), message.qos, message.retained);
+    client_->publish(message.topic, message.payload.data(), message.payload.size(), static_cast<int>(message.qos),
+                     message.retain == wire::Retain::yes);
   });
 }
 
 Status PahoCpp::subscribe(const Subscription& subscription) {
-  return guarded([&] { client_->subscribe(subscription.filter, subscription.qos, nullptr, *this); });
+  return guarded([&] { client_->subscribe(subscription.filter, static_cast<int>(subscription.qos), nullptr, *this); });
 }
 
 Status PahoCpp::unsubscribe(const std::string& filter) {
@@ -149,8 +152,8 @@ void PahoCpp::drop() {
 }
 
 void PahoCpp::disconnect(std::uint32_t timeout_ms) {
-  // Paho lets what is in flight finish within the time given, then sends DISCONNECT. An error: the connection went by
-  // itself, and there is nothing left to be polite to.
+  // Paho waits the given time for messages in flight, then sends DISCONNECT. An error means that the connection was
+  // lost already.
   static_cast<void>(guarded([&] {
     if (!client_->is_connected()) return;
     const auto ended = client_->disconnect(static_cast<int>(timeout_ms));

@@ -42,7 +42,7 @@ void BrokerFixture::start() {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
-  // It does not outlive a test that crashes.
+  // The kernel ends the broker when the test crashes.
   std::vector<std::string> words = {"/usr/bin/setpriv", "--pdeathsig", "KILL", "/usr/sbin/mosquitto", "-c", config};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());

@@ -13,23 +13,23 @@ namespace instar::mqtt {
 
 class BrokerFixture {
  public:
-  // `lines`: for mosquitto.conf. Not started.
+  // `lines`: for mosquitto.conf. The broker is not started.
   explicit BrokerFixture(std::string lines = "allow_anonymous true\n");
   ~BrokerFixture();
   BrokerFixture(const BrokerFixture&) = delete;
   BrokerFixture& operator=(const BrokerFixture&) = delete;
 
-  // The port is the broker's from the beginning, and stays so while it is down.
+  // The port belongs to the broker from the beginning, also while it is down.
   [[nodiscard]] std::uint16_t port() const noexcept { return port_.number(); }
   [[nodiscard]] std::string uri(const std::string& scheme = "tcp", const std::string& host = "localhost") const;
-  // For files of the test; gone with this object.
+  // A folder for files of the test. The destructor removes it.
   [[nodiscard]] const std::string& folder() const noexcept { return folder_; }
 
   // Starts it, and waits until it listens. Fails the test when it does not.
   void start();
-  // SIGKILL: what a crash looks like from outside.
+  // Ends it with SIGKILL, which looks like a crash from outside.
   void kill(int signal = SIGKILL);
-  // The process stands still: connections stay, nothing is read. Until continue_running().
+  // Stops the process until continue_running(): connections stay, but nothing is read.
   void stand_still() const;
   void continue_running() const;
 

@@ -16,7 +16,7 @@ Options options_for(const BrokerFixture& broker, std::string client_id) {
   return options_for(broker.uri(), std::move(client_id));
 }
 
-Message text(std::string topic, std::string_view payload, int qos, bool retain) {
+Message text(std::string topic, std::string_view payload, wire::Qos qos, wire::Retain retain) {
   return {std::move(topic), to_bytes(payload), qos, retain};
 }
 

@@ -1,4 +1,4 @@
-// A broker of a few bytes, for what Mosquitto does not do on demand. Serves one connection at a time.
+// A very small broker, for what Mosquitto does not do on demand. It serves one connection at a time.
 #pragma once
 
 #include <cstdint>

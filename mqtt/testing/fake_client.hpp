@@ -1,4 +1,4 @@
-// A client for tests: the test plays the broker.
+// A client for tests, in which the test takes the part of the broker.
 #pragma once
 
 #include <deque>
@@ -15,7 +15,7 @@ class FakeClient final : public Client {
   std::vector<Subscription> subscriptions;
   bool started = false;
   bool stopped = false;
-  // publish() answers `unavailable` at this call and all later ones, counted from 1; 0 = never.
+  // publish() returns `unavailable` from this call on, counted from 1. 0 = never.
   std::size_t fail_publish_at = 0;
 
   void connect();

@@ -6,10 +6,10 @@ namespace instar::mqtt {
 namespace {
 
 Message text(std::string topic, std::string_view payload) {
-  return {std::move(topic), to_bytes(payload), 1, false};
+  return {std::move(topic), to_bytes(payload), wire::Qos::at_least_once, wire::Retain::no};
 }
 
-TEST(FakeClient, PlaysTheBroker) {
+TEST(FakeClient, TheTestTakesThePartOfTheBroker) {
   FakeClient fake;
   EXPECT_EQ(fake.publish(text("x", "1")).error().code, Code::unavailable);
   fake.connect();

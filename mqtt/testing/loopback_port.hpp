@@ -1,12 +1,12 @@
-// A port of the loopback interface that belongs to the test as long as this lives.
+// A port of the loopback interface that belongs to the test as long as this object exists.
 #pragma once
 
 #include <cstdint>
 
 namespace instar::mqtt {
 
-// A socket stays bound to the port and does not listen: the kernel gives the port to nobody else, a connection to it is
-// refused, and a server that sets SO_REUSEADDR, as Mosquitto does, can listen there beside it.
+// A socket stays bound to the port and does not listen. So the kernel gives the port to nobody else, and refuses a
+// connection to it. A server that sets SO_REUSEADDR, as Mosquitto does, can listen there too.
 class LoopbackPort {
  public:
   LoopbackPort();

@@ -26,11 +26,11 @@ bool ours(const std::string& name) {
          name.ends_with(".new");
 }
 
-// The folder that an artifact is made in. Unless keep() is called it holds nothing of ours when this goes, and is gone
-// if it was new.
+// The folder that an artifact is made in. Unless keep() is called, the destructor removes what we wrote, and the folder
+// itself if it was new.
 class OutFolder {
  public:
-  // New, empty, or an artifact folder of before, whose artifact.json goes first.
+  // Opens a folder that is new, empty, or an earlier artifact folder. In the last case artifact.json is removed first.
   static Result<OutFolder> prepare(const BuildOptions& options) {
     const auto names = list_names(options.out);
     for (const auto& name : names) {
@@ -75,7 +75,7 @@ class OutFolder {
   bool is_new_;
 };
 
-// Hands chunks on until the work is to stop.
+// Passes chunks on until the work is to stop.
 class StoppableSink final : public artifact::PackSink {
  public:
   StoppableSink(artifact::PackSink& sink, const Work& work) : sink_(sink), work_(work) {}
@@ -96,7 +96,7 @@ struct Job {
   std::future<Status> result;
 };
 
-// Runs on its own thread; shares nothing but the counters and the read-only index.
+// Runs on its own thread. It shares only the counters and the read-only index.
 Status build_pack(const BuildOptions& options, ByteView index, const std::vector<artifact::Entry>& entries, Job& job) {
   const std::string path = options.out + "/" + std::string(artifact::pack_kind_name(job.kind)) + ".pack";
   INSTAR_TRY(auto writer, PackFileWriter::create(path));
@@ -149,7 +149,7 @@ Result<Bytes> write_index(const std::vector<artifact::Entry>& entries, bool devi
   return bytes;
 }
 
-// Of an image, `options.tree` is where it lies as a tree from then on.
+// For an image, `options.tree` is changed to the folder that holds it as a tree.
 Result<std::vector<artifact::Entry>> read_source(BuildOptions& options, std::optional<ImageTree>& image) {
   const auto progress = [&](std::uint64_t done, std::uint64_t all) { options.work.tell("reading", done, all); };
   if (is_file(options.tree)) {

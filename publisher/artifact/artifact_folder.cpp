@@ -20,12 +20,9 @@
 namespace instar::publisher {
 namespace {
 
-constexpr std::size_t kArtifactFileBytesMax = 1024 * 1024;
 constexpr std::uint64_t kFormat = 1;
-constexpr std::uint64_t kWeightMax = std::uint64_t{1} << 40;
-constexpr std::size_t kWeightsMax = 1000;
 
-// The files that artifact.json names, and which artifact it says they are.
+// The files that artifact.json names, and the artifact that it says they contain.
 struct Listing {
   ArtifactId id;
   wire::ImageFormat image_format = wire::ImageFormat::none;
@@ -44,9 +41,9 @@ Result<BaseWeight> parse_weight(const Json& json, const std::string& where) {
   INSTAR_TRY(auto object, JsonObject::of(json, where));
   BaseWeight weight;
   INSTAR_TRY(weight.base, parse_artifact(object, "base"));
-  INSTAR_TRY(weight.full_bytes, object.number_or("full_bytes", 0, kWeightMax));
-  INSTAR_TRY(const auto dedupe, object.number_or("dedupe_bytes", 0, kWeightMax));
-  INSTAR_TRY(const auto delta, object.number_or("delta_bytes", 0, kWeightMax));
+  INSTAR_TRY(weight.full_bytes, object.number_or("full_bytes", 0, limits::kWeightBytesMax));
+  INSTAR_TRY(const auto dedupe, object.number_or("dedupe_bytes", 0, limits::kWeightBytesMax));
+  INSTAR_TRY(const auto delta, object.number_or("delta_bytes", 0, limits::kWeightBytesMax));
   if (object.find("dedupe_bytes") != nullptr) weight.dedupe_bytes = dedupe;
   if (object.find("delta_bytes") != nullptr) weight.delta_bytes = delta;
   return weight;
@@ -83,8 +80,9 @@ Result<Listing> parse_listing(const Json& json, const std::string& where) {
   }
   const Json* bases = object.find("bases");
   if (bases == nullptr) return listing;
-  if (!bases->is_array() || bases->size() > kWeightsMax) {
-    return fail(Code::malformed, where + ": bases must be an array of at most " + std::to_string(kWeightsMax));
+  if (!bases->is_array() || bases->size() > limits::kWeightBasesMax) {
+    return fail(Code::malformed,
+                where + ": bases must be an array of at most " + std::to_string(limits::kWeightBasesMax));
   }
   for (const auto& base : *bases) {
     INSTAR_TRY(auto weight, parse_weight(base, where + ": base"));
@@ -104,7 +102,7 @@ Result<Listing> read_listing(const std::string& path) {
                     " is a file, not an artifact folder. If it holds a file system, make one of it with: instar pack " +
                     path + " -o OUT");
   }
-  auto text = files::read_file(listing_of(path), kArtifactFileBytesMax);
+  auto text = files::read_file(listing_of(path), limits::kArtifactFileBytesMax);
   if (!text) {
     if (text.error().code != Code::not_found) return fail(text.error());
     return fail(
@@ -220,7 +218,7 @@ Status verify_pack(const PackFile& pack, const ArtifactFolder& folder) {
   const auto on_chunk = [&](std::uint32_t ordinal, ByteView decoded) -> Status {
     if (ordinal < directory.head_count) return head.feed(decoded);
     if (!content) INSTAR_CHECK(end_of_head());
-    // Chunks of a full pack are as large as they can be.
+    // All chunks of a full pack have the largest size that is allowed.
     const bool is_start = ordinal == directory.head_count && directory.kind == artifact::PackKind::full;
     if (is_start && folder.image_format != wire::ImageFormat::none) INSTAR_CHECK(check_format(folder, decoded));
     return content->feed(decoded);

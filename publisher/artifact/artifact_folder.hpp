@@ -31,12 +31,13 @@ struct BuildOptions {
   Work work;
 };
 
-// What a device that has another artifact, `base`, fetches of this one, by each kind of pack; exact.
+// How many bytes of this artifact a device fetches that has the artifact `base`, by each kind of pack. The numbers are
+// exact.
 struct BaseWeight {
   ArtifactId base;
   std::uint64_t full_bytes = 0;
-  std::optional<std::uint64_t> dedupe_bytes;  // nothing: there is no such pack
-  std::optional<std::uint64_t> delta_bytes;   // nothing: none was made
+  std::optional<std::uint64_t> dedupe_bytes;  // nullopt: there is no such pack
+  std::optional<std::uint64_t> delta_bytes;   // nullopt: none was made
   friend bool operator==(const BaseWeight&, const BaseWeight&) = default;
   // Of the packs that need no base.
   [[nodiscard]] std::uint64_t best_without_delta() const noexcept {
@@ -53,34 +54,35 @@ struct ArtifactFolder {
   std::uint32_t entry_count = 0;
   std::uint32_t index_bytes = 0;
   std::vector<PackFile> packs;
-  // Of each base that a delta was made against, or tried: the delta of those that did not pay is not among the packs.
+  // The figures of each base that a delta was made against, also of those whose delta was dropped because it saved
+  // nothing.
   std::vector<BaseWeight> weights;
 };
 
-// Reads the tree and writes the folder; artifact.json comes last, so that a folder that has one is whole. Each kind of
-// pack is made on a thread of its own. Same tree and level, same bytes, wherever it lies. Errors: invalid_argument (no
-// `full` among the kinds; `out` inside the tree or a folder that holds other things), those of files::read_tree and
-// open_image, io, no_space, unavailable (stopped: nothing of it is left).
+// Reads the tree and writes the folder. artifact.json is written last, so a folder that has one is complete. Each kind
+// of pack is made on its own thread. The same tree and level give the same bytes, wherever the tree is. Errors:
+// invalid_argument (no `full` among the kinds; `out` inside the tree or a folder that holds other things), those of
+// files::read_tree and open_image, io, no_space, unavailable (stopped: nothing is left behind).
 [[nodiscard]] Result<ArtifactFolder> build_artifact(const BuildOptions& options);
 
-// Writes artifact.json anew: the packs of `folder` are what the folder holds.
+// Writes artifact.json again, so that it lists the packs of `folder`.
 [[nodiscard]] Status write_listing(const ArtifactFolder& folder);
 
-// Opens a folder: artifact.json names its files, and everything in them that can be checked without reading the chunks
-// is. Errors: not_found, malformed, corrupt (index or pack is not the one that artifact.json names).
+// Opens a folder. artifact.json names its files, and all in them that can be checked without reading the chunks is
+// checked. Errors: not_found, malformed, corrupt (index or pack is not the one that artifact.json names).
 [[nodiscard]] Result<ArtifactFolder> open_artifact(const std::string& path);
-// Only looks which artifact it is said to be. Errors: not_found, malformed.
+// Only reads which artifact it says it is. Errors: not_found, malformed.
 [[nodiscard]] Result<ArtifactId> listed_artifact(const std::string& path);
-// Every folder has one.
+// The full pack, which every folder has.
 [[nodiscard]] const PackFile& full_pack(const ArtifactFolder& folder);
 
 // Decodes every chunk of every pack and checks index, body tables and file contents against it. Of deltas against
 // another tree than `base` (may be null), the chunks only.
 [[nodiscard]] Status verify_artifact(const ArtifactFolder& folder, const ReadableTree* base = nullptr);
-// A delta pack alone, in the same way.
+// Verifies only a delta pack, in the same way.
 [[nodiscard]] Status verify_delta(const PackFile& pack, const ReadableTree* base);
 
-// What a manifest says of it.
+// What a manifest says of the artifact.
 [[nodiscard]] wire::Artifact manifest_artifact(const ArtifactFolder& folder);
 // The content of artifact.json.
 [[nodiscard]] Json artifact_json(const ArtifactFolder& folder);

@@ -170,7 +170,7 @@ class Rebuilder {
   delta::DeltaHeader header_;
   std::unique_ptr<delta::Decoder> decoder_;
   std::vector<Entry> entries_;
-  std::unordered_map<std::string, std::size_t> places_;  // of files, by path
+  std::unordered_map<std::string, std::size_t> places_;  // path of a file → its index
   std::uint64_t done_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// What is inside a delta pack, and the tree that it makes of its base.
+// Reads a delta pack, and makes a tree from it and its base.
 #pragma once
 
 #include <vector>
@@ -16,8 +16,8 @@ struct DeltaContents {
 // The head of a delta pack, compared with the directory. Errors: malformed, corrupt, too_large, unsupported, io.
 [[nodiscard]] Result<DeltaContents> read_delta(const PackFile& pack);
 
-// Writes the whole tree, all but TreeBuilder::set_metadata(), and returns its entries: they hash to the artifact.
-// `builder` may be null: then all is decoded and hashed only, and what is copied from the base as it stands is not
+// Writes the whole tree, except for TreeBuilder::set_metadata(), and returns its entries, whose hash is the artifact's
+// id. With a null `builder` all is only decoded and hashed, and files that are copied from the base unchanged are not
 // read. Errors: invalid_argument (another base), corrupt, malformed, io, those of the builder; unavailable (stopped).
 [[nodiscard]] Result<std::vector<artifact::Entry>> rebuild_delta(const PackFile& pack, const ReadableTree& base,
                                                                  TreeBuilder* builder, const Work& work);

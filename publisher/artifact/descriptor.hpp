@@ -18,11 +18,11 @@ class Descriptor {
   ~Descriptor();
 
   [[nodiscard]] static Result<Descriptor> open_read(const std::string& path);
-  // New or emptied.
+  // Makes the file, or empties it.
   [[nodiscard]] static Result<Descriptor> create(const std::string& path);
 
   [[nodiscard]] Result<std::uint64_t> size() const;
-  // Exactly `out.size()` bytes at `offset`; fewer in the file is `corrupt`.
+  // Reads exactly `out.size()` bytes at `offset`. If the file has fewer, that is `corrupt`.
   [[nodiscard]] Status read_at(std::uint64_t offset, std::span<std::uint8_t> out) const;
   // Appends all of it.
   [[nodiscard]] Status write(ByteView bytes) const;

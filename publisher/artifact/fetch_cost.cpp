@@ -16,7 +16,7 @@ namespace {
 using artifact::Entry;
 using artifact::EntryType;
 
-// Cuts a stream of bytes and keeps the hashes.
+// Cuts a stream of bytes into chunks and keeps their hashes.
 class StreamHasher {
  public:
   StreamHasher(artifact::PackKind kind, std::unordered_set<Hash256>& out)

@@ -1,4 +1,5 @@
-// What a pack costs a device that has a certain tree: the bytes that it will fetch, reckoned as the device does.
+// What a pack costs a device that has a certain tree: the bytes that it will fetch, computed in the same way as on the
+// device.
 #pragma once
 
 #include <cstdint>
@@ -16,16 +17,15 @@
 
 namespace instar::publisher {
 
-// A device that has exactly one tree, whole and as its index says.
+// A device that has exactly one tree, complete and unchanged.
 class HeldTree {
  public:
-  // `tree` outlives it.
+  // `tree` must outlive this object.
   explicit HeldTree(const ReadableTree& tree);
 
-  // Payload bytes that this device fetches by `pack`: the head, and those body chunks that it cannot put together from
-  // files that it has, whole or cut as the pack's kind cuts. `fresh`: the entries of the pack's artifact. Nothing for a
-  // delta against another tree. Nothing is fetched of an artifact that is held already. Errors: those of reading the
-  // tree.
+  // Payload bytes that this device fetches by `pack`: the head, and those body chunks that it cannot make from files
+  // that it has, whole or cut in the way of the pack's kind. `fresh`: the entries of the pack's artifact. nullopt for a
+  // delta against another tree; 0 for an artifact that the device has. Errors: those of reading the tree.
   [[nodiscard]] Result<std::optional<std::uint64_t>> bytes_to_fetch(const PackFile& pack,
                                                                     const std::vector<artifact::Entry>& fresh,
                                                                     const Work& work);

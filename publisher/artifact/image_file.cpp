@@ -27,7 +27,7 @@ struct Signature {
   const char* what;
 };
 using namespace std::string_view_literals;
-// What people hand over instead.
+// Kinds of files that people give by mistake.
 constexpr std::array kOthers = {
     Signature{0, "sqsh"sv, "a big-endian squashfs, which Linux does not mount any more"},
     Signature{0, "\x1f\x8b"sv, "compressed with gzip"},
@@ -109,7 +109,7 @@ Result<Found> read_superblock(ByteView first, const std::string& shown) {
                   ". Give squashfs, erofs or ext4 (mksquashfs, mkfs.erofs, mkfs.ext4 -d), or a directory tree");
 }
 
-// Another name is free; where there can be none the bytes are copied.
+// A hard link costs nothing. Where none can be made, the bytes are copied.
 Status take(const std::string& from, const std::string& to) {
   const std::string real = real_path(from);
   if (::link(real.c_str(), to.c_str()) == 0) return {};
@@ -156,7 +156,7 @@ Result<ImageTree> open_image(const std::string& path, const std::string& scratch
   auto entries = files::read_tree(image.tree, options);
   if (!entries) return fail(with_context(entries.error(), path));
   image.entries = std::move(*entries);
-  // Whose the file is here means nothing.
+  // The owner of the file on this machine does not matter.
   for (auto& entry : image.entries) {
     entry.mode = entry.path.empty() ? artifact::kImageRootMode : artifact::kImageMode;
     entry.uid = entry.gid = 0;

@@ -30,7 +30,7 @@ TEST(ImageFile, KnowsTheThreeFileSystems) {
   }
 }
 
-TEST(ImageFile, SaysWhatElseAFileIs) {
+TEST(ImageFile, NamesTheKindOfAFileThatIsNoImage) {
   EXPECT_THAT(refusal({}), HasSubstr("it is empty. Give squashfs, erofs or ext4"));
   EXPECT_THAT(refusal(to_bytes("hello, world")), HasSubstr("it begins with the bytes 68656c6c6f2c2077"));
   EXPECT_THAT(refusal(Bytes{0x1f, 0x8b, 8, 0}), HasSubstr("compressed with gzip"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/limits.hpp"
 #include "publisher/artifact/artifact_folder.hpp"
 #include "publisher/artifact/out_folder.hpp"
 #include "publisher/artifact/readable_tree.hpp"
@@ -19,7 +20,7 @@ Status LocalArtifacts::add_folders_in(const std::string& path) {
   places_.push_back(path);
   auto names = list_names(path);
   std::ranges::sort(names);
-  if (names.size() > kFoldersMax) names.resize(kFoldersMax);
+  if (names.size() > limits::kArtifactFoldersMax) names.resize(limits::kArtifactFoldersMax);
   for (const auto& name : names) add_folder(path + "/" + name);
   return {};
 }

@@ -1,4 +1,4 @@
-// Where artifacts lie on the operator's machine, found by their ids.
+// Finds artifacts on the operator's machine by their ids.
 #pragma once
 
 #include <map>
@@ -13,19 +13,17 @@ namespace instar::publisher {
 
 class LocalArtifacts {
  public:
-  // A folder that may be an artifact's; anything else is passed over.
+  // Adds a folder if it is an artifact's. Anything else is ignored.
   void add_folder(const std::string& path);
-  // All folders in `path` that are, at most kFoldersMax. Errors: not_found (no such folder).
+  // Adds all artifact folders in `path`, at most limits::kArtifactFoldersMax. Errors: not_found (no such folder).
   [[nodiscard]] Status add_folders_in(const std::string& path);
-  // Those that lie beside `path`, and itself.
+  // Adds `path` and the artifact folders beside it.
   void add_siblings_of(const std::string& path);
 
-  // The folder that was added first, of those with this artifact.
+  // The first folder with this artifact, in the order in which they were added.
   [[nodiscard]] std::optional<std::string> find(const ArtifactId& artifact) const;
-  // Where was looked, for people: "out, /srv/artifacts".
+  // The places that were searched, for people: "out, /srv/artifacts".
   [[nodiscard]] std::string places() const;
-
-  static constexpr std::size_t kFoldersMax = 10'000;
 
  private:
   std::map<ArtifactId, std::string> folders_;

@@ -71,7 +71,7 @@ ScratchFolder& ScratchFolder::operator=(ScratchFolder&& other) noexcept {
 }
 
 ScratchFolder::~ScratchFolder() {
-  // What cannot be removed lies in a folder for temporary things.
+  // If something cannot be removed, it stays in a folder for temporary files, so the error is ignored.
   if (!path_.empty()) static_cast<void>(files::remove_tree(path_));
 }
 

@@ -11,7 +11,7 @@ namespace {
 using artifact::Entry;
 using artifact::EntryType;
 
-// Spreads the content stream over the files that it consists of.
+// Writes the content stream to the files that it consists of.
 class StreamWriter {
  public:
   StreamWriter(const std::vector<artifact::StreamFile>& files, TreeBuilder& builder)
@@ -48,7 +48,7 @@ class StreamWriter {
   std::uint64_t done_ = 0;
 };
 
-// Files whose content another one before them has.
+// Copies files whose content an earlier file has.
 Status copy_repeated(const std::vector<Entry>& entries, const std::vector<artifact::StreamFile>& files,
                      TreeBuilder& builder) {
   std::unordered_map<Hash256, const std::string*> first;
@@ -82,7 +82,8 @@ Result<Bytes> read_head(const PackFile& pack) {
 Result<std::vector<Entry>> read_index_in(const PackFile& pack) {
   const auto& directory = pack.directory();
   INSTAR_TRY(const Bytes head, read_head(pack));
-  // The directory names the body's chunks too: what is before their table is the index.
+  // The head ends with the table of the body's chunks, which the directory names too. All before the table is the
+  // index.
   const Bytes table =
       artifact::encode_body_table({directory.chunks.begin() + directory.head_count, directory.chunks.end()});
   if (head.size() < table.size() || !std::ranges::equal(ByteView(head).last(table.size()), table)) {

@@ -21,12 +21,12 @@
 namespace instar::publisher {
 namespace {
 
-constexpr std::size_t kCopyBytes = 1024 * 1024;
+constexpr std::size_t kPackCopyBytes = 1024 * 1024;
 // zstd 1.5's decoding context for one frame held in memory (ZSTD_estimateDCtxSize() is 95,992 there), rounded up.
 constexpr std::uint32_t kDecoderStateBytes = 128 * 1024;
 // Fixed header with a three-byte length, topic length; QoS 0 has no packet id.
 constexpr std::uint32_t kMqttHeaderBytes = 1 + 3 + 2;
-// A device id of middling length.
+// A device id of average length.
 constexpr std::string_view kTypicalDevice = "gateway-00001234";
 
 // Full and dedupe: one chunk at a time.
@@ -78,7 +78,7 @@ Status PackFileWriter::finish(const artifact::PackDirectory& directory) {
   INSTAR_TRY(const auto file, Descriptor::create(temporary));
   INSTAR_CHECK(file.write(artifact::encode_directory(directory)));
   INSTAR_CHECK(file.write(head_));
-  Bytes buffer(kCopyBytes);
+  Bytes buffer(kPackCopyBytes);
   for (std::uint64_t done = 0; done < body_bytes_;) {
     const auto piece =
         std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), body_bytes_ - done)));

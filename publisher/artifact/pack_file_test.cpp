@@ -69,7 +69,7 @@ class PackFiles : public testing::Test {
   files::TemporaryFolder folder_;
 };
 
-TEST_F(PackFiles, SameTreeGivesTheSameBytesWhereverItLies) {
+TEST_F(PackFiles, TheSameTreeGivesTheSameBytesInAnyFolder) {
   make_tree(path("elsewhere"));
   ASSERT_TRUE(build_artifact(options("tree", "out")));
   ASSERT_TRUE(build_artifact(options("elsewhere", "deeper/out")));
@@ -78,7 +78,7 @@ TEST_F(PackFiles, SameTreeGivesTheSameBytesWhereverItLies) {
   }
 }
 
-TEST_F(PackFiles, ANewerBuildReplacesTheOlderWhole) {
+TEST_F(PackFiles, ANewerBuildReplacesAllOfTheOlder) {
   ASSERT_TRUE(build_artifact(options("tree", "out")));
   const auto before = read("out/full.pack");
   write("tree/etc/app/config", as_bytes("port = 81\n"));
@@ -122,7 +122,7 @@ TEST_F(PackFiles, TheFileIsDirectoryThenChunksInOrder) {
   EXPECT_EQ(beyond.error().code, Code::invalid_argument);
 }
 
-TEST_F(PackFiles, EveryFlippedByteOfTheDirectoryIsNoticed) {
+TEST_F(PackFiles, EveryFlippedByteOfTheDirectoryIsFound) {
   const auto built = build_artifact(options("tree", "out"));
   ASSERT_TRUE(built);
   const auto& original = built->packs.front();
@@ -219,7 +219,7 @@ TEST_F(PackFiles, AHostileArtifactJsonReachesNoOtherFile) {
   EXPECT_EQ(with("full.pack", "full.pack"), Code::ok);
 }
 
-TEST_F(PackFiles, TheOutputFolderIsGuarded) {
+TEST_F(PackFiles, AnUnsuitableOutputFolderIsRefused) {
   const auto inside = build_artifact(options("tree", "tree/out"));
   ASSERT_FALSE(inside);
   EXPECT_EQ(inside.error().code, Code::invalid_argument);
@@ -235,7 +235,7 @@ TEST_F(PackFiles, TheOutputFolderIsGuarded) {
   ASSERT_FALSE(build_artifact(without_full));
 }
 
-TEST_F(PackFiles, ADeviceNodeNeedsLeave) {
+TEST_F(PackFiles, ADeviceNodeIsRefusedUnlessAllowed) {
   if (::mkfifo(path("tree/pipe").c_str(), 0600) != 0) GTEST_FAIL() << "no fifo";
   const auto refused = build_artifact(options("tree", "out"));
   ASSERT_FALSE(refused);
@@ -247,7 +247,7 @@ TEST_F(PackFiles, ADeviceNodeNeedsLeave) {
   EXPECT_TRUE(verify_artifact(*open_artifact(path("out"))));
 }
 
-TEST_F(PackFiles, AWriterThatIsGivenUpLeavesNothing) {
+TEST_F(PackFiles, AWriterWithoutFinishLeavesNothing) {
   {
     auto writer = PackFileWriter::create(path("given-up.pack"));
     ASSERT_TRUE(writer);
@@ -263,7 +263,7 @@ TEST_F(PackFiles, AWriterThatIsGivenUpLeavesNothing) {
 }
 
 // The example of docs/formats/pack-file.md.
-TEST_F(PackFiles, TheWorkedExampleHoldsByteForByte) {
+TEST_F(PackFiles, HasTheBytesOfTheWorkedExample) {
   const auto text = files::read_file(INSTAR_SOURCE_DIR "/tests/fixtures/pack-file.hex", 4096);
   ASSERT_TRUE(text);
   std::string digits;

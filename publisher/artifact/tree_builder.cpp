@@ -9,7 +9,7 @@ using artifact::Entry;
 using artifact::EntryType;
 using files::StagingTree;
 
-constexpr std::size_t kCopyBytes = 256 * 1024;
+constexpr std::size_t kTreeCopyBytes = 256 * 1024;
 
 }  // namespace
 
@@ -60,7 +60,7 @@ Result<TreeBuilder::Content> TreeBuilder::copy_file(const std::string& path, con
                                                     const std::string& from_path) {
   INSTAR_TRY(const files::Fd source, from.open_file(from_path, false));
   INSTAR_CHECK(begin_file(path));
-  Bytes buffer(kCopyBytes);
+  Bytes buffer(kTreeCopyBytes);
   while (true) {
     INSTAR_TRY(const std::size_t got, files::read_at(source.get(), buffer, size_, from.shown(from_path)));
     INSTAR_CHECK(write(ByteView(buffer).first(got)));
@@ -85,7 +85,7 @@ Status TreeBuilder::set_metadata(const std::vector<Entry>& entries) {
                                 ": this file system has none");
     }
   }
-  // Last, and inner ones first: a folder that must not be written to is made so when all is in it.
+  // Folders come last, and inner ones first, because a folder may become read-only only when all is in it.
   for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
     if (entry->type == EntryType::directory) INSTAR_CHECK(set_metadata_of(*entry));
   }

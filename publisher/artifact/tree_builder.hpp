@@ -1,4 +1,5 @@
-// Writes a directory tree that an index describes: entry by entry, contents in any order, then hard links and metadata.
+// Writes a directory tree that an index describes: first the entries, then the contents in any order, then hard links
+// and metadata.
 #pragma once
 
 #include <cstdint>
@@ -16,35 +17,36 @@
 
 namespace instar::publisher {
 
-// Whole: as an operator wants it. Contents only: folders and files for this process to read, without owners, modes,
-// links and devices.
+// Whole: for an operator. Contents only: folders and files for this process to read, without owners, modes, links and
+// devices.
 enum class TreeUse : std::uint8_t { whole, contents_only };
 
 class TreeBuilder {
  public:
-  // `path` is new or empty, and is so again when the builder goes without keep(). Errors: invalid_argument, io,
+  // `path` is new or empty. Unless keep() is called, the destructor makes it so again. Errors: invalid_argument, io,
   // no_space.
   [[nodiscard]] static Result<std::unique_ptr<TreeBuilder>> create(const std::string& path, TreeUse use);
 
-  // One entry, in index order. A file is made empty.
+  // Adds one entry, in index order. A file starts empty.
   [[nodiscard]] Status add(const artifact::Entry& entry);
 
-  // What a content came to, for the caller to compare with what the index says.
+  // Size and hash of what was written, for the caller to compare with the index.
   struct Content {
     std::uint64_t size = 0;
     Hash256 hash;
   };
-  // The content of one file that was added: begin, write …, end. One at a time.
+  // Writes the content of a file that was added: begin, write …, end. One file at a time.
   [[nodiscard]] Status begin_file(const std::string& path);
   [[nodiscard]] Status write(ByteView bytes);
   [[nodiscard]] Result<Content> end_file();
-  // The same from a file of another tree, or of this one. Errors: not_found, io (no regular file), no_space.
+  // Copies the content from a file of another tree, or of this one. Errors: not_found, io (no regular file), no_space.
   [[nodiscard]] Result<Content> copy_file(const std::string& path, const files::StagingTree& from,
                                           const std::string& from_path);
 
-  // Hard links, owners, modes, xattrs and times of all entries. What this process may not set is left out and counted.
+  // Makes hard links, and sets owners, modes, xattrs and times of all entries. What this process may not set is left
+  // out and counted.
   [[nodiscard]] Status set_metadata(const std::vector<artifact::Entry>& entries);
-  // The tree is as it should be.
+  // The tree is complete and is kept.
   void keep() noexcept { folder_.keep(); }
 
   [[nodiscard]] const files::StagingTree& tree() const noexcept { return tree_; }

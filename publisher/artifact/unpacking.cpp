@@ -49,7 +49,7 @@ Result<std::vector<artifact::Entry>> rebuild(const PackFile& pack, const std::op
   return rebuild_delta(pack, *base, &builder, work);
 }
 
-// What lies on the disk now, read as `instar pack` would.
+// Reads the tree that is on the disk now, in the same way as `instar pack`.
 Status check_tree(const std::string& path, const ArtifactId& artifact) {
   files::TreeOptions options;
   options.rules = kReadAll;

@@ -1,4 +1,4 @@
-// `instar unpack`: a pack becomes a directory tree again.
+// `instar unpack`: makes a directory tree from a pack.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@
 namespace instar::publisher {
 
 struct UnpackOptions {
-  // A pack file, or an artifact folder: its delta against `base`, if one is given, else its full pack.
+  // A pack file, or an artifact folder. Of a folder, the delta against `base` is used if a base is given, else the full
+  // pack.
   std::string source;
   // Directory tree or artifact folder that a delta is against.
   std::string base;
@@ -26,13 +27,14 @@ struct Unpacked {
   artifact::PackKind kind = artifact::PackKind::full;
   ArtifactId artifact;
   std::uint64_t entry_count = 0;
-  std::uint64_t content_bytes = 0;  // of all files, repeated ones too
-  // What this process may not set. Nothing: the tree on disk was read again and hashes to the artifact.
+  std::uint64_t content_bytes = 0;  // of all files, also of repeated ones
+  // What this process may not set. If that is nothing, the tree on disk was read again and its hash is the artifact's
+  // id.
   files::StagingTree::LeftOut left_out;
 };
 
-// Contents are checked against the index, the index against the artifact id. On an error `out` is as it was.
-// Errors: invalid_argument (`out` holds something; another base, or none; no delta against it), and those of
+// Contents are checked against the index, and the index against the artifact id. After an error `out` is unchanged.
+// Errors: invalid_argument (`out` is not empty; another base, or none; no delta against it), and those of
 // PackFile::open, open_artifact, open_tree; corrupt, io, no_space; unavailable (stopped).
 [[nodiscard]] Result<Unpacked> unpack(const UnpackOptions& options);
 

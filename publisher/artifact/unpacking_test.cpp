@@ -37,7 +37,7 @@ class Unpack : public testing::Test {
   files::TemporaryFolder folder_;
 };
 
-TEST_F(Unpack, FullAndDedupeGiveTheTreeBack) {
+TEST_F(Unpack, FullAndDedupeRestoreTheTree) {
   for (const auto* source : {"out", "out/full.pack", "out/dedupe.pack"}) {
     ASSERT_TRUE(files::remove_tree(folder_ / "back"));
     const auto done = unpack_to(source, "back");
@@ -48,7 +48,7 @@ TEST_F(Unpack, FullAndDedupeGiveTheTreeBack) {
   }
 }
 
-TEST_F(Unpack, AnEmptyFolderIsTakenAndAFullOneIsNot) {
+TEST_F(Unpack, AnEmptyFolderIsUsedAndAnotherOneIsRefused) {
   ASSERT_TRUE(files::make_folders(folder_ / "empty"));
   EXPECT_TRUE(unpack_to("out", "empty"));
   write_in(folder_ / "full", "letter", as_bytes("dear"));
@@ -93,7 +93,7 @@ TEST_F(Unpack, StoppedAtAnyChunkItLeavesNothing) {
   EXPECT_LT(stop_at, 1'000);
 }
 
-TEST_F(Unpack, AFileThatCannotGrowAnyMoreIsAnErrorThatLeavesNothing) {
+TEST_F(Unpack, AFailedWriteIsAnErrorThatLeavesNothing) {
   struct rlimit before {};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
@@ -136,7 +136,7 @@ TEST_F(Unpack, AnotherUserGetsTheTreeWithoutWhatOnlyRootMaySet) {
   EXPECT_EQ(files::read_file(folder_ / "theirs/bin/app", 1 << 20), files::read_file(folder_ / "tree/bin/app", 1 << 20));
 }
 
-TEST_F(Unpack, CapabilitiesAndUserAttributesComeBack) {
+TEST_F(Unpack, RestoresCapabilitiesAndUserAttributes) {
   if (::setxattr((folder_ / "tree/bin/app").c_str(), "user.note", "text", 4, 0) != 0) {
     ASSERT_EQ(errno, ENOTSUP) << "this file system keeps no attributes";
     return;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/limits.hpp"
 #include "core/base/text.hpp"
 #include "files/files.hpp"
 #include "publisher/console/text.hpp"
@@ -21,7 +22,6 @@ namespace instar::publisher {
 namespace {
 
 constexpr time_t kNetworkProbeSeconds = 3;
-constexpr std::size_t kConfigBytesMax = 64 * 1024;
 constexpr std::string_view kDefaultBroker = "mqtt://localhost:1883";
 constexpr std::string_view kDefaultPrefix = "instar/v1";
 constexpr std::string_view kDefaultTimeout = "30s";
@@ -44,7 +44,7 @@ std::optional<std::string> environment(const char* name) {
   return std::string(value);
 }
 
-// Takes from `lower` what `upper` does not say.
+// Fills what `upper` does not set from `lower`.
 ConnectionOptions merge(ConnectionOptions upper, ConnectionOptions lower) {
   for (const auto* key : {"broker", "username", "password-file", "ca", "cert", "key-file", "prefix", "timeout"}) {
     auto* value = field_of(upper, key);
@@ -62,7 +62,7 @@ std::string default_config_path() {
 Result<ConnectionOptions> load_config(const std::string& chosen) {
   const std::string path = chosen.empty() ? default_config_path() : chosen;
   if (path.empty()) return ConnectionOptions{};
-  const auto text = files::read_file(path, kConfigBytesMax);
+  const auto text = files::read_file(path, limits::kConfigBytesMax);
   if (!text && text.error().code == Code::not_found && chosen.empty()) return ConnectionOptions{};
   if (!text) return fail(with_context(text.error(), "config file"));
   return parse_config(as_text(*text), path);
@@ -75,7 +75,7 @@ bool is_port(std::string_view text) {
 }
 
 Result<std::string> read_password(const std::string& path) {
-  INSTAR_TRY(const auto text, files::read_file(path, kConfigBytesMax));
+  INSTAR_TRY(const auto text, files::read_file(path, limits::kConfigBytesMax));
   const auto line = as_text(text).substr(0, as_text(text).find('\n'));
   return std::string(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line);
 }
@@ -117,7 +117,7 @@ Result<std::string> server_uri(std::string_view broker) {
   if (rest.ends_with('/')) rest.remove_suffix(1);
   const bool tls = scheme == "mqtts" || scheme == "ssl";
   if (!tls && scheme != "mqtt" && scheme != "tcp") return bad();
-  // An IPv6 address stands in brackets: its colons are no port.
+  // An IPv6 address is in brackets, so its colons do not begin a port.
   const auto bracket = rest.rfind(']');
   const auto port_colon = rest.rfind(':');
   const bool has_port =

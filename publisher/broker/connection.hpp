@@ -1,4 +1,4 @@
-// How to reach the broker: flags over environment over the config file over defaults.
+// How to reach the broker. Flags override the environment, which overrides the config file, which overrides defaults.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace instar::publisher {
 
-// What one source says; absent fields leave the word to the next source.
+// What one source sets. Absent fields are left to the next source.
 struct ConnectionOptions {
   std::optional<std::string> broker;  // mqtt://host[:1883], mqtts://host[:8883]
   std::optional<std::string> username;
@@ -24,7 +24,7 @@ struct ConnectionOptions {
   std::string config_path;             // --config; empty = the user's own, which may be absent
 };
 
-// All settled.
+// The options after all sources were read.
 struct Connection {
   std::string broker;      // as the operator wrote it, for messages
   std::string server_uri;  // tcp://host:port or ssl://host:port
@@ -37,15 +37,15 @@ struct Connection {
   std::int64_t timeout_ms = 0;
 };
 
-// "key = value" lines, '#' comments; keys are the long options without dashes in front. Errors: malformed, naming the
-// line.
+// Parses "key = value" lines and '#' comments. A key is a long option without the dashes in front. Errors: malformed,
+// naming the line.
 [[nodiscard]] Result<ConnectionOptions> parse_config(std::string_view text, const std::string& where);
 // tcp://… or ssl://… with a port. Errors: invalid_argument.
 [[nodiscard]] Result<std::string> server_uri(std::string_view broker);
 // Reads environment (INSTAR_BROKER, INSTAR_USERNAME, INSTAR_PASSWORD_FILE, INSTAR_PREFIX), config and password file.
 [[nodiscard]] Result<Connection> settle(const ConnectionOptions& flags);
-// What the network itself says of reaching `server_uri` ("connection refused"), by one TCP connection that is closed at
-// once; empty when that works. For messages, after MQTT has failed.
+// The system's reason why `server_uri` cannot be reached ("connection refused"), found by one TCP connection that is
+// closed at once. Empty when the connection works. For messages, after MQTT has failed.
 [[nodiscard]] std::string network_reason(std::string_view server_uri);
 [[nodiscard]] mqtt::Options mqtt_options(const Connection& connection, const std::string& client_id);
 

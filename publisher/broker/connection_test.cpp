@@ -65,7 +65,7 @@ class Settle : public testing::Test {
   files::TemporaryFolder folder_;
 };
 
-TEST_F(Settle, FlagsGoBeforeEnvironmentBeforeConfigBeforeDefaults) {
+TEST_F(Settle, FlagsOverrideEnvironmentOverridesConfigOverridesDefaults) {
   EXPECT_EQ(settle({})->broker, "mqtt://localhost:1883");
   EXPECT_EQ(settle({})->timeout_ms, 30'000);
   EXPECT_EQ(settle({})->prefix, "instar/v1");
@@ -80,7 +80,7 @@ TEST_F(Settle, FlagsGoBeforeEnvironmentBeforeConfigBeforeDefaults) {
   EXPECT_EQ(settle(flags)->prefix, "plant/v1");
 }
 
-TEST_F(Settle, AChosenConfigFileMustBeThere) {
+TEST_F(Settle, AConfigFileThatIsNamedMustExist) {
   ConnectionOptions flags;
   flags.config_path = folder_ / "none";
   const auto connection = settle(flags);

@@ -1,5 +1,6 @@
 #include "publisher/broker/fleet.hpp"
 
+#include "core/base/limits.hpp"
 #include "publisher/broker/pages.hpp"
 #include "publisher/console/json_fields.hpp"
 
@@ -17,7 +18,7 @@ Outcome<Fleet> ask_fleet(Session& session, const std::string& product, const std
         fleet.artifacts.push_back(
             {*id, get_text(row, "release"), get_number(row, "devices"), get_number(row, "metered")});
       },
-      kFleetArtifactsMax);
+      limits::kFleetArtifactsMax);
   if (!answer) {
     // An older plugin does not know the command.
     if (answer.error().exit == Exit::refused) return fleet;

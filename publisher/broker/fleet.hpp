@@ -1,7 +1,6 @@
 // Asks the broker what the devices of a release run.
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,9 +11,9 @@
 
 namespace instar::publisher {
 
-// At most kFleetArtifactsMax artifacts. A broker that does not know the question is no error: `known` is false then.
+// At most limits::kFleetArtifactsMax artifacts. If the broker does not know the command, that is no error: `known` is
+// false then.
 [[nodiscard]] Outcome<Fleet> ask_fleet(Session& session, const std::string& product,
                                        const std::vector<GroupPath>& groups);
-inline constexpr std::size_t kFleetArtifactsMax = 1000;
 
 }  // namespace instar::publisher

@@ -13,23 +13,13 @@ namespace {
 
 constexpr std::size_t kNamesShown = 5;
 
-ArtifactId artifact_in(const Json& json) {
-  if (!json.is_string()) return {};
-  return ArtifactId::from_hex(json.get<std::string>()).value_or(ArtifactId{});
-}
-
-revision::DeviceFacts facts_of(const PlannedDevice& device) {
-  revision::DeviceFacts facts;
-  facts.product = device.product;
-  facts.groups = device.groups;
-  facts.architecture = device.architecture;
-  facts.kernel = device.kernel;
-  facts.client_version = device.client_version;
-  facts.memory_bytes = device.memory_bytes;
-  facts.metered = device.metered;
-  facts.image_formats = device.image_formats;
-  facts.handlers = device.handlers;
-  return facts;
+// Artifacts of the running and the previous release.
+std::vector<ArtifactId> held_by(const wire::Description& device) {
+  std::vector<ArtifactId> held;
+  for (const auto* revision : {&device.running, &device.previous}) {
+    if (*revision) held.insert(held.end(), (*revision)->artifacts.begin(), (*revision)->artifacts.end());
+  }
+  return held;
 }
 
 std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact) {
@@ -41,38 +31,41 @@ std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact) {
   return offers;
 }
 
-// What one device takes.
+// What one device would fetch.
 struct Choice {
   std::string kinds;
   std::uint64_t bytes = 0;
   bool exact = true;
 };
 
-// The dearest of what its trees leave to be fetched is what can be promised: the device matches against all that it
-// holds.
-std::uint64_t dedupe_bytes(const wire::Pack& pack, const PlannedDevice& device, const DedupeCosts& costs, bool& exact) {
+// The device matches against all trees that it has. So it fetches no more than with the best of them alone, and the
+// lowest of these numbers is a safe bound.
+std::uint64_t dedupe_bytes(const wire::Pack& pack, const std::vector<ArtifactId>& held_here, const DedupeCosts& costs,
+                           bool& exact) {
   std::optional<std::uint64_t> least;
-  for (const auto& held : device.held) {
+  for (const auto& held : held_here) {
     const auto known = costs.find({pack.id, held});
     if (known != costs.end()) least = std::min(least.value_or(known->second), known->second);
   }
   if (least) return *least;
-  exact = device.held.empty();  // nothing is held: all of it
+  exact = held_here.empty();  // the device has no artifact, so it fetches all of the pack
   return pack.head_bytes + pack.body_bytes;
 }
 
-Result<Choice> choose(const wire::Manifest& manifest, const PlannedDevice& device, const DedupeCosts& costs,
+Result<Choice> choose(const wire::Manifest& manifest, const wire::Description& device, const DedupeCosts& costs,
                       WallMs now) {
-  // The owner of a device may allow more settings than the list: that is not known here.
-  auto facts = facts_of(device);
+  // The owner of a device may allow more settings than the list, which is not known here.
+  revision::DeviceFacts facts;
+  facts.description = device;
   for (const auto& container : manifest.containers) {
     for (const auto& setting : container.settings) facts.lxc_keys_allowed.push_back(setting.key);
   }
   INSTAR_CHECK(revision::check_requirements(manifest, facts, device.free_bytes, now));
-  artifact::Holdings holdings{device.held, device.memory_bytes / 2, true};
+  const auto held = held_by(device);
+  artifact::Holdings holdings{held, device.memory_bytes / 2, true};
   Choice choice;
   for (const auto& artifact : manifest.artifacts) {
-    if (std::ranges::find(device.held, artifact.id) != device.held.end()) {
+    if (std::ranges::find(held, artifact.id) != held.end()) {
       choice.kinds += (choice.kinds.empty() ? "" : "+") + std::string("held");
       continue;
     }
@@ -84,7 +77,7 @@ Result<Choice> choose(const wire::Manifest& manifest, const PlannedDevice& devic
     const auto& pack = artifact.packs[usable.front().offer];
     choice.kinds += (choice.kinds.empty() ? "" : "+") + std::string(artifact::pack_kind_name(pack.kind));
     choice.bytes += pack.framing_bytes;
-    choice.bytes += pack.kind == artifact::PackKind::dedupe ? dedupe_bytes(pack, device, costs, choice.exact)
+    choice.bytes += pack.kind == artifact::PackKind::dedupe ? dedupe_bytes(pack, held, costs, choice.exact)
                                                             : pack.head_bytes + pack.body_bytes;
   }
   const auto budget = manifest.policy.device_bytes_max;
@@ -94,11 +87,10 @@ Result<Choice> choose(const wire::Manifest& manifest, const PlannedDevice& devic
   return choice;
 }
 
-// Reasons with the devices' own numbers in them would be as many as devices.
-std::string short_reason(const Error& error, const PlannedDevice& device) {
+// Reasons that contain a device's own numbers would differ for each device, so the numbers are left out.
+std::string short_reason(const Error& error) {
   const auto comma = error.message.rfind(", ");
   const bool has_numbers = comma != std::string::npos && error.message.find("this device", comma) == comma + 2;
-  static_cast<void>(device);
   return std::string(code_name(error.code)) + ": " + (has_numbers ? error.message.substr(0, comma) : error.message);
 }
 
@@ -130,34 +122,6 @@ std::string hours(std::uint64_t bytes, std::uint64_t bytes_per_s) {
 
 }  // namespace
 
-PlannedDevice read_planned_device(const Json& row) {
-  PlannedDevice device;
-  device.device = get_text(row, "device");
-  device.product = get_text(row, "product");
-  for (const auto& group : get(row, "groups")) {
-    auto path =
-        group.is_string() ? GroupPath::parse(group.get<std::string>()) : Result<GroupPath>(fail(Code::malformed, ""));
-    if (path) device.groups.push_back(std::move(*path));
-  }
-  device.architecture = get_text(row, "architecture");
-  device.kernel = get_text(row, "kernel");
-  device.client_version = get_text(row, "client_version");
-  device.memory_bytes = get_number(row, "memory_bytes");
-  device.free_bytes = get_number(row, "free_bytes");
-  device.metered = get_flag(row, "metered");
-  device.online = get_flag(row, "online");
-  device.last_seen = {static_cast<std::int64_t>(get_number(row, "last_seen_ms"))};
-  device.running_sequence = get_number(row, "running_sequence");
-  for (const auto& name : get_texts(row, "image_formats")) {
-    if (const auto format = wire::parse_image_format(name)) device.image_formats.push_back(*format);
-  }
-  device.handlers = get_texts(row, "handlers");
-  for (const auto* key : {"running_artifacts", "previous_artifacts"}) {
-    for (const auto& artifact : get(row, key)) device.held.push_back(artifact_in(artifact));
-  }
-  return device;
-}
-
 std::uint64_t GroupPlan::bytes() const noexcept {
   std::uint64_t sum = 0;
   for (const auto& [kind, use] : packs) sum += use.bytes;
@@ -165,15 +129,16 @@ std::uint64_t GroupPlan::bytes() const noexcept {
 }
 
 FleetPlan plan_release(const wire::Manifest& manifest, std::uint64_t manifest_bytes,
-                       const std::vector<PlannedDevice>& fleet, const DedupeCosts& costs, WallMs now) {
+                       const std::vector<KnownDevice>& fleet, const DedupeCosts& costs, WallMs now) {
   FleetPlan plan;
   plan.manifest_bytes = manifest_bytes;
   std::vector<std::vector<std::string>> names(manifest.groups.size());
   for (const auto& group : manifest.groups) plan.groups.emplace_back().group = group.str();
   for (const auto& device : fleet) {
-    if (device.product != manifest.product || !DeviceId::parse(device.device)) continue;
+    const auto& description = device.description;
+    if (description.product != manifest.product || !DeviceId::parse(device.device)) continue;
     const auto group = std::ranges::find_if(manifest.groups, [&](const GroupPath& one) {
-      return std::ranges::any_of(device.groups, [&](const GroupPath& own) { return one.covers(own); });
+      return std::ranges::any_of(description.groups, [&](const GroupPath& own) { return one.covers(own); });
     });
     if (group == manifest.groups.end()) continue;
     const auto index = static_cast<std::size_t>(group - manifest.groups.begin());
@@ -181,16 +146,16 @@ FleetPlan plan_release(const wire::Manifest& manifest, std::uint64_t manifest_by
     ++row.devices;
     row.online += device.online ? 1 : 0;
     names[index].push_back(device.device);
-    if (device.running_sequence >= manifest.sequence) {
+    if (description.running && description.running->sequence >= manifest.sequence) {
       ++row.newer;
       continue;
     }
-    const auto choice = choose(manifest, device, costs, now);
+    const auto choice = choose(manifest, description, costs, now);
     if (!choice) {
-      row.refusals[short_reason(choice.error(), device)].push_back(device.device);
+      row.refusals[short_reason(choice.error())].push_back(device.device);
       continue;
     }
-    row.waiting += manifest.policy.unmetered_only && device.metered ? 1 : 0;
+    row.waiting += manifest.policy.unmetered_only && description.metered ? 1 : 0;
     auto& use = row.packs[choice->kinds];
     const auto bytes = choice->bytes + manifest_bytes;
     ++use.devices;

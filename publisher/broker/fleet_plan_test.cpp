@@ -22,18 +22,18 @@ wire::Manifest release() {
   return manifest;
 }
 
-PlannedDevice device(const std::string& name, bool has_base) {
-  PlannedDevice out;
+KnownDevice device(const std::string& name, bool has_base) {
+  KnownDevice out;
   out.device = name;
-  out.product = "gateway-2";
-  out.groups = {examples::group("plant-7/line-a")};
-  out.architecture = "x86_64";
-  out.kernel = "6.1";
-  out.client_version = "0.1.0";
-  out.memory_bytes = 64'000'000;
-  out.free_bytes = 100'000'000;
-  out.running_sequence = 41;
-  if (has_base) out.held = {examples::hash("artifact 1")};
+  out.description.product = "gateway-2";
+  out.description.groups = {examples::group("plant-7/line-a")};
+  out.description.architecture = "x86_64";
+  out.description.kernel = "6.1";
+  out.description.client_version = "0.1.0";
+  out.description.memory_bytes = 64'000'000;
+  out.description.free_bytes = 100'000'000;
+  out.description.running = examples::running();
+  if (!has_base) out.description.running->artifacts.clear();
   return out;
 }
 
@@ -50,13 +50,13 @@ TEST(FleetPlan, CountsWhatEachDeviceTakes) {
   EXPECT_EQ(plan.groups[1].devices, 0U);
 }
 
-TEST(FleetPlan, SaysWhoWouldRefuseAndWhy) {
+TEST(FleetPlan, ListsDevicesThatWouldRefuseWithTheReason) {
   auto other = device("arm", true);
-  other.architecture = "mips";
+  other.description.architecture = "mips";
   auto old = device("old", true);
-  old.kernel = "4.4";
+  old.description.kernel = "4.4";
   auto done = device("done", true);
-  done.running_sequence = 42;
+  done.description.running->sequence = 42;
   const auto plan = plan_release(release(), 2'000, {other, old, done}, {}, WallMs{1});
   const auto& group = plan.groups[0];
   EXPECT_EQ(group.newer, 1U);
@@ -74,19 +74,15 @@ TEST(FleetPlan, KnowsWhatDevicesTakeBesideTrees) {
   manifest.containers[0].settings.clear();
   manifest.containers[0].volumes.clear();
   manifest.containers[0].health.probe.reset();
-  const auto with = read_planned_device(
-      {{"device", "with"}, {"handlers", {"modem", "kernel"}}, {"image_formats", {"ext4", "zonefs"}}});
-  EXPECT_EQ(with.handlers, (std::vector<std::string>{"modem", "kernel"}));
-  EXPECT_EQ(with.image_formats, std::vector{wire::ImageFormat::ext4}) << "another one is of a later version";
   auto able = device("able", true);
-  able.handlers = {"kernel"};
+  able.description.handlers = {"kernel"};
   const auto plan = plan_release(manifest, 2'000, {able, device("plain", true)}, {}, WallMs{1});
   ASSERT_EQ(plan.groups[0].refusals.size(), 1U);
   EXPECT_THAT(plan_text(plan, {}),
               HasSubstr("1 device would refuse: unsupported: payload 'web' is for the handler kernel"));
 }
 
-TEST(FleetPlan, TellsHowLargeTheWavesAre) {
+TEST(FleetPlan, CountsTheDevicesOfEachWave) {
   auto manifest = release();
   wire::Wave named;
   named.devices = {"d3"};
@@ -95,7 +91,7 @@ TEST(FleetPlan, TellsHowLargeTheWavesAre) {
   wire::Wave all;
   all.share_bp = 10'000;
   manifest.policy.waves = {named, counted, all};
-  std::vector<PlannedDevice> fleet;
+  std::vector<KnownDevice> fleet;
   for (int i = 0; i < 20; ++i) fleet.push_back(device("d" + std::to_string(i), true));
   const auto waves = plan_release(manifest, 2'000, fleet, {}, WallMs{1}).groups[0].waves;
   ASSERT_EQ(waves.size(), 3U);
@@ -104,7 +100,7 @@ TEST(FleetPlan, TellsHowLargeTheWavesAre) {
   EXPECT_EQ(waves[0] + waves[1] + waves[2], 20U);
 }
 
-TEST(FleetPlan, DedupeIsExactWhereTheBaseIsAtHand) {
+TEST(FleetPlan, DedupeIsExactIfTheBaseIsOnThisMachine) {
   auto manifest = release();
   auto& packs = manifest.artifacts[0].packs;
   packs[1].kind = artifact::PackKind::dedupe;

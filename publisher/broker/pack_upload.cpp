@@ -9,14 +9,12 @@
 namespace instar::publisher {
 namespace {
 
-constexpr std::uint32_t kStepMs = 50;
-// Without a word from the broker for so long, the directory is sent again. Four chunks at 64 kbit/s take about two
+constexpr std::uint32_t kUploadTurnMs = 50;
+// When the broker has not answered for so long, the directory is sent again. Four chunks at 64 kbit/s take about two
 // minutes.
 constexpr std::int64_t kSilenceMs = 180'000;
-// The same while only the directory is out, which is answered at once.
+// The same while only the directory is in flight, which is answered at once.
 constexpr std::int64_t kDirectorySilenceMs = 30'000;
-// Silences in a row before the upload is given up.
-constexpr std::uint32_t kSilencesMax = 3;
 
 }  // namespace
 
@@ -31,8 +29,8 @@ void PackUpload::restart() {
 
 bool PackUpload::has_room(std::uint32_t ordinal) const noexcept {
   if (in_flight_.empty()) return true;
-  return in_flight_.size() < kChunksInFlightMax &&
-         in_flight_bytes_ + pack_.directory().chunks[ordinal].encoded_bytes <= kBytesInFlightMax;
+  return in_flight_.size() < limits::kUploadInFlightChunksMax &&
+         in_flight_bytes_ + pack_.directory().chunks[ordinal].encoded_bytes <= limits::kUploadInFlightBytesMax;
 }
 
 wire::Put PackUpload::directory_piece() {
@@ -134,12 +132,12 @@ Status PackUpload::on_stored(const wire::Stored& stored) {
     return {};
   }
   if (stored.directory) {
-    // An answer to a directory that was only half sent again is an answer to the one before.
+    // If the directory has been sent again only in part, this answers the one before it.
     if (directory_sent_ < pack_.directory_bytes().size()) return {};
     return take_missing(stored.missing);
   }
   INSTAR_CHECK(take_durable(stored.durable));
-  // One answer names only so many missing chunks: ask for the rest.
+  // One answer names only a limited number of missing chunks, so the directory is sent again to get the rest.
   if (directory_answered_ && missing_.empty() && in_flight_.empty()) restart();
   return {};
 }
@@ -173,13 +171,14 @@ class Uploader {
   }
 
  private:
-  // Hands over what may go now; what the connection does not take is kept.
+  // Sends what may be sent now. A message that the connection does not take is kept.
   Outcome<void> send(PackUpload& upload) {
     while (true) {
       if (!waiting_) {
         INSTAR_TRY(auto put, upload.next());
         if (!put) return {};
-        waiting_ = mqtt::Message{session_.topics().put(session_.client_id()), wire::encode(*put), 1, false};
+        waiting_ = mqtt::Message{session_.topics().put(session_.client_id()), wire::encode(*put),
+                                 wire::Qos::at_least_once, wire::Retain::no};
       }
       if (!session_.try_publish(*waiting_)) return {};
       waiting_.reset();
@@ -187,7 +186,7 @@ class Uploader {
   }
 
   Outcome<void> hear(PackUpload& upload, const PackFile& pack) {
-    const auto event = session_.next(kStepMs);
+    const auto event = session_.next(kUploadTurnMs);
     const auto now = monotonic_now();
     if (event && event->kind == mqtt::EventKind::connected) {
       upload.restart();
@@ -206,7 +205,7 @@ class Uploader {
     }
     if (now - heard_ < (upload.is_directory_answered() ? kSilenceMs : kDirectorySilenceMs)) return {};
     heard_ = now;
-    if (++silences_ >= kSilencesMax) {
+    if (++silences_ >= limits::kUploadSilencesMax) {
       return fail(Exit::timed_out, Code::unavailable,
                   "the broker did not answer the upload of " + pack.path() + " on " + stored_topic_ +
                       ". Is the plugin loaded, and may this user write to …/o/<client>/put? Run the same command "

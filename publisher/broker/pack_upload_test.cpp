@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 
+#include "core/base/limits.hpp"
 #include "files/files.hpp"
 #include "files/testing/temporary_folder.hpp"
 #include "publisher/broker/rollouts.hpp"
@@ -57,7 +58,7 @@ class Uploads : public testing::Test {
     stored.durable = std::move(ranges);
     return stored;
   }
-  // All that goes out before the broker's word is awaited.
+  // All messages up to the one after which the upload waits for the broker.
   static std::vector<wire::Put> drain(PackUpload& upload) {
     std::vector<wire::Put> all;
     while (true) {
@@ -136,7 +137,7 @@ TEST_F(Uploads, SmallChunksAreBoundedByNumber) {
   upload.restart();
   static_cast<void>(drain(upload));
   ASSERT_TRUE(upload.on_stored(missing(file, {{0, 201}})));
-  EXPECT_EQ(drain(upload).size(), PackUpload::kChunksInFlightMax);
+  EXPECT_EQ(drain(upload).size(), limits::kUploadInFlightChunksMax);
 }
 
 TEST_F(Uploads, ALostConnectionBeginsWithTheDirectoryAgain) {
@@ -192,13 +193,13 @@ TEST_F(Uploads, HostileAnswersAreErrors) {
   EXPECT_FALSE(upload.on_stored(durable(file, {{~0U, 2}})));
   auto other = missing(file, {{0, 4}});
   other.pack.bytes[5] ^= 1;
-  EXPECT_TRUE(upload.on_stored(other));  // not ours: passed over
+  EXPECT_TRUE(upload.on_stored(other));  // not ours, so it is ignored
   EXPECT_FALSE(upload.is_directory_answered());
 }
 
 // --- with a session ---------------------------------------------------------------------------------
 
-// A broker that answers at once: holds packs, knows commands.
+// A broker that answers at once. It holds packs and knows commands.
 class AnsweringClient final : public mqtt::Client {
  public:
   std::map<std::string, Json> answers;  // command → data
@@ -207,7 +208,9 @@ class AnsweringClient final : public mqtt::Client {
   std::vector<mqtt::Message> published;
 
   void deliver(std::string topic, ByteView payload) {
-    events_.push_back({mqtt::EventKind::message, {std::move(topic), to_bytes(payload), 1, false}, {}});
+    events_.push_back({mqtt::EventKind::message,
+                       {std::move(topic), to_bytes(payload), wire::Qos::at_least_once, wire::Retain::no},
+                       {}});
   }
   Status start() override {
     if (!refuse_connection.empty()) {
@@ -275,7 +278,7 @@ class Sessions : public Uploads {
   std::function<void(AnsweringClient&)> before_open_;
 };
 
-TEST_F(Sessions, ABrokerThatCannotBeReachedIsSaidSo) {
+TEST_F(Sessions, ABrokerThatCannotBeReachedIsAnError) {
   before_open_ = [](AnsweringClient& client) { client.refuse_connection = "MQTT error [-1]"; };
   const auto session = open();
   ASSERT_FALSE(session);
@@ -307,7 +310,7 @@ TEST_F(Sessions, ErrorsOfTheBrokerAreRefusals) {
   EXPECT_THAT(data.error().error.message, HasSubstr("no device x"));
 }
 
-TEST_F(Sessions, ARefusalOfTheWholeMessageIsHeardToo) {
+TEST_F(Sessions, ARefusalOfTheWholeMessageCountsToo) {
   auto session = open(20'000);
   ASSERT_TRUE(session);
   client_->refuse_all = "refused: user 'eve' is not among the operators";
@@ -386,13 +389,13 @@ wire::Manifest one_group() {
   return manifest;
 }
 
-TEST_F(Sessions, TheBrokersWordOnAManifestIsAwaited) {
+TEST_F(Sessions, WaitsForTheBrokersAnswerToAManifest) {
   auto session = open();
   ASSERT_TRUE(session);
   std::string state = "active";
   client_->on_publish = [&](const mqtt::Message& message, AnsweringClient& client) {
     if (message.topic != "instar/v1/g/plant-7/manifest") return;
-    EXPECT_TRUE(message.retained);
+    EXPECT_EQ(message.retain, wire::Retain::yes);
     const std::string text =
         dump({{"rollout", "00"}, {"state", state}, {"code", "stale"}, {"reason", "sequence 1 is old"}});
     client.deliver("instar/v1/r/00/status", as_bytes(text));

@@ -1,4 +1,4 @@
-// Lists come from the broker in pages: this asks for one after the other.
+// Lists come from the broker in pages. This requests one page after the other.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +11,12 @@
 
 namespace instar::publisher {
 
-// Rows of one answer; a command may ask for others with `count` among its parameters.
+// Rows of one answer. A command may set another number with the parameter `count`.
 inline constexpr std::size_t kPageRows = 200;
 
-// Gives `each` every row that stands under `key` in the answers to a list command (docs/formats/control.md), in the
-// broker's order, until all `totalCount` rows have come or `rows_max` of them. Returns the last answer. Errors: those
-// of Session::request.
+// Calls `each` with every row under `key` in the answers to a list command (docs/formats/control.md), in the broker's
+// order, until all `totalCount` rows have come or `rows_max` of them. Returns the last answer. Errors: those of
+// Session::request.
 [[nodiscard]] Outcome<Json> for_each_row(Session& session, const std::string& command, const std::string& key,
                                          const Json& parameters, const std::function<void(const Json&)>& each,
                                          std::size_t rows_max = SIZE_MAX);

@@ -12,37 +12,9 @@ namespace {
 
 constexpr std::size_t kBarColumns = 40;
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const auto& word : words) out += (out.empty() ? "" : ",") + word;
-  return out;
-}
-
-WallMs time_of(const Json& json, std::string_view key) {
-  return {static_cast<std::int64_t>(std::min<std::uint64_t>(get_number(json, key), std::uint64_t{1} << 60))};
-}
-
-std::string with_age(WallMs time, WallMs now) {
-  return time.value == 0 ? "never" : local_time(time) + " (" + relative_time(time, now) + ")";
-}
-
 std::string bar(std::uint64_t done, std::uint64_t all) {
   const auto filled = all == 0 ? 0 : static_cast<std::size_t>(std::min(done, all) * kBarColumns / all);
   return "[" + std::string(filled, '#') + std::string(kBarColumns - filled, '.') + "]";
-}
-
-// "2.4.1 (sequence 7)", "-" when there is none.
-std::string revision_text(const Json& revision) {
-  const auto release = get_text(revision, "release");
-  if (release.empty()) return "-";
-  return release + " (sequence " + std::to_string(get_number(revision, "sequence")) + ")";
-}
-
-std::string code_text(const Json& row) {
-  const auto code = get_text(row, "code");
-  const auto reason = get_text(row, "reason");
-  if (code.empty() || code == "ok") return reason;
-  return reason.empty() ? code : code + ": " + reason;
 }
 
 std::string waves_text(const RolloutStatus& status) {
@@ -64,6 +36,13 @@ std::string waves_text(const RolloutStatus& status) {
 }
 
 }  // namespace
+
+std::string code_text(const Json& row) {
+  const auto code = get_text(row, "code");
+  const auto reason = get_text(row, "reason");
+  if (code.empty() || code == "ok") return reason;
+  return reason.empty() ? code : code + ": " + reason;
+}
 
 std::uint64_t RolloutStatus::count(std::string_view step) const noexcept {
   const auto found = std::ranges::find(kSteps, step);
@@ -95,8 +74,8 @@ RolloutStatus read_status(const Json& json) {
   for (std::size_t i = 0; i < kSteps.size(); ++i) status.counts[i] = get_number(counts, kSteps[i]);
   status.bytes_sent = get_number(json, "bytes_sent");
   status.bytes_full = get_number(json, "bytes_full");
-  status.started = time_of(json, "started_ms");
-  status.updated = time_of(json, "updated_ms");
+  status.started = get_time(json, "started_ms");
+  status.updated = get_time(json, "updated_ms");
   for (const auto& reason : get(json, "reasons")) {
     status.reasons.push_back({get_text(reason, "code"), get_text(reason, "reason"), get_number(reason, "count")});
   }
@@ -219,11 +198,11 @@ std::string events_text(const Json& events, WallMs now) {
   table.column("WHO");
   table.column("WHAT");
   for (const auto& event : events)
-    table.row({with_age(time_of(event, "time_ms"), now), get_text(event, "who"), get_text(event, "what")});
+    table.row({with_age(get_time(event, "time_ms"), now), get_text(event, "who"), get_text(event, "what")});
   return table.empty() ? "nothing has happened yet\n" : table.str();
 }
 
-// A group below another is set in; its row counts what is below it too.
+// A group below another is indented. The row of a group counts what is below it too.
 std::string groups_text(const Json& rows) {
   Table table;
   table.column("GROUP");
@@ -273,88 +252,9 @@ std::string members_text(const Json& rows, WallMs now) {
     table.row({get_text(row, "device"), get_text(row, "step"), get_text(row, "pack_kind"),
                human_bytes(get_number(row, "bytes_fetched")), human_bytes(get_number(row, "bytes_full")),
                human_duration(static_cast<std::int64_t>(get_number(row, "downtime_ms"))),
-               relative_time(time_of(row, "updated_ms"), now), code_text(row)});
+               relative_time(get_time(row, "updated_ms"), now), code_text(row)});
   }
   return table.empty() ? "no devices have taken it up yet\n" : table.str();
-}
-
-std::string devices_text(const Json& rows, WallMs now) {
-  Table table;
-  table.column("DEVICE");
-  table.column("ONLINE");
-  table.column("PRODUCT");
-  table.column("RELEASE");
-  table.column("SEQ", Align::right);
-  table.column("TARGET");
-  table.column("SEEN");
-  table.column("GROUPS");
-  for (const auto& row : rows) {
-    const Json& running = get(row, "running");
-    const auto release = get_text(running, "release");
-    table.row({get_text(row, "device"), get_flag(row, "online") ? "yes" : "no", get_text(row, "product"),
-               release.empty() ? "-" : release, release.empty() ? "-" : std::to_string(get_number(running, "sequence")),
-               get_text(row, "target", "-"), relative_time(time_of(row, "last_seen_ms"), now),
-               joined(get_texts(row, "groups"))});
-  }
-  return table.empty() ? "no devices known here; one appears when its instar-device connects\n" : table.str();
-}
-
-std::string device_text(const Json& device, WallMs now) {
-  Fields fields;
-  fields.add("device", get_text(device, "device"));
-  fields.add("online", get_flag(device, "online") ? "yes" : "no");
-  fields.add("last seen", with_age(time_of(device, "last_seen_ms"), now));
-  fields.add("product", get_text(device, "product"));
-  fields.add("groups", joined(get_texts(device, "groups")));
-  fields.add("key", get_text(device, "public_key"));
-  fields.add("machine", get_text(device, "architecture") + ", kernel " + get_text(device, "kernel"));
-  fields.add("client", get_text(device, "client_version"));
-  fields.add("free", human_bytes(get_number(device, "free_bytes")) + " of storage, " +
-                         human_bytes(get_number(device, "memory_bytes")) + " of memory in all");
-  const auto takes = [&](std::string_view key) {
-    const auto names = get_texts(device, key);
-    return names.empty() ? std::string("none") : joined(names);
-  };
-  fields.add("mounts images", takes("image_formats"));
-  fields.add("has handlers", takes("handlers"));
-  fields.add("link", get_flag(device, "metered") ? "metered" : "not metered");
-  fields.add("running", revision_text(get(device, "running")));
-  fields.add("previous", revision_text(get(device, "previous")));
-  fields.add("bytes sent", human_bytes(get_number(device, "bytes_sent")));
-  const auto degraded = get_texts(device, "degraded");
-  if (!degraded.empty()) fields.add("degraded", joined(degraded));
-  std::string out = fields.str();
-  Table table;
-  table.column("REPORT", Align::right);
-  table.column("ROLLOUT");
-  table.column("STATE");
-  table.column("ATTEMPT", Align::right);
-  table.column("FETCHED", Align::right);
-  table.column("WHEN");
-  table.column("REASON");
-  for (const auto& report : get(device, "last_reports")) {
-    table.row({std::to_string(get_number(report, "sequence")), get_text(report, "rollout"), get_text(report, "step"),
-               std::to_string(get_number(report, "attempt")), human_bytes(get_number(report, "bytes_fetched")),
-               relative_time(time_of(report, "received_ms"), now), code_text(report)});
-  }
-  if (!table.empty()) out += "\n" + table.str();
-  Table rollouts;
-  rollouts.column("ROLLOUT");
-  rollouts.column("RELEASE");
-  rollouts.column("STATE");
-  rollouts.column("PACK");
-  rollouts.column("FETCHED", Align::right);
-  rollouts.column("FULL", Align::right);
-  rollouts.column("DOWN", Align::right);
-  rollouts.column("CHANGED");
-  for (const auto& row : get(device, "rollouts")) {
-    rollouts.row({get_text(row, "rollout"), get_text(row, "release"), get_text(row, "step"), get_text(row, "pack_kind"),
-                  human_bytes(get_number(row, "bytes_fetched")), human_bytes(get_number(row, "bytes_full")),
-                  human_duration(static_cast<std::int64_t>(get_number(row, "downtime_ms"))),
-                  relative_time(time_of(row, "updated_ms"), now)});
-  }
-  if (!rollouts.empty()) out += "\n" + rollouts.str();
-  return out;
 }
 
 Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name) {

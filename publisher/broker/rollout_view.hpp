@@ -1,5 +1,4 @@
-// What the broker says of rollouts and devices, read from its JSON (docs/formats/status.md, control.md) and shown to
-// people.
+// Reads what the broker's JSON says of rollouts (docs/formats/status.md, control.md) and shows it to people.
 #pragma once
 
 #include <array>
@@ -50,7 +49,7 @@ struct RolloutStatus {
     bool approved = false;
   };
   std::vector<Wave> waves;
-  std::uint64_t wave = 1;  // from 1
+  std::uint64_t wave = 1;  // the first is 1
   std::string cause;
   std::string waits_for;
   std::uint64_t asking = 0;
@@ -64,25 +63,25 @@ struct RolloutStatus {
 };
 
 [[nodiscard]] RolloutStatus read_status(const Json& json);
-// How a rollout that is over ends a command: ok, rollout_failed, or refused.
+// The exit code of a command for a rollout that is over: ok, rollout_failed, or refused.
 [[nodiscard]] Exit exit_of(const RolloutStatus& status) noexcept;
 
 [[nodiscard]] std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now);
-// What is going on, why it stands still, and what to type next.
+// What is going on, why nothing moves, and what to type next.
 [[nodiscard]] std::string rollout_text(const RolloutStatus& status, WallMs now);
-// Commands that would move a rollout on that stands; empty: none is needed.
+// Commands that would let a rollout go on that has stopped. Empty: none is needed.
 [[nodiscard]] std::vector<std::string> next_commands(const RolloutStatus& status);
 [[nodiscard]] std::string events_text(const Json& events, WallMs now);
 [[nodiscard]] std::string groups_text(const Json& rows);
 // One line for a log.
 [[nodiscard]] std::string rollout_line(const RolloutStatus& status);
 
-// Rows of getRollout with "devices", and of listDevices.
+// Rows of getRollout with "devices".
 [[nodiscard]] std::string members_text(const Json& rows, WallMs now);
-[[nodiscard]] std::string devices_text(const Json& rows, WallMs now);
-[[nodiscard]] std::string device_text(const Json& device, WallMs now);
+// "unhealthy: probe exited 1" from the `code` and `reason` of a row.
+[[nodiscard]] std::string code_text(const Json& row);
 
-// The one rollout that `name` means: its id, the beginning of it, or a release name. Errors: not_found,
+// The one rollout that `name` stands for: its id, the beginning of the id, or a release name. Errors: not_found,
 // invalid_argument (several).
 [[nodiscard]] Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name);
 

@@ -10,9 +10,9 @@
 namespace instar::publisher {
 namespace {
 
-constexpr std::uint32_t kStepMs = 100;
+constexpr std::uint32_t kRolloutTurnMs = 100;
 constexpr std::int64_t kRootPollMs = 200;
-// After the first word on a manifest, how long a refusal for another of its groups may still come.
+// How long to wait, after the first answer to a manifest, for a refusal for another of its groups.
 constexpr std::int64_t kOtherGroupsMs = 300;
 
 // The status message in an event, if it is one of `rollout`.
@@ -55,7 +55,8 @@ Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root)
   INSTAR_TRY(const auto before, session.request("getVersion"));
   outcome.version_before = outcome.version_now = get_number(before, "root_version");
   if (outcome.version_before >= root.root().version) return outcome;
-  INSTAR_CHECK(session.publish({session.topics().root(), root.envelope(), 1, true}));
+  INSTAR_CHECK(
+      session.publish({session.topics().root(), root.envelope(), wire::Qos::at_least_once, wire::Retain::yes}));
   outcome.published = true;
   const auto start = monotonic_now();
   while (outcome.version_now < root.root().version) {
@@ -89,7 +90,7 @@ Outcome<std::vector<const PackFile*>> lacking_packs(Session& session, const std:
   std::vector<const PackFile*> lacking;
   for (const auto* pack : packs) {
     const auto data = session.request("getPack", {{"pack", pack->id().hex()}});
-    // A pack that the broker has never heard of may be an error there; the upload will tell for certain.
+    // The broker may answer with an error for a pack that it does not know. The upload shows what it lacks.
     if (!data && data.error().exit != Exit::refused) return fail(data.error());
     if (!data || !get_flag(*data, "complete")) lacking.push_back(pack);
   }
@@ -101,7 +102,8 @@ Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& man
   const std::string topic = session.topics().status(rollout);
   INSTAR_CHECK(session.subscribe(topic));
   for (const auto& group : manifest.groups) {
-    INSTAR_CHECK(session.publish({session.topics().manifest(group), to_bytes(envelope), 1, true}));
+    INSTAR_CHECK(session.publish(
+        {session.topics().manifest(group), to_bytes(envelope), wire::Qos::at_least_once, wire::Retain::yes}));
   }
   const auto start = monotonic_now();
   std::optional<RolloutStatus> accepted;
@@ -116,7 +118,7 @@ Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& man
           "the broker said nothing about rollout " + rollout + " on " + topic +
               ". May this user write to the groups' manifest topics? `instar rollout list` shows whether it was taken");
     }
-    const auto event = session.next(kStepMs);
+    const auto event = session.next(kRolloutTurnMs);
     const auto status = status_in(event, topic, nullptr);
     if (!status) continue;
     if (status->state == "refused") return manifest_refused(*status);
@@ -140,7 +142,7 @@ Outcome<RolloutStatus> watch_rollout(Session& session, const Console& console, c
           Exit::timed_out, Code::unavailable,
           "rollout " + rollout + " is not over yet; it goes on. Look again with: instar rollout watch " + rollout);
     }
-    const auto event = session.next(kStepMs);
+    const auto event = session.next(kRolloutTurnMs);
     Json document;
     const auto status = status_in(event, topic, &document);
     if (!status) continue;

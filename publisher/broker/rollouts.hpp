@@ -1,4 +1,4 @@
-// The steps of `instar publish`, each for itself.
+// The steps of `instar publish`.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 
 namespace instar::publisher {
 
-// All rollouts that the broker keeps, newest first as it lists them.
+// All rollouts that the broker keeps, newest first.
 [[nodiscard]] Outcome<std::vector<RolloutStatus>> list_rollouts(Session& session);
-// One above the highest sequence of the product among them; 1 for the first.
+// One above the highest sequence of the product in these rollouts. 1 if there is none.
 [[nodiscard]] Outcome<std::uint64_t> next_sequence(Session& session, const std::string& product);
 
 struct RootOutcome {
@@ -23,11 +23,11 @@ struct RootOutcome {
   std::uint64_t version_before = 0;  // the broker's
   std::uint64_t version_now = 0;
 };
-// Publishes the root document if the broker's is older, and waits until the broker has taken it.
-// Errors: refused (it did not).
+// Publishes the root document if the broker's is older, and waits until the broker has accepted it.
+// Errors: refused (by the broker).
 [[nodiscard]] Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root);
 
-// The packs of all artifacts, each once, and of them those that the broker does not hold wholly.
+// The packs of all artifacts, each once, and those of them that are not complete at the broker.
 [[nodiscard]] std::vector<const PackFile*> distinct_packs(const ArtifactFolders& artifacts);
 [[nodiscard]] Outcome<std::vector<const PackFile*>> lacking_packs(Session& session,
                                                                   const std::vector<const PackFile*>& packs);

@@ -4,21 +4,21 @@
 #include <atomic>
 #include <utility>
 
+#include "core/base/limits.hpp"
 #include "files/files.hpp"
 #include "publisher/console/json_fields.hpp"
 
 namespace instar::publisher {
 namespace {
 
-// How long one wait for an event is, so that Ctrl-C is heard.
-constexpr std::uint32_t kStepMs = 100;
-// A request unanswered so long is sent again: the broker may have restarted in between.
+// How long one wait for an event is. Ctrl-C is noticed after each.
+constexpr std::uint32_t kSessionTurnMs = 100;
+// A request that is not answered for so long is sent again, because the broker may have restarted.
 constexpr std::int64_t kResendMs = 10'000;
-// A refusal that names no request is taken as the answer to ours when none of our own comes within this time.
+// A refusal that names no request counts as the answer to ours if no other answer comes within this time.
 constexpr std::int64_t kStrangerMs = 1'000;
 constexpr std::uint32_t kStopMs = 3'000;
 constexpr std::size_t kClientIdBytes = 6;
-constexpr std::size_t kWaitingEventsMax = 4096;
 
 std::atomic<bool> g_interrupted{false};
 
@@ -54,7 +54,7 @@ Outcome<std::unique_ptr<Session>> Session::open(const Connection& connection, wi
 }
 
 tl::unexpected<Failure> Session::unreachable() const {
-  // Paho tells a refused connection and an unknown name apart from nothing else.
+  // Paho reports a refused connection, an unknown name and all other failures in the same way.
   std::string reason = network_reason(connection_.server_uri);
   if (reason.empty()) reason = last_reason_.empty() ? "no answer" : last_reason_;
   return fail(Exit::unreachable, Code::unavailable,
@@ -67,17 +67,17 @@ Outcome<void> Session::wait_connected() {
   std::uint32_t failures = 0;
   while (!client_->is_connected()) {
     if (interrupted()) return interrupted_failure();
-    // A first connect that is answered with "no" three times will not do better for waiting.
+    // If the broker has refused three attempts at the first connection, waiting longer does not help.
     if (failures >= 3 || monotonic_now() - start >= connection_.timeout_ms) return unreachable();
-    const auto event = client_->take(kStepMs);
+    const auto event = client_->take(kSessionTurnMs);
     if (event && event->kind == mqtt::EventKind::disconnected) {
       last_reason_ = event->reason;
       ++failures;
     }
   }
-  // From here on `connected` means "again".
+  // From here on `connected` means "connected again".
   for (auto event = client_->take(0); event && event->kind != mqtt::EventKind::connected;)
-    event = client_->take(kStepMs);
+    event = client_->take(kSessionTurnMs);
   return {};
 }
 
@@ -104,14 +104,14 @@ Outcome<void> Session::publish(mqtt::Message message) {
     if (status.error().code != Code::unavailable) return fail(Failure(std::move(status.error())));
     if (interrupted()) return interrupted_failure();
     if (monotonic_now() - start >= connection_.timeout_ms) return unreachable();
-    auto event = client_->take(kStepMs);
+    auto event = client_->take(kSessionTurnMs);
     if (event && event->kind == mqtt::EventKind::disconnected) last_reason_ = event->reason;
-    if (event && waiting_.size() < kWaitingEventsMax) waiting_.push_back(std::move(*event));
+    if (event && waiting_.size() < limits::kWaitingEventsMax) waiting_.push_back(std::move(*event));
   }
 }
 
 Outcome<void> Session::subscribe(const std::string& filter) {
-  INSTAR_CHECK(client_->subscribe({filter, 1}));
+  INSTAR_CHECK(client_->subscribe({filter, wire::Qos::at_least_once}));
   return {};
 }
 
@@ -153,10 +153,10 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
                       "and read from its /response?");
     }
     if (!sent || now - *sent >= kResendMs) {
-      INSTAR_CHECK(publish({topics_.control(), to_bytes(body), 1, false}));
+      INSTAR_CHECK(publish({topics_.control(), to_bytes(body), wire::Qos::at_least_once, wire::Retain::no}));
       sent = monotonic_now();
     }
-    auto event = client_->take(kStepMs);
+    auto event = client_->take(kSessionTurnMs);
     if (!event) continue;
     if (event->kind == mqtt::EventKind::disconnected) last_reason_ = event->reason;
     if (event->kind == mqtt::EventKind::connected) sent.reset();
@@ -170,7 +170,7 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
       }
       return get(*answer, "data");
     }
-    if (waiting_.size() < kWaitingEventsMax) waiting_.push_back(std::move(*event));
+    if (waiting_.size() < limits::kWaitingEventsMax) waiting_.push_back(std::move(*event));
   }
 }
 

@@ -62,7 +62,7 @@ class HelpFormatter final : public CLI::Formatter {
   }
 };
 
-// What is wrong with the command line, in our words where CLI11's are too general.
+// What is wrong with the command line. Our own text replaces CLI11's where that is too general.
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error,
                           const std::vector<std::string>& arguments) {
   const auto named = app.get_subcommands(
@@ -107,19 +107,19 @@ int run_instar(const std::vector<std::string>& arguments, Console console) {
   app.set_version_flag("--version", "instar " INSTAR_VERSION);
   app.formatter(std::make_shared<HelpFormatter>());
   app.get_formatter()->column_width(34);
-  add_keygen(app, context);
-  add_pack(app, context);
-  add_unpack(app, context);
-  add_plan(app, context);
-  add_publish(app, context);
-  add_rollout(app, context);
-  add_devices(app, context);
-  add_groups(app, context);
-  add_inspect(app, context);
-  add_root(app, context);
+  keygen_command::add(app, context);
+  pack_command::add(app, context);
+  unpack_command::add(app, context);
+  publish_command::add_plan(app, context);
+  publish_command::add(app, context);
+  rollout_command::add(app, context);
+  devices_command::add(app, context);
+  groups_command::add(app, context);
+  inspect_command::add(app, context);
+  root_command::add(app, context);
   add_help(app, context);
   try {
-    // CLI11 takes the arguments from the back.
+    // CLI11 expects the arguments in reverse order.
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(std::move(reversed));
   } catch (const CLI::ParseError& error) {

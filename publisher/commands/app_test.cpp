@@ -26,7 +26,7 @@ struct Ended {
 
 class Program : public testing::Test {
  protected:
-  // Runs the binary; `arguments` as a shell takes them, "@" stands for the test's folder.
+  // Runs the binary. `arguments` are written as for a shell; "@" stands for the test's folder.
   Ended run(std::string arguments) const {
     for (auto at = arguments.find('@'); at != std::string::npos; at = arguments.find('@', at)) {
       arguments.replace(at, 1, folder_.path());
@@ -110,7 +110,7 @@ TEST_F(Program, BadInputEndsWithFive) {
   }
 }
 
-TEST_F(Program, APolicyOfItsOwnEndsWithFour) {
+TEST_F(Program, ARefusalByItsOwnPolicyEndsWithFour) {
   make_tree();
   ASSERT_EQ(run("keygen @/keys").exit, 0);
   ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
@@ -194,7 +194,7 @@ TEST_F(Program, ADeltaIsMeasuredMadeUnpackedAndPublished) {
   EXPECT_EQ(without.json()["manifest"]["artifacts"][0]["packs"].size(), 2U) << without.out;
 }
 
-TEST_F(Program, InspectNoticesWhatDoesNotHold) {
+TEST_F(Program, InspectFindsFalseSignaturesAndContents) {
   make_tree();
   ASSERT_EQ(run("keygen @/keys").exit, 0);
   ASSERT_EQ(run("keygen @/other").exit, 0);

@@ -1,4 +1,4 @@
-// The subcommands of `instar`. Each add_* declares its options and sets what is run when it is chosen.
+// The subcommands of `instar`. add() declares the options of one, and what is run when it is chosen.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -21,25 +21,44 @@ struct Context {
   std::function<Outcome<Exit>()> run;
 };
 
-void add_keygen(CLI::App& app, Context& context);
-void add_root(CLI::App& app, Context& context);
-void add_pack(CLI::App& app, Context& context);
-void add_unpack(CLI::App& app, Context& context);
-void add_inspect(CLI::App& app, Context& context);
-void add_publish(CLI::App& app, Context& context);
+// One namespace a command.
+namespace keygen_command {
+void add(CLI::App& app, Context& context);
+}
+namespace root_command {
+void add(CLI::App& app, Context& context);
+}
+namespace pack_command {
+void add(CLI::App& app, Context& context);
+}
+namespace unpack_command {
+void add(CLI::App& app, Context& context);
+}
+namespace inspect_command {
+void add(CLI::App& app, Context& context);
+}
+namespace publish_command {
+void add(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
-void add_rollout(CLI::App& app, Context& context);
-void add_devices(CLI::App& app, Context& context);
-void add_groups(CLI::App& app, Context& context);
+}  // namespace publish_command
+namespace rollout_command {
+void add(CLI::App& app, Context& context);
+}
+namespace devices_command {
+void add(CLI::App& app, Context& context);
+}
+namespace groups_command {
+void add(CLI::App& app, Context& context);
+}
 void add_help(CLI::App& app, Context& context);
 
-// A progress line on the terminal for each stage of long work, and an end to it after Ctrl-C.
+// Shows a progress line on the terminal for each stage of long work, and stops the work after Ctrl-C.
 class TerminalWork {
  public:
   explicit TerminalWork(const Console& console) : console_(console) {}
-  // Refers to this.
+  // The result refers to this object.
   [[nodiscard]] Work work();
-  // Wipes the line: what follows is the command's own output.
+  // Removes the line before the command prints its own output.
   void end() { progress_.reset(); }
 
  private:
@@ -53,13 +72,13 @@ class TerminalWork {
 
 // --json
 void add_json(CLI::App& command, Context& context);
-// --broker and all that belongs to it.
+// --broker and all options that belong to it.
 void add_connection(CLI::App& command, ConnectionOptions& options);
 
 // The text of `instar help TOPIC`; empty if there is no such topic.
 [[nodiscard]] std::string help_topic(const std::string& topic);
 
-// Parses and runs; returns the exit code. What main() does, for tests too.
+// Parses the arguments, runs the command and returns the exit code. Used by main() and by tests.
 [[nodiscard]] int run_instar(const std::vector<std::string>& arguments, Console console);
 
 }  // namespace instar::publisher

@@ -6,15 +6,15 @@
 #include "core/trust/envelope.hpp"
 #include "core/wire/messages.hpp"
 #include "files/files.hpp"
+#include "publisher/broker/device_view.hpp"
 #include "publisher/broker/pages.hpp"
-#include "publisher/broker/rollout_view.hpp"
 #include "publisher/broker/session.hpp"
 #include "publisher/commands/commands.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/text.hpp"
 #include "publisher/release/keyring.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::devices_command {
 namespace {
 
 struct Options {
@@ -77,7 +77,7 @@ Result<std::vector<GroupPath>> read_groups(const Options& options) {
   return groups;
 }
 
-// Signed, and checked as the device will.
+// Signs it, and checks it in the same way as the device.
 Result<Bytes> seal_assignment(const wire::Assignment& assignment, const std::vector<trust::SecretKey>& keys,
                               const trust::TrustStore& root) {
   auto envelope = trust::seal(trust::Kind::assignment, wire::encode(assignment), keys);
@@ -89,7 +89,7 @@ Result<Bytes> seal_assignment(const wire::Assignment& assignment, const std::vec
   return envelope;
 }
 
-// Its own configuration's groups are not known here: with --clear, its next hello is waited for.
+// The groups in a device's own configuration are not known here. So with --clear this waits for its next hello.
 Outcome<bool> has_moved(Session& session, const std::string& device, const std::vector<GroupPath>& groups,
                         std::uint64_t seen_before) {
   INSTAR_TRY(const auto row, session.request("getDevice", {{"device", device}}));
@@ -114,7 +114,7 @@ Outcome<Exit> assign(const Options& options, const Console& console) {
     INSTAR_TRY(const auto before, session->request("getDevice", {{"device", name}}));
     INSTAR_TRY(auto envelope, seal_assignment({device, groups, wall_now()}, keys, *root));
     INSTAR_CHECK(session->publish(mqtt::Message{session->topics().device(device, wire::TopicKind::device_assignment),
-                                                std::move(envelope), 1, true}));
+                                                std::move(envelope), wire::Qos::at_least_once, wire::Retain::yes}));
     bool there = false;
     const auto deadline = monotonic_now() + session->timeout_ms();
     while (!options.no_wait && !there && get_flag(before, "online") && monotonic_now() < deadline) {
@@ -133,7 +133,7 @@ Outcome<Exit> assign(const Options& options, const Console& console) {
 
 }  // namespace
 
-void add_devices(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   auto* devices = app.add_subcommand("devices", "See the devices that the broker knows");
   devices->require_subcommand(1);
 
@@ -201,4 +201,4 @@ void add_devices(CLI::App& app, Context& context) {
   });
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::devices_command

@@ -6,7 +6,7 @@
 #include "publisher/commands/commands.hpp"
 #include "publisher/console/json_fields.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::groups_command {
 namespace {
 
 struct Options {
@@ -28,7 +28,7 @@ Outcome<Exit> groups(const Options& options, const Console& console) {
 
 }  // namespace
 
-void add_groups(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
   auto* command =
       app.add_subcommand("groups", "See the groups as a tree: devices, what they run, the rollout in force");
@@ -39,4 +39,4 @@ void add_groups(CLI::App& app, Context& context) {
       [options, &context] { context.run = [options, &context] { return groups(*options, context.console); }; });
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::groups_command

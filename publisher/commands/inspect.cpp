@@ -1,7 +1,7 @@
 #include "publisher/commands/commands.hpp"
 #include "publisher/release/inspection.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::inspect_command {
 namespace {
 
 Outcome<Exit> run(const InspectOptions& options, const Console& console) {
@@ -13,7 +13,7 @@ Outcome<Exit> run(const InspectOptions& options, const Console& console) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<InspectOptions>();
   auto* command = app.add_subcommand("inspect",
                                      "Tell what a file is and all that is in it\n\n"
@@ -37,4 +37,4 @@ void add_inspect(CLI::App& app, Context& context) {
       [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::inspect_command

@@ -3,7 +3,7 @@
 #include "publisher/console/text.hpp"
 #include "publisher/release/keyring.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::keygen_command {
 namespace {
 
 std::string_view place_of(trust::RoleName role) noexcept {
@@ -39,7 +39,7 @@ Outcome<Exit> run(const KeygenOptions& options, const Console& console) {
 
 }  // namespace
 
-void add_keygen(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<KeygenOptions>();
   auto* command = app.add_subcommand(
       "keygen",
@@ -76,4 +76,4 @@ void add_keygen(CLI::App& app, Context& context) {
       [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::keygen_command

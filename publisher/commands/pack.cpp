@@ -5,7 +5,7 @@
 #include "publisher/commands/commands.hpp"
 #include "publisher/delta/artifact_deltas.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::pack_command {
 namespace {
 
 struct Options {
@@ -70,7 +70,7 @@ Json document_of(const ArtifactFolder& folder, const std::vector<DeltaOutcome>& 
   json["manifest_bytes"] = minimal_manifest_bytes(folder);
   if (outcomes.empty()) return json;
   for (auto& pack : json["packs"]) {
-    // With several bases, `bases` has the figures of each.
+    // If there are several bases, `bases` has the figures of each.
     const auto& outcome = outcomes.front();
     if (pack["kind"] == "delta") pack["from_base_bytes"] = pack["wire_bytes"];
     if (outcomes.size() > 1) continue;
@@ -114,7 +114,7 @@ Outcome<Exit> run(Options options, const Console& console) {
 
 }  // namespace
 
-void add_pack(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("pack",
                                      "Make an artifact of a directory tree or an image\n\n"
@@ -162,4 +162,4 @@ void add_pack(CLI::App& app, Context& context) {
       [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::pack_command

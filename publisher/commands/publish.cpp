@@ -17,7 +17,7 @@
 #include "publisher/release/publish_options.hpp"
 #include "publisher/release/release_deltas.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::publish_command {
 namespace {
 
 constexpr std::size_t kSaltBytes = 16;
@@ -40,7 +40,7 @@ struct Options {
   std::string link = "64kbit";
 };
 
-// What is known before the broker is asked.
+// All that is known before the broker is asked.
 struct Prepared {
   ReleaseSpec spec;
   ArtifactFolders artifacts;
@@ -73,7 +73,7 @@ Outcome<Prepared> prepare(const Options& options) {
                   std::move(*root), wait_timeout_ms,      std::move(deltas)};
 }
 
-// Makes the release's deltas, and tells of them. `session`: none, when the broker is not to be asked.
+// Makes the release's deltas and prints what was made. `session`: nullptr when the broker is not to be asked.
 Outcome<Json> make_deltas(const Options& options, Prepared& prepared, Session* session, const Console& console) {
   if (options.no_delta) {
     leave_out_deltas(prepared.artifacts);
@@ -100,7 +100,7 @@ Outcome<Signed> sign(const Prepared& prepared, std::uint64_t sequence) {
   return Signed{std::move(manifest), std::move(envelope), std::move(rollout)};
 }
 
-// Copies of what is signed, where they were asked for.
+// Writes copies of what was signed, if the options ask for them.
 Outcome<void> write_copies(const Options& options, const Prepared& prepared, const Signed& signed_manifest) {
   if (!options.manifest_out.empty())
     INSTAR_CHECK(files::write_file_atomic(options.manifest_out, signed_manifest.envelope));
@@ -134,7 +134,7 @@ Json document_of(const Signed& signed_manifest) {
           {"manifest_bytes", signed_manifest.envelope.size()}};
 }
 
-// Everything but sending: with a sequence given, the broker is not even asked.
+// Does everything except sending. If the sequence is given, the broker is not even asked.
 Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console& console) {
   std::uint64_t sequence = prepared.spec.sequence.value_or(0);
   std::unique_ptr<Session> session;
@@ -178,20 +178,20 @@ Result<std::uint64_t> parse_link(const std::string& text) {
   return bytes;
 }
 
-Outcome<std::vector<PlannedDevice>> ask_devices(Session& session, const std::vector<GroupPath>& groups) {
-  std::map<std::string, PlannedDevice> devices;  // one may be in several of the groups
+Outcome<std::vector<KnownDevice>> ask_devices(Session& session, const std::vector<GroupPath>& groups) {
+  std::map<std::string, KnownDevice> devices;  // one may be in several of the groups
   for (const auto& group : groups) {
-    const Json parameters{{"group", group.str()}, {"view", "plan"}, {"count", 1'000}};
+    const Json parameters{{"group", group.str()}, {"verbose", true}, {"count", 1'000}};
     INSTAR_CHECK(for_each_row(session, "listDevices", "devices", parameters,
-                              [&](const Json& row) { devices[get_text(row, "device")] = read_planned_device(row); }));
+                              [&](const Json& row) { devices[get_text(row, "device")] = read_device(row); }));
   }
-  std::vector<PlannedDevice> out;
+  std::vector<KnownDevice> out;
   for (auto& [name, device] : devices) out.push_back(std::move(device));
   return out;
 }
 
-// Known for each base that a delta was made or tried against: those that are at hand. For others `dedupe` is told with
-// "at most".
+// The number is known for each base that a delta was made or tried against, because it is on this machine. For others
+// `dedupe` is shown with "at most".
 DedupeCosts dedupe_costs(const ArtifactFolders& artifacts) {
   DedupeCosts costs;
   for (const auto& [path, folder] : artifacts) {
@@ -205,7 +205,7 @@ DedupeCosts dedupe_costs(const ArtifactFolders& artifacts) {
   return costs;
 }
 
-// As publish does everything but send, with the fleet that the broker knows.
+// Does everything that publish does except sending, with the fleet that the broker knows.
 Outcome<Exit> plan(const Options& options, const Console& console) {
   PlanOptions how;
   how.now = wall_now();
@@ -260,7 +260,7 @@ Outcome<Exit> run(const Options& options, const Console& console) {
     console.document(json);
     return Exit::ok;
   }
-  // Progress is text for people: with --json the one document comes at the end.
+  // Progress is text for people. With --json there is one document at the end instead.
   const Console watching{console.text(), console.err, console.json ? console.err_is_terminal : console.out_is_terminal,
                          console.err_is_terminal, false};
   INSTAR_TRY(const auto last, watch_rollout(*session, watching, signed_manifest.rollout, prepared.wait_timeout_ms));
@@ -371,7 +371,7 @@ void add_delta_options(CLI::App& command, Options& options) {
 
 }  // namespace
 
-void add_publish(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("publish",
                                      "Sign a release and send it out to groups of devices\n\n"
@@ -443,4 +443,4 @@ void add_plan(CLI::App& app, Context& context) {
       [options, &context] { context.run = [options, &context] { return plan(*options, context.console); }; });
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::publish_command

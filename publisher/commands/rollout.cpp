@@ -6,7 +6,7 @@
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/text.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::rollout_command {
 namespace {
 
 struct Options {
@@ -45,7 +45,7 @@ Outcome<Exit> list(const Options& options, const Console& console) {
 
 Outcome<Exit> show(const Options& options, const Console& console) {
   INSTAR_TRY(const auto chosen, choose(options));
-  // Counts of devices are a number under "devices" in a status; the rows come under "members".
+  // In a status, "devices" is the number of devices. So their rows are printed under "members".
   const Json parameters{{"rollout", chosen.rollout}, {"devices", options.devices}};
   Json members = Json::array();
   INSTAR_TRY(auto document, for_each_row(*chosen.session, "getRollout", "members", parameters,
@@ -116,7 +116,7 @@ void add_change(CLI::App& parent, Context& context, const char* name, const char
 
 }  // namespace
 
-void add_rollout(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   auto* rollout = app.add_subcommand("rollout", "See and steer releases on their way");
   rollout->require_subcommand(1);
 
@@ -171,4 +171,4 @@ void add_rollout(CLI::App& app, Context& context) {
   });
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::rollout_command

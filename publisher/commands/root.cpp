@@ -4,7 +4,7 @@
 #include "publisher/commands/commands.hpp"
 #include "publisher/release/keyring.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::root_command {
 namespace {
 
 Outcome<Exit> show(const std::string& path, const Console& console) {
@@ -129,7 +129,7 @@ void add_new_version(CLI::App& root, Context& context) {
 
 }  // namespace
 
-void add_root(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   auto* root =
       app.add_subcommand("root", "Look at, change and publish the root document: whose signature counts for what");
   root->require_subcommand(1);
@@ -138,4 +138,4 @@ void add_root(CLI::App& app, Context& context) {
   add_new_version(*root, context);
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::root_command

@@ -2,7 +2,7 @@
 #include "publisher/commands/commands.hpp"
 #include "publisher/console/text.hpp"
 
-namespace instar::publisher {
+namespace instar::publisher::unpack_command {
 namespace {
 
 std::string left_out_text(const files::StagingTree::LeftOut& left_out) {
@@ -44,7 +44,7 @@ Outcome<Exit> run(UnpackOptions options, const Console& console) {
 
 }  // namespace
 
-void add_unpack(CLI::App& app, Context& context) {
+void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<UnpackOptions>();
   auto* command = app.add_subcommand(
       "unpack",
@@ -69,4 +69,4 @@ void add_unpack(CLI::App& app, Context& context) {
       [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }
 
-}  // namespace instar::publisher
+}  // namespace instar::publisher::unpack_command

@@ -1,4 +1,4 @@
-// Where a command's words go. With --json exactly one document goes to `out`, and people's text to `err`.
+// A command's output. With --json exactly one document goes to `out`, and text for people to `err`.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -18,18 +18,18 @@ struct Console {
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   bool json = false;
-  // Documents one a line, for commands that print several.
+  // One document per line, for commands that print several.
   bool json_lines = false;
 
-  // Text for people: `out`, or `err` when `out` is kept for JSON.
+  // For text for people: `out`, or `err` when `out` is kept for JSON.
   [[nodiscard]] std::ostream& text() const { return json ? err : out; }
   // Prints one JSON document if --json was given.
   void document(const Json& value) const;
 };
 
-// One line; bytes that are no UTF-8 are replaced.
+// The document on one line. Bytes that are not UTF-8 are replaced.
 [[nodiscard]] std::string dump(const Json& value, int indent = -1);
-// "instar: <message>" to err, and with --json {"error":{…}} to out. Returns the exit code as a number.
+// Prints "instar: <message>" to err, and with --json {"error":{…}} to out. Returns the exit code as a number.
 int print_failure(const Console& console, const Failure& failure);
 
 [[nodiscard]] MonotonicMs monotonic_now();

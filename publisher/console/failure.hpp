@@ -1,4 +1,4 @@
-// Why a command ended without doing what it was asked, with the exit code that tells scripts the same.
+// Why a command failed, with its exit code for scripts.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace instar::publisher {
 
-// Exit codes of `instar`. Scripts rely on them: frozen, only ever added to. docs/operator.md
+// Exit codes of `instar`. They are frozen, because scripts rely on them; new ones may be added. docs/operator.md
 enum class Exit : int {
   ok = 0,
   failed = 1,          // the operation failed
@@ -19,13 +19,12 @@ enum class Exit : int {
   refused = 4,         // the broker, or a policy, said no
   invalid_input = 5,   // a file is damaged, missing or badly signed; a value cannot be used
   timed_out = 6,       // no answer in time
-  rollout_failed = 7,  // the rollout ended, and not every device took the release
+  rollout_failed = 7,  // the rollout ended, and not every device runs the release
   interrupted = 130,   // Ctrl-C
 };
 
-// Which exit code an error of our own modules stands for when nothing more is known: most errors of a command come from
-// what it was given. Failures of the connection and refusals of the broker are made with their own Exit, where they are
-// seen.
+// The exit code for an error of our own modules when nothing more is known: most errors of a command come from its
+// input. Failures of the connection and refusals of the broker get their own Exit where they occur.
 [[nodiscard]] Exit exit_of(Code code) noexcept;
 
 struct Failure {
@@ -33,7 +32,7 @@ struct Failure {
   Error error;
 
   Failure(Exit exit_code, Error cause) : exit(exit_code), error(std::move(cause)) {}
-  // NOLINTNEXTLINE(google-explicit-constructor): lets INSTAR_TRY carry a Result's error into an Outcome
+  // NOLINTNEXTLINE(google-explicit-constructor): INSTAR_TRY turns a Result's error into an Outcome with it
   Failure(Error cause) : exit(exit_of(cause.code)), error(std::move(cause)) {}
 };
 

@@ -1,8 +1,10 @@
 #include "publisher/console/json_fields.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
+#include "core/base/limits.hpp"
 #include "publisher/console/text.hpp"
 
 namespace instar::publisher {
@@ -14,7 +16,7 @@ const Json* member(const Json& object, std::string_view key) {
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
-// The byte at which nlohmann's parser stopped, by its own exception, caught at this border.
+// The byte at which nlohmann's parser stopped, taken from its exception, which is caught here.
 std::size_t error_byte(std::string_view text) {
   try {
     [[maybe_unused]] const Json parsed = Json::parse(text);
@@ -70,6 +72,11 @@ Result<std::uint64_t> JsonObject::number_or(std::string_view key, std::uint64_t 
     return fail(Code::malformed, where(key) + " must be a whole number from 0 to " + std::to_string(max));
   }
   return value->get<std::uint64_t>();
+}
+
+Result<std::uint32_t> JsonObject::number32_or(std::string_view key, std::uint32_t fallback) {
+  INSTAR_TRY(const auto value, number_or(key, fallback, std::numeric_limits<std::uint32_t>::max()));
+  return static_cast<std::uint32_t>(value);
 }
 
 Result<bool> JsonObject::flag_or(std::string_view key, bool fallback) {
@@ -143,6 +150,11 @@ std::uint64_t get_number(const Json& object, std::string_view key, std::uint64_t
   if (value->is_number_unsigned()) return value->get<std::uint64_t>();
   const auto number = value->get<std::int64_t>();
   return number < 0 ? fallback : static_cast<std::uint64_t>(number);
+}
+
+WallMs get_time(const Json& object, std::string_view key) {
+  const auto most = static_cast<std::uint64_t>(limits::kWallMsMax);
+  return {static_cast<std::int64_t>(std::min(get_number(object, key), most))};
 }
 
 bool get_flag(const Json& object, std::string_view key, bool fallback) {

@@ -1,6 +1,6 @@
-// Reading JSON without exceptions. JsonObject is for what people write: every error names the place, and an unknown key
-// is an error. The get_* functions are for what the broker answers: a missing field has a default, an unknown one is
-// ignored.
+// Reads JSON without exceptions. JsonObject is for JSON that people write: every error names the place, and an unknown
+// key is an error. The get_* functions are for answers of the broker: a missing field has a default, and an unknown one
+// is ignored.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/base/time.hpp"
 #include "publisher/console/console.hpp"
 
 namespace instar::publisher {
@@ -19,7 +20,7 @@ namespace instar::publisher {
 
 class JsonObject {
  public:
-  // `value` must outlive it. `where` is put before each message: "release.json: containers[0]".
+  // `value` must outlive this object. Each message starts with `where`, such as "release.json: containers[0]".
   [[nodiscard]] static Result<JsonObject> of(const Json& value, std::string where);
 
   // nullptr when absent or null.
@@ -27,13 +28,14 @@ class JsonObject {
   [[nodiscard]] Result<std::string> text(std::string_view key);
   [[nodiscard]] Result<std::string> text_or(std::string_view key, std::string fallback);
   [[nodiscard]] Result<std::uint64_t> number_or(std::string_view key, std::uint64_t fallback, std::uint64_t max);
+  [[nodiscard]] Result<std::uint32_t> number32_or(std::string_view key, std::uint32_t fallback);
   [[nodiscard]] Result<bool> flag_or(std::string_view key, bool fallback);
   // An array of strings; absent = empty.
   [[nodiscard]] Result<std::vector<std::string>> texts(std::string_view key);
   // "10s" or a number of milliseconds; "64Mi" or a number of bytes.
   [[nodiscard]] Result<std::int64_t> duration_ms_or(std::string_view key, std::int64_t fallback);
   [[nodiscard]] Result<std::uint64_t> size_or(std::string_view key, std::uint64_t fallback);
-  // An error if a key was never asked for: a misspelt one must not be silently without effect.
+  // An error if a key was never read: a misspelt key must not be ignored silently.
   [[nodiscard]] Status done() const;
 
   [[nodiscard]] std::string where(std::string_view key) const;
@@ -49,6 +51,8 @@ class JsonObject {
 // The texts of the array under `key`.
 [[nodiscard]] std::vector<std::string> get_texts(const Json& object, std::string_view key);
 [[nodiscard]] std::uint64_t get_number(const Json& object, std::string_view key, std::uint64_t fallback = 0);
+// Milliseconds since 1970; 0 when absent.
+[[nodiscard]] WallMs get_time(const Json& object, std::string_view key);
 [[nodiscard]] bool get_flag(const Json& object, std::string_view key, bool fallback = false);
 // The object or array under `key`, or an empty object.
 [[nodiscard]] const Json& get(const Json& object, std::string_view key);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kDrawIntervalMs = 100;
 constexpr std::size_t kColumns = 100;
-// Below this the rate says nothing yet.
+// Before this time the rate is not meaningful.
 constexpr std::int64_t kRateFromMs = 500;
 
 std::string bar(double share, std::size_t width) {

@@ -1,4 +1,4 @@
-// A progress line on a terminal: share, bytes, rate, time left. Silent when the output is not a terminal.
+// A progress line on a terminal: share, bytes, rate, time left. If the output is not a terminal, nothing is written.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@ namespace instar::publisher {
 // Not thread-safe.
 class Progress {
  public:
-  // `on` false: nothing is ever written.
+  // If `on` is false, nothing is ever written.
   Progress(std::ostream& out, bool on, std::string label, MonotonicMs start);
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   ~Progress() { finish(); }
   // Draws at most ten times a second, and at the end.
   void update(std::uint64_t done, std::uint64_t all, MonotonicMs now);
-  // Wipes the line: what follows is the command's own output.
+  // Removes the line before the command prints its own output.
   void finish();
 
  private:

@@ -15,7 +15,7 @@ class Table {
   // One cell for each column. Control characters in a cell (names come from devices) are shown as '?'.
   void row(std::vector<std::string> cells);
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
-  // Title line and rows, columns two blanks apart, each line ended by '\n', no trailing blanks.
+  // The title line and the rows. Columns are two blanks apart, each line ends with '\n' and has no trailing blanks.
   [[nodiscard]] std::string str() const;
 
  private:
@@ -39,7 +39,7 @@ class Fields {
 
 // Characters that a terminal shows for UTF-8 `text`, taking each code point as one.
 [[nodiscard]] std::size_t display_width(std::string_view text) noexcept;
-// `text` without what could move a terminal's cursor or colour it: control characters become '?'.
+// `text` with '?' for each control character, so that it cannot move a terminal's cursor or change its colour.
 [[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace instar::publisher

@@ -35,7 +35,7 @@ TEST(Table, CountsCodePointsNotBytes) {
   EXPECT_EQ(table.str(), "A       B\nZürich  x\nBerlin  y\n");
 }
 
-TEST(Table, LetsNoDeviceMoveTheCursor) {
+TEST(Table, ReplacesControlCharacters) {
   Table table;
   table.column("NAME");
   table.row({"a\x1b[2J\nb\x7f"});
@@ -59,12 +59,12 @@ TEST(ProgressLine, ShowsShareRateAndTimeLeft) {
   EXPECT_THAT(line, HasSubstr("12.0 s left"));
 }
 
-TEST(ProgressLine, SaysNoRateBeforeItKnowsOne) {
+TEST(ProgressLine, ShowsNoRateAtTheStart) {
   EXPECT_THAT(progress_line("x", 1, 10, 100, 100), Not(HasSubstr("/s")));
   EXPECT_THAT(progress_line("x", 0, 10, 5'000, 100), Not(HasSubstr("left")));
 }
 
-TEST(ProgressLine, StandsBoundaries) {
+TEST(ProgressLine, HandlesExtremeValues) {
   EXPECT_THAT(progress_line("x", 0, 0, 0, 100), HasSubstr("100%"));
   EXPECT_THAT(progress_line("x", 20, 10, 1'000, 100), HasSubstr("100%"));
   EXPECT_THAT(progress_line("x", 5, 10, 1'000, 10), Not(HasSubstr("[")));
@@ -78,7 +78,7 @@ TEST(Progress, IsSilentWithoutATerminal) {
   EXPECT_EQ(out.str(), "");
 }
 
-TEST(Progress, DrawsAtMostTenTimesASecondAndWipesItself) {
+TEST(Progress, DrawsAtMostTenTimesASecondAndRemovesItself) {
   std::ostringstream out;
   Progress progress(out, true, "packing", {0});
   progress.update(1, 10, {0});

@@ -144,7 +144,7 @@ std::string human_bytes(std::uint64_t bytes) {
   constexpr std::array kUnits{"kB", "MB", "GB", "TB", "PB", "EB"};
   double value = static_cast<double>(bytes) / 1000.0;
   std::size_t unit = 0;
-  // 999.5 would be printed as four digits: move on before it.
+  // 999.5 would be printed with four digits, so the next unit starts just below it.
   while (value >= 999.5 && unit + 1 < kUnits.size()) {
     value /= 1000.0;
     ++unit;
@@ -188,6 +188,16 @@ std::string utc_time(WallMs time) {
   std::array<char, 8> fraction{};
   std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(time.value % 1000));
   return format_time(time, 'T', false) + fraction.data();
+}
+
+std::string with_age(WallMs time, WallMs now) {
+  return time.value == 0 ? "never" : local_time(time) + " (" + relative_time(time, now) + ")";
+}
+
+std::string joined(const std::vector<std::string>& words, std::string_view separator) {
+  std::string out;
+  for (const auto& word : words) out.append(out.empty() ? "" : separator).append(word);
+  return out;
 }
 
 std::string count_of(std::uint64_t count, std::string_view singular) {

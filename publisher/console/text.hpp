@@ -1,5 +1,4 @@
-// Sizes, durations and times as people write and read them. JSON output never uses these: it has exact bytes and
-// milliseconds.
+// Sizes, durations and times as people write and read them. JSON output has exact bytes and milliseconds instead.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +19,8 @@ namespace instar::publisher {
 // invalid_argument.
 [[nodiscard]] Result<std::int64_t> parse_duration_ms(std::string_view text);
 
-// A command line as words: blanks separate, '…' and "…" hold together, backslash takes the next character as it is.
-// Errors: invalid_argument (a quote is left open).
+// Splits a command line into words at blanks. '…' and "…" keep blanks in a word, and a backslash keeps the next
+// character. Errors: invalid_argument (a quote is left open).
 [[nodiscard]] Result<std::vector<std::string>> split_words(std::string_view line);
 
 // "9.21 MB": powers of 1000, three digits; below 1000 exact ("812 B").
@@ -34,6 +33,9 @@ namespace instar::publisher {
 [[nodiscard]] std::string local_time(WallMs time);
 // "2026-11-23T07:01:22.123Z"
 [[nodiscard]] std::string utc_time(WallMs time);
+// "2026-11-23 07:01:22 (3 min ago)"; "never" for time 0.
+[[nodiscard]] std::string with_age(WallMs time, WallMs now);
+[[nodiscard]] std::string joined(const std::vector<std::string>& words, std::string_view separator = ",");
 // "12 devices", "1 device"
 [[nodiscard]] std::string count_of(std::uint64_t count, std::string_view singular);
 

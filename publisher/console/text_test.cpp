@@ -87,7 +87,7 @@ TEST(HumanDuration, ChoosesTwoUnits) {
   EXPECT_EQ(human_duration(-350), "-350 ms");
 }
 
-TEST(RelativeTime, LooksBothWays) {
+TEST(RelativeTime, IsInThePastOrTheFuture) {
   const WallMs now{1'000'000'000'000};
   EXPECT_EQ(relative_time({0}, now), "never");
   EXPECT_EQ(relative_time(now, now), "now");
@@ -101,7 +101,7 @@ TEST(UtcTime, HasMilliseconds) {
   EXPECT_EQ(utc_time({1'763'881'282'007}), "2025-11-23T07:01:22.007Z");
 }
 
-TEST(CountOf, TakesThePlural) {
+TEST(CountOf, AddsThePlural) {
   EXPECT_EQ(count_of(1, "device"), "1 device");
   EXPECT_EQ(count_of(0, "device"), "0 devices");
   EXPECT_EQ(count_of(12, "device"), "12 devices");

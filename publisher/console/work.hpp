@@ -1,4 +1,4 @@
-// Long work: how it tells how far it is, and how it learns that it is not wanted any more.
+// Long work: how it reports its progress, and how it is stopped.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 namespace instar::publisher {
 
 struct Work {
-  // Called from the thread that does the work or waits for it: what is being done, bytes done of bytes in all.
+  // Called by the thread that does the work or waits for it, with what is being done, the bytes done and all bytes.
   std::function<void(const std::string& what, std::uint64_t done, std::uint64_t all)> progress;
-  // Asked now and then, from any thread. True: stop, and leave nothing behind.
+  // Called now and then, by any thread. If it returns true, the work stops and leaves nothing behind.
   std::function<bool()> stopped;
 
   void tell(const std::string& what, std::uint64_t done, std::uint64_t all) const {

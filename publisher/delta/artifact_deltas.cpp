@@ -53,7 +53,7 @@ Status check_decodes(const PackFile& pack, const ReadableTree& base, const Work&
   return fail(Code::internal, "the delta that was made does not decode, and was left out: " + entries.error().message);
 }
 
-// A pack file that goes unless it is kept.
+// A pack file. The destructor removes it unless it is to be kept.
 class PackGuard {
  public:
   explicit PackGuard(std::string path) : path_(std::move(path)) {}
@@ -68,7 +68,7 @@ class PackGuard {
   std::string path_;
 };
 
-// In the folder's listing, or nowhere.
+// Writes the base's figures to the folder's listing. After an error the folder is unchanged.
 Status remember(ArtifactFolder& folder, const BaseWeight& weight, std::optional<PackFile> pack) {
   const auto weights = folder.weights;
   std::erase_if(folder.weights, [&](const BaseWeight& each) { return each.base == weight.base; });
@@ -90,7 +90,7 @@ std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const Arti
   DeltaOutcome outcome{
       .name = name, .weight = *weight, .kept = delta_of(folder, base) != nullptr, .was_there = true, .why_dropped = {}};
   outcome.why_dropped = why_not(folder, *weight);
-  // A pack that somebody took out of the folder is made again.
+  // If somebody has removed the pack from the folder, it is made again.
   if (!outcome.kept && outcome.why_dropped.empty()) return std::nullopt;
   return outcome;
 }
@@ -107,7 +107,7 @@ Result<DeltaOutcome> add_delta(ArtifactFolder& folder, const ReadableTree& fresh
   DeltaOutcome outcome{.name = base.name, .weight = {}, .why_dropped = {}};
   INSTAR_TRY(outcome.weight, weigh_others(folder, fresh, base, work));
   if (const PackFile* there = delta_of(folder, base.id)) {
-    // Made, but never weighed.
+    // It was made, but not yet compared with the other packs.
     outcome.weight.delta_bytes = there->wire_bytes();
     outcome.why_dropped = why_not(folder, outcome.weight);
     outcome.kept = outcome.was_there = true;
@@ -149,7 +149,7 @@ std::size_t minimal_manifest_bytes(const ArtifactFolder& folder) {
   manifest.containers.back().name = "c";
   manifest.containers.back().artifact = folder.id;
   manifest.policy.salt = Bytes(kSaltBytes);
-  // Any key: a signature has the same size by each.
+  // Any key will do, because all signatures have the same size.
   const auto key = trust::SecretKey::from_seed(Bytes(kSeedBytes));
   INSTAR_ASSERT(key.has_value());
   return trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), *key).size();

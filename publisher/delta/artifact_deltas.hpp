@@ -1,5 +1,5 @@
-// Delta packs of an artifact folder: made, weighed against what the other packs cost the same device, and kept if they
-// pay.
+// Delta packs of an artifact folder. A delta is made, compared with what the other packs cost the same device, and kept
+// if the device fetches less with it.
 #pragma once
 
 #include <cstdint>
@@ -13,29 +13,29 @@
 
 namespace instar::publisher {
 
-// What became of the delta against one base.
+// The outcome of the delta against one base.
 struct DeltaOutcome {
-  std::string name;  // of the base, as it was given
+  std::string name;  // of the base, as the operator gave it
   BaseWeight weight;
   bool kept = false;
-  bool was_there = false;   // the folder had it, or had found that it does not pay
+  bool was_there = false;   // the folder had it already, or had found that it saves nothing
   std::string why_dropped;  // a sentence for people
 };
 
 struct DeltaPolicy {
   DeltaOptions options;
-  // Keep a delta that does not pay too: to look at it.
+  // Keep a delta even if it saves nothing, for inspection.
   bool keep_costly = false;
 };
 
-// Makes the delta against `base`, proves that it decodes to the artifact, and adds it to the folder and its
-// artifact.json unless the device would fetch as little without it. `fresh` is the artifact's tree. What the folder
-// says of `base` is believed. Errors: those of write_delta_pack and rebuild_delta; internal (what was made does not
-// decode). The folder is as it was then.
+// Makes the delta against `base`, checks that it decodes to the artifact, and adds it to the folder and its
+// artifact.json, unless the device would fetch as little without it. `fresh` is the artifact's tree. Figures of `base`
+// that the folder has already are used as they are. Errors: those of write_delta_pack and rebuild_delta; internal (the
+// delta does not decode). After an error the folder is unchanged.
 [[nodiscard]] Result<DeltaOutcome> add_delta(ArtifactFolder& folder, const ReadableTree& fresh,
                                              const ReadableTree& base, const DeltaPolicy& policy);
 
-// What the folder knows already of a delta against the artifact `base`, named `name`.
+// What the folder already has of a delta against the artifact `base`, named `name`.
 [[nodiscard]] std::optional<DeltaOutcome> known_delta(const ArtifactFolder& folder, const ArtifactId& base,
                                                       const std::string& name);
 

@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST_F(ArtifactDeltas, ADeltaThatPaysIsListedAndReadBack) {
+TEST_F(ArtifactDeltas, ADeltaThatSavesBytesIsListedAndReadBack) {
   auto folder = build("two", "out");
   const auto outcome = add_delta(folder, tree("two"), tree("one"), {});
   ASSERT_TRUE(outcome) << outcome.error().message;
@@ -48,7 +48,7 @@ TEST_F(ArtifactDeltas, TheSameDeltaIsNotMadeTwice) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_TRUE(again->was_there);
   EXPECT_EQ(again->weight, folder.weights.front());
-  // Somebody took the figures out of artifact.json: the pack is there all the same.
+  // Somebody removed the figures from artifact.json, but the pack is still there.
   auto unweighed = *open_artifact(folder_ / "out");
   unweighed.weights.clear();
   const auto weighed = add_delta(unweighed, fresh, base, {});
@@ -56,16 +56,16 @@ TEST_F(ArtifactDeltas, TheSameDeltaIsNotMadeTwice) {
   EXPECT_TRUE(weighed->was_there);
   EXPECT_EQ(unweighed.weights, folder.weights);
   EXPECT_EQ(unweighed.packs.size(), 3U);
-  // Somebody took the pack away: it is made again.
+  // Somebody removed the pack, so it is made again.
   ASSERT_EQ(::unlink(opened.packs.back().path().c_str()), 0);
   opened.packs.pop_back();
-  const auto anew = add_delta(opened, fresh, base, {});
-  ASSERT_TRUE(anew);
-  EXPECT_FALSE(anew->was_there);
-  EXPECT_TRUE(anew->kept);
+  const auto made_again = add_delta(opened, fresh, base, {});
+  ASSERT_TRUE(made_again);
+  EXPECT_FALSE(made_again->was_there);
+  EXPECT_TRUE(made_again->kept);
 }
 
-TEST_F(ArtifactDeltas, ADeltaThatDoesNotPayIsDroppedAndSaysSo) {
+TEST_F(ArtifactDeltas, ADeltaThatSavesNothingIsDroppedWithTheReason) {
   write_in(folder_ / "other", "bin/app", noise(2'000, 77));
   auto folder = build("two", "out");
   const auto dropped = add_delta(folder, tree("two"), tree("other"), {});
@@ -96,7 +96,7 @@ TEST_F(ArtifactDeltas, ADeviceThatHasTheArtifactNeedsNoDelta) {
   EXPECT_THAT(outcome->why_dropped, HasSubstr("fetches nothing"));
 }
 
-TEST_F(ArtifactDeltas, StoppedAtAnyMomentItLeavesTheFolderAsItWas) {
+TEST_F(ArtifactDeltas, StoppedAtAnyMomentItLeavesTheFolderUnchanged) {
   auto folder = build("two", "out");
   const auto before = listing("out");
   const auto fresh = tree("two");
@@ -120,7 +120,7 @@ TEST_F(ArtifactDeltas, StoppedAtAnyMomentItLeavesTheFolderAsItWas) {
   EXPECT_LT(stop_at, 1'000);
 }
 
-TEST_F(ArtifactDeltas, DedupeIsReckonedChunkByChunk) {
+TEST_F(ArtifactDeltas, DedupeIsComputedChunkByChunk) {
   auto folder = build("two", "out");
   const auto base = tree("one");
   const auto fresh = tree("two");

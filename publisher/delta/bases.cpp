@@ -4,6 +4,8 @@
 #include <map>
 #include <unordered_set>
 
+#include "core/base/limits.hpp"
+
 namespace instar::publisher {
 namespace {
 
@@ -12,13 +14,9 @@ using artifact::EntryType;
 
 constexpr std::uint64_t kProportion = 4;
 constexpr std::uint64_t kAlwaysSmall = 64 * 1024;
-constexpr double kAlikeMin = 0.05;
-// Executables that were built anew share few whole pieces with what they were, and are still the best bases.
-constexpr double kUnlikeMax = 0.02;
-constexpr std::size_t kAlikeMax = 2;
-// What more files than this have in common says nothing about them.
-constexpr std::size_t kCommonMax = 64;
-constexpr std::size_t kNamesakesMax = 256;
+constexpr double kAlikeFrom = 0.05;
+// An executable that was built again shares few whole pieces with the one before, which is still its best base.
+constexpr double kUnlikeBelow = 0.02;
 
 std::size_t shared_prefix(std::string_view one, std::string_view other) {
   return static_cast<std::size_t>(std::ranges::mismatch(one, other).in1 - one.begin());
@@ -53,7 +51,7 @@ std::string stem_of(std::string_view path) {
 }
 
 bool DeltaBases::is_unlike(ByteView one, ByteView other) {
-  return delta::similarity(delta::make_sketch(one), delta::make_sketch(other)) < kUnlikeMax;
+  return delta::similarity(delta::make_sketch(one), delta::make_sketch(other)) < kUnlikeBelow;
 }
 
 Status DeltaBases::look_at_base() {
@@ -74,24 +72,25 @@ void DeltaBases::add_alike(std::uint64_t size, const delta::Sketch& sketch, std:
   std::map<std::uint32_t, std::uint32_t> shared;  // file → values
   for (const std::uint64_t value : sketch.values) {
     const auto files = by_value_.find(value);
-    if (files == by_value_.end() || files->second.size() > kCommonMax) continue;
+    if (files == by_value_.end() || files->second.size() > limits::kDeltaCommonFilesMax) continue;
     for (const std::uint32_t file : files->second) ++shared[file];
   }
   std::vector<std::pair<double, std::uint32_t>> alike;
   for (const auto& [file, count] : shared) {
     const double likeness = delta::similarity(sketch, files_[file].sketch);
-    if (likeness >= kAlikeMin && is_base_in_proportion(files_[file].entry->size, size))
+    if (likeness >= kAlikeFrom && is_base_in_proportion(files_[file].entry->size, size))
       alike.emplace_back(likeness, file);
   }
   std::ranges::stable_sort(alike, [](const auto& one, const auto& other) { return one.first > other.first; });
-  for (std::size_t i = 0; i < std::min(alike.size(), kAlikeMax); ++i) add_once(found, files_[alike[i].second].entry);
+  for (std::size_t i = 0; i < std::min(alike.size(), limits::kDeltaAlikeBasesMax); ++i)
+    add_once(found, files_[alike[i].second].entry);
 }
 
 void DeltaBases::add_namesake(std::string_view path, std::uint64_t size, std::vector<const Entry*>& found) const {
   const auto files = by_stem_.find(stem_of(path));
   if (files == by_stem_.end()) return;
   const Entry* best = nullptr;
-  for (std::size_t i = 0; i < std::min(files->second.size(), kNamesakesMax); ++i) {
+  for (std::size_t i = 0; i < std::min(files->second.size(), limits::kDeltaNamesakesMax); ++i) {
     const Entry* entry = files_[files->second[i]].entry;
     if (!is_base_in_proportion(entry->size, size)) continue;
     const auto prefix = shared_prefix(path, entry->path);

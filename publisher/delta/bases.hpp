@@ -16,18 +16,18 @@
 
 namespace instar::publisher {
 
-// A base that is this much larger than the new file is not looked at: its suffix array costs more than it can save.
+// A base that is this much larger than the new file is not considered: its suffix array costs more than it can save.
 [[nodiscard]] std::uint64_t largest_base_in_proportion(std::uint64_t fresh_bytes) noexcept;
 [[nodiscard]] bool is_base_in_proportion(std::uint64_t base_bytes, std::uint64_t fresh_bytes) noexcept;
 
-// Calls come from any thread. The base's files are read and sketched when the first is asked for, once.
+// Any thread may call. The base's files are read and sketched once, at the first call.
 class DeltaBases {
  public:
-  // `base` outlives it.
+  // `base` must outlive this object.
   DeltaBases(const ReadableTree& base, const Work& work) : base_(base), work_(work) {}
 
   // Up to three files, the most promising first: the two that are most like `content`, and the one whose name is most
-  // like `path`. The same for the same trees, whatever is asked in which order. Errors: io, corrupt (the base changed),
+  // like `path`. The answer depends only on the trees, not on earlier calls. Errors: io, corrupt (the base changed),
   // unavailable (stopped).
   [[nodiscard]] Result<std::vector<const artifact::Entry*>> find(std::string_view path, ByteView content);
   // Whether two contents have so little in common that another base may serve better than the file of the same path.
@@ -51,7 +51,7 @@ class DeltaBases {
   std::unordered_map<std::string, std::vector<std::uint32_t>> by_stem_;
 };
 
-// The last component of a path with each run of digits as one '#': what stays of a name when a version goes up.
+// The last component of a path with one '#' for each run of digits, so that a name stays the same in a new version.
 [[nodiscard]] std::string stem_of(std::string_view path);
 
 }  // namespace instar::publisher

@@ -37,7 +37,7 @@ std::vector<DeltaMatcher::Task> tasks_of(const delta::IndexDelta& index, const R
   return tasks;
 }
 
-// Compares all files; the streams of the body.
+// Compares all files and returns the streams of the body.
 Result<delta::DeltaMaker::Made> make_streams(const delta::IndexDelta& index, const ReadableTree& base,
                                              const ReadableTree& fresh, const DeltaOptions& options) {
   const auto tasks = tasks_of(index, base);
@@ -57,7 +57,7 @@ Result<delta::DeltaMaker::Made> make_streams(const delta::IndexDelta& index, con
   return maker.finish();
 }
 
-// The body in raw chunks; their hashes.
+// Cuts the body into raw chunks and returns their hashes.
 Status put_body(ByteView body, artifact::PackSink& sink, std::vector<ChunkRef>& chunks) {
   while (!body.empty()) {
     const auto piece = body.first(std::min<std::size_t>(body.size(), limits::kDeltaChunkBytes));

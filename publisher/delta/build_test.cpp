@@ -33,7 +33,7 @@ class DeltaBuild : public testing::Test {
     EXPECT_TRUE(pack) << pack.error().message;
     return pack ? *files::read_file(pack->path(), 1 << 26) : Bytes{};
   }
-  // Makes it, unpacks it again, and compares; returns its bytes.
+  // Makes the delta, unpacks it again and compares the trees. Returns the size of the delta.
   std::uint64_t round_trip(const std::string& base, const std::string& fresh) {
     make(base, fresh);
     const std::string path = folder_ / "packs/" + delta_file_name(tree(base).id);
@@ -52,7 +52,7 @@ class DeltaBuild : public testing::Test {
   files::TemporaryFolder folder_;
 };
 
-TEST_F(DeltaBuild, GivesTheTreeBackForwardAndBackward) {
+TEST_F(DeltaBuild, RestoresTheTreeForwardAndBackward) {
   EXPECT_LT(round_trip("one", "two"), 60'000U) << "a new plugin of 50,000 bytes, a new file of 3,000, and little else";
   EXPECT_LT(round_trip("two", "one"), 60'000U);
 }
@@ -70,7 +70,7 @@ TEST_F(DeltaBuild, AnEmptyBaseAndAnEmptyTreeAreTrees) {
   EXPECT_LT(round_trip("two", "empty"), 300U);
 }
 
-TEST_F(DeltaBuild, ABaseOfOtherContentIsNoObstacle) {
+TEST_F(DeltaBuild, ABaseOfOtherContentWorks) {
   write_in(folder_ / "other", "bin/app", noise(300'000, 77));
   write_in(folder_ / "other", "etc/config", noise(100, 78));
   write_in(folder_ / "other", "lib", as_bytes("a file where a folder comes"));
@@ -86,7 +86,7 @@ TEST_F(DeltaBuild, TypesThatChangeUnderOnePathAreRebuilt) {
   round_trip("two", "one");
 }
 
-TEST_F(DeltaBuild, SameTreesGiveTheSameBytesWhateverTheThreadsAndTheMemory) {
+TEST_F(DeltaBuild, SameTreesGiveTheSameBytesWithAnyThreadsAndMemory) {
   for (int i = 0; i < 200; ++i) {
     write_in(folder_ / "one", "data/" + std::to_string(i), noise(200 + i * 7, i));
     Bytes changed = noise(200 + i * 7, i);
@@ -105,7 +105,7 @@ TEST_F(DeltaBuild, SameTreesGiveTheSameBytesWhateverTheThreadsAndTheMemory) {
   EXPECT_EQ(make("one", "two", tight, "tight"), expected);
 }
 
-TEST_F(DeltaBuild, AnArtifactFolderServesAsItsTree) {
+TEST_F(DeltaBuild, AnArtifactFolderWorksLikeItsTree) {
   BuildOptions options;
   options.tree = folder_ / "one";
   options.out = folder_ / "one.out";
@@ -165,7 +165,7 @@ TEST_F(DeltaBuild, ADeltaIsRefusedForAnotherBaseAndWithoutOne) {
   EXPECT_TRUE(real_path(options.out).empty());
 }
 
-TEST_F(DeltaBuild, AFlippedByteAnywhereInThePackIsNoticed) {
+TEST_F(DeltaBuild, AFlippedByteAnywhereInThePackIsFound) {
   const Bytes good = make("one", "two");
   const auto base = tree("one");
   for (std::size_t at = 0; at < good.size(); at += at < 400 ? 7 : good.size() / 61) {
@@ -192,7 +192,7 @@ TEST_F(DeltaBuild, AMovedFileFindsItsBaseByItsContent) {
   EXPECT_LT(round_trip("one", "two"), 62'000U);
 }
 
-TEST_F(DeltaBuild, ANamesakeIsFoundWhereContentSaysNothing) {
+TEST_F(DeltaBuild, AFileOfTheSameNameIsFoundIfNoContentIsAlike) {
   EXPECT_EQ(stem_of("usr/lib/libfoo.so.1.2.34"), stem_of("lib/libfoo.so.9.10.1"));
   EXPECT_NE(stem_of("libfoo.so.1"), stem_of("libbar.so.1"));
   write_in(folder_ / "one", "etc/tiny-7", as_bytes("abc"));

@@ -18,11 +18,10 @@ using artifact::Entry;
 using delta::BaseKind;
 using delta::FileDelta;
 
-// match_file()'s own word: the suffix array of the old file, tables and outcome of the new one; and both contents.
+// The documentation of match_file() has this: the suffix array of the old file, and tables and outcome of the new one.
+// Both contents come on top.
 constexpr std::uint64_t kOldFactor = 7;
 constexpr std::uint64_t kNewFactor = 4;
-// Above this a file is compared with one base only: each takes seconds.
-constexpr std::uint64_t kManyBasesBytesMax = 8 * 1024 * 1024;
 constexpr std::size_t kGzipEndBytes = 4;
 
 std::uint64_t outcome_bytes(const Result<FileDelta>& outcome) {
@@ -30,7 +29,7 @@ std::uint64_t outcome_bytes(const Result<FileDelta>& outcome) {
   return outcome->difference.size() + outcome->extra.size() + outcome->operations.size() * sizeof(delta::Operation);
 }
 
-// Bytes that comparing works on: of a gzip file its content too, as large as its end says.
+// Bytes that a comparison works on. For a gzip file its content counts too, with the size that its trailer gives.
 std::uint64_t bytes_inside(const files::StagingTree& tree, const Entry& file) {
   if (file.size < 2 * kGzipEndBytes) return file.size;
   const auto opened = files::open_below(tree.fd(), file.path, O_RDONLY | O_NONBLOCK, tree.path());
@@ -72,8 +71,8 @@ std::uint64_t DeltaMatcher::working_bytes(const Task& task) const {
 void DeltaMatcher::run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    // In order: so the one that is waited for is under way, or everything before it has been handed out and it is let
-    // in alone.
+    // Tasks start in order. So the task that next() waits for is either running, or next() has returned all before it
+    // and it may start alone.
     changed_.wait(lock, [this] {
       return stop_ || taken_ == tasks_.size() || bytes_ == 0 || bytes_ + working_bytes_[taken_] <= bytes_max_;
     });
@@ -119,7 +118,7 @@ Result<FileDelta> DeltaMatcher::match(const Task& task) {
     }
   }
   if (bases.empty()) return delta::match_file({}, now);
-  if (now.size() > kManyBasesBytesMax) bases.resize(1);
+  if (now.size() > limits::kDeltaManyBasesBytesMax) bases.resize(1);
   std::optional<FileDelta> best;
   for (const Entry* entry : bases) {
     INSTAR_CHECK(work_.go_on());
@@ -132,7 +131,7 @@ Result<FileDelta> DeltaMatcher::match(const Task& task) {
     if (entry != task.place) delta.control.base_path = entry->path;
     best = std::move(delta);
   }
-  // Of a base that has nothing in common, stray matches cost more than they bring.
+  // If a base has nothing in common, the few matches that are found by chance cost more than they save.
   if (best->cost_estimate < now.size() / 2) return std::move(*best);
   auto alone = delta::match_file({}, now);
   return alone.cost_estimate <= best->cost_estimate ? std::move(alone) : std::move(*best);

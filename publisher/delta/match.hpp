@@ -1,4 +1,4 @@
-// Compares many files with their bases on several threads, within a bound of memory, and gives the outcomes in order.
+// Compares many files with their bases on several threads, within a bound of memory. The outcomes come in order.
 #pragma once
 
 #include <condition_variable>
@@ -17,20 +17,20 @@ namespace instar::publisher {
 
 class DeltaMatcher {
  public:
-  // A file of the new tree, and the base's file that stood in its place: nullptr if there was none.
+  // A file of the new tree, and the base's file of the same path, or nullptr if there is none.
   struct Task {
     const artifact::Entry* fresh = nullptr;
     const artifact::Entry* place = nullptr;
   };
-  // The trees and `work` outlive it. Threads start at once.
+  // The trees and `work` must outlive this object. The threads start at once.
   DeltaMatcher(const ReadableTree& base, const ReadableTree& fresh, std::vector<Task> tasks, unsigned jobs,
                std::uint64_t bytes_max, const Work& work);
   DeltaMatcher(const DeltaMatcher&) = delete;
   DeltaMatcher& operator=(const DeltaMatcher&) = delete;
-  // Waits for the files under way.
+  // Waits for the files that are being compared.
   ~DeltaMatcher();
 
-  // The outcome of the next task, in their order; waits for it. One thread calls.
+  // Waits for the outcome of the next task, in the order of the tasks, and returns it. For one thread.
   [[nodiscard]] Result<delta::FileDelta> next();
 
  private:
@@ -41,7 +41,7 @@ class DeltaMatcher {
   const ReadableTree& base_;
   const ReadableTree& fresh_;
   const std::vector<Task> tasks_;
-  std::vector<std::uint64_t> working_bytes_;  // of each
+  std::vector<std::uint64_t> working_bytes_;  // of each task
   const std::uint64_t bytes_max_;
   const Work& work_;
   DeltaBases bases_;
@@ -50,7 +50,7 @@ class DeltaMatcher {
   std::condition_variable changed_;
   std::size_t taken_ = 0;
   std::size_t handed_out_ = 0;
-  std::uint64_t bytes_ = 0;  // of files under way, and of outcomes that wait
+  std::uint64_t bytes_ = 0;  // of files that are being compared, and of outcomes that wait
   std::map<std::size_t, Result<delta::FileDelta>> waiting_;
   bool stop_ = false;
   std::vector<std::thread> threads_;

@@ -49,7 +49,7 @@ TEST_F(ImageArtifact, IsAnArtifactOfOneFileThatTheManifestCallsAnImage) {
   const auto artifact = manifest_artifact(*opened);
   EXPECT_EQ(artifact.kind, wire::ArtifactKind::image);
   EXPECT_EQ(artifact.image_format, ImageFormat::squashfs);
-  // Whatever its name, mode and owner are here, and through a link.
+  // Name, mode and owner of the file do not matter, and it may be given through a link.
   write_in(folder_.path(), "elsewhere/x", squashfs(300'000), 0444);
   ASSERT_EQ(::symlink("elsewhere/x", (folder_ / "link").c_str()), 0);
   const auto again = build("link", "again");
@@ -58,7 +58,7 @@ TEST_F(ImageArtifact, IsAnArtifactOfOneFileThatTheManifestCallsAnImage) {
   EXPECT_THAT(list_names(folder_.path()),
               testing::UnorderedElementsAre("one.squashfs", "elsewhere", "link", "out", "again"))
       << "nothing is left beside the artifact";
-  // And back.
+  // It is unpacked again.
   UnpackOptions unpacking;
   unpacking.source = folder_ / "out";
   unpacking.out = folder_ / "back";
@@ -84,7 +84,7 @@ TEST_F(ImageArtifact, ADeltaIsMadeAgainstAnotherImage) {
   EXPECT_TRUE(verify_artifact(*open_artifact(folder_ / "out"), &*base));
 }
 
-TEST_F(ImageArtifact, OfSeveralImagesEachGetsTheDeltaAgainstItsOwnForerunner) {
+TEST_F(ImageArtifact, OfSeveralImagesEachGetsTheDeltaAgainstItsOwnPredecessor) {
   ArtifactFolders folders;
   ReleaseDeltaOptions options;
   for (const std::uint64_t seed : {7, 8}) {
@@ -110,7 +110,7 @@ TEST_F(ImageArtifact, OfSeveralImagesEachGetsTheDeltaAgainstItsOwnForerunner) {
   }
 }
 
-TEST_F(ImageArtifact, AListingThatSaysSomethingElseIsFound) {
+TEST_F(ImageArtifact, AListingThatContradictsTheImageIsFound) {
   write_in(folder_.path(), "one", squashfs(300'000));
   ASSERT_TRUE(build("one", "out"));
   rewrite_listing("\"squashfs\"", "\"erofs\"");
@@ -128,7 +128,7 @@ TEST_F(ImageArtifact, AListingThatSaysSomethingElseIsFound) {
   EXPECT_THAT(open_artifact(folder_ / "out").error().message, HasSubstr("the index of an image has '/etc'"));
 }
 
-TEST_F(ImageArtifact, AFileThatIsNoneIsRefusedAndNothingIsLeft) {
+TEST_F(ImageArtifact, AFileThatIsNoImageIsRefusedAndNothingIsLeft) {
   write_in(folder_.path(), "letter", as_bytes("dear"));
   const auto refused = build("letter", "out");
   ASSERT_FALSE(refused);

@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::size_t kHeadBytes = 32;
 
-// What a signature check came to, in the words of both outputs.
+// The outcome of a signature check, for the text and the JSON output.
 void set_verdict(Inspection& inspection, const std::string& how, const Status& status) {
   inspection.json["verified"] = status.has_value();
   if (status) {
@@ -153,27 +153,27 @@ Status inspect_hello(const InspectOptions& options, ByteView bytes, const trust:
                      Inspection& inspection) {
   INSTAR_TRY(const auto hello, wire::decode_hello(envelope.payload));
   std::string groups;
-  for (const auto& group : hello.groups) groups += (groups.empty() ? "" : " ") + group.str();
-  const std::string running = hello.running ? hello.running->release : "";
+  for (const auto& group : hello.description.groups) groups += (groups.empty() ? "" : " ") + group.str();
+  const std::string running = hello.description.running ? hello.description.running->release : "";
   inspection.json["hello"] = {{"device", hello.device.str()},
-                              {"product", hello.product},
+                              {"product", hello.description.product},
                               {"groups", groups},
                               {"running", running},
                               {"step", std::string(wire::step_name(hello.step))},
-                              {"free_bytes", hello.free_bytes},
+                              {"free_bytes", hello.description.free_bytes},
                               {"last_sequence", hello.last_sequence},
                               {"acked_sequence", hello.acked_sequence},
-                              {"root_version", hello.root_version},
-                              {"handlers", hello.handlers},
+                              {"root_version", hello.description.root_version},
+                              {"handlers", hello.description.handlers},
                               {"key", key_id_text(hello.key.id())}};
   Fields fields;
-  fields.add("device", hello.device.str() + ", " + hello.product);
+  fields.add("device", hello.device.str() + ", " + hello.description.product);
   fields.add("groups", groups);
   fields.add("running", running.empty() ? "nothing" : running);
   fields.add("doing", std::string(wire::step_name(hello.step)));
   fields.add("reports",
              std::to_string(hello.last_sequence) + " made, " + std::to_string(hello.acked_sequence) + " acknowledged");
-  fields.add("free", human_bytes(hello.free_bytes));
+  fields.add("free", human_bytes(hello.description.free_bytes));
   inspection.text += fields.str();
   return check_device_signature(options, bytes, trust::Kind::hello, inspection);
 }
@@ -237,7 +237,7 @@ Result<std::optional<ReadableTree>> open_base(const InspectOptions& options) {
   return tree;
 }
 
-// What became of a look at the contents, in both outputs. `hashes_only`: there are deltas that were not decoded.
+// The outcome of a check of the contents, for both outputs. `hashes_only`: there are deltas that were not decoded.
 void set_contents(Inspection& inspection, const Status& status, const std::string& good, bool hashes_only) {
   inspection.json["contents_verified"] = status.has_value();
   inspection.text += status ? "\n" + good + "\n" : "\nDAMAGED: " + status.error().message + "\n";

@@ -1,4 +1,4 @@
-// Tells what a file of ours is, and all that is in it.
+// Shows what a file of ours is, and all that is in it.
 #pragma once
 
 #include <optional>
@@ -12,9 +12,9 @@ namespace instar::publisher {
 
 struct InspectOptions {
   std::string path;        // a file, or an artifact folder
-  std::string root_path;   // verify manifests, gates and later roots with this; empty = signatures are listed only
+  std::string root_path;   // to verify manifests, gates and later roots; empty = signatures are listed only
   std::string device_key;  // public key file, to verify a device's hello or report
-  // Directory tree or artifact folder that a delta is against: `contents` decodes the delta then.
+  // Directory tree or artifact folder that is a delta's base. With it, `contents` decodes the delta.
   std::string base;
   bool contents = false;  // decode every chunk of a pack; list every entry of an index
 };
@@ -22,11 +22,11 @@ struct InspectOptions {
 struct Inspection {
   Json json;
   std::string text;
-  // Set when a signature or content was checked and did not hold; json and text say so too.
+  // Set when a signature or content was checked and is wrong. json and text say so too.
   std::optional<Error> problem;
 };
 
-// Errors: not_found, io, malformed (it is nothing that this command knows).
+// Errors: not_found, io, malformed (it is no kind of file that this command knows).
 [[nodiscard]] Result<Inspection> inspect(const InspectOptions& options, WallMs now);
 
 }  // namespace instar::publisher

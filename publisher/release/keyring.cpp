@@ -17,7 +17,6 @@
 namespace instar::publisher {
 namespace {
 
-constexpr std::size_t kKeyFileBytesMax = 4096;
 constexpr std::size_t kSeedBytes = 32;
 constexpr std::uint32_t kSecretMode = 0600;
 constexpr std::uint32_t kFolderMode = 0700;
@@ -62,7 +61,7 @@ struct RolePlan {
 }  // namespace
 
 Result<trust::SecretKey> load_secret_key(const std::string& path) {
-  INSTAR_TRY(const auto text, files::read_file(path, kKeyFileBytesMax));
+  INSTAR_TRY(const auto text, files::read_file(path, limits::kKeyFileBytesMax));
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return fail(Code::refused, "secret key " + path + " can be read by others: run chmod 600 " + path);
@@ -86,7 +85,7 @@ Result<std::vector<trust::SecretKey>> load_secret_keys(const std::vector<std::st
 }
 
 Result<trust::PublicKey> load_public_key(const std::string& path) {
-  INSTAR_TRY(const auto text, files::read_file(path, kKeyFileBytesMax));
+  INSTAR_TRY(const auto text, files::read_file(path, limits::kKeyFileBytesMax));
   auto key = trust::parse_public_key(as_text(text));
   if (!key) return fail(with_context(key.error(), path));
   return key;

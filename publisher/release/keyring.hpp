@@ -25,7 +25,7 @@ struct KeygenOptions {
   std::uint32_t release_keys = 1;
   std::uint32_t release_threshold = 1;
   std::string release_filter;  // group filter of every release key; empty = all groups
-  std::string label;           // put before each key's label
+  std::string label;           // each key's label starts with it
 };
 
 struct KeyFile {
@@ -43,8 +43,8 @@ struct KeygenResult {
 };
 
 // Makes the folder (0700), a secret (0600) and a public file for each key, and root document 1, `root.instar`, signed
-// by every root key. One gate key: the broker's. Errors: invalid_argument (thresholds; a file is already there: nothing
-// is overwritten).
+// by every root key. There is one gate key, which is the broker's. Errors: invalid_argument (thresholds; a file is
+// already there, and nothing is overwritten).
 [[nodiscard]] Result<KeygenResult> generate_keys(const KeygenOptions& options, WallMs now);
 
 struct RootChange {
@@ -60,11 +60,11 @@ struct RootChange {
   std::optional<std::uint32_t> release_threshold;
 };
 
-// The envelope of the version after `current`, signed by `signers`, who must meet the root thresholds of both.
+// The envelope of the version after `current`, signed by `signers`, who must meet the root thresholds of both versions.
 [[nodiscard]] Result<Bytes> next_root(ByteView current, const RootChange& change,
                                       std::span<const trust::SecretKey> signers, WallMs now);
 
-// A key id as it is printed and typed: 16 hex digits, the digest's first bytes in order.
+// A key id as people see and type it: 16 hex digits, the first bytes of the digest in order.
 [[nodiscard]] std::string key_id_text(trust::KeyId id);
 [[nodiscard]] Result<trust::KeyId> parse_key_id(std::string_view text);
 [[nodiscard]] std::string_view role_text(trust::RoleName role) noexcept;

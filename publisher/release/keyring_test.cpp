@@ -89,7 +89,7 @@ TEST_F(Keyring, MakesThresholds) {
   EXPECT_TRUE(load_secret_key(folder_ / "keys/gate.key"));
 }
 
-TEST_F(Keyring, RefusesThresholdsThatNobodyCouldMeet) {
+TEST_F(Keyring, RefusesThresholdsThatCannotBeMet) {
   const auto code_of = [&](const std::function<void(KeygenOptions&)>& change) {
     auto changed = options();
     change(changed);
@@ -125,7 +125,7 @@ TEST_F(Keyring, WrongKeyFilesSaySo) {
   EXPECT_EQ(load_secret_keys({path, path}).error().code, Code::invalid_argument);
 }
 
-TEST_F(Keyring, TheNextRootDocumentIsTakenByWhoHoldsTheLast) {
+TEST_F(Keyring, TheNextRootDocumentIsAcceptedByWhoHasTheLast) {
   ASSERT_TRUE(generate_keys(options(), kNow));
   const auto added = fresh_key();
   RootChange change;
@@ -140,12 +140,12 @@ TEST_F(Keyring, TheNextRootDocumentIsTakenByWhoHoldsTheLast) {
   EXPECT_EQ(store->root().role(trust::RoleName::release)->key_ids.size(), 2U);
 }
 
-TEST_F(Keyring, AKeyCanBeTakenOut) {
+TEST_F(Keyring, AKeyCanBeRemoved) {
   ASSERT_TRUE(generate_keys(options(), kNow));
   const auto lost = load_public_key(folder_ / "keys/release.pub")->id();
   RootChange change;
   change.remove = {lost};
-  // A role with no key left is no role.
+  // A role must keep at least one key.
   EXPECT_FALSE(next_root(root(), change, secrets({"root.key"}), kNow));
   change.add.push_back({trust::RoleName::release, fresh_key(), "", "new"});
   const auto next = next_root(root(), change, secrets({"root.key"}), kNow);

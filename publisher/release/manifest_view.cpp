@@ -1,4 +1,4 @@
-// A manifest in words and in JSON: manifest_json() and manifest_text().
+// Shows a manifest as JSON and as text: manifest_json() and manifest_text().
 #include <utility>
 
 #include "publisher/console/table.hpp"
@@ -69,12 +69,6 @@ Json container_json(const wire::Container& container) {
           {"handler", container.handler}};
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const auto& word : words) out += (out.empty() ? "" : " ") + word;
-  return out;
-}
-
 void add_container(Fields& fields, const wire::Container& container) {
   if (!container.handler.empty()) {
     fields.add("payload " + container.name, "artifact " + container.artifact.short_hex());
@@ -83,12 +77,12 @@ void add_container(Fields& fields, const wire::Container& container) {
     return;
   }
   fields.add("container " + container.name, "artifact " + container.artifact.short_hex());
-  fields.add("  init", container.init.empty() ? "/sbin/init" : joined(container.init));
+  fields.add("  init", container.init.empty() ? "/sbin/init" : joined(container.init, " "));
   for (const auto& setting : container.settings) fields.add("  setting", setting.key + " = " + setting.value);
   for (const auto& volume : container.volumes) fields.add("  volume", volume.name + " at " + volume.path);
   std::string health = "runs for " + human_duration(container.health.settle_ms);
   if (container.health.probe) {
-    health += "; probe '" + joined(container.health.probe->command) + "' exits 0 (every " +
+    health += "; probe '" + joined(container.health.probe->command, " ") + "' exits 0 (every " +
               human_duration(container.health.probe->interval_ms) + ", within " +
               human_duration(container.health.probe->timeout_ms) + ", fails after " +
               std::to_string(container.health.probe->failures_max) + ")";
@@ -99,7 +93,7 @@ void add_container(Fields& fields, const wire::Container& container) {
 }
 
 void add_requirements(Fields& fields, const wire::Requirements& requirements) {
-  if (!requirements.architectures.empty()) fields.add("needs", joined(requirements.architectures));
+  if (!requirements.architectures.empty()) fields.add("needs", joined(requirements.architectures, " "));
   if (!requirements.kernel_min.empty()) fields.add("needs kernel", requirements.kernel_min);
   if (!requirements.client_min.empty()) fields.add("needs client", requirements.client_min);
   if (requirements.memory_bytes_min != 0) fields.add("needs memory", human_bytes(requirements.memory_bytes_min));
@@ -140,7 +134,7 @@ std::string manifest_text(const wire::Manifest& manifest, WallMs now) {
   fields.add("product", manifest.product);
   fields.add("release", manifest.release);
   fields.add("sequence", std::to_string(manifest.sequence));
-  fields.add("groups", joined(groups));
+  fields.add("groups", joined(groups, " "));
   fields.add("issued", local_time(manifest.issued) + " (" + relative_time(manifest.issued, now) + ")");
   fields.add("expires", manifest.expires.value == 0
                             ? "never"

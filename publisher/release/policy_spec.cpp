@@ -12,11 +12,11 @@ namespace instar::publisher {
 namespace {
 
 constexpr std::uint16_t kAll = 10'000;
-constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint64_t kLargestU32 = std::numeric_limits<std::uint32_t>::max();
 constexpr std::array<std::string_view, 7> kDays{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 constexpr std::array<std::string_view, 3> kActions{"pause", "abort", "revert"};
 
-tl::unexpected<Error> invalid(std::string message) {
+tl::unexpected<Error> bad_policy(std::string message) {
   return fail(Code::invalid_argument, std::move(message));
 }
 
@@ -38,7 +38,7 @@ bool read_number(std::string_view text, Number& out) {
 
 Result<std::uint32_t> seconds(std::string_view text) {
   INSTAR_TRY(const auto ms, parse_duration_ms(text));
-  if (ms / 1'000 > static_cast<std::int64_t>(kU32Max)) return invalid("'" + std::string(text) + "' is too long");
+  if (ms / 1'000 > static_cast<std::int64_t>(kLargestU32)) return bad_policy("'" + std::string(text) + "' is too long");
   return static_cast<std::uint32_t>(ms / 1'000);
 }
 
@@ -55,7 +55,7 @@ Status set_wave_option(std::string_view option, wire::Wave& wave) {
   } else if (key == "soak" && !value.empty()) {
     INSTAR_TRY(wave.soak_s, seconds(value));
   } else {
-    return invalid("'" + std::string(option) + "' is none of success=P%, soak=TIME, quorum=P%, approval");
+    return bad_policy("'" + std::string(option) + "' is none of success=P%, soak=TIME, quorum=P%, approval");
   }
   return {};
 }
@@ -76,7 +76,7 @@ Result<std::uint8_t> parse_days(std::string_view text) {
     const int first = day_of(part.substr(0, dash));
     const int last = dash == std::string_view::npos ? first : day_of(part.substr(dash + 1));
     if (first < 0 || last < 0)
-      return invalid("'" + std::string(text) + "' must be days such as Mon-Fri or Sat,Sun, or daily");
+      return bad_policy("'" + std::string(text) + "' must be days such as Mon-Fri or Sat,Sun, or daily");
     for (int day = first;; day = (day + 1) % 7) {
       days = static_cast<std::uint8_t>(days | 1U << day);
       if (day == last) break;
@@ -91,7 +91,7 @@ Result<std::uint16_t> parse_clock(std::string_view text) {
   unsigned minute = 0;
   const bool good = colon != std::string_view::npos && read_number(text.substr(0, colon), hour) &&
                     text.size() == colon + 3 && read_number(text.substr(colon + 1), minute) && hour < 24 && minute < 60;
-  if (!good) return invalid("'" + std::string(text) + "' must be a time of day such as 02:00");
+  if (!good) return bad_policy("'" + std::string(text) + "' must be a time of day such as 02:00");
   return static_cast<std::uint16_t>(hour * 60 + minute);
 }
 
@@ -112,7 +112,7 @@ std::string days_text(std::uint8_t days) {
   return out;
 }
 
-// Of a release file.
+// A wave of a release file.
 Result<wire::Wave> read_wave(const Json& json, const std::string& where) {
   if (json.is_string()) {
     auto wave = parse_wave(json.get<std::string>());
@@ -122,7 +122,7 @@ Result<wire::Wave> read_wave(const Json& json, const std::string& where) {
   INSTAR_TRY(auto object, JsonObject::of(json, where));
   wire::Wave wave;
   INSTAR_TRY(wave.devices, object.texts("devices"));
-  INSTAR_TRY(const auto count, object.number_or("count", 0, kU32Max));
+  INSTAR_TRY(const auto count, object.number_or("count", 0, kLargestU32));
   wave.device_count = static_cast<std::uint32_t>(count);
   const auto percent = [&](std::string_view key, std::uint16_t& out) -> Status {
     INSTAR_TRY(const auto text, object.text_or(key, ""));
@@ -136,7 +136,8 @@ Result<wire::Wave> read_wave(const Json& json, const std::string& where) {
   INSTAR_CHECK(percent("success", wave.success_bp));
   INSTAR_CHECK(percent("quorum", wave.quorum_bp));
   INSTAR_TRY(const auto soak_ms, object.duration_ms_or("soak", 0));
-  wave.soak_s = static_cast<std::uint32_t>(std::min<std::int64_t>(soak_ms / 1'000, static_cast<std::int64_t>(kU32Max)));
+  wave.soak_s =
+      static_cast<std::uint32_t>(std::min<std::int64_t>(soak_ms / 1'000, static_cast<std::int64_t>(kLargestU32)));
   INSTAR_TRY(wave.approval, object.flag_or("approval", false));
   INSTAR_CHECK(object.done());
   return wave;
@@ -156,28 +157,23 @@ Status read_budget(JsonObject& fields, wire::Policy& policy) {
   return object.done();
 }
 
-Result<std::uint32_t> number32(JsonObject& object, std::string_view key, std::uint32_t fallback) {
-  INSTAR_TRY(const auto value, object.number_or(key, fallback, kU32Max));
-  return static_cast<std::uint32_t>(value);
-}
-
 Result<std::uint32_t> seconds32(JsonObject& object, std::string_view key, std::uint32_t fallback) {
   INSTAR_TRY(const auto ms, object.duration_ms_or(key, std::int64_t{fallback} * 1'000));
-  return static_cast<std::uint32_t>(std::min<std::int64_t>(ms / 1'000, static_cast<std::int64_t>(kU32Max)));
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(ms / 1'000, static_cast<std::int64_t>(kLargestU32)));
 }
 
 Status read_bounds(JsonObject& fields, wire::Policy& policy) {
-  INSTAR_TRY(policy.attempts_max, number32(fields, "attempts_max", policy.attempts_max));
+  INSTAR_TRY(policy.attempts_max, fields.number32_or("attempts_max", policy.attempts_max));
   INSTAR_TRY(policy.backoff_s, seconds32(fields, "backoff", policy.backoff_s));
   INSTAR_TRY(policy.silent_s, seconds32(fields, "silent", policy.silent_s));
-  INSTAR_TRY(policy.in_flight_max, number32(fields, "in_flight_max", 0));
-  INSTAR_TRY(policy.starts_per_minute_max, number32(fields, "starts_per_minute_max", 0));
+  INSTAR_TRY(policy.in_flight_max, fields.number32_or("in_flight_max", 0));
+  INSTAR_TRY(policy.starts_per_minute_max, fields.number32_or("starts_per_minute_max", 0));
   INSTAR_TRY(policy.device_bytes_max, fields.size_or("device_bytes_max", 0));
   INSTAR_TRY(policy.rollout_bytes_max, fields.size_or("rollout_bytes_max", 0));
   INSTAR_TRY(const auto rate, fields.size_or("rate_max", 0));
-  policy.rate_bytes_per_s_max = static_cast<std::uint32_t>(std::min(rate, kU32Max));
+  policy.rate_bytes_per_s_max = static_cast<std::uint32_t>(std::min(rate, kLargestU32));
   INSTAR_TRY(policy.metered_fallback, fields.flag_or("metered_fallback", false));
-  INSTAR_TRY(policy.fall_back_stops, number32(fields, "fall_back_stops", policy.fall_back_stops));
+  INSTAR_TRY(policy.fall_back_stops, fields.number32_or("fall_back_stops", policy.fall_back_stops));
   INSTAR_TRY(policy.unmetered_only, fields.flag_or("unmetered_only", false));
   INSTAR_TRY(policy.download_any_time, fields.flag_or("download_any_time", false));
   INSTAR_TRY(policy.consent, fields.flag_or("consent", false));
@@ -188,7 +184,7 @@ Status read_bounds(JsonObject& fields, wire::Policy& policy) {
 }  // namespace
 
 Result<std::uint16_t> parse_percent(std::string_view text) {
-  const auto wrong = [&] { return invalid("'" + std::string(text) + "' must be a share such as 25% or 0.5%"); };
+  const auto wrong = [&] { return bad_policy("'" + std::string(text) + "' must be a share such as 25% or 0.5%"); };
   if (!text.ends_with('%')) return wrong();
   const auto number = text.substr(0, text.size() - 1);
   const auto dot = number.find('.');
@@ -217,8 +213,8 @@ Result<wire::Wave> parse_wave(std::string_view text) {
     for (const auto name : split(who, ',')) {
       auto device = DeviceId::parse(name);
       if (!device) {
-        return invalid("wave '" + std::string(text) +
-                       "' must begin with a number of devices, a share such as 10%, all, or device ids by commas");
+        return bad_policy("wave '" + std::string(text) +
+                          "' must begin with a number of devices, a share such as 10%, all, or device ids by commas");
       }
       wave.devices.push_back(device->str());
     }
@@ -234,13 +230,13 @@ Result<wire::Wave> parse_wave(std::string_view text) {
 Result<wire::MaintenanceWindow> parse_window(std::string_view text) {
   const auto parts = split(text, ' ');
   if (parts.size() != 3)
-    return invalid("window '" + std::string(text) + "' must be DAYS HH:MM DURATION, like 'Mon-Fri 02:00 4h'");
+    return bad_policy("window '" + std::string(text) + "' must be DAYS HH:MM DURATION, like 'Mon-Fri 02:00 4h'");
   wire::MaintenanceWindow window;
   INSTAR_TRY(window.days, parse_days(parts[0]));
   INSTAR_TRY(window.start_minute, parse_clock(parts[1]));
   INSTAR_TRY(const auto ms, parse_duration_ms(parts[2]));
   if (ms < 60'000 || ms > 24 * 3'600'000)
-    return invalid("window '" + std::string(text) + "' must last from 1min to 24h");
+    return bad_policy("window '" + std::string(text) + "' must last from 1min to 24h");
   window.duration_minutes = static_cast<std::uint16_t>(ms / 60'000);
   return window;
 }
@@ -254,13 +250,13 @@ Status parse_failures(std::string_view text, wire::Policy& policy) {
   } else if (read_number(text, policy.failures_max) && policy.failures_max > 0) {
     return {};
   }
-  return invalid("'" + std::string(text) +
-                 "' must be the number of failed devices that stops the rollout, from 1, or a share such as 2%");
+  return bad_policy("'" + std::string(text) +
+                    "' must be the number of failed devices that stops the rollout, from 1, or a share such as 2%");
 }
 
 Result<wire::BudgetAction> parse_action(std::string_view text) {
   const auto found = std::ranges::find(kActions, text);
-  if (found == kActions.end()) return invalid("'" + std::string(text) + "' must be pause, abort or revert");
+  if (found == kActions.end()) return bad_policy("'" + std::string(text) + "' must be pause, abort or revert");
   return static_cast<wire::BudgetAction>(found - kActions.begin());
 }
 

@@ -9,7 +9,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-TEST(PolicySpec, WavesInOneWord) {
+TEST(PolicySpec, ParsesWaves) {
   const auto count = parse_wave("5").value();
   EXPECT_EQ(count.device_count, 5U);
   const auto share = parse_wave("2.5%:success=95%,soak=1h,approval,quorum=30%").value();
@@ -26,7 +26,7 @@ TEST(PolicySpec, WavesInOneWord) {
   EXPECT_THAT(parse_wave("5:soon").error().message, HasSubstr("wave '5:soon': 'soon' is none of success=P%"));
 }
 
-TEST(PolicySpec, WindowsAsPeopleSayThem) {
+TEST(PolicySpec, ParsesWindows) {
   const auto nights = parse_window("Mon-Fri 02:00 4h").value();
   EXPECT_EQ(nights.days, 31);
   EXPECT_EQ(nights.start_minute, 120);
@@ -39,7 +39,7 @@ TEST(PolicySpec, WindowsAsPeopleSayThem) {
   }
 }
 
-TEST(PolicySpec, FailuresAsNumberOrShare) {
+TEST(PolicySpec, ParsesFailuresAsNumberOrShare) {
   wire::Policy policy;
   ASSERT_TRUE(parse_failures("3", policy).has_value());
   EXPECT_EQ(policy.failures_max, 3U);
@@ -50,7 +50,7 @@ TEST(PolicySpec, FailuresAsNumberOrShare) {
   EXPECT_FALSE(parse_failures("many", policy).has_value());
 }
 
-TEST(PolicySpec, EveryoneFollowsTheLastWave) {
+TEST(PolicySpec, AWaveOfEveryoneIsAddedAtTheEnd) {
   wire::Policy policy;
   policy.waves = {parse_wave("10%").value()};
   ASSERT_TRUE(complete_policy(policy).has_value());
@@ -60,7 +60,7 @@ TEST(PolicySpec, EveryoneFollowsTheLastWave) {
   EXPECT_THAT(complete_policy(policy).error().message, HasSubstr("revert_allowed"));
 }
 
-TEST(PolicySpec, PeopleReadWhatDiffersFromTheDefaults) {
+TEST(PolicySpec, ShowsWhatDiffersFromTheDefaults) {
   wire::Policy policy;
   EXPECT_TRUE(policy_lines(policy).empty());
   policy.waves = {parse_wave("5:success=80%,soak=1h,approval").value(), parse_wave("all").value()};

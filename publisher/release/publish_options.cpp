@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kDefaultContainer = "app";
 
-tl::unexpected<Error> invalid(std::string message) {
+tl::unexpected<Error> bad_options(std::string message) {
   return fail(Code::invalid_argument, std::move(message));
 }
 
@@ -27,16 +27,16 @@ Status add_containers(const PublishOptions& options, ReleaseSpec& spec) {
   for (const auto& text : options.containers) {
     const auto equals = text.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
-      return invalid("container '" + text + "' must be NAME=OUT, like web=out/web-2.4.1");
+      return bad_options("container '" + text + "' must be NAME=OUT, like web=out/web-2.4.1");
     }
     spec.containers.push_back({text.substr(equals + 1), {}});
     spec.containers.back().container.name = text.substr(0, equals);
   }
   if (spec.containers.empty())
-    return invalid("a release needs content: give --artifact OUT, --container NAME=OUT or --spec FILE");
+    return bad_options("a release needs content: give --artifact OUT, --container NAME=OUT or --spec FILE");
   if (!describes_container(options)) return {};
   if (spec.containers.size() != 1) {
-    return invalid(
+    return bad_options(
         "--init, --probe, --settle, --set and --volume are for a release of one container: describe several with "
         "--spec FILE");
   }
@@ -52,7 +52,7 @@ Status add_containers(const PublishOptions& options, ReleaseSpec& spec) {
   }
   if (!options.settle.empty()) {
     INSTAR_TRY(const auto settle_ms, parse_duration_ms(options.settle));
-    if (settle_ms > 0xFFFF'FFFF) return invalid("--settle " + options.settle + " is too long");
+    if (settle_ms > 0xFFFF'FFFF) return bad_options("--settle " + options.settle + " is too long");
     container.health.settle_ms = static_cast<std::uint32_t>(settle_ms);
   }
   if (!options.probe.empty()) {
@@ -63,7 +63,7 @@ Status add_containers(const PublishOptions& options, ReleaseSpec& spec) {
   return {};
 }
 
-// What the command line says goes before the file; waves and windows replace those of the file.
+// Options of the command line override the file. Waves and windows replace all of the file's.
 Status set_policy(const PublishOptions& options, ReleaseSpec& spec) {
   auto& policy = spec.policy;
   if (!options.waves.empty()) policy.waves.clear();
@@ -114,7 +114,7 @@ Status set_sequence(const std::string& text, ReleaseSpec& spec) {
   std::uint64_t value = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || stop != text.data() + text.size() || value == 0) {
-    return invalid("sequence '" + text + "' must be auto or a number from 1");
+    return bad_options("sequence '" + text + "' must be auto or a number from 1");
   }
   spec.sequence = value;
   return {};
@@ -122,11 +122,12 @@ Status set_sequence(const std::string& text, ReleaseSpec& spec) {
 
 Status check_release(const ReleaseSpec& spec) {
   if (!is_name(spec.product))
-    return invalid("a release needs a product, the kind of device it is for: --product NAME (letters, digits, . _ -)");
+    return bad_options(
+        "a release needs a product, the kind of device it is for: --product NAME (letters, digits, . _ -)");
   if (!is_name(spec.release))
-    return invalid("a release needs a name, like 2.4.1: --release NAME (letters, digits, . _ -)");
+    return bad_options("a release needs a name, like 2.4.1: --release NAME (letters, digits, . _ -)");
   if (spec.groups.empty())
-    return invalid("a release needs at least one group of devices: --group PATH, like plant-7/line-a");
+    return bad_options("a release needs at least one group of devices: --group PATH, like plant-7/line-a");
   return {};
 }
 
@@ -141,7 +142,7 @@ Result<ReleaseSpec> release_of(const PublishOptions& options) {
   ReleaseSpec spec;
   if (!options.spec_path.empty()) {
     if (!options.artifact.empty() || !options.containers.empty() || describes_container(options)) {
-      return invalid("the containers are described either by --spec or on the command line, not by both");
+      return bad_options("the containers are described either by --spec or on the command line, not by both");
     }
     INSTAR_TRY(spec, load_release(options.spec_path));
   } else {

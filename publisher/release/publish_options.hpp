@@ -1,4 +1,4 @@
-// What `instar publish` is given on its command line, and the release that it comes to.
+// The command line of `instar publish`, and the release that it describes.
 #pragma once
 
 #include <optional>
@@ -44,11 +44,11 @@ struct PublishOptions {
   std::string rate;
 };
 
-// The spec file, if any, with what the command line says put over it; or a release of what the command line says alone.
-// Everything that can be wrong without the broker is an error here: invalid_argument, malformed.
+// The release of the spec file, with the options of the command line over it; without a file, the release of the
+// options alone. Everything that can be checked without the broker is an error here: invalid_argument, malformed.
 [[nodiscard]] Result<ReleaseSpec> release_of(const PublishOptions& options);
 
-// A command as options give it: several words as they are, one word split as a shell would.
+// A command from options. Several words are used as they are; one word is split in the way of a shell.
 [[nodiscard]] Result<std::vector<std::string>> command_words(const std::vector<std::string>& words);
 
 }  // namespace instar::publisher

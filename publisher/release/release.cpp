@@ -13,21 +13,14 @@
 namespace instar::publisher {
 namespace {
 
-constexpr std::size_t kSpecBytesMax = 1024 * 1024;
-constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
-
 Result<std::uint32_t> millis32(JsonObject& object, std::string_view key, std::uint32_t fallback) {
   INSTAR_TRY(const auto ms, object.duration_ms_or(key, fallback));
-  if (ms > static_cast<std::int64_t>(kU32Max)) return fail(Code::malformed, object.where(key) + " is too long");
+  if (ms > std::int64_t{std::numeric_limits<std::uint32_t>::max()})
+    return fail(Code::malformed, object.where(key) + " is too long");
   return static_cast<std::uint32_t>(ms);
 }
 
-Result<std::uint32_t> number32(JsonObject& object, std::string_view key, std::uint32_t fallback) {
-  INSTAR_TRY(const auto value, object.number_or(key, fallback, kU32Max));
-  return static_cast<std::uint32_t>(value);
-}
-
-// "0750", as chmod takes it.
+// "0750", as for chmod.
 Result<std::uint16_t> parse_mode(const std::string& text, const std::string& where) {
   std::uint32_t mode = 0;
   for (const char c : text) {
@@ -46,7 +39,7 @@ Result<std::vector<wire::Setting>> parse_settings(JsonObject& object) {
   const std::string where = object.where("settings");
   if (!value->is_object()) return fail(Code::malformed, where + " must be an object of LXC keys");
   for (const auto& [key, item] : value->items()) {
-    // A key that LXC takes several times has an array.
+    // The value of a key that LXC allows several times is an array.
     const Json values = item.is_array() ? item : Json::array({item});
     for (const auto& one : values) {
       if (!one.is_string()) return fail(Code::malformed, where + ": " + key + " must be a text or an array of texts");
@@ -68,8 +61,8 @@ Result<std::vector<wire::Volume>> parse_volumes(JsonObject& object) {
     INSTAR_TRY(volume.path, item.text("path"));
     INSTAR_TRY(const auto mode, item.text_or("mode", "0755"));
     INSTAR_TRY(volume.mode, parse_mode(mode, item.where("mode")));
-    INSTAR_TRY(volume.uid, number32(item, "uid", 0));
-    INSTAR_TRY(volume.gid, number32(item, "gid", 0));
+    INSTAR_TRY(volume.uid, item.number32_or("uid", 0));
+    INSTAR_TRY(volume.gid, item.number32_or("gid", 0));
     INSTAR_CHECK(item.done());
     volumes.push_back(std::move(volume));
   }
@@ -90,7 +83,7 @@ Result<wire::Health> parse_health(JsonObject& object) {
     if (probe.command.empty()) return fail(Code::malformed, probe_fields.where("command") + " must name what to run");
     INSTAR_TRY(probe.timeout_ms, millis32(probe_fields, "timeout", probe.timeout_ms));
     INSTAR_TRY(probe.interval_ms, millis32(probe_fields, "interval", probe.interval_ms));
-    INSTAR_TRY(probe.failures_max, number32(probe_fields, "failures_max", probe.failures_max));
+    INSTAR_TRY(probe.failures_max, probe_fields.number32_or("failures_max", probe.failures_max));
     INSTAR_CHECK(probe_fields.done());
     health.probe = std::move(probe);
   }
@@ -108,7 +101,7 @@ Result<ContainerSpec> parse_container(const Json& json, const std::string& where
   INSTAR_TRY(spec.container.settings, parse_settings(object));
   INSTAR_TRY(spec.container.volumes, parse_volumes(object));
   INSTAR_TRY(spec.container.health, parse_health(object));
-  INSTAR_TRY(spec.container.start_order, number32(object, "start_order", 0));
+  INSTAR_TRY(spec.container.start_order, object.number32_or("start_order", 0));
   INSTAR_TRY(spec.container.handler, object.text_or("handler", ""));
   const auto& made = spec.container;
   const bool has_more = !made.init.empty() || !made.settings.empty() || !made.volumes.empty() || made.health.probe;
@@ -175,7 +168,7 @@ Result<ReleaseSpec> parse_release(std::string_view text, const std::string& wher
 }
 
 Result<ReleaseSpec> load_release(const std::string& path) {
-  INSTAR_TRY(const auto text, files::read_file(path, kSpecBytesMax));
+  INSTAR_TRY(const auto text, files::read_file(path, limits::kReleaseFileBytesMax));
   const auto slash = path.rfind('/');
   return parse_release(as_text(text), path, slash == std::string::npos ? "." : path.substr(0, slash));
 }
@@ -232,10 +225,10 @@ Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFold
     auto container = each.container;
     container.artifact = found->second.id;
     manifest.containers.push_back(std::move(container));
-    // Two folders may hold the same artifact; a manifest names it once.
+    // Two folders may hold the same artifact, but a manifest names it once.
     if (manifest.artifact(found->second.id) == nullptr) manifest.artifacts.push_back(manifest_artifact(found->second));
   }
-  // The other end's own check says it best, and before anything is sent.
+  // The receiver's own check runs here, before anything is sent.
   const auto check = wire::decode_manifest(wire::encode_manifest(manifest));
   if (!check) return fail(Code::invalid_argument, "this release cannot be published: " + check.error().message);
   return manifest;

@@ -25,14 +25,14 @@ struct ReleaseSpec {
   std::optional<std::uint64_t> sequence;  // absent: one above the highest that the broker knows
   std::vector<GroupPath> groups;
   std::int64_t expires_after_ms = 0;   // 0 = never
-  std::int64_t deadline_after_ms = 0;  // devices begin within this time of publishing; 0 = whenever
+  std::int64_t deadline_after_ms = 0;  // devices begin within this time after publishing; 0 = at any time
   std::vector<ContainerSpec> containers;
   wire::Requirements requirements;
   wire::Policy policy;  // the salt is filled in by make_manifest()
   std::string notes;
 };
 
-// `folder`: what relative artifact paths start from. Errors: malformed, invalid_argument; they name the place.
+// `folder`: relative artifact paths start there. Errors: malformed, invalid_argument; they name the place.
 [[nodiscard]] Result<ReleaseSpec> parse_release(std::string_view json, const std::string& where,
                                                 const std::string& folder);
 [[nodiscard]] Result<ReleaseSpec> load_release(const std::string& path);
@@ -41,16 +41,16 @@ struct ReleaseSpec {
 [[nodiscard]] Result<wire::Setting> parse_setting(std::string_view text);
 [[nodiscard]] Result<wire::Volume> parse_volume(std::string_view text);
 
-// Artifact folders by the path they were named with, each opened once.
+// Artifact folders by the path that was given for them. Each is opened once.
 using ArtifactFolders = std::map<std::string, ArtifactFolder>;
 [[nodiscard]] Result<ArtifactFolders> open_artifacts(const ReleaseSpec& spec);
 
-// `salt`: 16 random bytes. Errors: invalid_argument for all that decode_manifest() would refuse.
+// `salt`: 16 random bytes. Errors: invalid_argument for everything that decode_manifest() would refuse.
 [[nodiscard]] Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFolders& artifacts,
                                                    std::uint64_t sequence, WallMs now, Bytes salt);
 
-// Signs, and then checks the result as a device would that holds `root`, for every group.
-// Errors: untrusted_key (a key may not speak for a group, or too few keys), too_large (over one message).
+// Signs the manifest, and then checks it for every group in the same way as a device that has `root`.
+// Errors: untrusted_key (a key is not valid for a group, or too few keys), too_large (for one message).
 [[nodiscard]] Result<Bytes> sign_manifest(const wire::Manifest& manifest, std::span<const trust::SecretKey> keys,
                                           const trust::TrustStore& root);
 

@@ -24,7 +24,7 @@ Result<std::vector<Entry>> read_index_of(const std::string& folder) {
   return artifact::read_index(bytes, kReadAll);
 }
 
-// Bytes of `fresh` whose path or content `base` has too: how much of one tree has become of the other.
+// Bytes of `fresh` whose path or content `base` has too: how much the trees have in common.
 std::uint64_t overlap(const std::vector<Entry>& base, const std::vector<Entry>& fresh) {
   std::unordered_map<std::string_view, bool> paths;
   std::unordered_map<Hash256, bool> contents;
@@ -45,7 +45,7 @@ bool is_image(const std::vector<Entry>& entries) {
   return entries.size() == artifact::kImageEntries && entries.back().path == artifact::kImagePath;
 }
 
-// Bytes of the chunks that the dedupe packs of both have. Nothing in common where one has none.
+// Bytes of the chunks that both dedupe packs have. 0 if one of the artifacts has no dedupe pack.
 std::uint64_t common_chunk_bytes(const std::string& base, const ArtifactFolder& fresh) {
   const auto chunks_of = [](const ArtifactFolder& folder) {
     std::unordered_map<ChunkHash, std::uint64_t> chunks;
@@ -64,8 +64,8 @@ std::uint64_t common_chunk_bytes(const std::string& base, const ArtifactFolder& 
   return bytes;
 }
 
-// How much of one artifact has become of another, larger for more. All images have one path: what counts is their
-// chunks, then their size.
+// How much two artifacts have in common, larger for more. All images have the same path, so their chunks count, and
+// then their size.
 std::pair<std::uint64_t, std::uint64_t> likeness(const ReadableTree& base, const std::vector<Entry>& fresh,
                                                  const ArtifactFolder& folder) {
   if (!is_image(base.entries) || !is_image(fresh)) return {overlap(base.entries, fresh), 0};
@@ -83,13 +83,13 @@ class Maker {
     };
   }
 
-  // The delta of the release's artifact that has most in common with the one at `path`.
+  // Makes the delta of the release's artifact that has most in common with the one at `path`.
   Result<ReleaseDelta> make(const std::string& path) {
     ReleaseDelta made;
     if (auto known = find_known(path)) return std::move(*known);
     auto outcome = make_new(path, made.artifact);
     if (!outcome) {
-      // The operator's own stop is passed on; the end of the time is not.
+      // A stop by the operator is an error of the command. The end of the time is not.
       INSTAR_CHECK(wanted_.go_on());
       made.outcome.name = path;
       made.error = outcome.error().code == Code::unavailable ? "it could not be made within --delta-time"
@@ -151,7 +151,7 @@ class Maker {
   ArtifactFolders& artifacts_;
   DeltaPolicy policy_;
   Work wanted_;
-  std::map<std::string, ReadableTree> trees_;  // of the release, unpacked when first needed
+  std::map<std::string, ReadableTree> trees_;  // the release's trees, unpacked when first needed
   std::optional<ArtifactId> base_id_;
 };
 

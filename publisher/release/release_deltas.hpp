@@ -1,4 +1,4 @@
-// The deltas of a release: against what the fleet runs, those that most devices gain from first.
+// The deltas of a release, against the artifacts that the fleet runs. The delta that most devices need comes first.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace instar::publisher {
 
-// What the broker says of the devices that a release is for.
+// What the broker says about the devices that a release is for.
 struct FleetArtifact {
   ArtifactId artifact;
   std::string release;
@@ -23,34 +23,34 @@ struct Fleet {
   bool asked = false;
   bool known = false;  // the broker has answered
   std::uint64_t devices = 0;
-  std::uint64_t devices_without = 0;     // run nothing yet, or did not say what
+  std::uint64_t devices_without = 0;     // devices that run nothing yet, or did not say what
   std::vector<FleetArtifact> artifacts;  // most devices first
 };
 struct ReleaseDeltaOptions {
   std::vector<std::string> bases;  // trees and artifact folders that the operator names
   std::string artifacts;           // folder of artifact folders; empty: none
-  std::size_t deltas_max = 4;      // against what the fleet runs; those of `bases` are made in any case
-  std::int64_t time_ms = 0;        // for making all of them
+  std::size_t deltas_max = 4;      // against what the fleet runs; those against `bases` are made in any case
+  std::int64_t time_ms = 0;        // for making all deltas
   DeltaPolicy policy;
 };
 
-// One base that was looked at.
+// One base that was considered.
 struct ReleaseDelta {
   DeltaOutcome outcome;
   ArtifactId artifact;  // of the release
   std::string release;
   std::uint64_t devices = 0;
-  std::string error;  // why none could be made; the release goes out without it
+  std::string error;  // why no delta could be made; the release is published without it
 };
 struct ReleaseDeltas {
   Fleet fleet;
   std::vector<ReleaseDelta> deltas;
-  std::vector<std::string> notes;  // what there is no delta for, and why; sentences
+  std::vector<std::string> notes;  // sentences on what there is no delta for, and why
   std::vector<FleetArtifact> missing;
 };
 
-// Makes them and adds those that pay to the artifact folders. What cannot be made is said, and is no error.
-// Errors: invalid_argument, not_found (a base that the operator named cannot be read); unavailable (stopped).
+// Makes the deltas and adds those that save bytes to the artifact folders. A delta that cannot be made is noted, and is
+// no error. Errors: invalid_argument, not_found (a base that the operator named cannot be read); unavailable (stopped).
 [[nodiscard]] Result<ReleaseDeltas> make_release_deltas(ArtifactFolders& artifacts, Fleet fleet,
                                                         const ReleaseDeltaOptions& options);
 // The folders without their deltas.

@@ -48,7 +48,7 @@ TEST_F(ReleaseDeltasTest, FindsWhatTheFleetRunsBesideTheArtifact) {
   EXPECT_EQ(folders.begin()->second.packs.size(), 2U);
 }
 
-TEST_F(ReleaseDeltasTest, KeepsToItsNumberAndItsTime) {
+TEST_F(ReleaseDeltasTest, StopsAtTheNumberAndAtTheTime) {
   auto folders = release();
   build("one", "elsewhere/old");
   Fleet fleet{
@@ -73,7 +73,7 @@ TEST_F(ReleaseDeltasTest, KeepsToItsNumberAndItsTime) {
   EXPECT_FALSE(make_release_deltas(folders, fleet, options)) << "but Ctrl-C ends it";
 }
 
-TEST_F(ReleaseDeltasTest, ABaseThatIsNamedMustBeThereAndMayBeATree) {
+TEST_F(ReleaseDeltasTest, ABaseThatIsNamedMustExistAndMayBeATree) {
   auto folders = release();
   ReleaseDeltaOptions options;
   options.bases = {folder_ / "nowhere"};

@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr WallMs kNow{1'763'881'282'000};
+constexpr WallMs kReleaseNow{1'763'881'282'000};
 
 constexpr const char* kFullSpec = R"({
   "product": "gateway", "release": "2.4.1", "groups": ["plant-7", "plant-8/line-a"], "sequence": 12, "expires": "90d", "notes": "hi",
@@ -45,7 +45,7 @@ class Releases : public testing::Test {
   Result<wire::Manifest> manifest_of(const std::string& text) const {
     INSTAR_TRY(const auto spec, parse_release(text, "test.json", folder_.path()));
     INSTAR_TRY(const auto artifacts, open_artifacts(spec));
-    return make_manifest(spec, artifacts, spec.sequence.value_or(1), kNow, Bytes(16, 7));
+    return make_manifest(spec, artifacts, spec.sequence.value_or(1), kReleaseNow, Bytes(16, 7));
   }
 
   files::TemporaryFolder folder_;
@@ -59,8 +59,8 @@ TEST_F(Releases, EveryFieldOfAReleaseFileReachesTheManifest) {
   EXPECT_EQ(read->product, "gateway");
   EXPECT_EQ(read->release, "2.4.1");
   EXPECT_EQ(read->sequence, 12U);
-  EXPECT_EQ(read->issued, kNow);
-  EXPECT_EQ(read->expires, kNow + std::int64_t{90} * 86'400'000);
+  EXPECT_EQ(read->issued, kReleaseNow);
+  EXPECT_EQ(read->expires, kReleaseNow + std::int64_t{90} * 86'400'000);
   ASSERT_EQ(read->groups.size(), 2U);
   EXPECT_EQ(read->groups[1].str(), "plant-8/line-a");
   EXPECT_EQ(read->notes, "hi");
@@ -138,7 +138,7 @@ TEST_F(Releases, ErrorsInAReleaseFileNameThePlace) {
               HasSubstr("error_budget: failures"));
 }
 
-TEST_F(Releases, WhatADeviceWouldRefuseIsNotMade) {
+TEST_F(Releases, AManifestThatADeviceWouldRefuseIsNotMade) {
   const auto code_of = [&](const std::string& containers) {
     const auto made =
         manifest_of(R"({"product": "p", "release": "1", "groups": ["g"], "containers": )" + containers + "}");
@@ -154,11 +154,11 @@ TEST_F(Releases, WhatADeviceWouldRefuseIsNotMade) {
   EXPECT_EQ(code_of(R"([{"name": "a", "artifact": "nowhere"}])"), Code::not_found);
 }
 
-TEST_F(Releases, ASignatureIsCheckedAsDevicesWill) {
+TEST_F(Releases, ASignatureIsCheckedAsOnDevices) {
   KeygenOptions options;
   options.folder = folder_ / "keys";
   options.release_filter = "plant-7/#";
-  ASSERT_TRUE(generate_keys(options, kNow));
+  ASSERT_TRUE(generate_keys(options, kReleaseNow));
   const auto root = trust::TrustStore::from_pinned(*files::read_file(folder_ / "keys/root.instar", 100'000));
   ASSERT_TRUE(root);
   const auto manifest = [&](const char* group) {
@@ -206,7 +206,7 @@ TEST_F(Releases, ThePlainOptionsMakeTheSameAsAFile) {
   EXPECT_EQ(spec->sequence, 7U);
 }
 
-TEST_F(Releases, WrongOptionsSayWhich) {
+TEST_F(Releases, ErrorsNameTheWrongOption) {
   PublishOptions good;
   good.product = "p";
   good.release = "1";

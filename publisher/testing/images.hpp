@@ -1,4 +1,4 @@
-// Files that look like images of the three file systems: superblocks are all that is looked at.
+// Files that look like images of the three file systems. They only have superblocks, because nothing else is checked.
 #pragma once
 
 #include "publisher/testing/trees.hpp"
@@ -9,7 +9,7 @@ inline void put(Bytes& image, std::size_t offset, std::uint64_t value, std::size
   for (std::size_t i = 0; i < size; ++i) image[offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
 }
 
-// Superblocks are all that is looked at: each says that its file system has `bytes`.
+// Each superblock says that its file system has `bytes`.
 inline Bytes squashfs(std::size_t bytes, std::uint64_t seed = 1) {
   Bytes image = noise(bytes, seed);
   put(image, 0, 0x73717368, 4);

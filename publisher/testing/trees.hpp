@@ -1,4 +1,4 @@
-// Small directory trees, and what tests ask of them.
+// Small directory trees for tests, and what tests need to know of them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ inline Bytes noise(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-// Not durable: thousands of files are made in a moment.
+// Writes a file without making it durable, so that thousands of files take a moment only.
 inline void write_in(const std::string& root, const std::string& path, ByteView content, mode_t mode = 0644) {
   const std::string whole = root + "/" + path;
   std::filesystem::create_directories(whole.substr(0, whole.rfind('/')));
@@ -41,7 +41,7 @@ inline void write_in(const std::string& root, const std::string& path, ByteView 
   ASSERT_EQ(::chmod(whole.c_str(), mode), 0);
 }
 
-// What a tree is as an artifact, read from the disk.
+// The artifact id of a tree, read from the disk.
 inline ArtifactId artifact_on_disk(const std::string& root) {
   files::TreeOptions options;
   options.rules.devices_allowed = true;
@@ -52,8 +52,8 @@ inline ArtifactId artifact_on_disk(const std::string& root) {
   return id.value_or(ArtifactId{});
 }
 
-// Two versions of a tree in `one` and `two`: a large file with a part changed and one moved in it, a renamed one, small
-// ones that come and go, links, modes, an empty file, a repeated content.
+// Two versions of a tree in `one` and `two`. They have a large file in which one part changes and one moves, a renamed
+// file, small files that come and go, links, modes, an empty file, and a content that is there twice.
 inline void make_versions(const std::string& one, const std::string& two) {
   const Bytes large = noise(400'000, 1);
   Bytes changed(large.begin() + 70'000, large.end());

@@ -12,30 +12,30 @@ namespace {
 
 using namespace instar;
 using namespace instar::delta;
-using rig::Entries;
+using fixture::Entries;
 
 // The tree of docs/formats/index.md, and some more of each type.
 Entries base_tree() {
   using artifact::EntryType;
-  auto tool = rig::file("bin/tool", "#!/bin/sh\n", 04755);
+  auto tool = fixture::file("bin/tool", "#!/bin/sh\n", 04755);
   tool.xattrs = {{"user.origin", to_bytes("ci")}};
-  auto device = rig::link(EntryType::char_device, "dev", "");
+  auto device = fixture::link(EntryType::char_device, "dev", "");
   device.device_major = 1;
   device.device_minor = 3;
-  return {rig::folder(""),
-          rig::folder("bin"),
+  return {fixture::folder(""),
+          fixture::folder("bin"),
           tool,
-          rig::link(EntryType::hardlink, "bin/tool-2", "bin/tool"),
+          fixture::link(EntryType::hardlink, "bin/tool-2", "bin/tool"),
           device,
-          rig::folder("etc"),
-          rig::file("etc/config"),
-          rig::link(EntryType::symlink, "etc/current", "../bin/tool"),
-          rig::file("etc/empty", ""),
-          rig::folder("etc/in"),
-          rig::folder("etc/in/side"),
-          rig::file("etc/in/side/copy"),
-          rig::link(EntryType::hardlink, "etc/in/side/copy-2", "etc/in/side/copy"),
-          rig::link(EntryType::fifo, "pipe", "")};
+          fixture::folder("etc"),
+          fixture::file("etc/config"),
+          fixture::link(EntryType::symlink, "etc/current", "../bin/tool"),
+          fixture::file("etc/empty", ""),
+          fixture::folder("etc/in"),
+          fixture::folder("etc/in/side"),
+          fixture::file("etc/in/side/copy"),
+          fixture::link(EntryType::hardlink, "etc/in/side/copy-2", "etc/in/side/copy"),
+          fixture::link(EntryType::fifo, "pipe", "")};
 }
 
 bool inside(const std::string& path) {
@@ -46,8 +46,8 @@ bool inside(const std::string& path) {
 // Whatever the bytes say, what is handed out is inside the tree and in order; any cut of the bytes says the same.
 void hostile(ByteView input) {
   static const Entries kBase = base_tree();
-  const auto whole = rig::read_delta(kBase, input);
-  const auto cut = rig::read_delta(kBase, input, 1 + input.size() / 16);
+  const auto whole = fixture::read_delta(kBase, input);
+  const auto cut = fixture::read_delta(kBase, input, 1 + input.size() / 16);
   INSTAR_ASSERT(whole.has_value() == cut.has_value());
   if (!whole.has_value()) {
     INSTAR_ASSERT(whole.error() == cut.error() && !whole.error().message.empty());
@@ -68,7 +68,7 @@ void hostile(ByteView input) {
 // Both ways between the tree above and any other one.
 void made(ByteView input) {
   static const Entries kBase = base_tree();
-  const auto tree = artifact::read_index(input, rig::kAllRules);
+  const auto tree = artifact::read_index(input, fixture::kAllRules);
   if (!tree.has_value()) return;
   for (const auto& [from, to] : {std::pair(&kBase, &*tree), std::pair(&*tree, &kBase)}) {
     const auto delta = make_index_delta(*from, *to);
@@ -76,8 +76,8 @@ void made(ByteView input) {
       INSTAR_ASSERT(delta.error().code == Code::malformed);  // one content under two sizes
       continue;
     }
-    const auto rebuilt = rig::rebuild(*from, delta->bytes, rig::carried(*delta));
-    INSTAR_ASSERT(rebuilt.has_value() && *rebuilt == *rig::index_of(*to));
+    const auto rebuilt = fixture::rebuild(*from, delta->bytes, fixture::carried(*delta));
+    INSTAR_ASSERT(rebuilt.has_value() && *rebuilt == *fixture::index_of(*to));
   }
 }
 

@@ -1,4 +1,4 @@
-"""What stands where the plugin would be, on a Mosquitto without one: sends a device whatever a test wants, and hears its reports."""
+"""Takes the place of the plugin, on a Mosquitto without one: sends a device whatever a test wants, and receives its reports."""
 
 import threading
 import time

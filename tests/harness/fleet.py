@@ -74,12 +74,12 @@ class Fleet:
         return any(child.poll() is None for child in self.children)
 
     def wait(self, timeout_s: float = 10 * HANGS_S) -> dict:
-        told: dict = {}
+        result: dict = {}
         for number, child in enumerate(self.children):
             _, errors = child.communicate(timeout=timeout_s)
             assert child.returncode == 0, errors
-            told = added(told, json.loads(self._out(number).read_text()))
-        return told
+            result = added(result, json.loads(self._out(number).read_text()))
+        return result
 
     def stop(self) -> None:
         for child in self.children:

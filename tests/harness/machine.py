@@ -119,11 +119,11 @@ class Machine:
 
     def wait_for(self, name: str, timeout_s: float = HANGS_S) -> dict | None:
         """What it says under this name after its start; fails when the machine has ended or the client in it has."""
-        def heard() -> bool:
+        def has_come() -> bool:
             assert name in self.said or self.is_running(), f"the machine has ended: {self.tail()}"
             assert name in self.said or "ENDED" not in self.said, f"the client has ended: {self.said['ENDED']}"
             return name in self.said
-        wait_for(f"the machine says {name}; its console: {self.tail()}", heard, timeout_s, 0.02)
+        wait_for(f"the machine says {name}; its console: {self.tail()}", has_come, timeout_s, 0.02)
         return self.said[name]
 
     def logged(self, words: str, since: float) -> float | None:
@@ -158,7 +158,7 @@ def group_exists(group: int) -> bool:
 
 
 def copy_device(out: Path, folder: Path) -> Path:
-    """What a run needs of the images, so that nobody makes them anew under it."""
+    """Copies of the images that a run needs, so that they stay when somebody builds new ones."""
     for name in ("initrd.xz", "root.squashfs", "flash.img"):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(out / name, folder / name)

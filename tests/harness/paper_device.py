@@ -1,4 +1,4 @@
-"""A device that is nothing but what it says: signs hellos and reports, asks for chunks, and keeps what comes back."""
+"""A device without a client: it signs hellos and reports, asks for chunks, and keeps what comes back."""
 
 import time
 
@@ -63,7 +63,7 @@ class PaperDevice:
         return found
 
     def _piece(self, message: Packet) -> list[dict]:
-        """Nothing for other messages, and for the broker's word on where it stands, which goes to `positions`."""
+        """None for other messages, and for the broker's position in a transfer, which goes to `positions`."""
         if message.topic != f"{self.prefix}/chunk":
             return []
         piece = forge.unflat("chunk", message.payload)

@@ -1,4 +1,4 @@
-"""A broker with the Mosquitto adapter over a backend that does what messages tell it to (tests/plugin_probe)."""
+"""A broker with the Mosquitto adapter over a backend that messages control (tests/plugin_probe)."""
 
 import re
 import subprocess
@@ -53,7 +53,7 @@ def await_events(broker: Broker, what: str, count: int) -> list[str]:
     return wait_for(f"{count} events of the sort {what}", lambda: e if len(e := events(broker, what)) >= count else None, interval_s=0.02)
 
 
-def heard_before_marker(broker: Broker, listener: Mqtt) -> list[Packet]:
+def received_before_marker(broker: Broker, listener: Mqtt) -> list[Packet]:
     """All that a subscriber of `marker` has been sent until now, without waiting for silence."""
     with broker.client("marker") as writer:
         writer.publish("marker", "", qos=1)

@@ -21,8 +21,8 @@ LXC_HELPER = BUILD / "device-client/instar-lxc"
 PLUGIN = BUILD / "broker-plugin/mosquitto_instar.so"
 
 
-# Nothing that works takes so long, however busy the machine is: only a program that hangs exceeds it. Tests wait for conditions within this
-# bound, and never for a time that something "should" take. A test that fails may be slow.
+# Even on a busy machine nothing takes so long unless it hangs. Tests wait for conditions within this bound, and never for a time that
+# something "should" take. A test that fails may be slow.
 HANGS_S = 300
 
 

@@ -1,4 +1,4 @@
-"""Root file systems for tests: a static busybox, so that a container starts in milliseconds, and content that can be told apart."""
+"""Root file systems for tests: a static busybox, so that a container starts in milliseconds, and content that differs between versions."""
 
 import hashlib
 import os

@@ -173,6 +173,21 @@ def test_dead_link_is_found(tmp_path):
     assert len(rules.links(plant(tmp_path, "docs/a.md", "[x](b.md) [y](https://e.org) [z](a.md#here)\n"))) == 1
 
 
+def test_bounds_are_in_one_file():
+    assert rules.bounds(ROOT) == []
+
+
+@pytest.mark.parametrize("path,line,bad", [
+    ("core/wire/x.cpp", "constexpr std::size_t kTextBytesMax = 1024;", 1), ("files/x.hpp", "  static constexpr int kTriesMin = 2;", 1),
+    ("storage/x.cpp", "inline constexpr std::int64_t\n    kPauseMsMax{5};", 1), ("mqtt/x.cpp", "constexpr int kMaxTries = 3;", 1),
+    ("core/base/limits.hpp", "inline constexpr int kTriesMax = 2;", 0), ("core/wire/x_test.cpp", "constexpr int kTriesMax = 2;", 0),
+    ("publisher/testing/x.cpp", "constexpr int kTriesMax = 2;", 0), ("core/wire/x.cpp", "// constexpr int kTriesMax = 2;", 0),
+    ("core/wire/x.cpp", "constexpr auto kHalf = limits::kTextBytesMax / 2;", 0), ("core/wire/x.cpp", "constexpr int kMinuteMs = 60'000;", 0),
+])
+def test_bound_elsewhere_is_found(tmp_path, path, line, bad):
+    assert len(rules.bounds(plant(tmp_path, path, line + "\n"))) == bad
+
+
 def test_limits_page_agrees_with_the_code():
     assert rules.limits_page(ROOT) == []
 
@@ -249,7 +264,7 @@ def test_picture_is_held_against_what_it_says_not_where_it_stands(tmp_path):
 
 
 @pytest.mark.parametrize("edge", ['b -> a [label="goes"]', 'a -> b [label="went"]', 'a -> b [label="goes"] c'])
-def test_picture_that_is_not_drawn_anew_is_found(tmp_path, edge):
+def test_picture_that_is_not_drawn_again_is_found(tmp_path, edge):
     picture(tmp_path, 'digraph a { graph [bgcolor=white] a -> b [label="goes"] }\n')
     assert len(pictures.violations(plant(tmp_path, "docs/pictures/a.dot", "digraph a { graph [bgcolor=white] " + edge + " }\n"))) == 1
 

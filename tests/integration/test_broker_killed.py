@@ -56,18 +56,18 @@ def test_reports_and_waves_survive_every_kill(tmp_path, keys):
             if not approved:
                 wait_for("the last wave waits for approval", lambda: waits_for_approval(site, rollout))
                 site.operator.ask("rollout", "approve", rollout)
-            told = fleet.wait()
+            result = fleet.wait()
         finally:
             fleet.stop()
-        assert told["done"], told
-        assert told["corrupt_chunks"] == 0 and told["wave_contradictions"] == 0 and told["pending_reports"] == 0
+        assert result["done"], result
+        assert result["corrupt_chunks"] == 0 and result["wave_contradictions"] == 0 and result["pending_reports"] == 0
         status = site.operator.rollout(rollout)
-        assert status["counts"]["committed"] == told["running"]["2.0"]
-        assert status["counts"]["rolled_back"] == DEVICES - told["running"]["2.0"]
+        assert status["counts"]["committed"] == result["running"]["2.0"]
+        assert status["counts"]["rolled_back"] == DEVICES - result["running"]["2.0"]
         assert status["state"] == "complete" and status["wave"] == status["waves_total"] == 4
         applied = {row["device"]: row["applied_sequence"] for row in all_devices(site.operator)}
-        assert applied == told["last_reports"], "the broker has applied what each device has said, no more and no less"
+        assert applied == result["last_reports"], "the broker has applied what each device has said, no more and no less"
         opened = [event["what"] for event in site.operator.ask("rollout", "history", rollout)["events"] if event["what"].startswith("opened wave")]
         assert [what.split(":")[0] for what in opened] == [f"opened wave {wave} of 4" for wave in (1, 2, 3, 4)], "each once"
-        print(f"{kills} kills, {DEVICES} devices, {told['seconds']:.0f} s, {told['reports']} reports sent, {sum(applied.values())} applied")
+        print(f"{kills} kills, {DEVICES} devices, {result['seconds']:.0f} s, {result['reports']} reports sent, {sum(applied.values())} applied")
         assert kills > KILLS // 4

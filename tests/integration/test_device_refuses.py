@@ -22,7 +22,7 @@ BAD_SIGNATURE, UNTRUSTED_KEY, EXPIRED, STALE, CORRUPT, UNSUPPORTED, RULE, MALFOR
 
 
 class World:
-    """A device that runs release 1 well, and a service that can be told to misbehave."""
+    """A device that runs release 1 well, and a service that can send what a broker must not send."""
 
     def __init__(self, folder, keys, name):
         self.folder, self.keys = folder, keys

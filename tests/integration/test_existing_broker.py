@@ -50,7 +50,7 @@ class Watched:
         self.note("connect", client_id, user, client.connect_code, client.session_present)
         return client if client.connect_code == 0 else None
 
-    def heard(self, what: str, client: Mqtt) -> None:
+    def received(self, what: str, client: Mqtt) -> None:
         self.note(what, sorted((p.topic, p.payload, p.qos, p.retained) for p in client.drain()))
 
     def lose(self, client: Mqtt, client_id: str) -> None:
@@ -83,22 +83,22 @@ def script(broker: Broker, acl: Path) -> list[tuple]:
     for filters in (["#"], ["plant/#", "public/#"], ["users/bob/bob-1/#", "users/alice/alice-1/#"], ["$SYS/broker/version"],
                     ["$share/g/plant/+/temperature"], ["bob/#"], ["instar/other"], ["instarv1/#"]):
         watched.note("subscribe", filters, bob.subscribe(*filters))
-    watched.heard("after subscribing", bob)
+    watched.received("after subscribing", bob)
     for topic in ("plant/a/temperature", "plant/secret/temperature", "plant/a/humidity", "public/news", "alarms", "users/bob/bob-1/x",
                   "users/alice/alice-1/x", "bob/x", "instar/other", "instarv1/x", "unknown"):
         for qos in (0, 1):
             watched.publish(alice, topic, b"from alice", qos=qos)
-    watched.heard("bob hears alice", bob)
+    watched.received("bob receives alice", bob)
     for topic in ("bob/self", "plant/a/temperature", "public/news", "users/bob/bob-1/self", "users/bob/other/self"):
         watched.publish(bob, topic, b"from bob", qos=1)
-    watched.heard("bob hears himself", bob)
+    watched.received("bob receives himself", bob)
 
     watched.publish(alice, "plant/a/temperature", b"21", qos=1, retain=True)
     watched.publish(alice, "plant/b/temperature", b"22", qos=1, retain=True)
     watched.publish(alice, "plant/b/temperature", b"", qos=1, retain=True)
-    watched.heard("live retained", bob)
+    watched.received("live retained", bob)
     watched.note("subscribe", bob.subscribe("plant/+/temperature"))
-    watched.heard("retained", bob)
+    watched.received("retained", bob)
 
     # A session outlives its connection, its queue is bounded, and what was queued comes in order.
     watched.lose(bob, "bob-1")
@@ -112,7 +112,7 @@ def script(broker: Broker, acl: Path) -> list[tuple]:
     dying = watched.connect("dying", "alice", "one", will=("plant/will/temperature", b"gone"))
     assert dying
     watched.lose(dying, "dying")
-    watched.heard("will", bob)
+    watched.received("will", bob)
     second = watched.connect("bob-1", "bob", "two", clean=False)
     assert second
     try:
@@ -120,7 +120,7 @@ def script(broker: Broker, acl: Path) -> list[tuple]:
     except Closed:
         watched.note("taken over", "closed")
     watched.publish(alice, "plant/c/temperature", b"x" * 99_000, qos=1)
-    watched.heard("large", second)
+    watched.received("large", second)
     large = watched.connect("large", "alice", "one")
     assert large
     watched.publish(large, "plant/c/temperature", b"x" * 200_000, qos=1)
@@ -129,7 +129,7 @@ def script(broker: Broker, acl: Path) -> list[tuple]:
     watched.note("pubrec", received and received.packet_id)
     alice.send(0x62, b"\x00\x07")
     watched.note("pubcomp", alice.await_kind(7) is not None)
-    watched.heard("qos 2", second)
+    watched.received("qos 2", second)
 
     # New ACLs by SIGHUP, twice: the first deafens bob, the second gives him more than before.
     for rights in ("user alice\ntopic readwrite plant/#\n", ACL + "user bob\ntopic read unknown\n"):
@@ -137,7 +137,7 @@ def script(broker: Broker, acl: Path) -> list[tuple]:
         watched.reload()
         watched.note("subscribe", second.subscribe("plant/+/temperature", "unknown", qos=0))
         watched.publish(alice, "plant/e/temperature", b"after reload", qos=1)
-        watched.heard("after a reload", second)
+        watched.received("after a reload", second)
         watched.connect("door", None, None)
         watched.connect("door", "bob", "wrong")
     watched.note("ping", second.ping(), alice.ping())

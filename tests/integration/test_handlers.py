@@ -187,7 +187,7 @@ def test_the_handler_of_the_documentation(tmp_path):
     assert (tmp_path / "upgrade_available").read_text() == "0\n"
     # The next one does not come up: the boot loader goes back, and so does the release.
     assert call("install", "2222") == 10 and slot() == "a"
-    assert call("install", "2222") == 1, "it did not boot what it was told to"
+    assert call("install", "2222") == 1, "it did not boot what it should"
     assert call("verify", "2222") == 1
     assert call("rollback") == 0 and slot() == "b"
     # One that comes up and is not well.
@@ -235,7 +235,7 @@ def test_the_client_updates_itself(site):
     assert device.status()["client"] in second
     assert device.ask("app", "/bin/cat", "/www/version") == "2.0\n"
 
-    # One that cannot run at all; one that says its version, starts and ends; one that hangs before it has heard of anything.
+    # One that cannot run at all; one that says its version, starts and ends; one that hangs before it receives anything.
     bad = {
         "c3": "#!/bin/sh\nexit 126\n",
         "c4": "#!/bin/sh\n[ \"$1\" = version ] && exit 0\nexit 1\n",

@@ -102,7 +102,7 @@ def test_no_loop_device_is_left_whatever_is_killed(site):
     assert device.container_pid("app") == first, "the container runs on"
     expect_mounted_for_the_container_alone(device)
 
-    # LXC's monitor: its container is ended and started anew.
+    # LXC's monitor: its container is ended and started again.
     os.kill(monitor_of(device, "app"), signal.SIGKILL)
     os.kill(first, signal.SIGKILL)
     wait_for("it runs again", lambda: device.container_pid("app") not in (0, first))

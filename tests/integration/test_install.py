@@ -1,4 +1,4 @@
-"""A release from a file, for a device without a link: taken as from the broker, told of when the link is there."""
+"""A release from a file, for a device without a link: it is handled as one from the broker, and reported when there is a link."""
 
 import subprocess
 
@@ -23,7 +23,7 @@ def bundle(site, release: str, **options) -> tuple:
     return path, site.publish(release, options=("--bundle", str(path)), **options)
 
 
-def test_a_release_from_a_file_is_tried_committed_and_told_of_later(site):
+def test_a_release_from_a_file_is_tried_committed_and_reported_later(site):
     device = site.add_device("far", start=False)
     device.configure()
     first, rollout = bundle(site, "1.0", changed_bytes=300_000)
@@ -42,7 +42,7 @@ def test_a_release_from_a_file_is_tried_committed_and_told_of_later(site):
     assert running.returncode == 1 and "the client runs (process" in running.stderr and "systemctl stop" in running.stderr
     device.stop()
 
-    # Only what is new is read of the file; one that fails its probe is taken back, and told of.
+    # Only what is new is read of the file. A release that fails its probe is rolled back and reported.
     bad, rollout = bundle(site, "2.0", changed_bytes=300_000, healthy=False)
     failed = run(device, "install", bad)
     assert failed.returncode == 1 and "release 2.0 did not come through" in failed.stderr, failed.stderr

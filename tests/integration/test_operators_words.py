@@ -1,4 +1,4 @@
-"""What an operator says to a rollout and to devices: approve, pause, abort, retry, revert, groups from afar; and whether `instar plan` was right."""
+"""An operator's instructions to a rollout and to devices: approve, pause, abort, retry, revert, groups from afar; and that `instar plan` is right."""
 
 import pytest
 from harness.operator import Refused, health
@@ -45,8 +45,8 @@ def test_a_wave_waits_for_approval_and_a_rollout_is_taken_back(site):
     for device in (first, second):
         assert device.release == "1.0"
         assert device.ask("app", "/bin/cat", "/www/version") == "1.0\n"
-    told = events(site, rollout)
-    assert [what for what in told if what.startswith(("approved", "taken back"))] == ["approved wave 1", "taken back"], told
+    happened = events(site, rollout)
+    assert [what for what in happened if what.startswith(("approved", "taken back"))] == ["approved wave 1", "taken back"], happened
     site.wait_for_counts(site.publish("3.0"), {"committed": 2})
 
 
@@ -91,7 +91,7 @@ def test_paused_nobody_begins_and_aborted_nobody_ever_does(site):
     site.operator.ask("rollout", "pause", rollout)
     site.operator.ask("rollout", "approve", rollout)
     assert site.operator.rollout(rollout)["state"] == "paused"
-    # A device that begins anew hears the gate of the broker once more.
+    # A device that starts again receives the gate of the broker once more.
     second.restart()
     wait_for("it is back", lambda: site.operator.device(second.id)["boot"] == 2 and site.operator.device(second.id)["online"])
     assert second.release == "1.0"
@@ -113,7 +113,7 @@ def test_groups_from_afar(site):
 
     site.wait_for_counts(site.publish("2.0", groups=["hall/b"]), {"committed": 1})
     assert (first.release, second.release) == ("2.0", "1.0")
-    # The word outlives the client, and is taken back as it was given.
+    # The instruction is kept when the client starts again, and is withdrawn in the same way as it was given.
     first.restart()
     wait_for("it is back", lambda: site.operator.device(first.id)["boot"] == 2 and site.operator.device(first.id)["online"])
     assert site.operator.device(first.id)["groups"] == ["hall/b"]

@@ -25,7 +25,7 @@ def run(*command: object, **options) -> str:
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory) -> dict[str, Path]:
-    """Name → file, made anew."""
+    """Name → file of packages that are made for this run."""
     folder = tmp_path_factory.mktemp("packages")
     run("cpack", "--config", BUILD / "CPackConfig.cmake", "-B", folder)
     return {run("dpkg-deb", "-f", file, "Package").strip(): file for file in folder.glob("*.deb")}

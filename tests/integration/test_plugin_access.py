@@ -1,4 +1,4 @@
-"""Who may say and hear what: our prefix guarded, everything else left to the deployment, in each kind of broker."""
+"""Who may publish and receive what: our prefix is guarded, everything else is left to the deployment, in each kind of broker."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from harness.process import SOURCE, wait_for
 DYNAMIC_SECURITY = next((p for p in Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")), None)
 
 
-def hears(broker, topic: str, **options) -> bool:
+def receives(broker, topic: str, **options) -> bool:
     with broker.client("listener", **options) as listener, broker.client("writer", **options) as client:
         listener.subscribe(topic)
         client.publish(topic, "x", qos=1)
@@ -25,7 +25,7 @@ def hears(broker, topic: str, **options) -> bool:
 # --- fallthrough ---------------------------------------------------------------------------------
 def test_allow_lets_a_broker_without_acls_work_as_before(tmp_path):
     with probe_broker(tmp_path, options={"acl_fallthrough": "allow"}) as broker:
-        assert hears(broker, "plant/x")
+        assert receives(broker, "plant/x")
         with broker.client("c") as client:
             assert client.subscribe("#", "plant/+") == [1, 1]
             client.send(0xA2, b"\x00\x09\x00\x01#")
@@ -34,15 +34,15 @@ def test_allow_lets_a_broker_without_acls_work_as_before(tmp_path):
 
 def test_defer_makes_a_broker_without_acls_deny_and_the_log_says_so(tmp_path):
     with probe_broker(tmp_path, options={"acl_fallthrough": "defer"}) as broker:
-        assert not hears(broker, "plant/x")
+        assert not receives(broker, "plant/x")
         assert "a broker with neither denies everything" in broker.log_text()
 
 
-def test_defer_leaves_the_word_to_the_acl_file(tmp_path):
+def test_defer_leaves_the_decision_to_the_acl_file(tmp_path):
     (tmp_path / "acl").write_text("topic readwrite plant/#\npattern readwrite instar/v1/d/%c/#\ntopic readwrite instar/v1/root\n")
     with probe_broker(tmp_path, options={"acl_fallthrough": "defer"}, lines=[f"acl_file {tmp_path}/acl"]) as broker:
-        assert hears(broker, "plant/x")
-        assert not hears(broker, "other/x")
+        assert receives(broker, "plant/x")
+        assert not receives(broker, "other/x")
         with broker.client("dev1") as one, broker.client("dev2") as two:
             two.subscribe("instar/v1/#")
             take(two, 1)
@@ -116,8 +116,8 @@ def test_reload_twice_keeps_acls_and_passwords(tmp_path):
         for _ in range(3):
             assert broker.client("x", username="alice", password="two").connect_code != 0
             assert broker.client("x").connect_code != 0
-            assert hears(broker, "plant/x", username="alice", password="one")
-            assert not hears(broker, "other/x", username="alice", password="one")
+            assert receives(broker, "plant/x", username="alice", password="one")
+            assert not receives(broker, "other/x", username="alice", password="one")
             reloads = broker.log_text().count("Reloading config")
             os.kill(broker.process.pid, signal.SIGHUP)
             wait_for("the reload", lambda: broker.log_text().count("Reloading config") > reloads, interval_s=0.02)
@@ -131,7 +131,7 @@ def dies_with_will(broker, client_id: str, topic: str) -> None:
     client.close()
 
 
-def test_will_may_tell_presence_and_nothing_else_of_ours(tmp_path):
+def test_will_may_be_on_presence_and_on_no_other_topic_of_ours(tmp_path):
     with probe_broker(tmp_path) as broker, broker.client("listener") as listener:
         listener.subscribe("instar/v1/d/+/presence", "instar/v1/g/#", "instar/v1/root", "plant/#")
         take(listener, 1)
@@ -168,7 +168,7 @@ def test_our_denials_hold_before_dynamic_security(tmp_path):
         assert "let through before this plugin was asked" not in broker.log_text()
 
 
-def test_wrong_order_with_dynamic_security_is_told_and_writes_stay_guarded(tmp_path):
+def test_wrong_order_with_dynamic_security_is_logged_and_writes_stay_guarded(tmp_path):
     broker = probe_broker(tmp_path / "b", options={"acl_fallthrough": "defer"}, anonymous=False)
     ours = broker.configuration()
     at = ours.index("plugin ")
@@ -247,7 +247,7 @@ def test_too_large_on_our_prefix_is_refused_and_elsewhere_is_not_our_business(tm
         assert len(await_events(broker, "message", 1)) == 1
 
 
-def test_sockets_that_never_say_who_they_are_do_no_harm(tmp_path):
+def test_sockets_without_a_connect_do_no_harm(tmp_path):
     import socket
     with probe_broker(tmp_path) as broker:
         for data in (b"", b"GET / HTTP/1.0\r\n\r\n", b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c", b"\x30\x05\x00\x01a", b"\xff" * 64):

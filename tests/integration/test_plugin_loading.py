@@ -46,23 +46,23 @@ def test_asks_of_the_broker_only_what_its_headers_offer(file):
     ("transfer_log", "/no/such/folder/log", ["/no/such/folder/log", "No such file"]),
 ])
 def test_bad_option_stops_the_start_and_is_named(tmp_path, name, value, said):
-    told = refused_start(tmp_path, lines(tmp_path, {name: value}))
-    reason = [line for line in told.splitlines() if "instar: not started" in line]
-    assert len(reason) == 1, told
+    output = refused_start(tmp_path, lines(tmp_path, {name: value}))
+    reason = [line for line in output.splitlines() if "instar: not started" in line]
+    assert len(reason) == 1, output
     assert all(word in reason[0] for word in said), reason
 
 
 def test_missing_option_is_named(tmp_path):
-    told = refused_start(tmp_path, f"listener {free_port()} 127.0.0.1\nlog_dest stderr\nuser root\nplugin {PROBE}\n")
-    assert "instar: not started: plugin_opt_store_dir is missing" in told
+    output = refused_start(tmp_path, f"listener {free_port()} 127.0.0.1\nlog_dest stderr\nuser root\nplugin {PROBE}\n")
+    assert "instar: not started: plugin_opt_store_dir is missing" in output
 
 
 def test_per_listener_settings_is_refused_with_the_reason(tmp_path):
     port = free_port()
-    told = refused_start(tmp_path, f"per_listener_settings true\nlistener {port} 127.0.0.1\nuser root\nlog_dest stderr\n"
+    output = refused_start(tmp_path, f"per_listener_settings true\nlistener {port} 127.0.0.1\nuser root\nlog_dest stderr\n"
                          f"allow_anonymous true\nplugin {PROBE}\nplugin_opt_store_dir {tmp_path}/store\n"
                          "plugin_opt_gate_key /unused\nplugin_opt_root /unused\n")
-    assert "instar: not started: per_listener_settings is true" in told
+    assert "instar: not started: per_listener_settings is true" in output
 
 
 def test_two_lines_and_two_listeners_share_one_store(tmp_path):
@@ -81,14 +81,14 @@ def test_two_lines_and_two_listeners_share_one_store(tmp_path):
 def test_two_lines_that_differ_are_refused(tmp_path):
     folder = tmp_path
     second = f"plugin {PROBE}\nplugin_opt_store_dir {folder}/other\nplugin_opt_gate_key /unused\nplugin_opt_root /unused\n"
-    told = refused_start(folder, lines(folder, {}, more=second))
-    assert "two `plugin` lines whose options differ" in told
+    output = refused_start(folder, lines(folder, {}, more=second))
+    assert "two `plugin` lines whose options differ" in output
 
 
 def test_store_in_use_by_another_broker_is_refused(tmp_path):
     with probe_broker(tmp_path / "b") as broker:
-        told = refused_start(tmp_path / "c", lines(tmp_path, {"store_dir": broker.options["store_dir"]}))
-        assert "instar: not started" in told
+        output = refused_start(tmp_path / "c", lines(tmp_path, {"store_dir": broker.options["store_dir"]}))
+        assert "instar: not started" in output
         with Mqtt(broker.port, "dev1") as client:
             assert client.ping()
 
@@ -120,13 +120,13 @@ def test_real_plugin_names_the_file_that_it_cannot_use(tmp_path):
         return refused_start(tmp_path, f"listener {free_port()} 127.0.0.1\nuser root\nlog_dest stderr\nplugin {PLUGIN}\n"
                              + "".join(f"plugin_opt_{k} {v}\n" for k, v in options.items()))
 
-    told = start()
-    assert "plugin_opt_gate_key" in told and str(tmp_path / "gate.key") in told
+    output = start()
+    assert "plugin_opt_gate_key" in output and str(tmp_path / "gate.key") in output
     (tmp_path / "gate.key").write_text("instar-secret-key-v1 zz\n")
     assert "plugin_opt_gate_key" in start()
     (tmp_path / "gate.key").write_text("instar-secret-key-v1 " + os.urandom(32).hex() + "\n")
-    told = start()
-    assert "plugin_opt_root" in told and str(tmp_path / "root") in told
+    output = start()
+    assert "plugin_opt_root" in output and str(tmp_path / "root") in output
     (tmp_path / "root").write_bytes(b"not an envelope")
     assert "instar: not started" in start()
 
@@ -141,10 +141,10 @@ def test_real_plugin_says_who_must_own_the_store(tmp_path):
     for folder in [tmp_path, *tmp_path.parents]:
         if folder.stat().st_mode & 0o005 != 0o005 and folder.owner() == "root":
             folder.chmod(folder.stat().st_mode | 0o055)
-    told = refused_start(tmp_path, f"listener {free_port()} 127.0.0.1\nuser mosquitto\nlog_dest stderr\nplugin {PLUGIN}\n"
+    output = refused_start(tmp_path, f"listener {free_port()} 127.0.0.1\nuser mosquitto\nlog_dest stderr\nplugin {PLUGIN}\n"
                          f"plugin_opt_store_dir {store}\nplugin_opt_gate_key {tmp_path}/gate.key\nplugin_opt_root {tmp_path}/root\n")
-    assert f"plugin_opt_store_dir {store}" in told and "mosquitto" in told and "chown" in told, told
-    assert "everyone on this machine can read the gate key" in told
+    assert f"plugin_opt_store_dir {store}" in output and "mosquitto" in output and "chown" in output, output
+    assert "everyone on this machine can read the gate key" in output
 
 
 def test_broker_that_cannot_load_it_is_not_reached(tmp_path):

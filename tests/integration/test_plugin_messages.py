@@ -1,4 +1,4 @@
-"""What becomes of a message: taken, refused, routed; answered at once; kept out of the broker's memory for good."""
+"""A message is taken, refused or routed. It is answered at once, and leaves nothing in the broker's memory."""
 
 import signal
 import statistics
@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.probe import await_events, events, heard_before_marker, probe_broker, sys_value, take
+from harness.probe import await_events, events, received_before_marker, probe_broker, sys_value, take
 from harness.process import wait_for
 
 
@@ -22,12 +22,12 @@ def broker(tmp_path):
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("retain", [False, True])
-def test_consumed_is_acknowledged_and_goes_nowhere(broker, version, qos, retain):
+def test_a_consumed_message_is_acknowledged_and_not_routed(broker, version, qos, retain):
     with broker.client("dev1", version=version) as one, broker.client("listener") as listener, \
          broker.client("away", clean=False) as away:
         for client in (listener, away):
             client.subscribe("instar/v1/d/#", "marker", "#")
-            heard_before_marker(broker, client)
+            received_before_marker(broker, client)
         away.disconnect()
         if qos:
             assert one.publish_for_reason("instar/v1/d/dev1/report", b"consume", qos=qos, retain=retain) in (0, 0x10)
@@ -35,17 +35,17 @@ def test_consumed_is_acknowledged_and_goes_nowhere(broker, version, qos, retain)
             one.publish("instar/v1/d/dev1/report", "consume", retain=retain)
         assert one.ping()
         assert await_events(broker, "message", 1) == [f"dev1 instar/v1/d/dev1/report 7 q{qos}" + (" retain" if retain else "")]
-        assert heard_before_marker(broker, listener) == []
+        assert received_before_marker(broker, listener) == []
     with broker.client("later") as later, broker.client("away", clean=False) as away:
-        assert heard_before_marker(broker, away) == []
+        assert received_before_marker(broker, away) == []
         later.subscribe("instar/v1/d/#", "marker")
-        assert heard_before_marker(broker, later) == []
+        assert received_before_marker(broker, later) == []
 
 
 @pytest.mark.parametrize("verb", ["refuse", "throw"])
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("version", [4, 5])
-def test_refused_is_told_as_far_as_mqtt_can_and_the_connection_lives(broker, version, qos, verb):
+def test_a_refusal_is_answered_as_far_as_mqtt_can_and_the_connection_stays(broker, version, qos, verb):
     with broker.client("dev1", version=version) as one, broker.client("listener") as listener:
         listener.subscribe("instar/v1/g/#", "marker")
         if qos:
@@ -53,35 +53,35 @@ def test_refused_is_told_as_far_as_mqtt_can_and_the_connection_lives(broker, ver
         else:
             one.publish("instar/v1/g/a/manifest", verb, retain=True)
         assert one.ping()
-        assert heard_before_marker(broker, listener) == []
+        assert received_before_marker(broker, listener) == []
     with broker.client("later") as later:
         later.subscribe("instar/v1/g/#", "marker")
-        assert heard_before_marker(broker, later) == []
+        assert received_before_marker(broker, later) == []
     assert ("a message failed: as told" in broker.log_text()) == (verb == "throw")
 
 
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_routed_is_routed_and_retained(broker, version, qos):
+def test_a_routed_message_is_routed_and_retained(broker, version, qos):
     with broker.client("op", version=version) as op, broker.client("listener") as listener:
         listener.subscribe("instar/v1/g/#")
         if qos:
             assert op.publish_for_reason("instar/v1/g/a/manifest", b"route", qos=qos, retain=True) == 0
         else:
             op.publish("instar/v1/g/a/manifest", "route", retain=True)
-        heard = listener.next_message()
-        assert (heard.topic, heard.payload) == ("instar/v1/g/a/manifest", b"route")
+        received = listener.next_message()
+        assert (received.topic, received.payload) == ("instar/v1/g/a/manifest", b"route")
     with broker.client("later") as later:
         later.subscribe("instar/v1/g/#", "marker")
-        assert [(p.payload, p.retained) for p in heard_before_marker(broker, later)] == [(b"route", True)]
+        assert [(p.payload, p.retained) for p in received_before_marker(broker, later)] == [(b"route", True)]
 
 
-def test_one_taken_message_does_not_deafen_the_next(broker):
+def test_one_taken_message_does_not_hide_the_next(broker):
     with broker.client("op") as op, broker.client("listener") as listener:
         listener.subscribe("instar/v1/g/#", "marker")
         for verb in ("consume", "route", "consume", "refuse", "route"):
             op.publish("instar/v1/g/a/manifest", verb, qos=1)
-        assert [p.payload for p in heard_before_marker(broker, listener)] == [b"route", b"route"]
+        assert [p.payload for p in received_before_marker(broker, listener)] == [b"route", b"route"]
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -140,14 +140,14 @@ def test_returning_session_is_gone_once_each_time(broker):
     assert await_events(broker, "gone", 5) == [*4 * ["dev1"], "dev2"]
 
 
-def test_many_clients_of_one_address_are_told_apart(broker):
+def test_many_clients_of_one_address_are_distinguished(broker):
     for number in range(40):
         with broker.client(f"dev{number % 8}") as client:
             client.publish(f"instar/v1/d/dev{number % 8}/hello", "x", qos=1)
     assert sorted(await_events(broker, "gone", 40)) == sorted(f"dev{n % 8}" for n in range(40))
 
 
-def test_polite_goodbye_and_keepalive_count_too(broker):
+def test_disconnect_and_keepalive_count_too(broker):
     client = broker.client("dev1")
     client.publish("instar/v1/d/dev1/hello", "x", qos=1)
     client.disconnect()
@@ -261,7 +261,7 @@ def test_broker_ends_cleanly_in_the_middle_of_everything(broker):
     assert broker.process.end(signal.SIGTERM) == 0
 
 
-def test_duplicate_of_qos_2_reaches_the_service_and_the_dance_ends(broker):
+def test_duplicate_of_qos_2_reaches_the_service_and_the_handshake_ends(broker):
     with broker.client("dev1") as client:
         body = b"\x00\x17instar/v1/d/dev1/report\x00\x07consume"
         assert struct.unpack(">H", body[:2])[0] == len("instar/v1/d/dev1/report")

@@ -1,4 +1,4 @@
-"""What the plugin lets nobody retain, and what it tells the operator."""
+"""What the plugin lets nobody retain, and its answers to the operator."""
 
 import json
 import random

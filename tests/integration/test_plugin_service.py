@@ -211,8 +211,8 @@ def test_transfer_log_follows_logrotate(site):
 def test_store_of_another_broker_is_not_touched(site):
     site.publish("1.0")
     from harness.probe import refused_start
-    told = refused_start(site.folder / "second", site.broker.configuration().replace(f"listener {site.broker.port}", "listener 0"))
-    assert "instar: not started" in told and "store_dir" in told
+    output = refused_start(site.folder / "second", site.broker.configuration().replace(f"listener {site.broker.port}", "listener 0"))
+    assert "instar: not started" in output and "store_dir" in output
     assert command(site, command="getVersion")["data"]["rollouts"] == 1
 
 

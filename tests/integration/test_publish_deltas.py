@@ -30,7 +30,7 @@ def test_a_release_gets_the_delta_that_its_devices_need(site):
     assert again["bases"] == []
 
 
-def test_devices_whose_artifact_is_not_at_hand_are_told(site, tmp_path):
+def test_devices_whose_artifact_is_not_on_this_machine_are_listed(site, tmp_path):
     site.add_device("a")
     site.wait_for_counts(site.publish("1.0", noise_bytes=100_000), {"committed": 1})
     (site.operator.folder / "1.0.artifact").rename(tmp_path / "kept-elsewhere")

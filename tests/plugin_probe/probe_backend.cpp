@@ -1,4 +1,4 @@
-// A backend that does what a message tells it to, so that tests can drive the Mosquitto adapter alone through each of
+// A backend that messages control, so that tests can drive the Mosquitto adapter alone through each of
 // the broker's corners. Payloads on a topic of ours:
 //   route | consume | refuse | throw        the verdict, or an exception
 //   flood COUNT BYTES                       so many pieces to the sender's `chunk`, QoS 0

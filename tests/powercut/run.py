@@ -4,9 +4,9 @@ With --clients one release in five brings another client too; the flash is then 
 both beside the system's.
 
 After each boot: a container runs, it is one of the releases that were published, every file of its revision is what was signed, its service
-answers over the network, and the broker hears from the device. At the end, with the power on, a last release is committed.
+answers over the network, and the device has reported to the broker. At the end, with the power on, a last release is committed.
 Prints the table of what was under way at each cut and what was found; exit code 1 if a device was without a running, verified revision. A fault
-is told at once; SIGINT and SIGTERM end a long run with its report, after one more release.
+is printed at once; SIGINT and SIGTERM end a long run with its report, after one more release.
 """
 
 import argparse
@@ -33,9 +33,9 @@ from harness.operator import Refused  # noqa: E402
 from harness.process import BUILD, wait_for  # noqa: E402
 from harness.site import FINAL, Sent, sent_by_pack  # noqa: E402
 
-SKIPPED = 77  # what ctest is told to take as skipped
+SKIPPED = 77  # the exit code that ctest takes as skipped
 LINK = "3mbit"
-EARLY_SHARE = 0.25  # cuts before the device has told that it is well again
+EARLY_SHARE = 0.25  # cuts before the device has reported that it is well again
 CLIENT_SHARE = 0.2  # of the releases, with --clients
 CLIENT_BYTES = 12 * 1024 * 1024  # more flash for that, beside trees
 CLIENT_NEW_BYTES = 256 * 1024  # that no other client has
@@ -162,13 +162,13 @@ class PowerCut:
             answer = self.answer()
             if answer not in glances | {self.publisher.current} or answer == roles.get("previous"):
                 self.faults.append(f"{name}: the service says {answer!r}; the device has {roles} and is {status['phase']}")
-            wait_for("the broker hears from the device", lambda: self.heard(status["boot"]), PATIENCE_S, 0.2)
+            wait_for("the broker hears from the device", lambda: self.has_reported(status["boot"]), PATIENCE_S, 0.2)
         except AssertionError as error:
             self.faults.append(f"{name}: {error}")
             return "nothing"
         return "a candidate is being tried" if answer not in (running, (status["running"] or {}).get("release")) else "the committed release runs"
 
-    def heard(self, boot: int) -> bool:
+    def has_reported(self, boot: int) -> bool:
         shown = self.site.operator.device(machines.DEVICE_ID)
         return shown["online"] and shown["boot"] >= boot
 
@@ -237,7 +237,7 @@ class PowerCut:
         time.sleep(max(0.0, when - time.monotonic()))
 
 
-told_to_end = threading.Event()
+asked_to_end = threading.Event()
 
 
 def enlarge(flash: Path, more: int) -> None:
@@ -265,7 +265,7 @@ def play(device: Path, folder: Path, cuts: int, seed: int, minutes: float, clien
         run.sleep_until(time.monotonic() + dice.uniform(0.5, 3))
         for number in range(1, cuts + 1):
             # The last one is looked at in any case.
-            last_one = number == cuts or time.monotonic() - began > minutes * 60 or told_to_end.is_set()
+            last_one = number == cuts or time.monotonic() - began > minutes * 60 or asked_to_end.is_set()
             try:
                 run.one(number, early=not last_one and dice.random() < EARLY_SHARE)
             except AssertionError as error:  # it does not start any more
@@ -326,8 +326,8 @@ def main() -> int:
     machines.build_device(BUILD, device)
     machines.enter_own_network()
     print(f"powercut: {chosen.cuts} cuts, seed {seed}", flush=True)
-    for word in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(word, lambda *_: told_to_end.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked_to_end.set())
     folder = Path(tempfile.mkdtemp(prefix="instar-powercut."))
     document = play(machines.copy_device(device, folder / "device"), folder, chosen.cuts, seed, chosen.minutes, chosen.clients, chosen.payload)
     chosen.report.parent.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ def play(device: Path, folder: Path) -> None:
         said = machine.wait_for("CHECK", 60)
         assert said["verify"]["ok"] and said["status"]["running"]["release"] == "r2", said
         tell("release r2 runs, verified")
-        # A machine of User-mode Linux that boots by itself has lost its tap device; one that is started anew has it.
+        # A machine of User-mode Linux that boots by itself has lost its tap device. One that is started again has it.
         machine.cut()
         machine.start(dog=1)
         wait_for("the broker hears from the device", lambda: site.operator.device(machines.DEVICE_ID)["boot"] > said["status"]["boot"], 60, 0.2)

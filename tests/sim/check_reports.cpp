@@ -75,7 +75,8 @@ void ReportCheck::at_end(storage::Store& store, const std::map<std::string, revi
       world_.found(name + " has sent " + std::to_string(state.reports.last_report) +
                    " reports, the broker has applied " + std::to_string(record.applied_sequence));
     }
-    if (record.running != (state.revisions.current ? std::optional(state.revisions.current->info) : std::nullopt)) {
+    if (record.description.running !=
+        (state.revisions.current ? std::optional(state.revisions.current->info) : std::nullopt)) {
       world_.found(name + " runs something else than the broker thinks");
     }
     for (const auto& outcome : state.history.outcomes) {

@@ -5,7 +5,7 @@
 namespace instar::sim {
 namespace {
 
-// A turn is heard of when it is durable: two that were given a minute apart may be heard of so much closer.
+// A turn is sent when it is durable, so two that were given a minute apart may arrive closer together.
 constexpr std::int64_t kMinuteMs = 55'000;
 
 }  // namespace
@@ -22,7 +22,7 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
   const auto& name = found->second->manifest.release;
   if (policy.starts_per_minute_max != 0) {
     auto& starts = starts_[ack.start_rollout];
-    // A turn that was given up and is told once more is no second start: the device begins that attempt once.
+    // A turn that was given up and is sent once more is no second start: the device begins that attempt once.
     std::erase_if(starts, [&](const auto& start) {
       return world_.now() - start.first >= kMinuteMs || start.second == std::pair(device, ack.start_attempt);
     });
@@ -41,9 +41,9 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
     const auto record = rollout::decode_member_record(value);
     if (!parsed || !record || record->asks != 0 || wire::is_final(record->step)) return true;
     const auto id = parsed->second.str();
-    // By what the device was told, not by what the store remembers of that.
+    // This counts the turns that devices received, not those in the store.
     if (!turns_.contains({id, ack.start_rollout, record->attempt})) return true;
-    // A connection alone says nothing to the broker: a device is back with its first word.
+    // For the broker a device is back with its first message, not with its connection.
     const bool is_back = online_[id] && heard_[id] >= connected_[id];
     const bool silent = !is_back && world_.now() - heard_[id] >= std::int64_t{policy.silent_s} * 1'000 - 10'000;
     if (silent) return true;

@@ -58,7 +58,7 @@ class TransferCheck {
   std::map<std::string, Account> accounts_;
 };
 
-// An acked report is durable at the broker; each is applied once; in the end both sides tell the same story.
+// An acked report is durable at the broker; each is applied once; in the end both sides agree on every attempt.
 class ReportCheck {
  public:
   explicit ReportCheck(World& world) : world_(world) {}

@@ -1,4 +1,4 @@
-// What a rollout promises, worked out a second time from the signed manifests, the gates and acks that the broker
+// What a rollout promises, computed a second time from the signed manifests, the gates and acks that the broker
 // really sent, the records that are durable in its store, and the true time. None of it calls what it checks. Each in
 // its own file: check_admission.cpp, check_waves.cpp, check_turns.cpp, check_bytes.cpp.
 #pragma once
@@ -88,7 +88,7 @@ class TurnCheck {
   }
   void started(const std::string& device, const ManifestId& rollout, std::uint32_t attempt);
   // The device waits for that attempt no more, and has not begun it: its turn, if it had one, is over, and it has to
-  // ask anew.
+  // ask again.
   void given_up(const std::string& device, const ManifestId& rollout, std::uint32_t attempt);
   [[nodiscard]] std::uint32_t given() const noexcept { return given_; }
 
@@ -96,7 +96,7 @@ class TurnCheck {
   World& world_;
   std::map<std::uint64_t, const Release*> by_prefix_;
   std::set<std::tuple<std::string, std::uint64_t, std::uint32_t>> turns_;
-  // Of the last minute: when told, and of which device's which attempt.
+  // The turns of the last minute: when each arrived, its device and its attempt.
   std::map<std::uint64_t, std::deque<std::pair<MonotonicMs, std::pair<std::string, std::uint32_t>>>> starts_;
   std::map<std::string, MonotonicMs> heard_;
   std::map<std::string, bool> online_;

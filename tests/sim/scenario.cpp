@@ -148,7 +148,7 @@ class Scenario {
                              : roll < 18 ? "abortRollout"
                                          : "revertRollout";
     if (roll >= 10 && roll < 14) {
-      // It may be heard, and its answer lost: an approval counts from the moment it was given.
+      // It may arrive although its answer is lost, so an approval counts from the moment when it was given.
       for (std::uint32_t wave = 0; wave < release->manifest.policy.waves.size(); ++wave)
         waves_.approved(release->rollout, wave);
     }

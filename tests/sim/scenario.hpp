@@ -1,5 +1,5 @@
-// One seed, one story: releases go out while links, brokers and devices break; then everything is healed, and all must
-// end well.
+// The scenario of one seed: releases are published while links, brokers and devices break. Then everything is healed,
+// and all must end well.
 #pragma once
 
 #include <cstdint>

@@ -247,7 +247,7 @@ void SimBroker::after_call() {
 
 void SimBroker::forge_gate(const Release& release) {
   const auto& policy = release.manifest.policy;
-  // Who has the gate key may open a rollout of one wave: there is nothing in its policy to hold that against.
+  // Whoever has the gate key may open a rollout with one wave: its policy does not forbid that.
   if (!service_ || policy.waves.size() < 2) return;
   for (const auto& group : release.manifest.groups) {
     wire::Gate gate;
@@ -258,7 +258,7 @@ void SimBroker::forge_gate(const Release& release) {
     gate.admitted_bp = 10'000;
     gate.admitted_point = std::uint64_t{1} << 32;
     gate.wave = static_cast<std::uint32_t>(std::max<std::size_t>(policy.waves.size(), 1) - 1);
-    // With times that the policy allows a device cannot tell it from a true one.
+    // If its times follow the policy, a device cannot know that it is false.
     auto opened = WallMs{std::max(world_.wall().value - 100'000'000, release.manifest.issued.value)};
     for (std::uint32_t i = 0; i <= gate.wave; ++i) {
       gate.wave_opened.push_back(opened);

@@ -39,7 +39,7 @@ struct Canaries {
   bool forget_turns = false;        // a crash loses the turns that were given
   bool double_count = false;        // a crash loses how many reports of a device were applied
   bool short_soak = false;          // the broker's monotonic clock runs ten times too fast
-  bool false_turn = false;          // a device hears its turn though nobody gave it
+  bool false_turn = false;          // a device receives a turn that was not given
   bool lost_lease = false;          // a crash loses how much of a byte budget is spent
 };
 

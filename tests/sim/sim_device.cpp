@@ -32,13 +32,13 @@ SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Ca
           [this](std::int64_t ms, std::function<void()> what) { later(ms, std::move(what)); },
           [this](std::uint32_t bytes) { checks_.transfers.durable(facts_.device.str(), bytes); }) {
   facts_.device = *DeviceId::parse(name);
-  facts_.product = "pump";
-  facts_.groups = std::move(groups);
-  facts_.architecture = "x86_64";
-  facts_.kernel = "6.1.0";
-  facts_.client_version = "0.1.0";
-  facts_.memory_bytes = 64 * 1024 * 1024;
-  facts_.metered = world_.random.chance(3'000);
+  facts_.description.product = "pump";
+  facts_.description.groups = std::move(groups);
+  facts_.description.architecture = "x86_64";
+  facts_.description.kernel = "6.1.0";
+  facts_.description.client_version = "0.1.0";
+  facts_.description.memory_bytes = 64 * 1024 * 1024;
+  facts_.description.metered = world_.random.chance(3'000);
   facts_.window_bytes_max = 64 * 1024 << world.random.below(4);
 }
 
@@ -235,8 +235,8 @@ void SimDevice::note_start() {
   const auto& rollout = state->revisions.candidate->info.manifest;
   if (!started_.emplace(rollout, state->attempt.number).second) return;
   const auto& release = state->revisions.candidate->info.release;
-  checks_.admissions.started(
-      {facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release, facts_.metered});
+  checks_.admissions.started({facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release,
+                              facts_.description.metered});
   checks_.turns.started(facts_.device.str(), rollout, state->attempt.number);
 }
 
@@ -267,7 +267,7 @@ void SimDevice::carry(revision::Publish& effect) {
     }
   }
   if (!link_.is_up()) return;
-  Outgoing message{++number_, effect.topic, std::move(effect.payload), static_cast<wire::Qos>(effect.qos)};
+  Outgoing message{++number_, effect.topic, std::move(effect.payload), effect.qos};
   if (message.qos != wire::Qos::at_most_once) unconfirmed_.push_back(message);
   send(message);
 }

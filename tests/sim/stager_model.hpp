@@ -38,7 +38,7 @@ class StagerModel {
     std::vector<artifact::ChunkRef> body;
   };
   void tell_wants(const OpenPack& open);
-  // A delta that cannot be used is told of and not opened.
+  // A delta that cannot be used is reported and not opened.
   [[nodiscard]] bool has_base(const wire::Pack& pack) const;
   [[nodiscard]] DeltaFate fate_of(const wire::Pack& pack);
   void tell_unusable(std::int64_t ms, const PackId& pack, std::uint32_t files, bool now);

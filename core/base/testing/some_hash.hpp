@@ -1,4 +1,4 @@
-// For tests: a hash that becomes the name of whatever kind of thing is asked for.
+// For tests: a hash that converts to the name of any kind of thing.
 #pragma once
 
 #include "core/base/hash.hpp"

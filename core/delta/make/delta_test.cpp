@@ -125,7 +125,7 @@ TEST(Delta, RebuildsProgramsWithPredictedReferences) {
   std::ifstream file("/proc/self/exe", std::ios::binary);
   const Bytes self((std::istreambuf_iterator<char>(file)), {});
   ASSERT_GT(self.size(), 100'000U);
-  // Code that moves without its references being put right: predictions that are wrong must cost bytes only.
+  // Code that moves while its references stay the same: wrong predictions must only cost bytes.
   Bytes moved = self;
   moved.insert(moved.begin() + static_cast<std::ptrdiff_t>(self.size() / 2), 4096, 0x90);
   expect_round_trip({{self, moved}, {moved, self}});
@@ -153,7 +153,7 @@ TEST(Delta, SkipsAFileWithoutItsBase) {
   EXPECT_FALSE(decoder->next_file()->has_value());
 }
 
-TEST(Delta, SaysSoWhenTheBaseIsShorter) {
+TEST(Delta, AShorterBaseIsAnError) {
   const Bytes old = random_bytes(50'000, 1);
   const auto made = make({{old, edited(old, 2)}});
   const Bytes shorter(old.begin(), old.begin() + 20'000);
@@ -162,7 +162,7 @@ TEST(Delta, SaysSoWhenTheBaseIsShorter) {
   EXPECT_EQ(rebuilt.error().code, Code::corrupt);
 }
 
-TEST(Delta, NeverTakesABrokenBodyForAFile) {
+TEST(Delta, ABrokenBodyEndsWithinTheBounds) {
   const Bytes old = random_bytes(3'000, 1);
   const std::vector<Pair> files{{old, edited(old, 2)}, {{}, to_bytes("a new file")}};
   const auto made = make(files);
@@ -192,7 +192,7 @@ TEST(Delta, KeepsToTheBoundOfOperations) {
   EXPECT_TRUE((*rebuild(made, {{old, now}}))[0] == now);
 }
 
-TEST(Sketch, TellsAlikeFromUnlike) {
+TEST(Sketch, ShowsHowMuchFilesAreAlike) {
   const Bytes old = random_bytes(100'000, 1);
   EXPECT_EQ(similarity(make_sketch(old), make_sketch(old)), 1.0);
   EXPECT_GT(similarity(make_sketch(old), make_sketch(edited(old, 4))), 0.6);

@@ -10,16 +10,12 @@
 namespace instar::delta {
 namespace {
 
-// Rounds of adding one cut after the other; each one writes the file up to the first difference. A file that needs more
-// of them is cut at the end of each block, which costs some bytes of recipe.
-constexpr int kRoundsMax = 8;
-
 struct Sample {
   ByteView file;
   const GzipParts& parts;
 };
 
-// How many bytes of the file come out right; all of them only if nothing is missing or too much.
+// How many bytes from the start of the file are right. All of them only if nothing is missing or extra.
 std::size_t bytes_alike(const Sample& sample, const GzipRecipe& recipe) {
   std::size_t alike = 0;
   GzipWriter writer(recipe, [&](ByteView made) -> Status {
@@ -47,7 +43,7 @@ GzipRecipe recipe_for(const Sample& sample, unsigned level, unsigned memory_leve
           {}};
 }
 
-// Levels in the order in which they are likely: the header's mark tells the fastest and the slowest from the others.
+// Levels, the most likely first. The header's mark shows whether it is the fastest, the slowest or another one.
 std::array<unsigned, 9> likely_levels(const Sample& sample) {
   switch (sample.file[8]) {
     case 2: return {9, 8, 6, 7, 5, 4, 3, 2, 1};
@@ -81,7 +77,7 @@ void set_cuts(GzipRecipe& recipe, const std::vector<std::uint64_t>& places) {
 bool cut_one_by_one(const Sample& sample, GzipRecipe& recipe) {
   std::vector<std::uint64_t> places;
   std::size_t alike_before = 0;
-  for (int round = 0; round < kRoundsMax; ++round) {
+  for (int round = 0; round < limits::kGzipRoundsMax; ++round) {
     set_cuts(recipe, places);
     const std::size_t alike = bytes_alike(sample, recipe);
     if (alike == sample.file.size()) return true;
@@ -119,7 +115,7 @@ std::optional<GzipRecipe> find_with_cuts(const Sample& sample) {
   return std::nullopt;
 }
 
-// Whatever else zlib can be told.
+// All other settings of zlib.
 std::optional<GzipRecipe> find_rare(const Sample& sample) {
   std::vector<GzipRecipe> recipes;
   for (const unsigned level : likely_levels(sample)) {

@@ -13,10 +13,10 @@ struct GzipFound {
   Bytes content;
 };
 
-// Nothing when `file` is no sound gzip file of one member, when its content is larger than kGzipFindBytesMax, or when
-// no recipe makes the very same bytes. What is returned was proven with the GzipWriter that devices run. Tries that
-// fail end at the first byte that differs, mostly in the first block. Memory: the content and 450 KB. Pure; may run on
-// many threads, a file each.
+// nullopt when `file` is not a valid gzip file of one member, when its content is larger than kGzipFindBytesMax, or
+// when no recipe makes exactly the same bytes. A returned recipe was tested with the GzipWriter that devices run. A
+// wrong try ends at the first byte that differs, mostly in the first block. Memory: the content and 450 KB. Pure; may
+// run on many threads, with one file each.
 [[nodiscard]] std::optional<GzipFound> find_gzip_recipe(ByteView file);
 
 }  // namespace instar::delta

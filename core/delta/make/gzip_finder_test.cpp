@@ -154,7 +154,7 @@ TEST(GzipFinder, CutsWhereTheGzipProgramEndsItsBlocksEarly) {
   EXPECT_NE(made_again({without, content}), file);
 }
 
-TEST(GzipFinder, TakesTheMemoryLevelThatCostsADeviceLess) {
+TEST(GzipFinder, ChoosesTheMemoryLevelThatCostsADeviceLess) {
   EXPECT_EQ(find_gzip_recipe(gzip_file(text(20'000), "-9n"))->recipe.memory_level, 8);
 }
 
@@ -177,7 +177,7 @@ TEST(GzipFinder, FindsNothingForHeadersOverTheBound) {
   EXPECT_FALSE(find_gzip_recipe(named));
 }
 
-TEST(GzipFinder, FindsNothingForWhatZlibWouldNotMake) {
+TEST(GzipFinder, FindsNothingForAFileThatZlibWouldNotMake) {
   // Stored blocks where zlib would compress.
   EXPECT_FALSE(find_gzip_recipe(zlib_file(text(10'000), 0)));
 }
@@ -201,7 +201,7 @@ TEST(GzipFinder, FindsNothingForSeveralMembersOrDamage) {
   }
 }
 
-TEST(GzipFinder, DoesNotTakeTheFilesWordForItsSize) {
+TEST(GzipFinder, DoesNotTrustTheSizeInTheFile) {
   Bytes file = zlib_file(text(3'000), 9);
   for (std::size_t i = 1; i <= 4; ++i) file[file.size() - i] = 0xff;
   EXPECT_FALSE(unpack_gzip(file, SIZE_MAX));

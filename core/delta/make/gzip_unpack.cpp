@@ -9,8 +9,8 @@
 namespace instar::delta {
 namespace {
 
-constexpr std::size_t kLeastBytes = 18;  // an empty header and trailer around nothing
-constexpr std::size_t kRatioMax = 1032;  // of deflate
+constexpr std::size_t kLeastBytes = 18;      // an empty header and trailer around nothing
+constexpr std::size_t kDeflateRatio = 1032;  // bytes that one byte of deflate can stand for
 constexpr int kGzipWrapped = 15 + 16;
 constexpr int kStopped = 128;  // in data_type: inflate came back at the end of the header or of a block
 constexpr int kInLastBlock = 64;
@@ -48,7 +48,7 @@ std::optional<GzipParts> unpack_gzip(ByteView file, std::size_t content_bytes_ma
   if (file.size() < kLeastBytes || file.size() > limits::kContentBytesMax - 1 || file[0] != 0x1f || file[1] != 0x8b)
     return std::nullopt;
   const std::size_t claimed = claimed_bytes(file);
-  if (claimed > content_bytes_max || claimed / kRatioMax > file.size()) return std::nullopt;
+  if (claimed > content_bytes_max || claimed / kDeflateRatio > file.size()) return std::nullopt;
 
   z_stream stream{};
   if (inflateInit2(&stream, kGzipWrapped) != Z_OK) return std::nullopt;

@@ -1,4 +1,4 @@
-// What a gzip file is made of, as far as a maker of recipes has to know.
+// What a maker of recipes needs to know of a gzip file.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ struct GzipParts {
   std::vector<GzipBlockEnd> block_ends;  // of the deflate blocks, but for the last one
 };
 
-// Nothing unless `file` is a sound gzip file of one member with nothing after it, whose content is at most
-// `content_bytes_max`. Memory: the content, which is never taken on the word of the file alone, and 50 KB.
+// nullopt unless `file` is a valid gzip file of one member with nothing after it, whose content is at most
+// `content_bytes_max`. Memory: the content, whose size in the file is not trusted, and 50 KB.
 [[nodiscard]] std::optional<GzipParts> unpack_gzip(ByteView file, std::size_t content_bytes_max);
 
 }  // namespace instar::delta

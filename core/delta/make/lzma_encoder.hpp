@@ -1,4 +1,4 @@
-// Compresses one stream of a delta pack. The only file that knows liblzma on the publisher's side.
+// Compresses one stream of a delta pack. In the publisher only this file uses liblzma.
 #pragma once
 
 #include "core/base/bytes.hpp"
@@ -10,8 +10,8 @@ struct Compressed {
   StreamInfo info;
   Bytes bytes;
 };
-// One raw LZMA stream of `raw` with these settings (sizes are filled in). Same bytes and settings, same outcome for one
-// release of liblzma.
+// Makes one raw LZMA stream of `raw` with these settings (sizes are filled in). With one release of liblzma, the same
+// bytes and settings give the same stream.
 [[nodiscard]] Compressed compress(ByteView raw, StreamInfo settings);
 
 }  // namespace instar::delta

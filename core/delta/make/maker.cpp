@@ -10,8 +10,6 @@ namespace {
 
 constexpr std::uint32_t kWindowBytes = 64 * 1024;
 constexpr std::uint64_t kBlockBytes = 4096;
-// Trying several settings on more than this takes longer than it gains.
-constexpr std::size_t kTryBytesMax = 16 * 1024 * 1024;
 
 struct Setting {
   std::uint8_t literal_context_bits;
@@ -27,7 +25,7 @@ Compressed compress_best(ByteView raw, const std::vector<std::uint32_t>& windows
     if (best && window / 2 >= raw.size()) break;
     std::optional<Compressed> here;
     for (const Setting& setting : settings) {
-      if (here && raw.size() > kTryBytesMax) break;
+      if (here && raw.size() > limits::kDeltaTryBytesMax) break;
       auto made = compress(raw, {.window_bytes = window,
                                  .literal_context_bits = setting.literal_context_bits,
                                  .literal_position_bits = setting.literal_position_bits,

@@ -9,7 +9,7 @@
 namespace instar::delta {
 namespace {
 
-// Bytes at a reference's target that tell what it leads to: about the start of a function or the first words of a text.
+// Bytes at a reference's target that identify the target: about the start of a function or the first words of a text.
 constexpr std::uint32_t kTargetBytes = 20;
 
 class Masker {
@@ -17,8 +17,8 @@ class Masker {
   Masker(const ElfImage& image, ByteView file) : image_(image), file_(file), masked_(to_bytes(file)) {}
 
   Bytes run() {
-    // First all references are blanked, so that what they lead to looks alike wherever it stands; then they are named
-    // by that.
+    // First all references are blanked, so that their targets look the same in any place. Then each reference is
+    // replaced by a hash of its target.
     for (const bool naming : {false, true}) {
       naming_ = naming;
       if (naming) blank_ = masked_;
@@ -84,7 +84,8 @@ class Masker {
       const std::uint32_t word = old32(at);
       if (const auto branch = find_arm_branch(word)) {
         const std::uint32_t target = section.address + (at - section.offset) + branch->distance(word);
-        // Jumps inside a function are short and change with whatever lies between: of no use to tell functions apart.
+        // Jumps inside a function are short and change with the code between, so they do not help to identify
+        // functions.
         const std::uint32_t name = branch->bits == 26 ? name_of(target) : 0;
         put32(at, (word & ~branch->mask()) | (name & branch->mask()));
       } else if (is_arm_page(word)) {

@@ -1,5 +1,5 @@
-// An ELF file as it is compared, not as it is: each reference gives way to a hash of what it leads to. Code and tables
-// that were moved then look alike again, and a call of one function looks unlike a call of another.
+// A changed form of an ELF file for comparisons: each reference is replaced by a hash of its target. So code and tables
+// that were moved look the same again, and a call of one function differs from a call of another.
 #pragma once
 
 #include <optional>
@@ -8,8 +8,8 @@
 
 namespace instar::delta {
 
-// As many bytes as `file`; nothing when it is no ELF file whose references can be predicted. The outcome depends on
-// `file` alone.
+// Has as many bytes as `file`. nullopt when it is no ELF file whose references can be predicted. The result depends
+// only on `file`.
 [[nodiscard]] std::optional<Bytes> mask_references(ByteView file);
 
 }  // namespace instar::delta

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "core/delta/make/suffix_index.hpp"
 
 namespace instar::delta {
@@ -10,9 +11,9 @@ namespace {
 
 // A new alignment must match this many bytes more than the present one does over the same stretch: about what an
 // operation costs.
-constexpr std::size_t kGainBytesMin = 10;
+constexpr std::size_t kGainBytes = 10;
 // The present alignment is kept without a search while it goes on matching for so long.
-constexpr std::size_t kKeepBytesMin = 48;
+constexpr std::size_t kKeepBytes = 48;
 
 // One stretch of `now` aligned with `old`.
 class Matcher {
@@ -48,7 +49,7 @@ class Matcher {
     scan_ += length_;
     std::size_t scored = scan_;
     for (; scan_ < now_.size(); ++scan_) {
-      if (const std::size_t kept = keeps(scan_); kept >= kKeepBytesMin) {
+      if (const std::size_t kept = keeps(scan_); kept >= kKeepBytes) {
         // Everything up to here was scored under this alignment as well.
         length_ = old_score_ = kept;
         return;
@@ -56,11 +57,11 @@ class Matcher {
       const auto found = index_.longest(now_.subspan(scan_));
       length_ = found.bytes;
       position_ = found.position;
-      if (length_ == SuffixIndex::kCompareBytesMax) {
+      if (length_ == limits::kDeltaCompareBytesMax) {
         length_ = common_bytes(old_.subspan(position_), now_.subspan(scan_), now_.size());
       }
       for (; scored < scan_ + length_; ++scored) old_score_ += agrees(scored) ? 1 : 0;
-      if ((length_ == old_score_ && length_ != 0) || length_ > old_score_ + kGainBytesMin) return;
+      if ((length_ == old_score_ && length_ != 0) || length_ > old_score_ + kGainBytes) return;
       if (scored == scan_)
         ++scored;
       else if (agrees(scan_))

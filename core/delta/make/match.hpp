@@ -1,5 +1,5 @@
-// Finding what of an old file stands in a new one: approximate matches in the manner of bsdiff (C. Percival, "Naive
-// differences of executable code", 2003) over a suffix array (Y. Mori's divsufsort).
+// Finds the parts of an old file in a new one: approximate matches in the way of bsdiff (C. Percival, "Naive
+// differences of executable code", 2003) with a suffix array (Y. Mori's divsufsort).
 #pragma once
 
 #include <cstdint>

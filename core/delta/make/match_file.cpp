@@ -1,4 +1,4 @@
-// One file: what of its base is copied, what is predicted, what is left.
+// Matches one file: what is copied from its base, what is predicted, and what is left.
 #include <algorithm>
 #include <optional>
 
@@ -40,7 +40,7 @@ void drop_copies(std::vector<Operation>& operations, Drop drop) {
   operations = std::move(kept);
 }
 
-// A decoder holds only so many: the shortest copies are not worth theirs.
+// A decoder can hold only a limited number of operations. The shortest copies save the least, so they are dropped.
 void bound_operations(std::vector<Operation>& operations) {
   if (operations.size() <= limits::kDeltaOperationsMax) return;
   std::vector<std::uint32_t> lengths;
@@ -51,7 +51,7 @@ void bound_operations(std::vector<Operation>& operations) {
   drop_copies(operations, [&](const Operation& operation) { return operation.copy_bytes <= shortest; });
 }
 
-// The content of a gzip base is only to be had in order.
+// The content of a gzip base can only be read in order.
 void make_forward(std::vector<Operation>& operations) {
   std::uint32_t reached = 0;
   drop_copies(operations, [&](const Operation& operation) {
@@ -77,7 +77,7 @@ Bytes plain_difference(ByteView old, ByteView now, const std::vector<Operation>&
   return difference;
 }
 
-// The difference that is left when references are predicted; nothing where there is nothing to predict.
+// The difference that is left when references are predicted. nullopt when there is nothing to predict.
 std::optional<Bytes> predicted_difference(ByteView old, ByteView now, const std::vector<Operation>& operations) {
   const auto elf = ElfImage::read(reader_of(old), old.size());
   if (!elf) return std::nullopt;

@@ -1,5 +1,5 @@
-// Programs "linked" here twice, with functions in other places: what is left of the difference when references are
-// predicted.
+// Programs that are "linked" here twice, with functions in other places. The tests measure the difference that is left
+// when references are predicted.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -143,7 +143,7 @@ TEST_P(ReferencesOf, MovedProgramsAreAlmostAllPredicted) {
   EXPECT_GT(plain_left, 5 * left);
 }
 
-TEST_P(ReferencesOf, PredictionDoesNotDependOnThePiecesItIsFed) {
+TEST_P(ReferencesOf, PredictionDoesNotDependOnThePieces) {
   const Bytes old = link(GetParam(), kFunctions, 0);
   const Bytes now = link(GetParam(), 50, 120);
   FileDelta made = match_file(old, now);

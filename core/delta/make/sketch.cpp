@@ -1,12 +1,12 @@
 // Min-hashes over content-defined pieces (A. Broder, "On the resemblance and containment of documents", 1997).
 #include <algorithm>
 
+#include "core/base/limits.hpp"
 #include "core/delta/make/maker.hpp"
 #include "core/trust/digest.hpp"
 
 namespace instar::delta {
 namespace {
-constexpr std::size_t kValuesMax = 64;
 constexpr std::size_t kPieceBytes = 64;
 // About every 64th place ends a piece.
 constexpr std::uint32_t kCutMask = 0x3f;
@@ -30,16 +30,16 @@ Sketch make_sketch(ByteView content) {
     values.push_back(piece);
     piece = 0;
     length = 0;
-    if (values.size() >= 64 * kValuesMax) {
+    if (values.size() >= 64 * limits::kSketchValuesMax) {
       std::sort(values.begin(), values.end());
       values.erase(std::unique(values.begin(), values.end()), values.end());
-      if (values.size() > kValuesMax) values.resize(kValuesMax);
+      if (values.size() > limits::kSketchValuesMax) values.resize(limits::kSketchValuesMax);
     }
   }
   if (length > 0) values.push_back(piece);
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
-  if (values.size() > kValuesMax) values.resize(kValuesMax);
+  if (values.size() > limits::kSketchValuesMax) values.resize(limits::kSketchValuesMax);
   return {std::move(values)};
 }
 
@@ -50,7 +50,7 @@ double similarity(const Sketch& a, const Sketch& b) noexcept {
   std::size_t seen = 0;
   auto x = a.values.begin();
   auto y = b.values.begin();
-  while (seen < kValuesMax && (x != a.values.end() || y != b.values.end())) {
+  while (seen < limits::kSketchValuesMax && (x != a.values.end() || y != b.values.end())) {
     if (y == b.values.end() || (x != a.values.end() && *x < *y)) {
       ++x;
     } else if (x == a.values.end() || *y < *x) {

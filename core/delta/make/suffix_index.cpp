@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::delta {
 
@@ -55,10 +56,11 @@ SuffixIndex::Found SuffixIndex::longest(ByteView pattern) const noexcept {
     const auto position = static_cast<std::size_t>(suffixes_[static_cast<std::size_t>(middle)]);
     const ByteView suffix = text_.subspan(position);
     const std::size_t known = std::min({low_common, high_common, suffix.size()});
-    const std::size_t common = known + common_bytes(suffix.subspan(known), pattern.subspan(known),
-                                                    kCompareBytesMax - std::min(known, kCompareBytesMax));
+    const std::size_t common =
+        known + common_bytes(suffix.subspan(known), pattern.subspan(known),
+                             limits::kDeltaCompareBytesMax - std::min(known, limits::kDeltaCompareBytesMax));
     if (common > best.bytes) best = {static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(common)};
-    if (common >= kCompareBytesMax || common == pattern.size()) return best;
+    if (common >= limits::kDeltaCompareBytesMax || common == pattern.size()) return best;
     if (common == suffix.size() || suffix[common] < pattern[common]) {
       low = middle + 1;
       low_common = common;

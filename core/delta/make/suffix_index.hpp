@@ -17,11 +17,8 @@ class SuffixIndex {
     std::uint32_t position = 0;
     std::uint32_t bytes = 0;  // that match from there; 0 = nothing found
   };
-  // Looks for the start of `pattern`. Matches longer than kCompareBytesMax are reported as that long.
+  // Looks for the start of `pattern`. Matches longer than limits::kDeltaCompareBytesMax are reported as that long.
   [[nodiscard]] Found longest(ByteView pattern) const noexcept;
-
-  // More would make a search in a file of zeros as slow as the file is long.
-  static constexpr std::size_t kCompareBytesMax = 4096;
 
  private:
   ByteView text_;

@@ -10,7 +10,7 @@
 #include "core/delta/index_delta.hpp"
 #include "core/trust/digest.hpp"
 
-namespace instar::delta::rig {
+namespace instar::delta::fixture {
 
 using artifact::Entry;
 using artifact::EntryType;
@@ -67,7 +67,7 @@ inline IndexDeltaReader::DeltaBytes bytes_of(ByteView bytes, std::size_t step = 
   };
 }
 
-// As the reader says it, sizes and hashes still missing.
+// As from the reader, where sizes and hashes are still missing.
 inline Result<std::vector<NewEntry>> read_delta(const Entries& base, ByteView delta, std::size_t step = 1'000'000) {
   IndexDeltaReader reader(base_of(base), bytes_of(delta, step), kAllRules);
   std::vector<NewEntry> entries;
@@ -88,8 +88,8 @@ inline std::vector<Content> carried(const IndexDelta& delta) {
   return contents;
 }
 
-// What a device does: fills in what the delta does not say, out of the base, of what it laid out already, and of the
-// pack.
+// Does the work of a device: fills in what the delta does not have from the base, from earlier files of the new tree,
+// and from the pack.
 inline Result<Bytes> rebuild(const Entries& base, ByteView delta, std::span<const Content> pack,
                              std::size_t step = 1'000'000) {
   std::map<std::string, Content> of_base;
@@ -135,4 +135,4 @@ inline Result<Bytes> rebuild(const Entries& base, ByteView delta, std::span<cons
   return bytes;
 }
 
-}  // namespace instar::delta::rig
+}  // namespace instar::delta::fixture

@@ -71,13 +71,13 @@ MachineFixture::MachineFixture() {
   root.issued = WallMs{1'600'000'000'000};
   pinned_root = trust::seal(trust::Kind::root, trust::encode_root(root), root_key);
   facts.device = *DeviceId::parse("pump-17");
-  facts.product = "pump";
-  facts.groups = {group_of("plant-7/line-a")};
-  facts.architecture = "x86_64";
-  facts.kernel = "6.1.0-18-amd64";
-  facts.client_version = "0.1.0";
-  facts.memory_bytes = 64 * 1024 * 1024;
-  facts.image_formats = {wire::ImageFormat::squashfs, wire::ImageFormat::ext4};
+  facts.description.product = "pump";
+  facts.description.groups = {group_of("plant-7/line-a")};
+  facts.description.architecture = "x86_64";
+  facts.description.kernel = "6.1.0-18-amd64";
+  facts.description.client_version = "0.1.0";
+  facts.description.memory_bytes = 64 * 1024 * 1024;
+  facts.description.image_formats = {wire::ImageFormat::squashfs, wire::ImageFormat::ext4};
 }
 
 wire::Manifest MachineFixture::release(std::uint64_t sequence) {

@@ -20,7 +20,7 @@ class RunsR1Fixture : public testing::Test {
   [[nodiscard]] std::string last_reason() const;
 
   WallMs opened{1'700'000'000'000};
-  MachineFixture rig;
+  MachineFixture fixture;
 };
 
 }  // namespace instar::revision

@@ -92,7 +92,7 @@ Result<bool> Devices::report(const wire::Report& report, Now now, Effects& effec
   auto& record = device->record;
   record.applied_sequence = report.sequence;
   record.last_seen = now.wall;
-  if (report.running.has_value()) record.running = report.running;
+  if (report.running.has_value()) record.description.running = report.running;
   const ReportSummary summary{report.sequence, report.rollout, report.attempt,       report.step,
                               report.code,     report.reason,  report.bytes_fetched, now.wall};
   effects.emplace_back(SaveReport{report.device, report.sequence, encode(summary)});
@@ -107,15 +107,15 @@ void Devices::apply(const wire::Report& report, Now now, Effects& effects) {
   const auto device = "device " + report.device.str() + " reports ";
   const auto* terms = offers_.find(report.rollout);
   if (terms == nullptr && report.code != Code::ok)
-    effects.emplace_back(Note{4, device + std::string(code_name(report.code)) + ": " + report.reason});
+    effects.emplace_back(Note{LogLevel::warning, device + std::string(code_name(report.code)) + ": " + report.reason});
   if (terms == nullptr || terms->archived) return;
   auto& members = *change(report.rollout);
   const auto* known = members.find(report.device);
   const auto member = known == nullptr ? MemberRecord{} : known->record;
   if (!may_follow(member.step, member.attempt, report.step, report.attempt)) {
-    effects.emplace_back(Note{4, device + std::string(wire::step_name(report.step)) + " after " +
-                                     std::string(wire::step_name(member.step)) + " in attempt " +
-                                     std::to_string(report.attempt) + ": not counted"});
+    effects.emplace_back(Note{LogLevel::warning, device + std::string(wire::step_name(report.step)) + " after " +
+                                                     std::string(wire::step_name(member.step)) + " in attempt " +
+                                                     std::to_string(report.attempt) + ": not counted"});
     return;
   }
   auto next = moved(member, report, now, members);
@@ -197,8 +197,8 @@ Status Devices::forget(const DeviceId& device, Effects& effects) {
   effects.emplace_back(RemoveDevice{device, found->record.applied_sequence});
   roster_.erase(device);
   unsaved_.forget(device);
-  effects.emplace_back(
-      Note{5, "device " + device.str() + " is forgotten; the next hello under this name pins a new key"});
+  effects.emplace_back(Note{LogLevel::notice,
+                            "device " + device.str() + " is forgotten; the next hello under this name pins a new key"});
   return {};
 }
 

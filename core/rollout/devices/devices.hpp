@@ -76,7 +76,7 @@ class Devices final : public Fleet {
   void apply(const wire::Report& report, Now now, Effects& effects);
   // The member after a report that may follow.
   [[nodiscard]] MemberRecord moved(MemberRecord member, const wire::Report& report, Now now, Members& members);
-  // Finds the device's target anew, and moves a membership there that has not begun. nullptr: while loading.
+  // Finds the device's target again, and moves a membership there that has not begun. nullptr: while loading.
   void place(const DeviceId& id, Device& device, Effects* effects);
   void place_product(std::string_view product, Effects& effects);
   void mark_seen(const DeviceId& device, const std::optional<ManifestId>& rollout);

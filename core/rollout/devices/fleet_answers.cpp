@@ -89,7 +89,8 @@ void Devices::place(const DeviceId& id, Device& device, Effects* effects) {
   if (!target.has_value()) return;
   auto& members = members_.at(*target);
   const auto& terms = *offers_.find(*target);
-  const bool runs_it = device.record.running.has_value() && device.record.running->manifest == *target;
+  const bool runs_it =
+      device.record.description.running.has_value() && device.record.description.running->manifest == *target;
   const auto* known = members.find(id);
   if (known != nullptr && (effects == nullptr || !runs_it || !is_untouched(known->record))) return;
   MemberRecord member;
@@ -106,7 +107,7 @@ void Devices::place(const DeviceId& id, Device& device, Effects* effects) {
 
 void Devices::place_product(std::string_view product, Effects& effects) {
   for (auto& [id, device] : roster_.all()) {
-    if (device.record.product == product) place(id, device, &effects);
+    if (device.record.description.product == product) place(id, device, &effects);
   }
 }
 

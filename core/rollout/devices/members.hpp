@@ -41,7 +41,7 @@ class Members {
   bool mark_seen(const DeviceId& device);
   void mark_stored(const DeviceId& device);
   void add_bytes(const DeviceId& device, std::uint64_t bytes);
-  // `terms` say that a wave has opened: everyone gets a wave anew, and those online alone are seen.
+  // `terms` say that a wave has opened: everyone gets a new wave, and only those online count as seen.
   void admit(const Terms& terms, const IsOnline& is_online);
   // A member that had failed has begun another attempt.
   void note_recovered() noexcept { ++recovered_; }

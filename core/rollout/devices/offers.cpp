@@ -9,7 +9,7 @@ namespace {
 
 bool covers(const Terms& terms, const DeviceRecord& device) {
   return std::ranges::any_of(terms.groups, [&](const GroupPath& group) {
-    return std::ranges::any_of(device.groups, [&](const GroupPath& own) { return group.covers(own); });
+    return std::ranges::any_of(device.description.groups, [&](const GroupPath& own) { return group.covers(own); });
   });
 }
 
@@ -37,11 +37,12 @@ void Offers::mark_archived(const ManifestId& rollout) {
 }
 
 std::optional<ManifestId> Offers::target_of(const DeviceRecord& device) const {
-  const auto sequences = by_product_.find(device.product);
+  const auto sequences = by_product_.find(device.description.product);
   if (sequences == by_product_.end()) return std::nullopt;
-  const bool runs = device.running.has_value() && device.running->product == device.product;
+  const bool runs =
+      device.description.running.has_value() && device.description.running->product == device.description.product;
   for (auto it = sequences->second.rbegin(); it != sequences->second.rend(); ++it) {
-    if (runs && it->first < device.running->sequence) return std::nullopt;
+    if (runs && it->first < device.description.running->sequence) return std::nullopt;
     const auto& terms = terms_.at(it->second);
     if (terms.goes_on && covers(terms, device)) return it->second;
   }

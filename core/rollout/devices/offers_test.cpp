@@ -18,8 +18,8 @@ Terms terms(std::uint64_t sequence, std::vector<GroupPath> groups = {group("plan
 
 DeviceRecord device() {
   DeviceRecord out;
-  out.product = "gateway-2";
-  out.groups = {group("plant-7/line-a")};
+  out.description.product = "gateway-2";
+  out.description.groups = {group("plant-7/line-a")};
   return out;
 }
 
@@ -45,9 +45,9 @@ TEST(Offers, ADeviceNeverGoesBackToAnOlderOne) {
   Offers offers;
   offers.set(hash(4), terms(4));
   auto record = device();
-  record.running = wire::RevisionInfo{"gateway-2", "r5", 5, hash(5), {}};
+  record.description.running = wire::RevisionInfo{"gateway-2", "r5", 5, hash(5), {}};
   EXPECT_EQ(offers.target_of(record), std::nullopt);
-  record.running->product = "another";
+  record.description.running->product = "another";
   EXPECT_EQ(offers.target_of(record), hash(4)) << "sequences of two products have nothing to do with each other";
 }
 

@@ -39,34 +39,23 @@ Device& Roster::describe(const wire::Hello& hello, Now now, Effects& effects) {
   if (is_new) {
     record.key = hello.key;
     record.first_seen = now.wall;
-    effects.emplace_back(Note{5, "device " + hello.device.str() + " is new; its key is pinned"});
+    effects.emplace_back(Note{LogLevel::notice, "device " + hello.device.str() + " is new; its key is pinned"});
   }
-  record.product = hello.product;
-  record.groups = hello.groups;
-  record.architecture = hello.architecture;
-  record.kernel = hello.kernel;
-  record.client_version = hello.client_version;
-  record.memory_bytes = hello.memory_bytes;
-  record.free_bytes = hello.free_bytes;
-  record.metered = hello.metered;
   record.boot = hello.boot;
   record.connect = hello.connect;
-  record.root_version = hello.root_version;
-  record.degraded = hello.degraded;
-  record.pack_formats = hello.pack_formats;
-  record.image_formats = hello.image_formats;
-  record.handlers = hello.handlers;
   record.last_seen = now.wall;
   connect(device);
   device.heard = now.monotonic;
   // Higher than ours only if this store has lost what an earlier one had acked.
   record.applied_sequence = std::max(record.applied_sequence, hello.acked_sequence);
+  auto description = hello.description;
   // A hello from before a report that is applied already must not undo it: QoS 1 delivers one again after a lost
   // connection. A device that has lost its state says hello once more when it knows where its numbers go on.
-  if (hello.last_sequence >= record.applied_sequence) {
-    record.running = hello.running;
-    record.previous = hello.previous;
+  if (hello.last_sequence < record.applied_sequence) {
+    description.running = std::move(record.description.running);
+    description.previous = std::move(record.description.previous);
   }
+  record.description = std::move(description);
   return device;
 }
 

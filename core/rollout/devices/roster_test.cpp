@@ -35,11 +35,11 @@ TEST_F(RosterTest, OverABridgeAnOlderHelloIsStale) {
 TEST_F(RosterTest, ALateHelloDoesNotUndoWhatRuns) {
   auto message = hello("d");
   message.last_sequence = message.acked_sequence = 3;
-  message.running = wire::RevisionInfo{"gateway-2", "r1", 1, hash(1), {}};
+  message.description.running = wire::RevisionInfo{"gateway-2", "r1", 1, hash(1), {}};
   say(message);
   auto late = hello("d");
   late.last_sequence = 2;
-  EXPECT_EQ(say(late).record.running, message.running);
+  EXPECT_EQ(say(late).record.description.running, message.description.running);
   EXPECT_EQ(say(late).record.applied_sequence, 3U);
 }
 

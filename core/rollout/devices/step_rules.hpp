@@ -13,7 +13,7 @@ namespace instar::rollout {
 enum class StepRule : std::uint8_t {
   never,        // the report is acked, the member stays as it is
   always,       // backwards too: a chunk that was corrupt takes staging back to fetching
-  new_attempt,  // an attempt that has ended stays ended; another number begins anew
+  new_attempt,  // an attempt that has ended stays ended; another number begins a new one
 };
 
 // kStepRules[from][to]

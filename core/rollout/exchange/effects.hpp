@@ -10,6 +10,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/ids.hpp"
+#include "core/base/log_level.hpp"
 #include "core/wire/messages.hpp"
 
 namespace instar::rollout {
@@ -71,7 +72,7 @@ struct LeaseSaved {
   std::uint64_t bytes = 0;
 };
 struct Note {
-  int level = 6;  // syslog numbers
+  LogLevel level = LogLevel::info;
   std::string text;
 };
 

@@ -77,7 +77,7 @@ class Fleet {
  public:
   virtual ~Fleet() = default;
   // The terms of a new or a changed rollout. If a wave has opened since the terms before, all members are admitted
-  // anew, and only connected devices count as seen. Otherwise each device of the product gets its target anew.
+  // again, and only connected devices count as seen. Otherwise each device of the product gets its target again.
   virtual CountChanges offer(const ManifestId& rollout, Terms terms, Effects& effects) = 0;
   // Drops the members and returns what they add up to. The terms stay.
   virtual Counts archive(const ManifestId& rollout, Effects& effects) = 0;
@@ -91,7 +91,7 @@ class Fleet {
                                                 MonotonicMs now) const = 0;
   // Who is the next to get a turn? Those that have theirs and do not know it come first, then the order of asking.
   [[nodiscard]] virtual std::optional<TurnRequest> next_request(const ManifestId& rollout) = 0;
-  // Gives the turn that next_request() has named, and tells the device.
+  // Gives the turn that next_request() has named, and notifies the device.
   virtual CountChanges give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) = 0;
   // Members that have failed, whatever the reason, and do not try again by themselves. Only those of after `since`.
   [[nodiscard]] virtual std::uint64_t failed_since(const ManifestId& rollout, std::optional<WallMs> since) const = 0;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/limits.hpp"
 #include "core/rollout/exchange/record_bytes.hpp"
-#include "core/wire/placement.hpp"
 
 namespace instar::rollout {
 namespace {
@@ -15,11 +15,12 @@ Result<Record> finish(const RecordReader& reader, Record record, std::string_vie
 }
 
 Status check_version(const RecordReader& reader, std::string_view what) {
-  if (reader.version() >= 1 && reader.version() <= kRecordVersion) return {};
-  const auto number = std::to_string(reader.version());
+  if (reader.version() == kRecordVersion) return {};
   if (reader.version() == 0) return fail(Code::corrupt, "the " + std::string(what) + " record in the store is damaged");
-  return fail(Code::unsupported, "the " + std::string(what) + " record in the store is of version " + number +
-                                     ", later than this program");
+  const bool is_later = reader.version() > kRecordVersion;
+  return fail(Code::unsupported, "the " + std::string(what) + " record in the store is of version " +
+                                     std::to_string(reader.version()) + (is_later ? ", later" : ", earlier") +
+                                     " than this program reads");
 }
 
 void write_groups(RecordWriter& out, const std::vector<GroupPath>& groups) {
@@ -34,27 +35,6 @@ std::vector<GroupPath> read_groups(RecordReader& in) {
     groups.push_back(std::move(*group));
   });
   return groups;
-}
-
-void write_revision(RecordWriter& out, const std::optional<wire::RevisionInfo>& revision) {
-  out.u8(revision.has_value() ? 1 : 0);
-  if (!revision.has_value()) return;
-  out.text(revision->product);
-  out.text(revision->release);
-  out.u64(revision->sequence);
-  out.raw(revision->manifest.bytes);
-  out.list(revision->artifacts, [&](const ArtifactId& artifact) { out.raw(artifact.bytes); });
-}
-
-std::optional<wire::RevisionInfo> read_revision(RecordReader& in) {
-  if (!in.flag()) return std::nullopt;
-  wire::RevisionInfo revision;
-  revision.product = in.text();
-  revision.release = in.text();
-  revision.sequence = in.u64();
-  revision.manifest = ManifestId(in.hash());
-  in.list([&] { revision.artifacts.emplace_back(in.hash()); });
-  return revision;
 }
 
 void write_summary(RecordWriter& out, const ReportSummary& report) {
@@ -95,10 +75,10 @@ void write_counts(RecordWriter& out, const Counts& counts) {
   out.u64(counts.asking);
   out.u64(counts.bytes_sent);
   out.u64(counts.bytes_full);
-  out.u32(static_cast<std::uint32_t>(std::min<std::size_t>(counts.reasons.size(), kListMax)));
+  out.u32(static_cast<std::uint32_t>(std::min<std::size_t>(counts.reasons.size(), limits::kRecordListMax)));
   std::uint32_t written = 0;
   for (const auto& [reason, count] : counts.reasons) {
-    if (written++ == kListMax) break;
+    if (written++ == limits::kRecordListMax) break;
     out.u32(static_cast<std::uint32_t>(reason.first));
     out.text(reason.second);
     out.u64(count);
@@ -176,10 +156,6 @@ Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
   record.order = in.u64();
   record.started = in.time();
   record.updated = in.time();
-  if (in.version() == 1) {
-    record.wave_limits.assign(record.wave_opened.size(), wire::kPointsEnd);
-    return finish(in, std::move(record), "rollout");
-  }
   record.cause = in.text();
   in.list([&] { record.wave_limits.push_back(in.u64()); });
   record.approved = in.u32();
@@ -237,38 +213,22 @@ Result<MemberRecord> decode_member_record(ByteView bytes) {
   record.switch_ms = in.u32();
   record.report_sequence = in.u64();
   record.updated = in.time();
-  if (in.version() >= 2) {
-    record.again = in.flag();
-    record.asks = in.u64();
-    record.granted = in.u32();
-  }
+  record.again = in.flag();
+  record.asks = in.u64();
+  record.granted = in.u32();
   return finish(in, std::move(record), "member");
 }
 
 Bytes encode(const DeviceRecord& record) {
   RecordWriter out;
   out.raw(record.key.bytes);
-  out.text(record.product);
-  write_groups(out, record.groups);
-  out.text(record.architecture);
-  out.text(record.kernel);
-  out.text(record.client_version);
-  out.u64(record.memory_bytes);
-  out.u64(record.free_bytes);
-  out.u8(record.metered ? 1 : 0);
-  write_revision(out, record.running);
-  write_revision(out, record.previous);
+  out.text(as_text(wire::encode_description(record.description)));
   out.u64(record.applied_sequence);
   out.u32(record.boot);
   out.u32(record.connect);
-  out.u32(record.root_version);
-  out.list(record.degraded, [&](const std::string& text) { out.text(text); });
   out.u64(record.bytes_sent);
   out.time(record.first_seen);
   out.time(record.last_seen);
-  out.text(as_text(record.pack_formats));
-  out.text(as_text(record.image_formats));
-  out.list(record.handlers, [&](const std::string& name) { out.text(name); });
   return out.take();
 }
 
@@ -291,33 +251,18 @@ Result<DeviceRecord> decode_device_record(ByteView bytes) {
   INSTAR_CHECK(check_version(in, "device"));
   DeviceRecord record;
   record.key.bytes = in.hash().bytes;
-  record.product = in.text();
-  record.groups = read_groups(in);
-  record.architecture = in.text();
-  record.kernel = in.text();
-  record.client_version = in.text();
-  record.memory_bytes = in.u64();
-  record.free_bytes = in.u64();
-  record.metered = in.flag();
-  record.running = read_revision(in);
-  record.previous = read_revision(in);
+  auto description = wire::decode_description(as_bytes(in.text()));
+  if (description) {
+    record.description = std::move(*description);
+  } else {
+    in.spoil();
+  }
   record.applied_sequence = in.u64();
   record.boot = in.u32();
   record.connect = in.u32();
-  record.root_version = in.u32();
-  in.list([&] { record.degraded.push_back(in.text()); });
   record.bytes_sent = in.u64();
   record.first_seen = in.time();
   record.last_seen = in.time();
-  if (in.version() == 1) {
-    in.list([&] { static_cast<void>(read_summary(in)); });  // the last reports, which are history now
-  } else {
-    record.pack_formats = to_bytes(as_bytes(in.text()));
-  }
-  if (in.version() >= 3) {
-    record.image_formats = to_bytes(as_bytes(in.text()));
-    in.list([&] { record.handlers.push_back(in.text()); });
-  }
   return finish(in, std::move(record), "device");
 }
 

@@ -126,28 +126,14 @@ struct EventRecord {
 };
 
 struct DeviceRecord {
-  trust::PublicKey key;  // pinned at the first hello
-  std::string product;
-  std::vector<GroupPath> groups;
-  std::string architecture;
-  std::string kernel;
-  std::string client_version;
-  std::uint64_t memory_bytes = 0;
-  std::uint64_t free_bytes = 0;
-  bool metered = false;
-  std::optional<wire::RevisionInfo> running;
-  std::optional<wire::RevisionInfo> previous;
+  trust::PublicKey key;                // pinned at the first hello
+  wire::Description description;       // of the last hello; what it runs, of the last hello or report
   std::uint64_t applied_sequence = 0;  // of the last report applied
   std::uint32_t boot = 0;
   std::uint32_t connect = 0;
-  std::uint32_t root_version = 0;
-  std::vector<std::string> degraded;
   std::uint64_t bytes_sent = 0;
   WallMs first_seen;
   WallMs last_seen;
-  std::vector<std::uint8_t> pack_formats;
-  std::vector<std::uint8_t> image_formats;  // numbers of wire::ImageFormat
-  std::vector<std::string> handlers;
   friend bool operator==(const DeviceRecord&, const DeviceRecord&) = default;
 };
 

@@ -9,14 +9,13 @@
 #include "core/base/assert.hpp"
 #include "core/base/bytes.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/limits.hpp"
 #include "core/base/time.hpp"
 
 namespace instar::rollout {
 
-// Version 1 is still read: what it lacks has its default.
-inline constexpr std::uint8_t kRecordVersion = 3;
-// Elements of any list in a record: far above what limits.hpp lets in, far below what would hurt.
-inline constexpr std::uint32_t kListMax = 4096;
+// Of all records. Others are not read: none has been released.
+inline constexpr std::uint8_t kRecordVersion = 4;
 
 class RecordWriter {
  public:
@@ -32,7 +31,7 @@ class RecordWriter {
   void raw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
   template <typename List, typename Each>
   void list(const List& values, Each each) {
-    INSTAR_ASSERT(values.size() <= kListMax);
+    INSTAR_ASSERT(values.size() <= limits::kRecordListMax);
     u32(static_cast<std::uint32_t>(values.size()));
     for (const auto& value : values) each(value);
   }
@@ -87,7 +86,7 @@ class RecordReader {
   template <typename Each>
   void list(Each each) {
     const auto count = u32();
-    if (count > kListMax) ok_ = false;
+    if (count > limits::kRecordListMax) ok_ = false;
     for (std::uint32_t i = 0; ok_ && i < count; ++i) each();
   }
 

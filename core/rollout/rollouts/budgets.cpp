@@ -1,11 +1,7 @@
 #include "core/rollout/rollouts/budgets.hpp"
 
 namespace instar::rollout {
-namespace {
-
-constexpr std::uint64_t kAll = 10'000;
-
-}  // namespace
+namespace {}  // namespace
 
 std::string counted(std::uint64_t count, const char* what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
@@ -14,7 +10,7 @@ std::string counted(std::uint64_t count, const char* what) {
 bool is_budget_spent(const wire::Policy& policy, std::uint64_t failures, std::uint64_t seen) noexcept {
   if (failures == 0) return false;
   if (policy.failures_max > 0 && failures >= policy.failures_max) return true;
-  return policy.failures_bp > 0 && failures * kAll >= std::uint64_t{policy.failures_bp} * seen;
+  return policy.failures_bp > 0 && failures * wire::kWholeBp >= std::uint64_t{policy.failures_bp} * seen;
 }
 
 std::optional<Stop> judge_budgets(const wire::Policy& policy, const RolloutRecord& record, const Tally& tally,

@@ -196,7 +196,7 @@ std::uint64_t Rollout::limit_of(std::uint32_t wave, const Fleet& fleet) const {
 void Rollout::set_state(RolloutState state, const std::string& who, std::string what, Context& context) {
   record_.state = state;
   record_.updated = updated_ = context.now.wall;
-  context.effects.emplace_back(Note{5, "rollout " + id_.short_hex() + " is " + what + " by " + who});
+  context.effects.emplace_back(Note{LogLevel::notice, "rollout " + id_.short_hex() + " is " + what + " by " + who});
   note_event(who, std::move(what), context);
   if (!goes_on(state)) offer(context);
   send_gates(context);

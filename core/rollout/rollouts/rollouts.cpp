@@ -91,9 +91,9 @@ void Rollouts::begin(const ManifestId& id, const wire::Manifest& manifest, const
     extend_leases(context.effects);
   }
   rollout.begin(who, context);
-  context.effects.emplace_back(Note{5, "rollout " + id.short_hex() + " of " + manifest.product + " " +
-                                           manifest.release + " (sequence " + std::to_string(manifest.sequence) +
-                                           ") begins"});
+  context.effects.emplace_back(Note{LogLevel::notice, "rollout " + id.short_hex() + " of " + manifest.product + " " +
+                                                          manifest.release + " (sequence " +
+                                                          std::to_string(manifest.sequence) + ") begins"});
   rollout.advance(context);
 }
 

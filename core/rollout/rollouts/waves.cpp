@@ -7,11 +7,9 @@
 namespace instar::rollout {
 namespace {
 
-constexpr std::uint64_t kAll = 10'000;
-
 // The smallest number that is `share_bp` of `count` or more.
 std::uint64_t share_of(std::uint64_t count, std::uint16_t share_bp) noexcept {
-  return (count * share_bp + kAll - 1) / kAll;
+  return (count * share_bp + wire::kWholeBp - 1) / wire::kWholeBp;
 }
 
 std::string percent(std::uint16_t share_bp) {

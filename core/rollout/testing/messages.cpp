@@ -26,8 +26,8 @@ wire::Hello hello(std::string_view device, std::vector<GroupPath> groups) {
   wire::Hello out;
   out.device = id(device);
   out.key = wire::examples::key(4).public_key();
-  out.product = "gateway-2";
-  out.groups = std::move(groups);
+  out.description.product = "gateway-2";
+  out.description.groups = std::move(groups);
   out.boot = 1;
   return out;
 }

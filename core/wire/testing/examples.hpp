@@ -1,5 +1,5 @@
-// One value of each message with every field set: the worked examples of docs/formats, which the tests break in many
-// ways. For tests only.
+// For tests: one value of each message with every field set. They are the worked examples of docs/formats. The tests
+// break them in many ways.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ inline SomeHash hash(std::string_view name) {
   return SomeHash(trust::digest(as_bytes(name)));
 }
 
-// Keys made from a seed of 32 times the same byte.
+// Keys made from a seed of 32 equal bytes.
 inline trust::SecretKey key(int fill) {
   return trust::SecretKey::from_seed(Bytes(32, static_cast<std::uint8_t>(fill))).value();
 }
@@ -157,16 +157,16 @@ inline Hello hello() {
   Hello hello;
   hello.device = device();
   hello.key = key(kDeviceKey).public_key();
-  hello.product = "gateway-2";
-  hello.groups = {group("plant-7/line-a"), group("lab")};
-  hello.architecture = "aarch64";
-  hello.kernel = "6.1.0-18-arm64";
-  hello.client_version = "0.1.0";
-  hello.memory_bytes = 67'108'864;
-  hello.free_bytes = 12'345'678;
-  hello.metered = true;
-  hello.running = running();
-  hello.previous = RevisionInfo{"gateway-2", "2.3.9", 40, hash("manifest 40"), {hash("artifact 0")}};
+  hello.description.product = "gateway-2";
+  hello.description.groups = {group("plant-7/line-a"), group("lab")};
+  hello.description.architecture = "aarch64";
+  hello.description.kernel = "6.1.0-18-arm64";
+  hello.description.client_version = "0.1.0";
+  hello.description.memory_bytes = 67'108'864;
+  hello.description.free_bytes = 12'345'678;
+  hello.description.metered = true;
+  hello.description.running = running();
+  hello.description.previous = RevisionInfo{"gateway-2", "2.3.9", 40, hash("manifest 40"), {hash("artifact 0")}};
   hello.rollout = hash("manifest 42");
   hello.step = Step::fetching;
   hello.attempt = 1;
@@ -174,12 +174,12 @@ inline Hello hello() {
   hello.acked_sequence = 15;
   hello.boot = 6;
   hello.connect = 3;
-  hello.pack_formats = {1};
-  hello.root_version = 1;
+  hello.description.pack_formats = {1};
+  hello.description.root_version = 1;
   hello.asks_start = true;
-  hello.degraded = {"state file was damaged, started from defaults"};
-  hello.image_formats = {1, 3};
-  hello.handlers = {"kernel"};
+  hello.description.degraded = {"state file was damaged, started from defaults"};
+  hello.description.image_formats = {ImageFormat::squashfs, ImageFormat::ext4};
+  hello.description.handlers = {"kernel"};
   return hello;
 }
 

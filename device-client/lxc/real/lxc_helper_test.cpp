@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using Events = std::vector<revision::Event>;
 
-// Nothing that works takes so long, however busy the machine is.
+// Even on a busy machine nothing takes so long unless it hangs.
 constexpr std::uint32_t kHangsMs = 5 * 60'000;
 constexpr std::chrono::milliseconds kHangs{kHangsMs};
 
@@ -57,7 +57,7 @@ class LxcTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_EQ(::geteuid(), 0U) << "these tests start containers: run them as root";
-    // A name of its own: other tests may run beside this one.
+    // Each test has its own name, because others may run at the same time.
     device = "t" + std::to_string(::getpid());
     config = parse_config("device_id = " + device +
                               "\nproduct = p\ngroups = g\nserver = tcp://x:1\nstop_timeout_s = 1\nstate_dir = " +
@@ -139,7 +139,7 @@ class LxcTest : public ::testing::Test {
   files::TemporaryFolder folder;
   std::string device;
   Config config;
-  Log log{3, false};
+  Log log{LogLevel::error, false};
   std::unique_ptr<Supervisor> supervisor;
 };
 
@@ -154,7 +154,7 @@ TEST_F(LxcTest, StartsAndStopsAContainer) {
   EXPECT_TRUE(fs::is_empty(config.state_dir + "/lxc"));
 }
 
-// Loop devices whose file lies below `folder`.
+// Loop devices whose file is below `folder`.
 std::vector<std::string> attached_below(const std::string& folder) {
   std::vector<std::string> found;
   for (const auto& each : fs::directory_iterator("/sys/block")) {
@@ -165,7 +165,7 @@ std::vector<std::string> attached_below(const std::string& folder) {
   return found;
 }
 
-TEST_F(LxcTest, AnImageThatCannotBeMountedFailsWithItsReasonAndIsLetGo) {
+TEST_F(LxcTest, AnImageThatCannotBeMountedFailsWithItsReasonAndIsReleased) {
   auto manifest = staged(1, {"/bin/payload", "serve"});
   wire::Artifact image;
   image.id = manifest.containers[0].artifact;
@@ -178,13 +178,13 @@ TEST_F(LxcTest, AnImageThatCannotBeMountedFailsWithItsReasonAndIsLetGo) {
   EXPECT_THAT(failed.error.message,
               HasSubstr("cannot mount the image " + (tree_of(1) / "image").string() + " as ext4"));
   EXPECT_THAT(attached_below(config.state_dir), ::testing::IsEmpty());
-  // The next one has its own reason.
+  // The next failure has its own reason.
   fs::remove(tree_of(1) / "image");
   supervisor->start_try({0, 1, manifest});
   EXPECT_THAT(only<revision::TryFailed>(work(1)).error.message, HasSubstr("cannot open the image"));
 }
 
-TEST_F(LxcTest, PassesArgumentsExitCodesAndTheLastLine) {
+TEST_F(LxcTest, AProbePassesArgumentsExitCodeAndLastLine) {
   start(staged(1, {"/bin/payload", "serve"}));
   EXPECT_TRUE(probe({"exit", "0"}).passed);
   const auto failed = probe({"exit", "7"});
@@ -196,9 +196,9 @@ TEST_F(LxcTest, PassesArgumentsExitCodesAndTheLastLine) {
   EXPECT_THAT(only<revision::ProbeEnded>(work(1)).detail, HasSubstr("127"));
 }
 
-TEST_F(LxcTest, EndsAProbeAtItsTimeAndItsProcessToo) {
+TEST_F(LxcTest, AProbeAndItsProcessEndAtTheTimeout) {
   start(staged(1, {"/bin/payload", "serve"}));
-  // On a busy machine it may not have said anything by then: once more, with more time.
+  // On a busy machine it may not have printed anything by then. It gets a second try with more time.
   std::uint32_t time_ms = 300;
   auto late = probe({"hang"}, time_ms);
   while (late.detail.find("still waiting") == std::string::npos && time_ms < kHangsMs) {
@@ -215,16 +215,16 @@ TEST_F(LxcTest, AProbeOfAContainerThatIsNotThereFails) {
   EXPECT_FALSE(probe({"exit", "0"}).passed);
 }
 
-TEST_F(LxcTest, ACommandThatCannotBeRunFailsTheTryWithTheReason) {
+TEST_F(LxcTest, ACommandThatCannotBeRunFailsTheTrialWithTheReason) {
   supervisor->start_try({0, 1, staged(1, {"/bin/nothere"})});
   const auto failed = only<revision::TryFailed>(work(1));
   EXPECT_THAT(failed.error.message, HasSubstr("/bin/nothere"));
   EXPECT_THAT(failed.error.message, HasSubstr("No such file or directory"));
 }
 
-TEST_F(LxcTest, TellsOfACrash) {
+TEST_F(LxcTest, ReportsACrash) {
   start(staged(1, {"/bin/payload", "crash-once", "/data/crash"}));
-  // The probe that lets it crash may end with it.
+  // The probe that makes it crash may end with it.
   supervisor->run_probe({1, "app", {{"/bin/payload", "write", "/data/crash"}, kHangsMs, 1000, 1}},
                         read_clocks().monotonic);
   Events events = work(2);
@@ -234,7 +234,7 @@ TEST_F(LxcTest, TellsOfACrash) {
   EXPECT_EQ(std::get<revision::ContainerStopped>(events[0]).container, "app");
 }
 
-TEST_F(LxcTest, StopsAContainerThatDoesNotWantTo) {
+TEST_F(LxcTest, StopsAContainerThatIgnoresTheSignal) {
   start(staged(1, {"/bin/payload", "deaf"}));
   const pid_t pid = init_pid();
   supervisor->switch_back({1, 0, std::nullopt});
@@ -242,7 +242,7 @@ TEST_F(LxcTest, StopsAContainerThatDoesNotWantTo) {
   EXPECT_FALSE(alive(pid));
 }
 
-TEST_F(LxcTest, SwitchesToAnotherTreeAndBackWithTheOldOneUntouched) {
+TEST_F(LxcTest, SwitchesToAnotherTreeAndBackWithTheOldOneUnchanged) {
   const auto old = staged(1, {"/bin/payload", "serve"});
   start(old);
   EXPECT_TRUE(probe({"write", "/data/written"}).passed);
@@ -256,8 +256,8 @@ TEST_F(LxcTest, SwitchesToAnotherTreeAndBackWithTheOldOneUntouched) {
   EXPECT_TRUE(probe({"exists", "/data/written"}).passed) << "and is there again after going back";
 }
 
-TEST_F(LxcTest, SeveralSwitchTogetherAndWhatDidNotChangeRunsOn) {
-  // `hub` is the same in both, `app` differs, `old` goes and `new` comes.
+TEST_F(LxcTest, SeveralContainersSwitchTogetherAndAnUnchangedOneRunsOn) {
+  // `hub` is the same in both, `app` differs, `old` is removed and `new` is added.
   const auto release = [&](std::uint32_t revision, const std::string& third) {
     auto manifest = staged(revision, {"/bin/payload", "serve"});
     auto hub = manifest.containers.front();
@@ -315,7 +315,7 @@ TEST_F(LxcTest, ASwitchWhoseSecondContainerCannotStartSaysWhichAndWhy) {
   EXPECT_EQ(only<revision::SwitchedBack>(work(1)).revision, 0U);
 }
 
-TEST_F(LxcTest, VolumesOutliveRevisions) {
+TEST_F(LxcTest, VolumesStayWhenRevisionsChange) {
   auto first = staged(1, {"/bin/payload", "serve"});
   first.containers[0].volumes = {{"db", "/var/lib/my data", 0750, 0, 0}};
   start(first);
@@ -327,14 +327,14 @@ TEST_F(LxcTest, VolumesOutliveRevisions) {
   EXPECT_TRUE(fs::exists(config.state_dir + "/volumes/db/row"));
 }
 
-TEST_F(LxcTest, AContainerHasLoopbackAndNoPowerOverTheHost) {
+TEST_F(LxcTest, AContainerHasLoopbackAndNoAccessToTheHost) {
   start(staged(1, {"/bin/payload", "serve"}));
   EXPECT_TRUE(probe({"loopback"}).passed);
   EXPECT_THAT(probe({"escape"}).detail, HasSubstr("could:"));
   EXPECT_EQ(probe({"escape"}).detail, "exit code 0: could:");
 }
 
-TEST_F(LxcTest, AContainerOutlivesAKilledDaemonAndIsFoundAgain) {
+TEST_F(LxcTest, AContainerRunsOnAfterAKillOfTheDaemonAndIsFoundAgain) {
   const auto manifest = staged(1, {"/bin/payload", "serve"});
   const pid_t daemon = ::fork();
   ASSERT_GE(daemon, 0);
@@ -365,7 +365,7 @@ TEST_F(LxcTest, AContainerOutlivesAKilledDaemonAndIsFoundAgain) {
 }
 
 TEST_F(LxcTest, AnOrphanOfADeadMonitorIsEndedBeforeTheNextStart) {
-  // By default the kernel ends init with its monitor; where that signal is lost, or switched off as here, an orphan is
+  // By default the kernel ends init with its monitor. If that signal is lost, or switched off as here, an orphan is
   // left.
   config.lxc_keys_allowed = {"lxc.monitor.signal.pdeath"};
   restart_daemon();
@@ -397,7 +397,7 @@ TEST_F(LxcTest, AnOrphanOfADeadMonitorIsEndedBeforeTheNextStart) {
   EXPECT_FALSE(alive(second));
 }
 
-TEST_F(LxcTest, AStartAskedForTwiceGivesOneContainer) {
+TEST_F(LxcTest, TwoRequestsToStartGiveOneContainer) {
   const auto manifest = staged(1, {"/bin/payload", "serve"});
   start(manifest);
   const pid_t pid = init_pid();

@@ -1,4 +1,4 @@
-// What the containers of these tests run: one static program, so that a root file system needs nothing else.
+// The program that the containers of these tests run. It is static, so a root file system needs nothing else.
 #include <fcntl.h>
 #include <net/if.h>
 #include <signal.h>
@@ -40,7 +40,7 @@ int writable(const char* path) {
   return fd >= 0 && write(fd, "x", 1) == 1 ? 0 : 1;
 }
 
-// What a container must not be able to do. Names each thing that it could.
+// Tries what a container must not be able to do, and names each thing that was possible.
 int escape() {
   std::string could;
   mkdir("/mnt", 0755);

@@ -12,7 +12,7 @@ constexpr std::size_t kLargeBytes = 120'000'000;
 
 class LargeTrees : public testing::Test {
  protected:
-  // Makes the delta, unpacks it, compares the trees; returns its bytes.
+  // Makes the delta, unpacks it again and compares the trees. Returns the size of the delta.
   std::uint64_t round_trip(const std::string& base, const std::string& fresh) {
     const auto old_tree = open_tree(folder_ / base, folder_.path(), {});
     const auto new_tree = open_tree(folder_ / fresh, folder_.path(), {});
@@ -34,7 +34,7 @@ class LargeTrees : public testing::Test {
 };
 
 TEST_F(LargeTrees, OneFileOf120Megabytes) {
-  // Half of it repeats, half is noise; then parts move and bytes change.
+  // Half of the file repeats, half is noise. Then parts of it move and bytes change.
   Bytes content = noise(kLargeBytes / 2, 1);
   content.resize(kLargeBytes);
   for (std::size_t i = kLargeBytes / 2; i < kLargeBytes; ++i)

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <optional>
 
 #include "broker-plugin/chunk_server.hpp"
 #include "core/trust/envelope.hpp"
@@ -105,7 +106,7 @@ class Broker final : public mqtt::Client {
     ::timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &when, nullptr);
   }
   void deliver(const std::string& topic, Bytes payload) {
-    push({mqtt::EventKind::message, {topic, std::move(payload), 1, false}, {}});
+    push({mqtt::EventKind::message, {topic, std::move(payload), wire::Qos::at_least_once, wire::Retain::no}, {}});
   }
   void offer() {
     const auto sequence = outside_.target.load();
@@ -196,7 +197,7 @@ void live(const Life& life, const Releases& releases, Outside& outside) {
   if (!identity) give_up(life, identity.error());
   auto facts = device::read_facts(config);
   facts.machine_boot = life.number + 1;  // each life is a boot
-  const device::Log log(life.verbose ? 6 : 0, false);
+  const device::Log log(life.verbose ? std::optional(LogLevel::info) : std::nullopt, false);
   auto staging = std::make_unique<device::Stager>(device::stager_options(config, log));
   const auto device = config.device_id;
   device::DaemonParts parts{std::move(config),

@@ -2,7 +2,7 @@
 // switch, try, commit, rollback and clearing away, again and again on the same flash (docs/reliability.md).
 //
 // After each cut: the state can be read; a revision is current, it is one that was published, and every file of it is
-// what was signed, as is every file of the one before and of one that is on trial; what the broker has heard of (a
+// what was signed, as is every file of the one before and of one that is on trial; what the broker has got (a
 // commit, a report) has not been forgotten. At the end the power stays on, and the last release is committed.
 #include <dlfcn.h>
 #include <signal.h>

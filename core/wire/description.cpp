@@ -10,6 +10,9 @@
 namespace instar::wire {
 namespace {
 
+// Not a hello: it has no device, no key and no attempt.
+constexpr const char* kDescriptionIdentifier = "INDE";
+
 // Numbers that a later version may have added to are kept as they are.
 template <typename Number>
 Result<std::vector<Number>> read_numbers(const flatbuffers::Vector<std::uint8_t>* from, std::string_view field,
@@ -19,7 +22,7 @@ Result<std::vector<Number>> read_numbers(const flatbuffers::Vector<std::uint8_t>
 }
 
 // What the device is: fixed while its client runs.
-Status read_machine(const fb::Description& from, Description& to) {
+Status read_machine(const fb::Hello& from, Description& to) {
   INSTAR_TRY(to.product, read_name(from.product(), "product"));
   INSTAR_TRY(to.groups, read_groups(from.groups(), "groups", 0));
   INSTAR_TRY(to.architecture, read_line(from.architecture(), "architecture", limits::kNameBytesMax));
@@ -40,9 +43,26 @@ flatbuffers::Offset<FlatStrings> write_degraded(FlatBuilder& builder, const std:
   return texts.empty() ? 0 : builder.CreateVector(texts);
 }
 
+// An empty list is absent.
+flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> write_numbers(FlatBuilder& builder,
+                                                                     const std::vector<std::uint8_t>& numbers) {
+  return numbers.empty() ? 0 : builder.CreateVector(numbers);
+}
+
+std::vector<std::uint8_t> numbers_of(const std::vector<ImageFormat>& formats) {
+  std::vector<std::uint8_t> numbers;
+  for (const auto format : formats) numbers.push_back(static_cast<std::uint8_t>(format));
+  return numbers;
+}
+
+flatbuffers::Offset<FlatStrings> write_handlers(FlatBuilder& builder, const std::vector<std::string>& handlers) {
+  const std::span first(handlers.data(), std::min(handlers.size(), limits::kHandlersMax));
+  return first.empty() ? 0 : builder.CreateVectorOfStrings(first.begin(), first.end());
+}
+
 }  // namespace
 
-Result<Description> read_description(const fb::Description& from) {
+Result<Description> read_description(const fb::Hello& from) {
   Description to;
   INSTAR_CHECK(read_machine(from, to));
   INSTAR_TRY(to.running, read_revision(from.running(), "running"));
@@ -58,35 +78,49 @@ Result<Description> read_description(const fb::Description& from) {
   return to;
 }
 
-flatbuffers::Offset<fb::Description> write_description(FlatBuilder& builder, const Description& from) {
-  const auto product = builder.CreateString(from.product);
-  const auto groups = write_groups(builder, from.groups);
-  const auto architecture = write_clean(builder, from.architecture, limits::kNameBytesMax);
-  const auto kernel = write_clean(builder, from.kernel, limits::kNameBytesMax);
-  const auto client_version = write_clean(builder, from.client_version, limits::kNameBytesMax);
-  const auto running = write_revision(builder, from.running);
-  const auto previous = write_revision(builder, from.previous);
-  const auto pack_formats = from.pack_formats.empty() ? 0 : builder.CreateVector(from.pack_formats);
-  const auto degraded = write_degraded(builder, from.degraded);
-  std::vector<std::uint8_t> formats;
-  for (const auto format : from.image_formats) formats.push_back(static_cast<std::uint8_t>(format));
-  const auto image_formats = formats.empty() ? 0 : builder.CreateVector(formats);
-  const std::span handlers_first(from.handlers.data(), std::min(from.handlers.size(), limits::kHandlersMax));
-  const auto handlers =
-      handlers_first.empty() ? 0 : builder.CreateVectorOfStrings(handlers_first.begin(), handlers_first.end());
-  return fb::CreateDescription(builder, product, groups, architecture, kernel, client_version, from.memory_bytes,
-                               from.free_bytes, from.metered, running, previous, pack_formats, from.root_version,
-                               degraded, image_formats, handlers);
+DescriptionWriter::DescriptionWriter(FlatBuilder& builder, const Description& description)
+    : description_(description),
+      product_(builder.CreateString(description.product)),
+      groups_(write_groups(builder, description.groups)),
+      architecture_(write_clean(builder, description.architecture, limits::kNameBytesMax)),
+      kernel_(write_clean(builder, description.kernel, limits::kNameBytesMax)),
+      client_version_(write_clean(builder, description.client_version, limits::kNameBytesMax)),
+      running_(write_revision(builder, description.running)),
+      previous_(write_revision(builder, description.previous)),
+      pack_formats_(write_numbers(builder, description.pack_formats)),
+      degraded_(write_degraded(builder, description.degraded)),
+      image_formats_(write_numbers(builder, numbers_of(description.image_formats))),
+      handlers_(write_handlers(builder, description.handlers)) {}
+
+void DescriptionWriter::add_to(fb::HelloBuilder& table) const {
+  table.add_free_bytes(description_.free_bytes);
+  table.add_memory_bytes(description_.memory_bytes);
+  table.add_handlers(handlers_);
+  table.add_image_formats(image_formats_);
+  table.add_degraded(degraded_);
+  table.add_root_version(description_.root_version);
+  table.add_pack_formats(pack_formats_);
+  table.add_previous(previous_);
+  table.add_running(running_);
+  table.add_client_version(client_version_);
+  table.add_kernel(kernel_);
+  table.add_architecture(architecture_);
+  table.add_groups(groups_);
+  table.add_product(product_);
+  table.add_metered(description_.metered);
 }
 
 Bytes encode_description(const Description& description) {
   FlatBuilder builder(512);
-  builder.Finish(write_description(builder, description), fb::DescriptionIdentifier());
+  const DescriptionWriter writer(builder, description);
+  fb::HelloBuilder table(builder);
+  writer.add_to(table);
+  builder.Finish(table.Finish(), kDescriptionIdentifier);
   return flat::take(builder);
 }
 
 Result<Description> decode_description(ByteView bytes) {
-  INSTAR_TRY(const auto from, flat::open<fb::Description>(bytes, "description", fb::DescriptionIdentifier()));
+  INSTAR_TRY(const auto from, flat::open<fb::Hello>(bytes, "description", kDescriptionIdentifier));
   INSTAR_TRY(auto description, read_in("description", read_description(*from)));
   if (!std::ranges::equal(encode_description(description), bytes)) return fail(Code::malformed, "description: damaged");
   return description;

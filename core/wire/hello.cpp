@@ -10,8 +10,9 @@ Result<Hello> read_hello(const fb::Hello& from) {
   Hello hello;
   INSTAR_TRY(hello.device, read_device(from.device(), "device"));
   const auto* key = from.public_key();
+  if (key == nullptr) return bad_field("public_key", "is missing");
   INSTAR_TRY(hello.key, read_in("public_key", trust::PublicKey::from_bytes(ByteView(key->data(), key->size()))));
-  INSTAR_TRY(hello.description, read_description(*from.description()));
+  INSTAR_TRY(hello.description, read_description(from));
   hello.rollout = ManifestId(read_hash(from.rollout()));
   INSTAR_TRY(hello.step, read_enum(from.step(), Step::failed, "step"));
   hello.attempt = from.attempt();
@@ -29,12 +30,22 @@ Bytes encode(const Hello& hello) {
   FlatBuilder builder(1024);
   const auto device = builder.CreateString(hello.device.str());
   const auto key = builder.CreateVector(hello.key.bytes.data(), hello.key.bytes.size());
-  const auto description = write_description(builder, hello.description);
+  const DescriptionWriter description(builder, hello.description);
   const auto rollout = flat_hash(hello.rollout);
-  const auto table = fb::CreateHello(builder, 1, device, key, description, hello.rollout.is_zero() ? nullptr : &rollout,
-                                     static_cast<fb::Step>(hello.step), hello.attempt, hello.asks_start,
-                                     hello.last_sequence, hello.acked_sequence, hello.boot, hello.connect);
-  builder.Finish(table, fb::HelloIdentifier());
+  fb::HelloBuilder table(builder);
+  table.add_acked_sequence(hello.acked_sequence);
+  table.add_last_sequence(hello.last_sequence);
+  description.add_to(table);
+  table.add_connect(hello.connect);
+  table.add_boot(hello.boot);
+  table.add_attempt(hello.attempt);
+  if (!hello.rollout.is_zero()) table.add_rollout(&rollout);
+  table.add_public_key(key);
+  table.add_device(device);
+  table.add_asks_start(hello.asks_start);
+  table.add_step(static_cast<fb::Step>(hello.step));
+  table.add_format(1);
+  builder.Finish(table.Finish(), fb::HelloIdentifier());
   return flat::take(builder);
 }
 

@@ -233,8 +233,8 @@ TEST(LaterFormats, AskForAnUpdate) {
     FlatBuilder builder;
     const auto text = builder.CreateString("d");
     const auto key = builder.CreateVector(examples::key(1).public_key().bytes.data(), 32);
-    const auto description = fb::CreateDescription(builder, text, write_groups(builder, {}));
-    return finish(builder, fb::CreateHello(builder, format, text, key, description), fb::HelloIdentifier());
+    const auto groups = write_groups(builder, {});
+    return finish(builder, fb::CreateHello(builder, format, text, key, text, groups), fb::HelloIdentifier());
   };
   const auto report = [](std::uint8_t format) {
     FlatBuilder builder;
@@ -275,8 +275,8 @@ TEST(Hostile, AKeyOfAnotherSizeIsRefused) {
   FlatBuilder builder;
   const auto text = builder.CreateString("d");
   const auto key = builder.CreateVector(std::vector<std::uint8_t>(31));
-  const auto description = fb::CreateDescription(builder, text, write_groups(builder, {}));
-  const Bytes bytes = finish(builder, fb::CreateHello(builder, 1, text, key, description), fb::HelloIdentifier());
+  const auto groups = write_groups(builder, {});
+  const Bytes bytes = finish(builder, fb::CreateHello(builder, 1, text, key, text, groups), fb::HelloIdentifier());
   EXPECT_EQ(verdict(decode_hello(bytes), kBad, "hello: public_key"), "");
 }
 

@@ -9,15 +9,50 @@ namespace instar::broker {
 namespace {
 
 // Behind a bridge the client id is the bridge's own. The signature of the message is checked there instead.
-template <typename Id>
-bool speaks_as(const Sender& sender, const Id& id) {
-  return !sender.identity_known || sender.client_id == id.str();
+bool speaks_as(const Sender& sender, const ClientId& client) {
+  return !sender.identity_known || sender.client_id == client.str();
+}
+
+// One line of clean text.
+std::string clean_name(std::string_view text) {
+  auto name = clean_text(text, limits::kNameBytesMax);
+  // clean_text() keeps these two, because text may have lines. A name has none.
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '\n' || c == '\t'; }, '?');
+  return name;
+}
+
+std::string not_that_device(const Sender& sender, DeviceIdentity identity) {
+  std::string text = "client '" + std::string(sender.client_id) + "'";
+  if (identity != DeviceIdentity::clientid && !sender.username.empty())
+    text += " of user '" + std::string(sender.username) + "'";
+  text += " is not that device";
+  switch (identity) {
+    case DeviceIdentity::clientid: break;
+    case DeviceIdentity::username:
+      return text + ": its client id and its user name must both be the device's id (device_identity username)";
+    case DeviceIdentity::certificate:
+      return text +
+             ": its client id and a name in its certificate must both be the device's id (device_identity certificate)";
+  }
+  return text;
 }
 
 }  // namespace
 
-Access::Access(wire::Topics topics, std::vector<std::string> operators)
-    : topics_(std::move(topics)), operators_(std::move(operators)) {}
+Access::Access(wire::Topics topics, std::vector<std::string> operators, DeviceIdentity identity)
+    : topics_(std::move(topics)), operators_(std::move(operators)), identity_(identity) {}
+
+bool Access::is_device(const Sender& sender, const DeviceId& device) const {
+  if (!sender.identity_known) return true;
+  if (sender.client_id != device.str()) return false;
+  switch (identity_) {
+    case DeviceIdentity::clientid: return true;
+    case DeviceIdentity::username: return sender.username == device.str();
+    case DeviceIdentity::certificate: return sender.is_certified;
+  }
+  return false;
+}
 
 bool Access::is_operator(const Sender& sender) const {
   // Over a bridge there is no username to look at; signatures decide there.
@@ -36,7 +71,7 @@ bool Access::may_write(const Sender& sender, std::string_view topic) const {
     case wire::TopicKind::device_fetch:
     case wire::TopicKind::device_report:
     case wire::TopicKind::device_hello:
-    case wire::TopicKind::device_presence: return speaks_as(sender, parsed->device);
+    case wire::TopicKind::device_presence: return is_device(sender, parsed->device);
     case wire::TopicKind::operator_put: return speaks_as(sender, parsed->client) && is_operator(sender);
     case wire::TopicKind::root:
     case wire::TopicKind::device_assignment:
@@ -58,7 +93,7 @@ bool Access::may_read(const Sender& sender, std::string_view topic) const {
   switch (parsed->kind) {
     case wire::TopicKind::device_chunk:
     case wire::TopicKind::device_ack:
-    case wire::TopicKind::device_assignment: return speaks_as(sender, parsed->device);
+    case wire::TopicKind::device_assignment: return is_device(sender, parsed->device);
     case wire::TopicKind::operator_stored: return speaks_as(sender, parsed->client);
     case wire::TopicKind::control_response: return may_command(sender);
     default: return true;
@@ -77,8 +112,8 @@ Status Access::check_message(const Sender& sender, const std::optional<wire::Top
     case wire::TopicKind::device_report:
     case wire::TopicKind::device_fetch:
     case wire::TopicKind::device_presence:
-      if (speaks_as(sender, topic->device)) return {};
-      return fail(Code::refused, "client '" + std::string(sender.client_id) + "' is not that device");
+      if (is_device(sender, topic->device)) return {};
+      return fail(Code::refused, not_that_device(sender, identity_));
     case wire::TopicKind::operator_put:
       if (!speaks_as(sender, topic->client))
         return fail(Code::refused, "client '" + std::string(sender.client_id) + "' is not that client");
@@ -93,11 +128,11 @@ Status Access::check_message(const Sender& sender, const std::optional<wire::Top
 }
 
 std::string name_of(const Sender& sender) {
-  auto name = clean_text(sender.username.empty() ? sender.client_id : sender.username, limits::kNameBytesMax);
-  // clean_text() keeps these two, because text may have lines. A name has none.
-  std::replace_if(
-      name.begin(), name.end(), [](char c) { return c == '\n' || c == '\t'; }, '?');
-  return name;
+  return clean_name(sender.username.empty() ? sender.client_id : sender.username);
+}
+
+std::string login_of(const Sender& sender) {
+  return sender.username.empty() ? "address " + clean_name(sender.address) : clean_name(sender.username);
 }
 
 }  // namespace instar::broker

@@ -17,7 +17,7 @@ namespace instar::broker {
 class Access {
  public:
   // `operators`: usernames that may command and publish. If it is empty, the deployment's own ACLs decide.
-  Access(wire::Topics topics, std::vector<std::string> operators);
+  Access(wire::Topics topics, std::vector<std::string> operators, DeviceIdentity identity = DeviceIdentity::clientid);
 
   // True: allowed, or not ours.
   [[nodiscard]] bool may_write(const Sender& sender, std::string_view topic) const;
@@ -31,12 +31,17 @@ class Access {
 
  private:
   [[nodiscard]] bool is_operator(const Sender& sender) const;
+  // It may speak as this device.
+  [[nodiscard]] bool is_device(const Sender& sender, const DeviceId& device) const;
 
   wire::Topics topics_;
   std::vector<std::string> operators_;
+  DeviceIdentity identity_;
 };
 
 // The name under which the log and the history have a sender: the username, else the client id. One line of clean text.
 [[nodiscard]] std::string name_of(const Sender& sender);
+// Who answers for the connection: the user name, else the address. One line of clean text.
+[[nodiscard]] std::string login_of(const Sender& sender);
 
 }  // namespace instar::broker

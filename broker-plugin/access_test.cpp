@@ -96,6 +96,30 @@ TEST_F(AccessRules, AMessageIsCheckedByTopicAndSizeBeforeItsPayloadIsRead) {
   EXPECT_EQ(check(alice_, "instar/v1/x"), Code::malformed);
 }
 
+TEST(DeviceIdentities, TheLoginMustBeTheDeviceWhereItIsAskedFor) {
+  const Access by_name{wire::Topics(), {"alice"}, DeviceIdentity::username};
+  const Access by_certificate{wire::Topics(), {"alice"}, DeviceIdentity::certificate};
+  Sender sender{"gw-01", "gw-01"};
+  for (const auto* topic : {"hello", "report", "fetch", "presence"})
+    EXPECT_TRUE(by_name.may_write(sender, "instar/v1/d/gw-01/" + std::string(topic)));
+  EXPECT_TRUE(by_name.may_read(sender, "instar/v1/d/gw-01/chunk"));
+  sender.username = "evil";
+  for (const auto* topic : {"hello", "report", "fetch", "presence"})
+    EXPECT_FALSE(by_name.may_write(sender, "instar/v1/d/gw-01/" + std::string(topic)));
+  for (const auto* topic : {"chunk", "ack", "assign"})
+    EXPECT_FALSE(by_name.may_read(sender, "instar/v1/d/gw-01/" + std::string(topic)));
+  sender = {"gw-02", "gw-01"};
+  EXPECT_FALSE(by_name.may_write(sender, "instar/v1/d/gw-01/hello")) << "presence goes by the client id";
+  sender = {"gw-01", "gw-01"};
+  EXPECT_FALSE(by_certificate.may_write(sender, "instar/v1/d/gw-01/hello")) << "a name that anybody may type";
+  sender.is_certified = true;
+  EXPECT_TRUE(by_certificate.may_write(sender, "instar/v1/d/gw-01/hello"));
+  const wire::Topics topics;
+  const auto status = by_name.check_message({"gw-01", "evil"}, topics.parse("instar/v1/d/gw-01/hello"), 1);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_NE(status.error().message.find("of user 'evil' is not that device"), std::string::npos);
+}
+
 TEST(NameOf, IsTheUsernameElseTheClientId) {
   EXPECT_EQ(name_of({"op-1", "alice", true}), "alice");
   EXPECT_EQ(name_of({"gw-01", "", true}), "gw-01");

@@ -42,8 +42,13 @@ bool Chores::gate_refresh_is_due(MonotonicMs now) noexcept {
   return begin_if_due(gates_refreshed_, now, limits::kGateRefreshMs);
 }
 
+bool Chores::silence_check_is_due(MonotonicMs now) noexcept {
+  return begin_if_due(silence_checked_, now, kTickMs);
+}
+
 void Chores::assert_invariants(MonotonicMs now) const {
-  for (const auto last : {ticked_, saved_, sessions_checked_, gates_refreshed_}) INSTAR_ASSERT(last <= now);
+  for (const auto last : {ticked_, saved_, sessions_checked_, gates_refreshed_, silence_checked_})
+    INSTAR_ASSERT(last <= now);
 }
 
 }  // namespace instar::broker

@@ -19,6 +19,8 @@ class Chores {
   void all_saved() noexcept { devices_a_save_ = 0; }
   [[nodiscard]] bool session_check_is_due(MonotonicMs now) noexcept;
   [[nodiscard]] bool gate_refresh_is_due(MonotonicMs now) noexcept;
+  // The next devices are to be looked at for those that never took part and have been silent for long.
+  [[nodiscard]] bool silence_check_is_due(MonotonicMs now) noexcept;
 
   void assert_invariants(MonotonicMs now) const;
 
@@ -27,6 +29,7 @@ class Chores {
   MonotonicMs saved_;
   MonotonicMs sessions_checked_;
   MonotonicMs gates_refreshed_;
+  MonotonicMs silence_checked_;
   std::size_t devices_a_save_ = 0;  // grows while devices wait, so that a round ends
 };
 

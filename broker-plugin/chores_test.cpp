@@ -27,6 +27,13 @@ TEST(Chores, SaveAllDevicesThatWaitWithinARound) {
   EXPECT_EQ(chores.saves_due({6'500}, 0), 1U);
 }
 
+TEST(Chores, LookForSilentDevicesOnceASecond) {
+  Chores chores;
+  EXPECT_TRUE(chores.silence_check_is_due({5'000}));
+  EXPECT_FALSE(chores.silence_check_is_due({5'999}));
+  EXPECT_TRUE(chores.silence_check_is_due({6'000}));
+}
+
 TEST(Chores, GatesAreFreshFromTheStartOn) {
   Chores chores;
   chores.started({1'000});

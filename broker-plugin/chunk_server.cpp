@@ -45,28 +45,35 @@ void ChunkServer::fetch(const DeviceId& device, const wire::Fetch& fetch, Monoto
   session.window = std::min(fetch.window_bytes, options_.window_bytes_max);
   session.piece_bytes_max = std::clamp(fetch.piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax);
   if (fetch.rollout != 0) session.rollout = fetch.rollout;
-  const bool asks_where = !fetch.pack.has_value() && fetch.received_bytes == session.received;
-  take_credit(session, fetch.received_bytes);
+  const auto received = since_origin(session, fetch.received_bytes);
+  const bool asks_where = !fetch.pack.has_value() && received == session.received;
+  take_credit(session, received);
   if (asks_where) send_position(device, session.number, &session);
   if (fetch.pack.has_value()) add_ranges(device, session, fetch);
   if (!session.wanted.empty()) wake(device);
   pump();
 }
 
-// A session starts with nothing of its own in flight. `received` may go on from what an earlier connection took.
+// A session starts with nothing of its own in flight. A device's count may go on from what an earlier connection took:
+// wherever it starts, here it is counted from 0, so that no number of a device can make a sum overflow.
 void ChunkServer::begin(Session& session, const wire::Fetch& fetch, MonotonicMs now) {
   Session next;
   next.in_ring = session.in_ring;
   next.number = fetch.session;
-  next.sent = fetch.received_bytes;
-  next.received = fetch.received_bytes;
+  next.origin = fetch.received_bytes;
   next.carried_bytes = session.carried_bytes + in_flight(session);
   next.carried_pieces = session.carried_pieces + session.piece_ends.size();
   next.carried_since = session.carried_pieces > 0 ? session.carried_since : now;
   session = std::move(next);
 }
 
+// A count from before the session says that nothing of it has arrived.
+std::uint64_t ChunkServer::since_origin(const Session& session, std::uint64_t received) {
+  return received > session.origin ? received - session.origin : 0;
+}
+
 void ChunkServer::take_credit(Session& session, std::uint64_t received) {
+  INSTAR_ASSERT(session.received <= session.sent);
   // Neither back nor past what was sent, whatever a device says.
   const auto now = std::clamp(received, session.received, session.sent);
   if (now == session.received) return;

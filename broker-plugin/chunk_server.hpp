@@ -79,7 +79,8 @@ class ChunkServer {
   struct Session {
     std::uint32_t number = 0;
     std::uint64_t rollout = 0;
-    std::uint64_t sent = 0;
+    std::uint64_t origin = 0;  // `received_bytes` of the session's first fetch: the device's count begins there
+    std::uint64_t sent = 0;    // these two are counted from 0
     std::uint64_t received = 0;
     std::uint32_t window = 0;
     std::uint32_t piece_bytes_max = 0;
@@ -105,6 +106,7 @@ class ChunkServer {
   [[nodiscard]] bool is_over(const Session& session) const {
     return session.wanted.empty() && in_flight(session) == 0 && session.carried_pieces == 0;
   }
+  [[nodiscard]] static std::uint64_t since_origin(const Session& session, std::uint64_t received);
   Step step(const DeviceId& device, Session& session);
   Step send_piece(const DeviceId& device, Session& session, const artifact::ChunkRef& ref);
   void take_credit(Session& session, std::uint64_t received);

@@ -250,6 +250,65 @@ TEST(ChunkServer, FalseCreditGainsNothing) {
   EXPECT_EQ(fixture.server.session_count(), 1U) << "credit alone opens no session";
 }
 
+// A device may say any number. None ends the broker, and none gains more than a window.
+TEST(ChunkServer, NoNumberOfAFetchEndsIt) {
+  constexpr std::uint64_t kNumbers[] = {0,
+                                        1,
+                                        1'000,
+                                        (std::uint64_t{1} << 32) - 1,
+                                        std::uint64_t{1} << 32,
+                                        std::uint64_t{1} << 63,
+                                        UINT64_MAX - 40'000,
+                                        UINT64_MAX - 1,
+                                        UINT64_MAX};
+  const auto pack = make_pack(30, 4, 50'000);
+  for (const auto first : kNumbers) {
+    for (const auto second : kNumbers) {
+      ServerFixture fixture;
+      fixture.add(pack);
+      fixture.ask("a", pack, 1, 40'000, {{0, 5, 0}}, first);
+      EXPECT_EQ(fixture.bytes("a"), 500U + 32'768U) << first << ": the head, and one whole piece";
+      fixture.server.assert_invariants();
+      fixture.credit("a", 1, second, 40'000);
+      fixture.server.assert_invariants();
+      EXPECT_LE(fixture.server.in_flight_bytes(), 40'000U) << first << ", " << second;
+      fixture.credit("a", 1, first + 33'268, 40'000);
+      fixture.server.assert_invariants();
+      // The next session goes on from any number too.
+      fixture.ask("a", pack, 2, 40'000, {{0, 5, 0}}, second);
+      fixture.credit("a", 2, first, 40'000);
+      fixture.server.assert_invariants();
+      EXPECT_LE(fixture.server.in_flight_bytes(), 80'000U) << first << ", " << second;
+      fixture.server.drop(device_id("a"));
+      EXPECT_EQ(fixture.server.in_flight_bytes(), 0U);
+    }
+  }
+}
+
+TEST(ChunkServer, NoSmallNumberOfAFetchEndsIt) {
+  constexpr std::uint32_t kNumbers[] = {0, 1, 511, 512, 1U << 16, 1U << 31, UINT32_MAX};
+  const auto pack = make_pack(31, 4, 50'000);
+  for (const auto number : kNumbers) {
+    for (int field = 0; field < 7; ++field) {
+      ServerFixture fixture;
+      fixture.add(pack);
+      wire::Fetch fetch{.session = 1, .pack = pack.id, .ranges = {{0, 5, 0}}, .window_bytes = 40'000};
+      fetch.piece_bytes_max = 32'768;
+      if (field == 0) fetch.session = number;
+      if (field == 1) fetch.window_bytes = number;
+      if (field == 2) fetch.piece_bytes_max = number;
+      if (field == 3) fetch.ranges[0].first = number;
+      if (field == 4) fetch.ranges[0].count = number;
+      if (field == 5) fetch.ranges[0].offset = number;
+      if (field == 6) fetch.rollout = number == UINT32_MAX ? UINT64_MAX : std::uint64_t{number} << 32;
+      fixture.server.fetch(device_id("a"), fetch, fixture.now);
+      fixture.settle();
+      fixture.server.assert_invariants();
+      EXPECT_LE(fixture.server.in_flight_bytes(), limits::kWindowBytesMax) << field << ": " << number;
+    }
+  }
+}
+
 TEST(ChunkServer, TakesTurns) {
   ServerFixture fixture;
   const auto pack = make_pack(10, 10, 200'000);

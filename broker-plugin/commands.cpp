@@ -5,12 +5,13 @@
 
 #include "broker-plugin/reply.hpp"
 #include "core/base/limits.hpp"
+#include "json/read.hpp"
 #include "storage/key_layout.hpp"
 
 namespace instar::broker {
 namespace {
 
-constexpr std::array<Command, 15> kCommands{{
+constexpr std::array<Command, 17> kCommands{{
     {"listRollouts", "offset count", Answer::list, list_rollouts},
     {"getRollout", "rollout devices offset count history", Answer::object, get_rollout},
     {"pauseRollout", "rollout", Answer::object, pause_rollout},
@@ -19,11 +20,13 @@ constexpr std::array<Command, 15> kCommands{{
     {"approveRollout", "rollout wave", Answer::object, approve_rollout},
     {"revertRollout", "rollout", Answer::object, revert_rollout},
     {"retryRollout", "rollout", Answer::object, retry_rollout},
-    {"listDevices", "group offset count verbose", Answer::list, list_devices},
+    {"listDevices", "group unknown offset count verbose", Answer::list, list_devices},
     {"listGroups", "prefix offset count", Answer::list, list_groups},
     {"listArtifacts", "groups product offset count", Answer::list, list_artifacts},
+    {"nextSequence", "product groups", Answer::object, next_sequence},
     {"getDevice", "device history", Answer::object, get_device},
     {"forgetDevice", "device", Answer::nothing, forget_device},
+    {"forgetDevices", "older_than_s unknown", Answer::object, forget_devices},
     {"getPack", "pack", Answer::object, get_pack},
     {"getVersion", "", Answer::object, get_version},
 }};
@@ -39,6 +42,12 @@ Result<Json> run_named(const CommandContext& context, const std::string& name, c
   if (is_down) return fail(Code::unavailable, "the store is down: try again later");
   const auto* const found = std::ranges::find(kCommands, name, &Command::name);
   if (found == kCommands.end()) return fail(unknown_command(name));
+  // Of a list. An answer to another question than the one asked would be taken for the whole.
+  for (const char* field : {"offset", "count"}) {
+    const auto given = command.find(field);
+    if (given != command.end() && !given->is_number_unsigned())
+      return fail(Code::invalid_argument, "`" + std::string(field) + "` must be a whole number from 0 on");
+  }
   return found->run(context, command, slot);
 }
 
@@ -50,9 +59,10 @@ std::span<const Command> commands() {
 
 Result<Json> read_request(std::string_view payload) {
   if (payload.size() > limits::kMessageBytesMax) return fail(Code::too_large, "the message is over the limit");
-  const auto request = Json::parse(payload, nullptr, false);
-  const auto found = request.is_object() ? request.find("commands") : request.end();
-  if (!request.is_object() || found == request.end() || !found->is_array() || found->empty()) {
+  const auto request = json::read(payload);
+  if (!request) return fail(request.error().code, "the message " + request.error().message);
+  const auto found = request->is_object() ? request->find("commands") : request->end();
+  if (!request->is_object() || found == request->end() || !found->is_array() || found->empty()) {
     return fail(Code::malformed, R"(expected {"commands":[{"command":"…"}]})");
   }
   if (found->size() > limits::kCommandsMax) {
@@ -90,10 +100,16 @@ Result<Json> get_version(const CommandContext& context, const Json& /*command*/,
   out["root_version"] = trust == nullptr ? Json() : Json(trust->root().version);
   out["devices"] = tracker.devices().size();
   out["devices_online"] = tracker.online_count();
+  out["devices_unknown"] = tracker.unknown_count();
   out["rollouts"] = tracker.rollouts().size();
   out["rollouts_active"] = active;
   out["packs_complete"] = context.upload.complete_count();
   out["messages_refused"] = context.complaints.count();
+  const auto& turned_away = context.intake.counts();
+  out["messages_too_large"] = turned_away.too_large;
+  out["messages_too_often"] = turned_away.too_often;
+  out["messages_no_room"] = turned_away.no_room;
+  out["messages_waiting"] = context.intake.waiting();
   out["transfer_sessions"] = context.chunks.session_count();
   out["transfer_bytes_in_flight"] = context.chunks.in_flight_bytes();
   return out;

@@ -9,6 +9,7 @@
 
 #include "broker-plugin/chunk_server.hpp"
 #include "broker-plugin/complaints.hpp"
+#include "broker-plugin/intake.hpp"
 #include "broker-plugin/roots.hpp"
 #include "broker-plugin/upload.hpp"
 #include "core/rollout/tracker.hpp"
@@ -24,6 +25,7 @@ class Slot;
 // What commands look at and change. References hold during the call.
 struct CommandContext {
   rollout::Tracker& tracker;
+  const Intake& intake;
   ChunkServer& chunks;
   const Upload& upload;
   const Roots& roots;
@@ -60,6 +62,9 @@ struct Command {
 // Adds the response to one command. `is_down`: the store is, and every command is answered so.
 void run_command(const CommandContext& context, const Json& command, bool is_down, const std::shared_ptr<Reply>& reply);
 
+// Not connected, and not heard of for so long.
+[[nodiscard]] bool is_silent(const rollout::Device& device, std::int64_t silent_ms, WallMs now) noexcept;
+
 // --- what runs them ---
 [[nodiscard]] Result<Json> list_rollouts(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> get_rollout(const CommandContext& context, const Json& command, const Slot& slot);
@@ -72,7 +77,9 @@ void run_command(const CommandContext& context, const Json& command, bool is_dow
 [[nodiscard]] Result<Json> list_devices(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> list_groups(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> list_artifacts(const CommandContext& context, const Json& command, const Slot& slot);
+[[nodiscard]] Result<Json> next_sequence(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> get_device(const CommandContext& context, const Json& command, const Slot& slot);
+[[nodiscard]] Result<Json> forget_devices(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> forget_device(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> get_pack(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> get_version(const CommandContext& context, const Json& command, const Slot& slot);

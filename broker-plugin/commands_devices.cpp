@@ -81,9 +81,10 @@ Result<Json> list_devices(const CommandContext& context, const Json& command, co
     groups.push_back(std::move(group));
   }
   const bool verbose = read_flag(command, "verbose");
+  const bool unknown = read_flag(command, "unknown");
   PageOfRows page(command, slot.reply());
   for (const auto& [id, device] : context.tracker.devices()) {
-    if (!is_in(groups, device.record.description)) continue;
+    if (!is_in(groups, device.record.description) || (unknown && device.record.took_part)) continue;
     page.offer([&id = id, &device = device, verbose] { return device_json(id, device, verbose); });
   }
   Json out;
@@ -128,6 +129,19 @@ Result<Json> list_artifacts(const CommandContext& context, const Json& command, 
   return out;
 }
 
+// Time: once through the devices.
+Result<Json> next_sequence(const CommandContext& context, const Json& command, const Slot& /*slot*/) {
+  INSTAR_TRY(const auto product, read_string(command, "product"));
+  INSTAR_TRY(const auto groups, read_groups(command));
+  if (groups.empty()) return fail(Code::invalid_argument, "`groups` must name those that the release is for");
+  const auto next = context.tracker.next_sequence(product, groups);
+  Json out;
+  out["sequence"] = next.sequence;
+  out["devices"] = next.devices;
+  out["devices_refusing"] = next.devices - next.takers;
+  return out;
+}
+
 Result<Json> get_device(const CommandContext& context, const Json& command, const Slot& slot) {
   INSTAR_TRY(const auto text, read_string(command, "device"));
   INSTAR_TRY(const auto id, DeviceId::parse(text));
@@ -139,6 +153,33 @@ Result<Json> get_device(const CommandContext& context, const Json& command, cons
   const auto reports_max = read_flag(command, "history") ? limits::kHistoryReportsMax : kLastReports;
   read_reports(context.store, id, device->record.applied_sequence, reports_max, slot);
   return out;
+}
+
+bool is_silent(const rollout::Device& device, std::int64_t silent_ms, WallMs now) noexcept {
+  return !device.online && now - device.record.last_seen >= silent_ms;
+}
+
+// Time: once through the devices.
+Result<Json> forget_devices(const CommandContext& context, const Json& command, const Slot& /*slot*/) {
+  const auto older = command.find("older_than_s");
+  constexpr auto kLastSecond = static_cast<std::uint64_t>(limits::kWallMsMax / 1'000);
+  if (older == command.end() || !older->is_number_unsigned() || older->get<std::uint64_t>() > kLastSecond)
+    return fail(Code::invalid_argument, "the command needs a whole number `older_than_s`: seconds of silence");
+  const auto silent_ms = static_cast<std::int64_t>(older->get<std::uint64_t>()) * 1'000;
+  const bool unknown = read_flag(command, "unknown");
+  std::vector<DeviceId> silent;
+  bool more = false;
+  for (const auto& [id, device] : context.tracker.devices()) {
+    if (!is_silent(device, silent_ms, context.now.wall) || (unknown && device.record.took_part)) continue;
+    more = silent.size() == limits::kForgetDevicesMax;
+    if (more) break;
+    silent.push_back(id);
+  }
+  for (const auto& device : silent) {
+    INSTAR_CHECK(context.tracker.forget(device, context.effects));
+    context.chunks.drop(device);
+  }
+  return Json{{"forgotten", silent.size()}, {"more", more}};
 }
 
 Result<Json> forget_device(const CommandContext& context, const Json& command, const Slot& /*slot*/) {

@@ -21,7 +21,7 @@ std::set<std::string> words_of(std::string_view text) {
 
 // Names in backticks; of `"devices": true` the name alone.
 std::vector<std::string> names_in(const std::string& cell) {
-  static const std::regex quoted("`\"?([A-Za-z]+)[^`]*`");
+  static const std::regex quoted("`\"?([A-Za-z_]+)[^`]*`");
   std::vector<std::string> out;
   for (std::sregex_iterator at(cell.begin(), cell.end(), quoted), end; at != end; ++at) out.push_back((*at)[1]);
   return out;
@@ -71,8 +71,13 @@ TEST(Commands, AnswerWithTheFormThatTheTableSays) {
   for (const auto& command : commands()) {
     // These three need a rollout that waits for them.
     if (command.name == "approveRollout" || command.name == "revertRollout" || command.name == "retryRollout") continue;
-    const auto response = fixture.command(
-        {{"command", command.name}, {"rollout", rollout.hex()}, {"device", "gw-01"}, {"pack", pack.id.hex()}});
+    const auto response = fixture.command({{"command", command.name},
+                                           {"rollout", rollout.hex()},
+                                           {"device", "gw-01"},
+                                           {"pack", pack.id.hex()},
+                                           {"product", "gateway-2"},
+                                           {"groups", {"plant-7"}},
+                                           {"older_than_s", 86'400}});
     SCOPED_TRACE(response.dump());
     EXPECT_FALSE(response.contains("error"));
     EXPECT_EQ(response.contains("data"), command.answer != Answer::nothing);
@@ -90,6 +95,29 @@ TEST(ReadRequest, TakesAListOfCommandsAndNothingElse) {
   Json many;
   for (int i = 0; i < 17; ++i) many["commands"].push_back({{"command", "getVersion"}});
   EXPECT_EQ(read_request(many.dump()).error().code, Code::too_large);
+}
+
+TEST(ReadRequest, WhatJsonCannotHoldIsAnError) {
+  const auto request = [](const std::string& value) {
+    return read_request(R"({"commands":[{"command":"listDevices","offset":)" + value + "}]}");
+  };
+  EXPECT_TRUE(request("0").has_value());
+  EXPECT_NE(request("1e999").error().message.find("the message has a number out of range"), std::string::npos);
+  EXPECT_EQ(request(std::string(1'000, '[') + std::string(1'000, ']')).error().code, Code::too_large);
+  EXPECT_EQ(request(R"(1,"offset":2)").error().code, Code::malformed);
+}
+
+TEST(ReadRequest, APlaceInAListIsAWholeNumber) {
+  ServiceFixture fixture;
+  ASSERT_TRUE(fixture.start().has_value());
+  for (const char* field : {"offset", "count"}) {
+    for (const auto& value : {nlohmann::json(-1), nlohmann::json(1.5), nlohmann::json("1"), nlohmann::json(1e300)}) {
+      const auto answer = fixture.command({{"command", "listDevices"}, {field, value}});
+      ASSERT_TRUE(answer.contains("error")) << field << " " << value;
+      EXPECT_NE(answer["error"].get<std::string>().find(field), std::string::npos);
+    }
+    EXPECT_FALSE(fixture.command({{"command", "listDevices"}, {field, 18'446'744'073'709'551'615U}}).contains("error"));
+  }
 }
 
 class ReplyTest : public testing::Test {

@@ -111,6 +111,7 @@ TEST_F(DurableThenSeen, AWithdrawalIsSeenWithTheCommitToo) {
   ASSERT_TRUE(fixture_.restart().has_value());
   fixture_.settle();
   EXPECT_EQ(fixture_.broker().retained[assignment_topic()], before) << "the one before stands: this one was lost";
+  fixture_.tick(1);
   fixture_.assign(device_, {});
   fixture_.settle();
   EXPECT_NE(fixture_.broker().retained[assignment_topic()], before);

@@ -1,5 +1,8 @@
 #include "broker-plugin/publications.hpp"
 
+#include <string>
+
+#include "core/base/limits.hpp"
 #include "core/trust/envelope.hpp"
 #include "core/wire/messages.hpp"
 
@@ -18,6 +21,16 @@ Status check_packs(const wire::Manifest& manifest, const std::function<bool(cons
   return {};
 }
 
+// `why`: what the groups have to do with the assignment.
+Status check_reach(const trust::TrustStore& trust, const trust::Envelope& envelope,
+                   const std::vector<GroupPath>& groups, const std::string& why) {
+  for (const auto& group : groups) {
+    auto status = trust.reaches(envelope, group);
+    if (!status.has_value()) return fail(with_context(std::move(status.error()), why));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const GroupPath& group, ByteView payload,
@@ -31,14 +44,13 @@ Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const Group
     return fail(Code::expired, "the root document (version " + std::to_string(root.version) +
                                    ") has expired: publish its successor first");
   }
-  INSTAR_CHECK(trust->open_manifest(payload, group));
+  INSTAR_TRY(const auto opened, trust->open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
   bool named = false;
   for (const auto& own : manifest.groups) {
     named = named || own == group;
     // Its gate will stand on each of its groups: its keys must reach them all.
-    auto allowed = trust->open_manifest(payload, own);
-    if (!allowed.has_value()) return fail(with_context(std::move(allowed.error()), "group " + own.str()));
+    INSTAR_CHECK(trust->reaches(opened, own));
   }
   if (!named)
     return fail(Code::refused, "the manifest does not name the group " + group.str() + " that it was published to");
@@ -49,16 +61,34 @@ Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const Group
   return manifest;
 }
 
-Status check_assignment(const trust::TrustStore* trust, const DeviceId& device, ByteView payload) {
+Status check_assignment(const trust::TrustStore* trust, const DeviceId& device, const std::vector<GroupPath>& groups,
+                        ByteView payload, WallMs now) {
   if (trust == nullptr) return fail(Code::untrusted_key, "no root document is known here");
   INSTAR_TRY(const auto envelope, trust->open_assignment(payload));
   INSTAR_TRY(const auto assignment, wire::decode_assignment(envelope.payload));
   if (assignment.device != device) return fail(Code::refused, "the assignment is of device " + assignment.device.str());
-  for (const auto& group : assignment.groups) {
-    auto allowed = trust->allows_assignment(envelope, group);
-    if (!allowed.has_value()) return fail(with_context(std::move(allowed.error()), "group " + group.str()));
-  }
-  return {};
+  INSTAR_CHECK(check_reach(*trust, envelope, assignment.groups, "device " + device.str() + " would get it"));
+  INSTAR_CHECK(check_reach(*trust, envelope, groups, "device " + device.str() + " would leave it"));
+  const auto ahead = assignment.issued - now;
+  if (ahead <= limits::kAssignmentAheadMsMax) return {};
+  return fail(Code::refused, "the assignment of device " + device.str() + " is dated " + std::to_string(ahead / 1'000) +
+                                 " s ahead of this broker's clock, more than a day: set the clock of the machine that "
+                                 "signs, or of this one, and sign it again");
+}
+
+Status check_assignment_after(const trust::TrustStore& trust, ByteView stored, ByteView payload, WallMs now) {
+  INSTAR_TRY(const auto before, trust::parse_envelope(stored));
+  INSTAR_TRY(const auto known, wire::decode_assignment(before.payload));
+  INSTAR_TRY(const auto envelope, trust.open_assignment(payload));
+  INSTAR_TRY(const auto assignment, wire::decode_assignment(envelope.payload));
+  INSTAR_CHECK(check_reach(trust, envelope, known.groups, "device " + known.device.str() + " would leave it"));
+  // As on the device: one by a key that is not in force any more, or dated far ahead, keeps no other out.
+  const bool counts = trust.open_assignment(stored).has_value() && known.issued - now <= limits::kAssignmentAheadMsMax;
+  const auto bar = counts ? known.issued : trust.root().issued;
+  if (assignment.issued > bar || bar - now > limits::kAssignmentAheadMsMax) return {};
+  return fail(Code::stale, "the assignment of device " + known.device.str() + " was signed at " +
+                               std::to_string(assignment.issued.value) + " ms since 1970, and one of " +
+                               std::to_string(bar.value) + " is in force: sign it again");
 }
 
 }  // namespace instar::broker

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
@@ -20,8 +21,14 @@ namespace instar::broker {
                                                    ByteView payload, WallMs now,
                                                    const std::function<bool(const PackId&)>& is_complete,
                                                    ManifestId& id);
-// An assignment that came on `device`'s topic. Errors: those of the envelope, its signatures and the codec; refused (it
-// is of another device).
-[[nodiscard]] Status check_assignment(const trust::TrustStore* trust, const DeviceId& device, ByteView payload);
+// An assignment that came on `device`'s topic. `groups`: those of the device's last hello, of an unknown one none.
+// Errors: those of the envelope, its signatures and the codec; untrusted_key (its keys do not reach the groups that the
+// device leaves, or those that it gets); refused (it is of another device, or dated ahead of `now`).
+[[nodiscard]] Status check_assignment(const trust::TrustStore* trust, const DeviceId& device,
+                                      const std::vector<GroupPath>& groups, ByteView payload, WallMs now);
+// The same, held against the one that the store has for the device. Errors: untrusted_key (its keys do not reach the
+// groups of that one), stale (it is not later than that one).
+[[nodiscard]] Status check_assignment_after(const trust::TrustStore& trust, ByteView stored, ByteView payload,
+                                            WallMs now);
 
 }  // namespace instar::broker

@@ -20,10 +20,10 @@ template <typename... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
 // This store took the manifest when its signatures had been checked.
-Result<wire::Policy> policy_in(ByteView envelope) {
+Result<std::shared_ptr<const rollout::Release>> release_in(ByteView envelope) {
   INSTAR_TRY(const auto parsed, trust::parse_envelope(envelope));
-  INSTAR_TRY(auto manifest, wire::decode_manifest(parsed.payload));
-  return std::move(manifest.policy);
+  INSTAR_TRY(const auto manifest, wire::decode_manifest(parsed.payload));
+  return rollout::release_of(manifest, trust::signers_of(parsed));
 }
 
 }  // namespace
@@ -80,33 +80,35 @@ bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
       effect);
 }
 
-Result<rollout::Tracker> load_tracker(storage::Store& store, Now now, const Log& log) {
+Result<rollout::Tracker> load_tracker(storage::Store& store, const Roots& roots, Now now, const Log& log) {
   rollout::Tracker tracker;
+  rollout::Effects none;
+  if (roots.trust() != nullptr) tracker.take_keys(roots.keys(), none);
   const auto damaged = [&](const char* column, ByteView key, const Error& error) {
     log.write(LogLevel::error,
               "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
   };
-  std::map<ManifestId, std::shared_ptr<const wire::Policy>> policies;
+  std::map<ManifestId, std::shared_ptr<const rollout::Release>> releases;
   INSTAR_CHECK(store.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
     const auto hash = storage::parse_manifest_key(key);
-    auto policy = policy_in(value);
-    if (hash.has_value() && policy.has_value()) {
-      policies[*hash] = std::make_shared<const wire::Policy>(std::move(*policy));
-    } else if (!policy.has_value()) {
-      damaged("rollouts", key, policy.error());
+    auto release = release_in(value);
+    if (hash.has_value() && release.has_value()) {
+      releases[*hash] = std::move(*release);
+    } else if (!release.has_value()) {
+      damaged("rollouts", key, release.error());
     }
     return true;
   }));
   INSTAR_CHECK(store.scan(storage::Column::rollouts, storage::kRolloutPrefix, [&](ByteView key, ByteView value) {
     const auto hash = storage::parse_rollout_key(key);
     auto record = rollout::decode_rollout_record(value);
-    const auto policy = hash.has_value() ? policies.find(*hash) : policies.end();
+    const auto release = hash.has_value() ? releases.find(*hash) : releases.end();
     if (!record.has_value()) {
       damaged("rollouts", key, record.error());
-    } else if (policy == policies.end() || record->wave >= wire::wave_count(*policy->second)) {
+    } else if (release == releases.end() || record->wave >= wire::wave_count(release->second->policy)) {
       damaged("rollouts", key, {Code::corrupt, "its manifest is missing, or not the one that it was made from"});
     } else {
-      tracker.load_rollout(*hash, std::move(*record), policy->second);
+      tracker.load_rollout(*hash, std::move(*record), release->second);
     }
     return true;
   }));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "broker-plugin/log.hpp"
+#include "broker-plugin/roots.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
@@ -17,7 +18,7 @@ namespace instar::broker {
 
 // A tracker as the store has it. A record that cannot be read is passed over and logged: its device says hello again,
 // its rollout can be published again. Errors: those of the store.
-[[nodiscard]] Result<rollout::Tracker> load_tracker(storage::Store& store, Now now, const Log& log);
+[[nodiscard]] Result<rollout::Tracker> load_tracker(storage::Store& store, const Roots& roots, Now now, const Log& log);
 
 struct StoredManifest {
   GroupPath group;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/base/result.hpp"
+#include "core/rollout/exchange/fleet.hpp"
 #include "core/trust/root.hpp"
 #include "storage/store.hpp"
 
@@ -25,11 +26,15 @@ class Roots {
   // A document that somebody published. Errors: untrusted_key (none is pinned), and those of TrustStore::advance().
   [[nodiscard]] Result<Taken> take(ByteView envelope);
 
+  // The release keys of that document, and since which version they are the ones.
+  [[nodiscard]] rollout::KeysInForce keys() const;
+
   // nullptr: none is known, and nothing that is signed can be believed.
   [[nodiscard]] const trust::TrustStore* trust() const noexcept { return trust_.has_value() ? &*trust_ : nullptr; }
 
  private:
   std::optional<trust::TrustStore> trust_;
+  std::uint32_t keys_since_ = 0;
 };
 
 }  // namespace instar::broker

@@ -63,5 +63,26 @@ TEST_F(RootsTest, APinnedOneOfAnotherChainIsRefused) {
   EXPECT_EQ(roots_.trust(), nullptr);
 }
 
+TEST_F(RootsTest, KnowSinceWhichVersionTheReleaseKeysAreTheOnes) {
+  auto batch = roots_.load(store_, seal_root(kFirst));
+  ASSERT_TRUE(batch.has_value());
+  write(std::move(*batch));
+  auto taken = roots_.take(seal_root(kSecond));
+  ASSERT_TRUE(taken.has_value());
+  write(std::move(taken->batch));
+  EXPECT_EQ(roots_.keys().since, 0U) << "the same keys";
+  EXPECT_EQ(roots_.keys().keys.size(), 2U);
+  auto third = test_root(3, trust::digest(trust::encode_root(kSecond)));
+  third.roles[1].key_ids = {test_key(kReleaseKey).public_key().id()};
+  taken = roots_.take(seal_root(third));
+  ASSERT_TRUE(taken.has_value());
+  write(std::move(taken->batch));
+  EXPECT_EQ(roots_.keys().since, 3U) << "the key of plant 7 is gone";
+  Roots again;
+  ASSERT_TRUE(again.load(store_, seal_root(kFirst)).has_value());
+  EXPECT_EQ(again.keys().since, 3U) << "the store has the whole chain";
+  EXPECT_EQ(again.keys().keys, roots_.keys().keys);
+}
+
 }  // namespace
 }  // namespace instar::broker

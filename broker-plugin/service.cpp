@@ -24,7 +24,7 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
       store_(store),
       log_(broker),
       outbox_(broker, options_.topics, options_.gate_key),
-      access_(options_.topics, options_.operators),
+      access_(options_.topics, options_.operators, options_.device_identity),
       transfer_log_(std::move(transfer_log)),
       complaints_(log_),
       commits_(store, log_),
@@ -55,7 +55,7 @@ Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, By
   const auto parsed = options_.topics.parse(topic);
   if (!parsed.has_value() && !options_.topics.owns(topic)) return Verdict::route;
   if (auto status = access_.check_message(sender, parsed, payload.size()); !status.has_value()) {
-    return refuse(topic, status.error());
+    return refuse(sender, topic, status.error());
   }
   Status status;
   switch (parsed->kind) {
@@ -63,15 +63,15 @@ Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, By
     case wire::TopicKind::root: return take_root(sender, topic, payload);
     case wire::TopicKind::group_manifest: return take_manifest(sender, parsed->group, topic, payload);
     case wire::TopicKind::device_assignment: return take_assignment(sender, parsed->device, topic, payload);
-    case wire::TopicKind::operator_put: status = take_put(parsed->client, payload); break;
+    case wire::TopicKind::operator_put: status = take_put(sender, parsed->client, payload); break;
     default: status = take_device_message(sender, *parsed, payload); break;
   }
-  if (!status.has_value()) return refuse(topic, status.error());
+  if (!status.has_value()) return refuse(sender, topic, status.error());
   return Verdict::consume;
 }
 
-Verdict ServiceImpl::refuse(std::string_view topic, const Error& error) {
-  complaints_.add("a message on " + std::string(topic.substr(0, 200)), error, now_.monotonic);
+Verdict ServiceImpl::refuse(const Sender& sender, std::string_view topic, const Error& error) {
+  complaints_.add(sender, "a message on " + std::string(topic.substr(0, 200)), error, now_.monotonic);
   return Verdict::refuse;
 }
 
@@ -85,13 +85,13 @@ void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now
                            : Result<Json>(fail(Code::refused, "user '" + std::string(sender.username.substr(0, 128)) +
                                                                   "' is not among the operators"));
   if (!request.has_value()) {
-    complaints_.add("a control message of '" + std::string(sender.client_id) + "'", request.error(), now.monotonic);
+    complaints_.add(sender, "a control message", request.error(), now.monotonic);
     static_cast<void>(reply->add({{"command", "Unknown command"}, {"error", sentence(request.error())}}));
     return reply->done();
   }
   rollout::Effects effects;
-  const CommandContext context{tracker_,        chunks_, upload_,         roots_, complaints_,
-                               options_.topics, store_,  name_of(sender), now,    effects};
+  const CommandContext context{tracker_,        intake_, chunks_,         upload_, roots_, complaints_,
+                               options_.topics, store_,  name_of(sender), now,     effects};
   for (const auto& command : *request) run_command(context, command, commits_.is_down(), reply);
   if (commits_.is_down()) return reply->done();
   // What the answers say, they say when it is durable.
@@ -112,6 +112,9 @@ void ServiceImpl::on_tick(Now now) {
   now_ = now;
   store_.poll();
   opener_->poll();
+  check_waiting();
+  intake_.sweep(now.monotonic);
+  complaints_.tick(now.monotonic);
   send_acks();
   try_recovery();
   upload_.send_answers();
@@ -143,6 +146,7 @@ void ServiceImpl::do_chores() {
     if (!effects.empty()) carry_out(std::move(effects));
   }
   if (chores_.session_check_is_due(now)) chunks_.drop_stalled(now);
+  if (chores_.silence_check_is_due(now) && tracker_.unknown_count() > 0) forget_silent();
   if (chores_.gate_refresh_is_due(now)) {
     rollout::Effects effects;
     tracker_.refresh_gates(now_, effects);
@@ -173,6 +177,7 @@ void ServiceImpl::assert_invariants() const {
   commits_.assert_invariants();
   chunks_.assert_invariants();
   upload_.assert_invariants();
+  intake_.assert_invariants();
   acks_.assert_invariants();
   statuses_.assert_invariants(now_.monotonic);
   chores_.assert_invariants(now_.monotonic);

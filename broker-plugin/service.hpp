@@ -13,6 +13,7 @@
 #include "broker-plugin/sender.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
+#include "core/base/limits.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
 #include "core/trust/keys.hpp"
@@ -39,6 +40,10 @@ struct ServiceOptions {
   // Reports that come over a device's own connection are believed without a look at their signature: who may use a
   // client id is then the broker's own login's to say. (Over a bridge, signatures always count.)
   bool trust_connections = false;
+  DeviceIdentity device_identity = DeviceIdentity::clientid;
+  // Devices that have never taken part in a rollout: how many one login may bring, and when a silent one is forgotten.
+  std::size_t unknown_devices_max_per_login = limits::kUnknownDevicesPerLoginMax;
+  std::uint32_t unknown_devices_days = limits::kUnknownDeviceDays;
 };
 
 class Service {

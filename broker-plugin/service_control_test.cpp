@@ -338,6 +338,9 @@ void expect_same_shape(const nlohmann::json& page, const nlohmann::json& real, c
     for (const auto& [key, value] : real.items()) {
       EXPECT_TRUE(page.contains(key)) << where << "/" << key << " is not in the page";
       if (page.contains(key)) expect_same_shape(page[key], value, where + "/" + key);
+      if (key == "format") {
+        EXPECT_EQ(page.value(key, nlohmann::json()), value) << where << "/" << key;
+      }
     }
   }
   if (page.is_array() && !page.empty() && !real.empty()) expect_same_shape(page[0], real[0], where + "/0");
@@ -350,7 +353,7 @@ TEST_F(Control, StatusPageShowsWhatIsPublished) {
   fixture_.settle();
   expect_same_shape(page[0], fixture_.status(rollout_), "status");
   fixture_.forget_published();
-  const auto old = make_manifest(pack_, 1, {group_path("plant-9")});
+  const auto old = make_manifest(pack_, 1, {group_path("plant-7"), group_path("plant-9")});
   fixture_.publish(old);
   const auto refusals = fixture_.broker().on(fixture_.topics().status(rollout_of(old).short_hex()));
   ASSERT_EQ(refusals.size(), 1U);

@@ -1,112 +1,160 @@
 // What devices send.
 #include <utility>
+#include <vector>
 
+#include "broker-plugin/commands.hpp"
 #include "broker-plugin/service_impl.hpp"
 #include "core/base/limits.hpp"
 
 namespace instar::broker {
-namespace {
-
-Status store_is_busy() {
-  return fail(Code::unavailable, "the store is behind or down; the device sends it again");
-}
-
-}  // namespace
-
 Status ServiceImpl::take_device_message(const Sender& sender, const wire::Topic& topic, ByteView payload) {
+  const auto intent = topic.kind == wire::TopicKind::device_hello    ? Intent::hello
+                      : topic.kind == wire::TopicKind::device_report ? Intent::report
+                                                                     : Intent::fetch;
+  const auto client = Intake::client_of(sender, topic.device.str());
+  if (const auto refusal = intake_.check(client, sender, intent, payload.size(), now_.monotonic))
+    return turn_away(topic.device, intent, *refusal);
   if (sender.identity_known && connected_.insert(topic.device).second) tracker_.is_there(topic.device);
   switch (topic.kind) {
-    case wire::TopicKind::device_hello: return take_hello(sender, topic.device, payload);
-    case wire::TopicKind::device_report: return take_report(sender, topic.device, payload);
-    case wire::TopicKind::device_fetch: return take_fetch(topic.device, payload);
+    case wire::TopicKind::device_hello:
+    case wire::TopicKind::device_report: return let_in(sender, client, topic.device, intent, payload);
+    case wire::TopicKind::device_fetch: return take_fetch(sender, client, topic.device, payload);
     default: return fail(Code::refused, "only the broker publishes here");
   }
 }
 
-Status ServiceImpl::take_hello(const Sender& sender, const DeviceId& device, ByteView payload) {
-  if (is_behind()) return store_is_busy();
-  const auto* known = tracker_.device(device);
-  const auto pinned = known == nullptr ? std::nullopt : std::optional(known->record.key);
-  const auto via = sender.identity_known ? rollout::Via::own_connection : rollout::Via::bridge;
-  opener_->hello(device, payload, pinned,
-                 [this, device, via](const Result<wire::Hello>& hello) { hello_opened(device, via, hello); });
+Status ServiceImpl::let_in(const Sender& sender, const std::string& client, const DeviceId& device, Intent intent,
+                           ByteView payload) {
+  if (commits_.is_behind()) return fail(Code::unavailable, "the store is behind or down; the device sends it again");
+  const auto refusal = intake_.push(client, device, sender.identity_known, intent, payload, now_.monotonic);
+  while (const auto dropped = intake_.take_dropped()) {
+    const Error error{Code::unavailable, "the broker has all that it can check: send again later"};
+    complaints_.add(intake_.sender_of(dropped->client), "a message of device " + dropped->device.str(), error,
+                    now_.monotonic);
+    static_cast<void>(turn_away(dropped->device, Intent::hello, {error, dropped->tell}));
+  }
+  if (refusal.has_value()) return turn_away(device, intent, *refusal);
+  check_waiting();
   return {};
 }
 
-void ServiceImpl::hello_opened(const DeviceId& device, rollout::Via via, const Result<wire::Hello>& hello) {
+// A device that is told so says hello again after a while; reports it sends again by itself. What it sent is not
+// durable, and the ack does not say so: it can go at once, whatever the store has to do.
+Status ServiceImpl::turn_away(const DeviceId& device, Intent intent, const Intake::Refusal& refusal) {
+  if (refusal.tell && (intent == Intent::hello || intent == Intent::report))
+    outbox_.ack(device, {0, refusal.error.code, refusal.error.message, 0, 0});
+  return fail(refusal.error);
+}
+
+void ServiceImpl::check_waiting() {
+  while (!commits_.is_behind()) {
+    auto next = intake_.next();
+    if (!next.has_value()) return;
+    check(std::move(*next));
+  }
+}
+
+// Reports are believed by the key that the device was first seen with, or, where the deployment says so, by its
+// connection.
+void ServiceImpl::check(Intake::Next next) {
+  const auto& [intent, device, own_connection, payload] = next.message;
+  const auto bytes = payload.size();
+  const auto* known = tracker_.device(device);
+  const auto key = known == nullptr ? std::nullopt : std::optional(known->record.key);
+  if (intent == Intent::hello) {
+    const auto via = own_connection ? rollout::Via::own_connection : rollout::Via::bridge;
+    return opener_->hello(device, payload, key,
+                          [this, client = next.client, device = device, via, bytes](const Result<wire::Hello>& hello) {
+                            intake_.done(client, Intent::hello, bytes);
+                            hello_opened(client, device, via, hello);
+                          });
+  }
+  const auto opened = [this, client = next.client, device = device, bytes](const Result<wire::Report>& report) {
+    intake_.done(client, Intent::report, bytes);
+    report_opened(client, device, report);
+  };
+  if (!key.has_value())
+    return opened(fail(Code::not_found, "device " + device.str() + " is not known here: it must say hello first"));
+  if (options_.trust_connections && own_connection) return opened(open_report(device, payload, std::nullopt));
+  opener_->report(device, payload, *key, opened);
+}
+
+void ServiceImpl::hello_opened(const std::string& client, const DeviceId& device, rollout::Via via,
+                               const Result<wire::Hello>& hello) {
   if (commits_.is_down()) return;
-  if (!hello.has_value()) return refuse_device(device, hello.error());
+  if (!hello.has_value()) return refuse_device(client, device, hello.error());
   rollout::Effects effects;
-  const auto status = tracker_.hello(*hello, via, now_, effects);
-  if (!status.has_value()) return refuse_device(device, status.error());
+  const auto status = tracker_.hello(*hello, {via, login_of(intake_.sender_of(client))}, now_, effects);
+  if (!status.has_value()) return refuse_device(client, device, status.error());
   // It may have gone while its hello was opened.
   if (via == rollout::Via::own_connection && !connected_.contains(hello->device)) tracker_.gone(hello->device, now_);
   carry_out(std::move(effects));
 }
 
-// Reports are believed by the key that the device was first seen with, or, where the deployment says so, by its
-// connection.
-Status ServiceImpl::take_report(const Sender& sender, const DeviceId& device, ByteView payload) {
-  if (is_behind()) return store_is_busy();
-  const auto* known = tracker_.device(device);
-  if (known == nullptr) {
-    const Error error{Code::not_found, "device " + device.str() + " is not known here: it must say hello first"};
-    // Its hello may be in the opener still.
-    if (opener_->pending() > 0)
-      return fail(Code::unavailable, "the hello of device " + device.str() + " is still being checked");
-    refuse_device(device, error);
-    return {};
-  }
-  if (options_.trust_connections && sender.identity_known) {
-    report_opened(device, open_report(device, payload, std::nullopt));
-  } else {
-    opener_->report(device, payload, known->record.key,
-                    [this, device](const Result<wire::Report>& report) { report_opened(device, report); });
-  }
-  return {};
-}
-
-void ServiceImpl::report_opened(const DeviceId& device, const Result<wire::Report>& report) {
+void ServiceImpl::report_opened(const std::string& client, const DeviceId& device, const Result<wire::Report>& report) {
   if (commits_.is_down()) return;
-  if (!report.has_value()) return refuse_device(device, report.error());
+  if (!report.has_value()) return refuse_device(client, device, report.error());
   rollout::Effects effects;
   const auto status = tracker_.report(*report, now_, effects);
-  if (!status.has_value()) return refuse_device(device, status.error());
+  if (!status.has_value()) return refuse_device(client, device, status.error());
   carry_out(std::move(effects));
 }
 
 // By an ack with the reason, so that the device can say why; a stale hello over a bridge is nobody's fault.
-void ServiceImpl::refuse_device(const DeviceId& device, const Error& error) {
-  complaints_.add("a message of device " + device.str(), error, now_.monotonic);
+void ServiceImpl::refuse_device(const std::string& client, const DeviceId& device, const Error& error) {
+  complaints_.add(intake_.sender_of(client), "a message of device " + device.str(), error, now_.monotonic);
   if (error.code == Code::stale) return;
   const auto* known = tracker_.device(device);
   wire::Ack ack{known == nullptr ? 0 : known->record.applied_sequence, error.code, error.message, 0, 0};
   commits_.when_durable({}, [this, device, ack = std::move(ack)] { outbox_.ack(device, ack); });
 }
 
-Status ServiceImpl::take_fetch(const DeviceId& device, ByteView payload) {
+Status ServiceImpl::take_fetch(const Sender& sender, const std::string& client, const DeviceId& device,
+                               ByteView payload) {
   INSTAR_TRY(const auto fetch, wire::decode_fetch(payload));
   if (tracker_.device(device) == nullptr) {
     return fail(Code::not_found, "device " + device.str() + " is not known here: it must say hello first");
+  }
+  if (fetch.pack.has_value()) {
+    const auto refusal = intake_.check(client, sender, Intent::request, payload.size(), now_.monotonic);
+    if (refusal.has_value()) {
+      if (refusal->tell) outbox_.piece(device, {fetch.session, 0, 0, {}, wire::ChunkFault::busy});
+      return fail(refusal->error);
+    }
   }
   tracker_.heard(device, now_);
   chunks_.fetch(device, fetch, now_.monotonic);
   return {};
 }
 
+// By the wall clock, which may be wrong: what a clock that has jumped takes away here is nothing that a rollout goes
+// by, and comes back with the next hello.
+void ServiceImpl::forget_silent() {
+  const auto& devices = tracker_.devices();
+  const auto silent_ms = std::int64_t{options_.unknown_devices_days} * 24 * 3'600 * 1'000;
+  std::vector<DeviceId> silent;
+  auto next = devices.upper_bound(looked_at_);
+  for (std::size_t i = 0; i < limits::kForgetLooksMax && next != devices.end(); ++i, ++next) {
+    looked_at_ = next->first;
+    if (is_silent(next->second, silent_ms, now_.wall) && !next->second.record.took_part) silent.push_back(next->first);
+  }
+  if (next == devices.end()) looked_at_ = DeviceId();
+  if (silent.empty()) return;
+  rollout::Effects effects;
+  for (const auto& device : silent) static_cast<void>(tracker_.forget(device, effects));
+  carry_out(std::move(effects));
+}
+
 wire::ChunkFault ServiceImpl::account(const SentPiece& piece) {
-  switch (tracker_.charge(piece.device, piece.rollout, piece.bytes)) {
+  switch (tracker_.charge(piece.device, piece.rollout, piece.pack, piece.bytes)) {
     case rollout::Charge::ok: break;
     case rollout::Charge::device_spent: return wire::ChunkFault::over_budget;
     case rollout::Charge::rollout_spent:
     case rollout::Charge::wait: return wire::ChunkFault::busy;
+    case rollout::Charge::not_offered: return wire::ChunkFault::not_offered;
   }
   if (transfer_log_) transfer_log_(piece.device, piece.pack, piece.ordinal, piece.offset, piece.bytes);
   return wire::ChunkFault::none;
-}
-
-bool ServiceImpl::is_behind() const {
-  return commits_.is_behind() || opener_->pending() >= limits::kVerifyQueueMax;
 }
 
 }  // namespace instar::broker

@@ -13,6 +13,7 @@
 #include "broker-plugin/chunk_server.hpp"
 #include "broker-plugin/commits.hpp"
 #include "broker-plugin/complaints.hpp"
+#include "broker-plugin/intake.hpp"
 #include "broker-plugin/log.hpp"
 #include "broker-plugin/outbox.hpp"
 #include "broker-plugin/roots.hpp"
@@ -42,7 +43,7 @@ class ServiceImpl final : public Service {
 
  private:
   // --- service.cpp: the calls of the port ---
-  [[nodiscard]] Verdict refuse(std::string_view topic, const Error& error);
+  [[nodiscard]] Verdict refuse(const Sender& sender, std::string_view topic, const Error& error);
   void do_chores();
   void send_acks();
 
@@ -66,24 +67,36 @@ class ServiceImpl final : public Service {
   [[nodiscard]] Verdict take_root(const Sender& sender, std::string_view topic, ByteView payload);
   [[nodiscard]] Verdict take_assignment(const Sender& sender, const DeviceId& device, std::string_view topic,
                                         ByteView payload);
+  // `stored`: the one before, as the store answers.
+  [[nodiscard]] Status assign(const DeviceId& device, const Bytes& envelope, bool own_connection,
+                              const Result<std::optional<Bytes>>& stored);
   void put_in_force(const DeviceId& device, const Bytes& assignment);
   [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
                                       ByteView payload);
   // `id` is set as soon as it is known.
   [[nodiscard]] Status accept_manifest(const Sender& sender, const GroupPath& group, ByteView payload, ManifestId& id);
-  [[nodiscard]] Status take_put(const ClientId& client, ByteView payload);
+  [[nodiscard]] Status take_put(const Sender& sender, const ClientId& client, ByteView payload);
+  void refuse_put(const ClientId& client, const PackId& pack, const Error& error);
 
   // --- service_devices.cpp: what devices send ---
   [[nodiscard]] Status take_device_message(const Sender& sender, const wire::Topic& topic, ByteView payload);
-  [[nodiscard]] Status take_hello(const Sender& sender, const DeviceId& device, ByteView payload);
-  void hello_opened(const DeviceId& device, rollout::Via via, const Result<wire::Hello>& hello);
-  [[nodiscard]] Status take_report(const Sender& sender, const DeviceId& device, ByteView payload);
-  void report_opened(const DeviceId& device, const Result<wire::Report>& report);
-  [[nodiscard]] Status take_fetch(const DeviceId& device, ByteView payload);
+  // Hellos and reports: they wait in the intake until it is their client's turn.
+  [[nodiscard]] Status let_in(const Sender& sender, const std::string& client, const DeviceId& device, Intent intent,
+                              ByteView payload);
+  // Has checked what waits, as far as the opener and the store take it.
+  void check_waiting();
+  void check(Intake::Next next);
+  void hello_opened(const std::string& client, const DeviceId& device, rollout::Via via,
+                    const Result<wire::Hello>& hello);
+  void report_opened(const std::string& client, const DeviceId& device, const Result<wire::Report>& report);
+  [[nodiscard]] Status take_fetch(const Sender& sender, const std::string& client, const DeviceId& device,
+                                  ByteView payload);
   [[nodiscard]] wire::ChunkFault account(const SentPiece& piece);
-  // The store or the opener has as much as it can take: the device sends it again.
-  [[nodiscard]] bool is_behind() const;
-  void refuse_device(const DeviceId& device, const Error& error);
+  // What a device sent was not let in.
+  [[nodiscard]] Status turn_away(const DeviceId& device, Intent intent, const Intake::Refusal& refusal);
+  void refuse_device(const std::string& client, const DeviceId& device, const Error& error);
+  // Of the next devices those that have never taken part, and have been silent for long.
+  void forget_silent();
 
   const ServiceOptions options_;
   storage::Store& store_;
@@ -97,9 +110,11 @@ class ServiceImpl final : public Service {
   rollout::Tracker tracker_;
   ChunkServer chunks_;
   Upload upload_;
+  Intake intake_;
   std::unique_ptr<Opener> opener_;
   // Who is connected by the messages that have arrived, not by those that have been opened.
   std::unordered_set<DeviceId> connected_;
+  DeviceId looked_at_;  // the last one of forget_silent()
   Acks acks_;
   StatusBoard statuses_;
   Chores chores_;

@@ -148,11 +148,10 @@ TEST_F(Refusal, EverythingOnTopicsThatAreTheBrokersOwn) {
 TEST_F(Refusal, FloodsAreCountedAndNotAllLogged) {
   const auto before = fixture_.broker().lines.size();
   for (int i = 0; i < 1'000; ++i) EXPECT_EQ(fixture_.publish(Bytes{1, 2, 3}), Verdict::refuse);
-  EXPECT_LE(fixture_.broker().lines.size() - before, 11U);
+  EXPECT_EQ(fixture_.broker().lines.size() - before, limits::kLinesPerSubjectMax);
   EXPECT_EQ(fixture_.command({{"command", "getVersion"}})["data"]["messages_refused"], 1'000);
-  fixture_.tick(1'000);
-  EXPECT_EQ(fixture_.publish(Bytes{1}), Verdict::refuse);
-  EXPECT_TRUE(fixture_.broker().logged("more messages were refused"));
+  fixture_.tick(60'000);
+  EXPECT_TRUE(fixture_.broker().logged("994 more messages were refused"));
 }
 
 // --- what is taken ------------------------------------------------------------------------------------

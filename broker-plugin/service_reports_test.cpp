@@ -156,6 +156,7 @@ TEST_F(Reports, WithAnyFlippedByteAreRefusedAndDisturbNobody) {
     auto damaged = report;
     damaged[at] = static_cast<std::uint8_t>(damaged[at] ^ 0x10);
     ASSERT_EQ(fixture_.from(device_, TopicKind::device_report, damaged), Verdict::consume);
+    fixture_.tick(limits::kReportIntervalUs / 1'000);
     ASSERT_EQ(refused(), at + 1) << at;
   }
   EXPECT_EQ(fixture_.from(device_, TopicKind::device_report, report), Verdict::consume);
@@ -211,6 +212,7 @@ TEST_F(Reports, AHelloWithAnyFlippedByteIsRefused) {
     auto damaged = hello;
     damaged[at] = static_cast<std::uint8_t>(damaged[at] ^ 0x04);
     ASSERT_EQ(fixture_.from(fresh, TopicKind::device_hello, damaged), Verdict::consume);
+    fixture_.tick(limits::kHelloIntervalUs / 1'000);
     ASSERT_EQ(refused(), at + 1) << at;
   }
   EXPECT_EQ(fixture_.command({{"command", "getDevice"}, {"device", "gw-50"}}).contains("error"), true);

@@ -1,5 +1,6 @@
 // The store: persist, then act; loading; what happens when it has failed.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -38,14 +39,19 @@ void ServiceImpl::act_on(const rollout::Effect& effect) {
   } else if (const auto* removed = std::get_if<rollout::RemoveRollout>(&effect)) {
     outbox_.remove_status(removed->rollout);
   } else if (const auto* note = std::get_if<rollout::Note>(&effect)) {
-    log_.write(note->level, note->text);
+    if (note->about.has_value()) {
+      complaints_.note(*note->about, note->level, note->text, now_.monotonic);
+    } else {
+      log_.write(note->level, note->text);
+    }
   }
 }
 
 Status ServiceImpl::load() {
   INSTAR_TRY(auto batch, roots_.load(store_, options_.pinned_root));
   if (!batch.empty()) commits_.write(std::move(batch));
-  INSTAR_TRY(tracker_, load_tracker(store_, now_, log_));
+  INSTAR_TRY(tracker_, load_tracker(store_, roots_, now_, log_));
+  tracker_.bound_newcomers(options_.unknown_devices_max_per_login);
   for (const auto& device : connected_) tracker_.is_there(device);
   return upload_.load();
 }

@@ -58,6 +58,7 @@ void add_description(Json& out, const wire::Description& description, bool verbo
   out["free_bytes"] = description.free_bytes;
   out["metered"] = description.metered;
   out["root_version"] = description.root_version;
+  out["highest_sequence"] = description.highest_sequence;
   out["degraded"] = description.degraded;
   out["pack_formats"] = description.pack_formats;
   out["image_formats"] = image_formats_json(description.image_formats);
@@ -69,7 +70,7 @@ Json waves_json(const rollout::RolloutView& rollout) {
   const auto& record = rollout.record;
   for (std::size_t i = 0; i < rollout.waves.size(); ++i) {
     const auto& counts = rollout.waves[i];
-    const auto row = wire::wave_of(*rollout.policy, i);
+    const auto row = wire::wave_of(rollout.release->policy, i);
     const bool open = i < record.wave_opened.size();
     Json wave{{"wave", i + 1}, {"opened_ms", open ? Json(record.wave_opened[i].value) : Json()}};
     wave["share_bp"] = row.share_bp;
@@ -84,6 +85,7 @@ Json waves_json(const rollout::RolloutView& rollout) {
     wave["failed"] = counts.failed;
     wave["retrying"] = counts.retrying;
     wave["refused"] = counts.left_out;
+    wave["late"] = counts.late;
     wave["success_bp"] = row.success_bp;
     wave["quorum_bp"] = row.quorum_bp;
     wave["soak_s"] = row.soak_s;
@@ -131,10 +133,10 @@ Json counts_json(const rollout::Counts& counts) {
 
 Json status_json(const ManifestId& id, const rollout::RolloutView& rollout, const std::string& waits_for) {
   const auto& record = rollout.record;
-  const auto& policy = *rollout.policy;
+  const auto& policy = rollout.release->policy;
   const auto& sums = rollout.sums();
   Json out;
-  out["format"] = 2;
+  out["format"] = 1;
   out["rollout"] = id.short_hex();
   out["product"] = record.product;
   out["release"] = record.release;
@@ -212,6 +214,8 @@ Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose
   out["applied_sequence"] = record.applied_sequence;
   out["bytes_sent"] = record.bytes_sent;
   out["first_seen_ms"] = record.first_seen.value;
+  out["login"] = record.login;
+  out["took_part"] = record.took_part;
   return out;
 }
 

@@ -8,22 +8,25 @@ function(instar_compile_together target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${INSTAR_TOGETHER} UNITY_BUILD_BATCH_SIZE ${INSTAR_TOGETHER_COUNT})
 endfunction()
 
-# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [JSON] [SMALL] [TESTS_APART])
+# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [JSON] [SMALL] [APART] [TESTS_APART])
 #
 # A folder becomes one static library `instar_NAME`, with its sources listed. Every *_test.cpp beside the sources becomes part of
 # `instar_NAME_test`: tests are found by pattern, so that none can be left out by forgetting to list it.
 #   JSON   its sources read or write JSON
+#   APART  its sources are compiled one by one: instar-lxc needs some of them, and would link what the others need
 #   TESTS_APART  its tests are compiled one by one, since each sets a scene of its own by the same names
 #   SMALL  devices run it: `instar_NAME_small` is the same sources built for size, for programs in one file (instar-device-static)
 function(instar_module name)
-  cmake_parse_arguments(ARG "JSON;SMALL;TESTS_APART" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "JSON;SMALL;APART;TESTS_APART" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
   add_library(instar_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(instar_${name} PUBLIC ${ARG_LIBS} PRIVATE instar_flags)
   target_include_directories(instar_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   if(ARG_JSON)
     target_link_libraries(instar_${name} PUBLIC nlohmann_json::nlohmann_json)
   endif()
-  instar_compile_together(instar_${name})
+  if(NOT ARG_APART)
+    instar_compile_together(instar_${name})
+  endif()
   if(ARG_SMALL)
     instar_small_twin(${name} SOURCES ${ARG_SOURCES} LIBS ${ARG_LIBS})
   endif()

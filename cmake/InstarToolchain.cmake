@@ -23,6 +23,22 @@ endif()
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
 target_include_directories(instar_flags INTERFACE ${CMAKE_SOURCE_DIR})
 
+# What makes a mistake of ours the end of a program, and not an attacker's way in. Not with sanitizers, which see more; and without
+# optimization there is nothing to fortify. Packagers may bring a _FORTIFY_SOURCE of their own, so it is taken back first. A target whose
+# property INSTAR_ALONE is on has no C library that these would call.
+set(alone $<BOOL:$<TARGET_PROPERTY:INSTAR_ALONE>>)
+target_compile_definitions(instar_flags INTERFACE $<$<NOT:${alone}>:_GLIBCXX_ASSERTIONS>)
+if(NOT INSTAR_SANITIZE AND NOT INSTAR_FUZZ)
+  set(hardening -fstack-protector-strong -fstack-clash-protection)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+    list(APPEND hardening -fcf-protection)
+  endif()
+  set(optimized $<CONFIG:RelWithDebInfo,Release,MinSizeRel>)
+  target_compile_options(instar_flags INTERFACE "$<$<NOT:${alone}>:${hardening}>"
+    "$<$<AND:${optimized},$<NOT:${alone}>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3>")
+  target_link_options(instar_flags INTERFACE "$<$<NOT:${alone}>:-Wl,-z,relro;-Wl,-z,now>")
+endif()
+
 # For programs in one file on devices that have little: built for size, what nothing calls can be left out, no debug information.
 add_library(instar_small_flags INTERFACE)
 target_compile_options(instar_small_flags INTERFACE -Os -g0 -fPIE -ffunction-sections -fdata-sections)

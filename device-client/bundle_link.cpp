@@ -90,11 +90,13 @@ void BundleLink::serve(const wire::Fetch& fetch) {
   if (fetch.session < session_) return;
   if (fetch.session > session_) {
     session_ = fetch.session;
-    sent_ = received_ = fetch.received_bytes;
+    origin_ = fetch.received_bytes;
+    sent_ = received_ = 0;
     wanted_.clear();
   }
-  const bool asks_where = !fetch.pack && fetch.received_bytes == received_;
-  received_ = std::clamp(fetch.received_bytes, received_, sent_);
+  const auto received = fetch.received_bytes > origin_ ? fetch.received_bytes - origin_ : 0;
+  const bool asks_where = !fetch.pack && received == received_;
+  received_ = std::clamp(received, received_, sent_);
   window_ = std::min(fetch.window_bytes, limits::kWindowBytesMax);
   piece_bytes_ = std::clamp(fetch.piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax);
   if (asks_where) {

@@ -68,6 +68,7 @@ class BundleLink final : public mqtt::Client {
     wire::ChunkRange range;
   };
   std::uint32_t session_ = 0;
+  std::uint64_t origin_ = 0;  // the device's count when the session began; the next two are counted from there
   std::uint64_t sent_ = 0;
   std::uint64_t received_ = 0;
   std::uint32_t window_ = 0;

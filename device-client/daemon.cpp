@@ -139,6 +139,7 @@ Status Daemon::connect() {
   options.ca_file = config.ca_file;
   options.certificate_file = config.certificate_file;
   options.key_file = config.key_file;
+  if (!config.key_file.empty()) INSTAR_CHECK(files::check_private_key_file(config.key_file));
   options.clean_session = false;
   options.keepalive_s = config.keepalive_s;
   options.reconnect_ms_max = config.reconnect_s_max * 1000;

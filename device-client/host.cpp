@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -51,6 +54,46 @@ void each_line(const std::string& path, Take take) {
   }
   std::free(line);
   std::fclose(file);
+}
+
+// What LXC needs to make a profile for a container: a kernel that enforces profiles, and mediates mounts; the program
+// that loads them; and the right to.
+bool makes_profiles(const std::string& root) {
+  constexpr unsigned kMacAdmin = 33;  // CAP_MAC_ADMIN
+  const auto enabled = files::read_file(root + "/sys/module/apparmor/parameters/enabled", 16);
+  if (!enabled || !as_text(*enabled).starts_with('Y')) return false;
+  if (!files::exists(root + "/sys/kernel/security/apparmor/features/mount/mask")) return false;
+  if (::access((root + "/sbin/apparmor_parser").c_str(), X_OK) != 0 &&
+      ::access((root + "/usr/sbin/apparmor_parser").c_str(), X_OK) != 0)
+    return false;
+  bool may = false;
+  each_line(root + "/proc/self/status", [&](std::string_view line) {
+    constexpr std::string_view kEffective = "CapEff:\t";
+    if (!line.starts_with(kEffective)) return;
+    line.remove_prefix(kEffective.size());
+    std::uint64_t set = 0;
+    const auto parsed = std::from_chars(line.data(), line.data() + line.size(), set, 16);
+    may = parsed.ec == std::errc{} && (set >> kMacAdmin & 1U) != 0;
+  });
+  return may;
+}
+
+revision::HardLimits read_hard_limits() {
+  constexpr std::pair<const char*, decltype(RLIMIT_AS)> kLimits[] = {
+      {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},         {"cpu", RLIMIT_CPU},
+      {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},       {"locks", RLIMIT_LOCKS},
+      {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+      {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},       {"rss", RLIMIT_RSS},
+      {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},     {"sigpending", RLIMIT_SIGPENDING},
+      {"stack", RLIMIT_STACK},
+  };
+  revision::HardLimits own;
+  for (const auto& [name, resource] : kLimits) {
+    rlimit limit{};
+    if (::getrlimit(resource, &limit) != 0) continue;
+    own[name] = limit.rlim_max == RLIM_INFINITY ? UINT64_MAX : std::uint64_t{limit.rlim_max};
+  }
+  return own;
 }
 
 }  // namespace
@@ -142,10 +185,12 @@ StagerOptions stager_options(const Config& config, const Log& log) {
   return options;
 }
 
-HostFacts read_host() {
+HostFacts read_host(const std::string& root) {
   constexpr const char* kSeccomp = "/usr/share/lxc/config/common.seccomp";
   HostFacts host;
-  if (::access(kSeccomp, R_OK) == 0) host.seccomp_profile = kSeccomp;
+  if (::access((root + kSeccomp).c_str(), R_OK) == 0) host.seccomp_profile = kSeccomp;
+  host.apparmor = makes_profiles(root);
+  host.hard_limits = read_hard_limits();
   return host;
 }
 
@@ -195,7 +240,7 @@ void let_go_of_code() noexcept {
 }
 
 Result<std::string> read_password(const std::string& path) {
-  INSTAR_TRY(const auto bytes, files::read_file(path, limits::kSecretFileBytesMax));
+  INSTAR_TRY(const auto bytes, files::read_secret_file(path, limits::kSecretFileBytesMax, "password file"));
   const auto text = as_text(bytes);
   return std::string(text.substr(0, text.find_first_of("\r\n")));
 }

@@ -24,7 +24,8 @@ namespace instar::device {
 // The kinds of images that can be mounted: there is a loop device, and the kernel has the file system or can load its
 // module. `root`: where /proc, /dev and /lib/modules are, for tests.
 [[nodiscard]] std::vector<wire::ImageFormat> read_image_formats(const std::string& root = "");
-[[nodiscard]] HostFacts read_host();
+// `root`: where /sys, /proc and the programs are, for tests.
+[[nodiscard]] HostFacts read_host(const std::string& root = "");
 // The options of this device's stager: its folder, what it may make, and its log.
 [[nodiscard]] StagerOptions stager_options(const Config& config, const Log& log);
 [[nodiscard]] std::string client_version();
@@ -40,7 +41,7 @@ namespace instar::device {
 // may write to are released.
 void let_go_of_code() noexcept;
 
-// The first line of a file.
+// The first line of a file that only its owner may read. Errors: those of files::read_secret_file().
 [[nodiscard]] Result<std::string> read_password(const std::string& path);
 
 // Makes `config.state_dir`, which only root may enter, and changes it to the one spelling that LXC gets. Errors: io,

@@ -1,9 +1,13 @@
 #include "device-client/host.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
 namespace {
@@ -24,6 +28,44 @@ TEST(Host, PagesOfCodeAreReleasedAndComeBackWhenUsed) {
   EXPECT_LT(mapped_file_kb(), before);
   EXPECT_GT(mapped_file_kb(), 0);
   EXPECT_FALSE(client_version().empty());
+}
+
+class HostFolder : public testing::Test {
+ protected:
+  void write(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(folder_ / path).parent_path());
+    std::ofstream(folder_ / path) << text;
+  }
+  files::TemporaryFolder folder_;
+};
+
+TEST_F(HostFolder, ProfilesAreMadeWhereAllThatLxcNeedsIsThere) {
+  const auto makes = [&] { return read_host(folder_.path()).apparmor; };
+  const std::string enabled = "sys/module/apparmor/parameters/enabled";
+  const std::string parser = "sbin/apparmor_parser";
+  EXPECT_FALSE(makes());
+  write(enabled, "Y\n");
+  write("sys/kernel/security/apparmor/features/mount/mask", "mount umount\n");
+  write(parser, "");
+  std::filesystem::permissions(folder_ / parser, std::filesystem::perms::owner_all);
+  write("proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+  EXPECT_TRUE(makes());
+  write("proc/self/status", "Name:\tx\nCapEff:\t000001fdffffffff\n");
+  EXPECT_FALSE(makes()) << "not the right to load profiles";
+  write("proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+  write(enabled, "N\n");
+  EXPECT_FALSE(makes());
+  write(enabled, "Y\n");
+  std::filesystem::remove(folder_ / parser);
+  EXPECT_FALSE(makes());
+}
+
+TEST(Host, KnowsEveryLimitThatAReleaseCanLower) {
+  const auto own = read_host().hard_limits;
+  for (const auto name : revision::kResources) EXPECT_TRUE(own.contains(name)) << name;
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  EXPECT_EQ(own.find("nofile")->second, files.rlim_max);
 }
 
 }  // namespace

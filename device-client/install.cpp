@@ -44,9 +44,9 @@ Status check(const wire::Manifest& manifest, const ManifestId& hash, const Confi
   const bool goes_on = state.revisions.candidate && state.revisions.candidate->info.manifest == hash;
   const revision::History history(state.history);
   if (goes_on || history.may_begin(manifest, hash)) return {};
-  auto error = history.obeyed_newer(manifest);
-  error.message += ": publish it with a higher one";
-  return fail(std::move(error));
+  INSTAR_CHECK(history.check_sequence(manifest));
+  return fail(Code::refused,
+              "release " + manifest.release + " has been here before: publish it anew, with a higher sequence");
 }
 
 }  // namespace

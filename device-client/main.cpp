@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/text.hpp"
 #include "device-client/daemon.hpp"
 #include "device-client/device_status.hpp"
 #include "device-client/factory.hpp"
@@ -78,8 +79,13 @@ bool parse(int argc, char** argv, Arguments& arguments) {
 }
 
 int print_error(const Error& error, int exit_code) {
-  std::fprintf(stderr, "instar-device: %s\n", error.message.c_str());
+  std::fprintf(stderr, "instar-device: %s\n", clean_text(error.message, error.message.size()).c_str());
   return exit_code;
+}
+
+// What containers, handlers and file names say may hold anything, and this may be a terminal.
+void print_clean(const std::string& text, bool json) {
+  std::printf("%s%s", (json ? clean_json(text) : clean_text(text, text.size())).c_str(), json ? "\n" : "");
 }
 
 // The signals are blocked before the first thread starts, so that only the loop gets them.
@@ -186,7 +192,7 @@ int keep_as_factory(const Config& config) {
 int status(const Config& config, bool json) {
   const auto status = read_status(config);
   if (!status) return print_error(status.error(), kFailed);
-  std::printf("%s%s", (json ? status_json(*status) : status_text(*status)).c_str(), json ? "\n" : "");
+  print_clean(json ? status_json(*status) : status_text(*status), json);
   return kOk;
 }
 
@@ -202,7 +208,7 @@ int verify(const Config& config, bool json) {
     if (status->state.generation == seen) break;
     verdicts = verify_revisions(config.state_dir, status->state);
   }
-  std::printf("%s%s", (json ? verdicts_json(verdicts) : verdicts_text(verdicts)).c_str(), json ? "\n" : "");
+  print_clean(json ? verdicts_json(verdicts) : verdicts_text(verdicts), json);
   return is_sound(verdicts) ? kOk : kFailed;
 }
 

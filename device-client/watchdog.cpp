@@ -135,7 +135,7 @@ void Watchdog::say(const char* text) const {
 void Watchdog::stop() {
   if (fd_ < 0) return;
   // The magic close of the kernel's watchdog API. With nowayout the watchdog runs on.
-  (void)::write(fd_, "V", 1);
+  static_cast<void>(!::write(fd_, "V", 1));
   ::close(std::exchange(fd_, -1));
 }
 

@@ -29,6 +29,22 @@ Status write_new_file(const std::string& path, ByteView content, std::uint32_t m
   return sync_fd(file.get(), path);
 }
 
+Result<Bytes> read_whole(const Fd& file, const std::string& path, std::size_t bytes_max) {
+  Bytes content;
+  constexpr std::size_t kStep = 64 * 1024;
+  while (true) {
+    const std::size_t have = content.size();
+    const std::size_t step = std::min(kStep, bytes_max + 1 - have);
+    content.resize(have + step);
+    INSTAR_TRY(const std::size_t got, read_at(file.get(), std::span(content).subspan(have), have, path));
+    content.resize(have + got);
+    if (content.size() > bytes_max) {
+      return fail(Code::too_large, path + " has more than " + std::to_string(bytes_max) + " bytes");
+    }
+    if (got < step) return content;
+  }
+}
+
 // Removes at most a given number of entries of a tree, on one file system.
 class Remover {
  public:
@@ -83,19 +99,25 @@ class Remover {
 
 Result<Bytes> read_file(const std::string& path, std::size_t bytes_max) {
   INSTAR_TRY(const Fd file, open_file(path, O_RDONLY));
-  Bytes content;
-  constexpr std::size_t kStep = 64 * 1024;
-  while (true) {
-    const std::size_t have = content.size();
-    const std::size_t step = std::min(kStep, bytes_max + 1 - have);
-    content.resize(have + step);
-    INSTAR_TRY(const std::size_t got, read_at(file.get(), std::span(content).subspan(have), have, path));
-    content.resize(have + got);
-    if (content.size() > bytes_max) {
-      return fail(Code::too_large, path + " has more than " + std::to_string(bytes_max) + " bytes");
-    }
-    if (got < step) return content;
+  return read_whole(file, path, bytes_max);
+}
+
+Result<Bytes> read_secret_file(const std::string& path, std::size_t bytes_max, std::string_view what) {
+  INSTAR_TRY(const Fd file, open_file(path, O_RDONLY));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return os_error("looking at", path, errno);
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return fail(Code::refused, std::string(what) + " " + path +
+                                   " can be read or written by others than its owner: run chmod 600 " + path);
   }
+  return read_whole(file, path, bytes_max);
+}
+
+Status check_private_key_file(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return os_error("looking at", path, errno);
+  if ((status.st_mode & S_IRWXO) == 0) return {};
+  return fail(Code::refused, "private key " + path + " can be read or written by everybody: run chmod 600 " + path);
 }
 
 Status write_file_atomic(const std::string& path, ByteView content, std::uint32_t mode) {

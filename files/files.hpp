@@ -15,6 +15,13 @@ namespace instar::files {
 // Reads a small file as a whole. Errors: not_found, too_large (over `bytes_max`), io.
 [[nodiscard]] Result<Bytes> read_file(const std::string& path, std::size_t bytes_max);
 
+// The same for a password or a key. Errors besides: refused, when its group or everybody may read or write it; the text
+// begins with `what`.
+[[nodiscard]] Result<Bytes> read_secret_file(const std::string& path, std::size_t bytes_max, std::string_view what);
+// Whether a program may use the private key of a certificate at `path`, which a library will read. A group may, because
+// systems have one for that. Errors: refused (everybody may read it), not_found, io.
+[[nodiscard]] Status check_private_key_file(const std::string& path);
+
 // Writes a temporary file beside `path`, syncs it, renames it over `path`, and syncs the folder. After success the new
 // content is durable. After a failure or a crash the file has all of the old content or all of the new one.
 [[nodiscard]] Status write_file_atomic(const std::string& path, ByteView content, std::uint32_t mode = 0644);

@@ -47,6 +47,36 @@ TEST(Files, ReadsBackWhatItWrote) {
   EXPECT_FALSE(exists(folder / "a.new"));
 }
 
+TEST(Files, ASecretIsItsOwnersAlone) {
+  const TemporaryFolder folder;
+  const auto path = folder / "secret";
+  ASSERT_TRUE(write_file_atomic(path, as_bytes("word"), 0600));
+  EXPECT_EQ(*read_secret_file(path, 100, "password file"), to_bytes("word"));
+  EXPECT_EQ(read_secret_file(path, 3, "password file").error().code, Code::too_large);
+  for (const mode_t mode : {0640U, 0604U, 0620U, 0610U, 0644U}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    const auto read = read_secret_file(path, 100, "password file");
+    ASSERT_FALSE(read) << mode;
+    EXPECT_EQ(read.error().code, Code::refused);
+    EXPECT_NE(read.error().message.find("password file " + path), std::string::npos) << read.error().message;
+    EXPECT_NE(read.error().message.find("chmod 600 " + path), std::string::npos) << read.error().message;
+  }
+  EXPECT_EQ(read_secret_file(folder / "none", 100, "password file").error().code, Code::not_found);
+  // The mode of a link's target counts, not of the link.
+  ASSERT_EQ(::symlink("secret", (folder / "link").c_str()), 0);
+  EXPECT_FALSE(read_secret_file(folder / "link", 100, "password file"));
+}
+
+TEST(Files, APrivateKeyIsNotForEverybody) {
+  const TemporaryFolder folder;
+  const auto path = folder / "key";
+  ASSERT_TRUE(write_file_atomic(path, as_bytes("x"), 0640));
+  EXPECT_TRUE(check_private_key_file(path));
+  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+  EXPECT_EQ(check_private_key_file(path).error().code, Code::refused);
+  EXPECT_EQ(check_private_key_file(folder / "none").error().code, Code::not_found);
+}
+
 TEST(Files, NamesWhatIsMissing) {
   const TemporaryFolder folder;
   const auto content = read_file(folder / "absent", 10);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::mqtt {
 
@@ -17,16 +18,23 @@ EventQueue::~EventQueue() {
   if (!closed_) ::close(fd_);
 }
 
+// One message always fits: a packet has a bound of its own.
+bool EventQueue::has_room(std::size_t bytes) const noexcept {
+  return events_.empty() || (events_.size() < events_max_ && bytes_ + bytes <= limits::kEventBytesMax);
+}
+
 void EventQueue::push(Event event) noexcept {
   std::unique_lock lock(mutex_);
-  if (event.kind == EventKind::message && events_.size() >= events_max_) {
+  const auto bytes = event.message.payload.size();
+  if (event.kind == EventKind::message && !has_room(bytes)) {
     if (event.message.qos == wire::Qos::at_most_once) {
       ++dropped_;
       return;
     }
-    room_.wait(lock, [this] { return events_.size() < events_max_ || no_waiting_ > 0 || closed_; });
+    room_.wait(lock, [&] { return has_room(bytes) || no_waiting_ > 0 || closed_; });
   }
   if (closed_) return;
+  bytes_ += bytes;
   events_.push_back(std::move(event));
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
@@ -37,6 +45,8 @@ std::optional<Event> EventQueue::pop() {
   if (events_.empty()) return std::nullopt;
   Event event = std::move(events_.front());
   events_.pop_front();
+  INSTAR_ASSERT(bytes_ >= event.message.payload.size());
+  bytes_ -= event.message.payload.size();
   if (events_.empty()) {
     std::uint64_t count = 0;
     [[maybe_unused]] const auto got = ::read(fd_, &count, sizeof count);
@@ -50,6 +60,7 @@ void EventQueue::close() {
   if (closed_) return;
   closed_ = true;
   events_.clear();
+  bytes_ = 0;
   ::close(fd_);
   fd_ = -1;
   room_.notify_all();

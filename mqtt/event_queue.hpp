@@ -13,6 +13,7 @@ namespace instar::mqtt {
 
 class EventQueue {
  public:
+  // At most so many events, and limits::kEventBytesMax bytes of messages.
   explicit EventQueue(std::size_t events_max);
   ~EventQueue();
   EventQueue(const EventQueue&) = delete;
@@ -47,12 +48,14 @@ class EventQueue {
 
  private:
   void change_no_waiting(int by);
+  [[nodiscard]] bool has_room(std::size_t bytes) const noexcept;
 
   const std::size_t events_max_;
   int fd_;
   mutable std::mutex mutex_;
   std::condition_variable room_;
   std::deque<Event> events_;
+  std::size_t bytes_ = 0;  // of their payloads
   int no_waiting_ = 0;
   bool closed_ = false;
   std::uint64_t dropped_ = 0;

@@ -5,6 +5,8 @@
 
 #include <thread>
 
+#include "core/base/limits.hpp"
+
 namespace instar::mqtt {
 namespace {
 
@@ -41,6 +43,25 @@ TEST(EventQueue, DropsQos0PastItsBoundAndCountsIt) {
   EXPECT_EQ(queue.dropped(), 1U);
   EXPECT_EQ(queue.pop()->message.topic, "a");
   EXPECT_EQ(queue.pop()->reason, "always fits");
+}
+
+TEST(EventQueue, BytesHaveABoundToo) {
+  EventQueue queue(1'000);
+  const auto large = [](Qos qos) {
+    return Event{EventKind::message, {"t", Bytes(limits::kEventBytesMax / 2), qos, Retain::no}, {}};
+  };
+  queue.push(large(Qos::at_most_once));
+  queue.push(large(Qos::at_least_once));
+  queue.push(message("no bytes", Qos::at_most_once));
+  queue.push(large(Qos::at_most_once));
+  EXPECT_EQ(queue.dropped(), 1U);
+  std::thread pushing([&] { queue.push(large(Qos::at_least_once)); });
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(queue.pop().has_value());
+  pushing.join();
+  EXPECT_TRUE(queue.pop().has_value());
+  EXPECT_FALSE(queue.pop().has_value());
+  queue.push(large(Qos::at_most_once));
+  EXPECT_TRUE(queue.pop().has_value()) << "what was taken has made room";
 }
 
 TEST(EventQueue, MakesQos1WaitForRoom) {

@@ -1,5 +1,10 @@
 #include "mqtt/transport.hpp"
 
+#include <string>
+
+#include "core/base/limits.hpp"
+#include "mqtt/packet_bound.hpp"
+
 namespace instar::mqtt {
 
 void Reports::connect_failed(const ConnectFailure& failure) noexcept {
@@ -9,7 +14,12 @@ void Reports::connect_failed(const ConnectFailure& failure) noexcept {
 void Reports::connection_lost(std::string_view cause) noexcept {
   connected_ = false;
   std::string reason = "the connection was lost";
-  if (!cause.empty()) reason.append(": ").append(cause);
+  if (const auto bytes = take_refused_packet(); bytes > 0) {
+    reason = "the broker sent a packet of " + std::to_string(bytes) + " bytes, at most " +
+             std::to_string(limits::kPacketBytesMax) + " are taken: the connection was ended";
+  } else if (!cause.empty()) {
+    reason.append(": ").append(cause);
+  }
   queue_.push({EventKind::disconnected, {}, std::move(reason)});
 }
 

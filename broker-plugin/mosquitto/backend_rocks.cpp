@@ -63,6 +63,10 @@ Result<Backend> open_backend(const PluginOptions& options, BrokerPort& port, Tra
                          .transfer_log = options.transfer_log,
                          .window_bytes_max = options.window_bytes,
                          .trust_connections = options.report_trust == ReportTrust::connection};
+  service.device_identity = options.device_identity;
+  if (options.unknown_devices_max_per_login > 0)
+    service.unknown_devices_max_per_login = options.unknown_devices_max_per_login;
+  if (options.unknown_devices_days > 0) service.unknown_devices_days = options.unknown_devices_days;
   Backend backend;
   INSTAR_TRY(backend.store, open_store(options.store_dir));
   backend.store->on_ready(wake);

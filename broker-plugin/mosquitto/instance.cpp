@@ -64,7 +64,11 @@ bool Instance::guards(std::string_view topic) const noexcept {
 }
 
 Sender Instance::sender_of(const Client& client) const {
-  return {.client_id = client.id, .username = client.username, .identity_known = !bridges_.contains(client.id)};
+  return {.client_id = client.id,
+          .username = client.username,
+          .identity_known = !bridges_.contains(client.id),
+          .address = client.address,
+          .is_certified = client.is_certified};
 }
 
 bool Instance::may_write(const Client& client, std::string_view topic, std::size_t payload_bytes) const {
@@ -153,8 +157,12 @@ void Instance::on_control(const Client& client, ByteView payload, Now now) {
   forget_last_event();
   // Checked here too, because another plugin may have answered the ACL check before us.
   if (!may_write(client, control_prefix_, payload.size())) {
-    port_.log(LogLevel::notice,
-              "refused a command of " + std::string(client.id) + ": too large, or not one of plugin_opt_operators");
+    if (!logged_command_.has_value() || now.monotonic - *logged_command_ >= kLogLostMs) {
+      logged_command_ = now.monotonic;
+      port_.log(LogLevel::notice, "refused a command of client " + std::string(client.id) + ", user " +
+                                      std::string(client.username) + ", address " + std::string(client.address) +
+                                      ": too large, or not one of plugin_opt_operators");
+    }
     return;
   }
   backend_.service->on_control(sender_of(client), as_text(payload), now);

@@ -24,6 +24,8 @@ struct Client {
   const void* connection = nullptr;
   std::string_view id;
   std::string_view username;
+  std::string_view address = {};
+  bool is_certified = false;
 };
 
 enum class Access : std::uint8_t { read, write, other };
@@ -95,6 +97,7 @@ class Instance {
   bool logged_no_tick_ = false;
   MonotonicMs opened_;
   MonotonicMs logged_lost_;
+  std::optional<MonotonicMs> logged_command_;  // that one was refused
 
   // The store's threads use it, so it is destroyed after the backend.
   std::unique_ptr<Waker> waker_;

@@ -64,6 +64,14 @@ namespace {
   return set_number(out.verify_threads, line, 1, limits::kVerifyThreadsMax, "a number of threads");
 }
 
+[[nodiscard]] Status set_unknown_devices(PluginOptions& out, const OptionLine& line) {
+  return set_number(out.unknown_devices_max_per_login, line, 1, limits::kDevicesMax, "a number of devices");
+}
+
+[[nodiscard]] Status set_unknown_days(PluginOptions& out, const OptionLine& line) {
+  return set_number(out.unknown_devices_days, line, 1, limits::kUnknownDeviceDaysMax, "a number of days");
+}
+
 [[nodiscard]] Status set_report_trust(PluginOptions& out, const OptionLine& line) {
   if (line.value == "signature") {
     out.report_trust = ReportTrust::signature;
@@ -88,12 +96,27 @@ namespace {
   return {};
 }
 
+[[nodiscard]] Status set_device_identity(PluginOptions& out, const OptionLine& line) {
+  if (line.value == "clientid") {
+    out.device_identity = DeviceIdentity::clientid;
+  } else if (line.value == "username") {
+    out.device_identity = DeviceIdentity::username;
+  } else if (line.value == "certificate") {
+    out.device_identity = DeviceIdentity::certificate;
+  } else {
+    return bad(line,
+               "clientid (the broker's ACLs say who may use a client id), username (the login's user name is the "
+               "device's id too), certificate (a name in the client's certificate is)");
+  }
+  return {};
+}
+
 struct Option {
   std::string_view name;
   Status (*set)(PluginOptions& out, const OptionLine& line);
 };
 
-constexpr std::array<Option, 11> kOptions{{
+constexpr auto kOptions = std::to_array<Option>({
     {"store_dir", [](PluginOptions& out, const OptionLine& line) { return set_path(out.store_dir, line); }},
     {"gate_key", [](PluginOptions& out, const OptionLine& line) { return set_path(out.gate_key, line); }},
     {"root", [](PluginOptions& out, const OptionLine& line) { return set_path(out.root, line); }},
@@ -105,7 +128,10 @@ constexpr std::array<Option, 11> kOptions{{
     {"window_bytes", set_window},
     {"report_trust", set_report_trust},
     {"verify_threads", set_threads},
-}};
+    {"device_identity", set_device_identity},
+    {"unknown_devices_max_per_login", set_unknown_devices},
+    {"unknown_devices_days", set_unknown_days},
+});
 
 [[nodiscard]] std::string known_names() {
   std::string names;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "broker-plugin/sender.hpp"
 #include "core/base/result.hpp"
 
 namespace instar::broker {
@@ -35,6 +36,9 @@ struct PluginOptions {
   std::uint32_t window_bytes = 0;      // 0 = limits.hpp
   ReportTrust report_trust = ReportTrust::signature;
   std::uint32_t verify_threads = 2;
+  DeviceIdentity device_identity = DeviceIdentity::clientid;
+  std::uint32_t unknown_devices_max_per_login = 0;  // 0 = limits.hpp
+  std::uint32_t unknown_devices_days = 0;           // likewise
   friend bool operator==(const PluginOptions&, const PluginOptions&) = default;
 };
 

@@ -42,7 +42,9 @@ TEST(PluginOptions, AllAreParsed) {
                                                  {"operators", "alice, bob"},
                                                  {"bridges", "hub.north"},
                                                  {"transfer_log", "/t"},
-                                                 {"window_bytes", "65536"}}));
+                                                 {"window_bytes", "65536"},
+                                                 {"unknown_devices_max_per_login", "500"},
+                                                 {"unknown_devices_days", "7"}}));
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_EQ(options->prefix, "acme/updates");
   EXPECT_EQ(options->acl_fallthrough, AclFallthrough::allow);
@@ -50,6 +52,8 @@ TEST(PluginOptions, AllAreParsed) {
   EXPECT_THAT(options->bridges, ElementsAre("hub.north"));
   EXPECT_EQ(options->transfer_log, "/t");
   EXPECT_EQ(options->window_bytes, 65536U);
+  EXPECT_EQ(options->unknown_devices_max_per_login, 500U);
+  EXPECT_EQ(options->unknown_devices_days, 7U);
 }
 
 TEST(PluginOptions, EachRequiredOneIsNamedWhenMissing) {

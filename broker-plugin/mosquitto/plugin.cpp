@@ -11,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include "broker-plugin/mosquitto/certificate.hpp"
 #include "broker-plugin/mosquitto/instance.hpp"
 #include "broker-plugin/mosquitto/plugin_port.hpp"
 
@@ -45,10 +46,16 @@ struct Registration {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
-[[nodiscard]] Client client_of(const mosquitto* client) noexcept {
+// `topic`: what it is about. The certificate is looked at for ours only.
+[[nodiscard]] Client client_of(const mosquitto* client, std::string_view topic = {}) noexcept {
+  const auto id = view(::mosquitto_client_id(client));
+  const bool looks =
+      shared->instance->options().device_identity == DeviceIdentity::certificate && shared->instance->guards(topic);
   return {.connection = client,
-          .id = view(::mosquitto_client_id(client)),
-          .username = view(::mosquitto_client_username(client))};
+          .id = id,
+          .username = view(::mosquitto_client_username(client)),
+          .address = view(::mosquitto_client_address(client)),
+          .is_certified = looks && is_certified(client, id)};
 }
 
 [[nodiscard]] ByteView payload_of(const void* payload, std::uint32_t size) noexcept {
@@ -80,7 +87,8 @@ int on_acl_check(int, void* data, void*) noexcept {
     const Access access = event->access == MOSQ_ACL_READ    ? Access::read
                           : event->access == MOSQ_ACL_WRITE ? Access::write
                                                             : Access::other;
-    return to_rc(shared->instance->on_acl(client_of(event->client), access, event->topic, event->payloadlen));
+    return to_rc(
+        shared->instance->on_acl(client_of(event->client, event->topic), access, event->topic, event->payloadlen));
   });
 }
 
@@ -93,7 +101,7 @@ int on_message(int, void* data, void*) noexcept {
       return static_cast<int>(MOSQ_ERR_SUCCESS);
     }
     const auto answer = shared->instance->on_message(
-        client_of(event->client), event->topic, payload_of(event->payload, event->payloadlen),
+        client_of(event->client, event->topic), event->topic, payload_of(event->payload, event->payloadlen),
         static_cast<wire::Qos>(event->qos), event->retain ? wire::Retain::yes : wire::Retain::no, read_clocks());
     if (answer == MessageAnswer::deny) return static_cast<int>(MOSQ_ERR_ACL_DENIED);
     if (answer == MessageAnswer::swallow) event->retain = false;

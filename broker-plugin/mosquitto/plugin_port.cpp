@@ -5,10 +5,9 @@
 // mosquitto.h defines the MOSQ_LOG_ and MOSQ_ERR_ numbers.
 #include <mosquitto.h>
 
-#include <algorithm>
 #include <cstring>
 
-#include "core/base/limits.hpp"
+#include "core/base/text.hpp"
 
 namespace instar::broker {
 namespace {
@@ -39,9 +38,7 @@ void MosquittoPort::publish(const std::string& topic, ByteView payload, wire::Qo
 }
 
 void MosquittoPort::log(LogLevel level, const std::string& line) {
-  std::string clean = "instar: " + line;
-  std::replace_if(
-      clean.begin(), clean.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  const std::string clean = "instar: " + clean_line(line);
   ::mosquitto_log_printf(mosquitto_level(level), "%s", clean.c_str());
 }
 

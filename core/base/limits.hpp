@@ -35,6 +35,13 @@ inline constexpr std::uint32_t kDirectoryBytesMax = 16 * 1024 * 1024;
 // only, and the publisher asks again with the directory.
 inline constexpr std::size_t kStoredRangesMax = 4096;
 
+// Bytes of an MQTT packet that a client of ours takes: a message of kMessageBytesMax, its topic of at most 64 KiB, and
+// what a broker adds. Past it the connection is ended before the packet is in memory.
+inline constexpr std::size_t kPacketBytesMax = 256 * 1024;
+// Bytes of messages that came and that the program has not taken yet: eight windows. Past it a message that may be lost
+// is lost, and others wait in the network.
+inline constexpr std::size_t kEventBytesMax = 4 * 1024 * 1024;
+
 // --- messages ------------------------------------------------------------------------------------
 // Bytes of any one message of ours: the 128 KB of the brokers named above.
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
@@ -76,6 +83,16 @@ inline constexpr std::size_t kImageFormatsMax = 16;  // of a hello
 inline constexpr std::size_t kHandlersMax = 32;      // of a hello
 // Milliseconds of any one health time (settle, probe, ready). Past it a bad release would hold a device for over a day.
 inline constexpr std::uint32_t kHealthMsMax = 24 * 3'600 * 1'000;
+// Each number of bytes in a report: above what all packs of a release have, fetched several times, and small enough
+// that the sum over kDevicesMax devices cannot overflow. Past it the report is refused.
+inline constexpr std::uint64_t kReportedBytesMax = std::uint64_t{1} << 44;
+// How far a release's sequence may be above the highest one known for its product and group, at the broker and on a
+// device; of the first release, above 0. Past it the release is refused, so that a stolen key cannot use the numbers
+// up.
+inline constexpr std::uint64_t kSequenceStepMax = 1'000'000;
+// Milliseconds that an assignment may be dated ahead of the clock that it is held against, the broker's or a device's:
+// clocks of people differ. Past it the assignment is refused, since no other could follow it until that time has come.
+inline constexpr std::int64_t kAssignmentAheadMsMax = 24 * 3'600 * 1'000;
 // The end of the year 9999, milliseconds since 1970: arithmetic on times below it cannot overflow.
 inline constexpr std::int64_t kWallMsMax = 253'402'300'799'999;
 
@@ -158,7 +175,21 @@ inline constexpr int kGzipRoundsMax = 8;
 
 // --- broker --------------------------------------------------------------------------------------
 inline constexpr std::size_t kDevicesMax = 200'000;
+// Devices that one login (user name, or address without one) may have brought and that have never taken part in a
+// rollout: whoever may log in can make some up. Past it no new ones are taken of it.
+// (plugin_opt_unknown_devices_max_per_login)
+inline constexpr std::size_t kUnknownDevicesPerLoginMax = 10'000;
+// Days after which a silent device that has never taken part is forgotten. (plugin_opt_unknown_devices_days)
+inline constexpr std::uint32_t kUnknownDeviceDays = 30;
+inline constexpr std::uint32_t kUnknownDeviceDaysMax = 3'650;
+// Devices that are looked at in one go for such ones, and devices that one command forgets: past it other work has its
+// turn first, and a command is repeated.
+inline constexpr std::size_t kForgetLooksMax = 1'000;
+inline constexpr std::size_t kForgetDevicesMax = 1'000;
 inline constexpr std::size_t kRolloutsMax = 1'000;
+// Attempts that a device may count beyond those that the policy and the operator's retries give it: those that its
+// owner starts, and those that it counts again after its state was restored. Past it a report is not counted.
+inline constexpr std::uint32_t kAttemptsBesidePolicyMax = 16;
 // Rollouts of a product whose members are kept one by one; of older ones the sums are. Bounds memory and disk by the
 // fleet, not by the number of releases: about 300 bytes a device and rollout in memory.
 inline constexpr std::size_t kRolloutsWithMembersMax = 8;
@@ -167,8 +198,45 @@ inline constexpr std::size_t kHistoryReportsMax = 50;
 inline constexpr std::size_t kHistoryEventsMax = 500;
 // Stops of a container within an hour that a policy may ask for before a release is given up.
 inline constexpr std::uint32_t kFallBackStopsMax = 60;
-// Messages whose signatures wait to be checked by the broker's threads. Past it devices send again.
-inline constexpr std::size_t kVerifyQueueMax = 16'384;
+// Bytes of what devices send: a hello with all that a device may say of itself has some 20 KB, a report and a fetch
+// under 4. Past it the message is refused before it is looked at.
+inline constexpr std::size_t kHelloBytesMax = 20 * 1024;
+inline constexpr std::size_t kReportBytesMax = 4 * 1024;
+inline constexpr std::size_t kFetchBytesMax = 4 * 1024;
+// Bytes of a message with a piece of an upload: the piece, and what names it.
+inline constexpr std::size_t kPutBytesMax = kPutPieceBytesMax + 512;
+// Bytes of messages that wait for their signatures to be checked, or are being checked, of all clients: some ten
+// thousand, which two threads check in half a second. Past it who has the most waiting loses some; devices send again.
+inline constexpr std::size_t kIntakeBytesMax = 8 * 1024 * 1024;
+// Bytes of one client's: a hello and kReportsAtOnceMax reports as large as they may be. Past it its messages are
+// refused, and sent again.
+inline constexpr std::size_t kIntakeClientBytesMax = 96 * 1024;
+// Clients whose rates are remembered at a time, each until it has been quiet for seconds: a whole fleet. Past it a
+// client that is not among them is refused, and sends again.
+inline constexpr std::size_t kIntakeClientsMax = kDevicesMax;
+// Messages that the broker's threads have in hand, and their bytes: some 30 ms of work for two. Past it they wait where
+// each client has its turn.
+inline constexpr std::size_t kCheckingMax = 1'024;
+inline constexpr std::size_t kCheckingBytesMax = 1024 * 1024;
+// What one client may send at once, and microseconds until it may send one more. Past it messages are refused.
+// A device says hello when it connects and when something of it changes, with kHelloPauseMsMin between.
+inline constexpr std::int64_t kHelloBurstMax = 32;
+inline constexpr std::int64_t kHelloIntervalUs = 1'000'000;
+// It has at most kPendingReportsMax reports when it comes back, of which some are sent twice, and makes a few in an
+// update.
+inline constexpr std::int64_t kReportBurstMax = 512;
+inline constexpr std::int64_t kReportIntervalUs = 125'000;
+// It returns credit twice a window: at 250 MB/s, a thousand times a second.
+inline constexpr std::int64_t kFetchBurstMax = 2'000;
+inline constexpr std::int64_t kFetchIntervalUs = 1'000;
+// It asks for up to kFetchRangesMax ranges of chunks at once, which cost the broker reads.
+inline constexpr std::int64_t kRequestBurstMax = 256;
+inline constexpr std::int64_t kRequestIntervalUs = 50'000;
+// A publisher sends pieces of kPutPieceBytesMax: 256 MB/s.
+inline constexpr std::int64_t kPutBurstMax = 4'096;
+inline constexpr std::int64_t kPutIntervalUs = 250;
+// Milliseconds between two answers to one client that something of it was not let in: answers to a flood would be one.
+inline constexpr std::int64_t kIntakeTellMs = 5'000;
 // Threads that check them, 60 µs each: one does some 15,000 a second.
 inline constexpr std::uint32_t kVerifyThreadsMax = 64;
 // Store writes not yet durable. Past it the service answers `unavailable` and devices send again.
@@ -189,7 +257,7 @@ inline constexpr std::size_t kChunkLoadsMax = 32;
 // Bytes of pieces sent in one go: past it other work has its turn first.
 inline constexpr std::size_t kPumpBytesMax = 4 * 1024 * 1024;
 // Bytes of objects that are not whole yet, of all uploading clients together. Past it they are answered `unavailable`.
-inline constexpr std::size_t kUploadAssemblyBytesMax = 48 * 1024 * 1024;
+inline constexpr std::size_t kUploadAssemblyBytesMax = 24 * 1024 * 1024;
 // Bytes of chunks given to the store and not durable yet. Past it clients are answered `unavailable`.
 inline constexpr std::size_t kUploadWritingBytesMax = 16 * 1024 * 1024;
 // Clients that upload at a time, one object each. Past it the next is answered `unavailable`.
@@ -208,8 +276,11 @@ inline constexpr std::size_t kReplyRowBytesMax = 96 * 1024;
 // Distinct reasons in a status, and releases in a group's row: the most frequent ones. The others are left out.
 inline constexpr std::size_t kStatusReasonsMax = 16;
 inline constexpr std::size_t kGroupReleasesMax = 8;
-// Log lines a second about refused messages: a flood of them fills no disk. Past it they are counted only.
-inline constexpr int kComplaintsPerSecondMax = 10;
+// Log lines a minute about refused messages, and about single devices: a flood of them fills no disk. Past it they are
+// counted only, and a line says how many were left out.
+inline constexpr std::size_t kComplaintsPerMinuteMax = 60;
+// Of those, lines about one client or device: enough for its story, too few to hide the others'.
+inline constexpr std::size_t kLinesPerSubjectMax = 6;
 // Bytes of a file with a key, the broker's gate key or an operator's: a larger one is no key. The broker does not
 // start, the operator's command fails.
 inline constexpr std::size_t kKeyFileBytesMax = 4096;
@@ -295,6 +366,19 @@ inline constexpr std::int64_t kHelloPauseMsMin = 5'000;
 // Milliseconds between two probes of a container, whatever the manifest says: probes must not take up the device.
 inline constexpr std::uint32_t kProbeIntervalMsMin = 100;
 
+// --- device: what a release may ask of LXC by itself ----------------------------------------------
+// Terminals and pseudo-terminals of a container. The host has a few thousand for all. Past it the release is refused.
+inline constexpr std::uint64_t kTtysMax = 8;
+inline constexpr std::uint64_t kPtysMax = 64;
+// Bytes of LXC's console buffer, which is memory of the monitor, outside of the container: what LXC itself takes. Past
+// it the release is refused.
+inline constexpr std::uint64_t kConsoleBytesMax = 128 * 1024;
+// A cgroup's weight for processor and disks: the kernel's own default, so that no container gets more than others by
+// asking. Past it the release is refused.
+inline constexpr std::uint64_t kWeightMax = 100;
+// The same for the processor in cgroup v1.
+inline constexpr std::uint64_t kCpuSharesMax = 1024;
+
 // --- device: files and programs ------------------------------------------------------------------
 // Bytes of the device's state: over the largest that these bounds allow, with 256 reports, three manifests, a root
 // document. A larger one is refused as too large.
@@ -311,6 +395,9 @@ inline constexpr std::size_t kProgramOutputBytesMax = 256 * 1024;
 // container.
 inline constexpr std::size_t kProgramLineBytesMax = 400;
 inline constexpr std::size_t kInsideLineBytesMax = 300;
+// Levels of a JSON document: what is written by hand has five. Past it the document is refused, because code that walks
+// through it goes down level by level.
+inline constexpr std::size_t kJsonDepthMax = 64;
 // Bytes of one JSON object that a program prints, or that a small file of the client holds. A longer one is refused.
 inline constexpr std::size_t kJsonLineBytesMax = 64 * 1024;
 // Tries to get a loop device for an image: everybody on the machine asks for the same free one, and somebody else may

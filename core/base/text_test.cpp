@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "core/base/bytes.hpp"
+
 namespace instar {
 namespace {
 
@@ -21,6 +25,36 @@ TEST(CleanText, RefusesTerminalControlsAndInvalidUtf8) {
     EXPECT_TRUE(is_clean_text(clean_text(bad, 1024)));
     EXPECT_EQ(clean_text(bad, 1024).size(), bad.size());
   }
+}
+
+// Marks and overrides of direction, what has no width, separators of lines, tags.
+TEST(CleanText, RefusesWhatHidesOrTurnsTextAround) {
+  for (const std::string hidden :
+       {"\u00ad", "\u034f", "\u061c", "\u115f", "\u17b4", "\u180e",     "\u200b",     "\u200c",
+        "\u200d", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a",     "\u202b",     "\u202c",
+        "\u202d", "\u202e", "\u2060", "\u2066", "\u2067", "\u2068",     "\u2069",     "\u206f",
+        "\u3164", "\ufe0f", "\ufeff", "\uffa0", "\ufff9", "\U0001d173", "\U000e0041", "\U000e01ef"}) {
+    const std::string text = "a" + hidden + "b";
+    EXPECT_FALSE(is_clean_text(text)) << to_hex(as_bytes(text));
+    EXPECT_EQ(clean_text(text, 1024), "a" + std::string(hidden.size(), '?') + "b");
+    EXPECT_EQ(clean_line(text), "a" + std::string(hidden.size(), '?') + "b");
+  }
+  // Their neighbours are seen.
+  for (const char* shown : {"\u00ac", "\u00ae", "\u061b", "\u200a", "\u2010", "\u2027", "\u202f", "\u205f", "\u2070",
+                            "\ufe10", "\ufefe", "\ufffd", "\U000dffff", "\U000e1000"}) {
+    EXPECT_TRUE(is_clean_text(shown)) << to_hex(as_bytes(shown));
+  }
+}
+
+TEST(CleanText, ALineHasNoOther) {
+  EXPECT_EQ(clean_line("a\nb\tc\rd\x1b[2J"), "a?b?c?d?[2J");
+  EXPECT_EQ(clean_line("Grüße 日本語"), "Grüße 日本語");
+}
+
+TEST(CleanJson, EscapesWhatIsHidden) {
+  EXPECT_EQ(clean_json("{\"a\":\"x\u202ey\",\n \"ü\":\"\x7f\u009b\U000e0041\"}"),
+            "{\"a\":\"x\\u202ey\",\n \"ü\":\"\\u007f\\u009b\\udb40\\udc41\"}");
+  EXPECT_EQ(clean_json("[1,true,\"plain\"]"), "[1,true,\"plain\"]");
 }
 
 TEST(CleanText, CutsBetweenCharacters) {

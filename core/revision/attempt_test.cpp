@@ -8,7 +8,7 @@
 namespace instar::revision {
 namespace {
 
-constexpr MonotonicMs kStart{1'000};
+constexpr MonotonicMs kAttemptStart{1'000};
 
 class AttemptTest : public testing::Test {
  protected:
@@ -94,11 +94,11 @@ TEST_F(AttemptTest, BytesAreToBePersistedNowAndThen) {
 }
 
 TEST_F(AttemptTest, APauseIsDueUntilTheNextAttemptBegins) {
-  attempt.pause_until(kStart + 500);
-  EXPECT_EQ(attempt.next_deadline(), kStart + 500);
-  attempt.tick(kStart + 499);
+  attempt.pause_until(kAttemptStart + 500);
+  EXPECT_EQ(attempt.next_deadline(), kAttemptStart + 500);
+  attempt.tick(kAttemptStart + 499);
   EXPECT_FALSE(attempt.is_retry_due());
-  attempt.tick(kStart + 500);
+  attempt.tick(kAttemptStart + 500);
   EXPECT_TRUE(attempt.is_retry_due());
   EXPECT_FALSE(attempt.next_deadline().has_value());
   attempt.assert_invariants();

@@ -120,7 +120,9 @@ void Engine::on(const MessageArrived& event) {
 
 void Engine::on(const Ticked& event) {
   static_cast<void>(event);
+  if (parts_.out.is_hello_due()) parts_.say_hello();
   parts_.out.send_due_reports();
+  look_at_early_assignment();
   parts_.attempt.tick(parts_.out.time());
   choosing_.check_waiting("");
   if (parts_.attempt.is_retry_due() || parts_.permission.is_waiting()) choosing_.consider();
@@ -171,17 +173,21 @@ void Engine::finish_commit() {
 // --- messages -------------------------------------------------------------------------------------------------
 
 void Engine::on_root(ByteView payload) {
-  const auto taken = parts_.inbox.take_root(payload);
+  const auto taken = parts_.inbox.take_root(payload, parts_.topics);
   if (!taken) {
     if (taken.error().code != Code::stale)
       parts_.out.log(LogLevel::warning, "a root document is not taken: " + taken.error().message);
     return;
   }
-  if (!*taken) return;
+  if (*taken == Inbox::Root::known) return;
   parts_.out.log(LogLevel::notice, "root document " + std::to_string(parts_.inbox.root().version) + " is in force");
   parts_.history.forget_refused();
   parts_.time.learn(parts_.inbox.root().issued);
   parts_.out.persist();
+  if (*taken == Inbox::Root::taken_with_keys) {
+    parts_.start_over();
+    choosing_.check_waiting("the release is signed by keys that are not in force any more");
+  }
   for (auto& [topic, message] : parts_.inbox.take_unverified()) on(MessageArrived{topic, std::move(message)});
 }
 
@@ -211,6 +217,7 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
                                                  std::to_string(parts_.gates.issue(gate->manifest)) + "): ignored");
   }
   if (parts_.time.learn(gate->fresh) || taken == Gates::Taken::news) parts_.out.persist();
+  look_at_early_assignment();
   choosing_.vet_gate(gate->manifest);
   choosing_.stop_if_ended();
   choosing_.check_waiting("");
@@ -226,8 +233,10 @@ void Engine::on_ack(ByteView payload) {
     out.log(LogLevel::error, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) +
                                  "): " + clean_text(ack->reason));
   }
+  if (ack->code == Code::ok) out.is_heard();
   switch (out.acked(*ack)) {
     case Reporter::Acked::nothing: break;
+    case Reporter::Acked::busy: out.ask_for_hello(); break;
     case Reporter::Acked::progress: out.persist(); break;
     case Reporter::Acked::lost:
       if (out.time() - out.hello_at() < limits::kHelloPauseMsMin) break;
@@ -251,7 +260,7 @@ void Engine::on_ack(ByteView payload) {
 
 void Engine::on_assignment(ByteView payload) {
   if (payload.empty() || payload.size() > limits::kMessageBytesMax) return;
-  const auto taken = parts_.inbox.take_assignment(payload, parts_.topics, parts_.time);
+  const auto taken = parts_.inbox.take_assignment(payload, parts_.topics, parts_.time, parts_.out.now().wall);
   if (!taken)
     return parts_.out.log(LogLevel::warning, "an assignment of groups is not taken: " + taken.error().message);
   if (!*taken) return;
@@ -263,6 +272,10 @@ void Engine::on_assignment(ByteView payload) {
   parts_.out.emit(Resubscribe{});
   if (parts_.out.is_connected()) parts_.say_hello();
   choosing_.consider();
+}
+
+void Engine::look_at_early_assignment() {
+  if (const auto early = parts_.inbox.take_early(parts_.time, parts_.out.now().wall)) on_assignment(*early);
 }
 
 // --- questions ------------------------------------------------------------------------------------------------

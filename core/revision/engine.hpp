@@ -46,6 +46,7 @@ class Engine {
   void on_gate(const std::string& topic, const GroupPath& group, Bytes payload);
   void on_ack(ByteView payload);
   void on_assignment(ByteView payload);
+  void look_at_early_assignment();
   // Something that may stand in the way has changed.
   void look_again();
   void finish_commit();

@@ -104,7 +104,8 @@ struct OwnerInstruction {
   bool hold = false;
   bool allow_any = false;
   std::string allowed;
-  // A release that the owner brings: needs no gate, turn, window, consent or byte budget. Zero: none.
+  // A release that the owner brings: needs no gate, turn, window, consent or byte budget, and no rate slows it. Zero:
+  // none.
   ManifestId install = {};
 };
 // Seconds that local time is east of UTC: comes at start and when it changes, with summer time.

@@ -8,7 +8,7 @@ namespace instar::revision {
 namespace {
 
 const PackId kPack(Hash256{{1}});
-constexpr MonotonicMs kStart{5'000};
+constexpr MonotonicMs kFetchStart{5'000};
 
 wire::ChunkPiece piece(std::uint32_t session, std::uint32_t ordinal, std::uint32_t offset, std::uint32_t bytes) {
   return {session, ordinal, offset, Bytes(bytes, 1), wire::ChunkFault::none};
@@ -18,7 +18,7 @@ class FetchSessionTest : public testing::Test {
  protected:
   void open(const std::vector<WantedChunk>& chunks, std::uint32_t id = 1) {
     out.clear();
-    session.open(id, kPack, 77, chunks, kStart, out);
+    session.open(id, kPack, 77, chunks, kFetchStart, out);
   }
   FetchSession session{256 * 1024, 32 * 1024};
   std::vector<wire::Fetch> out;
@@ -43,8 +43,8 @@ TEST_F(FetchSessionTest, AHalfChunkStartsItsOwnRange) {
   ASSERT_EQ(out[0].ranges.size(), 1u);
   EXPECT_EQ(out[0].ranges[0].offset, 60u);
   EXPECT_EQ(out[0].ranges[0].count, 3u);
-  EXPECT_EQ(session.take(piece(1, 4, 0, 10), kStart, out), FetchSession::Taken::gap);
-  EXPECT_EQ(session.take(piece(1, 4, 60, 40), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 4, 0, 10), kFetchStart, out), FetchSession::Taken::gap);
+  EXPECT_EQ(session.take(piece(1, 4, 60, 40), kFetchStart, out), FetchSession::Taken::next);
 }
 
 TEST_F(FetchSessionTest, NeverHasMoreRangesOpenThanTheBrokerTakes) {
@@ -57,7 +57,7 @@ TEST_F(FetchSessionTest, NeverHasMoreRangesOpenThanTheBrokerTakes) {
   std::size_t served = 0;
   for (std::uint32_t i = 0; i < 200; ++i) {
     out.clear();
-    ASSERT_EQ(session.take(piece(1, i * 2, 0, 10), kStart, out), FetchSession::Taken::next);
+    ASSERT_EQ(session.take(piece(1, i * 2, 0, 10), kFetchStart, out), FetchSession::Taken::next);
     ++served;
     for (const auto& fetch : out) asked += fetch.ranges.size();
     EXPECT_LE(asked - served, limits::kFetchRangesMax);
@@ -69,35 +69,36 @@ TEST_F(FetchSessionTest, NeverHasMoreRangesOpenThanTheBrokerTakes) {
 
 TEST_F(FetchSessionTest, TakesPiecesInOrderOnly) {
   open({{1, 100, 0}, {2, 50, 0}});
-  EXPECT_EQ(session.take(piece(1, 1, 0, 60), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 1, 0, 60), kFetchStart, out), FetchSession::Taken::next);
   EXPECT_EQ(session.half()->offset, 60u);
-  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kStart, out), FetchSession::Taken::gap) << "the tail of chunk 1 is lost";
-  EXPECT_EQ(session.take(piece(1, 1, 60, 41), kStart, out), FetchSession::Taken::gap) << "more than the chunk has";
-  EXPECT_EQ(session.take(piece(1, 1, 60, 0), kStart, out), FetchSession::Taken::gap) << "nothing in it";
-  EXPECT_EQ(session.take(piece(1, 1, 60, 40), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kFetchStart, out), FetchSession::Taken::gap)
+      << "the tail of chunk 1 is lost";
+  EXPECT_EQ(session.take(piece(1, 1, 60, 41), kFetchStart, out), FetchSession::Taken::gap) << "more than the chunk has";
+  EXPECT_EQ(session.take(piece(1, 1, 60, 0), kFetchStart, out), FetchSession::Taken::gap) << "nothing in it";
+  EXPECT_EQ(session.take(piece(1, 1, 60, 40), kFetchStart, out), FetchSession::Taken::next);
   EXPECT_FALSE(session.half().has_value());
-  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kFetchStart, out), FetchSession::Taken::next);
   EXPECT_TRUE(session.is_complete());
-  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kStart, out), FetchSession::Taken::gap);
+  EXPECT_EQ(session.take(piece(1, 2, 0, 50), kFetchStart, out), FetchSession::Taken::gap);
 }
 
 TEST_F(FetchSessionTest, KnowsItsOwnPieces) {
   open({{1, 100, 0}}, 7);
-  EXPECT_EQ(session.take(piece(6, 1, 0, 10), kStart, out), FetchSession::Taken::foreign);
-  EXPECT_EQ(session.take(piece(8, 1, 0, 10), kStart, out), FetchSession::Taken::foreign);
+  EXPECT_EQ(session.take(piece(6, 1, 0, 10), kFetchStart, out), FetchSession::Taken::foreign);
+  EXPECT_EQ(session.take(piece(8, 1, 0, 10), kFetchStart, out), FetchSession::Taken::foreign);
   auto fault = piece(7, 1, 0, 0);
   fault.fault = wire::ChunkFault::busy;
-  EXPECT_EQ(session.take(fault, kStart, out), FetchSession::Taken::fault);
+  EXPECT_EQ(session.take(fault, kFetchStart, out), FetchSession::Taken::fault);
   session.close();
-  EXPECT_EQ(session.take(piece(7, 1, 0, 10), kStart, out), FetchSession::Taken::foreign);
+  EXPECT_EQ(session.take(piece(7, 1, 0, 10), kFetchStart, out), FetchSession::Taken::foreign);
 }
 
 TEST_F(FetchSessionTest, ReturnsCreditAtHalfAWindow) {
   open({{0, 200'000, 0}});
   out.clear();
-  EXPECT_EQ(session.take(piece(1, 0, 0, 4'096), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 0, 4'096), kFetchStart, out), FetchSession::Taken::next);
   EXPECT_TRUE(out.empty());
-  EXPECT_EQ(session.take(piece(1, 0, 4'096, 4'096), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 4'096, 4'096), kFetchStart, out), FetchSession::Taken::next);
   ASSERT_EQ(out.size(), 1u);
   EXPECT_FALSE(out[0].pack.has_value());
   EXPECT_EQ(out[0].received_bytes, 8'192u);
@@ -109,45 +110,45 @@ wire::ChunkPiece position(std::uint32_t session, std::uint32_t ordinal, std::uin
 
 TEST_F(FetchSessionTest, ASlowLinkIsToldFromALossByAskingTheBroker) {
   open({{0, 100, 0}, {1, 100, 0}});
-  EXPECT_EQ(session.take(piece(1, 0, 0, 60), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 0, 60), kFetchStart, out), FetchSession::Taken::next);
   out.clear();
-  ASSERT_TRUE(session.is_stalled(kStart + 15'000));
-  EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
+  ASSERT_TRUE(session.is_stalled(kFetchStart + 15'000));
+  EXPECT_TRUE(session.ask_position(kFetchStart + 15'000, out));
   ASSERT_EQ(out.size(), 1u);
   EXPECT_FALSE(out[0].pack.has_value());
   EXPECT_EQ(out[0].received_bytes, 60u);
-  EXPECT_FALSE(session.is_stalled(kStart + 29'999)) << "the answer has time";
+  EXPECT_FALSE(session.is_stalled(kFetchStart + 29'999)) << "the answer has time";
   // What was on the way comes before the answer.
-  EXPECT_EQ(session.take(piece(1, 0, 60, 40), kStart + 20'000, out), FetchSession::Taken::next);
-  EXPECT_EQ(session.take(position(1, 1, 0), kStart + 20'000, out), FetchSession::Taken::alive);
-  EXPECT_EQ(session.take(piece(1, 1, 0, 100), kStart + 21'000, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 60, 40), kFetchStart + 20'000, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(position(1, 1, 0), kFetchStart + 20'000, out), FetchSession::Taken::alive);
+  EXPECT_EQ(session.take(piece(1, 1, 0, 100), kFetchStart + 21'000, out), FetchSession::Taken::next);
   EXPECT_TRUE(session.is_complete());
 }
 
 TEST_F(FetchSessionTest, ABrokerThatStandsElsewhereHasLostPieces) {
   open({{0, 100, 0}, {1, 100, 0}});
-  EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
-  EXPECT_EQ(session.take(position(1, 1, 0), kStart + 15'100, out), FetchSession::Taken::gap);
+  EXPECT_TRUE(session.ask_position(kFetchStart + 15'000, out));
+  EXPECT_EQ(session.take(position(1, 1, 0), kFetchStart + 15'100, out), FetchSession::Taken::gap);
   open({{0, 100, 0}}, 2);
-  EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
-  EXPECT_EQ(session.take(position(2, wire::kNoOrdinal, 0), kStart + 15'100, out), FetchSession::Taken::gap)
+  EXPECT_TRUE(session.ask_position(kFetchStart + 15'000, out));
+  EXPECT_EQ(session.take(position(2, wire::kNoOrdinal, 0), kFetchStart + 15'100, out), FetchSession::Taken::gap)
       << "it has sent all";
 }
 
 TEST_F(FetchSessionTest, AnAnswerFromBeforeALaterRequestProvesNothing) {
   open({{0, 100, 0}});
-  EXPECT_TRUE(session.ask_position(kStart + 15'000, out));
-  EXPECT_EQ(session.take(piece(1, 0, 0, 100), kStart + 15'050, out), FetchSession::Taken::next);
-  session.add({{5, 10, 0}}, kStart + 15'060, out);
-  EXPECT_EQ(session.take(position(1, wire::kNoOrdinal, 0), kStart + 15'100, out), FetchSession::Taken::alive);
+  EXPECT_TRUE(session.ask_position(kFetchStart + 15'000, out));
+  EXPECT_EQ(session.take(piece(1, 0, 0, 100), kFetchStart + 15'050, out), FetchSession::Taken::next);
+  session.add({{5, 10, 0}}, kFetchStart + 15'060, out);
+  EXPECT_EQ(session.take(position(1, wire::kNoOrdinal, 0), kFetchStart + 15'100, out), FetchSession::Taken::alive);
 }
 
 TEST_F(FetchSessionTest, GivesUpABrokerThatDoesNotAnswer) {
   open({{0, 100, 0}});
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(session.ask_position(kStart, out));
-  EXPECT_FALSE(session.ask_position(kStart, out));
-  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kStart, out), FetchSession::Taken::next);
-  EXPECT_TRUE(session.ask_position(kStart, out)) << "it is there after all";
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(session.ask_position(kFetchStart, out));
+  EXPECT_FALSE(session.ask_position(kFetchStart, out));
+  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kFetchStart, out), FetchSession::Taken::next);
+  EXPECT_TRUE(session.ask_position(kFetchStart, out)) << "it is there after all";
 }
 
 // A broker that keeps to the last window it got and never cuts a piece while something is out: the two must not
@@ -158,7 +159,7 @@ TEST_F(FetchSessionTest, NeverWaitsForABrokerThatWaitsForCredit) {
     std::vector<WantedChunk> chunks;
     for (std::uint32_t i = 0; i < 60; ++i) chunks.push_back({i, chunk_bytes, 0});
     std::vector<wire::Fetch> sent_fetches;
-    MonotonicMs now = kStart;
+    MonotonicMs now = kFetchStart;
     fetching.open(1, kPack, 77, chunks, now, sent_fetches);
     std::uint64_t sent = 0;
     std::uint64_t credited = 0;
@@ -201,7 +202,7 @@ TEST_F(FetchSessionTest, ReturnsCreditForManySmallPiecesToo) {
   out.clear();
   for (std::uint32_t i = 0; i < limits::kWindowPiecesMax / 2; ++i) {
     EXPECT_TRUE(out.empty());
-    EXPECT_EQ(session.take(piece(1, i, 0, 100), kStart, out), FetchSession::Taken::next);
+    EXPECT_EQ(session.take(piece(1, i, 0, 100), kFetchStart, out), FetchSession::Taken::next);
   }
   ASSERT_EQ(out.size(), 1u) << "the broker has at most kWindowPiecesMax out";
   EXPECT_EQ(out[0].received_bytes, 100u * limits::kWindowPiecesMax / 2);
@@ -210,53 +211,53 @@ TEST_F(FetchSessionTest, ReturnsCreditForManySmallPiecesToo) {
 TEST_F(FetchSessionTest, ReturnsNoCreditWhenNothingMoreIsToCome) {
   open({{0, 40'000, 0}});
   out.clear();
-  EXPECT_EQ(session.take(piece(1, 0, 0, 40'000), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 0, 40'000), kFetchStart, out), FetchSession::Taken::next);
   EXPECT_TRUE(out.empty());
 }
 
 TEST_F(FetchSessionTest, ReturnsCreditOnceWhenABrokerWithASmallerWindowFallsQuiet) {
   open({{0, 40'000, 0}});
-  EXPECT_EQ(session.take(piece(1, 0, 0, 8'000), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 0, 8'000), kFetchStart, out), FetchSession::Taken::next);
   out.clear();
-  session.credit_if_quiet(kStart + 999, out);
+  session.credit_if_quiet(kFetchStart + 999, out);
   EXPECT_TRUE(out.empty()) << "more may be on its way";
-  ASSERT_EQ(session.quiet_deadline(), kStart + 1'000);
-  session.credit_if_quiet(kStart + 1'000, out);
+  ASSERT_EQ(session.quiet_deadline(), kFetchStart + 1'000);
+  session.credit_if_quiet(kFetchStart + 1'000, out);
   ASSERT_EQ(out.size(), 1u);
   EXPECT_EQ(out[0].received_bytes, 8'000u);
   EXPECT_FALSE(out[0].pack.has_value());
-  session.credit_if_quiet(kStart + 4'000, out);
+  session.credit_if_quiet(kFetchStart + 4'000, out);
   EXPECT_EQ(out.size(), 1u) << "said already";
   EXPECT_FALSE(session.quiet_deadline().has_value());
 }
 
 TEST_F(FetchSessionTest, SilenceIsAStallAfterFifteenSeconds) {
   open({{0, 100, 0}});
-  EXPECT_FALSE(session.is_stalled(kStart + 14'999));
-  EXPECT_TRUE(session.is_stalled(kStart + 15'000));
-  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kStart + 14'000, out), FetchSession::Taken::next);
-  EXPECT_FALSE(session.is_stalled(kStart + 28'999));
-  EXPECT_EQ(session.take(piece(1, 0, 50, 50), kStart + 28'000, out), FetchSession::Taken::next);
-  EXPECT_FALSE(session.is_stalled(kStart + 90'000)) << "nothing is waited for";
+  EXPECT_FALSE(session.is_stalled(kFetchStart + 14'999));
+  EXPECT_TRUE(session.is_stalled(kFetchStart + 15'000));
+  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kFetchStart + 14'000, out), FetchSession::Taken::next);
+  EXPECT_FALSE(session.is_stalled(kFetchStart + 28'999));
+  EXPECT_EQ(session.take(piece(1, 0, 50, 50), kFetchStart + 28'000, out), FetchSession::Taken::next);
+  EXPECT_FALSE(session.is_stalled(kFetchStart + 90'000)) << "nothing is waited for";
 }
 
 TEST_F(FetchSessionTest, BytesOfAnEarlierSessionSayThatTheLinkCarries) {
   open({{0, 100, 0}}, 2);
-  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kStart + 14'000, out), FetchSession::Taken::foreign);
-  session.note_alive(kStart + 14'000);
-  EXPECT_FALSE(session.is_stalled(kStart + 28'999));
-  EXPECT_TRUE(session.is_stalled(kStart + 29'000));
+  EXPECT_EQ(session.take(piece(1, 0, 0, 50), kFetchStart + 14'000, out), FetchSession::Taken::foreign);
+  session.note_alive(kFetchStart + 14'000);
+  EXPECT_FALSE(session.is_stalled(kFetchStart + 28'999));
+  EXPECT_TRUE(session.is_stalled(kFetchStart + 29'000));
 }
 
 TEST_F(FetchSessionTest, AddsToWhatIsUnderWay) {
   open({{0, 100, 0}});
-  EXPECT_EQ(session.take(piece(1, 0, 0, 100), kStart, out), FetchSession::Taken::next);
+  EXPECT_EQ(session.take(piece(1, 0, 0, 100), kFetchStart, out), FetchSession::Taken::next);
   out.clear();
-  session.add({{5, 10, 0}}, kStart + 30'000, out);
+  session.add({{5, 10, 0}}, kFetchStart + 30'000, out);
   ASSERT_EQ(out.size(), 1u);
   EXPECT_EQ(out[0].session, 1u);
   EXPECT_EQ(out[0].received_bytes, 100u);
-  EXPECT_FALSE(session.is_stalled(kStart + 31'000)) << "the pause was ours";
+  EXPECT_FALSE(session.is_stalled(kFetchStart + 31'000)) << "the pause was ours";
 }
 
 TEST(WindowControl, GrowsWhileTheRateDoes) {
@@ -310,11 +311,11 @@ TEST_F(FetchSessionTest, CreditKeepsToTheAllowedRate) {
   std::vector<WantedChunk> chunks;
   for (std::uint32_t i = 0; i < 100; ++i) chunks.push_back({i, 4'000, 0});
   open(chunks);
-  auto now = kStart;
+  auto now = kFetchStart;
   std::uint64_t credit = 0;
   std::uint64_t sent = 0;
   std::uint32_t at = 0;
-  for (; at < 100 * 4'000 && now - kStart < 100'000; now = now + 10) {
+  for (; at < 100 * 4'000 && now - kFetchStart < 100'000; now = now + 10) {
     session.credit_if_due(now, out);
     session.credit_if_quiet(now, out);
     for (const auto& fetch : out) credit = std::max<std::uint64_t>(credit, fetch.received_bytes + fetch.window_bytes);
@@ -326,13 +327,13 @@ TEST_F(FetchSessionTest, CreditKeepsToTheAllowedRate) {
       for (const auto& fetch : out) credit = std::max<std::uint64_t>(credit, fetch.received_bytes + fetch.window_bytes);
       out.clear();
     }
-    EXPECT_LE(sent, static_cast<std::uint64_t>(now - kStart) * kRate / 1'000 + kRate + 500)
+    EXPECT_LE(sent, static_cast<std::uint64_t>(now - kFetchStart) * kRate / 1'000 + kRate + 500)
         << "no more than a second ahead";
     EXPECT_FALSE(session.is_stalled(now));
   }
   EXPECT_EQ(at, 100U * 4'000);
-  EXPECT_GE(now - kStart, 38'000) << "400 kB at 10 kB a second, less the first second's";
-  EXPECT_LE(now - kStart, 45'000);
+  EXPECT_GE(now - kFetchStart, 38'000) << "400 kB at 10 kB a second, less the first second's";
+  EXPECT_LE(now - kFetchStart, 45'000);
 }
 
 }  // namespace

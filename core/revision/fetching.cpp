@@ -60,7 +60,11 @@ void Fetching::open_staging() {
     open.choices.push_back({artifact.id, pack->id});
     packs.push_back(pack);
   }
-  parts_.transfer.open(packs, manifest.policy.rate_bytes_per_s_max, parts_.out.time());
+  // The cap is for the sake of links. What the owner has brought as a file takes none.
+  const auto rate = parts_.permission.is_brought(parts_.revisions.candidate()->info.manifest)
+                        ? 0
+                        : manifest.policy.rate_bytes_per_s_max;
+  parts_.transfer.open(packs, rate, parts_.out.time());
   open.bases = parts_.revisions.bases();
   parts_.out.emit(std::move(open));
 }

@@ -1,6 +1,7 @@
 #include "core/revision/history.hpp"
 
 #include <algorithm>
+#include <string>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
@@ -55,13 +56,24 @@ bool History::refuse_once(const Hash256& digest) {
 
 bool History::may_begin(const wire::Manifest& manifest, const ManifestId& hash) const noexcept {
   const auto* outcome = find(hash);
-  if (outcome == nullptr) return is_newer(manifest);
+  if (outcome == nullptr) {
+    const auto highest = state_.highest_sequence;
+    return manifest.sequence > highest && manifest.sequence - highest <= limits::kSequenceStepMax;
+  }
   return outcome->step != wire::Step::committed && manifest.sequence >= state_.highest_sequence;
 }
 
-Error History::obeyed_newer(const wire::Manifest& manifest) const {
-  return {Code::stale, "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) +
-                           ", this device has obeyed " + std::to_string(state_.highest_sequence) + " already"};
+Status History::check_sequence(const wire::Manifest& manifest) const {
+  const auto highest = state_.highest_sequence;
+  const std::string what = "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) + ", ";
+  if (manifest.sequence <= highest) {
+    return fail(Code::stale,
+                what + "this device has obeyed " + std::to_string(highest) + " already: publish it with a higher one");
+  }
+  if (manifest.sequence - highest <= limits::kSequenceStepMax) return {};
+  return fail(Code::refused, what + "which is more than " + std::to_string(limits::kSequenceStepMax) +
+                                 " above the highest that this device has obeyed, " + std::to_string(highest) +
+                                 ": publish it with one that is nearer");
 }
 
 void History::obey(std::uint64_t sequence) noexcept {

@@ -6,6 +6,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/result.hpp"
 #include "core/revision/device_state.hpp"
 #include "core/wire/manifest.hpp"
 
@@ -36,12 +37,13 @@ class History {
   // Sequences only rise: a release that has not been tried here must be newer than all that this device has obeyed; one
   // that failed may be tried again while nothing newer was obeyed.
   [[nodiscard]] bool may_begin(const wire::Manifest& manifest, const ManifestId& hash) const noexcept;
-  [[nodiscard]] bool is_newer(const wire::Manifest& manifest) const noexcept {
-    return manifest.sequence > state_.highest_sequence;
-  }
-  // What to say of one that may not.
-  [[nodiscard]] Error obeyed_newer(const wire::Manifest& manifest) const;
+  // Why a release that has not been tried here cannot be one that comes after those of before: stale (its sequence is
+  // not above the highest obeyed), refused (it is too far above it: limits::kSequenceStepMax).
+  [[nodiscard]] Status check_sequence(const wire::Manifest& manifest) const;
   void obey(std::uint64_t sequence) noexcept;
+  // The release keys were replaced: sequences start over, from `sequence`, the highest of what is here and signed by
+  // keys that are in force.
+  void start_over(std::uint64_t sequence) noexcept { state_.highest_sequence = sequence; }
 
   [[nodiscard]] const HistoryState& state() const noexcept { return state_; }
   // One outcome a release; lists within their bounds.

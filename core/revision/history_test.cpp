@@ -30,6 +30,23 @@ TEST(HistoryTest, SequencesOnlyRise) {
   EXPECT_TRUE(may_begin(history, 4));
 }
 
+TEST(HistoryTest, ASequenceThatIsTooFarAboveIsRefusedAndOneThatIsNotAboveIsStale) {
+  History history({});
+  const auto code = [&](std::uint64_t sequence) {
+    const auto status = history.check_sequence(OutboxFixture::release(sequence));
+    return status ? Code::ok : status.error().code;
+  };
+  EXPECT_EQ(code(limits::kSequenceStepMax), Code::ok) << "the first one counts from 0";
+  EXPECT_EQ(code(limits::kSequenceStepMax + 1), Code::refused);
+  EXPECT_FALSE(may_begin(history, limits::kSequenceStepMax + 1));
+  history.obey(7);
+  EXPECT_EQ(code(7), Code::stale);
+  EXPECT_EQ(code(7 + limits::kSequenceStepMax), Code::ok);
+  EXPECT_EQ(code(~std::uint64_t{0}), Code::refused);
+  history.start_over(2);
+  EXPECT_EQ(code(3), Code::ok);
+}
+
 TEST(HistoryTest, WhatFailedMayBeTriedAgainWhileNothingNewerWasObeyed) {
   History history({});
   history.obey(3);

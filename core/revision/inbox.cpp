@@ -1,6 +1,8 @@
 #include "core/revision/inbox.hpp"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
@@ -22,6 +24,11 @@ std::optional<wire::Assignment> assignment_in(const Bytes& envelope_bytes) {
 
 bool is_signers_fault(Code code) noexcept {
   return code == Code::untrusted_key || code == Code::bad_signature;
+}
+
+// The next root document may bring its signer's key, or start sequences over.
+bool may_change_with_root(Code code) noexcept {
+  return is_signers_fault(code) || code == Code::stale || code == Code::refused;
 }
 
 // Once for each different message, however often it comes.
@@ -53,9 +60,33 @@ bool Inbox::is_ours(const GroupPath& group) const noexcept {
   return std::ranges::any_of(groups_, [&](const GroupPath& own) { return group.covers(own); });
 }
 
-Result<bool> Inbox::take_assignment(ByteView payload, const wire::Topics& topics, TrustedTime& time) {
+Status Inbox::check_reach(const trust::Envelope& envelope, const std::vector<GroupPath>& gets) const {
+  for (const auto& group : groups_) {
+    if (auto status = trust_.reaches(envelope, group); !status)
+      return fail(with_context(std::move(status.error()), "this device would leave group " + group.str()));
+  }
+  for (const auto& group : gets) {
+    if (auto status = trust_.reaches(envelope, group); !status)
+      return fail(with_context(std::move(status.error()), "this device would get group " + group.str()));
+  }
+  return {};
+}
+
+// One by a key that is not in force any more, or dated ahead of all that this device knows of the time, cannot keep
+// others out. Those of before the root document stay out then: they may be replays.
+std::optional<WallMs> Inbox::assignments_bar(WallMs latest) const {
+  const auto obeyed = assignment_in(assignment_);
+  if (!obeyed) return std::nullopt;
+  if (trust_.open_assignment(assignment_) && obeyed->issued <= latest) return obeyed->issued;
+  if (trust_.root().issued <= latest) return trust_.root().issued;
+  return std::nullopt;
+}
+
+Result<bool> Inbox::take_assignment(ByteView payload, const wire::Topics& topics, const TrustedTime& time,
+                                    WallMs wall) {
   const auto topic = topics.device(facts_.device, wire::TopicKind::device_assignment);
   unverified_.erase(topic);
+  early_.reset();
   if (std::ranges::equal(payload, assignment_)) return false;
   const auto envelope = trust_.open_assignment(payload);
   if (!envelope) {
@@ -64,18 +95,25 @@ Result<bool> Inbox::take_assignment(ByteView payload, const wire::Topics& topics
   }
   INSTAR_TRY(const auto assignment, wire::decode_assignment(envelope->payload));
   if (assignment.device != facts_.device) return fail(Code::refused, "it is of device " + assignment.device.str());
-  if (const auto before = assignment_in(assignment_); before && assignment.issued <= before->issued)
-    return fail(Code::stale, "it is older than the one that is obeyed");
+  const auto latest = time.at(wall) + limits::kAssignmentAheadMsMax;
+  if (const auto bar = assignments_bar(latest); bar && assignment.issued <= *bar)
+    return fail(Code::stale, "it is older than the one that is obeyed, or than the root document that ended that one");
   // Who sends a device back to its own configuration must be able to reach it there.
-  for (const auto& group : assignment.groups.empty() ? facts_.description.groups : assignment.groups) {
-    auto allowed = trust_.allows_assignment(*envelope, group);
-    if (allowed) continue;
-    if (is_signers_fault(allowed.error().code)) unverified_[topic] = to_bytes(payload);
-    return fail(with_context(std::move(allowed.error()), "group " + group.str()));
+  const auto& gets = assignment.groups.empty() ? facts_.description.groups : assignment.groups;
+  if (auto status = check_reach(*envelope, gets); !status) {
+    unverified_[topic] = to_bytes(payload);
+    return fail(std::move(status.error()));
+  }
+  // A clock that stands before the root document was never set: it says nothing.
+  if (wall >= trust_.root().issued && assignment.issued > latest) {
+    early_ = Early{to_bytes(payload), assignment.issued};
+    return fail(Code::refused,
+                "it is dated " + std::to_string((assignment.issued - time.at(wall)) / 1'000) +
+                    " s ahead of this device's clock, more than a day: set the clock of the machine that "
+                    "signs, or of this device, and sign it again");
   }
   assignment_ = to_bytes(payload);
-  groups_ = assignment.groups.empty() ? facts_.description.groups : assignment.groups;
-  time.learn(assignment.issued);
+  groups_ = gets;
   const auto is_not_ours = [&](const auto& entry) {
     const auto parsed = topics.parse(entry.first);
     return !parsed || !is_ours(parsed->group);
@@ -85,10 +123,46 @@ Result<bool> Inbox::take_assignment(ByteView payload, const wire::Topics& topics
   return true;
 }
 
-Result<bool> Inbox::take_root(ByteView payload) {
+std::optional<Bytes> Inbox::take_early(const TrustedTime& time, WallMs wall) {
+  if (!early_ || early_->issued > time.at(wall) + limits::kAssignmentAheadMsMax) return std::nullopt;
+  return std::exchange(early_, std::nullopt)->envelope;
+}
+
+Result<Inbox::Root> Inbox::take_root(ByteView payload, const wire::Topics& topics) {
   const auto before = trust_.root().version;
+  const auto keys_before = trust_.root().release_keys();
   INSTAR_CHECK(trust_.advance(payload));
-  return trust_.root().version != before;
+  if (trust_.root().version == before) return Root::known;
+  if (!trust::replaces(trust_.root().release_keys(), keys_before)) return Root::taken;
+  std::erase_if(manifests_, [&](const auto& entry) {
+    const auto parsed = topics.parse(entry.first);
+    const auto envelope = parsed ? trust_.open_manifest(entry.second->envelope, parsed->group)
+                                 : Result<trust::Envelope>(fail(Code::internal, "a topic that is none"));
+    return !envelope || !check_reach(*envelope, entry.second->manifest, parsed->group);
+  });
+  return Root::taken_with_keys;
+}
+
+bool Inbox::is_in_force(const Bytes& envelope, const wire::Manifest& manifest) const {
+  const auto opened = trust_.open_manifest(envelope, manifest.groups.front());
+  return opened && std::ranges::all_of(manifest.groups, [&](const GroupPath& group) {
+           return trust_.reaches(*opened, group).has_value();
+         });
+}
+
+Status Inbox::check_reach(const trust::Envelope& envelope, const wire::Manifest& manifest,
+                          const GroupPath& group) const {
+  for (const auto& named : manifest.groups) {
+    if (auto status = trust_.reaches(envelope, named); !status)
+      return fail(with_context(std::move(status.error()), "release " + manifest.release));
+  }
+  Status status = fail(Code::refused, "this device is not in group " + group.str());
+  for (const auto& own : groups_) {
+    if (!group.covers(own)) continue;
+    status = trust_.reaches(envelope, own);
+    if (status) return status;
+  }
+  return fail(with_context(std::move(status.error()), "release " + manifest.release + " is not for this device"));
 }
 
 std::map<std::string, Bytes> Inbox::take_unverified() {
@@ -102,14 +176,15 @@ Result<std::optional<ReceivedManifest>> Inbox::open_manifest(ByteView payload, c
   INSTAR_TRY(const auto envelope, trust_.open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
   if (manifest.product != facts_.description.product) return std::nullopt;
-  if (time.learn(manifest.issued)) out.persist();
   if (!manifest.is_for(group)) {
     return fail(Code::refused,
                 "release " + manifest.release + " is not for group " + group.str() + ", on whose topic it came");
   }
+  INSTAR_CHECK(check_reach(envelope, manifest, group));
   const ManifestId hash(envelope.payload_hash);
   if (!revisions.is_current(hash) && !revisions.is_candidate(hash)) {
-    if (!history.is_newer(manifest) && history.find(hash) == nullptr) return fail(history.obeyed_newer(manifest));
+    if (history.find(hash) == nullptr) INSTAR_CHECK(history.check_sequence(manifest));
+    if (time.learn(manifest.issued)) out.persist();
     const auto clock = time.at(out.now().wall);
     if (manifest.expires.value != 0 && clock >= manifest.expires) {
       return fail(Code::expired, "release " + manifest.release + " expired at " +
@@ -141,7 +216,7 @@ Inbox::Change Inbox::take_manifest(const std::string& topic, const GroupPath& gr
   auto opened = open_manifest(payload, message, group, revisions, history, time, out);
   if (!opened) {
     refuse_message(message, payload, opened.error(), revisions, history, out);
-    if (is_signers_fault(opened.error().code)) unverified_[topic] = std::move(payload);
+    if (may_change_with_root(opened.error().code)) unverified_[topic] = std::move(payload);
     return change;
   }
   unverified_.erase(topic);

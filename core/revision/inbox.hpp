@@ -42,12 +42,24 @@ class Inbox {
   // Messages on the topic of `group` are for this device.
   [[nodiscard]] bool is_ours(const GroupPath& group) const noexcept;
   // Errors: why the assignment is not taken. False: it is the one that is obeyed already. True: groups() has changed,
-  // and what came on topics that are no longer ours is forgotten.
-  [[nodiscard]] Result<bool> take_assignment(ByteView payload, const wire::Topics& topics, TrustedTime& time);
+  // and what came on topics that are no longer ours is forgotten. `wall`: the device's own clock. One that is dated
+  // ahead of it is kept, for take_early().
+  [[nodiscard]] Result<bool> take_assignment(ByteView payload, const wire::Topics& topics, const TrustedTime& time,
+                                             WallMs wall);
+  // The assignment that was dated too far ahead, once it is not any more: the caller looks at it again.
+  [[nodiscard]] std::optional<Bytes> take_early(const TrustedTime& time, WallMs wall);
 
   // --- root documents
-  // Errors: why it is not taken (stale: an old one). False: it is the one in force.
-  [[nodiscard]] Result<bool> take_root(ByteView payload);
+  enum class Root : std::uint8_t {
+    known,            // it is the one in force
+    taken,            // its release keys are those of before, and perhaps more
+    taken_with_keys,  // release keys of before are gone or reach other groups: what they signed is not on offer any
+                      // more
+  };
+  // Errors: why it is not taken (stale: an old one).
+  [[nodiscard]] Result<Root> take_root(ByteView payload, const wire::Topics& topics);
+  // Of a manifest in the device's own file: it is signed by keys that are in force and reach the groups that it names.
+  [[nodiscard]] bool is_in_force(const Bytes& envelope, const wire::Manifest& manifest) const;
   [[nodiscard]] const trust::RootDocument& root() const noexcept { return trust_.root(); }
   // Messages whose signers were not known, by topic: the caller looks at them again. They are forgotten here.
   [[nodiscard]] std::map<std::string, Bytes> take_unverified();
@@ -86,6 +98,14 @@ class Inbox {
                                                                       const Revisions& revisions,
                                                                       const History& history, TrustedTime& time,
                                                                       Outbox& out) const;
+  // The keys of a manifest that came on `group`'s topic reach all groups that it names, and one of those of this device
+  // below that topic. Errors: untrusted_key.
+  [[nodiscard]] Status check_reach(const trust::Envelope& envelope, const wire::Manifest& manifest,
+                                   const GroupPath& group) const;
+  // The keys of an assignment reach the groups that this device leaves, and those that it gets.
+  [[nodiscard]] Status check_reach(const trust::Envelope& envelope, const std::vector<GroupPath>& gets) const;
+  // The time that the next assignment must be later than; nullopt: any will do.
+  [[nodiscard]] std::optional<WallMs> assignments_bar(WallMs latest) const;
 
   const DeviceFacts& facts_;
   trust::TrustStore trust_;
@@ -93,6 +113,11 @@ class Inbox {
   std::vector<GroupPath> groups_;
   std::map<std::string, std::shared_ptr<const ReceivedManifest>> manifests_;  // by topic
   std::map<std::string, Bytes> unverified_;  // by topic: tried again with the next root document
+  struct Early {
+    Bytes envelope;
+    WallMs issued;
+  };
+  std::optional<Early> early_;
 };
 
 }  // namespace instar::revision

@@ -48,6 +48,27 @@ TEST_F(OwnerTest, AHoldStopsAFetchAndASwitch) {
   EXPECT_EQ(fixture.running_release(), "r2");
 }
 
+// The cap is for links; a file has none.
+TEST_F(OwnerTest, TheRateSlowsWhatTheLinkBrings) {
+  auto two = fixture.release(2);
+  two.policy.rate_bytes_per_s_max = 1;
+  fixture.publish(two);
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
+  EXPECT_EQ(fixture.phase(), "fetching");
+}
+
+TEST_F(OwnerTest, TheRateDoesNotSlowWhatTheOwnerBrings) {
+  auto two = fixture.release(2);
+  two.policy.rate_bytes_per_s_max = 1;
+  OwnerInstruction instruction;
+  instruction.install = MachineFixture::rollout_of(two);
+  fixture.give(instruction);
+  fixture.publish(two);
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
+}
+
 TEST_F(OwnerTest, OnlyInsideItsWindow) {
   // The fixture's clock starts on a Tuesday, 22:13:20 UTC.
   auto two = fixture.release(2);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/limits.hpp"
 #include "core/revision/testing/runs_r1_fixture.hpp"
 
 namespace instar::revision {
@@ -211,19 +212,50 @@ TEST_F(AssignmentRootTest, ByAKeyThatComesWithTheNextRootDocumentIsTakenThen) {
   EXPECT_EQ(fixture.hellos.back().description.groups, std::vector{group_of("lab")});
 }
 
-TEST_F(AssignmentRootTest, AKeyOfOtherGroupsMovesNoDeviceOutOfItsReach) {
+TEST_F(AssignmentRootTest, AKeyMovesDevicesWithinItsGroupsAlone) {
   const auto key = key_of(9);
   add_release_key(key, "lab/#");
-  assign(assignment({group_of("plant-9")}, 1'000, key));
-  EXPECT_TRUE(fixture.logged("group plant-9"));
-  EXPECT_EQ(fixture.hellos.back().description.groups, fixture.facts.description.groups);
-  assign(assignment({group_of("lab/bench")}, 2'000, key));
-  EXPECT_EQ(fixture.hellos.back().description.groups, std::vector{group_of("lab/bench")});
-  assign(assignment({}, 3'000, key));
-  EXPECT_EQ(fixture.hellos.back().description.groups, std::vector{group_of("lab/bench")})
-      << "its own configuration is plant-7";
-  assign(assignment({}, 3'000, fixture.release_key));
-  EXPECT_EQ(fixture.hellos.back().description.groups, fixture.facts.description.groups);
+  const auto groups = [&] { return fixture.hellos.back().description.groups; };
+  assign(assignment({group_of("lab/bench")}, 1'000, key));
+  EXPECT_TRUE(fixture.logged("this device would leave group"));
+  EXPECT_EQ(groups(), fixture.facts.description.groups);
+  assign(assignment({group_of("lab")}, 2'000, fixture.release_key));
+  ASSERT_EQ(groups(), std::vector{group_of("lab")});
+  assign(assignment({group_of("plant-9")}, 3'000, key));
+  EXPECT_TRUE(fixture.logged("this device would get group plant-9"));
+  EXPECT_EQ(groups(), std::vector{group_of("lab")});
+  assign(assignment({group_of("lab/bench")}, 4'000, key));
+  EXPECT_EQ(groups(), std::vector{group_of("lab/bench")}) << "from lab to lab";
+  assign(assignment({}, 5'000, key));
+  EXPECT_EQ(groups(), std::vector{group_of("lab/bench")}) << "its own configuration is plant-7";
+  assign(assignment({}, 5'000, fixture.release_key));
+  EXPECT_EQ(groups(), fixture.facts.description.groups);
+}
+
+TEST_F(WaitsTest, ABrokerThatHasNoRoomHearsTheHelloAgainAfterAPause) {
+  const auto before = fixture.hellos.size();
+  fixture.ack(0, Code::unavailable);
+  fixture.run(limits::kReportResendMsMin - 1'000);
+  EXPECT_EQ(fixture.hellos.size(), before) << "not at once: everybody else is told the same";
+  fixture.run(limits::kReportResendMsMin);
+  EXPECT_EQ(fixture.hellos.size(), before + 1);
+  fixture.run(4 * limits::kReportResendMsMin);
+  EXPECT_EQ(fixture.hellos.size(), before + 1) << "once for each time it was told";
+  fixture.ack(0, Code::unavailable);
+  fixture.run(2 * limits::kReportResendMsMin - 1'000);
+  EXPECT_EQ(fixture.hellos.size(), before + 1) << "the pause grows";
+  fixture.run(2 * limits::kReportResendMsMin);
+  EXPECT_EQ(fixture.hellos.size(), before + 2);
+}
+
+TEST_F(WaitsTest, AConnectionThatIsGoneTakesTheHelloThatWasDueWithIt) {
+  fixture.ack(0, Code::unavailable);
+  fixture.run(1'000);
+  fixture.disconnect();
+  fixture.connect();
+  const auto before = fixture.hellos.size();
+  fixture.run(2 * limits::kReportResendMsMin);
+  EXPECT_EQ(fixture.hellos.size(), before) << "the new connection began with one";
 }
 
 }  // namespace

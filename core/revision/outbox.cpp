@@ -25,6 +25,7 @@ void Outbox::connected() noexcept {
 
 void Outbox::disconnected() noexcept {
   connected_ = false;
+  hello_due_.reset();
   reporter_.disconnected();
 }
 
@@ -45,8 +46,21 @@ void Outbox::send_due_reports() {
     publish(wire::TopicKind::device_report, std::move(envelope), wire::Qos::at_least_once);
 }
 
+void Outbox::ask_for_hello() {
+  if (!connected_ || hello_due_.has_value()) return;
+  hello_due_ = now_.monotonic + reporter_.with_jitter(hello_pause_ms_);
+  hello_pause_ms_ = std::min(hello_pause_ms_ * 2, limits::kReportResendMsMax);
+}
+
+std::optional<MonotonicMs> Outbox::next_deadline() const {
+  const auto reports = reporter_.next_deadline();
+  if (!hello_due_.has_value() || !reports.has_value()) return hello_due_.has_value() ? hello_due_ : reports;
+  return std::min(*hello_due_, *reports);
+}
+
 void Outbox::send_hello(const wire::Hello& hello) {
   hello_at_ = now_.monotonic;
+  hello_due_.reset();
   publish(wire::TopicKind::device_hello, trust::seal(trust::Kind::hello, wire::encode(hello), key_),
           wire::Qos::at_least_once);
 }
@@ -55,6 +69,7 @@ void Outbox::assert_invariants() const {
   INSTAR_ASSERT(effects_.empty());
   INSTAR_ASSERT(!persist_);
   INSTAR_ASSERT(!connected_ || connect_count_ > 0);
+  INSTAR_ASSERT(connected_ || !hello_due_.has_value());
   reporter_.assert_invariants();
 }
 

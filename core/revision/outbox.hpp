@@ -56,7 +56,12 @@ class Outbox {
   [[nodiscard]] Reporter::Acked acked(const wire::Ack& ack) { return reporter_.acked(ack, now_.monotonic); }
   void send_hello(const wire::Hello& hello);
   [[nodiscard]] MonotonicMs hello_at() const noexcept { return hello_at_; }
-  [[nodiscard]] std::optional<MonotonicMs> next_deadline() const { return reporter_.next_deadline(); }
+  // The broker may not have taken the last hello. The next one is due after a pause, which grows while this goes on.
+  void ask_for_hello();
+  // The broker takes what comes.
+  void is_heard() noexcept { hello_pause_ms_ = limits::kReportResendMsMin; }
+  [[nodiscard]] bool is_hello_due() const noexcept { return hello_due_.has_value() && time() >= *hello_due_; }
+  [[nodiscard]] std::optional<MonotonicMs> next_deadline() const;
 
   [[nodiscard]] const ReportsState& reports() const noexcept { return reporter_.state(); }
   // Between two calls nothing is left.
@@ -74,6 +79,8 @@ class Outbox {
   bool connected_ = false;
   std::uint32_t connect_count_ = 0;
   MonotonicMs hello_at_;
+  std::optional<MonotonicMs> hello_due_;  // while connected
+  std::int64_t hello_pause_ms_ = limits::kReportResendMsMin;
 };
 
 }  // namespace instar::revision

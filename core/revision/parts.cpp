@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string>
 
 #include "core/base/assert.hpp"
 #include "core/trust/digest.hpp"
@@ -36,6 +37,27 @@ DeviceState Parts::state(std::uint64_t generation) const {
 void Parts::enter(Trigger trigger) {
   course.enter(trigger);
   out.persist();
+}
+
+// What is here and signed by keys that are in force keeps older releases out; what a lost key has signed does not.
+void Parts::start_over() {
+  std::uint64_t highest = 0;
+  const auto count = [&](const std::optional<RevisionRecord>& record, const Bytes& envelope) {
+    const auto manifest = record ? manifest_in(envelope) : std::nullopt;
+    if (manifest && inbox.is_in_force(envelope, *manifest)) highest = std::max(highest, manifest->sequence);
+  };
+  const auto& held = revisions.state();
+  count(held.current, held.current_manifest);
+  count(held.previous, held.previous_manifest);
+  count(held.candidate, held.candidate_manifest);
+  if (highest != history.state().highest_sequence) {
+    out.log(LogLevel::notice, "release keys were replaced: releases count again from sequence " +
+                                  std::to_string(highest) + " (it was " +
+                                  std::to_string(history.state().highest_sequence) + ")");
+  }
+  history.start_over(highest);
+  out.persist();
+  if (out.is_connected()) say_hello();
 }
 
 wire::Report Parts::report_as_it_stands(const ManifestId& hash) const {
@@ -86,6 +108,7 @@ wire::Description Parts::description() const {
   if (revisions.previous()) described.previous = revisions.previous()->info;
   described.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
   described.root_version = inbox.root().version;
+  described.highest_sequence = history.state().highest_sequence;
   std::ranges::copy(upkeep.degraded(), std::back_inserter(described.degraded));
   return described;
 }

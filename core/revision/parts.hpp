@@ -55,6 +55,8 @@ struct Parts {
   // The time that this call goes by.
   [[nodiscard]] WallMs clock() const noexcept { return time.at(out.now().wall); }
   void enter(Trigger trigger);
+  // The release keys were replaced: sequences start over, as root.md says, and the broker is told.
+  void start_over();
 
   // --- reports
   // Where this device is in that rollout, for a report that changes nothing of it: what it waits for, the attempt, or

@@ -4,6 +4,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/base/text.hpp"
 #include "core/trust/digest.hpp"
 #include "core/trust/envelope.hpp"
 
@@ -16,23 +17,6 @@ constexpr std::int64_t kGapMs = 1'000;
 // It takes a person to change this: asking often would not help.
 bool is_lasting(Code code) noexcept {
   return code == Code::untrusted_key || code == Code::bad_signature || code == Code::refused;
-}
-
-// Length of the UTF-8 sequence that starts `text`, 0 if there is none.
-std::size_t sequence_length(std::string_view text) noexcept {
-  const auto first = static_cast<unsigned char>(text.front());
-  const std::size_t length = first < 0x80                    ? 1
-                             : first >= 0xc2 && first < 0xe0 ? 2
-                             : first >= 0xe0 && first < 0xf0 ? 3
-                             : first >= 0xf0 && first < 0xf5 ? 4
-                                                             : 0;
-  if (length > text.size()) return 0;
-  const auto is_tail = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
-  const bool second_fits = length < 3 || !((first == 0xe0 && static_cast<unsigned char>(text[1]) < 0xa0) ||
-                                           (first == 0xed && static_cast<unsigned char>(text[1]) > 0x9f) ||
-                                           (first == 0xf0 && static_cast<unsigned char>(text[1]) < 0x90) ||
-                                           (first == 0xf4 && static_cast<unsigned char>(text[1]) > 0x8f));
-  return length != 0 && second_fits && std::ranges::all_of(text.substr(1, length - 1), is_tail) ? length : 0;
 }
 
 }  // namespace
@@ -83,6 +67,7 @@ void Reporter::renumber(std::uint64_t first) {
 }
 
 Reporter::Acked Reporter::acked(const wire::Ack& ack, MonotonicMs now) {
+  if (ack.code == Code::unavailable) return Acked::busy;
   if (ack.code == Code::not_found) return Acked::lost;  // it has not received our hello, or has lost it
   if (ack.code != Code::ok) {
     if (is_lasting(ack.code) && due_) {
@@ -143,21 +128,10 @@ void Reporter::assert_invariants() const {
 }
 
 std::string clean_text(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const auto length = sequence_length(text);
-    if (out.size() + std::max<std::size_t>(length, 1) > limits::kTextBytesMax) break;
-    const auto first = static_cast<unsigned char>(text.front());
-    if (length == 0) {
-      out += '?';
-    } else if (first < 0x20 || first == 0x7f) {
-      out += ' ';
-    } else {
-      out += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return out;
+  std::string spaced(text);
+  std::ranges::replace_if(
+      spaced, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return instar::clean_text(spaced, limits::kTextBytesMax);
 }
 
 }  // namespace instar::revision

@@ -29,6 +29,7 @@ class Reporter {
     nothing,   // nothing new
     progress,  // reports were dropped from the list: persist
     lost,      // the broker knows less than was acked before, or nothing of this device: say hello again
+    busy,      // the broker has no room for what was sent: say hello again later
     moved,     // it knows more than was ever sent: the numbers go on after that; say hello again, and persist
   };
   [[nodiscard]] Acked acked(const wire::Ack& ack, MonotonicMs now);
@@ -45,6 +46,8 @@ class Reporter {
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const {
     return state_.pending.empty() ? std::nullopt : due_;
   }
+  // `ms` and up to a quarter more, the same for one device each time.
+  [[nodiscard]] std::int64_t with_jitter(std::int64_t ms) const noexcept;
   // Changes with add() and acked(): to be persisted then.
   [[nodiscard]] const ReportsState& state() const noexcept { return state_; }
   // Reports are kept in order, without a hole, from the first that is not acked to the last that was numbered; none is
@@ -52,7 +55,6 @@ class Reporter {
   void assert_invariants() const;
 
  private:
-  [[nodiscard]] std::int64_t with_jitter(std::int64_t ms) const noexcept;
   [[nodiscard]] Bytes sealed(const wire::Report& report) const;
   void renumber(std::uint64_t first);
 
@@ -66,7 +68,7 @@ class Reporter {
   std::uint64_t sent_through_ = 0;  // highest number sent on this connection
 };
 
-// `text` as it may stand in a report: valid UTF-8 without control characters, at most kTextBytesMax bytes.
+// `text` as it may stand in a report: clean (core/base/text.hpp), on one line, at most kTextBytesMax bytes.
 [[nodiscard]] std::string clean_text(std::string_view text);
 
 }  // namespace instar::revision

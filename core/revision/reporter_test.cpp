@@ -8,7 +8,7 @@
 namespace instar::revision {
 namespace {
 
-constexpr MonotonicMs kStart{1'000};
+constexpr MonotonicMs kReporterStart{1'000};
 
 class ReporterTest : public testing::Test {
  protected:
@@ -22,24 +22,24 @@ class ReporterTest : public testing::Test {
 };
 
 TEST_F(ReporterTest, NumbersAndSigns) {
-  EXPECT_EQ(read(reporter.add({}, kStart)).sequence, 1u);
-  const auto second = read(reporter.add({}, kStart));
+  EXPECT_EQ(read(reporter.add({}, kReporterStart)).sequence, 1u);
+  const auto second = read(reporter.add({}, kReporterStart));
   EXPECT_EQ(second.sequence, 2u);
   EXPECT_EQ(second.device.str(), "pump-17");
   EXPECT_EQ(reporter.state().last_report, 2u);
 }
 
 TEST_F(ReporterTest, SendsNothingAgainWhileDisconnected) {
-  reporter.add({}, kStart);
-  EXPECT_TRUE(reporter.take_due(kStart + 1'000'000).empty());
+  reporter.add({}, kReporterStart);
+  EXPECT_TRUE(reporter.take_due(kReporterStart + 1'000'000).empty());
   EXPECT_FALSE(reporter.next_deadline().has_value());
 }
 
 TEST_F(ReporterTest, PausesDoubleUpToFiveMinutes) {
-  reporter.connected(kStart);
-  reporter.add({}, kStart);
+  reporter.connected(kReporterStart);
+  reporter.add({}, kReporterStart);
   std::vector<std::int64_t> pauses;
-  auto last = kStart;
+  auto last = kReporterStart;
   for (int i = 0; i < 10; ++i) {
     const auto due = reporter.next_deadline();
     ASSERT_TRUE(due.has_value());
@@ -56,83 +56,84 @@ TEST_F(ReporterTest, PausesDoubleUpToFiveMinutes) {
 }
 
 TEST_F(ReporterTest, AnAckDropsWhatItCovers) {
-  reporter.connected(kStart);
-  for (int i = 0; i < 3; ++i) reporter.add({}, kStart);
-  EXPECT_EQ(reporter.acked({2, Code::ok, ""}, kStart), Reporter::Acked::progress);
+  reporter.connected(kReporterStart);
+  for (int i = 0; i < 3; ++i) reporter.add({}, kReporterStart);
+  EXPECT_EQ(reporter.acked({2, Code::ok, ""}, kReporterStart), Reporter::Acked::progress);
   ASSERT_EQ(reporter.state().pending.size(), 1u);
   EXPECT_EQ(reporter.state().pending[0].sequence, 3u);
   EXPECT_EQ(reporter.state().acked_report, 2u);
-  EXPECT_EQ(reporter.acked({2, Code::ok, ""}, kStart), Reporter::Acked::nothing);
-  EXPECT_EQ(reporter.acked({3, Code::ok, ""}, kStart), Reporter::Acked::progress);
+  EXPECT_EQ(reporter.acked({2, Code::ok, ""}, kReporterStart), Reporter::Acked::nothing);
+  EXPECT_EQ(reporter.acked({3, Code::ok, ""}, kReporterStart), Reporter::Acked::progress);
   EXPECT_FALSE(reporter.next_deadline().has_value());
 }
 
 TEST_F(ReporterTest, AnAckBeforeAGapBringsTheRestSoon) {
-  reporter.connected(kStart);
-  for (int i = 0; i < 3; ++i) reporter.add({}, kStart);
-  EXPECT_EQ(reporter.acked({0, Code::ok, ""}, kStart), Reporter::Acked::nothing);
-  EXPECT_LE(*reporter.next_deadline() - kStart, 1'000);
-  const auto due = reporter.take_due(kStart + 1'000);
+  reporter.connected(kReporterStart);
+  for (int i = 0; i < 3; ++i) reporter.add({}, kReporterStart);
+  EXPECT_EQ(reporter.acked({0, Code::ok, ""}, kReporterStart), Reporter::Acked::nothing);
+  EXPECT_LE(*reporter.next_deadline() - kReporterStart, 1'000);
+  const auto due = reporter.take_due(kReporterStart + 1'000);
   ASSERT_EQ(due.size(), 3u);
   EXPECT_EQ(read(due[0]).sequence, 1u);
 }
 
 TEST_F(ReporterTest, ALongListGoesInTurns) {
-  for (int i = 0; i < 40; ++i) reporter.add({}, kStart);
-  reporter.connected(kStart);
-  EXPECT_EQ(reporter.take_due(kStart).size(), limits::kReportsAtOnceMax);
-  EXPECT_EQ(reporter.acked({16, Code::ok, ""}, kStart + 10), Reporter::Acked::progress);
-  const auto next = reporter.take_due(kStart + 10);
+  for (int i = 0; i < 40; ++i) reporter.add({}, kReporterStart);
+  reporter.connected(kReporterStart);
+  EXPECT_EQ(reporter.take_due(kReporterStart).size(), limits::kReportsAtOnceMax);
+  EXPECT_EQ(reporter.acked({16, Code::ok, ""}, kReporterStart + 10), Reporter::Acked::progress);
+  const auto next = reporter.take_due(kReporterStart + 10);
   ASSERT_EQ(next.size(), limits::kReportsAtOnceMax);
   EXPECT_EQ(read(next[0]).sequence, 17u);
 }
 
 TEST_F(ReporterTest, TheOldestGoesWhenThereAreTooMany) {
-  for (std::size_t i = 0; i < limits::kPendingReportsMax + 3; ++i) reporter.add({}, kStart);
+  for (std::size_t i = 0; i < limits::kPendingReportsMax + 3; ++i) reporter.add({}, kReporterStart);
   EXPECT_EQ(reporter.state().pending.size(), limits::kPendingReportsMax);
   EXPECT_EQ(reporter.state().pending.front().sequence, 4u);
   EXPECT_EQ(reporter.state().acked_report, 3u) << "the next hello makes the broker go on from there";
 }
 
 TEST_F(ReporterTest, NumbersGoOnAfterWhatTheBrokerKnows) {
-  reporter.connected(kStart);
+  reporter.connected(kReporterStart);
   wire::Report report;
   report.reason = "first";
-  reporter.add(report, kStart);
-  reporter.add({}, kStart);
-  EXPECT_EQ(reporter.acked({57, Code::ok, ""}, kStart), Reporter::Acked::moved);
-  const auto due = reporter.take_due(kStart);
+  reporter.add(report, kReporterStart);
+  reporter.add({}, kReporterStart);
+  EXPECT_EQ(reporter.acked({57, Code::ok, ""}, kReporterStart), Reporter::Acked::moved);
+  const auto due = reporter.take_due(kReporterStart);
   ASSERT_EQ(due.size(), 2u);
   EXPECT_EQ(read(due[0]).sequence, 58u);
   EXPECT_EQ(read(due[0]).reason, "first");
   EXPECT_EQ(read(due[1]).sequence, 59u);
-  EXPECT_EQ(read(reporter.add({}, kStart)).sequence, 60u);
+  EXPECT_EQ(read(reporter.add({}, kReporterStart)).sequence, 60u);
 }
 
 TEST_F(ReporterTest, AnAckOutOfThisWorldIsIgnored) {
-  reporter.add({}, kStart);
-  EXPECT_EQ(reporter.acked({UINT64_MAX, Code::ok, ""}, kStart), Reporter::Acked::nothing);
+  reporter.add({}, kReporterStart);
+  EXPECT_EQ(reporter.acked({UINT64_MAX, Code::ok, ""}, kReporterStart), Reporter::Acked::nothing);
   EXPECT_EQ(reporter.state().last_report, 1u);
   EXPECT_EQ(reporter.state().pending.size(), 1u);
 }
 
 TEST_F(ReporterTest, ABrokerThatDoesNotKnowThisDeviceHearsTheHelloAgain) {
-  reporter.connected(kStart);
-  reporter.add({}, kStart);
-  EXPECT_EQ(reporter.acked({0, Code::not_found, ""}, kStart), Reporter::Acked::lost);
-  EXPECT_EQ(reporter.acked({0, Code::unavailable, ""}, kStart), Reporter::Acked::nothing);
-  EXPECT_LE(*reporter.next_deadline() - kStart, limits::kReportResendMsMin * 5 / 4) << "and the report soon";
+  reporter.connected(kReporterStart);
+  reporter.add({}, kReporterStart);
+  EXPECT_EQ(reporter.acked({0, Code::not_found, ""}, kReporterStart), Reporter::Acked::lost);
+  EXPECT_EQ(reporter.acked({0, Code::unavailable, ""}, kReporterStart), Reporter::Acked::busy);
+  EXPECT_LE(*reporter.next_deadline() - kReporterStart, limits::kReportResendMsMin * 5 / 4) << "and the report soon";
 }
 
 TEST_F(ReporterTest, ABrokerThatForgotIsNoticed) {
-  reporter.add({}, kStart);
-  EXPECT_EQ(reporter.acked({1, Code::ok, ""}, kStart), Reporter::Acked::progress);
-  EXPECT_EQ(reporter.acked({0, Code::ok, ""}, kStart), Reporter::Acked::lost);
+  reporter.add({}, kReporterStart);
+  EXPECT_EQ(reporter.acked({1, Code::ok, ""}, kReporterStart), Reporter::Acked::progress);
+  EXPECT_EQ(reporter.acked({0, Code::ok, ""}, kReporterStart), Reporter::Acked::lost);
 }
 
 TEST(CleanText, KeepsWhatCanStandInAReport) {
   EXPECT_EQ(clean_text("exit 3: größer"), "exit 3: größer");
   EXPECT_EQ(clean_text("a\nb\tc\x7f"), "a b c ");
+  EXPECT_EQ(clean_text("a\u202eb"), "a???b");
   EXPECT_EQ(clean_text("x\xff\xfey"), "x??y");
   EXPECT_EQ(clean_text("\xc0\xaf"), "??") << "overlong";
   EXPECT_EQ(clean_text("\xed\xa0\x80"), "???") << "a surrogate";

@@ -8,6 +8,7 @@
 
 #include "core/revision/settings.hpp"
 #include "core/wire/placement.hpp"
+#include "core/wire/volume_paths.hpp"
 
 namespace instar::revision {
 namespace {
@@ -129,6 +130,7 @@ Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& fac
   for (const auto& container : manifest.containers) {
     INSTAR_CHECK(check_handler(container, facts.description.handlers));
     INSTAR_CHECK(check_settings(container, facts.lxc_keys_allowed));
+    INSTAR_CHECK(wire::check_volume_paths(container));
   }
   return {};
 }

@@ -14,19 +14,16 @@
 namespace instar::revision {
 namespace {
 
-SomeHash hash_of(std::uint8_t fill) {
+SomeHash filled(std::uint8_t fill) {
   SomeHash hash;
   hash.bytes.fill(fill);
   return hash;
 }
 
 RevisionRecord record(std::uint32_t number, std::uint64_t sequence) {
-  return {number,
-          {"pump",
-           "2." + std::to_string(sequence),
-           sequence,
-           hash_of(static_cast<std::uint8_t>(sequence)),
-           {hash_of(0xa0)}}};
+  return {
+      number,
+      {"pump", "2." + std::to_string(sequence), sequence, filled(static_cast<std::uint8_t>(sequence)), {filled(0xa0)}}};
 }
 
 // The device of the worked example: release 2.4 runs, 2.5 is being fetched, one report is not acked yet.
@@ -47,15 +44,15 @@ DeviceState example() {
   state.history.highest_sequence = 5;
   state.verified = WallMs{1'700'000'000'000};
   state.root = {0x52};
-  state.history.outcomes = {{hash_of(4), 4, 1, 0, wire::Step::committed, Code::ok}};
-  state.gates = {{hash_of(5), 2}};
+  state.history.outcomes = {{filled(4), 4, 1, 0, wire::Step::committed, Code::ok}};
+  state.gates = {{filled(5), 2}};
   state.reports.pending = {{9, {0xde, 0xad}}};
   state.reports.last_report = 9;
   state.reports.acked_report = 8;
   state.boot = 7;
   state.revisions.next_number = 5;
   state.revisions.numbers = {3, 4};
-  state.attempt.packs = {hash_of(0xb0)};
+  state.attempt.packs = {filled(0xb0)};
   return state;
 }
 
@@ -70,7 +67,7 @@ DeviceState everything() {
   state.trial.verdict_code = Code::unhealthy;
   state.trial.verdict_reason = "exit 3";
   state.attempt.pack_kind = 1;
-  state.history.refused = {hash_of(0x11), hash_of(0x22)};
+  state.history.refused = {filled(0x11), filled(0x22)};
   state.attempt.bytes_spent = 12'345;
   state.attempt.fallback_reason = "etc/motd was changed";
   state.attempt.staging_reported = true;
@@ -79,7 +76,7 @@ DeviceState everything() {
   state.permission.start_rollout = 0x0102'0304'0506'0708;
   state.permission.start_attempt = 2;
   state.permission.waits = "waits for its turn";
-  state.permission.waits_manifest = hash_of(0x33);
+  state.permission.waits_manifest = filled(0x33);
   state.permission.waits_attempt = 3;
   state.permission.waits_asks = true;
   return state;

@@ -27,6 +27,7 @@ std::string_view fault_text(wire::ChunkFault fault) noexcept {
     case wire::ChunkFault::over_budget: return "the byte budget is spent";
     case wire::ChunkFault::busy: return "it is busy";
     case wire::ChunkFault::position: return "it says where it stands";
+    case wire::ChunkFault::not_offered: return "no rollout brings the pack to this device, as far as it knows";
   }
   return "unknown fault";
 }

@@ -9,52 +9,52 @@
 namespace instar::revision {
 namespace {
 
-constexpr MonotonicMs kStart{1'000};
+constexpr MonotonicMs kTrialStart{1'000};
 constexpr std::uint64_t kBoot = 77;
 
 using testing::HasSubstr;
 
 TEST(TrialTest, CountsBootsOfTheMachineAndRestartsOfTheClientApart) {
   Trial trial({});
-  trial.begin(true, kBoot, kStart);
+  trial.begin(true, kBoot, kTrialStart);
   EXPECT_EQ(trial.state().starts, 1U);
-  EXPECT_TRUE(trial.begin_again(kBoot, kStart));
+  EXPECT_TRUE(trial.begin_again(kBoot, kTrialStart));
   EXPECT_EQ(trial.state().starts, 1U);
   EXPECT_EQ(trial.state().client_starts, 1U);
-  EXPECT_TRUE(trial.begin_again(kBoot + 1, kStart));
+  EXPECT_TRUE(trial.begin_again(kBoot + 1, kTrialStart));
   EXPECT_EQ(trial.state().starts, 2U);
   EXPECT_EQ(trial.state().client_starts, 0U);
 }
 
 TEST(TrialTest, IsOverWhenTheMachineWasBootedTooOften) {
   Trial trial({});
-  trial.begin(true, kBoot, kStart);
-  for (std::uint64_t i = 1; i < limits::kTryStartsMax; ++i) ASSERT_TRUE(trial.begin_again(kBoot + i, kStart));
-  EXPECT_FALSE(trial.begin_again(kBoot + 100, kStart));
+  trial.begin(true, kBoot, kTrialStart);
+  for (std::uint64_t i = 1; i < limits::kTryStartsMax; ++i) ASSERT_TRUE(trial.begin_again(kBoot + i, kTrialStart));
+  EXPECT_FALSE(trial.begin_again(kBoot + 100, kTrialStart));
   EXPECT_THAT(trial.starts_reason(), HasSubstr("booted " + std::to_string(limits::kTryStartsMax) + " times"));
 }
 
 TEST(TrialTest, EachStartCountsAsABootWhenBootsAreNotKnown) {
   Trial trial({});
-  trial.begin(true, 0, kStart);
-  EXPECT_TRUE(trial.begin_again(0, kStart));
+  trial.begin(true, 0, kTrialStart);
+  EXPECT_TRUE(trial.begin_again(0, kTrialStart));
   EXPECT_EQ(trial.state().starts, 2U);
 }
 
 TEST(TrialTest, IsOverWhenTheClientWasRestartedTooOften) {
   Trial trial({});
-  trial.begin(true, kBoot, kStart);
-  for (std::uint64_t i = 0; i < limits::kTryClientStartsMax; ++i) ASSERT_TRUE(trial.begin_again(kBoot, kStart));
-  EXPECT_FALSE(trial.begin_again(kBoot, kStart));
+  trial.begin(true, kBoot, kTrialStart);
+  for (std::uint64_t i = 0; i < limits::kTryClientStartsMax; ++i) ASSERT_TRUE(trial.begin_again(kBoot, kTrialStart));
+  EXPECT_FALSE(trial.begin_again(kBoot, kTrialStart));
 }
 
 TEST(TrialTest, AContainerThatStopsBeforeAllHaveStartedIsAVerdict) {
   Trial trial({});
-  trial.begin(true, kBoot, kStart);
+  trial.begin(true, kBoot, kTrialStart);
   EXPECT_FALSE(trial.is_judging());
-  trial.container_stopped(OutboxFixture::release(2), "app", "exit 1", kStart);
+  trial.container_stopped(OutboxFixture::release(2), "app", "exit 1", kTrialStart);
   ASSERT_TRUE(trial.is_judging());
-  const auto verdict = trial.verdict(true, kStart);
+  const auto verdict = trial.verdict(true, kTrialStart);
   ASSERT_TRUE(verdict.has_value());
   EXPECT_FALSE(verdict->passed);
   trial.assert_invariants(Phase::trying);
@@ -62,16 +62,16 @@ TEST(TrialTest, AContainerThatStopsBeforeAllHaveStartedIsAVerdict) {
 
 TEST(TrialTest, PausesBeforeAnotherSwitchBackDouble) {
   Trial trial({});
-  trial.begin(true, kBoot, kStart);
+  trial.begin(true, kBoot, kTrialStart);
   trial.roll_back(Code::unhealthy, "exit 3");
   EXPECT_FALSE(trial.switch_back_failed());
-  EXPECT_EQ(trial.pause_switch_back(kStart), 5'000);
-  EXPECT_EQ(trial.next_deadline(), kStart + 5'000);
-  EXPECT_FALSE(trial.is_switch_back_due(kStart + 4'999));
-  EXPECT_TRUE(trial.is_switch_back_due(kStart + 5'000));
-  EXPECT_EQ(trial.pause_switch_back(kStart), 10'000);
-  for (int i = 0; i < 10; ++i) trial.pause_switch_back(kStart);
-  EXPECT_EQ(trial.pause_switch_back(kStart), 300'000);
+  EXPECT_EQ(trial.pause_switch_back(kTrialStart), 5'000);
+  EXPECT_EQ(trial.next_deadline(), kTrialStart + 5'000);
+  EXPECT_FALSE(trial.is_switch_back_due(kTrialStart + 4'999));
+  EXPECT_TRUE(trial.is_switch_back_due(kTrialStart + 5'000));
+  EXPECT_EQ(trial.pause_switch_back(kTrialStart), 10'000);
+  for (int i = 0; i < 10; ++i) trial.pause_switch_back(kTrialStart);
+  EXPECT_EQ(trial.pause_switch_back(kTrialStart), 300'000);
   trial.note_switch_back();
   EXPECT_FALSE(trial.next_deadline().has_value());
   trial.assert_invariants(Phase::rolling_back);
@@ -79,7 +79,7 @@ TEST(TrialTest, PausesBeforeAnotherSwitchBackDouble) {
 
 TEST(TrialTest, SaysOnceThatItIsStuckAndForgetsThatWhenItIsNot) {
   Trial trial({});
-  trial.begin(true, kBoot, kStart);
+  trial.begin(true, kBoot, kTrialStart);
   trial.roll_back(Code::unhealthy, "exit 3");
   const Error busy{Code::io, "busy"};
   for (int i = 0; i < 5; ++i) {
@@ -96,7 +96,7 @@ TEST(TrialTest, SaysOnceThatItIsStuckAndForgetsThatWhenItIsNot) {
 
 TEST(TrialTest, TheVerdictIsKeptUntilTheSwitchBackIsDone) {
   Trial trial({});
-  trial.begin(true, kBoot, kStart);
+  trial.begin(true, kBoot, kTrialStart);
   trial.roll_back(Code::unhealthy, "exit 3\n");
   EXPECT_EQ(trial.state().verdict_reason, "exit 3 ") << "as it may stand in a report";
   trial.switched_back(40);
@@ -106,17 +106,17 @@ TEST(TrialTest, TheVerdictIsKeptUntilTheSwitchBackIsDone) {
   EXPECT_EQ(trial.state().verdict_code, Code::ok);
   EXPECT_EQ(trial.state().verdict_reason, "");
   wire::Report report;
-  trial.fill_times(report, kStart + 700);
+  trial.fill_times(report, kTrialStart + 700);
   EXPECT_EQ(report.downtime_ms, 40U);
   EXPECT_EQ(report.switch_ms, 700U);
 }
 
 TEST(TrialTest, GoesOnAfterARestartInTheMiddle) {
   Trial before({});
-  before.begin(true, kBoot, kStart);
+  before.begin(true, kBoot, kTrialStart);
   Trial after(before.state());
   EXPECT_FALSE(after.is_judging());
-  EXPECT_TRUE(after.begin_again(kBoot, kStart));
+  EXPECT_TRUE(after.begin_again(kBoot, kTrialStart));
   EXPECT_TRUE(after.state().reachable_before) << "just before the switch, not now";
   after.assert_invariants(Phase::trying);
 }

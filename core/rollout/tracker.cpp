@@ -6,7 +6,7 @@ namespace instar::rollout {
 
 RolloutView::RolloutView(const Rollout& rollout, const Members& of)
     : record(rollout.record()),
-      policy(rollout.policy()),
+      release(rollout.release()),
       waves(rollout.tally().waves),
       updated(rollout.updated()),
       members(of.all()),
@@ -15,9 +15,8 @@ RolloutView::RolloutView(const Rollout& rollout, const Members& of)
 
 // --- loading
 
-void Tracker::load_rollout(const ManifestId& rollout, RolloutRecord record,
-                           std::shared_ptr<const wire::Policy> policy) {
-  rollouts_.load(rollout, std::move(record), std::move(policy));
+void Tracker::load_rollout(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const Release> release) {
+  rollouts_.load(rollout, std::move(record), std::move(release));
   devices_.load_terms(rollout, rollouts_.find(rollout)->terms());
 }
 
@@ -39,8 +38,8 @@ void Tracker::loaded(Now now) {
 
 // --- events from devices
 
-Status Tracker::hello(const wire::Hello& hello, Via via, Now now, Effects& effects) {
-  INSTAR_CHECK(devices_.hello(hello, via, now, effects));
+Status Tracker::hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects) {
+  INSTAR_CHECK(devices_.hello(hello, origin, now, effects));
   const bool moved = devices_.adopt_step(hello, now, effects);
   pass_counts(effects);
   if (moved) rollouts_.advance(hello.rollout, devices_, now, effects);
@@ -76,16 +75,21 @@ void Tracker::is_there(const DeviceId& device) {
   pass_counts(none);
 }
 
-Charge Tracker::charge(const DeviceId& device, std::uint64_t prefix, std::uint64_t bytes) {
-  if (this->device(device) == nullptr) return Charge::ok;
+Charge Tracker::charge(const DeviceId& device, std::uint64_t prefix, const PackId& pack, std::uint64_t bytes) {
+  // By what is known here: the rollout that the device names, if it may take it, else the one that it should take.
+  auto rollout = by_prefix(prefix);
+  if (!rollout.has_value() || !devices_.may_fetch(*rollout, device, pack)) {
+    const auto* known = this->device(device);
+    rollout = known == nullptr ? std::nullopt : known->target;
+    if (!rollout.has_value() || !devices_.may_fetch(*rollout, device, pack)) return Charge::not_offered;
+  }
   // A device that is no member costs the rollout all the same: it may have begun before the broker knew of it, or while
   // its place is with a newer release.
-  const auto rollout = by_prefix(prefix);
-  if (rollout.has_value()) {
-    const auto charge = rollouts_.charge(*rollout, devices_.bytes_sent(*rollout, device), bytes);
-    if (charge != Charge::ok) return charge;
-  }
-  devices_.count_bytes(device, rollout, bytes);
+  const auto charge = rollouts_.charge(*rollout, devices_.bytes_sent(*rollout, device), bytes);
+  if (charge != Charge::ok) return charge;
+  devices_.count_bytes(device, *rollout, bytes);
+  Effects none;
+  pass_counts(none);
   return Charge::ok;
 }
 
@@ -100,10 +104,16 @@ void Tracker::lease_saved(const ManifestId& rollout, std::uint64_t bytes) {
 // --- events from operators
 
 Result<Tracker::Taken> Tracker::take_manifest(const ManifestId& rollout, const wire::Manifest& manifest,
-                                              const std::string& who, Now now, Effects& effects) {
-  auto taken = rollouts_.take_manifest(rollout, manifest, who, devices_, now, effects);
+                                              const std::vector<trust::KeyId>& signers, const std::string& who, Now now,
+                                              Effects& effects) {
+  auto taken = rollouts_.take_manifest(rollout, manifest, signers, who, devices_, now, effects);
   pass_counts(effects);
   return taken;
+}
+
+void Tracker::take_keys(KeysInForce keys, Effects& effects) {
+  rollouts_.take_keys(std::move(keys), devices_, effects);
+  pass_counts(effects);
 }
 
 Status Tracker::act(const ManifestId& rollout, Action action, const std::string& who, Now now, Effects& effects) {

@@ -33,7 +33,7 @@ struct RolloutView {
   RolloutView(const Rollout& rollout, const Members& of);
 
   const RolloutRecord& record;
-  const std::shared_ptr<const wire::Policy>& policy;
+  const std::shared_ptr<const Release>& release;
   const std::vector<WaveCounts>& waves;  // of all waves of the policy; nothing is admitted to those not opened
   WallMs updated;                        // of the record or of any member
   const std::map<DeviceId, Member>& members;
@@ -50,16 +50,19 @@ struct RolloutView {
 
 class Tracker {
  public:
+  // How many devices that have never taken part one login may bring. Before loading, or at any time.
+  void bound_newcomers(std::size_t login_max) noexcept { devices_.bound_newcomers(login_max); }
+
   // --- loading: in this order, then loaded() once ---
-  void load_rollout(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const wire::Policy> policy);
+  void load_rollout(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const Release> release);
   void load_device(const DeviceId& device, DeviceRecord record);
   void load_member(const ManifestId& rollout, const DeviceId& device, MemberRecord record);
   void loaded(Now now);
 
   // --- events from devices; the signature has been checked with `hello.key`, or with the pinned key ---
-  // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax), stale (over a bridge, older than the last
-  // one).
-  [[nodiscard]] Status hello(const wire::Hello& hello, Via via, Now now, Effects& effects);
+  // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax, or too many of the login that never took
+  // part), stale (over a bridge, older than the last one).
+  [[nodiscard]] Status hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects);
   // Applied if it is the next in order; acked in any case. Errors: not_found (no hello yet).
   [[nodiscard]] Status report(const wire::Report& report, Now now, Effects& effects);
   // Some message of it came: it is there.
@@ -67,10 +70,11 @@ class Tracker {
   void gone(const DeviceId& device, Now now);
   // It is connected still: for a tracker that was loaded again while devices were.
   void is_there(const DeviceId& device);
-  // Before payload bytes are handed to the device for the rollout whose hash starts with `rollout`: counts them, if
-  // they may go. Counted bytes become durable with the next report or hello of the device, or with save_bytes(); the
-  // lease that bounds a rollout's budget is saved ahead of them.
-  [[nodiscard]] Charge charge(const DeviceId& device, std::uint64_t rollout, std::uint64_t bytes);
+  // Before payload bytes of `pack` are handed to the device for the rollout whose hash starts with `rollout` (another
+  // number: for its target): counts them, if the rollout brings the pack, the device may take the rollout, and no
+  // budget is spent. Counted bytes become durable with the next report or hello of the device, or with save_bytes();
+  // the lease that bounds a rollout's budget is saved ahead of them.
+  [[nodiscard]] Charge charge(const DeviceId& device, std::uint64_t rollout, const PackId& pack, std::uint64_t bytes);
   // Of at most so many devices: those that have waited longest come first.
   void save_bytes(std::size_t devices_max, Effects& effects);
   // Devices with bytes that are not saved.
@@ -79,10 +83,13 @@ class Tracker {
 
   // --- events from operators; `who`: as history names them ---
   using Taken = Rollouts::Taken;
-  // `rollout`: hash of the manifest's payload. The manifest has been verified. Errors: stale (sequence),
-  // invalid_argument (its waves), too_large (kRolloutsMax).
+  // `rollout`: hash of the manifest's payload. The manifest has been verified; `signers` are its keys. Errors: stale,
+  // refused (its sequence), invalid_argument (its waves), too_large (kRolloutsMax).
   [[nodiscard]] Result<Taken> take_manifest(const ManifestId& rollout, const wire::Manifest& manifest,
-                                            const std::string& who, Now now, Effects& effects);
+                                            const std::vector<trust::KeyId>& signers, const std::string& who, Now now,
+                                            Effects& effects);
+  // See Rollouts::take_keys(). Before anything is loaded, and with each new root document.
+  void take_keys(KeysInForce keys, Effects& effects);
   // Each may be said twice. Errors: not_found, refused.
   [[nodiscard]] Status act(const ManifestId& rollout, Action action, const std::string& who, Now now, Effects& effects);
   // `wave`: from 0; nullopt: the current one.
@@ -104,9 +111,15 @@ class Tracker {
   [[nodiscard]] bool has_turn(const DeviceId& device, std::uint64_t rollout, std::uint32_t attempt) const;
   [[nodiscard]] const Device* device(const DeviceId& device) const noexcept { return devices_.roster().find(device); }
   [[nodiscard]] const std::map<DeviceId, Device>& devices() const noexcept { return devices_.roster().all(); }
+  // Devices that have never taken part in a rollout: none has had bytes of one, nor moved one by a report.
+  [[nodiscard]] std::size_t unknown_count() const noexcept { return devices_.roster().newcomers().count(); }
   [[nodiscard]] std::size_t online_count() const noexcept { return devices_.roster().online_count(); }
   [[nodiscard]] std::optional<RolloutView> rollout(const ManifestId& rollout) const noexcept;
   [[nodiscard]] std::vector<std::pair<ManifestId, RolloutView>> rollouts() const;
+  // The sequence for a new release of the product to these groups. Time: once through the devices.
+  [[nodiscard]] Sequences::Next next_sequence(std::string_view product, const std::vector<GroupPath>& groups) const {
+    return rollouts_.next_sequence(product, groups, devices_);
+  }
   // The rollout whose manifest stands on each group's topic.
   [[nodiscard]] const std::map<GroupPath, ManifestId>& group_rollouts() const noexcept;
   // What the rollout's current wave waits for; empty when it waits for nothing.

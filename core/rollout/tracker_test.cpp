@@ -234,7 +234,7 @@ TEST(Tracker, SequencesOfAProductOnlyRise) {
   EXPECT_TRUE(fixture.effects.empty());
   EXPECT_EQ(fixture.take(manifest(4)).error().code, Code::stale);
   Effects ignored;
-  EXPECT_EQ(fixture.tracker.take_manifest(hash(99), manifest(5), "ann", kNow, ignored).error().code, Code::stale);
+  EXPECT_EQ(fixture.tracker.take_manifest(hash(99), manifest(5), {}, "ann", kNow, ignored).error().code, Code::stale);
   auto other = manifest(1);
   other.product = "sensor";
   EXPECT_TRUE(fixture.take(other).has_value());
@@ -282,14 +282,14 @@ TEST(Tracker, DropsTheOldestRolloutThatIsNoGroupsCurrentOneWhenThereAreTooMany) 
   Effects effects;
   auto first = hello("d");
   ASSERT_TRUE(tracker.hello(first, Via::own_connection, kNow, effects).has_value());
-  ASSERT_TRUE(tracker.take_manifest(hash(1), manifest(1, {group("plant-8")}), "ann", kNow, effects).has_value());
-  ASSERT_TRUE(tracker.take_manifest(hash(2), manifest(2), "ann", kNow, effects).has_value());
+  ASSERT_TRUE(tracker.take_manifest(hash(1), manifest(1, {group("plant-8")}), {}, "ann", kNow, effects).has_value());
+  ASSERT_TRUE(tracker.take_manifest(hash(2), manifest(2), {}, "ann", kNow, effects).has_value());
   ASSERT_TRUE(tracker.report(report("d", 1, hash(2), Step::committed), kNow, effects).has_value());
   for (std::uint64_t i = 3; i <= limits::kRolloutsMax; ++i) {
-    ASSERT_TRUE(tracker.take_manifest(hash(i), manifest(i), "ann", kNow, effects).has_value());
+    ASSERT_TRUE(tracker.take_manifest(hash(i), manifest(i), {}, "ann", kNow, effects).has_value());
   }
   effects.clear();
-  ASSERT_TRUE(tracker.take_manifest(hash(5'000), manifest(5'000), "ann", kNow, effects).has_value());
+  ASSERT_TRUE(tracker.take_manifest(hash(5'000), manifest(5'000), {}, "ann", kNow, effects).has_value());
   EXPECT_EQ(tracker.rollouts().size(), limits::kRolloutsMax);
   EXPECT_TRUE(tracker.rollout(hash(1)).has_value()) << "the first is still the one of plant-8";
   EXPECT_FALSE(tracker.rollout(hash(2)).has_value());
@@ -314,11 +314,11 @@ TEST(Tracker, AccountsBytesPerDeviceAndRollout) {
   TrackerFixture fixture;
   ASSERT_TRUE(fixture.take(manifest(1)).has_value());
   ASSERT_TRUE(fixture.hello(hello("d")).has_value());
-  EXPECT_EQ(fixture.tracker.charge(id("d"), hash(1).prefix64(), 1'000), Charge::ok);
-  EXPECT_EQ(fixture.tracker.charge(id("d"), 12'345, 500), Charge::ok);
-  EXPECT_EQ(fixture.tracker.charge(id("nobody"), hash(1).prefix64(), 7), Charge::ok);
+  EXPECT_EQ(fixture.tracker.charge(id("d"), hash(1).prefix64(), pack(), 1'000), Charge::ok);
+  EXPECT_EQ(fixture.tracker.charge(id("d"), 12'345, pack(), 500), Charge::ok) << "no such rollout: for its target";
+  EXPECT_EQ(fixture.tracker.charge(id("nobody"), hash(1).prefix64(), pack(), 7), Charge::not_offered);
   fixture.save_bytes();
-  EXPECT_EQ(fixture.rollout(1).counts.bytes_sent, 1'000U);
+  EXPECT_EQ(fixture.rollout(1).counts.bytes_sent, 1'500U);
   EXPECT_EQ(fixture.tracker.device(id("d"))->record.bytes_sent, 1'500U);
   fixture.save_bytes();
   EXPECT_TRUE(fixture.effects.empty());
@@ -331,7 +331,7 @@ TEST(Tracker, CountedBytesAreSavedAFewAtATimeAndWithWhatIsSavedAnyway) {
   for (const auto* name : names) ASSERT_TRUE(fixture.hello(hello(name)).has_value());
   // By the tracker itself from here on: the fixture would have everything saved at once.
   auto& tracker = fixture.tracker;
-  for (const auto* name : names) EXPECT_EQ(tracker.charge(id(name), hash(1).prefix64(), 1'000), Charge::ok);
+  for (const auto* name : names) EXPECT_EQ(tracker.charge(id(name), hash(1).prefix64(), pack(), 1'000), Charge::ok);
   Effects effects;
   ASSERT_TRUE(tracker.report(report("b", 1, hash(1), Step::fetching), kNow, effects).has_value());
   const auto is_member = [](const Effect& effect) { return std::holds_alternative<SaveMember>(effect); };
@@ -344,7 +344,7 @@ TEST(Tracker, CountedBytesAreSavedAFewAtATimeAndWithWhatIsSavedAnyway) {
     return device == nullptr ? "" : device->device.str();
   };
   EXPECT_EQ(saved(), "a");
-  EXPECT_EQ(tracker.charge(id("a"), hash(1).prefix64(), 1), Charge::ok);
+  EXPECT_EQ(tracker.charge(id("a"), hash(1).prefix64(), pack(), 1), Charge::ok);
   EXPECT_EQ(saved(), "c") << "new bytes wait until those before them are saved";
   EXPECT_EQ(std::ranges::count_if(effects, is_member), 1);
   EXPECT_EQ(saved(), "a");

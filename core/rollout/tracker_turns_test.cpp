@@ -185,10 +185,10 @@ TEST_F(TurnsTest, ADevicesBudgetIsItsOwn) {
   auto release = manifest(1);
   release.policy.device_bytes_max = 1'000;
   ASSERT_TRUE(fixture.take(release).has_value());
-  EXPECT_EQ(fixture.tracker.charge(id("d0"), hash(1).prefix64(), 900), Charge::ok);
-  EXPECT_EQ(fixture.tracker.charge(id("d0"), hash(1).prefix64(), 101), Charge::device_spent);
-  EXPECT_EQ(fixture.tracker.charge(id("d0"), hash(1).prefix64(), 100), Charge::ok);
-  EXPECT_EQ(fixture.tracker.charge(id("d1"), hash(1).prefix64(), 500), Charge::ok);
+  EXPECT_EQ(fixture.tracker.charge(id("d0"), hash(1).prefix64(), pack(), 900), Charge::ok);
+  EXPECT_EQ(fixture.tracker.charge(id("d0"), hash(1).prefix64(), pack(), 101), Charge::device_spent);
+  EXPECT_EQ(fixture.tracker.charge(id("d0"), hash(1).prefix64(), pack(), 100), Charge::ok);
+  EXPECT_EQ(fixture.tracker.charge(id("d1"), hash(1).prefix64(), pack(), 500), Charge::ok);
 }
 
 TEST_F(TurnsTest, ARolloutsBudgetHoldsOverCrashes) {
@@ -201,7 +201,7 @@ TEST_F(TurnsTest, ARolloutsBudgetHoldsOverCrashes) {
   fixture.all_is_saved = false;
   for (int i = 0; i < 10'000 && fixture.rollout(1).state_name() == "active"; ++i) {
     // Counted, and never saved: only the lease is.
-    if (fixture.tracker.charge(id("d0"), hash(1).prefix64(), 10'000) == Charge::ok) sent += 10'000;
+    if (fixture.tracker.charge(id("d0"), hash(1).prefix64(), pack(), 10'000) == Charge::ok) sent += 10'000;
     if (i % 50 == 0) fixture.restart();
     if (i % 3 == 0) fixture.pass(1);
   }

@@ -26,12 +26,6 @@ Bytes signed_message(Kind kind, const Hash256& payload_hash) {
   return message;
 }
 
-std::string key_text(KeyId id) {
-  Bytes bytes;
-  append_le64(bytes, id);
-  return to_hex(bytes);
-}
-
 tl::unexpected<Error> bad_envelope(std::string what) {
   return fail(Code::malformed, "signed envelope: " + std::move(what));
 }
@@ -64,6 +58,12 @@ Status check_header(ByteView bytes) {
 }
 
 }  // namespace
+
+std::string key_text(KeyId id) {
+  Bytes bytes;
+  append_le64(bytes, id);
+  return to_hex(bytes);
+}
 
 std::string_view kind_name(Kind kind) noexcept {
   switch (kind) {
@@ -100,6 +100,12 @@ Result<Envelope> parse_envelope(ByteView bytes) {
   envelope.payload = bytes.subspan(payload_at);
   envelope.payload_hash = digest(envelope.payload);
   return envelope;
+}
+
+std::vector<KeyId> signers_of(const Envelope& envelope) {
+  std::vector<KeyId> out;
+  for (const auto& signature : envelope.signatures) out.push_back(signature.key_id);
+  return out;
 }
 
 Bytes seal(Kind kind, ByteView payload, std::span<const SecretKey> keys) {

@@ -45,6 +45,9 @@ struct Envelope {
 // version or kind of a later program).
 [[nodiscard]] Result<Envelope> parse_envelope(ByteView bytes);
 
+// Who signed it, as it says itself.
+[[nodiscard]] std::vector<KeyId> signers_of(const Envelope& envelope);
+
 // Signs `payload` with every key and orders the signatures by key id. At least one key, all different.
 [[nodiscard]] Bytes seal(Kind kind, ByteView payload, std::span<const SecretKey> keys);
 [[nodiscard]] Bytes seal(Kind kind, ByteView payload, const SecretKey& key);

@@ -121,6 +121,31 @@ std::vector<AuthorizedKey> RootDocument::authorized(RoleName name, const GroupPa
   return out;
 }
 
+ReleaseKeys RootDocument::release_keys() const {
+  ReleaseKeys out;
+  const Role* const found = role(RoleName::release);
+  if (found == nullptr) return out;
+  for (const RootKey& key : keys) {
+    if (std::ranges::find(found->key_ids, key.key.id()) == found->key_ids.end()) continue;
+    out[key.key.id()] = key.group_filter.empty() ? "#" : key.group_filter;
+  }
+  return out;
+}
+
+bool reach(const ReleaseKeys& keys, std::span<const KeyId> signers, const GroupPath& group) noexcept {
+  return std::ranges::all_of(signers, [&](const KeyId id) {
+    const auto key = keys.find(id);
+    return key != keys.end() && group.matches(key->second);
+  });
+}
+
+bool replaces(const ReleaseKeys& after, const ReleaseKeys& before) noexcept {
+  return std::ranges::any_of(before, [&](const auto& key) {
+    const auto same = after.find(key.first);
+    return same == after.end() || same->second != key.second;
+  });
+}
+
 Bytes encode_root(const RootDocument& document) {
   flatbuffers::FlatBufferBuilder builder(1024);
   std::vector<flatbuffers::Offset<fb::RootKey>> keys;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,14 @@ struct Role {
   std::vector<KeyId> key_ids;
 };
 
+// The release keys of a root document, and the filter of each: the groups that it reaches.
+using ReleaseKeys = std::map<KeyId, std::string>;
+// Each of the signers is among `keys` and reaches the group.
+[[nodiscard]] bool reach(const ReleaseKeys& keys, std::span<const KeyId> signers, const GroupPath& group) noexcept;
+// A key of `before` is gone, or has another reach: what it signed sets no bar to what comes after it. New keys beside
+// the old ones change nothing.
+[[nodiscard]] bool replaces(const ReleaseKeys& after, const ReleaseKeys& before) noexcept;
+
 struct RootDocument {
   std::uint32_t version = 1;
   WallMs issued;
@@ -39,6 +49,7 @@ struct RootDocument {
   [[nodiscard]] const Role* role(RoleName name) const noexcept;
   // The keys of a role. For release with a `group`, only those whose filter allows the group.
   [[nodiscard]] std::vector<AuthorizedKey> authorized(RoleName name, const GroupPath* group = nullptr) const;
+  [[nodiscard]] ReleaseKeys release_keys() const;
 };
 
 // The FlatBuffers payload of a document. The same document gives the same bytes.
@@ -65,11 +76,11 @@ class TrustStore {
   // Verifies and returns the payload with its hash. `group`: the group of the topic on which it was received.
   [[nodiscard]] Result<Envelope> open_manifest(ByteView envelope, const GroupPath& group) const;
   [[nodiscard]] Result<Envelope> open_gate(ByteView envelope) const;
-  // The groups of a device, signed by the role `release`. allows_assignment() then checks whether the signers' keys are
-  // valid for each of those groups.
+  // The groups of a device, signed by the role `release`, whatever the keys reach: reaches() answers that.
   [[nodiscard]] Result<Envelope> open_assignment(ByteView envelope) const;
-  // Whether every signature of it is by a release key whose filter includes `group`, and there are enough of them.
-  [[nodiscard]] Status allows_assignment(const Envelope& envelope, const GroupPath& group) const;
+  // Of an envelope that open_manifest() or open_assignment() has opened: the filters of all its signers' keys include
+  // `group`. Errors: untrusted_key, with the key and its filter.
+  [[nodiscard]] Status reaches(const Envelope& envelope, const GroupPath& group) const;
 
  private:
   RootDocument root_;

@@ -3,6 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/trust/digest.hpp"
 #include "core/trust/flat.hpp"
@@ -335,6 +340,88 @@ TEST(TrustStore, OpensManifestsByGroupFilter) {
   EXPECT_EQ(store.open_manifest(manifest({21}), group("plant-7")).error().code, Code::untrusted_key);
   EXPECT_EQ(store.open_manifest(seal(Kind::gate, as_bytes("m"), key_of(11)), group("plant-7")).error().code,
             Code::malformed);
+}
+
+// What docs/formats/root.md says of a filter, told once more: level by level.
+bool page_says(std::string_view filter, std::string_view path) {
+  if (filter == "#") return true;
+  const bool below_too = filter.ends_with("/#");
+  const auto named = below_too ? filter.substr(0, filter.size() - 2) : filter;
+  const auto levels = [](std::string_view text) {
+    std::vector<std::string> out(1);
+    for (const char c : text) {
+      if (c == '/')
+        out.emplace_back();
+      else
+        out.back() += c;
+    }
+    return out;
+  };
+  const auto wanted = levels(named);
+  const auto have = levels(path);
+  if (have.size() < wanted.size() || (!below_too && have.size() != wanted.size())) return false;
+  return std::equal(wanted.begin(), wanted.end(), have.begin());
+}
+
+// Every path of up to four levels of names that are easily taken for one another.
+std::vector<std::string> alike_paths() {
+  std::vector<std::string> all;
+  std::vector<std::string> row{""};
+  for (int level = 0; level < 4; ++level) {
+    std::vector<std::string> next;
+    for (const auto& parent : row) {
+      for (const char* name : {"p", "P", "p-7", "p-70"}) next.push_back(parent.empty() ? name : parent + "/" + name);
+    }
+    all.insert(all.end(), next.begin(), next.end());
+    row = std::move(next);
+  }
+  return all;
+}
+
+TEST(ReleaseKeys, AFilterReachesWhatThePageSaysForEachFilterAndGroup) {
+  const auto paths = alike_paths();
+  std::vector<std::string> filters{"#"};
+  for (std::size_t i = 0; i < paths.size(); i += 7) {
+    filters.push_back(paths[i]);
+    if (std::ranges::count(paths[i], '/') < 3) filters.push_back(paths[i] + "/#");
+  }
+  for (const auto& filter : filters) {
+    const ReleaseKeys keys{{1, filter}, {2, "#"}};
+    for (const auto& path : paths) {
+      const auto where = group(path);
+      const KeyId limited = 1;
+      ASSERT_EQ(reach(keys, std::span(&limited, 1), where), page_says(filter, path)) << filter << " and " << path;
+      const std::array<KeyId, 2> both{1, 2};
+      ASSERT_EQ(reach(keys, both, where), page_says(filter, path)) << "a second key makes the first reach no further";
+      const KeyId stranger = 3;
+      ASSERT_FALSE(reach(keys, std::span(&stranger, 1), where));
+    }
+  }
+}
+
+TEST(ReleaseKeys, AreReplacedWhenOneIsGoneOrReachesOtherGroups) {
+  const ReleaseKeys before{{1, "#"}, {2, "plant-7/#"}};
+  EXPECT_FALSE(replaces(before, before));
+  EXPECT_FALSE(replaces({{1, "#"}, {2, "plant-7/#"}, {3, "plant-9"}}, before)) << "one more";
+  EXPECT_TRUE(replaces({{1, "#"}}, before));
+  EXPECT_TRUE(replaces({{1, "#"}, {2, "plant-7"}}, before));
+  EXPECT_TRUE(replaces({{1, "#"}, {3, "plant-7/#"}}, before));
+}
+
+TEST(ReleaseKeys, AreThoseOfTheRoleReleaseAlone) {
+  EXPECT_EQ(document().release_keys(), (ReleaseKeys{{id_of(11), "#"}, {id_of(12), "plant-7/#"}}));
+}
+
+TEST(TrustStore, SaysWhichKeyDoesNotReachAGroup) {
+  const auto store = pinned();
+  const auto both = seal(Kind::assignment, as_bytes("a"), keys_of({11, 12}));
+  const auto opened = store.open_assignment(both);
+  ASSERT_TRUE(opened.has_value());
+  EXPECT_TRUE(store.reaches(*opened, group("plant-7/line-a")).has_value());
+  const auto refused = store.reaches(*opened, group("plant-9"));
+  ASSERT_EQ(code_of(refused), Code::untrusted_key);
+  EXPECT_NE(refused.error().message.find("which is for plant-7/# alone"), std::string::npos) << refused.error().message;
+  EXPECT_NE(refused.error().message.find("plant-9"), std::string::npos);
 }
 
 TEST(TrustStore, OpensGatesByTheGateKeyOnly) {

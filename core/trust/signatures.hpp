@@ -1,11 +1,16 @@
 // Internal to core/trust: the two halves of verify_threshold(). A change of the root document needs each of them.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "core/trust/envelope.hpp"
 
 namespace instar::trust {
 
 [[nodiscard]] std::string_view kind_name(Kind kind) noexcept;
+// The id of a key as people see it.
+[[nodiscard]] std::string key_text(KeyId id);
 
 // What to do with signatures by keys that are not among the given ones.
 enum class Strangers : std::uint8_t { refused, passed_over };

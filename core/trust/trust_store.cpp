@@ -97,9 +97,18 @@ Result<Envelope> TrustStore::open_assignment(ByteView envelope) const {
   return parsed;
 }
 
-Status TrustStore::allows_assignment(const Envelope& envelope, const GroupPath& group) const {
-  return verify_threshold(envelope, Kind::assignment, root_.authorized(RoleName::release, &group),
-                          threshold_of(root_, RoleName::release));
+Status TrustStore::reaches(const Envelope& envelope, const GroupPath& group) const {
+  const auto keys = root_.release_keys();
+  for (const auto& signature : envelope.signatures) {
+    const KeyId id = signature.key_id;
+    if (reach(keys, std::span(&id, 1), group)) continue;
+    const auto key = keys.find(id);
+    return fail(Code::untrusted_key,
+                std::string(kind_name(envelope.kind)) + ": signed by key " + key_text(id) +
+                    (key == keys.end() ? ", which is no release key" : ", which is for " + key->second + " alone") +
+                    "; sign with a key that reaches group " + group.str());
+  }
+  return {};
 }
 
 Result<Envelope> TrustStore::open_gate(ByteView envelope) const {

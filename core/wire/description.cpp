@@ -75,6 +75,7 @@ Result<Description> read_description(const fb::Hello& from) {
              read_numbers<ImageFormat>(from.image_formats(), "image_formats", limits::kImageFormatsMax));
   const auto read_handler = [](const flatbuffers::String* name) { return read_name(name, "handler"); };
   INSTAR_TRY(to.handlers, read_each<std::string>(from.handlers(), "handlers", 0, limits::kHandlersMax, read_handler));
+  to.highest_sequence = from.highest_sequence();
   return to;
 }
 
@@ -93,6 +94,7 @@ DescriptionWriter::DescriptionWriter(FlatBuilder& builder, const Description& de
       handlers_(write_handlers(builder, description.handlers)) {}
 
 void DescriptionWriter::add_to(fb::HelloBuilder& table) const {
+  table.add_highest_sequence(description_.highest_sequence);
   table.add_free_bytes(description_.free_bytes);
   table.add_memory_bytes(description_.memory_bytes);
   table.add_handlers(handlers_);

@@ -41,6 +41,7 @@ struct Description {
   std::vector<std::string> degraded;       // what does not work as it should
   std::vector<ImageFormat> image_formats;  // that the device can mount, also of a later version
   std::vector<std::string> handlers;       // kinds of payloads, beside containers, that something on the device takes
+  std::uint64_t highest_sequence = 0;      // that a release must be above to be taken
   friend bool operator==(const Description&, const Description&) = default;
 };
 

@@ -37,7 +37,7 @@ Result<std::string> read_name(const flatbuffers::String* text, std::string_view 
 Result<std::string> read_text(const flatbuffers::String* text, std::string_view field, std::size_t bytes_max) {
   const auto found = flat::view(text);
   if (found.size() > bytes_max) INSTAR_CHECK(check_range(found.size(), 0, bytes_max, std::string(field) + " (bytes)"));
-  if (!is_clean_text(found)) return bad_field(field, "is not clean text (UTF-8 without control characters)");
+  if (!is_clean_text(found)) return bad_field(field, "is not clean text (UTF-8 without control or hidden characters)");
   return std::string(found);
 }
 

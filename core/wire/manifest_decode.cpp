@@ -5,6 +5,7 @@
 #include "core/base/limits.hpp"
 #include "core/wire/fields.hpp"
 #include "core/wire/manifest.hpp"
+#include "core/wire/volume_paths.hpp"
 #include "schemas/manifest_generated.h"
 
 namespace instar::wire {
@@ -118,25 +119,11 @@ Result<Setting> read_setting(const fb::Setting* from) {
   return setting;
 }
 
-// Absolute, not "/" itself, no empty, "." or ".." component.
-bool is_clean_path(std::string_view path) {
-  if (!path.starts_with('/')) return false;
-  while (!path.empty()) {
-    path.remove_prefix(1);
-    const auto slash = std::min(path.find('/'), path.size());
-    const auto component = path.substr(0, slash);
-    if (component.empty() || component == "." || component == ".." || component.size() > limits::kPathComponentBytesMax)
-      return false;
-    path.remove_prefix(slash);
-  }
-  return true;
-}
-
 Result<Volume> read_volume(const fb::Volume* from) {
   Volume volume;
   INSTAR_TRY(volume.name, read_name(from->name(), "name"));
   INSTAR_TRY(volume.path, read_line(from->path(), "path", limits::kPathBytesMax));
-  if (!is_clean_path(volume.path))
+  if (!is_volume_path(volume.path))
     return bad_field("path", "must be absolute, below '/', without empty, '.' or '..' components");
   INSTAR_CHECK(check_range(from->mode(), 0, 07777, "mode"));
   volume.mode = from->mode();

@@ -117,7 +117,8 @@ enum class ChunkFault : std::uint8_t {
   out_of_range = 2,
   over_budget = 3,
   busy = 4,
-  position = 5
+  position = 5,
+  not_offered = 6  // the rollout that the fetch names does not bring this pack to this device
 };
 // Ordinal of a `position` when no further piece will come.
 inline constexpr std::uint32_t kNoOrdinal = 0xffffffff;

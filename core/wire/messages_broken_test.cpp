@@ -76,6 +76,40 @@ TEST(ReportBroken, IsRefused) {
   EXPECT_BROKEN(report, decode_report, m.running->release = "a/b", kBad, "report: running: release");
 }
 
+// The broker adds them up. Our own encoder keeps to the bound, so these are written without it.
+TEST(ReportBroken, NumbersOfBytesHaveABound) {
+  const auto report = [](std::uint64_t planned, std::uint64_t fetched, std::uint64_t full) {
+    FlatBuilder builder(512);
+    const auto device = builder.CreateString("gw-01");
+    const auto hash = flat_hash(examples::hash("manifest 42"));
+    const auto table =
+        fb::CreateReport(builder, 1, device, 1, &hash, 1, fb::Step::fetching, 0, 0, planned, fetched, full);
+    builder.Finish(table, fb::ReportIdentifier());
+    return flat::take(builder);
+  };
+  constexpr auto kMost = limits::kReportedBytesMax;
+  EXPECT_TRUE(decode_report(report(kMost, kMost, kMost)).has_value());
+  for (const std::uint64_t bytes : {kMost + 1, std::uint64_t{1} << 63, UINT64_MAX}) {
+    EXPECT_EQ(verdict(decode_report(report(bytes, 0, 0)), kLarge, "report: bytes_planned"), "") << bytes;
+    EXPECT_EQ(verdict(decode_report(report(0, bytes, 0)), kLarge, "report: bytes_fetched"), "") << bytes;
+    EXPECT_EQ(verdict(decode_report(report(0, 0, bytes)), kLarge, "report: bytes_full"), "") << bytes;
+  }
+  auto own = examples::report();
+  own.bytes_planned = own.bytes_fetched = own.bytes_full = UINT64_MAX;
+  EXPECT_EQ(decode_report(encode(own)).value().bytes_full, kMost);
+}
+
+TEST(FetchBroken, ACountOfBytesMayBeAnyNumber) {
+  for (const std::uint64_t bytes :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32, std::uint64_t{1} << 63, UINT64_MAX}) {
+    auto fetch = examples::fetch();
+    fetch.received_bytes = fetch.rollout = bytes;
+    const auto back = decode_fetch(encode(fetch)).value();
+    EXPECT_EQ(back.received_bytes, bytes);
+    EXPECT_EQ(back.rollout, bytes);
+  }
+}
+
 TEST(AssignmentBroken, IsRefused) {
   EXPECT_BROKEN(assignment, decode_assignment, m.device = DeviceId{}, kBad, "assignment: device");
   EXPECT_BROKEN(assignment, decode_assignment, m.groups[1] = m.groups[0], kBad, "assignment: groups");
@@ -100,7 +134,7 @@ TEST(ChunkBroken, IsRefused) {
   EXPECT_BROKEN(piece, decode_chunk_piece, m.offset = 263'168 - 15, kLarge, "chunk: offset");
   EXPECT_BROKEN(piece, decode_chunk_piece, m.offset = UINT32_MAX, kLarge, "chunk: offset");
   EXPECT_BROKEN(piece, decode_chunk_piece, m.fault = ChunkFault::busy, kBad, "chunk: data is there beside a fault");
-  EXPECT_BROKEN(piece, decode_chunk_piece, m.fault = static_cast<ChunkFault>(6), kNewer, "chunk: fault is 6");
+  EXPECT_BROKEN(piece, decode_chunk_piece, m.fault = static_cast<ChunkFault>(7), kNewer, "chunk: fault is 7");
   EXPECT_BROKEN(piece, decode_chunk_piece, (m.fault = ChunkFault::position), kBad,
                 "chunk: data is there beside a fault");
   EXPECT_BROKEN(piece, decode_chunk_piece, (m.ordinal = kNoOrdinal), Code::too_large, "ordinal");

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/base/limits.hpp"
 #include "core/wire/fields.hpp"
 #include "core/wire/messages.hpp"
@@ -6,6 +8,16 @@
 
 namespace instar::wire {
 namespace {
+
+// The broker adds these numbers of all devices up.
+Result<std::uint64_t> read_bytes(std::uint64_t bytes, std::string_view field) {
+  INSTAR_CHECK(check_range(bytes, 0, limits::kReportedBytesMax, field));
+  return bytes;
+}
+
+std::uint64_t write_bytes(std::uint64_t bytes) {
+  return std::min(bytes, limits::kReportedBytesMax);
+}
 
 Result<Report> read_report(const fb::Report& from) {
   INSTAR_CHECK(check_format(from.format()));
@@ -18,9 +30,9 @@ Result<Report> read_report(const fb::Report& from) {
   INSTAR_TRY(report.step, read_enum(from.step(), Step::failed, "step"));
   report.code = static_cast<Code>(from.code());
   INSTAR_TRY(report.reason, read_text(from.reason(), "reason", limits::kTextBytesMax));
-  report.bytes_planned = from.bytes_planned();
-  report.bytes_fetched = from.bytes_fetched();
-  report.bytes_full = from.bytes_full();
+  INSTAR_TRY(report.bytes_planned, read_bytes(from.bytes_planned(), "bytes_planned"));
+  INSTAR_TRY(report.bytes_fetched, read_bytes(from.bytes_fetched(), "bytes_fetched"));
+  INSTAR_TRY(report.bytes_full, read_bytes(from.bytes_full(), "bytes_full"));
   INSTAR_TRY(report.pack_kind, read_enum(from.pack_kind(), artifact::PackKind::delta, "pack_kind"));
   report.downtime_ms = from.downtime_ms();
   report.switch_ms = from.switch_ms();
@@ -54,11 +66,11 @@ Bytes encode(const Report& report) {
   const auto reason = write_clean(builder, report.reason, limits::kTextBytesMax);
   const auto running = write_revision(builder, report.running);
   const auto rollout = flat_hash(report.rollout);
-  const auto table = fb::CreateReport(builder, 1, device, report.sequence, &rollout, report.attempt,
-                                      static_cast<fb::Step>(report.step), static_cast<std::uint16_t>(report.code),
-                                      reason, report.bytes_planned, report.bytes_fetched, report.bytes_full,
-                                      static_cast<std::uint8_t>(report.pack_kind), report.downtime_ms, report.switch_ms,
-                                      flat_time(report.device_time), running, report.again, report.asks_start);
+  const auto table = fb::CreateReport(
+      builder, 1, device, report.sequence, &rollout, report.attempt, static_cast<fb::Step>(report.step),
+      static_cast<std::uint16_t>(report.code), reason, write_bytes(report.bytes_planned),
+      write_bytes(report.bytes_fetched), write_bytes(report.bytes_full), static_cast<std::uint8_t>(report.pack_kind),
+      report.downtime_ms, report.switch_ms, flat_time(report.device_time), running, report.again, report.asks_start);
   builder.Finish(table, fb::ReportIdentifier());
   return flat::take(builder);
 }

@@ -36,7 +36,7 @@ Result<Fetch> read_fetch(const fb::Fetch& from) {
 Result<ChunkPiece> read_piece(const fb::ChunkPiece& from) {
   ChunkPiece piece;
   piece.session = from.session();
-  INSTAR_TRY(piece.fault, read_enum(from.fault(), ChunkFault::position, "fault"));
+  INSTAR_TRY(piece.fault, read_enum(from.fault(), ChunkFault::not_offered, "fault"));
   const bool past_all = piece.fault == ChunkFault::position && from.ordinal() == kNoOrdinal;
   if (!past_all) INSTAR_CHECK(check_range(from.ordinal(), 0, limits::kPackChunksMax - 1, "ordinal"));
   piece.ordinal = from.ordinal();

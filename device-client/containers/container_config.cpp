@@ -5,7 +5,9 @@
 #include "core/artifact/image.hpp"
 #include "core/revision/settings.hpp"
 #include "core/trust/digest.hpp"
+#include "core/wire/volume_paths.hpp"
 #include "device-client/process/container_image.hpp"
+#include "device-client/process/container_volumes.hpp"
 #include "device-client/process/switch_files.hpp"
 
 namespace instar::device {
@@ -40,21 +42,6 @@ class Writer {
  private:
   std::string text_;
 };
-
-// Escapes as fstab(5) does, because mount entries are split at white space.
-std::string mount_escape(std::string_view path) {
-  std::string out;
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || c == '\\' || c == '#' || c == '"' || c == '\'' || byte == 0x7f) {
-      out += '\\';
-      for (const unsigned shift : {6U, 3U, 0U}) out += static_cast<char>('0' + (byte >> shift & 7U));
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 bool has_setting(const wire::Container& container, std::string_view prefix) {
   return std::ranges::any_of(container.settings, [&](const auto& setting) { return setting.key.starts_with(prefix); });
@@ -96,6 +83,7 @@ void write_bounds(Writer& out, const HostFacts& host, const wire::Container& con
   if (!has_setting(container, "lxc.cap.keep")) out.line("lxc.cap.drop", kCapabilitiesDropped);
   if (!host.seccomp_profile.empty() && !has_setting(container, "lxc.seccomp.profile"))
     out.line("lxc.seccomp.profile", host.seccomp_profile);
+  if (host.apparmor && !has_setting(container, "lxc.apparmor.profile")) out.line("lxc.apparmor.profile", "generated");
   for (const std::string prefix : {"lxc.cgroup.devices.", "lxc.cgroup2.devices."}) {
     if (has_setting(container, prefix)) continue;
     out.line(prefix + "deny", "a");
@@ -103,12 +91,14 @@ void write_bounds(Writer& out, const HostFacts& host, const wire::Container& con
   }
 }
 
-void write_volumes(Writer& out, const Config& config, const wire::Container& container) {
-  for (const auto& volume : container.volumes) {
-    const std::string inside = mount_escape(std::string_view(volume.path).substr(1));
-    out.line("lxc.mount.entry",
-             config.state_dir + "/volumes/" + volume.name + " " + inside + " none bind,create=dir 0 0");
-  }
+// Not a mount entry of LXC: that would make the mount point on a way that the container's files decide, before the
+// container has its root. A volume below another one comes after it.
+std::string mounts_of(const Config& config, const wire::Container& container) {
+  std::vector<ContainerVolume> volumes;
+  for (const auto& volume : container.volumes)
+    volumes.push_back({volume.name, config.state_dir + "/volumes/" + volume.name, volume.path});
+  std::ranges::sort(volumes, {}, &ContainerVolume::path);
+  return format_container_volumes(volumes);
 }
 
 std::string config_text(const Config& config, const HostFacts& host, const ContainerPlan& plan,
@@ -119,8 +109,8 @@ std::string config_text(const Config& config, const HostFacts& host, const Conta
   out.line("lxc.rootfs.path",
            "overlay:" + (is_image ? plan.lxc_folder + kLower : plan.tree) + ":" + plan.writable + "/upper");
   write_defaults(out, config, container);
-  for (const auto& setting : container.settings) out.line(setting.key, setting.value);
-  write_volumes(out, config, container);
+  for (const auto& setting : container.settings)
+    out.line(setting.key, revision::lowered_value(setting, config.lxc_keys_allowed, host.hard_limits));
   write_bounds(out, host, container);
   // An image is not searched for device nodes, so they are made useless.
   if (is_image && !config.devices_allowed) out.line("lxc.rootfs.options", "nodev");
@@ -150,12 +140,14 @@ std::string lxc_name(const DeviceId& device, const std::string& container) {
 Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host, std::uint32_t revision,
                                      const wire::Container& container, wire::ImageFormat image) {
   INSTAR_CHECK(revision::check_settings(container, config.lxc_keys_allowed));
+  INSTAR_CHECK(wire::check_volume_paths(container));
   ContainerPlan plan;
   plan.container = container.name;
   plan.lxc_name = lxc_name(config.device_id, container.name);
   plan.lxc_folder = config.state_dir + "/lxc/" + plan.lxc_name;
   plan.init = container.init;
   plan.volumes = container.volumes;
+  plan.mounts = mounts_of(config, container);
   plan.start_order = container.start_order;
 
   // The fingerprint is that of the plan for revision 0: the same for every revision that runs the container in the same
@@ -164,8 +156,10 @@ Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host
   trust::Hasher hasher;
   hasher.update(as_bytes(config_text(config, host, plan, container)));
   hasher.update(as_bytes(plan.image));
+  const std::uint8_t end = 0;
+  hasher.update(as_bytes(plan.mounts));
+  hasher.update({&end, 1});
   for (const auto& argument : container.init) {
-    const std::uint8_t end = 0;
     hasher.update(as_bytes(argument));
     hasher.update({&end, 1});
   }

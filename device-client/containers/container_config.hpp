@@ -8,6 +8,7 @@
 
 #include "core/base/hash.hpp"
 #include "core/base/result.hpp"
+#include "core/revision/settings.hpp"
 #include "core/wire/manifest.hpp"
 #include "device-client/process/config.hpp"
 
@@ -33,6 +34,7 @@ struct ContainerPlan {
   std::uint32_t start_order = 0;
   std::string config;  // text for lxc_folder + "/config"
   std::string image;   // text for lxc_folder + "/image" (container_image.hpp); empty = it runs from a tree
+  std::string mounts;  // text for lxc_folder + "/volumes" (container_volumes.hpp); empty = it has none
   // Two plans with the same fingerprint differ in nothing that a running container could notice, even if they were made
   // for different revisions.
   Hash256 fingerprint;
@@ -41,6 +43,10 @@ struct ContainerPlan {
 struct HostFacts {
   // LXC's system call filter, if the host has it: /usr/share/lxc/config/common.seccomp.
   std::string seccomp_profile;
+  // LXC can make an AppArmor profile for each container, and the kernel enforces it.
+  bool apparmor = false;
+  // Those of the client, which its containers inherit.
+  revision::HardLimits hard_limits = {};
 };
 
 [[nodiscard]] std::string lxc_name(const DeviceId& device, const std::string& container);

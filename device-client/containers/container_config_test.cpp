@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "device-client/process/container_image.hpp"
+#include "device-client/process/container_volumes.hpp"
 
 namespace instar::device {
 namespace {
@@ -29,12 +30,6 @@ std::string text_of(const Config& with, const wire::Container& container) {
   const auto plan = plan_container(with, {}, 7, container);
   EXPECT_TRUE(plan.has_value()) << plan.error().message;
   return plan ? plan->config : std::string();
-}
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t found = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
 }
 
 TEST(ContainerConfig, WritesTheWholeText) {
@@ -177,16 +172,49 @@ TEST(ContainerConfig, UsesTheHostsSystemCallFilter) {
   EXPECT_THAT(plan->config, HasSubstr("lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n"));
 }
 
-TEST(ContainerConfig, BindsVolumesWithEscapedPaths) {
+TEST(ContainerConfig, VolumesAreLeftToTheHelperAndNeverToLxc) {
   auto container = app();
-  container.volumes = {{"db", "/var/lib/db", 0700, 5, 6}, {"odd", "/with space\n#\\x"}};
-  const auto text = text_of(config(), container);
-  EXPECT_THAT(text, HasSubstr("lxc.mount.entry = /data/instar/volumes/db var/lib/db none bind,create=dir 0 0\n"));
-  EXPECT_THAT(
-      text,
-      HasSubstr(
-          "lxc.mount.entry = /data/instar/volumes/odd with\\040space\\012\\043\\134x none bind,create=dir 0 0\n"));
-  EXPECT_EQ(count(text, "\n"), count(text_of(config(), app()), "\n") + 2) << "no line more than these two";
+  container.volumes = {{"below", "/var/lib/db/x"}, {"odd", "/with space\n#\\x"}, {"db", "/var/lib/db", 0700, 5, 6}};
+  const auto plan = plan_container(config(), {}, 7, container);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->config, text_of(config(), app())) << "LXC is told nothing of them";
+  const std::vector<ContainerVolume> expected = {{"db", "/data/instar/volumes/db", "/var/lib/db"},
+                                                 {"below", "/data/instar/volumes/below", "/var/lib/db/x"},
+                                                 {"odd", "/data/instar/volumes/odd", "/with space\n#\\x"}};
+  EXPECT_EQ(parse_container_volumes(plan->mounts), expected) << "the upper one first";
+}
+
+TEST(ContainerConfig, AVolumeNeverCoversTheKernelsFolders) {
+  for (const auto* path : {"/proc", "/proc/sys", "/sys/fs/cgroup", "/dev", "/dev/shm"}) {
+    auto container = app();
+    container.volumes = {{"v", path}};
+    EXPECT_EQ(plan_container(config(), {}, 7, container).error().code, Code::refused) << path;
+  }
+}
+
+TEST(ContainerConfig, AResourceLimitStaysWithinTheDevicesOwn) {
+  HostFacts host;
+  host.hard_limits = {{"nofile", 4096}, {"rtprio", 0}};
+  auto container = app();
+  container.settings = {{"lxc.prlimit.nofile", "1048576"}, {"lxc.prlimit.rtprio", "99"}};
+  const auto plan = plan_container(config(), host, 7, container);
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_THAT(plan->config, HasSubstr("lxc.prlimit.nofile = 4096:4096\n"));
+  EXPECT_THAT(plan->config, HasSubstr("lxc.prlimit.rtprio = 0:0\n"));
+  auto with = config();
+  with.lxc_keys_allowed = {"lxc.prlimit.*"};
+  EXPECT_THAT(plan_container(with, host, 7, container)->config, HasSubstr("lxc.prlimit.rtprio = 99\n"));
+}
+
+TEST(ContainerConfig, WithAppArmorEachContainerHasAProfileOfItsOwn) {
+  HostFacts host;
+  host.apparmor = true;
+  EXPECT_THAT(plan_container(config(), host, 1, app())->config, HasSubstr("lxc.apparmor.profile = generated\n"));
+  auto with = config();
+  with.lxc_keys_allowed = {"lxc.apparmor.profile"};
+  auto container = app();
+  container.settings = {{"lxc.apparmor.profile", "site"}};
+  EXPECT_THAT(plan_container(with, host, 1, container)->config, Not(HasSubstr("generated"))) << "the release's own";
 }
 
 TEST(ContainerConfig, ATreesOwnInitGetsLxcsSignal) {

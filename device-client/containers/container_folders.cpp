@@ -60,6 +60,7 @@ Status ContainerFolders::prepare(const ContainerPlan& plan) const {
   INSTAR_CHECK(write_plain(plan.lxc_folder + kNextConfig, plan.config));
   INSTAR_CHECK(write_plain(plan.lxc_folder + kNextInit, init));
   INSTAR_CHECK(write_plain(plan.lxc_folder + kNextImage, plan.image));
+  INSTAR_CHECK(write_plain(plan.lxc_folder + kNextVolumes, plan.mounts));
   return write_plain(plan.lxc_folder + kNextRecord, format_run_record(record));
 }
 

@@ -28,6 +28,7 @@ class ContainerFoldersTest : public ::testing::Test {
     plan.lxc_folder = folder / "lxc/d.a";
     plan.init = {"/bin/a", "an argument"};
     plan.config = "lxc.tty.max = 0\n";
+    plan.mounts = std::string("db\0/volumes/db\0/var/lib/db\0", 27);
     std::filesystem::create_directories(plan.tree);
   }
   // As LXC sees a container: a folder with a configuration.
@@ -59,6 +60,7 @@ TEST_F(ContainerFoldersTest, WritesWhatHoldsFromTheNextStartOn) {
   EXPECT_EQ(text("/config.next"), plan.config);
   EXPECT_EQ(text("/init.next"), std::string("/bin/a\0an argument\0", 19));
   EXPECT_EQ(text("/image.next"), "");
+  EXPECT_EQ(text("/volumes.next"), plan.mounts);
   const auto record = parse_run_record(text("/instar.next"));
   ASSERT_TRUE(record);
   EXPECT_EQ(*record, (RunRecord{3, 2, "a", plan.fingerprint}));

@@ -7,6 +7,7 @@
 //   instar-lxc state  --lxcpath P --name N [--name N…]
 //   instar-lxc probe  --lxcpath P --name N --timeout-ms T -- COMMAND ARGUMENT…
 //   instar-lxc mount  --lxcpath P --name N --
+//   instar-lxc volumes --lxcpath P --name N --
 //
 // A switch is one process, so that a container is down only for as long as LXC needs: everything is loaded and parsed
 // before the first container stops. It stops containers in the given order, then starts containers in the given order.
@@ -19,12 +20,18 @@
 // whatever ends that, and the loop device goes away with the mount. (A namespace made here, around LXC's start, would
 // stay in the monitor and hold every file system that the host unmounts later.)
 //
+// A container that has volumes has `instar-lxc volumes` as LXC's mount hook, which LXC calls in the same namespace once
+// the container's root is mounted. There the whole tree is to be seen as the container left it, and nothing of the
+// container runs. LXC's own mount entries are not used, because LXC makes their mount points by path: a link in the
+// tree would lead it to a folder of the host.
+//
 // Exit code 0: the lines say what happened. 1: it failed, and "error" says why. 2: wrong usage.
 #include <fcntl.h>
 #include <lxc/lxccontainer.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +40,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -46,6 +54,8 @@
 #include "core/base/limits.hpp"
 #include "device-client/lxc/cgroup_orphans.hpp"
 #include "device-client/lxc/image_mount.hpp"
+#include "device-client/lxc/volume_mounts.hpp"
+#include "device-client/process/container_volumes.hpp"
 #include "device-client/process/json_line.hpp"
 #include "device-client/process/own_program.hpp"
 #include "device-client/process/switch_files.hpp"
@@ -156,7 +166,8 @@ struct Next {
   std::vector<std::string> init;
 
   [[nodiscard]] Status load(const std::string& lxcpath);
-  [[nodiscard]] Status load_image(const std::string& lxcpath);
+  [[nodiscard]] Status load_mounts(const std::string& lxcpath);
+  [[nodiscard]] Status add_hook(const char* key, const char* command, const std::string& lxcpath);
   [[nodiscard]] Status put_in_place() const;
   // Starts it in a process of its own, because start() moves its caller into the monitor's cgroup. Prints its line.
   [[nodiscard]] Status start(const std::string& lxcpath);
@@ -177,26 +188,36 @@ Status Next::load(const std::string& lxcpath) {
   const std::string arguments = next_text(folder, kNextInit, kInit);  // a zero byte after each
   for (std::size_t at = 0; at < arguments.size(); at += init.back().size() + 1)
     init.emplace_back(arguments.c_str() + at);
-  return load_image(lxcpath);
+  return load_mounts(lxcpath);
 }
 
-Status Next::load_image(const std::string& lxcpath) {
-  const std::string image = next_text(folder, kNextImage, kImage);
-  if (image.empty()) return {};
-  if (!parse_container_image(image))
-    return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
+Status Next::load_mounts(const std::string& lxcpath) {
+  if (const auto image = next_text(folder, kNextImage, kImage); !image.empty()) {
+    if (!parse_container_image(image))
+      return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
+    INSTAR_CHECK(add_hook("lxc.hook.pre-mount", "mount", lxcpath));
+  }
+  if (const auto volumes = next_text(folder, kNextVolumes, kVolumes); !volumes.empty()) {
+    if (!parse_container_volumes(volumes))
+      return fail(Code::malformed, folder + kVolumes + " does not say where volumes are to be mounted");
+    INSTAR_CHECK(add_hook("lxc.hook.mount", "volumes", lxcpath));
+  }
+  return {};
+}
+
+Status Next::add_hook(const char* key, const char* command, const std::string& lxcpath) {
   INSTAR_TRY(const std::string self, own_program());
   const std::string hook =
-      shell_word(self) + " mount --lxcpath " + shell_word(lxcpath) + " --name " + shell_word(name) + " --";
-  if (!container->set_config_item(container.get(), "lxc.hook.pre-mount", hook.c_str()))
-    return fail(Code::io, "LXC takes no pre-mount hook for " + folder + ", which mounts its image");
-  return {};
+      shell_word(self) + " " + command + " --lxcpath " + shell_word(lxcpath) + " --name " + shell_word(name) + " --";
+  if (container->set_config_item(container.get(), key, hook.c_str())) return {};
+  return fail(Code::io, std::string("LXC takes no ") + key + " for " + folder + ", which makes its mounts");
 }
 
 // The record is put in place last. Until then the container does not count as the wanted one.
 Status Next::put_in_place() const {
-  for (const auto& [from, to] : {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit),
-                                 std::pair(kNextImage, kImage), std::pair(kNextRecord, kRecord)}) {
+  for (const auto& [from, to] :
+       {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit), std::pair(kNextImage, kImage),
+        std::pair(kNextVolumes, kVolumes), std::pair(kNextRecord, kRecord)}) {
     if (::rename((folder + from).c_str(), (folder + to).c_str()) != 0 && errno != ENOENT)
       return fail(Code::io, "cannot put " + folder + to + " in place: " + std::strerror(errno));
   }
@@ -218,15 +239,15 @@ Status Next::start(const std::string& lxcpath) {
   INSTAR_TRY(const auto orphans, end_orphans(lxcpath, name, kOrphanTimeoutMs));
   INSTAR_CHECK(put_in_place());
   [[maybe_unused]] const int emptied = ::truncate((folder + "/log").c_str(), 0);
-  ::unlink((folder + kImageError).c_str());
+  ::unlink((folder + kMountError).c_str());
   c->want_daemonize(c, true);
   c->want_close_all_fds(c, true);
   std::vector<char*> arguments;
   for (auto& argument : init) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   if (!c->start(c, 0, init.empty() ? nullptr : arguments.data())) {
-    const std::string image_error = read_text(folder + kImageError);
-    return fail(Code::io, image_error.empty() ? first_error(folder + "/log") : image_error);
+    const std::string mount_error = read_text(folder + kMountError);
+    return fail(Code::io, mount_error.empty() ? first_error(folder + "/log") : mount_error);
   }
   static_cast<void>(answer(line.add("pid", std::int64_t{c->init_pid(c)})
                                .add("ms", now_ms() - at_ms)
@@ -325,15 +346,32 @@ int state(const Arguments& arguments) {
   return 0;
 }
 
-// LXC's hook. What it prints is lost, so it writes the reason to a file.
+// What a hook prints is lost, so it writes the reason to a file.
+int end_hook(const std::string& folder, const Status& mounted) {
+  if (mounted) return 0;
+  std::ofstream(folder + kMountError) << mounted.error().message;
+  return answer_error(mounted.error().message);
+}
+
+// LXC's pre-mount hook.
 int mount(const Arguments& arguments) {
   const std::string folder = arguments.lxcpath + "/" + arguments.name();
   const auto image = parse_container_image(read_text(folder + kImage));
-  const auto mounted = image ? mount_image(*image, folder + kLower)
-                             : Status(fail(Code::malformed, folder + kImage + " does not say what is to be mounted"));
-  if (mounted) return 0;
-  std::ofstream(folder + kImageError) << mounted.error().message;
-  return answer_error(mounted.error().message);
+  return end_hook(folder, image
+                              ? mount_image(*image, folder + kLower)
+                              : Status(fail(Code::malformed, folder + kImage + " does not say what is to be mounted")));
+}
+
+// LXC's mount hook.
+int volumes(const Arguments& arguments) {
+  const std::string folder = arguments.lxcpath + "/" + arguments.name();
+  const auto wanted = parse_container_volumes(read_text(folder + kVolumes));
+  const char* const root = std::getenv("LXC_ROOTFS_MOUNT");
+  ::umask(022);
+  if (!wanted || root == nullptr)
+    return end_hook(folder,
+                    fail(Code::malformed, folder + kVolumes + " does not say what is to be mounted, or LXC not where"));
+  return end_hook(folder, mount_volumes(*wanted, root));
 }
 
 // Keeps the last line that is not empty.
@@ -464,6 +502,7 @@ int run(int argc, char** argv) {
     if (arguments.command == "switch" && !names_only && arguments.names.empty()) return switch_over(arguments);
     if (arguments.command == "state" && names_only && !arguments.names.empty()) return state(arguments);
     if (arguments.command == "mount" && names_only && arguments.names.size() == 1) return mount(arguments);
+    if (arguments.command == "volumes" && names_only && arguments.names.size() == 1) return volumes(arguments);
     if (arguments.command == "probe" && names_only && arguments.names.size() == 1 && arguments.rest.size() > 1)
       return probe(arguments);
   }
@@ -473,7 +512,8 @@ int run(int argc, char** argv) {
       "       instar-lxc state --lxcpath FOLDER --name NAME...\n"
       "       instar-lxc probe --lxcpath FOLDER --name NAME [--timeout-ms N] -- COMMAND ARGUMENT...\n"
       "       instar-lxc mount --lxcpath FOLDER --name NAME -- [WHAT LXC SAYS]\n"
-      "The device client calls this, LXC the last; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
+      "       instar-lxc volumes --lxcpath FOLDER --name NAME -- [WHAT LXC SAYS]\n"
+      "The device client calls this, LXC the last two; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
   return 2;
 }
 

@@ -6,7 +6,9 @@
 #include <map>
 #include <set>
 
+#include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/base/server_uri.hpp"
 #include "core/base/text.hpp"
 #include "files/files.hpp"
 
@@ -68,15 +70,21 @@ Status parse_network(std::string_view text, Config& config) {
 }
 
 Status parse_server(std::string_view text, Config& config) {
-  for (const std::string_view scheme : {"tcp://", "ssl://", "ws://", "wss://"}) {
-    if (text.starts_with(scheme) && text.size() > scheme.size() &&
-        text.find_first_of(" \t") == std::string_view::npos) {
-      config.server = text;
-      return {};
-    }
-  }
-  return fail(Code::invalid_argument,
-              "must be tcp://HOST:PORT, ssl://HOST:PORT (TLS), ws://HOST:PORT or wss://HOST:PORT");
+  INSTAR_TRY(const auto server, parse_server_uri(text));
+  config.server = server.str();
+  return {};
+}
+
+// What the file sends over an unencrypted connection, as a mistake in it. Empty: nothing that it must not.
+std::string plain_mistake(const Config& config) {
+  if (config.server.empty() || config.allow_plain_password) return {};
+  const auto server = parse_server_uri(config.server);
+  INSTAR_ASSERT(server.has_value());
+  const auto checked = check_plain(*server, {.password = !config.password_file.empty(),
+                                             .tls_files = !config.ca_file.empty() || !config.certificate_file.empty()});
+  if (checked) return {};
+  return checked.error().message +
+         ": write server = ssl://HOST:8883, or allow_plain_password = yes if nobody can listen on the way";
 }
 
 Status parse_groups(std::string_view text, Config& config) {
@@ -158,6 +166,7 @@ const std::map<std::string_view, Setter>& setters() {
       {"server", parse_server},
       {"username", text_value(&Config::username)},
       {"password_file", path(&Config::password_file)},
+      {"allow_plain_password", flag(&Config::allow_plain_password)},
       {"ca_file", path(&Config::ca_file)},
       {"certificate_file", path(&Config::certificate_file)},
       {"key_file", path(&Config::key_file)},
@@ -221,6 +230,8 @@ class Reader {
       mistakes_ += std::string(name_) + ": certificate_file and key_file go together\n";
     if (!config_.password_file.empty() && config_.username.empty())
       mistakes_ += std::string(name_) + ": password_file needs username\n";
+    if (const auto plain = plain_mistake(config_); !plain.empty())
+      mistakes_ += std::string(name_) + ": " + plain + "\n";
     if (config_.window_bytes_max < config_.piece_bytes_max)
       mistakes_ += std::string(name_) + ": window_bytes_max must not be smaller than piece_bytes_max\n";
     if (config_.metered && !seen_.contains("keepalive_s")) config_.keepalive_s = kMeteredKeepaliveS;

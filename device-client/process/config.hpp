@@ -25,6 +25,7 @@ struct Config {
   std::string server;  // tcp://host:1883 or ssl://host:8883
   std::string username;
   std::string password_file;
+  bool allow_plain_password = false;  // to another machine, without TLS
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;

@@ -117,6 +117,33 @@ TEST(Config, RefusesBadValues) {
     EXPECT_EQ(mistake(std::string(bad) + "\n").code, Code::invalid_argument) << bad;
 }
 
+TEST(Config, WebSocketIsRefusedInWords) {
+  for (const char* server : {"ws://broker.example:9001", "wss://broker.example:9001"}) {
+    const auto config =
+        parse_config("device_id = d\nproduct = p\ngroups = g\nserver = " + std::string(server) + "\n", "x");
+    ASSERT_FALSE(config.has_value());
+    EXPECT_THAT(config.error().message, HasSubstr("x:4: server = "));
+    EXPECT_THAT(config.error().message, HasSubstr("WebSocket"));
+  }
+}
+
+TEST(Config, SecretsGoToAnotherMachineOverTlsOnly) {
+  const auto of = [](const std::string& server, const std::string& more) {
+    return parse_config("device_id = d\nproduct = p\ngroups = g\nserver = " + server + "\n" + more, "x");
+  };
+  const std::string password = "username = u\npassword_file = /p\n";
+  EXPECT_TRUE(of("ssl://broker.example", password + "ca_file = /ca\n").has_value());
+  EXPECT_TRUE(of("tcp://127.0.0.1:1883", password).has_value());
+  EXPECT_TRUE(of("tcp://broker.example", "username = u\n").has_value()) << "a name alone is no secret";
+  EXPECT_TRUE(of("tcp://broker.example", password + "allow_plain_password = yes\n").has_value());
+  for (const auto& config : {of("tcp://broker.example", password), of("tcp://localhost", "ca_file = /ca\n"),
+                             of("tcp://localhost", "certificate_file = /c\nkey_file = /k\n")}) {
+    ASSERT_FALSE(config.has_value());
+    EXPECT_THAT(config.error().message, HasSubstr("allow_plain_password = yes"));
+    EXPECT_THAT(config.error().message, HasSubstr("ssl://HOST:8883"));
+  }
+}
+
 TEST(Config, RefusesBadIdentities) {
   for (const char* bad : {"device_id = a/b\nproduct = p\ngroups = g\nserver = tcp://x:1",
                           "device_id = a\nproduct = p/q\ngroups = g\nserver = tcp://x:1",
@@ -155,6 +182,7 @@ TEST(Config, TheExampleWorksAndItsCommentsShowTheDefaults) {
   ASSERT_TRUE(shown.has_value()) << shown.error().message;
   EXPECT_EQ(shown->keepalive_s, config->keepalive_s);
   EXPECT_EQ(shown->reconnect_s_max, config->reconnect_s_max);
+  EXPECT_EQ(shown->allow_plain_password, config->allow_plain_password);
   EXPECT_EQ(shown->metered, config->metered);
   EXPECT_EQ(shown->window_bytes_max, config->window_bytes_max);
   EXPECT_EQ(shown->piece_bytes_max, config->piece_bytes_max);

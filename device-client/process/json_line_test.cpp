@@ -59,6 +59,9 @@ TEST(JsonLine, RefusesEverythingElse) {
                           "{\"a\":\"\n\"}",
                           "{\"a\":\"",
                           "{\"a\":99999999999999999999}",
+                          "{\"a\":1e999}",
+                          "{\"a\":1.5}",
+                          "{\"a\":-9223372036854775809}",
                           "{\"a\":tru}",
                           "{a:1}"})
     EXPECT_EQ(JsonFields::parse(bad).error().code, Code::malformed) << bad;

@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <string>
+
+#include "core/base/text.hpp"
 
 namespace instar::device {
 namespace {
@@ -41,8 +44,11 @@ void Log::write(LogLevel level, std::string_view message) const {
     line += level_name(level);
     line += ": ";
   }
-  // A message is always one line: line breaks in it become spaces.
-  for (const char c : message) line += c == '\n' || c == '\r' ? ' ' : c;
+  // A message is always one line: line breaks in it become spaces. What a program or a broker said may hold anything.
+  std::string spaced(message);
+  std::ranges::replace_if(
+      spaced, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  line += clean_line(spaced);
   line += '\n';
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }

@@ -59,7 +59,7 @@ Status ArtifactStage::adopt(const StagingSource& base) {
   while (true) {
     INSTAR_TRY(const Entry* entry, stream->next());
     if (entry == nullptr) break;
-    INSTAR_CHECK(check_kind(*entry));
+    INSTAR_CHECK(check_entry(*entry));
     count_entry(*entry);
   }
   if (stream->id() != setup_.artifact.id) return fail(Code::corrupt, base.index_path() + " does not match its name");
@@ -99,7 +99,7 @@ Result<bool> ArtifactStage::read_head() {
     head_reader_ = std::make_unique<artifact::PackHeadReader>(
         setup_.artifact.index_bytes,
         [this](const Entry& entry) -> Status {
-          INSTAR_CHECK(check_kind(entry));
+          INSTAR_CHECK(check_entry(entry));
           count_entry(entry);
           return {};
         },

@@ -133,7 +133,7 @@ void DeltaStage::count_made(const Entry& entry, std::uint64_t bytes) {
 
 Status DeltaStage::survey_entry(const delta::NewEntry& next) {
   const Entry& entry = next.entry;
-  INSTAR_CHECK(check_kind(entry));
+  INSTAR_CHECK(check_entry(entry));
   switch (entry.type) {
     case EntryType::directory: count_made(entry, kBlockBytes); return {};
     case EntryType::symlink: count_made(entry, entry.target.size() < kInlineLinkBytes ? 0 : kBlockBytes); return {};

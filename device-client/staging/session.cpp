@@ -140,6 +140,7 @@ Status StagingSession::open_stages() {
     StageSetup setup{folder() + "/artifacts/" + artifact->id.hex(),
                      *artifact,
                      *pack,
+                     wire::VolumePaths(what_.manifest, artifact->id),
                      {.devices_allowed = options_.devices_allowed},
                      options_.log};
     if (pack->kind == artifact::PackKind::delta) {

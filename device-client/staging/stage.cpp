@@ -55,8 +55,9 @@ void Stage::take_body(ChunkBits durable, std::uint32_t count) {
   body_known_ = true;
 }
 
-Status Stage::check_kind(const artifact::Entry& entry) const {
-  return setup_.artifact.kind == wire::ArtifactKind::image ? artifact::check_image_entry(entry) : Status{};
+Status Stage::check_entry(const artifact::Entry& entry) const {
+  if (setup_.artifact.kind == wire::ArtifactKind::image) return artifact::check_image_entry(entry);
+  return setup_.volumes.check(entry);
 }
 
 std::optional<ChunkRef> Stage::chunk(std::uint32_t ordinal) const {

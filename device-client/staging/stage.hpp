@@ -15,6 +15,7 @@
 #include "core/artifact/plan.hpp"
 #include "core/revision/machine.hpp"
 #include "core/wire/manifest.hpp"
+#include "core/wire/volume_paths.hpp"
 #include "device-client/staging/chunks.hpp"
 #include "device-client/staging/index.hpp"
 #include "files/staging_tree.hpp"
@@ -48,6 +49,7 @@ struct StageSetup {
   std::string folder;  // revisions/<n>/artifacts/<hash>
   wire::Artifact artifact;
   wire::Pack pack;
+  wire::VolumePaths volumes;  // of the containers that run from the artifact
   artifact::IndexRules rules;
   StagingLog log;
 };
@@ -138,8 +140,9 @@ class Stage {
   [[nodiscard]] Status open_folders();
   [[nodiscard]] std::string file(const char* name) const { return setup_.folder + "/" + name; }
   void remove_files(std::initializer_list<const char*> names);
-  // Checks that the index of an image has the entries of an image. Errors: malformed.
-  [[nodiscard]] Status check_kind(const artifact::Entry& entry) const;
+  // Checks that the index of an image has the entries of an image, and that a tree has folders alone where a volume
+  // will be. Every entry passes here before anything of the body is wanted. Errors: malformed, refused.
+  [[nodiscard]] Status check_entry(const artifact::Entry& entry) const;
   [[nodiscard]] std::uint32_t head_count() const noexcept {
     return static_cast<std::uint32_t>(setup_.pack.head.size());
   }

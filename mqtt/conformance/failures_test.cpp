@@ -49,6 +49,24 @@ TEST(Failures, EachRefusalOfABroker) {
   }
 }
 
+std::size_t resident_pages() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t all = 0;
+  std::size_t resident = 0;
+  statm >> all >> resident;
+  return resident;
+}
+
+// Its header is enough: what follows is never in memory.
+TEST(Failures, APacketThatIsTooLargeEndsTheConnection) {
+  const FakeBroker broker(FakeAnswer::sends_too_much);
+  const auto client = connected_client(options_for(broker.uri(), "x"));
+  const auto before = resident_pages();
+  EXPECT_THAT(next_failure(*client),
+              ::testing::HasSubstr("the broker sent a packet of 100000000 bytes, at most 262144"));
+  EXPECT_LT(resident_pages() - before, 8'192U * 1'024 / 4'096) << "pages of 4 KiB: no 8 MiB of it";
+}
+
 TEST(Failures, ARefusedSubscription) {
   const FakeBroker broker(FakeAnswer::refuses_subscription);
   auto options = options_for(broker.uri(), "deaf");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <initializer_list>
+#include <vector>
 
 namespace instar::mqtt {
 
@@ -36,8 +37,14 @@ void FakeBroker::serve_one(int fd) const {
     static_cast<void>(::send(fd, bytes.begin(), bytes.size(), MSG_NOSIGNAL));
   };
   const bool has_connect = ::read(fd, in, sizeof in) > 0;
-  if (answer_ == FakeAnswer::refuses_connect || answer_ == FakeAnswer::refuses_subscription)
-    answer({0x20, 2, 0, connack_code_});
+  if (answer_ != FakeAnswer::nothing && answer_ != FakeAnswer::hangs_up) answer({0x20, 2, 0, connack_code_});
+  if (answer_ == FakeAnswer::sends_too_much) {
+    // 100,000,000 as MQTT writes it, and the topic.
+    answer({0x30, 0x80, 0xc2, 0xd7, 0x2f, 0, 1, 't'});
+    const std::vector<std::uint8_t> block(64 * 1024);
+    for (std::size_t sent = 0; sent < 100'000'000; sent += block.size())
+      if (::send(fd, block.data(), block.size(), MSG_NOSIGNAL) < 0) break;
+  }
   if (answer_ == FakeAnswer::refuses_subscription && ::read(fd, in, sizeof in) > 4)
     answer({0x90, 3, in[2], in[3], 0x80});
   while (has_connect && answer_ != FakeAnswer::hangs_up && ::read(fd, in, sizeof in) > 0) {

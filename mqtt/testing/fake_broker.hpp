@@ -14,6 +14,7 @@ enum class FakeAnswer : std::uint8_t {
   hangs_up,              // closes the connection instead of answering CONNECT
   refuses_connect,       // CONNACK with the code given
   refuses_subscription,  // SUBACK 0x80
+  sends_too_much,        // CONNACK, then a PUBLISH of 100 MB
 };
 
 class FakeBroker {

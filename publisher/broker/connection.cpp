@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <utility>
 
 #include "core/base/limits.hpp"
+#include "core/base/server_uri.hpp"
 #include "core/base/text.hpp"
 #include "files/files.hpp"
 #include "publisher/console/text.hpp"
@@ -35,6 +35,7 @@ std::optional<std::string>* field_of(ConnectionOptions& options, std::string_vie
   if (key == "key-file") return &options.key_file;
   if (key == "prefix") return &options.prefix;
   if (key == "timeout") return &options.timeout;
+  if (key == "allow-plain") return &options.allow_plain;
   return nullptr;
 }
 
@@ -46,7 +47,8 @@ std::optional<std::string> environment(const char* name) {
 
 // Fills what `upper` does not set from `lower`.
 ConnectionOptions merge(ConnectionOptions upper, ConnectionOptions lower) {
-  for (const auto* key : {"broker", "username", "password-file", "ca", "cert", "key-file", "prefix", "timeout"}) {
+  for (const auto* key :
+       {"broker", "username", "password-file", "ca", "cert", "key-file", "prefix", "timeout", "allow-plain"}) {
     auto* value = field_of(upper, key);
     if (!*value) *value = std::move(*field_of(lower, key));
   }
@@ -68,16 +70,29 @@ Result<ConnectionOptions> load_config(const std::string& chosen) {
   return parse_config(as_text(*text), path);
 }
 
-bool is_port(std::string_view text) {
-  std::uint32_t port = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc{} && stop == text.data() + text.size() && port >= 1 && port <= 65'535;
-}
-
 Result<std::string> read_password(const std::string& path) {
-  INSTAR_TRY(const auto text, files::read_file(path, limits::kConfigBytesMax));
+  INSTAR_TRY(const auto text, files::read_secret_file(path, limits::kConfigBytesMax, "password file"));
   const auto line = as_text(text).substr(0, as_text(text).find('\n'));
   return std::string(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line);
+}
+
+Result<ServerUri> server_of(std::string_view broker) {
+  auto server = parse_server_uri(broker.find("://") == std::string_view::npos ? "mqtt://" + std::string(broker)
+                                                                              : std::string(broker));
+  if (!server) return fail(with_context(server.error(), "broker"));
+  return server;
+}
+
+Status check_secrets(const Connection& connection, const ServerUri& server, std::string_view allow_plain) {
+  if (!connection.key_file.empty()) INSTAR_CHECK(files::check_private_key_file(connection.key_file));
+  if (allow_plain == "yes") return {};
+  if (allow_plain != "no") return fail(Code::invalid_argument, "allow-plain must be yes or no");
+  const auto checked = check_plain(server, {.password = !connection.password.empty(),
+                                            .tls_files = !connection.ca.empty() || !connection.certificate.empty()});
+  if (checked) return {};
+  return fail(checked.error().code, checked.error().message +
+                                        ": write the broker as mqtts://HOST[:PORT], or give "
+                                        "--allow-plain if nobody can listen on the way");
 }
 
 }  // namespace
@@ -99,7 +114,7 @@ Result<ConnectionOptions> parse_config(std::string_view text, const std::string&
     if (field == nullptr) {
       return fail(Code::malformed,
                   place + ": unknown key '" + std::string(key) +
-                      "' (known: broker, username, password-file, ca, cert, key-file, prefix, timeout)");
+                      "' (known: broker, username, password-file, ca, cert, key-file, prefix, timeout, allow-plain)");
     }
     *field = std::string(trim(line.substr(equals + 1)));
   }
@@ -107,26 +122,8 @@ Result<ConnectionOptions> parse_config(std::string_view text, const std::string&
 }
 
 Result<std::string> server_uri(std::string_view broker) {
-  const auto bad = [&] {
-    return fail(Code::invalid_argument,
-                "broker '" + std::string(broker) + "' must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]");
-  };
-  const auto colon = broker.find("://");
-  const std::string_view scheme = colon == std::string_view::npos ? "mqtt" : broker.substr(0, colon);
-  std::string_view rest = colon == std::string_view::npos ? broker : broker.substr(colon + 3);
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  const bool tls = scheme == "mqtts" || scheme == "ssl";
-  if (!tls && scheme != "mqtt" && scheme != "tcp") return bad();
-  // An IPv6 address is in brackets, so its colons do not begin a port.
-  const auto bracket = rest.rfind(']');
-  const auto port_colon = rest.rfind(':');
-  const bool has_port =
-      port_colon != std::string_view::npos && (bracket == std::string_view::npos || port_colon > bracket);
-  const std::string_view host = has_port ? rest.substr(0, port_colon) : rest;
-  const std::string_view port = has_port ? rest.substr(port_colon + 1) : (tls ? "8883" : "1883");
-  if (host.empty() || host.find_first_of("/@ ") != std::string_view::npos || !is_port(port)) return bad();
-  if (host.front() != '[' && host.find(':') != std::string_view::npos) return bad();
-  return (tls ? "ssl://" : "tcp://") + std::string(host) + ":" + std::string(port);
+  INSTAR_TRY(const auto server, server_of(broker));
+  return server.str();
 }
 
 Result<Connection> settle(const ConnectionOptions& flags) {
@@ -139,7 +136,8 @@ Result<Connection> settle(const ConnectionOptions& flags) {
   const auto options = merge(merge(flags, std::move(from_environment)), std::move(config));
   Connection connection;
   connection.broker = options.broker.value_or(std::string(kDefaultBroker));
-  INSTAR_TRY(connection.server_uri, server_uri(connection.broker));
+  INSTAR_TRY(const auto server, server_of(connection.broker));
+  connection.server_uri = server.str();
   connection.username = options.username.value_or("");
   if (options.password_file) {
     INSTAR_TRY(connection.password, read_password(*options.password_file));
@@ -152,10 +150,7 @@ Result<Connection> settle(const ConnectionOptions& flags) {
   if (connection.certificate.empty() != connection.key_file.empty()) {
     return fail(Code::invalid_argument, "a client certificate needs both --cert and --key-file");
   }
-  const bool names_tls = !connection.ca.empty() || !connection.certificate.empty();
-  if (names_tls && !connection.server_uri.starts_with("ssl://")) {
-    return fail(Code::invalid_argument, "--ca and --cert are for TLS: write the broker as mqtts://HOST[:PORT]");
-  }
+  INSTAR_CHECK(check_secrets(connection, server, options.allow_plain.value_or("no")));
   connection.prefix = options.prefix.value_or(std::string(kDefaultPrefix));
   INSTAR_TRY(connection.timeout_ms, parse_duration_ms(options.timeout.value_or(std::string(kDefaultTimeout))));
   if (connection.timeout_ms < 1) return fail(Code::invalid_argument, "--timeout must be longer than nothing");

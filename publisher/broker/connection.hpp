@@ -20,8 +20,9 @@ struct ConnectionOptions {
   std::optional<std::string> certificate;    // PEM
   std::optional<std::string> key_file;       // PEM
   std::optional<std::string> prefix;
-  std::optional<std::string> timeout;  // "30s"
-  std::string config_path;             // --config; empty = the user's own, which may be absent
+  std::optional<std::string> timeout;      // "30s"
+  std::optional<std::string> allow_plain;  // "yes": secrets may go unencrypted to another machine
+  std::string config_path;                 // --config; empty = the user's own, which may be absent
 };
 
 // The options after all sources were read.
@@ -40,9 +41,11 @@ struct Connection {
 // Parses "key = value" lines and '#' comments. A key is a long option without the dashes in front. Errors: malformed,
 // naming the line.
 [[nodiscard]] Result<ConnectionOptions> parse_config(std::string_view text, const std::string& where);
-// tcp://… or ssl://… with a port. Errors: invalid_argument.
+// tcp://… or ssl://… with a port. `broker` may be a host alone. Errors: those of parse_server_uri().
 [[nodiscard]] Result<std::string> server_uri(std::string_view broker);
 // Reads environment (INSTAR_BROKER, INSTAR_USERNAME, INSTAR_PASSWORD_FILE, INSTAR_PREFIX), config and password file.
+// Errors besides those of a bad value: refused, when a password's or key's file is open to others, or a password would
+// go unencrypted to another machine.
 [[nodiscard]] Result<Connection> settle(const ConnectionOptions& flags);
 // The system's reason why `server_uri` cannot be reached ("connection refused"), found by one TCP connection that is
 // closed at once. Empty when the connection works. For messages, after MQTT has failed.

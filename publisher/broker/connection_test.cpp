@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "files/files.hpp"
 #include "files/testing/temporary_folder.hpp"
@@ -30,6 +31,8 @@ TEST(ServerUri, RefusesEverythingElse) {
     ASSERT_FALSE(uri) << text;
     EXPECT_EQ(uri.error().code, Code::invalid_argument);
   }
+  EXPECT_EQ(server_uri("wss://h").error().code, Code::unsupported);
+  EXPECT_THAT(server_uri("wss://h").error().message, HasSubstr("mqtts://"));
 }
 
 TEST(Config, TakesKeysAndComments) {
@@ -90,11 +93,44 @@ TEST_F(Settle, AConfigFileThatIsNamedMustExist) {
 
 TEST_F(Settle, ThePasswordIsTheFirstLine) {
   write("password", "se cret\r\nsecond\n");
+  ASSERT_EQ(::chmod((folder_ / "password").c_str(), 0600), 0);
   ConnectionOptions flags;
   flags.username = "alice";
   flags.password_file = folder_ / "password";
   EXPECT_EQ(settle(flags)->password, "se cret");
   flags.username.reset();
+  EXPECT_FALSE(settle(flags));
+  flags.username = "alice";
+  ASSERT_EQ(::chmod((folder_ / "password").c_str(), 0640), 0);
+  EXPECT_EQ(settle(flags).error().code, Code::refused);
+  EXPECT_THAT(settle(flags).error().message, HasSubstr("chmod 600"));
+}
+
+TEST_F(Settle, SecretsGoToAnotherMachineOverTlsOnly) {
+  write("password", "secret\n");
+  ASSERT_EQ(::chmod((folder_ / "password").c_str(), 0600), 0);
+  ConnectionOptions flags;
+  flags.username = "alice";
+  flags.password_file = folder_ / "password";
+  for (const auto* broker : {"mqtt://127.0.0.1", "localhost", "mqtt://[::1]:1884", "mqtts://broker.example"}) {
+    flags.broker = broker;
+    EXPECT_TRUE(settle(flags)) << broker;
+  }
+  for (const auto* broker : {"mqtt://broker.example", "10.0.0.1", "mqtt://127.example.org"}) {
+    flags.broker = broker;
+    flags.allow_plain.reset();
+    const auto refused = settle(flags);
+    ASSERT_FALSE(refused) << broker;
+    EXPECT_EQ(refused.error().code, Code::refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("unencrypted"));
+    EXPECT_THAT(refused.error().message, HasSubstr("--allow-plain"));
+    flags.allow_plain = "yes";
+    EXPECT_TRUE(settle(flags)) << broker;
+  }
+  write("instar/config", "allow-plain = yes\n");
+  flags.allow_plain.reset();
+  EXPECT_TRUE(settle(flags));
+  flags.allow_plain = "maybe";
   EXPECT_FALSE(settle(flags));
 }
 
@@ -106,7 +142,11 @@ TEST_F(Settle, TlsOptionsMustFitTogether) {
   EXPECT_TRUE(settle(flags));
   flags.certificate = "c.pem";
   EXPECT_THAT(settle(flags).error().message, HasSubstr("--key-file"));
-  flags.key_file = "k.pem";
+  write("k.pem", "key");
+  flags.key_file = folder_ / "k.pem";
+  ASSERT_EQ(::chmod((folder_ / "k.pem").c_str(), 0644), 0);
+  EXPECT_THAT(settle(flags).error().message, HasSubstr("chmod 600"));
+  ASSERT_EQ(::chmod((folder_ / "k.pem").c_str(), 0600), 0);
   const auto connection = settle(flags);
   ASSERT_TRUE(connection);
   const auto options = mqtt_options(*connection, "op-1");

@@ -33,6 +33,7 @@ wire::Description read_description(const Json& row) {
   out.memory_bytes = get_number(row, "memory_bytes");
   out.free_bytes = get_number(row, "free_bytes");
   out.metered = get_flag(row, "metered");
+  out.highest_sequence = get_number(row, "highest_sequence");
   out.degraded = get_texts(row, "degraded");
   for (const auto& name : get_texts(row, "image_formats")) {
     if (const auto format = wire::parse_image_format(name)) out.image_formats.push_back(*format);
@@ -137,6 +138,7 @@ std::string device_text(const Json& json, WallMs now) {
   fields.add("link", description.metered ? "metered" : "not metered");
   fields.add("running", revision_text(description.running));
   fields.add("previous", revision_text(description.previous));
+  fields.add("takes", "releases above sequence " + std::to_string(description.highest_sequence));
   fields.add("bytes sent", human_bytes(get_number(json, "bytes_sent")));
   if (!description.degraded.empty()) fields.add("degraded", joined(description.degraded));
   std::string out = fields.str();

@@ -329,17 +329,18 @@ TEST_F(Sessions, SilenceIsATimeout) {
   EXPECT_THAT(data.error().error.message, HasSubstr("plugin"));
 }
 
-TEST_F(Sessions, TheNextSequenceIsOneAboveTheProductsHighest) {
+TEST_F(Sessions, TheNextSequenceIsTheBrokersAnswer) {
   auto session = open();
   ASSERT_TRUE(session);
-  const auto rollout = [](const char* product, int sequence) {
-    return Json{{"product", product}, {"sequence", sequence}};
-  };
-  client_->answers["listRollouts"] = {{"totalCount", 3},
-                                      {"rollouts", {rollout("a", 4), rollout("b", 9), rollout("a", 2)}}};
-  EXPECT_EQ(*next_sequence(**session, "a"), 5U);
-  EXPECT_EQ(*next_sequence(**session, "b"), 10U);
-  EXPECT_EQ(*next_sequence(**session, "new"), 1U);
+  client_->answers["nextSequence"] = {{"sequence", 5}, {"devices", 9}, {"devices_refusing", 2}};
+  const auto next = next_sequence(**session, "a", {GroupPath::parse("plant-7").value()});
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->sequence, 5U);
+  EXPECT_EQ(next->devices, 9U);
+  EXPECT_EQ(next->refusing, 2U);
+  client_->answers["nextSequence"] = Json::object();
+  EXPECT_FALSE(next_sequence(**session, "a", {GroupPath::parse("plant-7").value()}))
+      << "an answer without one is not sequence 0";
 }
 
 TEST_F(Sessions, APackTheBrokerDoesNotKnowIsUploaded) {

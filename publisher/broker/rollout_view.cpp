@@ -20,7 +20,8 @@ std::string bar(std::uint64_t done, std::uint64_t all) {
 std::string waves_text(const RolloutStatus& status) {
   Table table;
   table.column("WAVE");
-  for (const auto* name : {"DEVICES", "SILENT", "WAITING", "IN FLIGHT", "COMMITTED", "FAILED", "RETRYING", "REFUSED"}) {
+  for (const auto* name :
+       {"DEVICES", "SILENT", "WAITING", "IN FLIGHT", "COMMITTED", "FAILED", "RETRYING", "REFUSED", "LATE"}) {
     table.column(name, Align::right);
   }
   for (std::size_t i = 0; i < status.waves.size(); ++i) {
@@ -30,7 +31,7 @@ std::string waves_text(const RolloutStatus& status) {
     if (wave.approved) name += " (approved)";
     table.row({name, std::to_string(wave.admitted), std::to_string(wave.silent), std::to_string(wave.waiting),
                std::to_string(wave.in_flight), std::to_string(wave.committed), std::to_string(wave.failed),
-               std::to_string(wave.retrying), std::to_string(wave.refused)});
+               std::to_string(wave.retrying), std::to_string(wave.refused), std::to_string(wave.late)});
   }
   return table.str();
 }
@@ -95,6 +96,7 @@ RolloutStatus read_status(const Json& json) {
     wave.failed = get_number(row, "failed");
     wave.retrying = get_number(row, "retrying");
     wave.refused = get_number(row, "refused");
+    wave.late = get_number(row, "late");
     wave.opened = get_number(row, "opened_ms") != 0;
     wave.needs_approval = get_flag(row, "approval");
     wave.approved = get_flag(row, "approved");

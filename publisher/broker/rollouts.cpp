@@ -41,13 +41,18 @@ Outcome<std::vector<RolloutStatus>> list_rollouts(Session& session) {
   return all;
 }
 
-Outcome<std::uint64_t> next_sequence(Session& session, const std::string& product) {
-  INSTAR_TRY(const auto rollouts, list_rollouts(session));
-  std::uint64_t highest = 0;
-  for (const auto& rollout : rollouts) {
-    if (rollout.product == product) highest = std::max(highest, rollout.sequence);
+Outcome<NextSequence> next_sequence(Session& session, const std::string& product,
+                                    const std::vector<GroupPath>& groups) {
+  Json names = Json::array();
+  for (const auto& group : groups) names.push_back(group.str());
+  INSTAR_TRY(const auto data, session.request("nextSequence", {{"product", product}, {"groups", std::move(names)}}));
+  const NextSequence next{get_number(data, "sequence"), get_number(data, "devices"),
+                          get_number(data, "devices_refusing")};
+  if (next.sequence == 0) {
+    return fail(Exit::refused, Code::unsupported,
+                "the broker did not say which sequence comes next: give one with --sequence");
   }
-  return highest + 1;
+  return next;
 }
 
 Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root) {

@@ -15,8 +15,14 @@ namespace instar::publisher {
 
 // All rollouts that the broker keeps, newest first.
 [[nodiscard]] Outcome<std::vector<RolloutStatus>> list_rollouts(Session& session);
-// One above the highest sequence of the product in these rollouts. 1 if there is none.
-[[nodiscard]] Outcome<std::uint64_t> next_sequence(Session& session, const std::string& product);
+// The sequence for the next release, as the broker computes it from its rollouts and from what devices say.
+struct NextSequence {
+  std::uint64_t sequence = 0;
+  std::uint64_t devices = 0;   // that the release is for, as far as the broker knows them
+  std::uint64_t refusing = 0;  // those of them that would not take a release with that sequence
+};
+[[nodiscard]] Outcome<NextSequence> next_sequence(Session& session, const std::string& product,
+                                                  const std::vector<GroupPath>& groups);
 
 struct RootOutcome {
   bool published = false;

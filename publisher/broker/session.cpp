@@ -134,7 +134,8 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
   parameters["correlationData"] = correlation;
   const std::string body = dump({{"commands", Json::array({std::move(parameters)})}});
   const auto start = monotonic_now();
-  std::optional<MonotonicMs> sent;
+  bool is_sent = false;
+  MonotonicMs sent;
   std::string stranger;
   MonotonicMs stranger_at;
   while (true) {
@@ -152,14 +153,15 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
                       "to that topic "
                       "and read from its /response?");
     }
-    if (!sent || now - *sent >= kResendMs) {
+    if (!is_sent || now - sent >= kResendMs) {
       INSTAR_CHECK(publish({topics_.control(), to_bytes(body), wire::Qos::at_least_once, wire::Retain::no}));
       sent = monotonic_now();
+      is_sent = true;
     }
     auto event = client_->take(kSessionTurnMs);
     if (!event) continue;
     if (event->kind == mqtt::EventKind::disconnected) last_reason_ = event->reason;
-    if (event->kind == mqtt::EventKind::connected) sent.reset();
+    if (event->kind == mqtt::EventKind::connected) is_sent = false;
     if (event->kind == mqtt::EventKind::message && event->message.topic == topics_.control_response()) {
       const bool first = stranger.empty();
       auto answer = answer_in(event->message, correlation, stranger);

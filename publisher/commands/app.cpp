@@ -5,6 +5,7 @@
 
 #include "core/base/assert.hpp"
 #include "publisher/commands/commands.hpp"
+#include "publisher/console/clean_stream.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -94,12 +95,20 @@ void add_connection(CLI::App& command, ConnectionOptions& options) {
   add("--ca", options.ca, "Certificates that the broker's is checked against, PEM", "FILE");
   add("--cert", options.certificate, "Client certificate, PEM", "FILE");
   add("--key-file", options.key_file, "Private key of the client certificate, PEM", "FILE");
+  command
+      .add_flag_callback(
+          "--allow-plain", [&options] { options.allow_plain = "yes"; },
+          "Send a password to another machine without TLS")
+      ->group("Connection");
   add("--prefix", options.prefix, "Topic prefix of the deployment [INSTAR_PREFIX, or instar/v1]", "TOPIC");
   add("--timeout", options.timeout, "How long to wait for the broker's answers [30s]", "TIME");
   add("--config", options.config_path, "Read connection options from this file [~/.config/instar/config]", "FILE");
 }
 
-int run_instar(const std::vector<std::string>& arguments, Console console) {
+int run_instar(const std::vector<std::string>& arguments, Console given) {
+  CleanStream out(given.out);
+  CleanStream err(given.err);
+  const Console console{out, err, given.out_is_terminal, given.err_is_terminal, given.json, given.json_lines};
   Context context{console, {}};
   CLI::App app(kDescription, "instar");
   app.footer(kFooter);

@@ -68,10 +68,26 @@ TEST_F(Program, HelpAndVersionEndWithZero) {
 }
 
 TEST_F(Program, UsageErrorsEndWithTwo) {
-  for (const auto* arguments : {"", "nonsense", "rollout", "rollout nonsense", "keygen", "keygen a b", "pack @/tree",
-                                "pack @/tree -o @/out --level 99", "publish --group g", "inspect", "rollout show",
-                                "devices list --unknown", "help nonsense", "publish --root r --key k --wait-timeout 1s",
-                                "unpack", "unpack @/tree", "pack @/tree --base"}) {
+  for (const auto* arguments : {"",
+                                "nonsense",
+                                "rollout",
+                                "rollout nonsense",
+                                "keygen",
+                                "keygen a b",
+                                "pack @/tree",
+                                "pack @/tree -o @/out --level 99",
+                                "publish --group g",
+                                "inspect",
+                                "rollout show",
+                                "devices list --nobody",
+                                "devices forget --all",
+                                "devices forget",
+                                "devices forget d --unknown",
+                                "help nonsense",
+                                "publish --root r --key k --wait-timeout 1s",
+                                "unpack",
+                                "unpack @/tree",
+                                "pack @/tree --base"}) {
     const auto ended = run(arguments);
     EXPECT_EQ(ended.exit, 2) << arguments << ": " << ended.err;
     EXPECT_EQ(ended.out, "") << arguments;
@@ -98,7 +114,8 @@ TEST_F(Program, BadInputEndsWithFive) {
         "pack @/tree -o @/out --kinds delta", "pack @/tree -o @/out --kinds dedupe", "pack @/tree --base @/none",
         "pack @/tree -o @/out --base @/out", "unpack @/none @/new", "unpack @/out @/tree",
         "unpack --base @/tree @/out @/new", "keygen @/keys", "root show @/keys/gate.key",
-        "devices list --broker http://x", "publish --root @/keys/root.instar --key @/keys/release.key",
+        "devices list --broker http://x", "devices forget --all --older-than soon",
+        "publish --root @/keys/root.instar --key @/keys/release.key",
         "publish @/none.json --root @/keys/root.instar --key @/keys/release.key",
         "publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key "
         "@/keys/gate.key",
@@ -107,6 +124,45 @@ TEST_F(Program, BadInputEndsWithFive) {
     const auto ended = run(std::string(arguments) + " --json");
     EXPECT_EQ(ended.exit, 5) << arguments << ": " << ended.err;
     EXPECT_FALSE(get_text(get(ended.json(), "error"), "message").empty()) << arguments << ": " << ended.out;
+  }
+}
+
+// Whatever is in a JSON file, the command ends with an error that names the file.
+TEST_F(Program, JsonThatCannotBeHeldEndsWithFive) {
+  make_tree();
+  ASSERT_EQ(run("keygen @/keys").exit, 0);
+  ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
+  const std::string deep(10'000, '[');
+  for (const std::string& value :
+       {std::string("1e999"), std::string("-1e999"), std::string(400, '9'), std::string("-1"), std::string("1.5"), deep,
+        std::string("1, \"in_flight_max\": 2")}) {
+    const std::string release =
+        R"({"product":"p","release":"r","groups":["g"],"containers":[{"name":"a","artifact":")" + (folder_ / "out") +
+        R"("}],"policy":{"in_flight_max":)" + value + "}}";
+    ASSERT_TRUE(files::write_file_atomic(folder_ / "r.json", as_bytes(release)));
+    const auto ended =
+        run("publish @/r.json --dry-run --sequence 1 --root @/keys/root.instar --key @/keys/release.key");
+    EXPECT_EQ(ended.exit, 5) << value << ": " << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr("r.json")) << value;
+    ASSERT_TRUE(files::write_file_atomic(folder_ / "out/artifact.json", as_bytes("{\"format\": " + value + "}")));
+    EXPECT_EQ(run("inspect @/out").exit, 5) << value;
+    EXPECT_THAT(run("inspect @/out").err, HasSubstr("artifact.json")) << value;
+  }
+}
+
+// A name of a file may hold anything but a zero byte.
+TEST_F(Program, NothingHiddenReachesATerminal) {
+  make_tree();
+  const std::string name = "tree/etc/a\u202eb\u200bc\x1b[2Jd";
+  ASSERT_TRUE(files::write_file_atomic(folder_ / name, as_bytes("x")));
+  ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
+  for (const auto* arguments : {"inspect @/out --contents", "inspect @/out --contents --json", "inspect '@/\u202enone'",
+                                "inspect '@/\u202enone' --json", "'\u2066nonsense'"}) {
+    const auto ended = run(arguments);
+    for (const auto* hidden : {"\u202e", "\u200b", "\u2066", "\x1b"}) {
+      EXPECT_THAT(ended.out, testing::Not(HasSubstr(hidden))) << arguments;
+      EXPECT_THAT(ended.err, testing::Not(HasSubstr(hidden))) << arguments;
+    }
   }
 }
 

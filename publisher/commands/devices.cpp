@@ -27,6 +27,9 @@ struct Options {
   std::vector<std::string> keys;
   std::string root;
   std::string device;
+  bool all = false;
+  bool unknown = false;
+  std::string older_than;
   std::string group;
   std::string release;
 };
@@ -36,6 +39,7 @@ Outcome<Exit> list(const Options& options, const Console& console) {
   Json rows = Json::array();
   Json parameters{{"verbose", console.json}};
   if (!options.group.empty()) parameters["group"] = options.group;
+  if (options.unknown) parameters["unknown"] = true;
   INSTAR_CHECK(for_each_row(*session, "listDevices", "devices", parameters, [&](const Json& row) {
     if (options.release.empty() || get_text(get(row, "running"), "release") == options.release) rows.push_back(row);
   }));
@@ -53,7 +57,29 @@ Outcome<Exit> show(const Options& options, const Console& console) {
   return Exit::ok;
 }
 
+// In steps: the broker forgets so many at a time that its other work goes on.
+Outcome<Exit> forget_all(const Options& options, const Console& console) {
+  INSTAR_TRY(const auto silent_ms, parse_duration_ms(options.older_than));
+  INSTAR_TRY(const auto session, connect(options.connection));
+  std::uint64_t forgotten = 0;
+  for (bool more = true; more;) {
+    INSTAR_TRY(const auto data, session->request("forgetDevices", {{"older_than_s", (silent_ms + 999) / 1'000},
+                                                                   {"unknown", options.unknown}}));
+    forgotten += get_number(data, "forgotten");
+    more = get_flag(data, "more");
+  }
+  console.text() << forgotten << (options.unknown ? " devices that never took part" : " devices")
+                 << " are forgotten that were silent for " << human_duration(silent_ms)
+                 << "; one that comes back is new here, with the key that it comes with\n";
+  console.document({{"forgotten", forgotten}});
+  return Exit::ok;
+}
+
 Outcome<Exit> forget(const Options& options, const Console& console) {
+  if (options.all) return forget_all(options, console);
+  if (options.device.empty() || options.unknown || !options.older_than.empty())
+    return fail(Exit::usage, Code::invalid_argument,
+                "name one device; or all that are silent: --all --older-than 30d [--unknown]");
   INSTAR_TRY(const auto session, connect(options.connection));
   INSTAR_TRY(const auto data, session->request("forgetDevice", {{"device", options.device}}));
   console.text() << options.device << " is forgotten; the next key that it comes with is taken as its own\n";
@@ -77,14 +103,20 @@ Result<std::vector<GroupPath>> read_groups(const Options& options) {
   return groups;
 }
 
-// Signs it, and checks it in the same way as the device.
-Result<Bytes> seal_assignment(const wire::Assignment& assignment, const std::vector<trust::SecretKey>& keys,
-                              const trust::TrustStore& root) {
+// Signs it, and checks it in the same way as the broker and the device: the keys must reach the groups that the device
+// leaves, and those that it gets. `leaves`: as the broker knows them.
+Result<Bytes> seal_assignment(const wire::Assignment& assignment, const std::vector<GroupPath>& leaves,
+                              const std::vector<trust::SecretKey>& keys, const trust::TrustStore& root) {
   auto envelope = trust::seal(trust::Kind::assignment, wire::encode(assignment), keys);
   INSTAR_TRY(const auto opened, root.open_assignment(envelope));
+  const std::string device = "device " + assignment.device.str();
+  for (const auto& group : leaves) {
+    auto status = root.reaches(opened, group);
+    if (!status) return fail(with_context(std::move(status.error()), device + " would leave group " + group.str()));
+  }
   for (const auto& group : assignment.groups) {
-    auto allowed = root.allows_assignment(opened, group);
-    if (!allowed) return fail(with_context(std::move(allowed.error()), "the device would refuse group " + group.str()));
+    auto status = root.reaches(opened, group);
+    if (!status) return fail(with_context(std::move(status.error()), device + " would get group " + group.str()));
   }
   return envelope;
 }
@@ -112,7 +144,8 @@ Outcome<Exit> assign(const Options& options, const Console& console) {
   for (const auto& name : options.devices) {
     INSTAR_TRY(const auto device, DeviceId::parse(name));
     INSTAR_TRY(const auto before, session->request("getDevice", {{"device", name}}));
-    INSTAR_TRY(auto envelope, seal_assignment({device, groups, wall_now()}, keys, *root));
+    INSTAR_TRY(auto envelope,
+               seal_assignment({device, groups, wall_now()}, read_device(before).description.groups, keys, *root));
     INSTAR_CHECK(session->publish(mqtt::Message{session->topics().device(device, wire::TopicKind::device_assignment),
                                                 std::move(envelope), wire::Qos::at_least_once, wire::Retain::yes}));
     bool there = false;
@@ -142,6 +175,7 @@ void add(CLI::App& app, Context& context) {
   list_command->add_option("--group,-g", list_options->group, "Only those in this group or below it")
       ->type_name("PATH");
   list_command->add_option("--release", list_options->release, "Only those that run this release")->type_name("NAME");
+  list_command->add_flag("--unknown", list_options->unknown, "Only those that have never taken part in a rollout");
   add_json(*list_command, context);
   add_connection(*list_command, list_options->connection);
   list_command->callback([list_options, &context] {
@@ -191,9 +225,16 @@ void add(CLI::App& app, Context& context) {
   const auto forget_options = std::make_shared<Options>();
   auto* forget_command = devices->add_subcommand(
       "forget",
-      "Forget a device and the key that it came with\n\n"
+      "Forget a device and the key that it came with, or all that have been silent for long\n\n"
       "Needed when a device was set up anew and has another key: until then the broker refuses it.");
-  forget_command->add_option("DEVICE", forget_options->device, "Its id")->required();
+  forget_command->add_option("DEVICE", forget_options->device, "Its id");
+  auto* forget_older = forget_command->add_option("--older-than", forget_options->older_than,
+                                                  "With --all: those that were not heard for so long");
+  forget_older->type_name("TIME");
+  forget_command->add_flag("--all", forget_options->all, "All devices that are not connected, and silent")
+      ->needs(forget_older);
+  forget_command->add_flag("--unknown", forget_options->unknown,
+                           "With --all: only those that have never taken part in a rollout");
   add_json(*forget_command, context);
   add_connection(*forget_command, forget_options->connection);
   forget_command->callback([forget_options, &context] {

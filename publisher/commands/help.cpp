@@ -33,7 +33,8 @@ constexpr const char* kConfig =
     "  password-file = /etc/instar/password\n"
     "  ca = /etc/ssl/certs/plant-ca.pem\n"
     "\n"
-    "Keys: broker, username, password-file, ca, cert, key-file, prefix, timeout; they mean what the options do.\n"
+    "Keys: broker, username, password-file, ca, cert, key-file, prefix, timeout, allow-plain; they mean what the "
+    "options do.\n"
     "Environment: INSTAR_BROKER, INSTAR_USERNAME, INSTAR_PASSWORD_FILE, INSTAR_PREFIX.\n"
     "\n"
     "Sizes are bytes, or k, M, G (x 1000), Ki, Mi, Gi (x 1024). Times are ms, s, min, h, d, w, and sums: 1h30min.\n";

@@ -134,13 +134,23 @@ Json document_of(const Signed& signed_manifest) {
           {"manifest_bytes", signed_manifest.envelope.size()}};
 }
 
+// The sequence of `auto`: the broker knows its rollouts, and what devices have obeyed.
+Outcome<std::uint64_t> ask_sequence(Session& session, const ReleaseSpec& spec, const Console& console) {
+  INSTAR_TRY(const auto next, next_sequence(session, spec.product, spec.groups));
+  if (next.refusing > 0) {
+    console.err << "instar: " << next.refusing << " of " << count_of(next.devices, "device") << " will refuse sequence "
+                << next.sequence << ": what they have obeyed is higher, or over 1,000,000 lower\n";
+  }
+  return next.sequence;
+}
+
 // Does everything except sending. If the sequence is given, the broker is not even asked.
 Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console& console) {
   std::uint64_t sequence = prepared.spec.sequence.value_or(0);
   std::unique_ptr<Session> session;
   if (!prepared.spec.sequence) {
     INSTAR_TRY(session, connect(options.connection));
-    INSTAR_TRY(sequence, next_sequence(*session, prepared.spec.product));
+    INSTAR_TRY(sequence, ask_sequence(*session, prepared.spec, console));
   }
   INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
   std::optional<std::vector<const PackFile*>> lacking;
@@ -214,7 +224,7 @@ Outcome<Exit> plan(const Options& options, const Console& console) {
   INSTAR_TRY(const auto session, connect(options.connection));
   std::uint64_t sequence = prepared.spec.sequence.value_or(0);
   if (!prepared.spec.sequence) {
-    INSTAR_TRY(sequence, next_sequence(*session, prepared.spec.product));
+    INSTAR_TRY(sequence, ask_sequence(*session, prepared.spec, console));
   }
   INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
@@ -237,7 +247,7 @@ Outcome<Exit> run(const Options& options, const Console& console) {
   if (root.published) console.text() << "root document version " << root.version_now << " given to the broker\n";
   std::uint64_t sequence = prepared.spec.sequence.value_or(0);
   if (!prepared.spec.sequence) {
-    INSTAR_TRY(sequence, next_sequence(*session, prepared.spec.product));
+    INSTAR_TRY(sequence, ask_sequence(*session, prepared.spec, console));
   }
   INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));

@@ -2,12 +2,13 @@
 
 #include <chrono>
 
+#include "core/base/text.hpp"
 #include "publisher/console/table.hpp"
 
 namespace instar::publisher {
 
 std::string dump(const Json& value, int indent) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+  return clean_json(value.dump(indent, ' ', false, Json::error_handler_t::replace));
 }
 
 void Console::document(const Json& value) const {

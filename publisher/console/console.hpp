@@ -27,7 +27,8 @@ struct Console {
   void document(const Json& value) const;
 };
 
-// The document on one line. Bytes that are not UTF-8 are replaced.
+// The document, on one line when `indent` is -1. Bytes that are not UTF-8 are replaced; characters that are not clean
+// (core/base/text.hpp) are escaped.
 [[nodiscard]] std::string dump(const Json& value, int indent = -1);
 // Prints "instar: <message>" to err, and with --json {"error":{…}} to out. Returns the exit code as a number.
 int print_failure(const Console& console, const Failure& failure);

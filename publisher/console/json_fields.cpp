@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/limits.hpp"
+#include "json/read.hpp"
 #include "publisher/console/text.hpp"
 
 namespace instar::publisher {
@@ -16,27 +17,12 @@ const Json* member(const Json& object, std::string_view key) {
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
-// The byte at which nlohmann's parser stopped, taken from its exception, which is caught here.
-std::size_t error_byte(std::string_view text) {
-  try {
-    [[maybe_unused]] const Json parsed = Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    return error.byte;
-  }
-  return 0;
-}
-
 }  // namespace
 
 Result<Json> parse_json(std::string_view text, std::string_view where) {
-  Json value = Json::parse(text, nullptr, false);
-  if (!value.is_discarded()) return value;
-  const auto before = text.substr(0, error_byte(text));
-  const auto line = 1 + std::ranges::count(before, '\n');
-  const auto last = before.rfind('\n');
-  const auto column = last == std::string_view::npos ? before.size() : before.size() - last - 1;
-  return fail(Code::malformed, std::string(where) + " is not valid JSON at line " + std::to_string(line) + ", column " +
-                                   std::to_string(column));
+  auto value = json::read(text);
+  if (!value) return fail(value.error().code, std::string(where) + " " + value.error().message);
+  return value;
 }
 
 Result<JsonObject> JsonObject::of(const Json& value, std::string where) {

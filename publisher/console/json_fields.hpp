@@ -15,7 +15,7 @@
 
 namespace instar::publisher {
 
-// Errors: malformed, with line and column.
+// Errors: those of json::read(), with `where` in front.
 [[nodiscard]] Result<Json> parse_json(std::string_view text, std::string_view where);
 
 class JsonObject {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/assert.hpp"
+#include "core/base/text.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -72,10 +73,7 @@ std::size_t display_width(std::string_view text) noexcept {
 }
 
 std::string printable(std::string_view text) {
-  std::string out(text);
-  std::ranges::replace_if(
-      out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
-  return out;
+  return clean_line(text);
 }
 
 }  // namespace instar::publisher

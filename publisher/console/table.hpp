@@ -12,7 +12,7 @@ enum class Align { left, right };
 class Table {
  public:
   void column(std::string title, Align align = Align::left);
-  // One cell for each column. Control characters in a cell (names come from devices) are shown as '?'.
+  // One cell for each column. Names come from devices: what printable() takes out is shown as '?'.
   void row(std::vector<std::string> cells);
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
   // The title line and the rows. Columns are two blanks apart, each line ends with '\n' and has no trailing blanks.
@@ -39,7 +39,8 @@ class Fields {
 
 // Characters that a terminal shows for UTF-8 `text`, taking each code point as one.
 [[nodiscard]] std::size_t display_width(std::string_view text) noexcept;
-// `text` with '?' for each control character, so that it cannot move a terminal's cursor or change its colour.
+// `text` on one line, with '?' for each byte that is not clean (core/base/text.hpp), so that it shows what it says and
+// cannot move a terminal's cursor or change its colour.
 [[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace instar::publisher

@@ -42,6 +42,16 @@ TEST(Table, ReplacesControlCharacters) {
   EXPECT_EQ(table.str(), "NAME\na?[2J?b?\n");
 }
 
+TEST(Table, ReplacesWhatHidesOrTurnsTextAround) {
+  Table table;
+  table.column("NAME");
+  table.row({"a\u202eb\u200bc\xff\u009b31m"});
+  EXPECT_EQ(table.str(), "NAME\na???b???c???31m\n");
+  Fields fields;
+  fields.add("reason", "\u2066hidden\u2069");
+  EXPECT_EQ(fields.str(), "reason:  ???hidden???\n");
+}
+
 TEST(Fields, AlignsValues) {
   Fields fields;
   fields.add("product", "gateway");

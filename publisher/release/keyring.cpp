@@ -61,11 +61,7 @@ struct RolePlan {
 }  // namespace
 
 Result<trust::SecretKey> load_secret_key(const std::string& path) {
-  INSTAR_TRY(const auto text, files::read_file(path, limits::kKeyFileBytesMax));
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return fail(Code::refused, "secret key " + path + " can be read by others: run chmod 600 " + path);
-  }
+  INSTAR_TRY(const auto text, files::read_secret_file(path, limits::kKeyFileBytesMax, "secret key"));
   auto key = trust::parse_secret_key(as_text(text));
   if (!key) return fail(with_context(key.error(), path));
   return key;

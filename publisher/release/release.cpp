@@ -4,8 +4,10 @@
 #include <limits>
 #include <utility>
 
+#include "core/artifact/index.hpp"
 #include "core/base/limits.hpp"
 #include "core/trust/envelope.hpp"
+#include "core/wire/volume_paths.hpp"
 #include "files/files.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/release/policy_spec.hpp"
@@ -194,6 +196,35 @@ Result<wire::Volume> parse_volume(std::string_view text) {
   return volume;
 }
 
+namespace {
+
+Status as_published(const Status& checked) {
+  if (checked || checked.error().code != Code::refused) return checked;
+  return fail(Code::invalid_argument, "this release cannot be published: " + checked.error().message);
+}
+
+// Reads the index of each tree that has volumes over it.
+Status check_volumes(const ReleaseSpec& spec, const ArtifactFolders& folders) {
+  std::map<std::string, wire::VolumePaths> volumes;
+  for (const auto& each : spec.containers) {
+    INSTAR_CHECK(as_published(wire::check_volume_paths(each.container)));
+    const auto folder = folders.find(each.artifact_path);
+    const bool is_tree = folder != folders.end() && folder->second.image_format == wire::ImageFormat::none;
+    if (is_tree && !each.container.volumes.empty()) volumes[each.artifact_path].add(each.container);
+  }
+  for (const auto& [path, paths] : volumes) {
+    const std::string file = path + "/" + std::string(kIndexFile);
+    INSTAR_TRY(const auto index, files::read_file(file, limits::kIndexBytesMax));
+    artifact::IndexReader reader([&](const artifact::Entry& entry) { return paths.check(entry); },
+                                 {.devices_allowed = true, .hardlinks_looked_up = false});
+    INSTAR_CHECK(as_published(reader.feed(index)));
+    INSTAR_TRY([[maybe_unused]] const auto id, reader.finish());
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<ArtifactFolders> open_artifacts(const ReleaseSpec& spec) {
   ArtifactFolders folders;
   for (const auto& container : spec.containers) {
@@ -201,6 +232,7 @@ Result<ArtifactFolders> open_artifacts(const ReleaseSpec& spec) {
     INSTAR_TRY(auto folder, open_artifact(container.artifact_path));
     folders.emplace(container.artifact_path, std::move(folder));
   }
+  INSTAR_CHECK(check_volumes(spec, folders));
   return folders;
 }
 

@@ -41,7 +41,9 @@ struct ReleaseSpec {
 [[nodiscard]] Result<wire::Setting> parse_setting(std::string_view text);
 [[nodiscard]] Result<wire::Volume> parse_volume(std::string_view text);
 
-// Artifact folders by the path that was given for them. Each is opened once.
+// Artifact folders by the path that was given for them. Each is opened once. Errors: those of open_artifact();
+// invalid_argument (a volume that devices would refuse: over /proc, /sys or /dev, or through a link or a file of its
+// tree).
 using ArtifactFolders = std::map<std::string, ArtifactFolder>;
 [[nodiscard]] Result<ArtifactFolders> open_artifacts(const ReleaseSpec& spec);
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "files/files.hpp"
 #include "files/testing/temporary_folder.hpp"
@@ -100,6 +101,29 @@ TEST_F(Releases, TwoContainersOfOneArtifactNameItOnce) {
   ASSERT_TRUE(made) << made.error().message;
   EXPECT_EQ(made->artifacts.size(), 1U);
   EXPECT_EQ(made->containers.size(), 2U);
+}
+
+TEST_F(Releases, AVolumeThatDevicesWouldRefuseIsNotPublished) {
+  ASSERT_EQ(::symlink("/run", (folder_ / "tree/link").c_str()), 0);
+  ASSERT_TRUE(files::make_folders(folder_ / "tree/folder"));
+  BuildOptions options;
+  options.tree = folder_ / "tree";
+  options.out = folder_ / "linked";
+  options.level = 1;
+  ASSERT_TRUE(build_artifact(options));
+  const auto error_of = [&](const std::string& path) {
+    const auto made = manifest_of(R"({"product": "p", "release": "1", "groups": ["g"], "containers": [{"name": "a",
+        "artifact": "linked", "volumes": [{"name": "v", "path": ")" +
+                                  path + R"("}]}]})");
+    return made ? std::string("none") : made.error().message;
+  };
+  EXPECT_THAT(error_of("/link"), HasSubstr("volume 'v' at /link passes a link: its tree has /link -> /run"));
+  EXPECT_THAT(error_of("/link/app"), HasSubstr("container 'a'"));
+  EXPECT_THAT(error_of("/file/below"), HasSubstr("passes a file: /file"));
+  EXPECT_THAT(error_of("/proc/sys"), HasSubstr("/proc/sys would cover"));
+  EXPECT_THAT(error_of("/a/../b"), HasSubstr("'..'"));
+  EXPECT_EQ(error_of("/folder/new"), "none");
+  EXPECT_EQ(error_of("/folder"), "none");
 }
 
 TEST_F(Releases, ErrorsInAReleaseFileNameThePlace) {

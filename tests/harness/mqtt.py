@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -75,7 +76,7 @@ class Mqtt:
 
     def __init__(self, port: int, client_id: str, *, username: str | None = None, password: str | None = None, clean: bool = True,
                  keepalive_s: int = 0, will: tuple[str, bytes] | None = None, receive_buffer: int | None = None, host: str = "127.0.0.1",
-                 version: int = 4, will_retain: bool = False):
+                 version: int = 4, will_retain: bool = False, tls: ssl.SSLContext | None = None):
         self.version = version
         self.properties = b"\x00" if version == 5 else b""
         self.socket = socket.socket()
@@ -85,6 +86,8 @@ class Mqtt:
         self.sending = threading.Lock()
         self.socket.connect((host, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self.buffer = b""
         self.next_id = 1
         self.messages: list[Packet] = []

@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-SOURCE_FOLDERS = ["core", "storage", "files", "mqtt", "broker-plugin", "publisher", "device-client"]
+SOURCE_FOLDERS = ["core", "json", "storage", "files", "mqtt", "broker-plugin", "publisher", "device-client"]
 
 # A room is a folder with a direction of its own; a file is in the innermost one. Room → rooms whose headers its sources may include, besides
 # its own. A permit that nothing uses is taken away again (unused_permits).
@@ -26,13 +26,14 @@ MAY_INCLUDE = {
     "core/rollout/rollouts": ["core/base", "core/wire", "core/rollout/exchange"],
     "core/rollout/exchange": ["core/base", "core/trust", "core/wire"],
     "core/revision": CORE_BELOW_WIRE + ["core/wire", "schemas"],
+    "json": ["core/base"],
     "storage": ["core/base"],
     "files": CORE_BELOW_WIRE,
     "mqtt": ["core/base", "core/wire"],
     # The adapters: neither knows the other, and the port knows none.
     "mqtt/paho_c": ["core/base", "mqtt"],
     "mqtt/paho_cpp": ["core/base", "mqtt"],
-    "broker-plugin": CORE_BELOW_WIRE + ["core/wire", "core/rollout", "core/rollout/exchange", "storage"],
+    "broker-plugin": CORE_BELOW_WIRE + ["core/wire", "core/rollout", "core/rollout/exchange", "json", "storage"],
     "broker-plugin/mosquitto": ["core/base", "core/wire", "storage", "files", "broker-plugin"],
     # A ladder: each room uses the rooms below it.
     "publisher": ["publisher/commands", "publisher/broker"],
@@ -43,7 +44,7 @@ MAY_INCLUDE = {
     "publisher/release": CORE_BELOW_WIRE + ["core/wire", "files", "publisher/delta", "publisher/artifact", "publisher/console"],
     "publisher/delta": CORE_BELOW_WIRE + ["core/delta", "core/delta/make", "files", "publisher/artifact", "publisher/console"],
     "publisher/artifact": CORE_BELOW_WIRE + ["core/wire", "core/delta", "files", "publisher/console"],
-    "publisher/console": ["core/base"],
+    "publisher/console": ["core/base", "json"],
     # Staging, containers and lxc stand side by side: none knows another.
     "device-client": CORE_OF_DEVICES + ["files", "mqtt", "device-client/staging", "device-client/containers", "device-client/process"],
     "device-client/staging": CORE_OF_DEVICES + ["core/delta", "files"],
@@ -70,6 +71,7 @@ IMPURE_CALLS = re.compile(r"\b(system_clock|steady_clock|random_device|getenv|ra
 ADAPTERS = {
     "rocksdb/*": ["storage/rocks_store*.cpp"],
     "mosquitto*.h": ["broker-plugin/mosquitto/*.cpp", "broker-plugin/mosquitto/*.hpp"],
+    "openssl/*": ["broker-plugin/mosquitto/certificate.cpp"],
     "mqtt/*.h": ["mqtt/paho_cpp/paho_cpp.cpp"],
     "MQTT*.h": ["mqtt/paho_c/paho_c.cpp"],
     "lxc/*": ["device-client/lxc/lxc_helper*.cpp"],
@@ -79,7 +81,7 @@ ADAPTERS = {
     "lzma*": ["core/delta/lzma_decoder.cpp", "core/delta/make/lzma_encoder.cpp"],
     "divsufsort*": ["core/delta/make/suffix_index.cpp"],
     "CLI/*": ["publisher/commands/*"],
-    "nlohmann/*": ["broker-plugin/*", "publisher/*"],
+    "nlohmann/*": ["json/*", "broker-plugin/*", "publisher/*"],
     "flatbuffers/*": ["core/trust/flat.hpp", "core/wire/*.cpp", "core/trust/*.cpp", "core/revision/*.cpp", "core/rollout/*.cpp", "storage/*.cpp",
                       "broker-plugin/*.cpp"],
 }
@@ -199,6 +201,47 @@ def paho_cpp_in(binary: Path) -> list[str]:
     """The names of types of Paho's C++ library, which lie in whatever is compiled with its headers."""
     names = re.findall(rb"\x00(N4mqtt\w+E)\x00", binary.read_bytes())
     return [f"{binary.name} has {name.decode()}: it is to hold Paho's C library only" for name in names]
+
+
+def _elf(binary: Path) -> str:
+    return subprocess.run(["readelf", "-W", "--file-header", "--program-headers", "--dynamic", "--dyn-syms", "--syms", str(binary)],
+                          capture_output=True, text=True, check=True).stdout
+
+
+def hardened(binary: Path, symbols: tuple[str, ...] = ()) -> list[str]:
+    """A program or plugin as the linker made it: addresses that differ from run to run, tables of the linker that nobody writes to after
+    the start, no stack that can be run, and calls of the `symbols` that checks end in."""
+    elf = _elf(binary)
+    bad = []
+    if not re.search(r"^\s*Type:\s+DYN", elf, re.M):
+        bad.append("is at a fixed address (PIE)")
+    if not re.search(r"^\s*GNU_RELRO\s", elf, re.M):
+        bad.append("has no part that is read-only after the start (RELRO)")
+    if not re.search(r"\((?:FLAGS|FLAGS_1)\).*\b(?:BIND_NOW|NOW)\b|\(BIND_NOW\)", elf):
+        bad.append("binds its functions when they are called first (BIND_NOW)")
+    if not re.search(r"^\s*GNU_STACK\s.*\sRW\s", elf, re.M):
+        bad.append("has a stack that can be run (GNU_STACK)")
+    bad += [f"never calls {symbol}" for symbol in symbols if not re.search(rf"\s{symbol}(?:@|\s|$)", elf, re.M)]
+    return [f"{binary.name} {what}" for what in bad]
+
+
+HARDENING = ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3", "-fstack-protector-strong", "-fstack-clash-protection", "-D_GLIBCXX_ASSERTIONS"]
+
+
+def hardened_sources(root: Path, compile_commands: Path, but: list[str]) -> list[str]:
+    """Every source of the programs is compiled with the checks, and no later option takes one back. `but`: targets without a C library."""
+    bad = set()
+    for entry in json.loads(compile_commands.read_text()):
+        command = entry["command"].split()
+        where = os.path.relpath(os.path.join(entry["directory"], entry["file"]), root)
+        if not entry["file"].endswith((".cpp", ".cxx")) or any(f"CMakeFiles/{name}.dir/" in entry["command"] for name in but):
+            continue
+        wanted = HARDENING + (["-fcf-protection"] if os.uname().machine == "x86_64" else [])
+        bad |= {f"{where} is compiled without {flag}" for flag in wanted if flag not in command}
+        last = [part for part in command if re.match(r"-[DU]_FORTIFY_SOURCE\b", part)]
+        if last and last[-1] != "-D_FORTIFY_SOURCE=3":
+            bad.add(f"{where}: {last[-1]} comes last")
+    return sorted(bad)
 
 
 # Split so that this file does not find itself.

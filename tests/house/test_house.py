@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -144,6 +145,61 @@ def test_static_client_has_no_cpp_wrapper_of_paho():
 
 def test_forbidden_library_is_found():
     assert rules.linked_libraries(Path(shutil.which("mosquitto") or "/usr/sbin/mosquitto"), ["libssl"])
+
+
+STACK, ASSERTION, FORMAT = "__stack_chk_fail", "_ZSt21__glibcxx_assert_fail\\w*", "__v?s?n?f?printf_chk"
+# What each contains that its checks end in. A static one has the C library's own, too; its sources are looked at instead.
+HARDENED = {
+    "publisher/instar": (STACK, ASSERTION, FORMAT),
+    "device-client/instar-device": (STACK, ASSERTION, FORMAT),
+    "device-client/instar-lxc": (STACK, FORMAT),
+    "broker-plugin/mosquitto_instar.so": (STACK, ASSERTION),
+    "device-client/instar-device-static": (STACK, ASSERTION, FORMAT),
+}
+
+
+def is_as_shipped() -> bool:
+    """Not a build for debugging or with sanitizers, which is made without these."""
+    cache = (BUILD / "CMakeCache.txt").read_text()
+    return "CMAKE_BUILD_TYPE:STRING=RelWithDebInfo" in cache and re.search(r"^INSTAR_SANITIZE:\w+=(OFF)?$", cache, re.M) is not None
+
+
+@pytest.mark.parametrize("program", HARDENED)
+def test_programs_are_hardened(program):
+    assert not is_as_shipped() or rules.hardened(BUILD / program, HARDENED[program]) == []
+
+
+def test_sources_are_compiled_with_the_checks():
+    assert not is_as_shipped() or rules.hardened_sources(ROOT, BUILD / "compile_commands.json", ["decoder_alone", "instar_lxc_payload"]) == []
+
+
+@pytest.mark.parametrize("options,found", [
+    (["-no-pie"], "fixed address"), (["-Wl,-z,norelro"], "RELRO"), (["-Wl,-z,lazy"], "BIND_NOW"), (["-Wl,-z,execstack"], "GNU_STACK"),
+    (["-fno-stack-protector"], "__stack_chk_fail"), (["-U_FORTIFY_SOURCE"], "printf_chk"),
+])
+def test_program_without_a_check_is_found(tmp_path, options, found):
+    plant(tmp_path, "a.c", '#include <stdio.h>\nint main(int n, char** w) {\n  char a[64];\n'
+                           '  return fgets(a, n, stdin) && printf("%d %s %s", n, a, w[0]);\n}\n')
+    good = ["-O2", "-fpie", "-pie", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3", "-Wl,-z,relro", "-Wl,-z,now"]
+    for name, more in (("good", []), ("bad", options)):
+        subprocess.run(["gcc", *good, *more, str(tmp_path / "a.c"), "-o", str(tmp_path / name)], check=True, capture_output=True)
+    assert rules.hardened(tmp_path / "good", (STACK, FORMAT)) == []
+    assert any(found in line for line in rules.hardened(tmp_path / "bad", (STACK, FORMAT)))
+
+
+def test_source_without_a_check_is_found(tmp_path):
+    full = " ".join(["c++", "-fcf-protection", *rules.HARDENING])
+    entry = {"directory": str(tmp_path), "file": "core/a.cpp"}
+    commands = tmp_path / "compile_commands.json"
+
+    def found(command: str) -> list[str]:
+        commands.write_text(json.dumps([entry | {"command": command}]))
+        return rules.hardened_sources(tmp_path, commands, ["alone"])
+
+    assert found(full + " -c core/a.cpp") == []
+    assert found(full.replace("-fstack-clash-protection", "")) == ["core/a.cpp is compiled without -fstack-clash-protection"]
+    assert found(full + " -U_FORTIFY_SOURCE") == ["core/a.cpp: -U_FORTIFY_SOURCE comes last"]
+    assert found("c++ -o CMakeFiles/alone.dir/a.o") == []
 
 
 # --- text ----------------------------------------------------------------------------------------

@@ -60,7 +60,8 @@ def test_what_the_policy_bounds_does_not_bind_the_owner(site):
     device = site.add_device("near", start=False)
     device.configure()
     path = site.folder / "held.bundle"
-    site.publish("1.0", options=("--bundle", str(path), "--consent", "--in-flight", "1", "--wave", "1:approval", "--device-bytes", "64KB"))
+    site.publish("1.0", options=("--bundle", str(path), "--consent", "--in-flight", "1", "--wave", "1:approval", "--device-bytes", "64KB",
+                                  "--rate", "1"))
     run(device, "hold")
     held = run(device, "install", path)
     assert held.returncode == 1 and "updates are held" in held.stderr

@@ -5,12 +5,14 @@
 #include <string>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "core/rollout/devices/step_rules.hpp"
+#include "core/wire/placement.hpp"
 
 namespace instar::rollout {
 
 void Devices::load_terms(const ManifestId& rollout, Terms terms) {
-  members_.try_emplace(rollout, *terms.policy);
+  members_.try_emplace(rollout, terms.policy());
   offers_.set(rollout, std::move(terms));
   changed_.insert(rollout);
 }
@@ -22,9 +24,10 @@ void Devices::load_device(const DeviceId& device, DeviceRecord record) {
 void Devices::load_member(const ManifestId& rollout, const DeviceId& device, MemberRecord record) {
   // Members of a rollout or device whose record could not be read count for nothing.
   const auto* terms = offers_.find(rollout);
-  if (terms == nullptr || terms->archived || roster_.find(device) == nullptr) return;
+  const auto* known = roster_.find(device);
+  if (terms == nullptr || terms->archived || known == nullptr) return;
   ask_last_ = std::max(ask_last_, record.asks);
-  change(rollout)->set(*terms, device, std::move(record), true, roster_.is_online(device));
+  change(rollout)->set(*terms, device, std::move(record), true, known->online, known->record.first_seen);
 }
 
 void Devices::loaded(Now now) {
@@ -34,9 +37,9 @@ void Devices::loaded(Now now) {
   }
 }
 
-Status Devices::hello(const wire::Hello& hello, Via via, Now now, Effects& effects) {
-  INSTAR_CHECK(roster_.check(hello, via));
-  auto& device = roster_.describe(hello, now, effects);
+Status Devices::hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects) {
+  INSTAR_CHECK(roster_.check(hello, origin));
+  auto& device = roster_.describe(hello, now, effects, origin.login);
   place(hello.device, device, &effects);
   mark_seen(hello.device, device.target);
   return {};
@@ -47,7 +50,7 @@ bool Devices::adopt_step(const wire::Hello& hello, Now now, Effects& effects) {
   // A report that is still to come says it better.
   if (hello.last_sequence != device.record.applied_sequence || hello.step == wire::Step::idle) return false;
   const auto* members = this->members(hello.rollout);
-  if (members == nullptr) return false;
+  if (members == nullptr || objection(hello.rollout, hello.device, hello.attempt)) return false;
   MemberRecord member;
   if (const auto* known = members->find(hello.device); known != nullptr) member = known->record;
   if (member.step == hello.step && member.attempt == hello.attempt) return false;
@@ -103,27 +106,64 @@ Result<bool> Devices::report(const wire::Report& report, Now now, Effects& effec
   return true;
 }
 
+std::optional<std::string> Devices::objection(const ManifestId& rollout, const DeviceId& device,
+                                              std::uint32_t attempt) const {
+  const auto& terms = *offers_.find(rollout);
+  const auto& record = roster_.find(device)->record;
+  // A member was one of the rollout's devices when it began, and may end what it has begun.
+  if (!Offers::is_for(terms, record) && members_.at(rollout).find(device) == nullptr)
+    return "which is for product " + terms.product + " and other groups than the device's";
+  const auto attempts =
+      std::uint64_t{std::max<std::uint32_t>(terms.policy().attempts_max, 1)} * (std::uint64_t{terms.retry_epoch} + 1);
+  if (attempt > attempts + limits::kAttemptsBesidePolicyMax)
+    return "attempt " + std::to_string(attempt) + " is more than the policy allows";
+  return std::nullopt;
+}
+
+bool Devices::may_fetch(const ManifestId& rollout, const DeviceId& device, const PackId& pack) const {
+  const auto* terms = offers_.find(rollout);
+  const auto* known = roster_.find(device);
+  if (terms == nullptr || terms->archived || !terms->goes_on || known == nullptr) return false;
+  if (!Offers::is_for(*terms, known->record) || !std::ranges::binary_search(terms->release->packs, pack)) return false;
+  const auto& policy = terms->policy();
+  const auto point = wire::placement_point(policy.salt, device);
+  return wire::first_wave(policy, terms->wave_limits, device, point).has_value();
+}
+
 void Devices::apply(const wire::Report& report, Now now, Effects& effects) {
   const auto device = "device " + report.device.str() + " reports ";
   const auto* terms = offers_.find(report.rollout);
   if (terms == nullptr && report.code != Code::ok)
-    effects.emplace_back(Note{LogLevel::warning, device + std::string(code_name(report.code)) + ": " + report.reason});
+    effects.emplace_back(
+        Note{LogLevel::warning, device + std::string(code_name(report.code)) + ": " + report.reason, report.device});
   if (terms == nullptr || terms->archived) return;
+  if (const auto why = objection(report.rollout, report.device, report.attempt)) {
+    effects.emplace_back(Note{LogLevel::warning,
+                              device + std::string(wire::step_name(report.step)) + " for rollout " +
+                                  report.rollout.short_hex() + ": not counted, " + *why,
+                              report.device});
+    return;
+  }
   auto& members = *change(report.rollout);
   const auto* known = members.find(report.device);
   const auto member = known == nullptr ? MemberRecord{} : known->record;
   if (!may_follow(member.step, member.attempt, report.step, report.attempt)) {
-    effects.emplace_back(Note{LogLevel::warning, device + std::string(wire::step_name(report.step)) + " after " +
-                                                     std::string(wire::step_name(member.step)) + " in attempt " +
-                                                     std::to_string(report.attempt) + ": not counted"});
+    effects.emplace_back(Note{LogLevel::warning,
+                              device + std::string(wire::step_name(report.step)) + " after " +
+                                  std::string(wire::step_name(member.step)) + " in attempt " +
+                                  std::to_string(report.attempt) + ": not counted",
+                              report.device});
     return;
   }
-  auto next = moved(member, report, now, members);
+  auto next = moved(member, *terms, report, now, members);
   if (standing_of(member) == Standing::failed && standing_of(next) != Standing::failed) members.note_recovered();
+  if (standing_of(next) != Standing::waiting && standing_of(next) != Standing::left_out)
+    roster_.note_part(*roster_.find(report.device));
   save_member(report.rollout, report.device, std::move(next), effects);
 }
 
-MemberRecord Devices::moved(MemberRecord member, const wire::Report& report, Now now, Members& members) {
+MemberRecord Devices::moved(MemberRecord member, const Terms& terms, const wire::Report& report, Now now,
+                            Members& members) {
   const bool asks = report.asks_start && report.step == wire::Step::waiting;
   const bool asked_before = member.asks != 0 && member.attempt == report.attempt;
   // It has its turn, and does not know that yet, or had to wait for something else meanwhile.
@@ -138,9 +178,9 @@ MemberRecord Devices::moved(MemberRecord member, const wire::Report& report, Now
   if (wire::is_final(report.step)) member.granted = 0;
   // A report that is not about the transfer (a gate that is not obeyed, say) carries no plan: the attempt's stands.
   if (report.bytes_full != 0 || report.attempt != member.attempt) {
-    member.bytes_planned = report.bytes_planned;
-    member.bytes_fetched = report.bytes_fetched;
-    member.bytes_full = report.bytes_full;
+    member.bytes_planned = std::min(report.bytes_planned, terms.release->bytes_packs);
+    member.bytes_fetched = std::min(report.bytes_fetched, terms.release->bytes_packs);
+    member.bytes_full = std::min(report.bytes_full, terms.release->bytes_full);
     member.pack_kind = report.pack_kind;
   }
   member.step = report.step;
@@ -198,16 +238,19 @@ Status Devices::forget(const DeviceId& device, Effects& effects) {
   roster_.erase(device);
   unsaved_.forget(device);
   effects.emplace_back(Note{LogLevel::notice,
-                            "device " + device.str() + " is forgotten; the next hello under this name pins a new key"});
+                            "device " + device.str() + " is forgotten; the next hello under this name pins a new key",
+                            device});
   return {};
 }
 
 void Devices::count_bytes(const DeviceId& device, const std::optional<ManifestId>& rollout, std::uint64_t bytes) {
-  roster_.find(device)->record.bytes_sent += bytes;
+  auto& known = *roster_.find(device);
+  known.record.bytes_sent += bytes;
+  roster_.note_part(known);
   const auto members = rollout.has_value() ? members_.find(*rollout) : members_.end();
   const bool is_member = members != members_.end() && members->second.find(device) != nullptr;
   unsaved_.count(device, is_member ? rollout : std::nullopt);
-  if (is_member) members->second.add_bytes(device, bytes);
+  if (is_member && members->second.add_bytes(device, bytes)) changed_.insert(*rollout);
 }
 
 void Devices::save_bytes(std::size_t devices_max, Effects& effects) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string_view>
+#include <vector>
 
 #include "core/rollout/devices/members.hpp"
 #include "core/rollout/devices/offers.hpp"
@@ -19,6 +20,8 @@ namespace instar::rollout {
 class Devices final : public Fleet {
  public:
   // --- loading: in this order, then loaded() once ---
+  // Devices that have never taken part, of one login.
+  void bound_newcomers(std::size_t login_max) noexcept { roster_.bound_newcomers(login_max); }
   void load_terms(const ManifestId& rollout, Terms terms);
   void load_device(const DeviceId& device, DeviceRecord record);
   void load_member(const ManifestId& rollout, const DeviceId& device, MemberRecord record);
@@ -26,7 +29,7 @@ class Devices final : public Fleet {
 
   // --- events; what they change in the counts is for take_changes() ---
   // Takes over what the device says of itself and finds its target. Errors: those of Roster::check().
-  [[nodiscard]] Status hello(const wire::Hello& hello, Via via, Now now, Effects& effects);
+  [[nodiscard]] Status hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects);
   // After hello(): takes over where the device is in its rollout, if no report of that is still to come. True: its
   // member has changed.
   [[nodiscard]] bool adopt_step(const wire::Hello& hello, Now now, Effects& effects);
@@ -62,11 +65,15 @@ class Devices final : public Fleet {
   [[nodiscard]] std::optional<TurnRequest> next_request(const ManifestId& rollout) override;
   CountChanges give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) override;
   [[nodiscard]] std::uint64_t failed_since(const ManifestId& rollout, std::optional<WallMs> since) const override;
+  [[nodiscard]] std::vector<SequenceClaim> claims(std::string_view product, std::uint32_t since) const override;
 
   // --- views; references hold until the next call that changes something ---
   [[nodiscard]] const Roster& roster() const noexcept { return roster_; }
   // nullptr: there is no such rollout.
   [[nodiscard]] const Members* members(const ManifestId& rollout) const noexcept;
+  // The rollout goes on, brings the pack, is for the device by its product and groups, and one of its open waves admits
+  // it.
+  [[nodiscard]] bool may_fetch(const ManifestId& rollout, const DeviceId& device, const PackId& pack) const;
   // What was sent to the device for the rollout; 0 if it is no member.
   [[nodiscard]] std::uint64_t bytes_sent(const ManifestId& rollout, const DeviceId& device) const noexcept;
   [[nodiscard]] std::size_t unsaved_bytes() const noexcept { return unsaved_.size(); }
@@ -75,7 +82,11 @@ class Devices final : public Fleet {
  private:
   void apply(const wire::Report& report, Now now, Effects& effects);
   // The member after a report that may follow.
-  [[nodiscard]] MemberRecord moved(MemberRecord member, const wire::Report& report, Now now, Members& members);
+  [[nodiscard]] MemberRecord moved(MemberRecord member, const Terms& terms, const wire::Report& report, Now now,
+                                   Members& members);
+  // Why what a device says of a rollout, which must be known, does not count; nullopt: it counts.
+  [[nodiscard]] std::optional<std::string> objection(const ManifestId& rollout, const DeviceId& device,
+                                                     std::uint32_t attempt) const;
   // Finds the device's target again, and moves a membership there that has not begun. nullptr: while loading.
   void place(const DeviceId& id, Device& device, Effects* effects);
   void place_product(std::string_view product, Effects& effects);

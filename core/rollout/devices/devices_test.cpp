@@ -24,7 +24,8 @@ class DevicesTest : public testing::Test {
     out.sequence = sequence;
     out.groups = {group("plant-7")};
     out.wave_limits = {wire::kPointsEnd};
-    out.policy = std::make_shared<const wire::Policy>();
+    out.wave_opened = {kNow.wall};
+    out.release = release_of(manifest(sequence));
     return out;
   }
   CountChanges offer(std::uint64_t sequence) { return devices.offer(hash(sequence), terms(sequence), effects); }
@@ -112,6 +113,7 @@ TEST_F(DevicesTest, AnOpenedWaveAdmitsAnewAndOnlyWhoIsConnectedIsSeen) {
   say(hello("b"));
   auto first = terms(1);
   first.wave_limits = {};
+  first.wave_opened = {};
   devices.offer(hash(1), first, effects);
   devices.gone(id("b"), kNow);
   const auto changes = offer(1);

@@ -78,6 +78,18 @@ std::uint64_t Devices::failed_since(const ManifestId& rollout, std::optional<Wal
   return members_.at(rollout).failed_since(since);
 }
 
+std::vector<SequenceClaim> Devices::claims(std::string_view product, std::uint32_t since) const {
+  std::map<std::pair<std::vector<GroupPath>, std::uint64_t>, std::uint64_t> counts;
+  for (const auto& [id, device] : roster_.all()) {
+    const auto& said = device.record.description;
+    if (said.product == product) ++counts[{said.groups, said.root_version < since ? 0 : said.highest_sequence}];
+  }
+  std::vector<SequenceClaim> out;
+  out.reserve(counts.size());
+  for (const auto& [of, devices] : counts) out.push_back({of.first, of.second, devices});
+  return out;
+}
+
 void Devices::place(const DeviceId& id, Device& device, Effects* effects) {
   const auto target = offers_.target_of(device.record);
   if (effects != nullptr && device.target.has_value() && device.target != target) {
@@ -96,7 +108,7 @@ void Devices::place(const DeviceId& id, Device& device, Effects* effects) {
   MemberRecord member;
   member.updated = terms.started;
   if (!runs_it || effects == nullptr) {
-    change(*target)->set(terms, id, std::move(member), false, device.online);
+    change(*target)->set(terms, id, std::move(member), false, device.online, device.record.first_seen);
     if (effects != nullptr) effects->emplace_back(ShowStatus{*target});
     return;
   }
@@ -119,7 +131,8 @@ void Devices::mark_seen(const DeviceId& device, const std::optional<ManifestId>&
 void Devices::save_member(const ManifestId& rollout, const DeviceId& device, MemberRecord record, Effects& effects) {
   effects.emplace_back(SaveMember{rollout, device, encode(record)});
   effects.emplace_back(ShowStatus{rollout});
-  change(rollout)->set(*offers_.find(rollout), device, std::move(record), true, roster_.is_online(device));
+  const auto& known = *roster_.find(device);
+  change(rollout)->set(*offers_.find(rollout), device, std::move(record), true, known.online, known.record.first_seen);
   unsaved_.settle(device, rollout);
 }
 

@@ -27,14 +27,22 @@ const Member* Members::find(const DeviceId& device) const noexcept {
   return found == members_.end() ? nullptr : &found->second;
 }
 
-void Members::set(const Terms& terms, const DeviceId& device, MemberRecord record, bool stored, bool is_online) {
+Weight Members::weight_of(const Terms& terms, const Member& member) noexcept {
+  if (member.wave < 0) return Weight::none;
+  if (member.record.bytes_sent > 0) return Weight::full;
+  return member.known_since <= terms.wave_opened[static_cast<std::size_t>(member.wave)] ? Weight::full : Weight::none;
+}
+
+void Members::set(const Terms& terms, const DeviceId& device, MemberRecord record, bool stored, bool is_online,
+                  WallMs known_since) {
   const auto [it, is_new] = members_.try_emplace(device);
   auto& member = it->second;
   if (is_new) {
-    member.point = wire::placement_point(terms.policy->salt, device);
-    const auto wave = wire::first_wave(*terms.policy, terms.wave_limits, device, member.point);
+    member.point = wire::placement_point(terms.policy().salt, device);
+    const auto wave = wire::first_wave(terms.policy(), terms.wave_limits, device, member.point);
     member.wave = wave.has_value() ? static_cast<std::int16_t>(*wave) : std::int16_t{-1};
     member.seen = is_online;
+    member.known_since = known_since;
     count_named(device, true);
   } else {
     count(member, false);
@@ -43,6 +51,7 @@ void Members::set(const Terms& terms, const DeviceId& device, MemberRecord recor
   updated_ = std::max(updated_, record.updated);
   member.record = std::move(record);
   member.stored = stored;
+  member.weight = weight_of(terms, member);
   count(member, true);
 }
 
@@ -60,6 +69,8 @@ void Members::clear() {
   members_.clear();
   turns_.clear();
   counts_ = {};
+  weighed_ = {};
+  not_admitted_ = 0;
   waves_.assign(waves_.size(), {});
 }
 
@@ -76,18 +87,24 @@ void Members::mark_stored(const DeviceId& device) {
   members_.at(device).stored = true;
 }
 
-void Members::add_bytes(const DeviceId& device, std::uint64_t bytes) {
-  members_.at(device).record.bytes_sent += bytes;
-  counts_.bytes_sent += bytes;
+bool Members::add_bytes(const DeviceId& device, std::uint64_t bytes) {
+  auto& member = members_.at(device);
+  count(member, false);
+  member.record.bytes_sent += bytes;
+  const bool gains = member.wave >= 0 && member.weight == Weight::none && bytes > 0;
+  if (gains) member.weight = Weight::full;
+  count(member, true);
+  return gains;
 }
 
 void Members::admit(const Terms& terms, const IsOnline& is_online) {
   for (auto& [device, member] : members_) {
     count(member, false);
     if (member.wave < 0) {
-      const auto wave = wire::first_wave(*terms.policy, terms.wave_limits, device, member.point);
+      const auto wave = wire::first_wave(terms.policy(), terms.wave_limits, device, member.point);
       if (wave.has_value()) member.wave = static_cast<std::int16_t>(*wave);
     }
+    member.weight = weight_of(terms, member);
     member.seen = is_online(device);
     count(member, true);
   }
@@ -133,7 +150,11 @@ std::uint64_t Members::failed_since(std::optional<WallMs> since) const {
 }
 
 Tally Members::tally() const {
-  return {counts_.devices, counts_.at(wire::Step::committed), counts_.failed, counts_.all_ended(), waves_,
+  return {weighed_.devices + not_admitted_,
+          weighed_.at(wire::Step::committed),
+          weighed_.failed,
+          weighed_.all_ended() && not_admitted_ == 0,
+          waves_,
           named_unknown_};
 }
 
@@ -142,12 +163,14 @@ CountChange Members::take_change(const ManifestId& rollout) {
 }
 
 void Members::count(const Member& member, bool in) {
-  if (in) {
-    counts_.add(member.record);
+  const auto change = [&](Counts& counts) { in ? counts.add(member.record) : counts.subtract(member.record); };
+  change(counts_);
+  if (member.weight == Weight::full) change(weighed_);
+  if (member.wave < 0) {
+    not_admitted_ += in ? 1 : -1;
   } else {
-    counts_.subtract(member.record);
+    count_wave(waves_.at(static_cast<std::size_t>(member.wave)), member, in);
   }
-  if (member.wave >= 0) count_wave(waves_.at(static_cast<std::size_t>(member.wave)), member, in);
 }
 
 void Members::count_wave(WaveCounts& wave, const Member& member, bool in) {
@@ -156,6 +179,7 @@ void Members::count_wave(WaveCounts& wave, const Member& member, bool in) {
     INSTAR_ASSERT(in || number > 0);
     number += in ? 1 : -1;
   };
+  if (member.weight == Weight::none) return change(wave.late);
   change(wave.admitted);
   switch (standing) {
     case Standing::waiting: change(wave.waiting); break;
@@ -180,16 +204,21 @@ void Members::count_named(const DeviceId& device, bool is_known) {
 void Members::assert_invariants() const {
   turns_.assert_invariants();
   Counts counts;
+  Counts weighed;
+  std::uint64_t not_admitted = 0;
   std::vector<WaveCounts> waves(waves_.size());
   std::size_t asking = 0;
   for (const auto& [device, member] : members_) {
     counts.add(member.record);
+    if (member.weight == Weight::full) weighed.add(member.record);
+    INSTAR_ASSERT(member.wave >= 0 || member.weight == Weight::none);
+    not_admitted += member.wave < 0 ? 1 : 0;
     if (member.wave >= 0) count_wave(waves.at(static_cast<std::size_t>(member.wave)), member, true);
     if (member.record.asks == 0) continue;
     ++asking;
     INSTAR_ASSERT(turns_.asks(device, member.record.asks));
   }
-  INSTAR_ASSERT(counts == counts_ && waves == waves_);
+  INSTAR_ASSERT(counts == counts_ && weighed == weighed_ && not_admitted == not_admitted_ && waves == waves_);
   INSTAR_ASSERT(asking == turns_.asking());
   for (const auto& device : turns_.in_flight()) INSTAR_ASSERT(members_.contains(device));
 }

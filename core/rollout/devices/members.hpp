@@ -17,6 +17,8 @@ struct Member {
   std::int16_t wave = -1;   // the first that admits it; -1: none of those opened
   bool stored = false;      // false: follows from the device's groups alone
   bool seen = false;        // a message of it came since the current wave opened
+  WallMs known_since;       // when the device itself became known here
+  Weight weight = Weight::none;
 };
 
 // Nothing of it is lost if it leaves the rollout: it has reported nothing and was sent nothing.
@@ -33,14 +35,17 @@ class Members {
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
   [[nodiscard]] const TurnQueue& turns() const noexcept { return turns_; }
 
-  // Writes the member's record. A new one gets its place and its wave by `terms`; `is_online`: it counts as seen.
-  void set(const Terms& terms, const DeviceId& device, MemberRecord record, bool stored, bool is_online);
+  // Writes the member's record. A new one gets its place, its wave and its weight by `terms`; `is_online`: it counts as
+  // seen; `known_since`: when the device became known.
+  void set(const Terms& terms, const DeviceId& device, MemberRecord record, bool stored, bool is_online,
+           WallMs known_since);
   void remove(const DeviceId& device);
   void clear();
   // A message of the device came. True: that changes the counts.
   bool mark_seen(const DeviceId& device);
   void mark_stored(const DeviceId& device);
-  void add_bytes(const DeviceId& device, std::uint64_t bytes);
+  // True: the member has gained its weight by them.
+  bool add_bytes(const DeviceId& device, std::uint64_t bytes);
   // `terms` say that a wave has opened: everyone gets a new wave, and only those online count as seen.
   void admit(const Terms& terms, const IsOnline& is_online);
   // A member that had failed has begun another attempt.
@@ -64,12 +69,15 @@ class Members {
   // In and out again comes to nothing: only what `member` itself says is looked at.
   void count(const Member& member, bool in);
   static void count_wave(WaveCounts& wave, const Member& member, bool in);
+  [[nodiscard]] static Weight weight_of(const Terms& terms, const Member& member) noexcept;
   void count_named(const DeviceId& device, bool is_known);
 
   std::map<DeviceId, Member> members_;
   TurnQueue turns_;
-  // Sums over members_.
+  // Sums: over all members, and over those with weight.
   Counts counts_;
+  Counts weighed_;
+  std::uint64_t not_admitted_ = 0;
   std::vector<WaveCounts> waves_;
   std::map<DeviceId, std::vector<std::size_t>> named_in_;  // the waves that name a device
   std::vector<std::uint64_t> named_unknown_;               // of each wave: names that are no members

@@ -13,8 +13,11 @@ Terms canaries() {
   wire::Policy policy;
   policy.waves = {wire::Wave{.devices = {"a", "b"}}, wire::Wave{.share_bp = 10'000}};
   Terms out;
-  out.policy = std::make_shared<const wire::Policy>(policy);
+  auto release = std::make_shared<Release>();
+  release->policy = policy;
+  out.release = std::move(release);
   out.wave_limits = {0};
+  out.wave_opened = {kNow.wall};
   return out;
 }
 
@@ -29,10 +32,11 @@ class MembersTest : public testing::Test {
  protected:
   void TearDown() override { members.assert_invariants(); }
   void set(std::string_view device, MemberRecord record) {
-    members.set(terms, id(device), std::move(record), true, true);
+    members.set(terms, id(device), std::move(record), true, true, known_since);
   }
   Terms terms = canaries();
-  Members members{*terms.policy};
+  WallMs known_since = kNow.wall;
+  Members members{terms.policy()};
 };
 
 TEST_F(MembersTest, AreCountedInTheWaveThatAdmitsThem) {
@@ -45,6 +49,7 @@ TEST_F(MembersTest, AreCountedInTheWaveThatAdmitsThem) {
   EXPECT_EQ(members.tally().waves[0].in_flight, 0U);
   EXPECT_EQ(members.tally().waves[0].committed, 1U);
   terms.wave_limits = {0, wire::kPointsEnd};
+  terms.wave_opened = {kNow.wall, kNow.wall};
   members.admit(terms, [](const DeviceId&) { return false; });
   EXPECT_EQ(members.tally().waves[1].admitted, 1U);
   EXPECT_EQ(members.tally().waves[1].unseen, 1U);
@@ -125,7 +130,7 @@ TEST_F(MembersTest, ClearedTheyAddUpToNothing) {
   record.asks = 1;
   set("a", record);
   members.clear();
-  EXPECT_EQ(members.tally(), Members(*terms.policy).tally());
+  EXPECT_EQ(members.tally(), Members(terms.policy()).tally());
   EXPECT_EQ(members.next_request(), std::nullopt);
 }
 

@@ -5,25 +5,23 @@
 #include "core/base/assert.hpp"
 
 namespace instar::rollout {
-namespace {
-
-bool covers(const Terms& terms, const DeviceRecord& device) {
+bool Offers::is_for(const Terms& terms, const DeviceRecord& device) {
+  if (terms.product != device.description.product) return false;
   return std::ranges::any_of(terms.groups, [&](const GroupPath& group) {
     return std::ranges::any_of(device.description.groups, [&](const GroupPath& own) { return group.covers(own); });
   });
 }
 
-}  // namespace
-
 void Offers::set(const ManifestId& rollout, Terms terms) {
-  by_product_[terms.product][terms.sequence] = rollout;
+  INSTAR_ASSERT(terms.wave_limits.size() == terms.wave_opened.size());
+  by_product_[terms.product].emplace(terms.sequence, rollout);
   terms_[rollout] = std::move(terms);
 }
 
 void Offers::erase(const ManifestId& rollout) {
   const auto terms = terms_.find(rollout);
   if (terms == terms_.end()) return;
-  by_product_[terms->second.product].erase(terms->second.sequence);
+  by_product_[terms->second.product].erase({terms->second.sequence, rollout});
   terms_.erase(terms);
 }
 
@@ -41,10 +39,13 @@ std::optional<ManifestId> Offers::target_of(const DeviceRecord& device) const {
   if (sequences == by_product_.end()) return std::nullopt;
   const bool runs =
       device.description.running.has_value() && device.description.running->product == device.description.product;
+  // What runs keeps older releases out, unless its keys were replaced.
+  const auto* own = runs ? find(device.description.running->manifest) : nullptr;
+  const bool keeps_out = runs && (own == nullptr || own->in_force);
   for (auto it = sequences->second.rbegin(); it != sequences->second.rend(); ++it) {
-    if (runs && it->first < device.description.running->sequence) return std::nullopt;
+    if (keeps_out && it->first < device.description.running->sequence) return std::nullopt;
     const auto& terms = terms_.at(it->second);
-    if (terms.goes_on && covers(terms, device)) return it->second;
+    if (terms.goes_on && terms.in_force && is_for(terms, device)) return it->second;
   }
   return std::nullopt;
 }

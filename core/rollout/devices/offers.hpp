@@ -3,7 +3,9 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "core/rollout/exchange/fleet.hpp"
 
@@ -16,6 +18,8 @@ class Offers {
   void erase(const ManifestId& rollout);
   // nullptr: no such rollout.
   [[nodiscard]] const Terms* find(const ManifestId& rollout) const noexcept;
+  // By its product and its groups, as the broker knows them, the rollout is for the device.
+  [[nodiscard]] static bool is_for(const Terms& terms, const DeviceRecord& device);
   // Drops nothing but says so: the members of this rollout are no longer kept.
   void mark_archived(const ManifestId& rollout);
   // The rollout that the device should take: the newest of its product that goes on and covers one of its groups, if
@@ -26,7 +30,8 @@ class Offers {
 
  private:
   std::map<ManifestId, Terms> terms_;
-  std::map<std::string, std::map<std::uint64_t, ManifestId>, std::less<>> by_product_;  // product → sequence → rollout
+  // Product → sequence and rollout: two rollouts for different groups may have the same sequence.
+  std::map<std::string, std::set<std::pair<std::uint64_t, ManifestId>>, std::less<>> by_product_;
 };
 
 }  // namespace instar::rollout

@@ -12,7 +12,7 @@ Terms terms(std::uint64_t sequence, std::vector<GroupPath> groups = {group("plan
   out.product = "gateway-2";
   out.sequence = sequence;
   out.groups = std::move(groups);
-  out.policy = std::make_shared<const wire::Policy>();
+  out.release = std::make_shared<const Release>();
   return out;
 }
 

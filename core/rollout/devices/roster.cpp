@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
@@ -10,13 +11,14 @@
 namespace instar::rollout {
 
 void Roster::load(const DeviceId& device, DeviceRecord record) {
+  if (!record.took_part) newcomers_.add(record.login);
   devices_[device].record = std::move(record);
 }
 
-Status Roster::check(const wire::Hello& hello, Via via) const {
+Status Roster::check(const wire::Hello& hello, const Origin& origin) const {
   const auto* known = find(hello.device);
   if (known == nullptr) {
-    if (devices_.size() < limits::kDevicesMax) return {};
+    if (devices_.size() < limits::kDevicesMax) return newcomers_.check(origin.login);
     return fail(Code::unavailable, "the broker keeps at most " + std::to_string(limits::kDevicesMax) +
                                        " devices: forget those that are gone (instar devices forget)");
   }
@@ -26,20 +28,24 @@ Status Roster::check(const wire::Hello& hello, Via via) const {
                     " is known here by another key; if it was made anew on purpose, an operator must forget it first "
                     "(control command forgetDevice)");
   }
-  if (via == Via::bridge && std::tie(hello.boot, hello.connect) < std::tie(known->record.boot, known->record.connect)) {
+  if (origin.via == Via::bridge &&
+      std::tie(hello.boot, hello.connect) < std::tie(known->record.boot, known->record.connect)) {
     return fail(Code::stale, "device " + hello.device.str() + ": an older hello than one heard already");
   }
   return {};
 }
 
-Device& Roster::describe(const wire::Hello& hello, Now now, Effects& effects) {
+Device& Roster::describe(const wire::Hello& hello, Now now, Effects& effects, const std::string& login) {
   const auto [entry, is_new] = devices_.try_emplace(hello.device);
   auto& device = entry->second;
   auto& record = device.record;
   if (is_new) {
     record.key = hello.key;
     record.first_seen = now.wall;
-    effects.emplace_back(Note{LogLevel::notice, "device " + hello.device.str() + " is new; its key is pinned"});
+    record.login = login;
+    newcomers_.add(login);
+    effects.emplace_back(
+        Note{LogLevel::notice, "device " + hello.device.str() + " is new; its key is pinned", hello.device});
   }
   record.boot = hello.boot;
   record.connect = hello.connect;
@@ -83,9 +89,15 @@ void Roster::disconnect(Device& device, Now now) noexcept {
   --online_;
 }
 
+void Roster::note_part(Device& device) {
+  if (std::exchange(device.record.took_part, true)) return;
+  newcomers_.remove(device.record.login);
+}
+
 void Roster::erase(const DeviceId& device) {
   const auto found = devices_.find(device);
   INSTAR_ASSERT(found != devices_.end());
+  if (!found->second.record.took_part) newcomers_.remove(found->second.record.login);
   online_ -= found->second.online ? 1 : 0;
   devices_.erase(found);
 }
@@ -98,6 +110,10 @@ bool Roster::is_online(const DeviceId& device) const noexcept {
 void Roster::assert_invariants() const {
   const auto online = std::ranges::count_if(devices_, [](const auto& entry) { return entry.second.online; });
   INSTAR_ASSERT(static_cast<std::size_t>(online) == online_);
+  const auto strangers =
+      std::ranges::count_if(devices_, [](const auto& entry) { return !entry.second.record.took_part; });
+  INSTAR_ASSERT(static_cast<std::size_t>(strangers) == newcomers_.count());
+  newcomers_.assert_invariants();
 }
 
 }  // namespace instar::rollout

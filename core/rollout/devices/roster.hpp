@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
+#include "core/rollout/devices/newcomers.hpp"
 #include "core/rollout/exchange/effects.hpp"
 #include "core/rollout/exchange/record.hpp"
 #include "core/wire/messages.hpp"
@@ -25,15 +28,24 @@ struct Device {
 // Whether a hello came from a client that MQTT knows as this device, or over a bridge where that is not known.
 enum class Via : std::uint8_t { own_connection, bridge };
 
+// Where a hello came from. `login`: who answers for the connection, its user name or its address.
+struct Origin {
+  Origin(Via by, std::string whose = {}) : via(by), login(std::move(whose)) {}  // a Via alone will do
+  Via via;
+  std::string login;
+};
+
 class Roster {
  public:
   void load(const DeviceId& device, DeviceRecord record);
-  // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax), stale (over a bridge, older than the last
-  // hello).
-  [[nodiscard]] Status check(const wire::Hello& hello, Via via) const;
+  // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax, or the login has brought too many that
+  // never took part), stale (over a bridge, older than the last hello).
+  [[nodiscard]] Status check(const wire::Hello& hello, const Origin& origin) const;
   // Takes over what a hello that passed check() says of the device, pins the key of a new one, and takes it for
   // connected.
-  Device& describe(const wire::Hello& hello, Now now, Effects& effects);
+  Device& describe(const wire::Hello& hello, Now now, Effects& effects, const std::string& login = {});
+  // It has taken part in a rollout: its login may bring another.
+  void note_part(Device& device);
   [[nodiscard]] Device* find(const DeviceId& device) noexcept;
   [[nodiscard]] const Device* find(const DeviceId& device) const noexcept;
   // False: it was connected already.
@@ -45,11 +57,14 @@ class Roster {
   [[nodiscard]] std::map<DeviceId, Device>& all() noexcept { return devices_; }
   [[nodiscard]] bool is_online(const DeviceId& device) const noexcept;
   [[nodiscard]] std::size_t online_count() const noexcept { return online_; }
+  [[nodiscard]] const Newcomers& newcomers() const noexcept { return newcomers_; }
+  void bound_newcomers(std::size_t login_max) noexcept { newcomers_.bound(login_max); }
   void assert_invariants() const;
 
  private:
   std::map<DeviceId, Device> devices_;
   std::size_t online_ = 0;
+  Newcomers newcomers_;
 };
 
 }  // namespace instar::rollout

@@ -56,5 +56,30 @@ TEST_F(RosterTest, CountsWhoIsConnected) {
   EXPECT_EQ(roster.online_count(), 0U);
 }
 
+TEST_F(RosterTest, ALoginBringsSoManyDevicesAndNoMoreUntilTheyTakePart) {
+  roster.bound_newcomers(2);
+  roster.describe(hello("d"), kNow, effects, "shared");
+  auto& second = roster.describe(hello("e"), kNow, effects, "shared");
+  EXPECT_EQ(roster.check(hello("f"), Origin(Via::own_connection, "shared")).error().code, Code::unavailable);
+  EXPECT_TRUE(roster.check(hello("e"), Origin(Via::own_connection, "shared")).has_value()) << "it is known";
+  EXPECT_TRUE(roster.check(hello("f"), Origin(Via::own_connection, "other")).has_value());
+  roster.note_part(second);
+  roster.note_part(second);
+  EXPECT_TRUE(roster.check(hello("f"), Origin(Via::own_connection, "shared")).has_value());
+  roster.erase(id("e"));
+  EXPECT_EQ(roster.newcomers().count("shared"), 1U);
+  roster.erase(id("d"));
+  EXPECT_EQ(roster.newcomers().count("shared"), 0U);
+}
+
+TEST_F(RosterTest, WhatWasStoredCountsAgain) {
+  DeviceRecord record;
+  record.login = "shared";
+  roster.load(id("d"), record);
+  record.took_part = true;
+  roster.load(id("e"), record);
+  EXPECT_EQ(roster.newcomers().count("shared"), 1U);
+}
+
 }  // namespace
 }  // namespace instar::rollout

@@ -1,5 +1,6 @@
 // Members as numbers.
 #include <algorithm>
+#include <utility>
 
 #include "core/base/assert.hpp"
 #include "core/rollout/exchange/fleet.hpp"
@@ -70,7 +71,26 @@ WaveCounts& WaveCounts::operator+=(const WaveCounts& other) noexcept {
   in_flight += other.in_flight;
   waiting += other.waiting;
   unseen += other.unseen;
+  late += other.late;
   return *this;
+}
+
+std::shared_ptr<const Release> release_of(const wire::Manifest& manifest, std::vector<trust::KeyId> signers) {
+  auto release = std::make_shared<Release>();
+  release->signers = std::move(signers);
+  release->policy = manifest.policy;
+  for (const auto& artifact : manifest.artifacts) {
+    std::uint64_t largest = 0;
+    for (const auto& pack : artifact.packs) {
+      const auto bytes = pack.head_bytes + pack.body_bytes;
+      release->packs.push_back(pack.id);
+      release->bytes_packs += bytes;
+      largest = std::max(largest, bytes);
+    }
+    release->bytes_full += largest;
+  }
+  std::ranges::sort(release->packs);
+  return release;
 }
 
 }  // namespace instar::rollout

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -71,9 +72,11 @@ struct LeaseSaved {
   ManifestId rollout;
   std::uint64_t bytes = 0;
 };
+// `about`: a line about one device, of which there may be very many.
 struct Note {
   LogLevel level = LogLevel::info;
   std::string text;
+  std::optional<DeviceId> about = std::nullopt;
 };
 
 using Effect = std::variant<SaveDevice, RemoveDevice, SaveMember, RemoveMember, SaveRollout, RemoveRollout, SaveReport,

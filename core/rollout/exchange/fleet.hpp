@@ -7,12 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/ids.hpp"
 #include "core/base/time.hpp"
 #include "core/rollout/exchange/effects.hpp"
 #include "core/rollout/exchange/record.hpp"
+#include "core/trust/root.hpp"
 #include "core/wire/manifest.hpp"
 
 namespace instar::rollout {
@@ -27,12 +29,18 @@ struct WaveCounts {
   std::uint64_t in_flight = 0;
   std::uint64_t waiting = 0;
   std::uint64_t unseen = 0;  // of those that have not ended: no message since the current wave opened
+  std::uint64_t late = 0;    // admitted too, but move nothing (Weight::none); in none of the numbers above
   friend bool operator==(const WaveCounts&, const WaveCounts&) = default;
   WaveCounts& operator+=(const WaveCounts& other) noexcept;
   [[nodiscard]] std::uint64_t seen() const noexcept { return admitted - unseen; }
 };
 
-// What the rollout's side decides by. Absolute numbers: the latest replaces all before it.
+// Whether a member moves the rollout: its waves, its error budget, its end. One that came after its wave had opened
+// could be anybody's invention, so it moves nothing until the broker has served it bytes of the release.
+enum class Weight : std::uint8_t { none, full };
+
+// What the rollout's side decides by, of members with weight alone. Absolute numbers: the latest replaces all before
+// it.
 struct Tally {
   std::uint64_t devices = 0;
   std::uint64_t committed = 0;
@@ -52,6 +60,32 @@ struct CountChange {
 };
 using CountChanges = std::vector<CountChange>;
 
+// What the broker needs of a manifest after it was taken.
+struct Release {
+  wire::Policy policy;
+  std::vector<PackId> packs;      // ascending; nothing else is served for the rollout
+  std::uint64_t bytes_full = 0;   // of the largest pack of each artifact: no device can save more
+  std::uint64_t bytes_packs = 0;  // of all packs: no device can plan or fetch more
+  std::vector<trust::KeyId> signers;
+};
+[[nodiscard]] std::shared_ptr<const Release> release_of(const wire::Manifest& manifest,
+                                                        std::vector<trust::KeyId> signers = {});
+
+// Who may sign releases, and since which version of the root document: with that one, keys of before were taken out, or
+// were given other groups. What a device that holds an older one has obeyed says nothing any more.
+struct KeysInForce {
+  trust::ReleaseKeys keys;
+  std::uint32_t since = 0;
+};
+
+// Devices in the same groups, and the sequence that a release must be above to be taken by them, as they say.
+struct SequenceClaim {
+  std::vector<GroupPath> groups;
+  std::uint64_t highest = 0;
+  std::uint64_t devices = 0;
+  friend bool operator==(const SequenceClaim&, const SequenceClaim&) = default;
+};
+
 // What the devices' side knows of a rollout: for whom it is, and how far it is open. Absolute, like a tally.
 struct Terms {
   std::string product;
@@ -60,8 +94,12 @@ struct Terms {
   WallMs started;
   bool goes_on = true;                     // active or paused: devices are to take it
   bool archived = false;                   // its members are no longer kept
+  bool in_force = true;                    // its keys are: devices would take it
   std::vector<std::uint64_t> wave_limits;  // of the waves opened so far (core/wire/placement.hpp)
-  std::shared_ptr<const wire::Policy> policy;
+  std::vector<WallMs> wave_opened;         // of the same
+  std::uint32_t retry_epoch = 0;
+  std::shared_ptr<const Release> release;
+  [[nodiscard]] const wire::Policy& policy() const noexcept { return release->policy; }
 };
 
 // A device asks for its turn, the permission to start an attempt.
@@ -95,6 +133,8 @@ class Fleet {
   virtual CountChanges give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) = 0;
   // Members that have failed, whatever the reason, and do not try again by themselves. Only those of after `since`.
   [[nodiscard]] virtual std::uint64_t failed_since(const ManifestId& rollout, std::optional<WallMs> since) const = 0;
+  // Of the product's devices, each counted once. Those with a root document before version `since` claim 0.
+  [[nodiscard]] virtual std::vector<SequenceClaim> claims(std::string_view product, std::uint32_t since) const = 0;
 };
 
 }  // namespace instar::rollout

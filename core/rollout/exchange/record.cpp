@@ -229,6 +229,8 @@ Bytes encode(const DeviceRecord& record) {
   out.u64(record.bytes_sent);
   out.time(record.first_seen);
   out.time(record.last_seen);
+  out.text(record.login);
+  out.u8(record.took_part ? 1 : 0);
   return out.take();
 }
 
@@ -263,6 +265,8 @@ Result<DeviceRecord> decode_device_record(ByteView bytes) {
   record.bytes_sent = in.u64();
   record.first_seen = in.time();
   record.last_seen = in.time();
+  record.login = in.text();
+  record.took_part = in.flag();
   return finish(in, std::move(record), "device");
 }
 

@@ -134,6 +134,8 @@ struct DeviceRecord {
   std::uint64_t bytes_sent = 0;
   WallMs first_seen;
   WallMs last_seen;
+  std::string login;       // who brought it: the user name of its first hello's connection, else its address
+  bool took_part = false;  // it has had bytes of a rollout, or moved one by a report
   friend bool operator==(const DeviceRecord&, const DeviceRecord&) = default;
 };
 

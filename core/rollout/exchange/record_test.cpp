@@ -69,6 +69,8 @@ DeviceRecord device_record() {
   record.bytes_sent = 90'900;
   record.first_seen = {1};
   record.last_seen = {2};
+  record.login = "plant-7";
+  record.took_part = true;
   return record;
 }
 

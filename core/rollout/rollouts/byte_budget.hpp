@@ -13,6 +13,7 @@ enum class Charge : std::uint8_t {
   device_spent,   // the device's byte budget is
   rollout_spent,  // the rollout's is; it is paused with the next tick
   wait,           // the rollout's lease is being extended
+  not_offered,    // the rollout does not bring this pack to this device
 };
 
 class ByteBudget {

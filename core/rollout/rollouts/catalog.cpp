@@ -7,7 +7,7 @@
 namespace instar::rollout {
 
 void Catalog::add(const ManifestId& rollout, const RolloutRecord& record) {
-  by_product_[record.product][record.sequence] = rollout;
+  by_product_[record.product][record.order] = rollout;
   by_prefix_[rollout.prefix64()] = rollout;
   order_last_ = std::max(order_last_, record.order);
   orders_[rollout] = record.order;
@@ -21,7 +21,7 @@ void Catalog::add(const ManifestId& rollout, const RolloutRecord& record) {
 
 void Catalog::remove(const ManifestId& rollout, const RolloutRecord& record) {
   INSTAR_ASSERT(!is_current(rollout));
-  by_product_[record.product].erase(record.sequence);
+  by_product_[record.product].erase(record.order);
   by_prefix_.erase(rollout.prefix64());
   orders_.erase(rollout);
 }
@@ -41,15 +41,10 @@ std::optional<ManifestId> Catalog::oldest_replaced() const {
 
 std::vector<ManifestId> Catalog::of_product(std::string_view product) const {
   std::vector<ManifestId> out;
-  const auto sequences = by_product_.find(product);
-  if (sequences == by_product_.end()) return out;
-  for (auto it = sequences->second.rbegin(); it != sequences->second.rend(); ++it) out.push_back(it->second);
+  const auto orders = by_product_.find(product);
+  if (orders == by_product_.end()) return out;
+  for (auto it = orders->second.rbegin(); it != orders->second.rend(); ++it) out.push_back(it->second);
   return out;
-}
-
-std::uint64_t Catalog::highest_sequence(std::string_view product) const {
-  const auto sequences = by_product_.find(product);
-  return sequences == by_product_.end() || sequences->second.empty() ? 0 : sequences->second.rbegin()->first;
 }
 
 std::optional<ManifestId> Catalog::by_prefix(std::uint64_t prefix64) const {
@@ -66,8 +61,8 @@ void Catalog::assert_invariants() const {
   }
   INSTAR_ASSERT(current == current_);
   for (const auto& [rollout, order] : orders_) INSTAR_ASSERT(order <= order_last_);
-  for (const auto& [product, sequences] : by_product_) {
-    for (const auto& [sequence, rollout] : sequences) INSTAR_ASSERT(orders_.contains(rollout));
+  for (const auto& [product, orders] : by_product_) {
+    for (const auto& [order, rollout] : orders) INSTAR_ASSERT(orders_.at(rollout) == order);
   }
 }
 

@@ -29,17 +29,15 @@ class Catalog {
   [[nodiscard]] bool is_current(const ManifestId& rollout) const { return current_.contains(rollout); }
   // The oldest that is no group's current one; nullopt: all are current.
   [[nodiscard]] std::optional<ManifestId> oldest_replaced() const;
-  // Of one product, the highest sequence first.
+  // Of one product, the last one taken first.
   [[nodiscard]] std::vector<ManifestId> of_product(std::string_view product) const;
-  // 0: none yet.
-  [[nodiscard]] std::uint64_t highest_sequence(std::string_view product) const;
   // The hash whose first 8 bytes are these; for topics and fetches.
   [[nodiscard]] std::optional<ManifestId> by_prefix(std::uint64_t prefix64) const;
   [[nodiscard]] std::uint64_t order_last() const noexcept { return order_last_; }
   void assert_invariants() const;
 
  private:
-  std::map<std::string, std::map<std::uint64_t, ManifestId>, std::less<>> by_product_;  // product → sequence → rollout
+  std::map<std::string, std::map<std::uint64_t, ManifestId>, std::less<>> by_product_;  // product → order → rollout
   std::map<std::uint64_t, ManifestId> by_prefix_;
   std::map<GroupPath, ManifestId> by_group_;
   std::set<ManifestId> current_;                // the values of by_group_

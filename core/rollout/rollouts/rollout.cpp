@@ -45,20 +45,20 @@ wire::Gate gate_of(const ManifestId& id, const RolloutRecord& record, const Grou
 
 }  // namespace
 
-Rollout::Rollout(const ManifestId& id, RolloutRecord record, std::shared_ptr<const wire::Policy> policy)
+Rollout::Rollout(const ManifestId& id, RolloutRecord record, std::shared_ptr<const Release> release)
     : id_(id),
       record_(std::move(record)),
-      policy_(std::move(policy)),
+      release_(std::move(release)),
       updated_(record_.updated),
-      starts_(policy_->starts_per_minute_max),
-      bytes_(policy_->rollout_bytes_max, record_.bytes_leased) {
-  const auto waves = wire::wave_count(*policy_);
+      starts_(policy().starts_per_minute_max),
+      bytes_(policy().rollout_bytes_max, record_.bytes_leased) {
+  const auto waves = wire::wave_count(policy());
   tally_.waves.resize(waves);
   tally_.named_unknown.resize(waves);
 }
 
 void Rollout::loaded(Now now) {
-  clock_.load(record_, std::int64_t{policy_->silent_s} * 1'000, now);
+  clock_.load(record_, std::int64_t{policy().silent_s} * 1'000, now);
   if (record_.starts > 0) starts_.hold_for_a_minute(now.monotonic);
 }
 
@@ -89,7 +89,7 @@ void Rollout::advance(Context& context) {
 
 bool Rollout::stop_for_budgets(Context& context) {
   if (record_.state != RolloutState::active) return false;
-  auto stop = judge_budgets(*policy_, record_, tally_, bytes_);
+  auto stop = judge_budgets(policy(), record_, tally_, bytes_);
   if (!stop.has_value()) return false;
   record_.cause = std::move(stop->cause);
   set_state(stop->state, kBroker, stop->verb + ": " + record_.cause, context);
@@ -98,13 +98,13 @@ bool Rollout::stop_for_budgets(Context& context) {
 
 void Rollout::give_turns(Context& context) {
   if (record_.state != RolloutState::active || starts_.are_held(context.now.monotonic)) return;
-  const auto in_flight_max = policy_->in_flight_max;
+  const auto in_flight_max = policy().in_flight_max;
   std::optional<std::uint64_t> in_flight;
   bool given = false;
   while (const auto request = context.fleet.next_request(id_)) {
     if (!request->given_before && in_flight_max != 0) {
       if (!in_flight.has_value())
-        in_flight = context.fleet.in_flight(id_, std::int64_t{policy_->silent_s} * 1'000, context.now.monotonic);
+        in_flight = context.fleet.in_flight(id_, std::int64_t{policy().silent_s} * 1'000, context.now.monotonic);
       if (*in_flight >= in_flight_max) break;
       ++*in_flight;
     }
@@ -129,7 +129,7 @@ bool Rollout::advance_wave(Context& context) {
   }
   if (judgement.wait == Wait::stuck && !record_.stuck_forgiven) {
     record_.cause =
-        "wave " + std::to_string(record_.wave + 1) + " cannot go on: " + waits_for(*policy_, record_, judgement);
+        "wave " + std::to_string(record_.wave + 1) + " cannot go on: " + waits_for(policy(), record_, judgement);
     set_state(RolloutState::paused, kBroker, "paused: " + record_.cause, context);
     return false;
   }
@@ -151,7 +151,7 @@ void Rollout::finish(Context& context) {
 
 // Now and then: a restart of the broker costs at most a sixty-fourth of a soak.
 void Rollout::save_soak(Context& context) {
-  const auto soak_ms = std::int64_t{wire::wave_of(*policy_, record_.wave).soak_s} * 1'000;
+  const auto soak_ms = std::int64_t{wire::wave_of(policy(), record_.wave).soak_s} * 1'000;
   const auto soaked = clock_.times(context.now.monotonic).settled_ms;
   if (soaked - record_.soaked_ms < std::max<std::int64_t>(soak_ms / 64, 10'000)) return;
   record_.soaked_ms = soaked;
@@ -163,7 +163,7 @@ void Rollout::open_wave(std::uint32_t wave, Context& context) {
   INSTAR_ASSERT(record_.wave_opened.size() == wave);
   auto opened = std::max(context.now.wall, record_.started);
   if (wave > 0) {
-    const auto soak_ms = std::int64_t{wire::wave_of(*policy_, wave - 1).soak_s} * 1'000;
+    const auto soak_ms = std::int64_t{wire::wave_of(policy(), wave - 1).soak_s} * 1'000;
     opened = std::max(opened, record_.wave_opened.back() + soak_ms);  // the wall clock was set back
   }
   const auto limit = limit_of(wave, context.fleet);
@@ -186,8 +186,8 @@ void Rollout::open_wave(std::uint32_t wave, Context& context) {
 
 std::uint64_t Rollout::limit_of(std::uint32_t wave, const Fleet& fleet) const {
   const auto before = record_.wave_limits.empty() ? 0 : record_.wave_limits.back();
-  const auto most = wire::point_max(*policy_, wave);
-  const auto count = wire::wave_of(*policy_, wave).device_count;
+  const auto most = wire::point_max(policy(), wave);
+  const auto count = wire::wave_of(policy(), wave).device_count;
   // Of the devices that are known, so many; one that comes later and is placed below goes with them.
   const auto point = count == 0 ? std::nullopt : fleet.point_after(id_, count);
   return point.has_value() ? std::clamp<std::uint64_t>(*point, before, most) : std::max(before, most);
@@ -209,7 +209,7 @@ Status Rollout::act(Action action, const std::string& who, Context& context) {
     return fail(Code::refused, "rollout " + id_.short_hex() + " was " + std::string(state_name()) +
                                    ", and stays so: publish a new release");
   }
-  if (action == Action::revert && !policy_->revert_allowed) {
+  if (action == Action::revert && !policy().revert_allowed) {
     return fail(Code::refused,
                 "the manifest of release " + record_.release +
                     " does not allow to take it back (revert_allowed): publish the older content as a new release");
@@ -237,7 +237,7 @@ Status Rollout::approve(std::optional<std::uint32_t> wave, const std::string& wh
     return fail(Code::refused,
                 "rollout " + id_.short_hex() + " was " + std::string(state_name()) + ": publish a new release");
   }
-  if (!wire::wave_of(*policy_, which).approval) {
+  if (!wire::wave_of(policy(), which).approval) {
     const auto why = is_last_wave() ? std::string("it is the last one")
                                     : "what follows opens when " + waiting_for(context.now.monotonic) + " is over";
     return fail(Code::refused, number + " asks for no approval: " + why);
@@ -263,6 +263,7 @@ Status Rollout::retry(const std::string& who, Context& context) {
   record_.retried = record_.updated = updated_ = context.now.wall;
   record_.stuck_forgiven = true;
   record_.forgiven = tally_.failed;
+  offer(context);
   note_event(who, "let " + std::to_string(failed) + " failed device(s) try again", context);
   send_gates(context);
   context.effects.emplace_back(ShowStatus{id_});
@@ -284,12 +285,12 @@ void Rollout::archive(Fleet& fleet, Effects& effects) {
 }
 
 Charge Rollout::charge(std::uint64_t sent, std::uint64_t bytes) noexcept {
-  if (policy_->device_bytes_max != 0 && sent + bytes > policy_->device_bytes_max) return Charge::device_spent;
+  if (policy().device_bytes_max != 0 && sent + bytes > policy().device_bytes_max) return Charge::device_spent;
   return bytes_.charge(bytes);
 }
 
 bool Rollout::needs_lease(std::uint64_t sent, std::uint64_t bytes) const noexcept {
-  if (policy_->device_bytes_max != 0 && sent + bytes > policy_->device_bytes_max) return false;
+  if (policy().device_bytes_max != 0 && sent + bytes > policy().device_bytes_max) return false;
   return bytes_.is_short(bytes, record_.bytes_leased);
 }
 
@@ -302,10 +303,19 @@ void Rollout::extend_lease(Effects& effects) {
 }
 
 Terms Rollout::terms() const {
-  return {record_.product,        record_.sequence,
-          record_.groups,         record_.started,
-          goes_on(record_.state), record_.archived.has_value(),
-          record_.wave_limits,    policy_};
+  Terms out;
+  out.product = record_.product;
+  out.sequence = record_.sequence;
+  out.groups = record_.groups;
+  out.started = record_.started;
+  out.goes_on = goes_on(record_.state);
+  out.archived = record_.archived.has_value();
+  out.in_force = in_force_;
+  out.wave_limits = record_.wave_limits;
+  out.wave_opened = record_.wave_opened;
+  out.retry_epoch = record_.retry_epoch;
+  out.release = release_;
+  return out;
 }
 
 bool Rollout::is_last_wave() const noexcept {
@@ -321,17 +331,18 @@ std::string_view Rollout::state_name() const noexcept {
   }
   const auto& archived = record_.archived;
   const auto devices = archived.has_value() ? archived->devices : tally_.devices;
-  const bool all_ended = archived.has_value() ? archived->all_ended() : tally_.all_ended;
+  const bool all_ended =
+      archived.has_value() ? record_.completed.value != 0 || archived->all_ended() : tally_.all_ended;
   return devices > 0 && is_last_wave() && all_ended ? "complete" : "active";
 }
 
 std::string Rollout::waiting_for(MonotonicMs now) const {
   if (record_.archived.has_value() || record_.state != RolloutState::active || is_last_wave()) return "";
-  return waits_for(*policy_, record_, judge(now));
+  return waits_for(policy(), record_, judge(now));
 }
 
 Judgement Rollout::judge(MonotonicMs now) const {
-  return judge_wave(*policy_, record_, tally_, clock_.times(now));
+  return judge_wave(policy(), record_, tally_, clock_.times(now));
 }
 
 void Rollout::offer(Context& context) {

@@ -31,7 +31,7 @@ struct Context {
 class Rollout {
  public:
   // `record`: as the store has it, or of a new rollout.
-  Rollout(const ManifestId& id, RolloutRecord record, std::shared_ptr<const wire::Policy> policy);
+  Rollout(const ManifestId& id, RolloutRecord record, std::shared_ptr<const Release> release);
   // The clocks go on: durations from what the record says of them.
   void loaded(Now now);
   // The rollout is new: its history says so, and its first wave opens.
@@ -51,6 +51,9 @@ class Rollout {
   // Devices that have failed since the last retry may try again.
   [[nodiscard]] Status retry(const std::string& who, Context& context);
 
+  // False: devices do not take it any more, as its keys were replaced.
+  void set_in_force(bool in_force) noexcept { in_force_ = in_force; }
+  [[nodiscard]] bool is_in_force() const noexcept { return in_force_; }
   // A gate for each group whose current rollout this is.
   void send_gates(Context& context);
   // Keeps the sums alone.
@@ -66,7 +69,8 @@ class Rollout {
 
   // --- views ---
   [[nodiscard]] const RolloutRecord& record() const noexcept { return record_; }
-  [[nodiscard]] const std::shared_ptr<const wire::Policy>& policy() const noexcept { return policy_; }
+  [[nodiscard]] const std::shared_ptr<const Release>& release() const noexcept { return release_; }
+  [[nodiscard]] const wire::Policy& policy() const noexcept { return release_->policy; }
   [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
   // When the record or a member last changed.
   [[nodiscard]] WallMs updated() const noexcept { return updated_; }
@@ -99,7 +103,8 @@ class Rollout {
 
   ManifestId id_;
   RolloutRecord record_;
-  std::shared_ptr<const wire::Policy> policy_;
+  std::shared_ptr<const Release> release_;
+  bool in_force_ = true;
   Tally tally_;     // as last received
   WallMs updated_;  // of the record or of any member
   WaveClock clock_;

@@ -9,9 +9,41 @@
 
 namespace instar::rollout {
 
-void Rollouts::load(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const wire::Policy> policy) {
+void Rollouts::load(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const Release> release) {
   catalog_.add(rollout, record);
-  rollouts_.insert_or_assign(rollout, Rollout(rollout, std::move(record), std::move(policy)));
+  sequences_.add(rollout, record);
+  const auto at = rollouts_.insert_or_assign(rollout, Rollout(rollout, std::move(record), std::move(release))).first;
+  at->second.set_in_force(is_in_force(at->second));
+  sequences_.set_in_force(rollout, at->second.is_in_force());
+}
+
+bool Rollouts::is_in_force(const Rollout& rollout) const {
+  return !keys_.has_value() || std::ranges::all_of(rollout.record().groups, [&](const GroupPath& group) {
+    return trust::reach(keys_->keys, rollout.release()->signers, group);
+  });
+}
+
+void Rollouts::take_keys(KeysInForce keys, Fleet& fleet, Effects& effects) {
+  keys_ = std::move(keys);
+  for (auto& [id, rollout] : rollouts_) {
+    const bool in_force = is_in_force(rollout);
+    if (in_force == rollout.is_in_force()) continue;
+    rollout.set_in_force(in_force);
+    sequences_.set_in_force(id, in_force);
+    take_counts(fleet.offer(id, rollout.terms(), effects), effects);
+    effects.emplace_back(ShowStatus{id});
+    if (in_force) continue;
+    effects.emplace_back(Note{LogLevel::notice,
+                              "rollout " + id.short_hex() + " of " + rollout.record().product + " " +
+                                  rollout.record().release +
+                                  " is signed by keys that the root document does not name any more for its groups: no "
+                                  "device takes it, and its sequence keeps no other out"});
+  }
+}
+
+Sequences::Next Rollouts::next_sequence(std::string_view product, const std::vector<GroupPath>& groups,
+                                        const Fleet& fleet) const {
+  return sequences_.next(product, groups, fleet.claims(product, keys_.has_value() ? keys_->since : 0));
 }
 
 void Rollouts::loaded(Now now) {
@@ -47,14 +79,11 @@ void Rollouts::tick(Fleet& fleet, Now now, Effects& effects) {
 }
 
 Result<Rollouts::Taken> Rollouts::take_manifest(const ManifestId& rollout, const wire::Manifest& manifest,
-                                                const std::string& who, Fleet& fleet, Now now, Effects& effects) {
+                                                const std::vector<trust::KeyId>& signers, const std::string& who,
+                                                Fleet& fleet, Now now, Effects& effects) {
   if (is_current_everywhere(rollout, manifest)) return Taken::known;
-  const auto highest = catalog_.highest_sequence(manifest.product);
-  if (manifest.sequence <= highest) {
-    return fail(Code::stale, "sequence " + std::to_string(manifest.sequence) + " of product " + manifest.product +
-                                 " is not above the highest one taken so far, " + std::to_string(highest) +
-                                 ": publish again with a higher one");
-  }
+  const auto since = keys_.has_value() ? keys_->since : 0;
+  INSTAR_CHECK(sequences_.check(manifest, [&] { return fleet.claims(manifest.product, since); }));
   INSTAR_CHECK(wire::check_waves(manifest.policy));
   make_room(fleet, effects);
   if (rollouts_.size() >= limits::kRolloutsMax) {
@@ -62,7 +91,7 @@ Result<Rollouts::Taken> Rollouts::take_manifest(const ManifestId& rollout, const
                                      " rollouts, and all are some group's current one");
   }
   Context context{fleet, catalog_, now, effects, {}};
-  begin(rollout, manifest, who, context);
+  begin(rollout, manifest, signers, who, context);
   take_counts(context.others, effects);
   archive_old(manifest.product, fleet, effects);
   return Taken::created;
@@ -74,7 +103,8 @@ bool Rollouts::is_current_everywhere(const ManifestId& rollout, const wire::Mani
          });
 }
 
-void Rollouts::begin(const ManifestId& id, const wire::Manifest& manifest, const std::string& who, Context& context) {
+void Rollouts::begin(const ManifestId& id, const wire::Manifest& manifest, const std::vector<trust::KeyId>& signers,
+                     const std::string& who, Context& context) {
   RolloutRecord record;
   record.product = manifest.product;
   record.release = manifest.release;
@@ -83,7 +113,7 @@ void Rollouts::begin(const ManifestId& id, const wire::Manifest& manifest, const
   record.order = catalog_.order_last() + 1;
   // Devices hold a gate against the manifest's own time.
   record.started = record.updated = std::max(context.now.wall, manifest.issued);
-  load(id, std::move(record), std::make_shared<const wire::Policy>(manifest.policy));
+  load(id, std::move(record), release_of(manifest, signers));
   auto& rollout = rollouts_.at(id);
   take_counts(context.fleet.offer(id, rollout.terms(), context.effects), context.effects);
   if (manifest.policy.rollout_bytes_max != 0) {
@@ -105,6 +135,7 @@ void Rollouts::make_room(Fleet& fleet, Effects& effects) {
   fleet.withdraw(*oldest, effects);
   effects.emplace_back(RemoveRollout{*oldest, record.events});
   catalog_.remove(*oldest, record);
+  sequences_.remove(*oldest);
   leases_due_.erase(*oldest);
   rollouts_.erase(*oldest);
 }
@@ -177,6 +208,7 @@ const Rollout* Rollouts::find(const ManifestId& rollout) const noexcept {
 
 void Rollouts::assert_invariants() const {
   catalog_.assert_invariants();
+  INSTAR_ASSERT(sequences_.size() == rollouts_.size());
   INSTAR_ASSERT(catalog_.size() == rollouts_.size());
   for (const auto& [id, rollout] : rollouts_) rollout.assert_invariants();
   for (const auto& id : leases_due_) INSTAR_ASSERT(rollouts_.contains(id));

@@ -9,19 +9,21 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
 #include "core/rollout/exchange/fleet.hpp"
 #include "core/rollout/rollouts/catalog.hpp"
 #include "core/rollout/rollouts/rollout.hpp"
+#include "core/rollout/rollouts/sequences.hpp"
 
 namespace instar::rollout {
 
 class Rollouts {
  public:
   // --- loading: all rollouts, then the counts of their members, then loaded() once ---
-  void load(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const wire::Policy> policy);
+  void load(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const Release> release);
   void loaded(Now now);
 
   // --- counts ---
@@ -36,10 +38,15 @@ class Rollouts {
 
   // --- operators; `who`: as history names them ---
   enum class Taken : std::uint8_t { created, known };
-  // `rollout`: hash of the manifest's payload. The manifest has been verified. Errors: stale (sequence),
-  // invalid_argument (its waves), too_large (kRolloutsMax).
+  // `rollout`: hash of the manifest's payload. The manifest has been verified; `signers` are its keys. Errors: stale,
+  // refused (its sequence), invalid_argument (its waves), too_large (kRolloutsMax).
   [[nodiscard]] Result<Taken> take_manifest(const ManifestId& rollout, const wire::Manifest& manifest,
-                                            const std::string& who, Fleet& fleet, Now now, Effects& effects);
+                                            const std::vector<trust::KeyId>& signers, const std::string& who,
+                                            Fleet& fleet, Now now, Effects& effects);
+  // The release keys of the root document in force, before anything is loaded and with each new document. Rollouts
+  // whose keys are not among them, or do not reach their groups any more, are no device's target, and set no bar to
+  // sequences.
+  void take_keys(KeysInForce keys, Fleet& fleet, Effects& effects);
   // Errors: not_found, and those of Rollout.
   [[nodiscard]] Status act(const ManifestId& rollout, Action action, const std::string& who, Fleet& fleet, Now now,
                            Effects& effects);
@@ -57,6 +64,10 @@ class Rollouts {
   // A lease should be extended before the next second. O(1).
   [[nodiscard]] bool is_urgent() const noexcept { return !leases_due_.empty(); }
 
+  // The sequence for a new release of the product to these groups.
+  [[nodiscard]] Sequences::Next next_sequence(std::string_view product, const std::vector<GroupPath>& groups,
+                                              const Fleet& fleet) const;
+
   // --- views; references hold until the next call that changes something ---
   // nullptr: there is no such rollout.
   [[nodiscard]] const Rollout* find(const ManifestId& rollout) const noexcept;
@@ -67,7 +78,9 @@ class Rollouts {
  private:
   [[nodiscard]] Result<Rollout*> find_for_operator(const ManifestId& rollout);
   [[nodiscard]] bool is_current_everywhere(const ManifestId& rollout, const wire::Manifest& manifest) const;
-  void begin(const ManifestId& rollout, const wire::Manifest& manifest, const std::string& who, Context& context);
+  void begin(const ManifestId& rollout, const wire::Manifest& manifest, const std::vector<trust::KeyId>& signers,
+             const std::string& who, Context& context);
+  [[nodiscard]] bool is_in_force(const Rollout& rollout) const;
   // Drops the oldest rollout that is no group's current one, if there are too many.
   void make_room(Fleet& fleet, Effects& effects);
   // Of old rollouts the sums are kept, not each member: memory and disk must not grow with every release.
@@ -76,6 +89,8 @@ class Rollouts {
 
   std::map<ManifestId, Rollout> rollouts_;
   Catalog catalog_;
+  Sequences sequences_;
+  std::optional<KeysInForce> keys_;  // nullopt: no root document is known, and all count
   std::set<ManifestId> leases_due_;
 };
 

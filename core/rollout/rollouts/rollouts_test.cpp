@@ -22,7 +22,7 @@ class RolloutsTest : public testing::Test {
  protected:
   void TearDown() override { rollouts.assert_invariants(); }
   Status take(const wire::Manifest& message) {
-    const auto taken = rollouts.take_manifest(hash(message.sequence), message, "ann", fleet, now, effects);
+    const auto taken = rollouts.take_manifest(hash(message.sequence), message, {}, "ann", fleet, now, effects);
     if (!taken.has_value()) return tl::unexpected(taken.error());
     return {};
   }

@@ -42,4 +42,8 @@ std::uint64_t FakeFleet::failed_since(const ManifestId& /*rollout*/, std::option
   return failed;
 }
 
+std::vector<SequenceClaim> FakeFleet::claims(std::string_view /*product*/, std::uint32_t /*since*/) const {
+  return sequence_claims;
+}
+
 }  // namespace instar::rollout

@@ -18,6 +18,7 @@ class FakeFleet final : public Fleet {
   std::deque<TurnRequest> requests;
   std::uint64_t failed = 0;
   Counts counts_of_archive;
+  std::vector<SequenceClaim> sequence_claims;
   // What was asked.
   std::vector<Terms> offered;
   std::vector<DeviceId> turns_given;
@@ -33,6 +34,7 @@ class FakeFleet final : public Fleet {
   [[nodiscard]] std::optional<TurnRequest> next_request(const ManifestId& rollout) override;
   CountChanges give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) override;
   [[nodiscard]] std::uint64_t failed_since(const ManifestId& rollout, std::optional<WallMs> since) const override;
+  [[nodiscard]] std::vector<SequenceClaim> claims(std::string_view product, std::uint32_t since) const override;
 };
 
 }  // namespace instar::rollout

@@ -13,12 +13,20 @@ ManifestId hash(std::uint64_t sequence) {
   return wire::examples::hash("manifest " + std::to_string(sequence));
 }
 
+PackId pack() {
+  return wire::examples::hash("pack");
+}
+
 wire::Manifest manifest(std::uint64_t sequence, std::vector<GroupPath> groups) {
   wire::Manifest out;
   out.product = "gateway-2";
   out.release = "r" + std::to_string(sequence);
   out.sequence = sequence;
   out.groups = std::move(groups);
+  wire::Pack full;
+  full.id = pack();
+  full.body_bytes = 10'000'000;
+  out.artifacts.emplace_back().packs = {full};
   return out;
 }
 

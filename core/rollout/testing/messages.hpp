@@ -20,6 +20,8 @@ inline constexpr Now kNow{{1'760'000'000'000}, {1'000}};
 [[nodiscard]] DeviceId id(std::string_view text);
 // Of the manifest with this sequence.
 [[nodiscard]] ManifestId hash(std::uint64_t sequence);
+// The one pack of each of these manifests; 10,000,000 bytes.
+[[nodiscard]] PackId pack();
 [[nodiscard]] wire::Manifest manifest(std::uint64_t sequence, std::vector<GroupPath> groups = {group("plant-7")});
 [[nodiscard]] wire::Hello hello(std::string_view device, std::vector<GroupPath> groups = {group("plant-7/line-a")});
 [[nodiscard]] wire::Report report(std::string_view device, std::uint64_t sequence, const ManifestId& rollout, Step step,

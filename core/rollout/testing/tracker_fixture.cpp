@@ -15,7 +15,7 @@ Status TrackerFixture::report(const wire::Report& message) {
 }
 
 Result<Tracker::Taken> TrackerFixture::take(const wire::Manifest& message) {
-  auto taken = tracker.take_manifest(hash(message.sequence), message, "ann", now, begin());
+  auto taken = tracker.take_manifest(hash(message.sequence), message, {}, "ann", now, begin());
   static_cast<void>(end({}));
   return taken;
 }
@@ -123,7 +123,7 @@ void TrackerFixture::store(const Effect& effect) {
 Tracker TrackerFixture::loaded() const {
   Tracker out;
   for (const auto& [key, bytes] : rollouts_)
-    out.load_rollout(key, *decode_rollout_record(bytes), tracker.rollout(key)->policy);
+    out.load_rollout(key, *decode_rollout_record(bytes), tracker.rollout(key)->release);
   for (const auto& [key, bytes] : devices_) out.load_device(key, *decode_device_record(bytes));
   for (const auto& [key, bytes] : members_) out.load_member(key.first, key.second, *decode_member_record(bytes));
   out.loaded(now);

@@ -176,6 +176,7 @@ inline Hello hello() {
   hello.connect = 3;
   hello.description.pack_formats = {1};
   hello.description.root_version = 1;
+  hello.description.highest_sequence = 41;
   hello.asks_start = true;
   hello.description.degraded = {"state file was damaged, started from defaults"};
   hello.description.image_formats = {ImageFormat::squashfs, ImageFormat::ext4};

@@ -327,6 +327,44 @@ TEST_F(LxcTest, VolumesStayWhenRevisionsChange) {
   EXPECT_TRUE(fs::exists(config.state_dir + "/volumes/db/row"));
 }
 
+TEST_F(LxcTest, AVolumeIsNeverMountedThroughALinkOfTheTree) {
+  const fs::path host = fs::path(folder.path()) / "host";
+  fs::create_directories(host);
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  fs::create_symlink(host, tree_of(1) / "link");
+  manifest.containers[0].volumes = {{"db", "/link/etc/evil", 0755, 0, 0}};
+  supervisor->start_try({0, 1, manifest});
+  const auto failed = only<revision::TryFailed>(work(1));
+  EXPECT_THAT(failed.error.message, HasSubstr("container app"));
+  EXPECT_THAT(failed.error.message, HasSubstr("volume 'db' at /link/etc/evil passes a link: /link "));
+  EXPECT_TRUE(fs::is_empty(host)) << "nothing was made on the host";
+}
+
+TEST_F(LxcTest, AVolumeIsNeverMountedThroughALinkThatTheContainerLeft) {
+  const fs::path host = fs::path(folder.path()) / "host";
+  fs::create_directories(host);
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  manifest.containers[0].volumes = {{"db", "/made/db", 0755, 0, 0}};
+  start(manifest);
+  EXPECT_TRUE(probe({"move", "/made", "/moved"}).passed);
+  EXPECT_TRUE(probe({"link", host.string(), "/made"}).passed);
+  ::kill(init_pid(), SIGKILL);
+  only<revision::ContainerStopped>(work(1));
+  supervisor->start_try({0, 1, manifest});
+  EXPECT_THAT(only<revision::TryFailed>(work(1)).error.message, HasSubstr("passes a link: /made "));
+  EXPECT_TRUE(fs::is_empty(host)) << "nothing was made on the host";
+}
+
+TEST_F(LxcTest, AVolumeLiesInAnotherVolume) {
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  manifest.containers[0].volumes = {{"inner", "/data/outer/inner", 0755, 0, 0}, {"outer", "/data/outer", 0755, 0, 0}};
+  start(manifest);
+  EXPECT_TRUE(probe({"write", "/data/outer/inner/row"}).passed);
+  EXPECT_TRUE(fs::exists(config.state_dir + "/volumes/inner/row"));
+  EXPECT_TRUE(fs::exists(config.state_dir + "/volumes/outer/inner")) << "the mount point";
+  EXPECT_FALSE(fs::exists(config.state_dir + "/volumes/outer/inner/row"));
+}
+
 TEST_F(LxcTest, AContainerHasLoopbackAndNoAccessToTheHost) {
   start(staged(1, {"/bin/payload", "serve"}));
   EXPECT_TRUE(probe({"loopback"}).passed);

@@ -91,6 +91,9 @@ int main(int argc, char** argv) {
     std::printf("%d:%s\n", argc, more);
     return 0;
   }
+  const char* const other = argc > 3 ? argv[3] : "";
+  if (what == "move") return rename(more, other) == 0 ? 0 : 1;
+  if (what == "link") return symlink(more, other) == 0 ? 0 : 1;
   if (what == "escape") return escape();
   return 99;
 }

@@ -75,6 +75,11 @@ WRAP_FILE("write", int, ftruncate, (int fd, off_t size), (fd, size))
 WRAP_FILE("write", int, fallocate, (int fd, int mode, off_t at, off_t size), (fd, mode, at, size))
 WRAP_FILE("read", ssize_t, read, (int fd, void* data, size_t size), (fd, data, size))
 WRAP_FILE("read", ssize_t, pread, (int fd, void* data, size_t size, off_t at), (fd, data, size, at))
+// What a program that is compiled with _FORTIFY_SOURCE calls in their place.
+ssize_t __read_chk(int fd, void* data, size_t size, size_t room);
+ssize_t __pread_chk(int fd, void* data, size_t size, off_t at, size_t room);
+WRAP_FILE("read", ssize_t, __read_chk, (int fd, void* data, size_t size, size_t room), (fd, data, size, room))
+WRAP_FILE("read", ssize_t, __pread_chk, (int fd, void* data, size_t size, off_t at, size_t room), (fd, data, size, at, room))
 WRAP("sync", int, fsync, (int fd), (fd))
 WRAP("sync", int, fdatasync, (int fd), (fd))
 WRAP("sync", int, syncfs, (int fd), (fd))

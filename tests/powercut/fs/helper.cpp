@@ -48,7 +48,7 @@ void start(const std::string& folder, const std::string& name) {
   if (pid == 0) {
     ::setsid();
     for (int fd = 0; fd < 64; ++fd) ::close(fd);
-    static_cast<void>(::chdir("/"));
+    static_cast<void>(!::chdir("/"));
     while (true) ::pause();
   }
   std::ofstream(pid_file(name)) << pid;

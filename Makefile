@@ -1,8 +1,8 @@
 # One command each. They need nothing first but Debian 12: they install the packages (a minute), build (what that takes stands in
 # parentheses: roughly, the first time, on two idle cores), and run.
 #
-#   make demo         three devices, a real broker, real containers, three releases: see it work (5 minutes, then 30 s)
-#   make test         every test there is; ends with ctest's summary (20 minutes, then 25)
+#   make demo         three devices, a real broker, real containers, three releases: see it work (4 minutes, then 30 s)
+#   make test         every test there is; ends with ctest's summary (14 minutes, then 25)
 #   make check        format, the house rules, unit tests: quick, before each commit
 #   make test-loaded  every test, beside a load that keeps all cores busy: none may depend on how fast the machine is
 #   make bench        measured side by side; writes build/report/*.json
@@ -39,11 +39,11 @@ configure: deps
 	@[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET) -Wno-dev > /dev/null
 
 build: configure
-	@cmake/build $(BUILD) $(JOBS) 20
+	@cmake/build $(BUILD) $(JOBS) 14
 
 # Only the programs that it runs.
 demo: configure
-	@cmake/build $(BUILD) $(JOBS) 5 instar instar-device instar-lxc mosquitto_instar
+	@cmake/build $(BUILD) $(JOBS) 4 instar instar-device instar-lxc mosquitto_instar
 	@[ -z "$(ROOT)" ] || echo "demo: LXC starts containers as root, so sudo may ask for your password"
 	@$(ROOT) demo/run --build $(BUILD) --report build/report/demo.json
 

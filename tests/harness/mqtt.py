@@ -196,18 +196,23 @@ class Mqtt:
         self.send(0x30 | qos << 1 | (1 if retain else 0), body + raw)
         return not qos or not await_ack or self.await_kind(4) is not None
 
-    def ping(self) -> bool:
+    def ping(self, timeout_s: float = HANGS_S) -> bool:
         self.send(0xC0, b"")
-        return self.await_kind(13) is not None
+        return self.await_kind(13, timeout_s) is not None
 
     def next_message(self, timeout_s: float = HANGS_S) -> Packet | None:
         return self.messages.pop(0) if self.messages else self.await_kind(3, timeout_s)
 
-    def drain(self) -> list[Packet]:
+    def drain(self, quiet_s: float = 0) -> list[Packet]:
         """All publications that the broker had for this client at the call: its answer to a ping comes behind them. What another client has
         published counts once that one has its PUBACK. Of QoS 1 the broker sends so many and then waits for acknowledgements: hence once
-        more, until nothing comes before the answer."""
+        more, until nothing comes before the answer. With `quiet_s`, for scripts by hand: until none has come for so long."""
         found: list[Packet] = []
+        if quiet_s:
+            found, self.messages = self.messages, []
+            while packet := self.await_kind(3, quiet_s):
+                found.append(packet)
+            return found
         while True:
             assert self.ping(), "no answer to a ping"
             if not self.messages:

@@ -41,7 +41,7 @@ def test_failures_that_strangers_report_spend_no_budget(site, action):
         assert toaster.report(number, hash_, step, code=15, reason="it is bad, believe me", attempt=number)["sequence"] == number
     shown = site.operator.rollout(rollout)
     assert (shown["state"], shown["cause"], shown["devices"]) == ("active", "", 0)
-    assert "not counted, which is for product test-box" in site.broker.log_text()
+    assert "are not those of the rollout (product test-box)" in site.broker.log_text()
 
 
 def test_strangers_neither_open_a_wave_nor_add_to_sums(site):

@@ -112,7 +112,7 @@ std::optional<std::string> Devices::objection(const ManifestId& rollout, const D
   const auto& record = roster_.find(device)->record;
   // A member was one of the rollout's devices when it began, and may end what it has begun.
   if (!Offers::is_for(terms, record) && members_.at(rollout).find(device) == nullptr)
-    return "which is for product " + terms.product + " and other groups than the device's";
+    return "the product and the groups of the device are not those of the rollout (product " + terms.product + ")";
   const auto attempts =
       std::uint64_t{std::max<std::uint32_t>(terms.policy().attempts_max, 1)} * (std::uint64_t{terms.retry_epoch} + 1);
   if (attempt > attempts + limits::kAttemptsBesidePolicyMax)

@@ -177,7 +177,9 @@ Status Rollouts::approve(const ManifestId& rollout, std::optional<std::uint32_t>
 Status Rollouts::retry(const ManifestId& rollout, const std::string& who, Fleet& fleet, Now now, Effects& effects) {
   INSTAR_TRY(auto* const found, find_for_operator(rollout));
   Context context{fleet, catalog_, now, effects, {}};
-  return found->retry(who, context);
+  const auto status = found->retry(who, context);
+  take_counts(context.others, effects);
+  return status;
 }
 
 void Rollouts::refresh_gates(Fleet& fleet, Now now, Effects& effects) {

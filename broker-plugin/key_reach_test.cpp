@@ -59,6 +59,21 @@ TEST_F(KeyReach, AnAssignmentIsNotDatedADayAheadNorBeforeTheOneInForce) {
   EXPECT_TRUE(fixture_.broker().logged("is in force: sign it again"));
 }
 
+TEST_F(KeyReach, AnAssignmentIsHeldAgainstOneThatIsOnItsWayIntoTheStore) {
+  const auto send = [&](const GroupPath& group, std::int64_t ahead_ms) {
+    const wire::Assignment assignment{unknown_, {group}, fixture_.now().wall + ahead_ms};
+    auto envelope = trust::seal(trust::Kind::assignment, wire::encode(assignment), test_key(kReleaseKey));
+    static_cast<void>(fixture_.service().on_message(
+        Sender{"op-1", "", true, ""}, fixture_.topics().device(unknown_, wire::TopicKind::device_assignment), envelope,
+        wire::Qos::at_least_once, wire::Retain::yes, fixture_.now()));
+    return envelope;
+  };
+  sent_ = send(plant_, 2);
+  static_cast<void>(send(other_, 1));
+  fixture_.settle();
+  EXPECT_TRUE(in_force(unknown_)) << "the later one, in whichever order they are written";
+}
+
 TEST_F(KeyReach, ARootDocumentWithoutTheKeyEndsWhatItHasUsedUp) {
   const auto pack = make_pack(1);
   fixture_.upload(pack);

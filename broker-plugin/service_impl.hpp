@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <unordered_set>
@@ -115,6 +116,9 @@ class ServiceImpl final : public Service {
   // Who is connected by the messages that have arrived, not by those that have been opened.
   std::unordered_set<DeviceId> connected_;
   DeviceId looked_at_;  // the last one of forget_silent()
+  // Assignments that are on their way into the store: the next one is held against them, not against what is there. As
+  // many at most as Commits lets wait.
+  std::map<DeviceId, Bytes> assigning_;
   Acks acks_;
   StatusBoard statuses_;
   Chores chores_;

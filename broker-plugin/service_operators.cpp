@@ -89,7 +89,8 @@ Verdict ServiceImpl::take_assignment(const Sender& sender, const DeviceId& devic
 Status ServiceImpl::assign(const DeviceId& device, const Bytes& envelope, bool own_connection,
                            const Result<std::optional<Bytes>>& stored) {
   if (!stored.has_value()) return fail(stored.error());
-  const auto& before = *stored;
+  const auto on_its_way = assigning_.find(device);
+  const auto& before = on_its_way != assigning_.end() ? std::optional(on_its_way->second) : *stored;
   const auto* trust = roots_.trust();
   if (trust == nullptr) return fail(Code::untrusted_key, "no root document is known here");
   if (before.has_value() && *before == envelope && !own_connection) return {};
@@ -100,8 +101,13 @@ Status ServiceImpl::assign(const DeviceId& device, const Bytes& envelope, bool o
 }
 
 void ServiceImpl::put_in_force(const DeviceId& device, const Bytes& assignment) {
+  assigning_[device] = assignment;
   commits_.when_durable({{storage::Column::meta, storage::assignment_key(device), assignment}},
-                        [this, device, assignment] { outbox_.assignment(device, assignment); });
+                        [this, device, assignment] {
+                          const auto last = assigning_.find(device);
+                          if (last != assigning_.end() && last->second == assignment) assigning_.erase(last);
+                          outbox_.assignment(device, assignment);
+                        });
 }
 
 Status ServiceImpl::take_put(const Sender& sender, const ClientId& client, ByteView payload) {

@@ -48,6 +48,7 @@ void ServiceImpl::act_on(const rollout::Effect& effect) {
 }
 
 Status ServiceImpl::load() {
+  assigning_.clear();  // what was not durable is lost
   INSTAR_TRY(auto batch, roots_.load(store_, options_.pinned_root));
   if (!batch.empty()) commits_.write(std::move(batch));
   INSTAR_TRY(tracker_, load_tracker(store_, roots_, now_, log_));

@@ -13,30 +13,16 @@
 #include <utility>
 
 #include "core/base/limits.hpp"
+#include "files/posix.hpp"
 
 namespace instar::device {
 namespace {
 
 constexpr useconds_t kRetryWaitUs = 10'000;
 
-class Fd {
- public:
-  explicit Fd(int fd) noexcept : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 struct Loop {
   std::string path;
-  Fd device;  // keeps the loop device until it is mounted
+  files::Fd device;  // keeps the loop device until it is mounted
 };
 
 tl::unexpected<Error> error_of(const std::string& what, int error, Code code = Code::io) {
@@ -75,18 +61,18 @@ int attach(int loop, int image, const loop_info64& info) {
 }
 
 Result<Loop> attach_loop(const std::string& file) {
-  const Fd image(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const files::Fd image(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!image.is_open()) {
     return error_of("cannot open the image " + file, errno, errno == ENOENT ? Code::not_found : Code::io);
   }
-  const Fd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
+  const files::Fd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
   if (!control.is_open())
     return error_of("this kernel gives no loop device for an image: /dev/loop-control", errno, Code::unsupported);
   for (int i = 0; i < limits::kLoopTriesMax; ++i) {
     const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
     if (number < 0) return error_of("no loop device is free for the image " + file, errno);
     std::string path = "/dev/loop" + std::to_string(number);
-    Fd device(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    files::Fd device(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!device.is_open()) return error_of("cannot open " + path + " for the image " + file, errno);
     const int error = attach(device.get(), image.get(), settings_for(file));
     if (error == 0) return Loop{std::move(path), std::move(device)};

@@ -15,29 +15,12 @@
 #include <linux/openat2.h>
 #endif
 
+#include "files/posix.hpp"
+
 namespace instar::device {
 namespace {
 
 constexpr int kFolderFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-
-class Folder {
- public:
-  explicit Folder(int fd) noexcept : fd_(fd) {}
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  void reset(int fd) noexcept {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 std::string shown(const ContainerVolume& volume) {
   return "volume '" + volume.name + "' at " + volume.path;
@@ -89,14 +72,14 @@ std::string path_of(int fd) {
 }
 
 Status mount_volume(int root, const ContainerVolume& volume) {
-  const Folder source(::open(volume.source.c_str(), kFolderFlags));
+  const files::Fd source(::open(volume.source.c_str(), kFolderFlags));
   if (source.get() < 0) {
     const int error = errno;
     return fail(error == ENOENT ? Code::not_found : Code::io,
                 shown(volume) + ": cannot open " + volume.source + ": " + std::strerror(error));
   }
   INSTAR_TRY(const int opened, make_mount_point(root, volume));
-  const Folder point(opened);
+  const files::Fd point(opened);
   if (::mount(path_of(source.get()).c_str(), path_of(point.get()).c_str(), nullptr, MS_BIND, nullptr) != 0)
     return volume_error(volume, "cannot mount " + volume.source, errno);
   return {};
@@ -105,7 +88,7 @@ Status mount_volume(int root, const ContainerVolume& volume) {
 }  // namespace
 
 Result<int> make_mount_point(int root, const ContainerVolume& volume) {
-  Folder at(::fcntl(root, F_DUPFD_CLOEXEC, 0));
+  files::Fd at(::fcntl(root, F_DUPFD_CLOEXEC, 0));
   if (at.get() < 0) return volume_error(volume, "cannot open the container's root", errno);
   const std::string path = volume.path.substr(1);
   for (std::size_t begin = 0; begin < path.size();) {
@@ -117,14 +100,14 @@ Result<int> make_mount_point(int root, const ContainerVolume& volume) {
       return volume_error(volume, "cannot make /" + reached + " in the container's files", errno);
     const int next = open_inside(root, reached, at.get(), component);
     if (next < 0) return component_error(volume, reached, at.get(), component, errno);
-    at.reset(next);
+    at = files::Fd(next);
     begin = end + 1;
   }
   return at.release();
 }
 
 Status mount_volumes(const std::vector<ContainerVolume>& volumes, const std::string& root) {
-  const Folder top(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const files::Fd top(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (top.get() < 0) return fail(Code::io, "cannot open the container's root " + root + ": " + std::strerror(errno));
   for (const auto& volume : volumes) INSTAR_CHECK(mount_volume(top.get(), volume));
   return {};

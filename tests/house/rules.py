@@ -49,7 +49,7 @@ MAY_INCLUDE = {
     "device-client": CORE_OF_DEVICES + ["files", "mqtt", "device-client/staging", "device-client/containers", "device-client/process"],
     "device-client/staging": CORE_OF_DEVICES + ["core/delta", "files"],
     "device-client/containers": CORE_OF_DEVICES + ["files", "device-client/process"],
-    "device-client/lxc": ["core/base", "device-client/process"],
+    "device-client/lxc": ["core/base", "files", "device-client/process"],
     "device-client/process": ["core/base", "core/wire", "files"],
 }
 # What tests and what supports them (the folder `testing` of a room or of its program) may include beside that.

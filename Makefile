@@ -8,11 +8,13 @@
 #   make bench        measured side by side; writes build/report/*.json
 #   make bench-bytes  bytes on the wire, against every peer that Debian packages; writes docs/benchmarks.md
 #   make sim          simulated fleets, SEEDS of them, on all cores; prints the seed that finds something
+#   make bench-floods what a flood by 1 and by 50 clients costs everybody else; writes build/report/floods.json (FLOODS: options)
 #   make bench-fleet  10,000 devices on one broker; writes build/report/fleet.json (FLEET: options, KILLS=200: kill the broker as often)
 #   make device       a machine with 64 MB of RAM and 32 MB of flash that runs a release, to look at on its console
 #   make test-powercut  cuts its power CUTS times while releases go back and forth; writes build/report/powercut.json
 #   make test-powercut-fs  the same on the client's file system alone: CUTS of them, some six a second
 #   make test-faults  lets each write, sync, rename, link … of an update fail in its turn
+#   make fuzz         hostile bytes to every parser for MINUTES; prints the lines of each that they reached
 #   make bench-device memory, flash and downtime of an update on it, and the same by other updaters; writes build/report/device.json
 #   make packages     Debian packages of the programs, in build/packages
 #   make pictures     draws the pictures of the pages from docs/pictures/*.dot
@@ -25,12 +27,12 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps configure build demo test test-loaded check bench bench-bytes bench-fleet sim packages clean device test-powercut \
-        test-powercut-fs test-faults bench-device pictures
+.PHONY: help deps configure build demo test test-loaded check bench bench-bytes bench-fleet bench-floods sim packages clean device test-powercut \
+        test-powercut-fs test-faults fuzz bench-device pictures
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '4,19s/^# *//p' Makefile
+	@sed -n '4,20s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -71,6 +73,10 @@ SEEDS ?= 1000
 sim: build
 	@$(BUILD)/tests/sim/instar_sim --seed 1 --seeds $(SEEDS) --jobs 0
 
+# FLOODS: options, such as FLOODS='--kinds bad_hellos --seconds 60' or FLOODS='--made-up 200000'.
+bench-floods: build
+	@env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/floods/run.py $(FLOODS)
+
 # FLEET: options, such as FLEET='--devices 1000 --only rollout'.
 bench-fleet: build
 	@env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/fleet/run.py $(FLEET)
@@ -94,6 +100,14 @@ test-faults: build
 	@mkdir -p build/report
 	@$(ROOT) env LD_PRELOAD=$(abspath $(BUILD))/tests/powercut/libinstar_fail_nth.so \
 	  $(BUILD)/tests/powercut/instar_fs_cuts --faults --report build/report/faults.json
+
+# In a build of its own, with clang, sanitizers and counters. FUZZ: options, such as FUZZ='--only delta,wire'.
+MINUTES ?= 10
+fuzz: deps
+	@deploy/install-deps fuzz
+	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz -Wno-dev > /dev/null
+	@cmake/build build/fuzz $(JOBS) 8 fuzz_targets
+	@/usr/bin/python3 -B tests/fuzz/run.py build/fuzz --minutes $(MINUTES) --jobs $(JOBS) $(FUZZ)
 
 # PEERS: options of its last part, such as PEERS='--only "instar; casync" --rounds 1'.
 bench-device: build

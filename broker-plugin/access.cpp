@@ -77,6 +77,8 @@ bool Access::may_write(const Sender& sender, std::string_view topic) const {
     case wire::TopicKind::device_assignment:
     case wire::TopicKind::group_manifest: return is_operator(sender);
     case wire::TopicKind::control: return may_command(sender);
+    // What another broker has kept of the chain may come over a bridge.
+    case wire::TopicKind::root_version: return !sender.identity_known;
     case wire::TopicKind::group_gate:
     case wire::TopicKind::device_chunk:
     case wire::TopicKind::device_ack:
@@ -123,6 +125,9 @@ Status Access::check_message(const Sender& sender, const std::optional<wire::Top
     case wire::TopicKind::group_manifest:
       if (is_operator(sender)) return {};
       return fail(Code::refused, "user '" + std::string(sender.username) + "' is not among the operators");
+    case wire::TopicKind::root_version:
+      if (!sender.identity_known) return {};
+      [[fallthrough]];
     default: return fail(Code::refused, "only the broker publishes here");
   }
 }

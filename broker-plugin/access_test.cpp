@@ -51,6 +51,8 @@ TEST_F(AccessRules, ChunksAndAcksAreReadByTheirDeviceOnly) {
   EXPECT_FALSE(read(device_, "instar/v1/o/op-1/stored"));
   EXPECT_TRUE(read(device_, "instar/v1/g/plant-7/gate"));
   EXPECT_TRUE(read(device_, "instar/v1/root"));
+  EXPECT_TRUE(read(device_, "instar/v1/root/2"));
+  EXPECT_FALSE(access_.may_write(device_, "instar/v1/root/2"));
 }
 
 TEST_F(AccessRules, OperatorsPublishAndCommand) {
@@ -92,6 +94,8 @@ TEST_F(AccessRules, AMessageIsCheckedByTopicAndSizeBeforeItsPayloadIsRead) {
   EXPECT_EQ(check(device_, "instar/v1/d/gw-02/hello"), Code::refused);
   EXPECT_EQ(check(device_, "instar/v1/root"), Code::refused);
   EXPECT_EQ(check(alice_, "instar/v1/root"), Code::ok);
+  EXPECT_EQ(check(alice_, "instar/v1/root/2"), Code::refused) << "the broker keeps the chain";
+  EXPECT_EQ(check(bridge_, "instar/v1/root/2"), Code::ok);
   EXPECT_EQ(check(alice_, "instar/v1/d/gw-01/ack"), Code::refused);
   EXPECT_EQ(check(alice_, "instar/v1/x"), Code::malformed);
 }

@@ -14,6 +14,7 @@ constexpr std::int64_t kTickMs = 1'000;
 constexpr std::int64_t kSaveBytesMs = 500;
 constexpr std::size_t kSavesARound = 40;
 constexpr std::int64_t kCheckSessionsMs = 10'000;
+constexpr std::int64_t kCheckExpiryMs = 24 * 3'600 * 1'000;
 
 // True, and `last` becomes `now`, when `interval_ms` have passed.
 bool begin_if_due(MonotonicMs& last, MonotonicMs now, std::int64_t interval_ms) noexcept {
@@ -42,12 +43,16 @@ bool Chores::gate_refresh_is_due(MonotonicMs now) noexcept {
   return begin_if_due(gates_refreshed_, now, limits::kGateRefreshMs);
 }
 
+bool Chores::expiry_check_is_due(MonotonicMs now) noexcept {
+  return begin_if_due(expiry_checked_, now, kCheckExpiryMs);
+}
+
 bool Chores::silence_check_is_due(MonotonicMs now) noexcept {
   return begin_if_due(silence_checked_, now, kTickMs);
 }
 
 void Chores::assert_invariants(MonotonicMs now) const {
-  for (const auto last : {ticked_, saved_, sessions_checked_, gates_refreshed_, silence_checked_})
+  for (const auto last : {ticked_, saved_, sessions_checked_, gates_refreshed_, expiry_checked_, silence_checked_})
     INSTAR_ASSERT(last <= now);
 }
 

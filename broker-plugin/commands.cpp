@@ -4,6 +4,7 @@
 #include <array>
 
 #include "broker-plugin/reply.hpp"
+#include "broker-plugin/status_json.hpp"
 #include "core/base/limits.hpp"
 #include "json/read.hpp"
 #include "storage/key_layout.hpp"
@@ -11,13 +12,13 @@
 namespace instar::broker {
 namespace {
 
-constexpr std::array<Command, 17> kCommands{{
+constexpr std::array<Command, 22> kCommands{{
     {"listRollouts", "offset count", Answer::list, list_rollouts},
     {"getRollout", "rollout devices offset count history", Answer::object, get_rollout},
     {"pauseRollout", "rollout", Answer::object, pause_rollout},
     {"resumeRollout", "rollout", Answer::object, resume_rollout},
     {"abortRollout", "rollout", Answer::object, abort_rollout},
-    {"approveRollout", "rollout wave", Answer::object, approve_rollout},
+    {"approveRollout", "rollout wave approval", Answer::object, approve_rollout},
     {"revertRollout", "rollout", Answer::object, revert_rollout},
     {"retryRollout", "rollout", Answer::object, retry_rollout},
     {"listDevices", "group unknown offset count verbose", Answer::list, list_devices},
@@ -25,9 +26,14 @@ constexpr std::array<Command, 17> kCommands{{
     {"listArtifacts", "groups product offset count", Answer::list, list_artifacts},
     {"nextSequence", "product groups", Answer::object, next_sequence},
     {"getDevice", "device history", Answer::object, get_device},
-    {"forgetDevice", "device", Answer::nothing, forget_device},
+    {"forgetDevice", "device allow_key", Answer::nothing, forget_device},
+    {"replaceDevice", "device key_id", Answer::nothing, replace_device},
+    {"enrolDevice", "enrolment", Answer::object, enrol_device},
     {"forgetDevices", "older_than_s unknown", Answer::object, forget_devices},
+    {"listPacks", "offset count", Answer::list, list_packs},
     {"getPack", "pack", Answer::object, get_pack},
+    {"removePack", "pack", Answer::object, remove_pack},
+    {"prunePacks", "unused_s dry_run", Answer::object, prune_packs},
     {"getVersion", "", Answer::object, get_version},
 }};
 
@@ -92,18 +98,23 @@ Result<Json> get_version(const CommandContext& context, const Json& /*command*/,
   const auto& tracker = context.tracker;
   std::uint64_t active = 0;
   for (const auto& [id, rollout] : tracker.rollouts()) active += rollout.state_name() == "active" ? 1 : 0;
-  const auto* trust = context.roots.trust();
   Json out;
   out["version"] = INSTAR_VERSION;
   out["prefix"] = context.topics.prefix();
+  out["client_id"] = context.client_id;
   out["schema_version"] = storage::kSchemaVersion;
-  out["root_version"] = trust == nullptr ? Json() : Json(trust->root().version);
+  add_roots(out, context.roots, tracker);
   out["devices"] = tracker.devices().size();
   out["devices_online"] = tracker.online_count();
   out["devices_unknown"] = tracker.unknown_count();
+  out["devices_cloned"] = tracker.cloned_count(context.now.wall);
+  const auto& enrolments = tracker.enrolments();
+  out["enrolment"] = enrolments.is_demanded() ? "listed" : "open";
+  out["devices_enrolled"] = enrolments.size();
+  out["hellos_not_enrolled"] = enrolments.refused_hellos();
   out["rollouts"] = tracker.rollouts().size();
   out["rollouts_active"] = active;
-  out["packs_complete"] = context.upload.complete_count();
+  out["packs_complete"] = context.upload.packs().complete_count();
   out["messages_refused"] = context.complaints.count();
   const auto& turned_away = context.intake.counts();
   out["messages_too_large"] = turned_away.too_large;
@@ -112,6 +123,7 @@ Result<Json> get_version(const CommandContext& context, const Json& /*command*/,
   out["messages_waiting"] = context.intake.waiting();
   out["transfer_sessions"] = context.chunks.session_count();
   out["transfer_bytes_in_flight"] = context.chunks.in_flight_bytes();
+  add_clock(out, context.clock, context.now);
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "broker-plugin/chunk_server.hpp"
+#include "broker-plugin/clock_watch.hpp"
 #include "broker-plugin/complaints.hpp"
 #include "broker-plugin/intake.hpp"
 #include "broker-plugin/roots.hpp"
@@ -27,14 +28,16 @@ struct CommandContext {
   rollout::Tracker& tracker;
   const Intake& intake;
   ChunkServer& chunks;
-  const Upload& upload;
+  Upload& upload;
   const Roots& roots;
   const Complaints& complaints;
+  const ClockWatch& clock;
   const wire::Topics& topics;
   storage::Store& store;
   std::string who;  // asks, as history names them
   Now now;
   rollout::Effects& effects;  // of the commands that change something
+  std::string client_id;      // of who asks, as MQTT has it
 };
 
 // What `data` of a response is.
@@ -80,8 +83,13 @@ void run_command(const CommandContext& context, const Json& command, bool is_dow
 [[nodiscard]] Result<Json> next_sequence(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> get_device(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> forget_devices(const CommandContext& context, const Json& command, const Slot& slot);
+[[nodiscard]] Result<Json> replace_device(const CommandContext& context, const Json& command, const Slot& slot);
+[[nodiscard]] Result<Json> enrol_device(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> forget_device(const CommandContext& context, const Json& command, const Slot& slot);
+[[nodiscard]] Result<Json> list_packs(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> get_pack(const CommandContext& context, const Json& command, const Slot& slot);
+[[nodiscard]] Result<Json> remove_pack(const CommandContext& context, const Json& command, const Slot& slot);
+[[nodiscard]] Result<Json> prune_packs(const CommandContext& context, const Json& command, const Slot& slot);
 [[nodiscard]] Result<Json> get_version(const CommandContext& context, const Json& command, const Slot& slot);
 
 }  // namespace instar::broker

@@ -58,6 +58,19 @@ void count_artifacts(const wire::Description& device, RunningArtifacts& running)
   }
 }
 
+// Of those that said hello and are not enrolled: the last ones, by name.
+Json refused_json(const rollout::Tracker& tracker) {
+  Json out = Json::array();
+  for (const auto& [id, refused] : tracker.enrolments().refused()) {
+    out.push_back({{"device", id.str()},
+                   {"login", refused.login},
+                   {"hellos", refused.hellos},
+                   {"last_ms", refused.last.value},
+                   {"reason", refused.why}});
+  }
+  return out;
+}
+
 Json rollouts_of(const rollout::Tracker& tracker, const DeviceId& device) {
   Json out = Json::array();
   for (const auto& [id, rollout] : tracker.rollouts()) {
@@ -85,10 +98,13 @@ Result<Json> list_devices(const CommandContext& context, const Json& command, co
   PageOfRows page(command, slot.reply());
   for (const auto& [id, device] : context.tracker.devices()) {
     if (!is_in(groups, device.record.description) || (unknown && device.record.took_part)) continue;
-    page.offer([&id = id, &device = device, verbose] { return device_json(id, device, verbose); });
+    page.offer([&id = id, &device = device, now = context.now.wall, verbose] {
+      return device_json(id, device, now, verbose);
+    });
   }
   Json out;
   page.put_into(out, "devices");
+  if (unknown && context.tracker.enrolments().is_demanded()) out["refused"] = refused_json(context.tracker);
   return out;
 }
 
@@ -147,7 +163,7 @@ Result<Json> get_device(const CommandContext& context, const Json& command, cons
   INSTAR_TRY(const auto id, DeviceId::parse(text));
   const auto* device = context.tracker.device(id);
   if (device == nullptr) return fail(Code::not_found, "no device " + text + " is known here");
-  Json out = device_json(id, *device, true);
+  Json out = device_json(id, *device, context.now.wall, true);
   out["rollouts"] = rollouts_of(context.tracker, id);
   out["last_reports"] = Json::array();
   const auto reports_max = read_flag(command, "history") ? limits::kHistoryReportsMax : kLastReports;
@@ -176,18 +192,13 @@ Result<Json> forget_devices(const CommandContext& context, const Json& command, 
     silent.push_back(id);
   }
   for (const auto& device : silent) {
-    INSTAR_CHECK(context.tracker.forget(device, context.effects));
+    // What never took part may have been made up: its key is worth as little as another.
+    const bool took_part = context.tracker.device(device)->record.took_part;
+    INSTAR_CHECK(context.tracker.forget(device, took_part ? rollout::OldKey::taken_back : rollout::OldKey::untouched,
+                                        context.now.wall, context.effects));
     context.chunks.drop(device);
   }
   return Json{{"forgotten", silent.size()}, {"more", more}};
-}
-
-Result<Json> forget_device(const CommandContext& context, const Json& command, const Slot& /*slot*/) {
-  INSTAR_TRY(const auto text, read_string(command, "device"));
-  INSTAR_TRY(const auto device, DeviceId::parse(text));
-  INSTAR_CHECK(context.tracker.forget(device, context.effects));
-  context.chunks.drop(device);
-  return Json();
 }
 
 }  // namespace instar::broker

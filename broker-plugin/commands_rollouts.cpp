@@ -5,6 +5,7 @@
 #include "broker-plugin/history.hpp"
 #include "broker-plugin/reply.hpp"
 #include "core/base/limits.hpp"
+#include "core/wire/approval.hpp"
 
 namespace instar::broker {
 namespace {
@@ -49,6 +50,23 @@ Json by_group_json(const rollout::Tracker& tracker, const rollout::RolloutView& 
   return out;
 }
 
+// The signed approval of a command: verified as devices do, and of the wave that the command names, if it names one.
+Status read_approval(const CommandContext& context, const ManifestId& id, const Json& command, rollout::Yes& yes) {
+  INSTAR_TRY(const auto text, read_string(command, "approval"));
+  if (text.size() > 2 * limits::kApprovalBytesMax || !from_hex(text, yes.approval))
+    return fail(Code::invalid_argument, "`approval` must be a signed envelope in hex digits");
+  const auto* trust = context.roots.trust();
+  if (trust == nullptr) return fail(Code::untrusted_key, "no root document is known here");
+  const auto& record = context.tracker.rollout(id)->record;
+  INSTAR_TRY(const auto approval, wire::open_approval(*trust, yes.approval, id, record.product, record.groups));
+  if (yes.wave.has_value() && *yes.wave != approval.wave) {
+    return fail(Code::invalid_argument, "`wave` is " + std::to_string(*yes.wave + 1) +
+                                            ", and the approval is of wave " + std::to_string(approval.wave + 1));
+  }
+  yes.wave = approval.wave;
+  return {};
+}
+
 void add_members(const rollout::Tracker& tracker, const rollout::RolloutView& rollout, PageOfRows page, Json& out) {
   for (const auto& [id, member] : rollout.members) {
     page.offer([&, &id = id, &member = member] {
@@ -73,6 +91,8 @@ Result<Json> list_rollouts(const CommandContext& context, const Json& command, c
   }
   Json out;
   page.put_into(out, "rollouts");
+  add_clock(out, context.clock, context.now);
+  add_roots(out, context.roots, context.tracker);
   return out;
 }
 
@@ -82,6 +102,7 @@ Result<Json> get_rollout(const CommandContext& context, const Json& command, con
   Json out = row_of(context, id);
   out["manifest"] = id.hex();
   out["issue"] = rollout.record.issue;
+  add_clock(out, context.clock, context.now);
   out["by_group"] = by_group_json(context.tracker, rollout);
   if (read_flag(command, "devices")) add_members(context.tracker, rollout, PageOfRows(command, slot.reply()), out);
   if (read_flag(command, "history")) {
@@ -107,18 +128,19 @@ Result<Json> revert_rollout(const CommandContext& context, const Json& command, 
   return act_on_rollout(context, command, rollout::Action::revert);
 }
 
-// `wave` counts from 1, as people do; absent: the one that is open.
+// `wave` counts from 1, as people do; absent: the one that is open, or that the signed `approval` names.
 Result<Json> approve_rollout(const CommandContext& context, const Json& command, const Slot& /*slot*/) {
   INSTAR_TRY(const auto id, find_rollout(context.tracker, command));
-  std::optional<std::uint32_t> wave;
+  rollout::Yes yes;
   if (const auto given = command.find("wave"); given != command.end()) {
     if (!given->is_number_unsigned() || given->get<std::uint64_t>() < 1 ||
         given->get<std::uint64_t>() > limits::kWavesMax) {
       return fail(Code::invalid_argument, "`wave` must be a number from 1 to " + std::to_string(limits::kWavesMax));
     }
-    wave = given->get<std::uint32_t>() - 1;
+    yes.wave = given->get<std::uint32_t>() - 1;
   }
-  INSTAR_CHECK(context.tracker.approve(id, wave, context.who, context.now, context.effects));
+  if (command.contains("approval")) INSTAR_CHECK(read_approval(context, id, command, yes));
+  INSTAR_CHECK(context.tracker.approve(id, yes, context.who, context.now, context.effects));
   return row_of(context, id);
 }
 

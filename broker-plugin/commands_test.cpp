@@ -69,8 +69,10 @@ TEST(Commands, AnswerWithTheFormThatTheTableSays) {
   fixture.hello(device);
   fixture.settle();
   for (const auto& command : commands()) {
-    // These three need a rollout that waits for them.
+    // These three need a rollout that waits for them, and these a pack that no rollout needs, a device that is not
+    // forgotten, and a signed word.
     if (command.name == "approveRollout" || command.name == "revertRollout" || command.name == "retryRollout") continue;
+    if (command.name == "removePack" || command.name == "replaceDevice" || command.name == "enrolDevice") continue;
     const auto response = fixture.command({{"command", command.name},
                                            {"rollout", rollout.hex()},
                                            {"device", "gw-01"},

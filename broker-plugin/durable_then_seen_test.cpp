@@ -2,6 +2,8 @@
 // they are in the store.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "broker-plugin/testing/service_fixture.hpp"
 #include "storage/key_layout.hpp"
 

@@ -1,6 +1,8 @@
 // How far a key reaches, as the service lets it: assignments, and numbers of releases.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"

@@ -11,13 +11,16 @@ Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload,
     if (!opened.has_value()) {
       return fail(with_context(std::move(opened.error()),
                                "the key pinned for device " + device.str() +
-                                   " did not sign this hello (an operator can forget the device: control command "
-                                   "forgetDevice)"));
+                                   " did not sign this hello (new hardware: an operator replaces the device, instar "
+                                   "devices replace; or forgets it)"));
     }
   }
   INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));
   INSTAR_TRY(auto hello, wire::decode_hello(envelope.payload));
   if (!pinned.has_value()) INSTAR_CHECK(trust::open_by_key(payload, trust::Kind::hello, hello.key));
+  // The key may be replaced while this waits: nobody but itself speaks for another one.
+  if (pinned.has_value() && hello.key != *pinned)
+    return fail(Code::untrusted_key, "the hello carries another key than the one that has signed it");
   if (hello.device != device) return fail(Code::refused, "the hello is of device " + hello.device.str());
   return hello;
 }

@@ -22,6 +22,10 @@ void Outbox::root(ByteView envelope) const {
   retain(topics_.root(), envelope);
 }
 
+void Outbox::root_version(std::uint32_t version, ByteView envelope) const {
+  retain(topics_.root(version), envelope);
+}
+
 void Outbox::manifest(const GroupPath& group, ByteView envelope) const {
   retain(topics_.manifest(group), envelope);
 }

@@ -1,6 +1,7 @@
 // Every message that the service sends: its topic, its form, its QoS, and whether it is retained.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "broker-plugin/broker_port.hpp"
@@ -19,6 +20,8 @@ class Outbox {
 
   // Retained.
   void root(ByteView envelope) const;
+  void root_version(std::uint32_t version, ByteView envelope) const;
+  // Empty: the one before is taken away.
   void manifest(const GroupPath& group, ByteView envelope) const;
   void assignment(const DeviceId& device, ByteView envelope) const;
   void gate(const wire::Gate& gate) const;

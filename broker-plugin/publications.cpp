@@ -34,18 +34,20 @@ Status check_reach(const trust::TrustStore& trust, const trust::Envelope& envelo
 }  // namespace
 
 Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const GroupPath& group, ByteView payload,
-                                     WallMs now, const std::function<bool(const PackId&)>& is_complete,
-                                     ManifestId& id) {
+                                     const std::function<WallMs(WallMs issued)>& time_of,
+                                     const std::function<bool(const PackId&)>& is_complete, ManifestId& id) {
   INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));
   id = ManifestId(envelope.payload_hash);
   if (trust == nullptr) return fail(Code::untrusted_key, "no root document is known here");
-  const auto& root = trust->root();
-  if (root.expires.value != 0 && root.expires <= now) {
-    return fail(Code::expired, "the root document (version " + std::to_string(root.version) +
-                                   ") has expired: publish its successor first");
-  }
   INSTAR_TRY(const auto opened, trust->open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
+  const auto now = time_of(manifest.issued);
+  const auto& root = trust->root();
+  if (root.expires.value != 0 && root.expires <= now) {
+    return fail(Code::expired, "the root document (version " + std::to_string(root.version) + ") expired on " +
+                                   utc_text(root.expires) + ", and it is " + utc_text(now) +
+                                   " by this broker's clock: publish its successor first");
+  }
   bool named = false;
   for (const auto& own : manifest.groups) {
     named = named || own == group;
@@ -55,7 +57,8 @@ Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const Group
   if (!named)
     return fail(Code::refused, "the manifest does not name the group " + group.str() + " that it was published to");
   if (manifest.expires.value != 0 && manifest.expires <= now) {
-    return fail(Code::expired, "the manifest has expired: sign it anew with a later expiry");
+    return fail(Code::expired, "the manifest expired on " + utc_text(manifest.expires) + ", and it is " +
+                                   utc_text(now) + " by this broker's clock: sign it anew with a later expiry");
   }
   INSTAR_CHECK(check_packs(manifest, is_complete));
   return manifest;
@@ -74,6 +77,29 @@ Status check_assignment(const trust::TrustStore* trust, const DeviceId& device, 
   return fail(Code::refused, "the assignment of device " + device.str() + " is dated " + std::to_string(ahead / 1'000) +
                                  " s ahead of this broker's clock, more than a day: set the clock of the machine that "
                                  "signs, or of this one, and sign it again");
+}
+
+Result<wire::Enrolment> open_enrolment(const trust::TrustStore* trust, const rollout::Tracker& tracker,
+                                       ByteView payload, WallMs now) {
+  if (trust == nullptr) return fail(Code::untrusted_key, "no root document is known here");
+  INSTAR_TRY(const auto envelope, trust->open_enrolment(payload));
+  INSTAR_TRY(auto enrolment, wire::decode_enrolment(envelope.payload));
+  const auto device = "device " + enrolment.device.str();
+  INSTAR_CHECK(check_reach(*trust, envelope, enrolment.groups, device + " would get it"));
+  const auto* before = tracker.enrolments().find(enrolment.device);
+  if (before != nullptr) INSTAR_CHECK(check_reach(*trust, envelope, before->groups, device + " would leave it"));
+  if (const auto* known = tracker.device(enrolment.device); known != nullptr)
+    INSTAR_CHECK(check_reach(*trust, envelope, known->record.description.groups, device + " would leave it"));
+  if (enrolment.expires.value != 0 && enrolment.expires <= now)
+    return fail(Code::expired, "the enrolment of " + device + " has expired: sign it again with a later expiry");
+  if (enrolment.issued - now > limits::kAssignmentAheadMsMax) {
+    return fail(Code::refused, "the enrolment of " + device +
+                                   " is dated more than a day ahead of this broker's clock: set the clock of the "
+                                   "machine that signs, or of this one, and sign it again");
+  }
+  if (before == nullptr || enrolment.issued > before->issued || wire::encode(*before) == wire::encode(enrolment))
+    return enrolment;
+  return fail(Code::stale, "a later enrolment of " + device + " is in force: sign it again");
 }
 
 Status check_assignment_after(const trust::TrustStore& trust, ByteView stored, ByteView payload, WallMs now) {

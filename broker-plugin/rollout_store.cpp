@@ -1,11 +1,13 @@
 #include "broker-plugin/rollout_store.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 
 #include "core/base/limits.hpp"
 #include "core/trust/envelope.hpp"
+#include "core/wire/messages.hpp"
 #include "core/wire/placement.hpp"
 #include "storage/key_layout.hpp"
 
@@ -26,6 +28,50 @@ Result<std::shared_ptr<const rollout::Release>> release_in(ByteView envelope) {
   return rollout::release_of(manifest, trust::signers_of(parsed));
 }
 
+using Damaged = std::function<void(const char* column, ByteView key, const Error& error)>;
+
+// Who may be which device: keys that were taken back, enrolments, assignments. Before the devices.
+Status load_identities(storage::Store& store, rollout::Tracker& tracker, const Damaged& damaged) {
+  using storage::Column;
+  INSTAR_CHECK(store.scan(Column::meta, storage::kTombstonePrefix, [&](ByteView key, ByteView value) {
+    const auto device = storage::parse_tombstone_key(key);
+    auto record = rollout::decode_tombstones(value);
+    if (device.has_value() && record.has_value()) {
+      tracker.load_tombstones(*device, std::move(*record));
+    } else if (!record.has_value()) {
+      damaged("meta", key, record.error());
+    }
+    return true;
+  }));
+  INSTAR_CHECK(store.scan(Column::meta, storage::kEnrolmentPrefix, [&](ByteView key, ByteView value) {
+    const auto envelope = trust::parse_envelope(value);
+    auto enrolment = envelope.has_value() ? wire::decode_enrolment(envelope->payload) : fail(envelope.error());
+    if (enrolment.has_value()) {
+      tracker.load_enrolment(std::move(*enrolment));
+    } else {
+      damaged("meta", key, enrolment.error());
+    }
+    return true;
+  }));
+  INSTAR_CHECK(store.scan(Column::meta, storage::kSpentPrefix, [&](ByteView key, ByteView value) {
+    const auto device = storage::parse_spent_key(key);
+    const auto hash = Hash256::from_bytes(value);
+    if (device.has_value() && hash.has_value()) tracker.load_spent_token(*device, *hash);
+    return true;
+  }));
+  return store.scan(Column::meta, storage::kAssignmentPrefix, [&](ByteView key, ByteView value) {
+    const auto device = storage::parse_assignment_key(key);
+    const auto envelope = trust::parse_envelope(value);
+    auto assignment = envelope.has_value() ? wire::decode_assignment(envelope->payload) : fail(envelope.error());
+    if (!assignment.has_value()) {
+      damaged("meta", key, assignment.error());
+    } else if (device.has_value()) {
+      tracker.assign(*device, std::move(assignment->groups));
+    }
+    return true;
+  });
+}
+
 }  // namespace
 
 bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
@@ -41,6 +87,18 @@ bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
                    for (std::uint64_t i = 0; i < kept; ++i) {
                      batch.push_back({Column::history, storage::report_key(e.device, e.last_report - i), std::nullopt});
                    }
+                   return true;
+                 },
+                 [&](const rollout::SaveTombstones& e) {
+                   batch.push_back({Column::meta, storage::tombstone_key(e.device), e.record});
+                   return true;
+                 },
+                 [&](const rollout::SaveEnrolment& e) {
+                   batch.push_back({Column::meta, storage::enrolment_key(e.device), e.envelope});
+                   return true;
+                 },
+                 [&](const rollout::SpendToken& e) {
+                   batch.push_back({Column::meta, storage::spent_key(e.device), to_bytes(e.token_hash.bytes)});
                    return true;
                  },
                  [&](const rollout::SaveMember& e) {
@@ -80,7 +138,7 @@ bool add_write(storage::Batch& batch, const rollout::Effect& effect) {
       effect);
 }
 
-Result<rollout::Tracker> load_tracker(storage::Store& store, const Roots& roots, Now now, const Log& log) {
+Result<rollout::Tracker> load_tracker(storage::Store& store, const Roots& roots, bool listed, Now now, const Log& log) {
   rollout::Tracker tracker;
   rollout::Effects none;
   if (roots.trust() != nullptr) tracker.take_keys(roots.keys(), none);
@@ -88,6 +146,8 @@ Result<rollout::Tracker> load_tracker(storage::Store& store, const Roots& roots,
     log.write(LogLevel::error,
               "a record of column " + std::string(column) + " (" + to_hex(key) + ") is passed over: " + error.message);
   };
+  tracker.demand_enrolment(listed);
+  INSTAR_CHECK(load_identities(store, tracker, damaged));
   std::map<ManifestId, std::shared_ptr<const rollout::Release>> releases;
   INSTAR_CHECK(store.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
     const auto hash = storage::parse_manifest_key(key);
@@ -142,7 +202,7 @@ std::vector<StoredManifest> read_manifests(storage::Store& store, const rollout:
       store.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
         const auto id = storage::parse_manifest_key(key);
         for (const auto& [group, current] : tracker.group_rollouts()) {
-          if (id == current) out.push_back({group, to_bytes(value)});
+          if (id == current && tracker.rollout(current)->is_in_force) out.push_back({group, to_bytes(value)});
         }
         return true;
       });

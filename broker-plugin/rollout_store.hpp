@@ -17,8 +17,9 @@ namespace instar::broker {
 [[nodiscard]] bool add_write(storage::Batch& batch, const rollout::Effect& effect);
 
 // A tracker as the store has it. A record that cannot be read is passed over and logged: its device says hello again,
-// its rollout can be published again. Errors: those of the store.
-[[nodiscard]] Result<rollout::Tracker> load_tracker(storage::Store& store, const Roots& roots, Now now, const Log& log);
+// its rollout can be published again. `listed`: only enrolled devices may come. Errors: those of the store.
+[[nodiscard]] Result<rollout::Tracker> load_tracker(storage::Store& store, const Roots& roots, bool listed, Now now,
+                                                    const Log& log);
 
 struct StoredManifest {
   GroupPath group;
@@ -28,7 +29,7 @@ struct StoredAssignment {
   DeviceId device;
   Bytes envelope;
 };
-// The manifest in force of each group, and every assignment. What cannot be read is logged.
+// The manifest of each group whose keys are in force, and every assignment. What cannot be read is logged.
 [[nodiscard]] std::vector<StoredManifest> read_manifests(storage::Store& store, const rollout::Tracker& tracker,
                                                          const Log& log);
 [[nodiscard]] std::vector<StoredAssignment> read_assignments(storage::Store& store, const Log& log);

@@ -55,6 +55,41 @@ TEST_F(RootsTest, ANewerOneIsTakenOnceAndWinsOverThePinnedOne) {
   EXPECT_EQ(roots_.trust()->root().version, 2U);
 }
 
+TEST_F(RootsTest, KeepsEachVersionAndTakesThoseThatAreMissingBeforeOne) {
+  const auto third = test_root(3, trust::digest(trust::encode_root(kSecond)));
+  write(*roots_.load(store_, seal_root(third)));
+  EXPECT_EQ(roots_.take(seal_root(kFirst)).error().code, Code::stale);
+  EXPECT_FALSE(roots_.take(seal_root(kSecond, kStrangerKey)).has_value());
+  for (const auto& [document, version] : {std::pair{kSecond, 2U}, std::pair{kFirst, 1U}}) {
+    auto taken = roots_.take(seal_root(document));
+    ASSERT_TRUE(taken.has_value());
+    EXPECT_EQ(taken->version, version);
+    EXPECT_TRUE(taken->is_new);
+    EXPECT_FALSE(taken->is_newest);
+    EXPECT_EQ(taken->batch.size(), 1U);
+    write(std::move(taken->batch));
+  }
+  EXPECT_FALSE(roots_.take(seal_root(kSecond))->is_new);
+  EXPECT_EQ(roots_.trust()->root().version, 3U);
+  Roots again;
+  ASSERT_TRUE(again.load(store_, seal_root(third)).has_value());
+  EXPECT_EQ(again.chain().size(), 3U);
+  EXPECT_EQ(again.chain().at(1), seal_root(kFirst));
+  again.assert_invariants();
+}
+
+TEST_F(RootsTest, SaysOnceAnHourThatADeviceHoldsALaterOne) {
+  const auto device = device_id("gw-01");
+  EXPECT_FALSE(roots_.note_held(device, 9, {0}).has_value()) << "none is known here";
+  write(*roots_.load(store_, seal_root(kFirst)));
+  EXPECT_FALSE(roots_.note_held(device, 1, {0}).has_value());
+  const auto line = roots_.note_held(device, 4, {0});
+  ASSERT_TRUE(line.has_value());
+  EXPECT_NE(line->find("instar root publish root-2.instar"), std::string::npos);
+  EXPECT_FALSE(roots_.note_held(device, 4, {3'599'999}).has_value());
+  EXPECT_TRUE(roots_.note_held(device, 4, {3'600'000}).has_value());
+}
+
 TEST_F(RootsTest, APinnedOneOfAnotherChainIsRefused) {
   write(*roots_.load(store_, seal_root(kFirst)));
   auto other = kFirst;

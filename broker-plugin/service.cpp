@@ -25,6 +25,7 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
       log_(broker),
       outbox_(broker, options_.topics, options_.gate_key),
       access_(options_.topics, options_.operators, options_.device_identity),
+      clock_(options_.clock),
       transfer_log_(std::move(transfer_log)),
       complaints_(log_),
       commits_(store, log_),
@@ -36,14 +37,18 @@ ServiceImpl::ServiceImpl(ServiceOptions options, storage::Store& store, BrokerPo
           [this](storage::Batch batch, std::function<void()> act) {
             commits_.when_durable(std::move(batch), std::move(act));
           },
-          [this](const ClientId& client, const wire::Stored& stored) { outbox_.stored(client, stored); }),
+          [this](const ClientId& client, const wire::Stored& stored) { outbox_.stored(client, stored); }, {},
+          [this](std::uint64_t bytes) { return make_room(bytes); }),
       opener_(opener != nullptr ? std::move(opener) : std::make_unique<InlineOpener>()),
       self_(std::make_shared<ServiceImpl*>(this)) {}
 
 Status ServiceImpl::start(Now now) {
   now_ = now;
   INSTAR_CHECK(load());
+  INSTAR_CHECK(start_clock());
   check_gate_key();
+  check_approvals();
+  warn_of_expiry();
   publish_retained();
   chores_.started(now.monotonic);
   return {};
@@ -51,7 +56,7 @@ Status ServiceImpl::start(Now now) {
 
 Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, ByteView payload, wire::Qos /*qos*/,
                                 wire::Retain /*retain*/, Now now) {
-  now_ = now;
+  note_time(now);
   const auto parsed = options_.topics.parse(topic);
   if (!parsed.has_value() && !options_.topics.owns(topic)) return Verdict::route;
   if (auto status = access_.check_message(sender, parsed, payload.size()); !status.has_value()) {
@@ -60,7 +65,8 @@ Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, By
   Status status;
   switch (parsed->kind) {
     case wire::TopicKind::device_presence: return Verdict::route;
-    case wire::TopicKind::root: return take_root(sender, topic, payload);
+    case wire::TopicKind::root:
+    case wire::TopicKind::root_version: return take_root(sender, topic, payload);
     case wire::TopicKind::group_manifest: return take_manifest(sender, parsed->group, topic, payload);
     case wire::TopicKind::device_assignment: return take_assignment(sender, parsed->device, topic, payload);
     case wire::TopicKind::operator_put: status = take_put(sender, parsed->client, payload); break;
@@ -76,7 +82,7 @@ Verdict ServiceImpl::refuse(const Sender& sender, std::string_view topic, const 
 }
 
 void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now now) {
-  now_ = now;
+  note_time(now);
   const auto reply = std::make_shared<Reply>([this, self = std::weak_ptr(self_)](const std::string& json) {
     if (!self.expired()) outbox_.answer(json);
   });
@@ -90,8 +96,19 @@ void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now
     return reply->done();
   }
   rollout::Effects effects;
-  const CommandContext context{tracker_,        intake_, chunks_,         upload_, roots_, complaints_,
-                               options_.topics, store_,  name_of(sender), now,     effects};
+  const CommandContext context{tracker_,
+                               intake_,
+                               chunks_,
+                               upload_,
+                               roots_,
+                               complaints_,
+                               clock_,
+                               options_.topics,
+                               store_,
+                               name_of(sender),
+                               now,
+                               effects,
+                               std::string(sender.client_id)};
   for (const auto& command : *request) run_command(context, command, commits_.is_down(), reply);
   if (commits_.is_down()) return reply->done();
   // What the answers say, they say when it is durable.
@@ -99,7 +116,7 @@ void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now
 }
 
 void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {
-  now_ = now;
+  note_time(now);
   if (const auto client = ClientId::parse(client_id); client.has_value()) upload_.drop(*client);
   const auto device = DeviceId::parse(client_id);
   if (!device.has_value()) return;
@@ -109,7 +126,7 @@ void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {
 }
 
 void ServiceImpl::on_tick(Now now) {
-  now_ = now;
+  note_time(now);
   store_.poll();
   opener_->poll();
   check_waiting();
@@ -118,6 +135,7 @@ void ServiceImpl::on_tick(Now now) {
   send_acks();
   try_recovery();
   upload_.send_answers();
+  if (!commits_.is_behind()) upload_.packs().tick(now.wall);
   chunks_.pump();
   if (!commits_.is_down()) do_chores();
   store_.flush();
@@ -128,6 +146,7 @@ void ServiceImpl::on_stop() {
   rollout::Effects effects;
   tracker_.save_bytes(tracker_.unsaved_bytes(), effects);
   carry_out(std::move(effects));
+  if (clock_.may_save(now_.monotonic)) save_clock();
   store_.flush();
 }
 
@@ -146,12 +165,15 @@ void ServiceImpl::do_chores() {
     if (!effects.empty()) carry_out(std::move(effects));
   }
   if (chores_.session_check_is_due(now)) chunks_.drop_stalled(now);
-  if (chores_.silence_check_is_due(now) && tracker_.unknown_count() > 0) forget_silent();
+  if (chores_.silence_check_is_due(now) && tracker_.unknown_count() > 0 && clock_.is_believed()) forget_silent();
+  if (chores_.expiry_check_is_due(now)) warn_of_expiry();
   if (chores_.gate_refresh_is_due(now)) {
     rollout::Effects effects;
     tracker_.refresh_gates(now_, effects);
     carry_out(std::move(effects));
   }
+  if (clock_.save_is_due(now_)) save_clock();
+  if (clock_.line_is_due(now)) write_clock_line();
 }
 
 void ServiceImpl::send_acks() {
@@ -177,6 +199,7 @@ void ServiceImpl::assert_invariants() const {
   commits_.assert_invariants();
   chunks_.assert_invariants();
   upload_.assert_invariants();
+  roots_.assert_invariants();
   intake_.assert_invariants();
   acks_.assert_invariants();
   statuses_.assert_invariants(now_.monotonic);

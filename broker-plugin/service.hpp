@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "broker-plugin/broker_port.hpp"
+#include "broker-plugin/clock_watch.hpp"
 #include "broker-plugin/opener.hpp"
 #include "broker-plugin/sender.hpp"
 #include "core/base/hash.hpp"
@@ -41,9 +43,17 @@ struct ServiceOptions {
   // client id is then the broker's own login's to say. (Over a bridge, signatures always count.)
   bool trust_connections = false;
   DeviceIdentity device_identity = DeviceIdentity::clientid;
+  // Only devices that are enrolled may say hello.
+  bool listed = false;
+  ClockRule clock = {};
   // Devices that have never taken part in a rollout: how many one login may bring, and when a silent one is forgotten.
   std::size_t unknown_devices_max_per_login = limits::kUnknownDevicesPerLoginMax;
   std::uint32_t unknown_devices_days = limits::kUnknownDeviceDays;
+  // Bytes of all packs (0: no bound), and bytes that are to be free on the store's disk. Past either an upload first
+  // removes packs that nothing needs. `free_bytes`: of that disk, nullopt when nobody can tell; may be empty.
+  std::uint64_t pack_bytes_max = 0;
+  std::uint64_t disk_free_min = limits::kDiskFreeBytesMin;
+  std::function<std::optional<std::uint64_t>()> free_bytes = {};
 };
 
 class Service {

@@ -1,6 +1,8 @@
 // Power cuts and failing disks at every commit: what the broker has sent stays true, and all ends as without a fault.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "broker-plugin/testing/service_fixture.hpp"
 #include "core/rollout/exchange/record.hpp"
 #include "storage/key_layout.hpp"

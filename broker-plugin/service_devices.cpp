@@ -60,7 +60,7 @@ void ServiceImpl::check(Intake::Next next) {
   const auto& [intent, device, own_connection, payload] = next.message;
   const auto bytes = payload.size();
   const auto* known = tracker_.device(device);
-  const auto key = known == nullptr ? std::nullopt : std::optional(known->record.key);
+  const auto key = known == nullptr ? std::nullopt : known->record.pinned_key();
   if (intent == Intent::hello) {
     const auto via = own_connection ? rollout::Via::own_connection : rollout::Via::bridge;
     return opener_->hello(device, payload, key,
@@ -85,7 +85,12 @@ void ServiceImpl::hello_opened(const std::string& client, const DeviceId& device
   if (!hello.has_value()) return refuse_device(client, device, hello.error());
   rollout::Effects effects;
   const auto status = tracker_.hello(*hello, {via, login_of(intake_.sender_of(client))}, now_, effects);
-  if (!status.has_value()) return refuse_device(client, device, status.error());
+  if (!status.has_value()) {
+    if (!effects.empty()) carry_out(std::move(effects));
+    return refuse_device(client, device, status.error());
+  }
+  if (const auto line = roots_.note_held(device, hello->description.root_version, now_.monotonic); line.has_value())
+    log_.write(LogLevel::warning, *line);
   // It may have gone while its hello was opened.
   if (via == rollout::Via::own_connection && !connected_.contains(hello->device)) tracker_.gone(hello->device, now_);
   carry_out(std::move(effects));
@@ -100,12 +105,16 @@ void ServiceImpl::report_opened(const std::string& client, const DeviceId& devic
   carry_out(std::move(effects));
 }
 
-// By an ack with the reason, so that the device can say why; a stale hello over a bridge is nobody's fault.
+// By an ack with the reason, so that the device can say why. A stale hello may be an old one that somebody has sent
+// again, or be of a device that has lost its state: the ack says which start goes before, and the device knows.
 void ServiceImpl::refuse_device(const std::string& client, const DeviceId& device, const Error& error) {
   complaints_.add(intake_.sender_of(client), "a message of device " + device.str(), error, now_.monotonic);
-  if (error.code == Code::stale) return;
   const auto* known = tracker_.device(device);
   wire::Ack ack{known == nullptr ? 0 : known->record.applied_sequence, error.code, error.message, 0, 0};
+  if (error.code == Code::stale && known != nullptr) {
+    ack.boot = known->record.boot;
+    ack.instance = known->record.instance;
+  }
   commits_.when_durable({}, [this, device, ack = std::move(ack)] { outbox_.ack(device, ack); });
 }
 
@@ -136,12 +145,14 @@ void ServiceImpl::forget_silent() {
   auto next = devices.upper_bound(looked_at_);
   for (std::size_t i = 0; i < limits::kForgetLooksMax && next != devices.end(); ++i, ++next) {
     looked_at_ = next->first;
+    // What was made up leaves nothing behind: its key is worth as little as another.
     if (is_silent(next->second, silent_ms, now_.wall) && !next->second.record.took_part) silent.push_back(next->first);
   }
   if (next == devices.end()) looked_at_ = DeviceId();
   if (silent.empty()) return;
   rollout::Effects effects;
-  for (const auto& device : silent) static_cast<void>(tracker_.forget(device, effects));
+  for (const auto& device : silent)
+    static_cast<void>(tracker_.forget(device, rollout::OldKey::untouched, now_.wall, effects));
   carry_out(std::move(effects));
 }
 
@@ -153,6 +164,7 @@ wire::ChunkFault ServiceImpl::account(const SentPiece& piece) {
     case rollout::Charge::wait: return wire::ChunkFault::busy;
     case rollout::Charge::not_offered: return wire::ChunkFault::not_offered;
   }
+  upload_.packs().served(piece.pack);
   if (transfer_log_) transfer_log_(piece.device, piece.pack, piece.ordinal, piece.offset, piece.bytes);
   return wire::ChunkFault::none;
 }

@@ -12,6 +12,7 @@
 #include "broker-plugin/acks.hpp"
 #include "broker-plugin/chores.hpp"
 #include "broker-plugin/chunk_server.hpp"
+#include "broker-plugin/clock_watch.hpp"
 #include "broker-plugin/commits.hpp"
 #include "broker-plugin/complaints.hpp"
 #include "broker-plugin/intake.hpp"
@@ -63,6 +64,18 @@ class ServiceImpl final : public Service {
   void publish_retained();
   void publish_status(const ManifestId& rollout);
   void check_gate_key();
+  void check_approvals();
+  // The root document in force may expire soon.
+  void warn_of_expiry();
+
+  // --- service_clock.cpp: the broker's own clock ---
+  // Each call of the port begins with it.
+  void note_time(Now now);
+  [[nodiscard]] Status start_clock();
+  // It is held for something else than before: what follows, and a line.
+  void clock_judged();
+  void write_clock_line();
+  void save_clock();
 
   // --- service_operators.cpp: what operators publish ---
   [[nodiscard]] Verdict take_root(const Sender& sender, std::string_view topic, ByteView payload);
@@ -72,12 +85,15 @@ class ServiceImpl final : public Service {
   [[nodiscard]] Status assign(const DeviceId& device, const Bytes& envelope, bool own_connection,
                               const Result<std::optional<Bytes>>& stored);
   void put_in_force(const DeviceId& device, const Bytes& assignment);
+  void note_assigned(const DeviceId& device, ByteView assignment);
   [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
                                       ByteView payload);
   // `id` is set as soon as it is known.
   [[nodiscard]] Status accept_manifest(const Sender& sender, const GroupPath& group, ByteView payload, ManifestId& id);
   [[nodiscard]] Status take_put(const Sender& sender, const ClientId& client, ByteView payload);
   void refuse_put(const ClientId& client, const PackId& pack, const Error& error);
+  // For a pack of so many bytes, by the bounds of the options: packs that nothing needs go.
+  [[nodiscard]] Status make_room(std::uint64_t bytes);
 
   // --- service_devices.cpp: what devices send ---
   [[nodiscard]] Status take_device_message(const Sender& sender, const wire::Topic& topic, ByteView payload);
@@ -104,6 +120,7 @@ class ServiceImpl final : public Service {
   const Log log_;
   const Outbox outbox_;
   const Access access_;
+  ClockWatch clock_;
   const TransferLog transfer_log_;
   Complaints complaints_;
   Commits commits_;

@@ -1,6 +1,8 @@
 // A release from its upload to its commit, as broker, operator and device see it.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "broker-plugin/testing/service_fixture.hpp"
 
 namespace instar::broker {

@@ -1,8 +1,11 @@
 // What operators publish: root documents, manifests, assignments, packs.
+#include <algorithm>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "broker-plugin/pack_needs.hpp"
 #include "broker-plugin/publications.hpp"
 #include "broker-plugin/service_impl.hpp"
 #include "broker-plugin/status_json.hpp"
@@ -20,17 +23,28 @@ Verdict ServiceImpl::take_root(const Sender& sender, std::string_view topic, Byt
   if (!taken.has_value()) return refuse(sender, topic, taken.error());
   if (!taken->is_new && !sender.identity_known) return Verdict::consume;
   rollout::Effects effects;
-  if (taken->is_new) tracker_.take_keys(roots_.keys(), effects);
+  if (taken->is_new) {
+    tracker_.take_keys(roots_.keys(), effects);
+    tracker_.withdraw_unsigned(now_, effects);
+  }
   Around around;
   around.batch = std::move(taken->batch);
+  const bool is_later = taken->is_new && taken->is_newest;
   around.before = [this, taken = std::move(*taken)] {
-    outbox_.root(taken.envelope);
-    if (taken.is_new) {
-      log_.write(LogLevel::notice, "root document version " + std::to_string(taken.version) + " is in force");
-    }
+    if (taken.is_newest) outbox_.root(taken.envelope);
+    outbox_.root_version(taken.version, taken.envelope);
+    if (!taken.is_new) return;
+    const auto version = std::to_string(taken.version);
+    log_.write(LogLevel::notice, taken.is_newest ? "root document version " + version + " is in force"
+                                                 : "kept: version " + version +
+                                                       " of the chain of root documents, for devices "
+                                                       "that were away");
   };
   carry_out(std::move(effects), std::move(around));
+  if (is_later && clock_.vouch_by_root(roots_.trust()->root().issued, now_)) clock_judged();
   check_gate_key();
+  check_approvals();
+  warn_of_expiry();
   return Verdict::consume;
 }
 
@@ -46,7 +60,8 @@ Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group,
 Status ServiceImpl::accept_manifest(const Sender& sender, const GroupPath& group, ByteView payload, ManifestId& id) {
   if (commits_.is_behind()) return fail(Code::unavailable, "the store is behind or down: publish again later");
   const auto is_complete = [this](const PackId& pack) { return upload_.is_complete(pack); };
-  INSTAR_TRY(const auto manifest, open_manifest(roots_.trust(), group, payload, now_.wall, is_complete, id));
+  const auto time_of = [this](WallMs issued) { return clock_.best(now_.wall, issued); };
+  INSTAR_TRY(const auto manifest, open_manifest(roots_.trust(), group, payload, time_of, is_complete, id));
   rollout::Effects effects;
   INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));
   INSTAR_TRY(const auto taken,
@@ -61,6 +76,7 @@ Status ServiceImpl::accept_manifest(const Sender& sender, const GroupPath& group
     around.before = [this, group, envelope = to_bytes(payload)] { outbox_.manifest(group, envelope); };
   }
   carry_out(std::move(effects), std::move(around));
+  if (taken == rollout::Tracker::Taken::created && clock_.vouch(manifest.issued, now_)) clock_judged();
   return {};
 }
 
@@ -72,7 +88,8 @@ Verdict ServiceImpl::take_assignment(const Sender& sender, const DeviceId& devic
     return refuse(sender, topic, {Code::unavailable, "the store is behind or down: publish again later"});
   const auto* known = tracker_.device(device);
   const auto groups = known == nullptr ? std::vector<GroupPath>() : known->record.description.groups;
-  if (auto status = check_assignment(roots_.trust(), device, groups, payload, now_.wall); !status.has_value())
+  if (auto status = check_assignment(roots_.trust(), device, groups, payload, clock_.best(now_.wall));
+      !status.has_value())
     return refuse(sender, topic, status.error());
   store_.read(
       storage::Column::meta, storage::assignment_key(device),
@@ -95,7 +112,7 @@ Status ServiceImpl::assign(const DeviceId& device, const Bytes& envelope, bool o
   if (trust == nullptr) return fail(Code::untrusted_key, "no root document is known here");
   if (before.has_value() && *before == envelope && !own_connection) return {};
   if (before.has_value() && *before != envelope)
-    INSTAR_CHECK(check_assignment_after(*trust, *before, envelope, now_.wall));
+    INSTAR_CHECK(check_assignment_after(*trust, *before, envelope, clock_.best(now_.wall)));
   put_in_force(device, envelope);
   return {};
 }
@@ -106,8 +123,17 @@ void ServiceImpl::put_in_force(const DeviceId& device, const Bytes& assignment) 
                         [this, device, assignment] {
                           const auto last = assigning_.find(device);
                           if (last != assigning_.end() && last->second == assignment) assigning_.erase(last);
+                          note_assigned(device, assignment);
                           outbox_.assignment(device, assignment);
                         });
+}
+
+// For the device's next hello, where groups are the operator's word.
+void ServiceImpl::note_assigned(const DeviceId& device, ByteView assignment) {
+  const auto envelope = trust::parse_envelope(assignment);
+  if (!envelope.has_value()) return;
+  auto decoded = wire::decode_assignment(envelope->payload);
+  if (decoded.has_value()) tracker_.assign(device, std::move(decoded->groups));
 }
 
 Status ServiceImpl::take_put(const Sender& sender, const ClientId& client, ByteView payload) {
@@ -121,6 +147,41 @@ Status ServiceImpl::take_put(const Sender& sender, const ClientId& client, ByteV
     return fail(error);
   }
   return upload_.put(client, put);
+}
+
+// The ones used longest ago, as many as are too many. What has been deleted comes back to the disk a while after.
+Status ServiceImpl::make_room(std::uint64_t bytes) {
+  auto& packs = upload_.packs();
+  const auto taken = packs.bytes() + bytes;
+  const auto free = options_.free_bytes ? options_.free_bytes() : std::nullopt;
+  const auto wanted = bytes + options_.disk_free_min;
+  const auto over =
+      options_.pack_bytes_max != 0 && taken > options_.pack_bytes_max ? taken - options_.pack_bytes_max : 0;
+  const auto lacking = free.has_value() && *free < wanted ? wanted - *free : 0;
+  if (over == 0 && lacking == 0) return {};
+  std::vector<PackId> going;
+  std::uint64_t gained = 0;
+  for (const auto& pack : unneeded_packs(upload_, pack_needs(tracker_), limits::kPackUsedMs, now_.wall)) {
+    if (gained >= std::max(over, lacking)) break;
+    gained += packs.all().at(pack).bytes;
+    going.push_back(pack);
+  }
+  if (gained < over) {
+    return fail(Code::no_space, "packs may take " + std::to_string(options_.pack_bytes_max) +
+                                    " bytes together (plugin_opt_pack_bytes_max), and there would be " +
+                                    std::to_string(taken - gained) + ": remove some (instar packs list)");
+  }
+  upload_.remove(going);
+  if (!going.empty()) {
+    log_.write(LogLevel::notice, "removing packs that nothing needs (" + std::to_string(going.size()) +
+                                     "), as there is no room for an upload of " + std::to_string(bytes) + " bytes");
+  }
+  if (lacking == 0) return {};
+  const std::string disk = "the store's disk has " + std::to_string(free.value_or(0)) + " bytes free, and would need " +
+                           std::to_string(wanted) + " (plugin_opt_disk_free_min is among them)";
+  if (packs.removing_count() > 0)
+    return fail(Code::unavailable, disk + ": packs that nothing needs are being removed, send it again in a while");
+  return fail(Code::no_space, disk + ": remove packs (instar packs list), or make room on the disk");
 }
 
 void ServiceImpl::refuse_put(const ClientId& client, const PackId& pack, const Error& error) {

@@ -1,6 +1,8 @@
 // Hellos and reports: exactly once, in order, by the pinned key.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "broker-plugin/testing/service_fixture.hpp"
 #include "core/base/limits.hpp"
 

@@ -7,6 +7,7 @@
 #include "broker-plugin/rollout_store.hpp"
 #include "broker-plugin/service_impl.hpp"
 #include "broker-plugin/status_json.hpp"
+#include "core/wire/approval.hpp"
 
 namespace instar::broker {
 
@@ -32,6 +33,8 @@ void ServiceImpl::act_on(const rollout::Effect& effect) {
     acks_.add(ack->device, ack->ack);
   } else if (const auto* gate = std::get_if<rollout::SendGate>(&effect)) {
     outbox_.gate(gate->gate);
+  } else if (const auto* clear = std::get_if<rollout::ClearManifest>(&effect)) {
+    outbox_.manifest(clear->group, {});
   } else if (const auto* show = std::get_if<rollout::ShowStatus>(&effect)) {
     if (statuses_.changed(show->rollout, now_.monotonic)) publish_status(show->rollout);
   } else if (const auto* lease = std::get_if<rollout::LeaseSaved>(&effect)) {
@@ -51,10 +54,12 @@ Status ServiceImpl::load() {
   assigning_.clear();  // what was not durable is lost
   INSTAR_TRY(auto batch, roots_.load(store_, options_.pinned_root));
   if (!batch.empty()) commits_.write(std::move(batch));
-  INSTAR_TRY(tracker_, load_tracker(store_, roots_, now_, log_));
+  INSTAR_TRY(tracker_, load_tracker(store_, roots_, options_.listed, now_, log_));
   tracker_.bound_newcomers(options_.unknown_devices_max_per_login);
+  rollout::Effects nothing_to_show;
+  tracker_.hold(clock_.doubt(), nothing_to_show);
   for (const auto& device : connected_) tracker_.is_there(device);
-  return upload_.load();
+  return upload_.load(now_.wall);
 }
 
 void ServiceImpl::try_recovery() {
@@ -76,11 +81,13 @@ void ServiceImpl::publish_retained() {
   if (roots_.trust() != nullptr) {
     commits_.when_durable({}, [this] {
       if (roots_.trust() != nullptr) outbox_.root(roots_.trust()->envelope());
+      for (const auto& [version, envelope] : roots_.chain()) outbox_.root_version(version, envelope);
     });
   }
   auto manifests = read_manifests(store_, tracker_, log_);
   auto assignments = read_assignments(store_, log_);
   rollout::Effects effects;
+  tracker_.withdraw_unsigned(now_, effects);
   tracker_.refresh_gates(now_, effects);
   for (const auto& [id, rollout] : tracker_.rollouts()) {
     statuses_.forget_last(id);
@@ -113,6 +120,32 @@ void ServiceImpl::check_gate_key() {
                "devices will not obey this broker's gates: its gate key is not enough for the role `gate` of root "
                "document version " +
                    std::to_string(trust->root().version) + " (" + opened.error().message + ")");
+  }
+}
+
+void ServiceImpl::warn_of_expiry() {
+  const auto* trust = roots_.trust();
+  if (trust == nullptr) return;
+  if (const auto warning = trust::expiry_warning(trust->root(), now_.wall); warning.has_value())
+    log_.write(LogLevel::warning, *warning);
+}
+
+// The keys that have approved may be gone with a new root document: devices then wait for an approval that counts.
+void ServiceImpl::check_approvals() {
+  const auto* trust = roots_.trust();
+  if (trust == nullptr) return;
+  std::set<ManifestId> seen;
+  for (const auto& [group, id] : tracker_.group_rollouts()) {
+    if (!seen.insert(id).second) continue;
+    const auto& record = tracker_.rollout(id)->record;
+    const bool goes_on = record.state == rollout::RolloutState::active || record.state == rollout::RolloutState::paused;
+    if (record.approval.empty() || !goes_on) continue;
+    const auto opened = wire::open_approval(*trust, record.approval, id, record.product, record.groups);
+    if (opened.has_value()) continue;
+    log_.write(LogLevel::warning, "devices will not obey the gates of rollout " + id.short_hex() +
+                                      ": its signed approval does not count any more (" + opened.error().message +
+                                      "); approve it again: instar rollout approve " + id.short_hex() + " --wave " +
+                                      std::to_string(record.approved) + " --key FILE");
   }
 }
 

@@ -63,6 +63,8 @@ void add_description(Json& out, const wire::Description& description, bool verbo
   out["pack_formats"] = description.pack_formats;
   out["image_formats"] = image_formats_json(description.image_formats);
   out["handlers"] = description.handlers;
+  out["time_ms"] = description.time.value == 0 ? Json() : Json(description.time.value);
+  out["clock"] = wire::clock_state_name(description.clock);
 }
 
 Json waves_json(const rollout::RolloutView& rollout) {
@@ -147,6 +149,7 @@ Json status_json(const ManifestId& id, const rollout::RolloutView& rollout, cons
   out["wave"] = record.wave + 1;
   out["waves_total"] = rollout.waves.size();
   out["waits_for"] = waits_for;
+  out["approval_signed"] = policy.approval_signed;
   out["devices"] = sums.devices;
   out["counts"] = counts_json(sums);
   out["failures"] = sums.failed;
@@ -180,6 +183,37 @@ Json refused_json(const ManifestId& id, const Error& error, WallMs now) {
   return out;
 }
 
+void add_clock(Json& out, const ClockWatch& clock, Now now) {
+  out["time_ms"] = now.wall.value;
+  out["clock"] = {{"ok", !clock.is_suspect()}, {"trusted", clock.is_trusted()}, {"reason", clock.reason()}};
+}
+
+void add_roots(Json& out, const Roots& roots, const rollout::Tracker& tracker) {
+  const auto* trust = roots.trust();
+  out["root_version"] = trust == nullptr ? Json() : Json(trust->root().version);
+  out["root_expires_ms"] = trust == nullptr ? 0 : trust->root().expires.value;
+  out["root_chain"] = Json::array();
+  for (const auto& [version, envelope] : roots.chain()) {
+    auto& ranges = out["root_chain"];
+    if (!ranges.empty() && ranges.back()[1] == version - 1) {
+      ranges.back()[1] = version;
+    } else {
+      ranges.push_back(Json::array({version, version}));
+    }
+  }
+  out["root_behind"] = Json();
+  if (trust == nullptr) return;
+  std::uint64_t ahead = 0;
+  std::uint32_t newest = 0;
+  for (const auto& [id, device] : tracker.devices()) {
+    const auto version = device.record.description.root_version;
+    if (version <= trust->root().version) continue;
+    ++ahead;
+    newest = std::max(newest, version);
+  }
+  if (ahead > 0) out["root_behind"] = {{"ours", trust->root().version}, {"newest", newest}, {"devices", ahead}};
+}
+
 Json member_json(const rollout::MemberRecord& member) {
   Json out;
   out["step"] = wire::step_name(member.step);
@@ -199,7 +233,7 @@ Json member_json(const rollout::MemberRecord& member) {
   return out;
 }
 
-Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose) {
+Json device_json(const DeviceId& id, const rollout::Device& device, WallMs now, bool verbose) {
   const auto& record = device.record;
   Json out;
   out["device"] = id.str();
@@ -207,8 +241,13 @@ Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose
   out["last_seen_ms"] = record.last_seen.value;
   add_description(out, record.description, verbose);
   out["target"] = device.target.has_value() ? Json(device.target->short_hex()) : Json();
+  out["cloned"] = rollout::is_cloned(record, now);
   if (!verbose) return out;
-  out["public_key"] = to_hex(record.key.bytes);
+  // How far the device's clock stood before ours when it said hello; negative: it was ahead.
+  const auto behind = record.described - record.description.time;
+  out["clock_offset_ms"] = record.description.time.value == 0 ? Json() : Json(behind);
+  out["public_key"] = record.awaits_key ? Json() : Json(to_hex(record.key.bytes));
+  out["cloned_ms"] = record.cloned.value;
   out["boot"] = record.boot;
   out["connect"] = record.connect;
   out["applied_sequence"] = record.applied_sequence;

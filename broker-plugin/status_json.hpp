@@ -4,6 +4,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "broker-plugin/clock_watch.hpp"
+#include "broker-plugin/roots.hpp"
 #include "core/base/error.hpp"
 #include "core/rollout/tracker.hpp"
 
@@ -22,10 +24,18 @@ using Json = nlohmann::ordered_json;
 // What the same topic says of a manifest that was not taken; not retained.
 [[nodiscard]] Json refused_json(const ManifestId& id, const Error& error, WallMs now);
 
+// The broker's time and what is held of its clock: `time_ms` and `clock` of an answer.
+void add_clock(Json& out, const ClockWatch& clock, Now now);
+
+// The root document in force and what is to be said of it: `root_version`, `root_expires_ms`, `root_chain` (the
+// versions that are kept, as ranges from … to) and `root_behind` (devices that hold a later one; null: none) of an
+// answer. Time: once through the devices.
+void add_roots(Json& out, const Roots& roots, const rollout::Tracker& tracker);
+
 [[nodiscard]] Json counts_json(const rollout::Counts& counts);
 [[nodiscard]] Json member_json(const rollout::MemberRecord& member);
 [[nodiscard]] Json report_json(const rollout::ReportSummary& report);
 // `verbose`: everything; otherwise what a list needs.
-[[nodiscard]] Json device_json(const DeviceId& id, const rollout::Device& device, bool verbose);
+[[nodiscard]] Json device_json(const DeviceId& id, const rollout::Device& device, WallMs now, bool verbose);
 
 }  // namespace instar::broker

@@ -46,19 +46,28 @@ std::vector<wire::OrdinalRange> coarsen(std::vector<wire::OrdinalRange> ranges, 
   return ranges;
 }
 
-Upload::Upload(storage::Store& store, Commit commit, Send send, UploadOptions options)
+Upload::Upload(storage::Store& store, Commit commit, Send send, UploadOptions options, MakeRoom make_room)
     : store_(store),
       commit_(std::move(commit)),
       send_(std::move(send)),
       options_(options),
+      make_room_(std::move(make_room)),
+      known_(store, commit_),
       self_(std::make_shared<Upload*>(this)) {}
 
-Status Upload::load() {
-  complete_packs_.clear();
-  return store_.scan(storage::Column::packs, storage::kCompletePrefix, [&](ByteView key, ByteView) {
-    if (const auto pack = storage::parse_complete_key(key)) complete_packs_.insert(*pack);
-    return true;
-  });
+bool Upload::is_uploading(const PackId& pack) const {
+  const auto found = packs_.find(pack);
+  if (found == packs_.end()) return false;
+  const auto& upload = found->second;
+  return upload.completing || !upload.asked.empty() || !upload.clients.empty();
+}
+
+void Upload::remove(const std::vector<PackId>& packs) {
+  for (const auto& pack : packs) {
+    INSTAR_ASSERT(!is_uploading(pack));
+    packs_.erase(pack);
+  }
+  known_.remove(packs);
 }
 
 Status Upload::put(const ClientId& client, const wire::Put& put) {
@@ -109,7 +118,9 @@ Status Upload::assemble(const ClientId& client, const wire::Put& put, bool& whol
 Status Upload::take_directory(const ClientId& client, const PackId& id, const Bytes& bytes) {
   if (trust::digest(bytes) != id) return fail(Code::corrupt, "the directory does not match the pack's id");
   INSTAR_TRY(auto directory, artifact::decode_directory(bytes));
-  if (complete_packs_.contains(id)) {
+  if (known_.is_removing(id))
+    return fail(Code::unavailable, "pack " + id.short_hex() + " is being removed: send it again in a moment");
+  if (known_.is_complete(id)) {
     wire::Stored stored;
     stored.pack = id;
     stored.directory = true;
@@ -124,7 +135,11 @@ Status Upload::take_directory(const ClientId& client, const PackId& id, const By
     if (known->second.ready) answer_directory(id, known->second);
     return {};
   }
-  make_room();
+  // One that was begun before has its room already.
+  if (make_room_ && !known_.all().contains(id))
+    INSTAR_CHECK(make_room_(directory.head_bytes() + directory.body_bytes()));
+  drop_oldest();
+  known_.began(id, directory);
   auto& pack = packs_[id];
   pack.used = ++uses_;
   pack.asked.insert(client);
@@ -202,7 +217,7 @@ void Upload::answer_directory(const PackId& id, Pack& pack) {
 
 Status Upload::take_chunk(const ClientId& client, const PackId& id, std::uint32_t ordinal, Bytes bytes) {
   const auto found = packs_.find(id);
-  if (found == packs_.end() && !complete_packs_.contains(id)) {
+  if (found == packs_.end() && !known_.is_complete(id)) {
     return fail(Code::not_found, "pack " + id.short_hex() + " is not being uploaded: send its directory first");
   }
   if (found == packs_.end()) {
@@ -263,12 +278,12 @@ void Upload::mark(Pack& pack, std::uint32_t ordinal) {
 void Upload::complete_if_whole(const PackId& id, Pack& pack) {
   if (pack.missing > 0 || !pack.ready || pack.completing) return;
   pack.completing = true;
-  storage::Batch batch{{storage::Column::packs, storage::complete_key(id), Bytes{}}};
+  storage::Batch batch{{storage::Column::packs, storage::complete_key(id), known_.complete_value()}};
   commit_(std::move(batch), [id, self = std::weak_ptr(self_)] {
     const auto alive = self.lock();
     if (alive == nullptr) return;
     auto& upload = **alive;
-    upload.complete_packs_.insert(id);
+    upload.known_.completed(id);
     const auto found = upload.packs_.find(id);
     if (found == upload.packs_.end()) return;
     for (const auto& client : found->second.asked) {
@@ -284,7 +299,7 @@ void Upload::complete_if_whole(const PackId& id, Pack& pack) {
   });
 }
 
-void Upload::make_room() {
+void Upload::drop_oldest() {
   if (packs_.size() < options_.packs_max) return;
   auto oldest = packs_.end();
   for (auto it = packs_.begin(); it != packs_.end(); ++it) {
@@ -354,6 +369,7 @@ void Upload::forget_assembly(const ClientId& client) {
 }
 
 void Upload::assert_invariants() const {
+  known_.assert_invariants();
   std::size_t assembled = 0;
   for (const auto& [client, assembly] : assemblies_) assembled += assembly.data.size();
   INSTAR_ASSERT(assembled == assembly_bytes_ && assembled <= options_.assembly_bytes_max);

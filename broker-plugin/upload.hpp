@@ -7,10 +7,10 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "broker-plugin/packs.hpp"
 #include "core/artifact/pack.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/limits.hpp"
@@ -31,14 +31,21 @@ class Upload {
   using Send = std::function<void(const ClientId& client, const wire::Stored&)>;
   // Commits, and calls back when the batch is durable. On failure nothing is called back, and reset() follows.
   using Commit = std::function<void(storage::Batch, std::function<void()>)>;
+  // Asked before a pack of so many bytes is begun. An error is what its client is answered.
+  using MakeRoom = std::function<Status(std::uint64_t bytes)>;
 
-  Upload(storage::Store& store, Commit commit, Send send, UploadOptions options = {});
+  Upload(storage::Store& store, Commit commit, Send send, UploadOptions options = {}, MakeRoom make_room = {});
 
-  // Reads from the store which packs are complete. To be called first, and again each time the store was opened again.
-  [[nodiscard]] Status load();
+  // Reads from the store which packs there are. To be called first, and again each time the store was opened again.
+  [[nodiscard]] Status load(WallMs now) { return known_.load(now); }
+  [[nodiscard]] Packs& packs() noexcept { return known_; }
+  [[nodiscard]] const Packs& packs() const noexcept { return known_; }
   // Whether all of the pack is in the store, durably.
-  [[nodiscard]] bool is_complete(const PackId& pack) const { return complete_packs_.contains(pack); }
-  [[nodiscard]] std::size_t complete_count() const noexcept { return complete_packs_.size(); }
+  [[nodiscard]] bool is_complete(const PackId& pack) const { return known_.is_complete(pack); }
+  // Some client is uploading it.
+  [[nodiscard]] bool is_uploading(const PackId& pack) const;
+  // Packs that nobody is uploading go (Packs::remove).
+  void remove(const std::vector<PackId>& packs);
 
   // Takes a piece from a client that may upload. An error is sent to the client and returned (for the log).
   [[nodiscard]] Status put(const ClientId& client, const wire::Put& put);
@@ -84,7 +91,7 @@ class Upload {
   void answer_directory(const PackId& id, Pack& pack);
   static void mark(Pack& pack, std::uint32_t ordinal);
   void complete_if_whole(const PackId& id, Pack& pack);
-  void make_room();
+  void drop_oldest();
   void send_answer(const ClientId& client, const PackId& pack, Answer answer);
   void answer_error(const ClientId& client, const PackId& pack, const Error& error);
   void forget_assembly(const ClientId& client);
@@ -93,7 +100,8 @@ class Upload {
   Commit commit_;
   Send send_;
   UploadOptions options_;
-  std::unordered_set<PackId> complete_packs_;  // in the store, durably
+  MakeRoom make_room_;
+  Packs known_;
   std::map<ClientId, Assembly> assemblies_;
   std::map<PackId, Pack> packs_;
   std::map<std::pair<ClientId, PackId>, Answer> answers_;

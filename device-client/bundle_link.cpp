@@ -54,6 +54,14 @@ Status BundleLink::start() {
   return {};
 }
 
+Status BundleLink::subscribe(mqtt::Subscription subscription) {
+  const auto topic = documents_.topics.parse(subscription.filter);
+  if (!topic || topic->kind != wire::TopicKind::root_version) return {};
+  const auto found = documents_.older_roots.find(topic->root_version);
+  if (found != documents_.older_roots.end()) push(mqtt::EventKind::message, subscription.filter, found->second);
+  return {};
+}
+
 void BundleLink::push(mqtt::EventKind kind, std::string topic, Bytes payload) {
   events_.push_back({kind, {std::move(topic), std::move(payload), wire::Qos::at_least_once, wire::Retain::no}, {}});
   const std::uint64_t one = 1;

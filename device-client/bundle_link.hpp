@@ -2,6 +2,7 @@
 // device's window, and receives reports without acks, so that the broker gets all of them later.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
@@ -20,7 +21,8 @@ class BundleLink final : public mqtt::Client {
  public:
   struct Documents {
     Bytes root;
-    Bytes manifest;  // envelopes
+    Bytes manifest;                              // envelopes
+    std::map<std::uint32_t, Bytes> older_roots;  // by version, for a device that asks for one
     wire::Topics topics;
     DeviceId device;
     GroupPath group;  // of the device, and of the manifest
@@ -36,7 +38,7 @@ class BundleLink final : public mqtt::Client {
   Status publish(mqtt::Message message) override;
   std::optional<mqtt::Event> take(std::uint32_t timeout_ms) override;
   bool is_connected() const noexcept override { return true; }
-  Status subscribe(mqtt::Subscription /*subscription*/) override { return {}; }
+  Status subscribe(mqtt::Subscription subscription) override;
   Status unsubscribe(const std::string& /*filter*/) override { return {}; }
   int event_fd() const noexcept override { return event_fd_; }
   std::uint64_t dropped_messages() const noexcept override { return 0; }

@@ -5,21 +5,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
-#include <filesystem>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
-#include "device-client/factory.hpp"
 #include "device-client/host.hpp"
 #include "device-client/process/json_line.hpp"
 #include "files/files.hpp"
 
 namespace instar::device {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr int kMessagesATurn = 64;       // after these, containers and timers get their turn
 constexpr std::int64_t kTickMs = 1'000;  // during an attempt
@@ -32,6 +27,13 @@ std::string presence(bool online, std::string_view reason) {
   line.add("state", online ? "online" : "offline");
   if (!reason.empty()) line.add("reason", reason);
   return line.add("client", client_version()).str();
+}
+
+// A broker's list of rights may be older than the chain of root documents: without a version of it a device says so,
+// and goes on.
+mqtt::Subscription subscription_of(const wire::Topics& topics, const std::string& filter, wire::Qos qos) {
+  const auto topic = topics.parse(filter);
+  return {filter, qos, !topic || topic->kind != wire::TopicKind::root_version};
 }
 
 Status point(const std::string& link, std::uint32_t revision) {
@@ -60,73 +62,6 @@ Result<std::unique_ptr<Daemon>> Daemon::open(DaemonParts parts) {
   return daemon;
 }
 
-Status Daemon::load() {
-  const Config& config = parts_.config;
-  Bytes state;
-  if (auto read = files::read_file(state_path(config.state_dir), limits::kStateFileBytesMax))
-    state = std::move(*read);
-  else if (read.error().code != Code::not_found)
-    return fail(read.error());
-  else
-    state = factory_state();
-
-  revision::Effects effects;
-  auto root = files::read_file(config.root_file, limits::kMessageBytesMax);
-  if (!root && state.empty())
-    return fail(with_context(root.error(), "root_file (the fleet's first root document, from `instar keygen`)"));
-  const Bytes pinned = root ? std::move(*root) : Bytes();
-  const auto make = [&] {
-    return revision::Machine::load(parts_.facts, parts_.key, config.topics, state, pinned, now_, effects);
-  };
-  auto machine = make();
-  if (!machine && !state.empty() &&
-      (machine.error().code == Code::corrupt || machine.error().code == Code::malformed)) {
-    const std::string aside = ".unreadable-" + std::to_string(now_.wall.value);
-    parts_.log.error("the state file cannot be read (" + machine.error().message +
-                     "); starting anew, what was there is kept with the ending " + aside);
-    INSTAR_CHECK(move_aside(aside));
-    state = factory_state();
-    effects.clear();
-    parts_.facts.description.degraded.push_back(
-        state.empty() ? "the state file was damaged: started anew"
-                      : "the state file was damaged: started anew from the factory revision");
-    machine = make();
-  }
-  if (!machine) return fail(machine.error());
-  machine_ = std::move(*machine);
-  remember_leftover_revisions();
-  carry_out(effects);
-  if (failed_) return fail(Code::io, "the state file could not be written");
-  return {};
-}
-
-// Revision numbers start again, so what was staged is moved away. The factory revision stays, with its numbers.
-// Containers run on, because their mounts stay. The state file is moved last, so that after a crash all of this is done
-// again.
-Status Daemon::move_aside(const std::string& ending) const {
-  const std::string& folder = parts_.config.state_dir;
-  const auto& factory = parts_.facts.factory;
-  INSTAR_CHECK(files::make_folders(folder + "/revisions" + ending, 0700));
-  std::error_code error;
-  std::vector<std::string> names;
-  for (fs::directory_iterator it(folder + "/revisions", error), end; !error && it != end; it.increment(error))
-    names.push_back(it->path().filename().string());
-  for (const auto& name : names) {
-    if (factory && name == std::to_string(factory->number)) continue;
-    fs::rename(folder + "/revisions/" + name, folder + "/revisions" + ending + "/" + name, error);
-    if (error) return fail(Code::io, "cannot move revision " + name + " aside: " + error.message());
-  }
-  fs::rename(state_path(folder), state_path(folder) + ending, error);
-  if (error) return fail(Code::io, "cannot move the state file aside: " + error.message());
-  return files::sync_folder(folder);
-}
-
-// What a device without a state starts from. Empty: it starts from nothing.
-Bytes Daemon::factory_state() const {
-  const auto factory = read_factory(parts_.config.state_dir);
-  return factory && *factory ? revision::encode_state(**factory) : Bytes();
-}
-
 Status Daemon::connect() {
   const Config& config = parts_.config;
   mqtt::Options options;
@@ -146,24 +81,9 @@ Status Daemon::connect() {
   options.will = mqtt::Message{config.topics.device(config.device_id, wire::TopicKind::device_presence),
                                to_bytes(presence(false, "lost")), wire::Qos::at_least_once, wire::Retain::yes};
   subscribed_ = machine_->subscriptions();
-  for (auto& [filter, qos] : subscribed_) options.subscriptions.push_back({filter, qos});
+  for (auto& [filter, qos] : subscribed_) options.subscriptions.push_back(subscription_of(config.topics, filter, qos));
   client_ = parts_.make_client(std::move(options));
   return client_->start();
-}
-
-// Folders of revisions that the state does not know. A daemon that was killed before it removed them left them behind.
-void Daemon::remember_leftover_revisions() {
-  const auto view = machine_->view();
-  std::error_code error;
-  for (fs::directory_iterator it(parts_.config.state_dir + "/revisions", error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    std::uint32_t number = 0;
-    const auto [stop, bad] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (bad != std::errc() || stop != name.data() + name.size()) continue;
-    if (parts_.facts.factory && number == parts_.facts.factory->number) continue;
-    if (!view.revisions.contains(number)) deferred_.insert(number);
-  }
 }
 
 int Daemon::run(int stop_fd) {
@@ -241,7 +161,7 @@ int Daemon::wait_ms(int wait_ms_max) {
 void Daemon::wait(int stop_fd, int wait_ms_max) {
   std::vector<pollfd> waiting;
   for (const int fd : supervisor_.fds()) waiting.push_back({fd, POLLIN, 0});
-  for (const int fd : {stop_fd, client_->event_fd(), owner_watch_->fd()})
+  for (const int fd : {stop_fd, client_->event_fd(), owner_watch_->fd(), clock_watch_.fd()})
     if (fd >= 0) waiting.push_back({fd, POLLIN, 0});
   ::poll(waiting.data(), waiting.size(), wait_ms(wait_ms_max));
 }
@@ -310,11 +230,8 @@ void Daemon::look_around() {
     parts_.staging->tell_free_space(fresh_);
     handle_all();
   }
-  const auto offset = parts_.utc_offset_s(now_.wall);
-  if (utc_offset_s_ != offset) {
-    utc_offset_s_ = offset;
-    handle(revision::LocalTime{offset});
-  }
+  const revision::LocalTime local{parts_.utc_offset_s(now_.wall), parts_.clock_state()};
+  if (const auto change = clock_watch_.take_change(local, now_)) handle(*change);
   if (!owner_watch_->take_change()) return;
   auto word = read_owner_word(parts_.config.state_dir);
   if (!word) {
@@ -339,7 +256,11 @@ void Daemon::tick() {
 }
 
 void Daemon::effect(const revision::Persist& persist) {
-  const auto written = files::write_file_atomic(state_path(parts_.config.state_dir), persist.state, 0600);
+  const std::string& folder = parts_.config.state_dir;
+  // The anchor first: what the state says is never further than what it says.
+  Status written;
+  if (!persist.anchor.empty()) written = files::write_file_atomic(anchor_path(folder), persist.anchor, 0600);
+  if (written) written = files::write_file_atomic(state_path(folder), persist.state, 0600);
   if (written) return;
   parts_.log.error(written.error().message);
   failed_ = true;
@@ -366,7 +287,8 @@ void Daemon::effect(const revision::Resubscribe& again) {
   }
   for (const auto& [filter, qos] : subscribed_) {
     if (has(before, filter)) continue;
-    if (const auto added = client_->subscribe({filter, qos}); !added) parts_.log.warning(added.error().message);
+    const auto added = client_->subscribe(subscription_of(parts_.config.topics, filter, qos));
+    if (!added) parts_.log.warning(added.error().message);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/revision/machine.hpp"
+#include "device-client/clock_watch.hpp"
 #include "device-client/containers/supervisor.hpp"
 #include "device-client/owner.hpp"
 #include "device-client/process/config.hpp"
@@ -39,12 +40,14 @@ struct DaemonParts {
   std::optional<Watchdog> watchdog = std::nullopt;
   // A release that the owner has as a file (install.hpp). Zero: none.
   ManifestId install = {};
+  // How good the clock is.
+  std::function<wire::ClockState()> clock_state = [] { return wire::ClockState::free; };
 };
 
 class Daemon {
  public:
-  // Loads the state, or starts from the pinned root. A state file that cannot be read is kept under another name, with
-  // all that was staged. Errors: those of the pinned root; io.
+  // Loads the state, or starts from the anchor or the pinned root. A state file that cannot be read is kept under
+  // another name, with all that was staged. Errors: those of the pinned root; io.
   [[nodiscard]] static Result<std::unique_ptr<Daemon>> open(DaemonParts parts);
 
   // Runs until `stop_fd` becomes readable. Returns the exit code. 0: it was asked to stop (containers run on). 1: the
@@ -59,6 +62,10 @@ class Daemon {
  private:
   explicit Daemon(DaemonParts parts);
   [[nodiscard]] Status load();
+  // nullopt: there is none, or it cannot be read.
+  [[nodiscard]] std::optional<revision::Anchor> load_anchor();
+  // Of a device without a state file: empty, unless there are folders of revisions.
+  [[nodiscard]] Bytes state_after_folders(const Bytes& pinned, const std::optional<revision::Anchor>& anchor) const;
   [[nodiscard]] Status move_aside(const std::string& ending) const;
   [[nodiscard]] Bytes factory_state() const;
   [[nodiscard]] Status connect();
@@ -70,7 +77,7 @@ class Daemon {
   void handle_all();
   void carry_out(revision::Effects& effects);
   void tick();
-  // Passes on the owner's instruction and local time when they have changed, and free space now and then.
+  // Passes on the owner's instruction, local time and the clock when they have changed, and free space now and then.
   void look_around();
   void remove_deferred();
   void remember_leftover_revisions();
@@ -108,7 +115,7 @@ class Daemon {
   std::unique_ptr<mqtt::Client> client_;
   std::vector<std::pair<std::string, wire::Qos>> subscribed_;
   std::optional<OwnerWatch> owner_watch_;
-  std::optional<std::int32_t> utc_offset_s_;
+  ClockWatch clock_watch_;
   Now now_;
   std::optional<MonotonicMs> ticked_;
   std::optional<MonotonicMs> space_reported_;

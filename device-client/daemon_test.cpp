@@ -198,7 +198,8 @@ TEST_F(DaemonTest, NoticesAChangedClockWhileItWaitsForAWindow) {
   policy.windows = {{4 /* Wednesday */, 3 * 60, 60}};  // it is Tuesday, 22:13:20
   offer(policy);
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
-  EXPECT_EQ(read_status(config)->state.permission.waits, "waits for its maintenance window");
+  EXPECT_THAT(read_status(config)->state.permission.waits,
+              HasSubstr("waits for its maintenance window; it is Tue 22:13"));
   now.wall = now.wall + std::int64_t{5} * 3'600 * 1'000;
   now.monotonic = now.monotonic + 61'000;
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
@@ -291,6 +292,36 @@ TEST_F(DaemonTest, AnUnreadableStateIsKeptAndTheDeviceStartsFromNothing) {
   EXPECT_TRUE(std::filesystem::exists(config.state_dir + "/state.unreadable-1700000000000"));
   EXPECT_TRUE(std::filesystem::exists(config.state_dir + "/revisions.unreadable-1700000000000/1"));
   EXPECT_TRUE(std::filesystem::is_empty(config.state_dir + "/revisions"));
+}
+
+TEST_F(DaemonTest, AStateThatIsDamagedOrGoneIsStartedAnewFromTheAnchor) {
+  {
+    auto daemon = open();
+    ASSERT_TRUE(daemon.has_value());
+    client->connect();
+    offer({});
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+    ASSERT_EQ(read_status(config)->state.history.highest_sequence, 1U);
+  }
+  std::filesystem::remove(folder / "root");  // it is not needed any more
+  std::ofstream(config.state_dir + "/state") << "torn";
+  ASSERT_TRUE(open().has_value());
+  EXPECT_EQ(read_status(config)->state.history.highest_sequence, 1U);
+  std::filesystem::remove(config.state_dir + "/state");
+  std::filesystem::create_directories(config.state_dir + "/revisions/7");
+  ASSERT_TRUE(open().has_value());
+  const auto state = read_status(config)->state;
+  EXPECT_EQ(state.history.highest_sequence, 1U);
+  EXPECT_EQ(state.revisions.next_number, 8U) << "a container may still run from the folder";
+}
+
+TEST_F(DaemonTest, ADamagedAnchorIsMadeAnewFromTheState) {
+  ASSERT_TRUE(open().has_value());
+  const auto good = files::read_file(anchor_path(config.state_dir), 100'000).value();
+  std::ofstream(anchor_path(config.state_dir)) << "torn";
+  ASSERT_TRUE(open().has_value());
+  EXPECT_EQ(files::read_file(anchor_path(config.state_dir), 100'000).value(), good);
+  EXPECT_EQ(read_status(config)->state.boot, 2U);
 }
 
 TEST_F(DaemonTest, NeedsARootThatVerifies) {

@@ -1,6 +1,9 @@
 #include "device-client/device_status.hpp"
 
 #include "core/base/limits.hpp"
+#include "core/revision/hearing.hpp"
+#include "core/revision/trusted_time.hpp"
+#include "core/trust/root.hpp"
 #include "device-client/containers/client_slots.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
@@ -25,6 +28,47 @@ std::string record_text(const std::optional<revision::RevisionRecord>& record) {
   if (!record) return "none";
   return record->info.release + " (sequence " + std::to_string(record->info.sequence) + ", revision " +
          std::to_string(record->number) + ")";
+}
+
+std::int64_t days_of_silence(const DeviceStatus& status) noexcept {
+  return revision::silent_days(status.state.hearing, status.wall);
+}
+
+std::string clock_json(const DeviceStatus& status) {
+  return JsonLine()
+      .add("state", wire::clock_state_name(status.clock))
+      .add("synchronized", status.clock == wire::ClockState::synchronized)
+      .add("credible", status.is_clock_credible)
+      .str();
+}
+
+std::string clock_text(const DeviceStatus& status) {
+  auto text = utc_text(status.wall);
+  if (status.clock == wire::ClockState::synchronized) return text + ", synchronized";
+  text += status.clock == wire::ClockState::none ? ", not kept while the device is off" : ", not synchronized";
+  return status.is_clock_credible ? text : text + ": not believed";
+}
+
+std::string broker_text(const DeviceStatus& status) {
+  const auto& hearing = status.state.hearing;
+  std::string text =
+      hearing.last_signed.value == 0 ? "has sent no gate" : "last gate signed " + utc_text(hearing.last_signed);
+  const auto days = days_of_silence(status);
+  if (status.silence_days_max != 0 && days >= status.silence_days_max)
+    text += "; SILENT for " + std::to_string(days) + " days";
+  return text;
+}
+
+// The root document in force, from the device's own file.
+trust::RootDocument root_of(const revision::DeviceState& state) {
+  const auto trust = trust::TrustStore::from_pinned(state.root);
+  return trust ? trust->root() : trust::RootDocument{};
+}
+
+std::string root_line(const trust::RootDocument& root, WallMs now) {
+  if (auto warning = trust::expiry_warning(root, now)) return std::move(*warning);
+  return "version " + std::to_string(root.version) +
+         (root.expires.value == 0 ? "" : ", expires on " + utc_text(root.expires));
 }
 
 std::string outcome_json(const revision::DeviceState& state) {
@@ -64,12 +108,20 @@ Result<DeviceStatus> read_status(const Config& config) {
   if (auto factory = read_factory(config.state_dir); factory && *factory)
     status.factory = (*factory)->revisions.current;
   status.client = ClientSlots(config.state_dir).current();
+  status.wall = read_clocks().wall;
+  status.clock = read_clock_state(config.clock);
+  status.silence_days_max = config.silence_days;
+  revision::TrustedTime time;
+  time.set_clock(status.clock);
+  if (const auto trust = trust::TrustStore::from_pinned(status.state.root)) time.set_root(trust->root().issued);
+  status.is_clock_credible = time.is_credible(status.wall);
   status.owner = read_owner_word(config.state_dir).value_or(revision::OwnerInstruction{true, false, ""});
   return status;
 }
 
 std::string status_json(const DeviceStatus& status) {
   const auto& state = status.state;
+  const auto root = root_of(state);
   return JsonLine()
       .add("device", status.device.str())
       .add("product", status.product)
@@ -87,6 +139,8 @@ std::string status_json(const DeviceStatus& status) {
       .add("bytes_fetched", static_cast<std::int64_t>(state.attempt.bytes_fetched))
       .add("bytes_full", static_cast<std::int64_t>(state.attempt.bytes_full))
       .add("highest_sequence", static_cast<std::int64_t>(state.history.highest_sequence))
+      .add("root_version", std::int64_t{root.version})
+      .add("root_expires_ms", root.expires.value)
       .add("last_report", static_cast<std::int64_t>(state.reports.last_report))
       .add("acked_report", static_cast<std::int64_t>(state.reports.acked_report))
       .add("pending_reports", static_cast<std::int64_t>(state.reports.pending.size()))
@@ -94,6 +148,11 @@ std::string status_json(const DeviceStatus& status) {
       .add("held", status.owner.hold)
       .add("consent", status.owner.allow_any ? "any" : status.owner.allowed)
       .add("waits", state.permission.waits)
+      .add("time_ms", status.wall.value)
+      .add_raw("clock", clock_json(status))
+      .add("last_signed", state.hearing.last_signed.value)
+      .add("last_heard", state.hearing.heard.value)
+      .add("broker_silent_days", days_of_silence(status))
       .str();
 }
 
@@ -112,6 +171,9 @@ std::string status_text(const DeviceStatus& status) {
   line("phase", std::string(revision::phase_name(state.phase)));
   if (!state.permission.waits.empty()) line("waits", state.permission.waits);
   line("owner", owner_text(status.owner));
+  line("root", root_line(root_of(state), status.wall));
+  line("clock", clock_text(status));
+  line("broker", broker_text(status));
   if (state.revisions.candidate) {
     line("candidate", record_text(state.revisions.candidate) + ", attempt " + std::to_string(state.attempt.number));
     line("fetched",

@@ -20,6 +20,11 @@ struct DeviceStatus {
   // The artifact of the release that its client came with. nullopt: the system's own client.
   std::optional<ArtifactId> client;
   revision::OwnerInstruction owner;
+  WallMs wall;  // of the device's own clock now
+  wire::ClockState clock = wire::ClockState::unknown;
+  // It does not stand behind the root document: it can tell whether a gate lies ahead.
+  bool is_clock_credible = false;
+  std::uint32_t silence_days_max = 0;  // after which the broker's silence is worth a warning; 0: never
 };
 
 // Errors: not_found (the daemon has never run), corrupt, malformed, unsupported, io.

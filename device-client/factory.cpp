@@ -38,7 +38,6 @@ Result<std::string> set_factory(const std::string& state_dir) {
   factory.revisions.current_manifest = state.revisions.current_manifest;
   factory.root = state.root;
   factory.history.highest_sequence = state.history.highest_sequence;
-  factory.verified = state.verified;
   factory.revisions.numbers = {state.revisions.current->number};
   factory.revisions.next_number = state.revisions.next_number;
   INSTAR_CHECK(files::write_file_atomic(factory_path(state_dir), revision::encode_state(factory), 0600));

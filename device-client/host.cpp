@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/timex.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include <utility>
 
 #include "core/base/limits.hpp"
+#include "core/base/text.hpp"
 #include "core/trust/digest.hpp"
 #include "device-client/containers/client_slots.hpp"
 #include "device-client/containers/host_payload.hpp"
@@ -102,9 +104,26 @@ std::string state_path(const std::string& state_dir) {
   return state_dir + "/state";
 }
 
+std::string anchor_path(const std::string& state_dir) {
+  return state_dir + "/anchor";
+}
+
 Now read_clocks() {
   // CLOCK_BOOTTIME also counts while the device sleeps.
   return {{clock_ms(CLOCK_REALTIME)}, {clock_ms(CLOCK_BOOTTIME)}};
+}
+
+wire::ClockState read_clock_state(ClockSetting setting) {
+  switch (setting) {
+    case ClockSetting::trusted: return wire::ClockState::synchronized;
+    case ClockSetting::free: return wire::ClockState::free;
+    case ClockSetting::none: return wire::ClockState::none;
+    case ClockSetting::automatic: break;
+  }
+  timex kept{};
+  const int state = ::adjtimex(&kept);
+  const bool is_kept = state >= 0 && state != TIME_ERROR && (kept.status & STA_UNSYNC) == 0;
+  return is_kept ? wire::ClockState::synchronized : wire::ClockState::free;
 }
 
 std::string client_version() {
@@ -119,6 +138,26 @@ std::int32_t read_utc_offset_s(WallMs utc) {
   return static_cast<std::int32_t>(local.tm_gmtoff);
 }
 
+namespace {
+
+// The first line of the file. It may be gone: it is needed once.
+void read_token(const std::string& path, revision::DeviceFacts& facts) {
+  const auto text = files::read_file(path, limits::kSecretFileBytesMax);
+  if (!text) {
+    if (text.error().code != Code::not_found) facts.description.degraded.push_back(text.error().message);
+    return;
+  }
+  const auto line = trim(as_text(*text).substr(0, as_text(*text).find('\n')));
+  if (line.size() <= limits::kTokenBytesMax) {
+    facts.token = to_bytes(line);
+  } else {
+    facts.description.degraded.push_back(path + ": a token has at most " + std::to_string(limits::kTokenBytesMax) +
+                                         " characters");
+  }
+}
+
+}  // namespace
+
 revision::DeviceFacts read_facts(const Config& config) {
   revision::DeviceFacts facts;
   facts.device = config.device_id;
@@ -132,6 +171,8 @@ revision::DeviceFacts read_facts(const Config& config) {
   // Without a boot id every restart of the client counts as a boot, which is the safe side.
   constexpr const char* kBootId = "/proc/sys/kernel/random/boot_id";
   if (const auto boot = files::read_file(kBootId, 256)) facts.machine_boot = trust::digest(*boot).prefix64();
+  if (const auto random = files::random_bytes(sizeof(facts.instance)))
+    std::memcpy(&facts.instance, random->data(), sizeof(facts.instance));
   facts.description.client_version = client_version();
   const long pages = ::sysconf(_SC_PHYS_PAGES);
   const long page_bytes = ::sysconf(_SC_PAGESIZE);
@@ -145,6 +186,7 @@ revision::DeviceFacts read_facts(const Config& config) {
   facts.window_bytes_max = config.window_bytes_max;
   facts.piece_bytes_max = config.piece_bytes_max;
   facts.broker_grace_ms = config.broker_grace_s * 1000;
+  facts.silence_days = config.silence_days;
   facts.description.handlers = find_handlers(config);
   if (auto factory = read_factory(config.state_dir); !factory) {
     facts.description.degraded.push_back("the factory revision's record cannot be read: " + factory.error().message);
@@ -153,6 +195,7 @@ revision::DeviceFacts read_facts(const Config& config) {
     facts.factory_manifest = (*factory)->revisions.current_manifest;
   }
   if (const auto why = client_given_up(); !why.empty()) facts.description.degraded.push_back(why);
+  if (!config.enrolment_token_file.empty()) read_token(config.enrolment_token_file, facts);
   return facts;
 }
 

@@ -15,8 +15,11 @@
 namespace instar::device {
 
 [[nodiscard]] std::string state_path(const std::string& state_dir);
+[[nodiscard]] std::string anchor_path(const std::string& state_dir);
 
 [[nodiscard]] Now read_clocks();
+// Of the kernel's clock: whether a time service keeps it, or what the configuration says.
+[[nodiscard]] wire::ClockState read_clock_state(ClockSetting setting);
 // Seconds that local time (/etc/localtime, TZ) is east of UTC at `utc`.
 [[nodiscard]] std::int32_t read_utc_offset_s(WallMs utc);
 // Includes the handlers and the factory revision.

@@ -30,6 +30,14 @@ TEST(Host, PagesOfCodeAreReleasedAndComeBackWhenUsed) {
   EXPECT_FALSE(client_version().empty());
 }
 
+TEST(Host, TheConfigurationSaysWhatTheKernelCannotKnowOfItsClock) {
+  EXPECT_EQ(read_clock_state(ClockSetting::trusted), wire::ClockState::synchronized);
+  EXPECT_EQ(read_clock_state(ClockSetting::free), wire::ClockState::free);
+  EXPECT_EQ(read_clock_state(ClockSetting::none), wire::ClockState::none);
+  const auto kept = read_clock_state(ClockSetting::automatic);
+  EXPECT_TRUE(kept == wire::ClockState::synchronized || kept == wire::ClockState::free);
+}
+
 class HostFolder : public testing::Test {
  protected:
   void write(const std::string& path, const std::string& text) {

@@ -38,6 +38,7 @@ constexpr std::string_view kUsageText =
     "       instar-device allow | disallow [RELEASE] --config FILE\n"
     "                                               say yes (no more) to releases that ask for consent, or to that one "
     "alone\n"
+    "       instar-device key --config FILE           the device's public key; makes the key when there is none yet\n"
     "       instar-device check-config FILE           tell mistakes in a configuration file\n"
     "       instar-device version\n"
     "FILE is /etc/instar/device.conf when left out. docs/device.md describes it.\n"
@@ -132,6 +133,7 @@ Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<Stat
   DaemonParts parts{std::move(config),  std::move(facts),  read_host(), std::move(helper), std::move(key), log,
                     std::move(staging), mqtt::make_client, read_clocks, read_utc_offset_s};
   parts.run_client_again = [] { return run_client_again(own_arguments); };
+  parts.clock_state = [clock = parts.config.clock] { return read_clock_state(clock); };
   return parts;
 }
 
@@ -212,6 +214,17 @@ int verify(const Config& config, bool json) {
   return is_sound(verdicts) ? kOk : kFailed;
 }
 
+// For `instar devices enrol --public-key`. A running client has made its key already.
+int print_key(Config config) {
+  if (const auto made = prepare_state_dir(config); !made) return print_error(made.error(), kFailed);
+  const auto lock = StateLock::take(config.state_dir);
+  if (!lock && lock.error().code != Code::unavailable) return print_error(lock.error(), kFailed);
+  const auto key = load_identity(config.state_dir);
+  if (!key) return print_error(key.error(), kFailed);
+  std::printf("%s\n", to_hex(key->public_key().bytes).c_str());
+  return kOk;
+}
+
 bool is_owner_command(const std::string& command) {
   return command == "hold" || command == "unhold" || command == "allow" || command == "disallow";
 }
@@ -245,9 +258,10 @@ int main_of(int argc, char** argv) {
     std::printf("%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kOk;
   }
-  if (!parsed || (arguments.command != "run" && arguments.command != "status" && arguments.command != "verify" &&
-                  arguments.command != "check-config" && arguments.command != "install" &&
-                  arguments.command != "set-factory" && !is_owner_command(arguments.command))) {
+  if (!parsed ||
+      (arguments.command != "run" && arguments.command != "status" && arguments.command != "verify" &&
+       arguments.command != "check-config" && arguments.command != "install" && arguments.command != "set-factory" &&
+       arguments.command != "key" && !is_owner_command(arguments.command))) {
     std::fprintf(stderr, "%.*s", static_cast<int>(kUsageText.size()), kUsageText.data());
     return kUsage;
   }
@@ -259,6 +273,7 @@ int main_of(int argc, char** argv) {
   if (arguments.command == "run") return run(std::move(*config));
   if (arguments.command == "install") return install(std::move(*config), arguments.bundle);
   if (is_owner_command(arguments.command)) return say(*config, arguments);
+  if (arguments.command == "key") return print_key(std::move(*config));
   if (arguments.command == "status") return status(*config, arguments.json);
   if (arguments.command == "verify") return verify(*config, arguments.json);
   std::printf("%s: device %s, product %s, %zu groups, %s\n", arguments.config.c_str(), config->device_id.str().c_str(),

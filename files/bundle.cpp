@@ -48,16 +48,19 @@ Status copy(const Fd& from, const std::string& from_path, const Fd& to, const st
 
 }  // namespace
 
-Status write_bundle(const std::string& path, ByteView root, ByteView manifest, const std::vector<std::string>& packs) {
+Status write_bundle(const std::string& path, ByteView root, ByteView manifest, const std::vector<std::string>& packs,
+                    const std::vector<Bytes>& older_roots) {
+  const auto documents = 2 + older_roots.size();
   Bytes head = to_bytes(kMagic);
   head.push_back(kVersion);
-  put(head, 2 + packs.size(), 4);
+  put(head, documents + packs.size(), 4);
   const auto part = [&](BundlePart kind, std::uint64_t bytes) {
     put(head, static_cast<std::uint32_t>(kind), 4);
     put(head, bytes, 8);
   };
   part(BundlePart::root, root.size());
   part(BundlePart::manifest, manifest.size());
+  for (const auto& older : older_roots) part(BundlePart::older_root, older.size());
   std::vector<Fd> files;
   for (const auto& pack : packs) {
     INSTAR_TRY(auto file, open_file(pack, O_RDONLY | O_CLOEXEC));
@@ -65,13 +68,15 @@ Status write_bundle(const std::string& path, ByteView root, ByteView manifest, c
     part(BundlePart::pack, bytes);
     files.push_back(std::move(file));
   }
-  if (packs.size() + 2 > limits::kBundlePartsMax) {
-    return fail(Code::too_large, std::to_string(packs.size()) + " packs are too many for a bundle: it holds " +
-                                     std::to_string(limits::kBundlePartsMax - 2));
+  if (packs.size() + documents > limits::kBundlePartsMax) {
+    return fail(Code::too_large, std::to_string(packs.size()) + " packs and " + std::to_string(documents) +
+                                     " documents are too many for a bundle: it holds " +
+                                     std::to_string(limits::kBundlePartsMax));
   }
   const auto fresh = path + ".new";
   INSTAR_TRY(const auto out, open_file(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   for (const auto bytes : {ByteView(head), root, manifest}) INSTAR_CHECK(write_all(out.get(), bytes, fresh));
+  for (const auto& older : older_roots) INSTAR_CHECK(write_all(out.get(), older, fresh));
   for (std::size_t i = 0; i < files.size(); ++i) INSTAR_CHECK(copy(files[i], packs[i], out, fresh));
   INSTAR_CHECK(sync_fd(out.get(), fresh));
   if (::rename(fresh.c_str(), path.c_str()) != 0) return os_error("renaming", fresh, errno);
@@ -117,6 +122,18 @@ Result<Bytes> Bundle::read(const Part& part, std::uint64_t offset, std::uint64_t
   INSTAR_TRY(const auto got, read_at(file_.get(), bytes, part.offset + offset, path_));
   if (got != count) return fail(Code::corrupt, path_ + " became shorter while it was read");
   return bytes;
+}
+
+Result<std::vector<Bytes>> Bundle::all(BundlePart kind, std::size_t bytes_max) const {
+  std::vector<Bytes> out;
+  for (const auto& part : parts_) {
+    if (part.kind != kind) continue;
+    if (part.bytes > bytes_max)
+      return fail(Code::too_large, path_ + ": a document of " + std::to_string(part.bytes) + " bytes");
+    INSTAR_TRY(auto bytes, read(part, 0, part.bytes));
+    out.push_back(std::move(bytes));
+  }
+  return out;
 }
 
 Result<Bytes> Bundle::only(BundlePart kind, std::size_t bytes_max) const {

@@ -1,6 +1,6 @@
-// A release in one file, for a device without a link: the signed manifest, the root document, and the packs as they are
-// on the operator's disk. docs/formats/bundle.md. The file itself is not trusted: only the signatures and hashes of its
-// parts count.
+// A release in one file, for a device without a link: the signed manifest, the root document with those before it, and
+// the packs as they are on the operator's disk. docs/formats/bundle.md. The file itself is not trusted: only the
+// signatures and hashes of its parts count.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,13 @@
 namespace instar::files {
 
 // Frozen numbers.
-enum class BundlePart : std::uint32_t { root = 1, manifest = 2, pack = 3 };
+enum class BundlePart : std::uint32_t { root = 1, manifest = 2, pack = 3, older_root = 4 };
 
 // Writes a bundle, which is durable when this returns. A file of that name is replaced. `packs`: paths of pack files.
+// `older_roots`: the versions of the root document before `root`, in their order, for devices that hold an older one.
 // Errors: not_found, too_large, io.
 [[nodiscard]] Status write_bundle(const std::string& path, ByteView root, ByteView manifest,
-                                  const std::vector<std::string>& packs);
+                                  const std::vector<std::string>& packs, const std::vector<Bytes>& older_roots = {});
 
 class Bundle {
  public:
@@ -37,6 +38,8 @@ class Bundle {
   [[nodiscard]] Result<Bytes> read(const Part& part, std::uint64_t offset, std::uint64_t count) const;
   // Reads the only part of its kind. Errors: malformed (none, or two), too_large, those of read().
   [[nodiscard]] Result<Bytes> only(BundlePart kind, std::size_t bytes_max) const;
+  // Reads all parts of the kind, in their order. Errors: too_large, those of read().
+  [[nodiscard]] Result<std::vector<Bytes>> all(BundlePart kind, std::size_t bytes_max) const;
 
  private:
   Fd file_;

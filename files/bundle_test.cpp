@@ -44,6 +44,21 @@ TEST_F(BundleTest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(bundle->parts()[3].bytes, 0U);
 }
 
+TEST_F(BundleTest, BringsTheRootDocumentsBefore) {
+  ASSERT_TRUE(write_bundle(path(), as_bytes("root 4"), as_bytes("the manifest"), {folder_ / "a.pack"},
+                           {to_bytes("root 2"), to_bytes("root 3")})
+                  .has_value());
+  const auto bundle = Bundle::open(path());
+  ASSERT_TRUE(bundle.has_value()) << bundle.error().message;
+  EXPECT_EQ(as_text(bundle->only(BundlePart::root, 100).value()), "root 4");
+  const auto older = bundle->all(BundlePart::older_root, 100);
+  ASSERT_TRUE(older.has_value());
+  EXPECT_EQ(*older, (std::vector<Bytes>{to_bytes("root 2"), to_bytes("root 3")}));
+  EXPECT_EQ(bundle->all(BundlePart::older_root, 5).error().code, Code::too_large);
+  ASSERT_EQ(bundle->parts().size(), 5U);
+  EXPECT_EQ(as_text(bundle->read(bundle->parts()[4], 0, 10).value()), "first pack");
+}
+
 TEST_F(BundleTest, EveryCutAndAnyExtraByteIsFound) {
   for (std::size_t size = 0; size < content_.size(); ++size)
     EXPECT_NE(error_of(ByteView(content_).first(size)).code, Code::ok) << size;

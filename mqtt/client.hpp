@@ -26,17 +26,19 @@ struct Message {
   wire::Retain retain = wire::Retain::no;  // of a message that came: the broker had kept it
 };
 
-// disconnected: the connection was lost, or an attempt to connect failed, or the broker refused a subscription.
+// disconnected: the connection was lost, or an attempt to connect failed, or the broker refused a subscription that is
+// needed.
 enum class EventKind : std::uint8_t { connected, disconnected, message };
 struct Event {
   EventKind kind = EventKind::message;
-  Message message;     // kind == message
+  Message message;     // kind == message; of a refused subscription its topic is the filter
   std::string reason;  // kind == disconnected
 };
 
 struct Subscription {
   std::string filter;
   wire::Qos qos = wire::Qos::at_least_once;
+  bool is_needed = true;  // false: the broker may refuse it, and nothing comes then
 };
 
 struct Options {

@@ -5,6 +5,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/base/assert.hpp"
 #include "mqtt/option_checks.hpp"
 
@@ -82,6 +84,13 @@ void ReconnectingClient::send_subscriptions(const std::vector<Subscription>& sub
   }
 }
 
+bool ReconnectingClient::is_refusal_of_what_is_not_needed(const Event& event) const noexcept {
+  if (event.kind != EventKind::disconnected || event.message.topic.empty()) return false;
+  return std::ranges::none_of(options_.subscriptions, [&](const Subscription& one) {
+    return one.is_needed && one.filter == event.message.topic;
+  });
+}
+
 void ReconnectingClient::note(const Event& event) {
   if (event.kind == EventKind::connected) {
     transport_->reports().set_connected(true);
@@ -107,6 +116,7 @@ std::optional<Event> ReconnectingClient::take(std::uint32_t timeout_ms) {
   while (!stopped_ && created_) {
     if (timer_fired()) attempt();
     if (auto event = queue().pop()) {
+      if (is_refusal_of_what_is_not_needed(*event)) continue;
       note(*event);
       return event;
     }

@@ -37,6 +37,8 @@ class ReconnectingClient final : public Client {
   void set_timer(std::uint32_t ms);
   bool timer_fired();
   void send_subscriptions(const std::vector<Subscription>& subscriptions);
+  // Also of one that was given up meanwhile.
+  [[nodiscard]] bool is_refusal_of_what_is_not_needed(const Event& event) const noexcept;
   // Updates our own state by an event before the owner gets the event.
   void note(const Event& event);
   [[nodiscard]] bool can_send() const noexcept { return is_connected() && !stopped_; }

@@ -1,6 +1,7 @@
 #include "mqtt/transport.hpp"
 
 #include <string>
+#include <utility>
 
 #include "core/base/limits.hpp"
 #include "mqtt/packet_bound.hpp"
@@ -26,7 +27,9 @@ void Reports::connection_lost(std::string_view cause) noexcept {
 void Reports::subscription_refused(const std::string& filter) noexcept {
   if (!connected_) return;  // when the connection went, that has been reported already
   // A client without its subscriptions receives nothing: as good as not connected, and reported so.
-  queue_.push({EventKind::disconnected, {}, "the broker refused the subscription to " + filter});
+  Event event{EventKind::disconnected, {}, "the broker refused the subscription to " + filter};
+  event.message.topic = filter;
+  queue_.push(std::move(event));
 }
 
 }  // namespace instar::mqtt

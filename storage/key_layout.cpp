@@ -4,7 +4,6 @@ namespace instar::storage {
 namespace {
 
 constexpr std::size_t kHashBytes = 32;
-constexpr std::string_view kDirectoryPrefix = "d";
 
 void append_u32_be(std::string& out, std::uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xff));
@@ -30,6 +29,13 @@ template <typename Id>
 std::optional<Id> parse_prefixed(std::string_view prefix, ByteView key) {
   if (key.size() != prefix.size() + kHashBytes || !as_text(key).starts_with(prefix)) return std::nullopt;
   return Id::from_bytes(key.subspan(prefix.size()));
+}
+
+std::optional<DeviceId> parse_prefixed_device(std::string_view prefix, ByteView key) {
+  auto text = as_text(key);
+  if (!text.starts_with(prefix)) return std::nullopt;
+  text.remove_prefix(prefix.size());
+  return parse_device_key(as_bytes(text));
 }
 
 }  // namespace
@@ -63,10 +69,31 @@ std::string assignment_key(const DeviceId& device) {
 }
 
 std::optional<DeviceId> parse_assignment_key(ByteView key) {
-  auto text = as_text(key);
-  if (!text.starts_with(kAssignmentPrefix)) return std::nullopt;
-  text.remove_prefix(kAssignmentPrefix.size());
-  return parse_device_key(as_bytes(text));
+  return parse_prefixed_device(kAssignmentPrefix, key);
+}
+
+std::string tombstone_key(const DeviceId& device) {
+  return std::string(kTombstonePrefix) + device.str();
+}
+
+std::optional<DeviceId> parse_tombstone_key(ByteView key) {
+  return parse_prefixed_device(kTombstonePrefix, key);
+}
+
+std::string enrolment_key(const DeviceId& device) {
+  return std::string(kEnrolmentPrefix) + device.str();
+}
+
+std::optional<DeviceId> parse_enrolment_key(ByteView key) {
+  return parse_prefixed_device(kEnrolmentPrefix, key);
+}
+
+std::string spent_key(const DeviceId& device) {
+  return std::string(kSpentPrefix) + device.str();
+}
+
+std::optional<DeviceId> parse_spent_key(ByteView key) {
+  return parse_prefixed_device(kSpentPrefix, key);
 }
 
 std::string report_key(const DeviceId& device, std::uint64_t sequence) {
@@ -80,6 +107,21 @@ std::string event_key(const ManifestId& rollout, std::uint64_t number) {
   auto key = prefixed("r", rollout);
   append_u64_be(key, number);
   return key;
+}
+
+Bytes clock_value(WallMs time) {
+  Bytes value;
+  const auto number = static_cast<std::uint64_t>(time.value);
+  for (int shift = 0; shift < 64; shift += 8) value.push_back(static_cast<std::uint8_t>(number >> shift & 0xff));
+  return value;
+}
+
+std::optional<WallMs> parse_clock_value(ByteView value) {
+  if (value.size() != 8) return std::nullopt;
+  std::uint64_t number = 0;
+  for (std::size_t i = 8; i-- > 0;) number = number << 8 | value[i];
+  if (number > static_cast<std::uint64_t>(limits::kWallMsMax)) return std::nullopt;
+  return WallMs{static_cast<std::int64_t>(number)};
 }
 
 std::string device_key(const DeviceId& device) {
@@ -130,8 +172,35 @@ std::string complete_key(const PackId& pack) {
   return prefixed(kCompletePrefix, pack);
 }
 
+std::string removing_key(const PackId& pack) {
+  return prefixed(kRemovingPrefix, pack);
+}
+
+std::optional<PackId> parse_directory_key(ByteView key) {
+  return parse_prefixed<PackId>(kDirectoryPrefix, key);
+}
+
 std::optional<PackId> parse_complete_key(ByteView key) {
   return parse_prefixed<PackId>(kCompletePrefix, key);
+}
+
+std::optional<PackId> parse_removing_key(ByteView key) {
+  return parse_prefixed<PackId>(kRemovingPrefix, key);
+}
+
+Bytes used_value(WallMs used) {
+  Bytes value;
+  for (int shift = 0; shift < 64; shift += 8)
+    value.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(used.value) >> shift & 0xff));
+  return value;
+}
+
+WallMs parse_used_value(ByteView value) {
+  if (value.size() != 8) return {};
+  std::uint64_t used = 0;
+  for (std::size_t i = 8; i-- > 0;) used = used << 8 | value[i];
+  if (used > static_cast<std::uint64_t>(limits::kWallMsMax)) return {};
+  return {static_cast<std::int64_t>(used)};
 }
 
 std::string chunk_key(const ChunkHash& chunk, std::uint32_t encoded_bytes) {

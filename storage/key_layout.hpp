@@ -11,12 +11,13 @@
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/limits.hpp"
+#include "core/base/time.hpp"
 #include "storage/store.hpp"
 
 namespace instar::storage {
 
 // Goes up with each change that an older program could not read.
-inline constexpr std::uint32_t kSchemaVersion = 4;
+inline constexpr std::uint32_t kSchemaVersion = 5;
 
 // Names on disk, by Column. Frozen.
 inline constexpr std::array<std::string_view, kColumnCount> kColumnNames = {"meta",  "devices", "rollouts", "members",
@@ -40,6 +41,26 @@ inline constexpr std::string_view kAssignmentPrefix = "assign/";
 [[nodiscard]] std::string assignment_key(const DeviceId& device);
 [[nodiscard]] std::optional<DeviceId> parse_assignment_key(ByteView key);
 
+// meta: "gone/" ‖ device id → keys of the device that were taken back.
+inline constexpr std::string_view kTombstonePrefix = "gone/";
+[[nodiscard]] std::string tombstone_key(const DeviceId& device);
+[[nodiscard]] std::optional<DeviceId> parse_tombstone_key(ByteView key);
+
+// meta: "enrol/" ‖ device id → the device's enrolment.
+inline constexpr std::string_view kEnrolmentPrefix = "enrol/";
+[[nodiscard]] std::string enrolment_key(const DeviceId& device);
+[[nodiscard]] std::optional<DeviceId> parse_enrolment_key(ByteView key);
+
+// meta: "spent/" ‖ device id → the hash of the device's one-time token that was used.
+inline constexpr std::string_view kSpentPrefix = "spent/";
+[[nodiscard]] std::string spent_key(const DeviceId& device);
+[[nodiscard]] std::optional<DeviceId> parse_spent_key(ByteView key);
+
+// meta: "clock" → u64, little-endian: the last time of the broker's clock that was saved, milliseconds since 1970 UTC.
+inline constexpr std::string_view kClockKey = "clock";
+[[nodiscard]] Bytes clock_value(WallMs time);
+[[nodiscard]] std::optional<WallMs> parse_clock_value(ByteView value);
+
 // devices: the device id.
 [[nodiscard]] std::string device_key(const DeviceId& device);
 [[nodiscard]] std::optional<DeviceId> parse_device_key(ByteView key);
@@ -56,11 +77,21 @@ inline constexpr std::string_view kManifestPrefix = "m";
 [[nodiscard]] std::string member_key(const ManifestId& rollout, const DeviceId& device);
 [[nodiscard]] std::optional<std::pair<ManifestId, DeviceId>> parse_member_key(ByteView key);
 
-// packs: "d" ‖ pack id → directory, "c" ‖ pack id → an empty value, written once every chunk of the pack is durable.
+// packs: "d" ‖ pack id → directory; "c" ‖ pack id → when it was last used, written once every chunk of the pack is
+// durable; "x" ‖ pack id → an empty value: the pack is being removed.
+inline constexpr std::string_view kDirectoryPrefix = "d";
 inline constexpr std::string_view kCompletePrefix = "c";
+inline constexpr std::string_view kRemovingPrefix = "x";
 [[nodiscard]] std::string directory_key(const PackId& pack);
 [[nodiscard]] std::string complete_key(const PackId& pack);
+[[nodiscard]] std::string removing_key(const PackId& pack);
+[[nodiscard]] std::optional<PackId> parse_directory_key(ByteView key);
 [[nodiscard]] std::optional<PackId> parse_complete_key(ByteView key);
+[[nodiscard]] std::optional<PackId> parse_removing_key(ByteView key);
+// The value of "c": u64, little-endian.
+[[nodiscard]] Bytes used_value(WallMs used);
+// The beginning of time when the value is no time.
+[[nodiscard]] WallMs parse_used_value(ByteView value);
 
 // chunks: hash of the decoded bytes ‖ encoded size u32 big-endian.
 [[nodiscard]] std::string chunk_key(const ChunkHash& chunk, std::uint32_t encoded_bytes);

@@ -21,7 +21,16 @@ TEST(KeyLayout, EveryKeyIsParsedToWhatItWasBuiltFrom) {
   EXPECT_EQ(parse_rollout_key(as_bytes(rollout_key(hash(7)))), hash(7));
   EXPECT_EQ(parse_manifest_key(as_bytes(manifest_key(hash(7)))), hash(7));
   EXPECT_EQ(parse_complete_key(as_bytes(complete_key(hash(7)))), hash(7));
+  EXPECT_EQ(parse_directory_key(as_bytes(directory_key(hash(7)))), hash(7));
+  EXPECT_EQ(parse_removing_key(as_bytes(removing_key(hash(7)))), hash(7));
+  EXPECT_EQ(parse_used_value(used_value({1'760'000'000'000})), (WallMs{1'760'000'000'000}));
+  EXPECT_EQ(parse_clock_value(clock_value({1'760'000'000'000})), (WallMs{1'760'000'000'000}));
+  EXPECT_FALSE(parse_clock_value(Bytes(8, 0xff)).has_value());
+  EXPECT_FALSE(parse_clock_value(Bytes(7)).has_value());
   EXPECT_EQ(parse_root_key(as_bytes(root_key(258))), 258U);
+  EXPECT_EQ(parse_tombstone_key(as_bytes(tombstone_key(device))), device);
+  EXPECT_EQ(parse_enrolment_key(as_bytes(enrolment_key(device))), device);
+  EXPECT_FALSE(parse_enrolment_key(as_bytes(tombstone_key(device))).has_value());
   const auto member = parse_member_key(as_bytes(member_key(hash(9), device)));
   ASSERT_TRUE(member.has_value());
   EXPECT_EQ(member->first, hash(9));
@@ -38,8 +47,12 @@ TEST(KeyLayout, HasTheBytesOfTheDocumentation) {
   EXPECT_EQ(to_hex(as_bytes(manifest_key(hash(0xab)))), "6d" + hash(0xab).hex());
   EXPECT_EQ(to_hex(as_bytes(directory_key(hash(0xab)))), "64" + hash(0xab).hex());
   EXPECT_EQ(to_hex(as_bytes(complete_key(hash(0xab)))), "63" + hash(0xab).hex());
+  EXPECT_EQ(to_hex(as_bytes(removing_key(hash(0xab)))), "78" + hash(0xab).hex());
+  EXPECT_EQ(to_hex(used_value({258})), "0201000000000000");
   EXPECT_EQ(to_hex(as_bytes(chunk_key(hash(0xab), 0x01020304))), hash(0xab).hex() + "01020304");
   EXPECT_EQ(to_hex(as_bytes(assignment_key(DeviceId::parse("gw").value()))), "61737369676e2f6777");
+  EXPECT_EQ(to_hex(as_bytes(tombstone_key(DeviceId::parse("gw").value()))), "676f6e652f6777");
+  EXPECT_EQ(to_hex(as_bytes(enrolment_key(DeviceId::parse("gw").value()))), "656e726f6c2f6777");
   EXPECT_EQ(to_hex(as_bytes(report_key(DeviceId::parse("gw").value(), 258))), "6467770008");
   EXPECT_EQ(to_hex(as_bytes(event_key(hash(0xab), 258))), "72" + hash(0xab).hex() + "0000000000000102");
   EXPECT_EQ(to_hex(schema_value(1)), "01000000");
@@ -56,6 +69,9 @@ TEST(KeyLayout, RefusesForeignKeys) {
   EXPECT_FALSE(parse_chunk_key(hash(1).bytes).has_value());
   EXPECT_FALSE(parse_root_key(as_bytes("root/12")).has_value());
   EXPECT_FALSE(parse_schema_value(as_bytes("1")).has_value());
+  EXPECT_FALSE(parse_removing_key(as_bytes(complete_key(hash(1)))).has_value());
+  EXPECT_EQ(parse_used_value({}), WallMs{}) << "a pack of an earlier version";
+  EXPECT_EQ(parse_used_value(Bytes(8, 0xff)), WallMs{});
 }
 
 TEST(KeyLayout, OrdersRootsByVersion) {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdarg>
@@ -245,6 +246,7 @@ class OpenRocksStore final : public Store {
       : path_(std::move(path)), options_(options), database_(std::move(database)) {
     writer_ = std::thread([this] { write_loop(); });
     reader_ = std::thread([this] { read_loop(); });
+    reclaimer_ = std::thread([this] { reclaim_loop(); });
   }
   ~OpenRocksStore() override;
   OpenRocksStore(const OpenRocksStore&) = delete;
@@ -257,6 +259,7 @@ class OpenRocksStore final : public Store {
   [[nodiscard]] Status scan(Column column, std::string_view prefix, const Visitor& visit) override;
   std::size_t poll() override;
   [[nodiscard]] std::size_t pending_commits() const noexcept override { return outstanding_commits_; }
+  void reclaim() override;
   void on_ready(std::function<void()> wake) override {
     const std::lock_guard lock(mutex_);
     wake_ = std::move(wake);
@@ -267,6 +270,7 @@ class OpenRocksStore final : public Store {
   void hand_over();
   void write_loop();
   void read_loop();
+  void reclaim_loop();
   [[nodiscard]] Status write_group(const std::vector<PendingCommit>& group);
   void add_to(rocksdb::WriteBatch& out, const Batch& batch) const;
   void enqueue(PendingRead pending);
@@ -276,9 +280,11 @@ class OpenRocksStore final : public Store {
   const std::string path_;
   const RocksOptions options_;
   // Null only after a reopen() that failed. Only reopen() changes it, on the owner's thread, while nothing is being
-  // written, and under reading_, which the reader holds while it reads.
+  // written, and under reading_ and reclaiming_, which the reader and the reclaimer hold while they use it.
   std::unique_ptr<Database> database_;
   std::mutex reading_;
+  std::mutex reclaiming_;
+  std::atomic<bool> reclaim_canceled_ = false;
 
   // Only the owner's thread uses these.
   std::size_t outstanding_commits_ = 0;
@@ -290,11 +296,13 @@ class OpenRocksStore final : public Store {
   std::condition_variable write_asked_;
   std::condition_variable write_idle_;
   std::condition_variable read_asked_;
+  std::condition_variable reclaim_asked_;
   std::function<void()> wake_;
   bool stopping_ = false;
   bool writing_ = false;
   bool scanning_ = false;
   bool failed_ = false;
+  bool has_deleted_ = false;  // and its room is to be given back
   std::deque<PendingCommit> commits_;
   std::deque<std::pair<CommitDone, Status>> commits_done_;
   std::deque<PendingRead> reads_;
@@ -302,6 +310,7 @@ class OpenRocksStore final : public Store {
 
   std::thread writer_;
   std::thread reader_;
+  std::thread reclaimer_;
 };
 
 OpenRocksStore::~OpenRocksStore() {
@@ -311,10 +320,13 @@ OpenRocksStore::~OpenRocksStore() {
     stopping_ = true;
     reads_.clear();
   }
+  reclaim_canceled_ = true;
   write_asked_.notify_all();
   read_asked_.notify_all();
+  reclaim_asked_.notify_all();
   writer_.join();
   reader_.join();
+  reclaimer_.join();
 }
 
 void OpenRocksStore::commit(Batch batch, CommitDone done) {
@@ -423,7 +435,10 @@ Status OpenRocksStore::reopen() {
     return fail(Code::unavailable, "commits are outstanding: poll() until their callbacks have run");
   // The whole database is opened again: RocksDB's own way to go on after an error (Resume) does not work when the log
   // could not be written.
+  reclaim_canceled_ = true;
+  const std::lock_guard reclaiming(reclaiming_);
   const std::lock_guard reading(reading_);
+  reclaim_canceled_ = false;
   database_.reset();
   auto database = Database::open(path_, options_);
   if (!database.has_value()) return fail(std::move(database.error()));
@@ -509,6 +524,40 @@ void OpenRocksStore::read_loop() {
     lock.lock();
     reads_done_.push_back(std::move(done));
     if (wake_) wake_();
+  }
+}
+
+void OpenRocksStore::reclaim() {
+  {
+    const std::lock_guard lock(mutex_);
+    has_deleted_ = true;
+  }
+  reclaim_asked_.notify_one();
+}
+
+// RocksDB forgets a blob file when a compaction has seen the last of its chunks deleted. The chunks of a pack lie
+// together, as they came, so most of their files go whole; those with other chunks in them are left to the collection
+// of garbage, which writes again what it keeps: on a full disk that would fail.
+void OpenRocksStore::reclaim_loop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    reclaim_asked_.wait(lock, [this] { return stopping_ || has_deleted_; });
+    if (stopping_) return;
+    has_deleted_ = false;
+    lock.unlock();
+    {
+      const std::lock_guard reclaiming(reclaiming_);
+      rocksdb::CompactRangeOptions options;
+      options.exclusive_manual_compaction = false;
+      options.canceled = &reclaim_canceled_;
+      options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kDisable;
+      // What fails here is done by a later compaction.
+      if (database_ != nullptr) {
+        for (auto* handle : {database_->at(Column::chunks), database_->chunk_keys()})
+          static_cast<void>(database_->db->CompactRange(options, handle, nullptr, nullptr));
+      }
+    }
+    lock.lock();
   }
 }
 

@@ -1,5 +1,6 @@
-// The Store on RocksDB. One thread writes (group commit: all commits that wait go into one synced write), and one
-// thread reads. The owner's thread waits for the disk only in open, scan, reopen and the destructor.
+// The Store on RocksDB. One thread writes (group commit: all commits that wait go into one synced write), one thread
+// reads, and one gives back the room of what was deleted. The owner's thread waits for the disk only in open, scan,
+// reopen and the destructor.
 // docs/formats/store.md
 #pragma once
 

@@ -140,6 +140,46 @@ TEST(RocksStore, BoundsTheReadsThatWait) {
   EXPECT_EQ(refused, 8);
 }
 
+std::uint64_t blob_bytes(const std::string& path) {
+  std::uint64_t bytes = 0;
+  std::error_code gone;  // a file may go while they are looked at
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    if (entry.path().extension() != ".blob") continue;
+    const auto size = entry.file_size(gone);
+    bytes += gone ? 0 : size;
+  }
+  return bytes;
+}
+
+TEST(RocksStore, GivesTheRoomOfDeletedChunksBack) {
+  ScratchFolder folder;
+  const auto path = folder.path() + "/s";
+  constexpr std::size_t kChunks = 40;
+  constexpr std::size_t kBytes = 200'000;
+  {
+    auto store = must_open(path);
+    for (std::uint8_t i = 0; i < kChunks; ++i)
+      commit_and_wait(*store, {{Column::chunks, std::string(1, static_cast<char>(i)), Bytes(kBytes, i)}});
+  }
+  // An open moves what only the log has into blob files.
+  auto store = must_open(path);
+  const auto before = blob_bytes(path);
+  EXPECT_GE(before, kChunks * kBytes);
+  Batch batch;
+  for (std::uint8_t i = 0; i < kChunks; ++i)
+    batch.push_back({Column::chunks, std::string(1, static_cast<char>(i)), std::nullopt});
+  commit_and_wait(*store, std::move(batch));
+  store->reclaim();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(300);
+  while (blob_bytes(path) > before / 4 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_LE(blob_bytes(path), before / 4);
+  // It goes on working meanwhile, and an end in the middle of it waits for little.
+  commit_and_wait(*store, {{Column::chunks, "new", Bytes(kBytes, 9)}});
+  store->reclaim();
+  EXPECT_EQ(get(*store, Column::chunks, "new"), Bytes(kBytes, 9));
+}
+
 TEST(RocksStore, KeepsChunksInBlobFilesAndFindsThemAgain) {
   ScratchFolder folder;
   const auto path = folder.path() + "/s";

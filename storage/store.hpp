@@ -64,6 +64,9 @@ class Store {
   virtual std::size_t poll() = 0;
   // Commits whose callbacks have not yet run.
   [[nodiscard]] virtual std::size_t pending_commits() const noexcept = 0;
+  // Much was deleted: gives its room on the disk back, in the background, as far as that goes without writing what is
+  // left once more. Never waits.
+  virtual void reclaim() {}
   // `wake` is called whenever poll() has something new to do, on another thread or within a call of the owner. It must
   // not wait or call the store. To be set before use; may be empty.
   virtual void on_ready(std::function<void()> wake) = 0;

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -270,7 +271,9 @@ class Reporters {
     hello.key = key.public_key();
     hello.description.product = options_.plan.product;
     hello.description.groups = options_.plan.groups;
-    hello.boot = 1;
+    // Later than what a run before has said.
+    hello.boot = static_cast<std::uint32_t>(std::time(nullptr));
+    hello.connect = 1;
     sender->hello = trust::seal(trust::Kind::hello, wire::encode(hello), key);
     Bytes hash;
     static_cast<void>(from_hex(options_.rollout, hash));

@@ -1,6 +1,7 @@
 // The real backend: RocksDB under the broker service.
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <utility>
@@ -48,6 +49,13 @@ namespace {
   return store;
 }
 
+// For those who are not root, as the broker is not.
+[[nodiscard]] std::optional<std::uint64_t> free_bytes_at(const std::string& path) {
+  struct statvfs info {};
+  if (::statvfs(path.c_str(), &info) != 0) return std::nullopt;
+  return std::uint64_t{info.f_bavail} * info.f_frsize;
+}
+
 }  // namespace
 
 Result<Backend> open_backend(const PluginOptions& options, BrokerPort& port, TransferLog transfer_log,
@@ -64,9 +72,14 @@ Result<Backend> open_backend(const PluginOptions& options, BrokerPort& port, Tra
                          .window_bytes_max = options.window_bytes,
                          .trust_connections = options.report_trust == ReportTrust::connection};
   service.device_identity = options.device_identity;
+  service.listed = options.listed;
   if (options.unknown_devices_max_per_login > 0)
     service.unknown_devices_max_per_login = options.unknown_devices_max_per_login;
   if (options.unknown_devices_days > 0) service.unknown_devices_days = options.unknown_devices_days;
+  service.clock = options.clock;
+  service.pack_bytes_max = options.pack_bytes_max;
+  service.disk_free_min = options.disk_free_min;
+  service.free_bytes = [path = options.store_dir] { return free_bytes_at(path); };
   Backend backend;
   INSTAR_TRY(backend.store, open_store(options.store_dir));
   backend.store->on_ready(wake);

@@ -56,6 +56,15 @@ namespace {
   return {};
 }
 
+[[nodiscard]] Status set_bytes(std::uint64_t& out, const OptionLine& line) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(line.value.data(), line.value.data() + line.value.size(), value);
+  if (error != std::errc{} || end != line.value.data() + line.value.size())
+    return bad(line, "a number of bytes from 0 on");
+  out = value;
+  return {};
+}
+
 [[nodiscard]] Status set_window(PluginOptions& out, const OptionLine& line) {
   return set_number(out.window_bytes, line, limits::kPieceBytesMin, limits::kWindowBytesMax, "a number of bytes");
 }
@@ -111,6 +120,31 @@ namespace {
   return {};
 }
 
+[[nodiscard]] Status set_enrolment(PluginOptions& out, const OptionLine& line) {
+  if (line.value != "open" && line.value != "listed") {
+    return bad(line,
+               "open (the first key under a name is that device's), listed (only devices that an operator has enrolled "
+               "are taken)");
+  }
+  out.listed = line.value == "listed";
+  return {};
+}
+
+[[nodiscard]] Status set_clock(PluginOptions& out, const OptionLine& line) {
+  if (line.value != "watch" && line.value != "trust") {
+    return bad(
+        line,
+        "watch (no gate is signed while this machine's clock is in doubt), trust (its clock is believed whatever "
+        "it says)");
+  }
+  out.clock.trust = line.value == "trust";
+  return {};
+}
+
+[[nodiscard]] Status set_clock_days(PluginOptions& out, const OptionLine& line) {
+  return set_number(out.clock.ahead_days_max, line, 1, limits::kClockAheadDaysMax, "a number of days");
+}
+
 struct Option {
   std::string_view name;
   Status (*set)(PluginOptions& out, const OptionLine& line);
@@ -129,8 +163,13 @@ constexpr auto kOptions = std::to_array<Option>({
     {"report_trust", set_report_trust},
     {"verify_threads", set_threads},
     {"device_identity", set_device_identity},
+    {"clock", set_clock},
+    {"clock_ahead_days_max", set_clock_days},
+    {"enrolment", set_enrolment},
     {"unknown_devices_max_per_login", set_unknown_devices},
     {"unknown_devices_days", set_unknown_days},
+    {"pack_bytes_max", [](PluginOptions& out, const OptionLine& line) { return set_bytes(out.pack_bytes_max, line); }},
+    {"disk_free_min", [](PluginOptions& out, const OptionLine& line) { return set_bytes(out.disk_free_min, line); }},
 });
 
 [[nodiscard]] std::string known_names() {

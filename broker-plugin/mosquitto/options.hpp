@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "broker-plugin/clock_watch.hpp"
 #include "broker-plugin/sender.hpp"
+#include "core/base/limits.hpp"
 #include "core/base/result.hpp"
 
 namespace instar::broker {
@@ -37,8 +39,12 @@ struct PluginOptions {
   ReportTrust report_trust = ReportTrust::signature;
   std::uint32_t verify_threads = 2;
   DeviceIdentity device_identity = DeviceIdentity::clientid;
+  ClockRule clock = {};
+  bool listed = false;                              // enrolment
   std::uint32_t unknown_devices_max_per_login = 0;  // 0 = limits.hpp
   std::uint32_t unknown_devices_days = 0;           // likewise
+  std::uint64_t pack_bytes_max = 0;                 // of all packs; 0 = no bound
+  std::uint64_t disk_free_min = limits::kDiskFreeBytesMin;
   friend bool operator==(const PluginOptions&, const PluginOptions&) = default;
 };
 

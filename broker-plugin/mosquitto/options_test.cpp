@@ -44,7 +44,8 @@ TEST(PluginOptions, AllAreParsed) {
                                                  {"transfer_log", "/t"},
                                                  {"window_bytes", "65536"},
                                                  {"unknown_devices_max_per_login", "500"},
-                                                 {"unknown_devices_days", "7"}}));
+                                                 {"unknown_devices_days", "7"},
+                                                 {"enrolment", "listed"}}));
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_EQ(options->prefix, "acme/updates");
   EXPECT_EQ(options->acl_fallthrough, AclFallthrough::allow);
@@ -54,6 +55,16 @@ TEST(PluginOptions, AllAreParsed) {
   EXPECT_EQ(options->window_bytes, 65536U);
   EXPECT_EQ(options->unknown_devices_max_per_login, 500U);
   EXPECT_EQ(options->unknown_devices_days, 7U);
+  EXPECT_TRUE(options->listed);
+}
+
+TEST(PluginOptions, TheClockIsWatchedUnlessItIsTrusted) {
+  const auto watched = *parse_options(lines_with({{"clock", "watch"}}));
+  EXPECT_FALSE(watched.clock.trust);
+  EXPECT_EQ(watched, *parse_options(lines_with({})));
+  const auto trusted = *parse_options(lines_with({{"clock", "trust"}, {"clock_ahead_days_max", "3650"}}));
+  EXPECT_TRUE(trusted.clock.trust);
+  EXPECT_EQ(trusted.clock.ahead_days_max, 3'650U);
 }
 
 TEST(PluginOptions, EachRequiredOneIsNamedWhenMissing) {
@@ -89,6 +100,7 @@ TEST_P(PluginOptionsBad, NamesOptionValueAndWhatIsAllowed) {
 INSTANTIATE_TEST_SUITE_P(
     Values, PluginOptionsBad,
     testing::Values(BadValue{"acl_fallthrough", "maybe", "defer"}, BadValue{"acl_fallthrough", "", "allow"},
+                    BadValue{"clock", "yes", "trust"}, BadValue{"clock_ahead_days_max", "0", "36500"},
                     BadValue{"acl_fallthrough", "Allow", "allow"}, BadValue{"prefix", "a/+/b", "instar/v1"},
                     BadValue{"prefix", "abc", "4 characters"}, BadValue{"prefix", "/abcd", "levels"},
                     BadValue{"prefix", "", "levels"}, BadValue{"operators", "", "commas"},
@@ -96,7 +108,18 @@ INSTANTIATE_TEST_SUITE_P(
                     BadValue{"transfer_log", "relative", "absolute path"}, BadValue{"window_bytes", "0", "512"},
                     BadValue{"window_bytes", "511", "512"}, BadValue{"window_bytes", "524289", "524288"},
                     BadValue{"window_bytes", "64k", "number"}, BadValue{"window_bytes", "-1", "number"},
-                    BadValue{"window_bytes", "99999999999", "number"}));
+                    BadValue{"window_bytes", "99999999999", "number"},
+                    BadValue{"pack_bytes_max", "10G", "number of bytes"},
+                    BadValue{"disk_free_min", "-1", "number of bytes"}));
+
+TEST(PluginOptions, RoomForPacksIsInBytes) {
+  const auto none = *parse_options(lines_with({}));
+  EXPECT_EQ(none.pack_bytes_max, 0U);
+  EXPECT_EQ(none.disk_free_min, limits::kDiskFreeBytesMin);
+  const auto some = *parse_options(lines_with({{"pack_bytes_max", "20000000000"}, {"disk_free_min", "0"}}));
+  EXPECT_EQ(some.pack_bytes_max, 20'000'000'000U);
+  EXPECT_EQ(some.disk_free_min, 0U);
+}
 
 TEST(PluginOptions, PathsMustBeAbsolute) {
   EXPECT_THAT(error_of({{"store_dir", "var"}}), HasSubstr("absolute path"));

@@ -106,6 +106,8 @@ class ServiceFixture {
   // The power is cut and comes back. The broker has lost its retained messages too.
   Status restart();
   void tick(std::int64_t ms = 0);
+  // Somebody sets the broker's wall clock by so much.
+  void set_clock(std::int64_t by_ms) { now_.wall = now_.wall + by_ms; }
   void settle();
   Verdict send(std::string_view client, const std::string& topic, ByteView payload,
                wire::Retain retain = wire::Retain::no);

@@ -46,7 +46,14 @@ inline constexpr std::size_t kEventBytesMax = 4 * 1024 * 1024;
 // Bytes of any one message of ours: the 128 KB of the brokers named above.
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
 inline constexpr std::size_t kSignaturesMax = 16;
+// A signed approval with all the signatures that an envelope may have; a gate carries it. Past it it is refused.
+inline constexpr std::size_t kApprovalBytesMax = 2 * 1024;
 inline constexpr std::size_t kRootKeysMax = 32;
+// Versions of the root document that a broker keeps: a key ceremony a week for twenty years. Past it none that is
+// missing before those is taken.
+inline constexpr std::size_t kRootChainMax = 1'000;
+// Milliseconds before a root document expires in which operators, brokers and devices say so.
+inline constexpr std::int64_t kRootExpiryWarnMs = 2'592'000'000;
 inline constexpr std::size_t kTextBytesMax = 1024;  // a reason, a note
 inline constexpr std::size_t kNameBytesMax = 64;    // device id, product, release, container, volume
 inline constexpr std::size_t kGroupBytesMax = 128;
@@ -77,10 +84,13 @@ inline constexpr std::size_t kHeadChunksMax = 256;
 inline constexpr std::size_t kSettingValueBytesMax = 1024;
 inline constexpr std::size_t kArchitecturesMax = 16;
 inline constexpr std::size_t kSaltBytesMax = 64;
-inline constexpr std::size_t kPackFormatsMax = 16;   // of a hello
-inline constexpr std::size_t kDegradedMax = 16;      // of a hello
+inline constexpr std::size_t kPackFormatsMax = 16;  // of a hello
+inline constexpr std::size_t kDegradedMax = 16;     // of a hello
+// Bytes of one of them: with all of them a hello stays below kHelloBytesMax. Past it the text is cut.
+inline constexpr std::size_t kDegradedBytesMax = 512;
 inline constexpr std::size_t kImageFormatsMax = 16;  // of a hello
 inline constexpr std::size_t kHandlersMax = 32;      // of a hello
+inline constexpr std::size_t kTokenBytesMax = 64;    // of a hello: the one-time token of an enrolment
 // Milliseconds of any one health time (settle, probe, ready). Past it a bad release would hold a device for over a day.
 inline constexpr std::uint32_t kHealthMsMax = 24 * 3'600 * 1'000;
 // Each number of bytes in a report: above what all packs of a release have, fetched several times, and small enough
@@ -93,6 +103,10 @@ inline constexpr std::uint64_t kSequenceStepMax = 1'000'000;
 // Milliseconds that an assignment may be dated ahead of the clock that it is held against, the broker's or a device's:
 // clocks of people differ. Past it the assignment is refused, since no other could follow it until that time has come.
 inline constexpr std::int64_t kAssignmentAheadMsMax = 24 * 3'600 * 1'000;
+// Milliseconds that clocks of machines that are looked after may differ: by so much a gate's first wave may open before
+// its release was made, its last one and its signing be ahead of a device's clock, and a device's clock stand behind a
+// signed time and still be believed. Past it a gate is refused or waits, and the clock is believed no more.
+inline constexpr std::int64_t kGateClockMsMax = 10 * 60 * 1'000;
 // The end of the year 9999, milliseconds since 1970: arithmetic on times below it cannot overflow.
 inline constexpr std::int64_t kWallMsMax = 253'402'300'799'999;
 
@@ -186,6 +200,19 @@ inline constexpr std::uint32_t kUnknownDeviceDaysMax = 3'650;
 // turn first, and a command is repeated.
 inline constexpr std::size_t kForgetLooksMax = 1'000;
 inline constexpr std::size_t kForgetDevicesMax = 1'000;
+// Keys that were taken back, of one device and of all: past it the oldest is given up, and its key would be taken
+// again.
+inline constexpr std::size_t kTombstonesPerDeviceMax = 8;
+inline constexpr std::size_t kTombstonesMax = 100'000;
+// Devices of which it is known that their hellos were refused, because they are not enrolled: past it the one that was
+// heard longest ago is given up.
+inline constexpr std::size_t kRefusedDevicesMax = 100;
+// Starts of a client before the last one that the broker remembers of a device: when one of them speaks again, two
+// devices have one name and key.
+inline constexpr std::size_t kInstancesKeptMax = 4;
+// That this was seen is shown for so long, and written once in so long.
+inline constexpr std::int64_t kCloneShownMs = 604'800'000;
+inline constexpr std::int64_t kCloneNotedMs = 3'600'000;
 inline constexpr std::size_t kRolloutsMax = 1'000;
 // Attempts that a device may count beyond those that the policy and the operator's retries give it: those that its
 // owner starts, and those that it counts again after its state was restored. Past it a report is not counted.
@@ -198,7 +225,7 @@ inline constexpr std::size_t kHistoryReportsMax = 50;
 inline constexpr std::size_t kHistoryEventsMax = 500;
 // Stops of a container within an hour that a policy may ask for before a release is given up.
 inline constexpr std::uint32_t kFallBackStopsMax = 60;
-// Bytes of what devices send: a hello with all that a device may say of itself has some 20 KB, a report and a fetch
+// Bytes of what devices send: a hello with all that a device may say of itself has some 15 KB, a report and a fetch
 // under 4. Past it the message is refused before it is looked at.
 inline constexpr std::size_t kHelloBytesMax = 20 * 1024;
 inline constexpr std::size_t kReportBytesMax = 4 * 1024;
@@ -265,6 +292,18 @@ inline constexpr std::size_t kUploadClientsMax = 64;
 // Packs that are being uploaded at a time. Past it the one used longest ago is dropped: its client sends the directory
 // again, and what is in the store stays.
 inline constexpr std::size_t kUploadPacksMax = 16;
+// Chunks of the packs that are removed in one go, unless one pack has more: bounds the memory for their names. Past it
+// the others follow.
+inline constexpr std::size_t kRemovalChunksMax = 65'536;
+// Chunks that are deleted in one write, so that other writes go between. Past it the others follow.
+inline constexpr std::size_t kRemovalSliceMax = 128;
+// Packs that one command removes. Past it the command is to be repeated.
+inline constexpr std::size_t kRemovePacksMax = 1'000;
+// Milliseconds after which it is noted that a pack is still in use; and for which a pack that nothing needs must not
+// have been used before it is removed without being named: between its upload and its release nothing needs it.
+inline constexpr std::int64_t kPackUsedMs = 3'600'000;
+// Bytes that are to be free on the store's disk (plugin_opt_disk_free_min). With less, an upload first makes room.
+inline constexpr std::uint64_t kDiskFreeBytesMin = 64 * 1024 * 1024;
 // Keys of one question to the store: larger packs take several, so that devices are read for in between.
 inline constexpr std::uint32_t kLookUpKeysMax = 1024;
 // Commands in one control message. Past it none of them is run.
@@ -288,6 +327,21 @@ inline constexpr std::size_t kKeyFileBytesMax = 4096;
 inline constexpr std::size_t kTransferLogBytesMax = 1024 * 1024;
 // Gates are signed anew with the time: what an idle device hears in a month, beside its keepalive.
 inline constexpr std::int64_t kGateRefreshMs = 24 * 3'600 * 1'000;
+// Milliseconds by which the broker's wall clock may stand before the last time that it saved, or before its root
+// document. Past it the clock is in doubt.
+inline constexpr std::int64_t kClockBehindMsMax = 24 * 3'600 * 1'000;
+// Days by which it may stand after the later of the two: a broker that was off for a year. Past it it is in doubt. An
+// option says otherwise, up to kClockAheadDaysMax.
+inline constexpr std::uint32_t kClockAheadDays = 400;
+inline constexpr std::uint32_t kClockAheadDaysMax = 36'500;
+// Milliseconds that it may gain or lose against the monotonic clock between two looks. Past it it is in doubt, until it
+// is back or kClockSettleMs have passed: time for whoever sets it to notice.
+inline constexpr std::int64_t kClockJumpMsMax = 10 * 60 * 1'000;
+inline constexpr std::int64_t kClockSettleMs = 3'600 * 1'000;
+// A clock that is not in doubt is saved once in so many milliseconds, and for the first time when it has run for
+// kClockSettleMs, if it stands over kClockBehindMsMax after what was known; one that is in doubt is logged so often.
+inline constexpr std::int64_t kClockSaveMs = 3'600 * 1'000;
+inline constexpr std::int64_t kClockLineMs = 3'600 * 1'000;
 
 // --- clients: device and publisher ---------------------------------------------------------------
 // Messages that the MQTT library holds while the socket is busy or QoS 1 is unanswered. Past it publish() says
@@ -302,10 +356,18 @@ inline constexpr std::size_t kPendingReportsMax = 256;
 inline constexpr std::size_t kReportsAtOnceMax = 16;
 // A report's number. An ack beyond this was not made by any broker of ours: numbers would run out. It is passed over.
 inline constexpr std::uint64_t kReportSequenceMax = std::uint64_t{1} << 62;
+// Milliseconds for which a device waits for a version of the root document that it has asked for, before it says that
+// the version is missing. It goes on waiting.
+inline constexpr std::int64_t kRootChainWaitMs = 60'000;
 inline constexpr std::size_t kFailedReleasesMax = 32;
-// Gates that are kept: of as many rollouts as a device can receive at once, with room for those whose manifest has not
-// come yet. Past it the oldest is forgotten.
-inline constexpr std::ptrdiff_t kGatesKeptMax = 64;
+// Gates that are kept: of as many rollouts as a device can receive at once and has in revisions, with room for those
+// whose manifest has not come yet. Past it the oldest of these is forgotten.
+inline constexpr std::ptrdiff_t kGatesKeptMax = 96;
+// Milliseconds by which the wall clock must have moved against the monotonic one to count as set: what was judged by it
+// is judged anew.
+inline constexpr std::int64_t kClockStepMsMin = 60'000;
+// Days of silence of the broker after which a device says so, at most.
+inline constexpr std::uint32_t kSilenceDaysMax = 3'650;
 // Stops of a container that are remembered: over kFallBackStopsMax, so as many as a policy asks for. Past it the oldest
 // is forgotten.
 inline constexpr std::size_t kStopsKeptMax = 64;
@@ -363,6 +425,10 @@ inline constexpr std::int64_t kSwitchBackPauseMsMax = 300'000;
 inline constexpr std::uint32_t kSwitchBackFailuresMax = 6;
 // Milliseconds between hellos out of turn: one that is due sooner is not sent.
 inline constexpr std::int64_t kHelloPauseMsMin = 5'000;
+// Starts by which a device goes on at once when the broker knows a later one of it. Past it it says so and stays.
+inline constexpr std::uint32_t kBootJumpMax = 1'000'000;
+// So often within an hour, and another device has its name and key.
+inline constexpr std::size_t kClashesMax = 3;
 // Milliseconds between two probes of a container, whatever the manifest says: probes must not take up the device.
 inline constexpr std::uint32_t kProbeIntervalMsMin = 100;
 
@@ -385,6 +451,8 @@ inline constexpr std::uint64_t kCpuSharesMax = 1024;
 inline constexpr std::size_t kStateBytesMax = 4 * 1024 * 1024;
 // Bytes of the state's file, and of the factory's, that are read to find out. A larger file is not read.
 inline constexpr std::size_t kStateFileBytesMax = 16 * 1024 * 1024;
+// Bytes of the anchor's file: a root document and an assignment. A larger one is refused as too large.
+inline constexpr std::size_t kAnchorBytesMax = 2 * kMessageBytesMax + 1024;
 // Bytes of the file with the device's key, and of its password file. A larger one is refused.
 inline constexpr std::size_t kSecretFileBytesMax = 4096;
 // Bytes of the file with the owner's word. A larger one is refused.
@@ -407,6 +475,9 @@ inline constexpr int kLoopTriesMax = 100;
 inline constexpr int kLoopSetupTriesMax = 64;
 
 // --- publisher -----------------------------------------------------------------------------------
+// Seconds of a policy's stale_after: the broker signs gates anew each day (kGateRefreshMs), and may be away for another
+// one. With less, devices would wait for ever: the release is not made.
+inline constexpr std::uint32_t kStaleAfterSMin = 2 * 24 * 3'600;
 // Bytes of a release file, and of an artifact's artifact.json: far above what people write. A larger one is refused.
 inline constexpr std::size_t kReleaseFileBytesMax = 1024 * 1024;
 inline constexpr std::size_t kArtifactFileBytesMax = 1024 * 1024;

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <string>
 
 namespace instar {
 
@@ -27,5 +28,12 @@ struct Now {
   WallMs wall;
   MonotonicMs monotonic;
 };
+
+// "2026-11-01 12:00 UTC". Times before 1970 and after 9999 come out as those.
+[[nodiscard]] std::string utc_text(WallMs time);
+// "Fri 03:12", of the local time that is `utc_offset_s` seconds east of UTC.
+[[nodiscard]] std::string weekday_text(WallMs utc, std::int32_t utc_offset_s);
+// "90 s", "95 min", "30 h", "7300 days": the largest unit that goes into it twice, rounded down.
+[[nodiscard]] std::string span_text(std::int64_t ms);
 
 }  // namespace instar

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/revision/age.hpp"
 #include "core/revision/attempt_end.hpp"
 #include "core/revision/pack_choice.hpp"
 #include "core/revision/requirements.hpp"
@@ -12,12 +13,33 @@ void Choosing::vet_gate(const ManifestId& hash) {
   const auto* manifest = parts_.revisions.manifest_of(hash);
   if (manifest == nullptr) manifest = parts_.inbox.find(hash);
   if (manifest == nullptr) return;
-  const auto obeyed = parts_.gates.vet(hash, *manifest);
+  const auto* trust = parts_.revisions.is_current(hash) ? nullptr : &parts_.inbox.trust();
+  const auto obeyed = parts_.gates.vet(hash, *manifest, trust);
   if (obeyed) return;
   auto refusal = parts_.report_as_it_stands(hash);
   refusal.code = Code::refused;
   refusal.reason = obeyed.error().message + ": not obeyed";
   parts_.say_once("gate", hash, std::move(refusal));
+}
+
+void Choosing::vet_gates() {
+  for (const auto& [topic, received] : parts_.inbox.manifests()) vet_gate(received->hash);
+  if (const auto& candidate = parts_.revisions.candidate()) vet_gate(candidate->info.manifest);
+}
+
+void Choosing::vet_age(const ManifestId& hash) {
+  const auto* manifest = parts_.inbox.find(hash);
+  if (manifest == nullptr || parts_.revisions.holds(hash) || parts_.history.find(hash) != nullptr) return;
+  if (parts_.permission.waits_for(hash)) return;
+  const auto judged = parts_.judged(*manifest, hash);
+  const auto aged = check_age(*manifest, judged, parts_.time);
+  if (aged) return;
+  wire::Report refusal;
+  refusal.rollout = hash;
+  refusal.step = wire::Step::refused;
+  refusal.code = aged.error().code;
+  refusal.reason = aged.error().message;
+  parts_.say_once("age", std::to_string(static_cast<int>(judged.by)), hash, std::move(refusal));
 }
 
 bool Choosing::is_admitted(const wire::Manifest& manifest, const ManifestId& hash) const {
@@ -39,7 +61,7 @@ std::shared_ptr<const ReceivedManifest> Choosing::best_offer() const {
     if (!parts_.history.may_begin(manifest, hash) || !is_admitted(manifest, hash)) continue;
     const auto* outcome = parts_.history.find(hash);
     if (outcome != nullptr && !is_repeated(hash, outcome)) continue;
-    if (manifest.expires.value != 0 && parts_.clock() >= manifest.expires) continue;
+    if (!check_age(manifest, parts_.judged(manifest, hash), parts_.time)) continue;
     best = received;
   }
   return best;
@@ -60,7 +82,29 @@ void Choosing::consider() {
 bool Choosing::may_start(const wire::Manifest& manifest, const ManifestId& hash) {
   const bool is_candidate = parts_.revisions.is_candidate(hash);
   const auto attempt = (is_candidate ? parts_.attempt.number() : parts_.history.attempts(hash)) + 1;
-  return parts_.permission.may_start(manifest, hash, attempt, parts_.clock(), parts_.out);
+  return parts_.permission.may_start(manifest, hash, attempt, times_blocker(manifest, hash), parts_.out);
+}
+
+// A candidate is no new release to the root document that was in force when it began.
+Blocker Choosing::times_blocker(const wire::Manifest& manifest, const ManifestId& hash) const {
+  const auto wall = parts_.wall();
+  if (!parts_.revisions.is_candidate(hash)) {
+    if (auto blocker = root_blocker(parts_.inbox.root(), parts_.time, wall); !blocker.empty()) return blocker;
+  }
+  const auto* gate = parts_.gates.find(hash);
+  if (gate == nullptr || parts_.permission.is_brought(hash)) return {};
+  if (auto blocker = ahead_blocker(manifest, *gate, parts_.time, wall); !blocker.empty()) return blocker;
+  return stale_blocker(manifest, *gate, parts_.time, wall);
+}
+
+std::optional<MonotonicMs> Choosing::next_deadline() const {
+  const auto& hash = parts_.permission.state().waits_manifest;
+  const auto* gate = parts_.permission.is_waiting() ? parts_.gates.find(hash) : nullptr;
+  const auto* manifest = parts_.revisions.manifest_of(hash);
+  if (manifest == nullptr) manifest = parts_.inbox.find(hash);
+  if (gate == nullptr || manifest == nullptr) return std::nullopt;
+  const auto ahead = ms_ahead(*manifest, *gate, parts_.time, parts_.wall());
+  return ahead ? std::optional(parts_.out.time() + *ahead) : std::nullopt;
 }
 
 std::uint32_t Choosing::retry_epoch(const ManifestId& hash) const noexcept {
@@ -69,7 +113,7 @@ std::uint32_t Choosing::retry_epoch(const ManifestId& hash) const noexcept {
 
 Result<std::vector<PackChoice>> Choosing::plan(const ReceivedManifest& received) const {
   const auto& manifest = received.manifest;
-  INSTAR_CHECK(check_requirements(manifest, parts_.facts, parts_.room.free_bytes(), parts_.clock()));
+  INSTAR_CHECK(check_requirements(manifest, parts_.facts, parts_.room.free_bytes()));
   INSTAR_TRY(auto choices,
              choose_packs(manifest, holdings_of(parts_.revisions, parts_.facts.description.memory_bytes)));
   if (!parts_.permission.is_brought(received.hash)) INSTAR_CHECK(check_byte_budget(manifest, choices));
@@ -132,8 +176,8 @@ void Choosing::check_waiting(const std::string& reason) {
     if (!reason.empty()) parts_.permission.give_up_waiting(Code::stale, reason, parts_.out);
     return;
   }
-  if (manifest->expires.value != 0 && parts_.clock() >= manifest->expires)
-    parts_.permission.give_up_waiting(Code::expired, "the release expired", parts_.out);
+  if (const auto aged = check_age(*manifest, parts_.judged(*manifest, hash), parts_.time); !aged)
+    parts_.permission.give_up_waiting(Code::expired, aged.error().message + ": given up", parts_.out);
 }
 
 void Choosing::stop_if_ended() {

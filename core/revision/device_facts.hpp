@@ -21,6 +21,8 @@ struct DeviceFacts {
   // Names the boot of the machine, the same for each start of the client in it; 0 = not known, each start then counts
   // as a boot.
   std::uint64_t machine_boot = 0;
+  std::uint64_t instance = 0;                 // random for each start of the client; 0: not said
+  Bytes token;                                // the one-time token of the device's enrolment; empty: none
   std::vector<std::string> lxc_keys_allowed;  // beyond the safe list
   bool devices_allowed = false;               // device nodes in trees
   bool previous_makes_room = false;           // the revision before may be removed for the next
@@ -31,6 +33,7 @@ struct DeviceFacts {
   Bytes factory_manifest;  // its envelope
   // How long the broker may stay away after a settled try before that counts against the release (docs/health.md).
   std::uint32_t broker_grace_ms = 180'000;
+  std::uint32_t silence_days = 7;  // of the broker, before the device says so; 0 = never
 };
 
 }  // namespace instar::revision

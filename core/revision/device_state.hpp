@@ -128,6 +128,13 @@ struct ReportsState {
   friend bool operator==(const ReportsState&, const ReportsState&) = default;
 };
 
+// Of Hearing.
+struct HearingState {
+  WallMs last_signed;  // `fresh` of the newest gate that was verified
+  WallMs heard;        // by the device's own clock
+  friend bool operator==(const HearingState&, const HearingState&) = default;
+};
+
 struct DeviceState {
   std::uint64_t generation = 0;
   Phase phase = Phase::idle;
@@ -138,7 +145,7 @@ struct DeviceState {
   std::vector<GateMark> gates;
   HistoryState history;
   ReportsState reports;
-  WallMs verified;
+  HearingState hearing;
   Bytes root;
   Bytes assignment;
   std::uint32_t boot = 0;

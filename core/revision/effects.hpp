@@ -15,9 +15,12 @@
 
 namespace instar::revision {
 
+// The whole DeviceState (docs/formats/device-state.md), to replace the file atomically. Before it the anchor's file,
+// when `anchor` is not empty (docs/formats/anchor.md).
 struct Persist {
   Bytes state;
-};  // the whole DeviceState (docs/formats/device-state.md), to replace the file atomically
+  Bytes anchor = {};
+};
 struct Publish {
   std::string topic;
   Bytes payload;

@@ -7,8 +7,10 @@
 
 namespace instar::revision {
 
-Engine::Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state)
+Engine::Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state,
+               Anchor anchor)
     : generation_(state.generation),
+      anchored_(std::move(anchor)),
       parts_(std::move(facts), std::move(key), std::move(topics), std::move(trust), std::move(state)),
       fetching_(parts_),
       choosing_(parts_, fetching_),
@@ -17,7 +19,8 @@ Engine::Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, tru
 void Engine::start(Now now, Effects& effects) {
   parts_.out.begin(now);
   parts_.out.persist();
-  parts_.time.learn(parts_.inbox.root().issued);
+  static_cast<void>(parts_.time.note(now));
+  parts_.hearing.begin(now);
   if (parts_.revisions.current()) parts_.out.emit(parts_.revisions.point_current());
   restart();
   // What an ended attempt has left is newer than what runs; what is older was on its way out.
@@ -50,6 +53,7 @@ void Engine::handle(const Event& event, Now now, Effects& effects) {
   parts_.revisions.forget_removed();
   if (parts_.course.is(Phase::committing)) finish_commit();
   const bool was_busy = !parts_.course.is(Phase::idle);
+  const bool was_set = parts_.time.note(now);
   std::visit(
       [this](const auto& one) {
         if constexpr (requires { fetching_.on(one); }) {
@@ -63,14 +67,28 @@ void Engine::handle(const Event& event, Now now, Effects& effects) {
       event);
   // What runs may have been taken back while another release was under way.
   if (was_busy) trying_.go_back_if_reverted();
+  if (was_set) {
+    look_at_early_assignment();
+    choosing_.check_waiting("");
+    look_again();
+  }
+  if (const auto complaint = parts_.hearing.complain(parts_.out.is_connected(), now))
+    parts_.out.log(LogLevel::warning, *complaint);
   finish(effects);
 }
 
 // Persist goes first, whatever was decided in which order.
 void Engine::finish(Effects& effects) {
+  warn_of_expiry();
   if (parts_.out.must_persist()) {
     parts_.attempt.note_persisted();
-    effects.emplace_back(Persist{encode_state(parts_.state(++generation_))});
+    const auto state = parts_.state(++generation_);
+    Persist persist{encode_state(state)};
+    if (auto anchor = anchor_of(state); anchor != anchored_) {
+      persist.anchor = encode_anchor(anchor);
+      anchored_ = std::move(anchor);
+    }
+    effects.emplace_back(std::move(persist));
   }
   parts_.out.flush(effects);
 }
@@ -78,6 +96,7 @@ void Engine::finish(Effects& effects) {
 void Engine::on(const Connected& event) {
   static_cast<void>(event);
   parts_.out.connected();
+  parts_.inbox.chain().connected(parts_.out.time());
   parts_.say_hello();
   parts_.out.start_reports();
   parts_.out.send_due_reports();
@@ -89,6 +108,7 @@ void Engine::on(const Connected& event) {
 void Engine::on(const Disconnected& event) {
   static_cast<void>(event);
   parts_.out.disconnected();
+  parts_.inbox.chain().disconnected();
   parts_.transfer.close_session();
   if (parts_.attempt.has_uncounted()) parts_.out.persist();
 }
@@ -99,6 +119,7 @@ void Engine::on(const MessageArrived& event) {
   const bool is_mine = topic->device == parts_.facts.device;
   switch (topic->kind) {
     case wire::TopicKind::root: return on_root(event.payload);
+    case wire::TopicKind::root_version: return on_chained_root(topic->root_version, event.payload);
     case wire::TopicKind::group_manifest:
       if (parts_.inbox.is_ours(topic->group)) on_manifest(event.topic, topic->group, event.payload);
       return;
@@ -122,6 +143,7 @@ void Engine::on(const Ticked& event) {
   static_cast<void>(event);
   if (parts_.out.is_hello_due()) parts_.say_hello();
   parts_.out.send_due_reports();
+  check_chain();
   look_at_early_assignment();
   parts_.attempt.tick(parts_.out.time());
   choosing_.check_waiting("");
@@ -154,7 +176,12 @@ void Engine::on(const OwnerInstruction& event) {
 }
 
 void Engine::on(const LocalTime& event) {
-  parts_.permission.set_local_time(event.utc_offset_s);
+  if (event.clock != parts_.time.clock()) {
+    parts_.out.log(LogLevel::notice, "this device's clock: " + std::string(wire::clock_state_name(event.clock)) +
+                                         ", it is " + utc_text(parts_.wall()));
+  }
+  parts_.time.set_clock(event.clock);
+  parts_.permission.set_local_time(event);
   look_again();
 }
 
@@ -172,29 +199,10 @@ void Engine::finish_commit() {
 
 // --- messages -------------------------------------------------------------------------------------------------
 
-void Engine::on_root(ByteView payload) {
-  const auto taken = parts_.inbox.take_root(payload, parts_.topics);
-  if (!taken) {
-    if (taken.error().code != Code::stale)
-      parts_.out.log(LogLevel::warning, "a root document is not taken: " + taken.error().message);
-    return;
-  }
-  if (*taken == Inbox::Root::known) return;
-  parts_.out.log(LogLevel::notice, "root document " + std::to_string(parts_.inbox.root().version) + " is in force");
-  parts_.history.forget_refused();
-  parts_.time.learn(parts_.inbox.root().issued);
-  parts_.out.persist();
-  if (*taken == Inbox::Root::taken_with_keys) {
-    parts_.start_over();
-    choosing_.check_waiting("the release is signed by keys that are not in force any more");
-  }
-  for (auto& [topic, message] : parts_.inbox.take_unverified()) on(MessageArrived{topic, std::move(message)});
-}
-
 void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes payload) {
   const auto waited_for = parts_.permission.state().waits_manifest;
-  const auto change = parts_.inbox.take_manifest(topic, group, std::move(payload), parts_.revisions, parts_.history,
-                                                 parts_.time, parts_.out);
+  const auto change =
+      parts_.inbox.take_manifest(topic, group, std::move(payload), parts_.revisions, parts_.history, parts_.out);
   // After a restart nothing has been received yet: only what takes the place of the one that is waited for says that it
   // is not offered any more.
   const bool was_waited_for = !change.before.is_zero() && change.before == waited_for;
@@ -202,6 +210,7 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
     choosing_.check_waiting("the release was withdrawn");
   if (change.kind != Inbox::Change::Kind::taken) return;
   choosing_.vet_gate(change.manifest->hash);
+  choosing_.vet_age(change.manifest->hash);
   if (was_waited_for) choosing_.check_waiting("superseded by release " + change.manifest->manifest.release);
   choosing_.consider();
 }
@@ -210,15 +219,16 @@ void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes pay
   if (payload.empty()) return;
   const auto gate = parts_.inbox.open_gate(topic, group, std::move(payload), parts_.out);
   if (!gate) return;
-  const auto taken = parts_.gates.take(*gate);
+  const auto taken = parts_.gates.take(*gate, [&](const ManifestId& hash) { return parts_.is_about(hash); });
+  if (parts_.hearing.heard_gate(gate->fresh, parts_.out.now())) parts_.out.persist();
   if (taken == Gates::Taken::older) {
     return parts_.out.log(LogLevel::warning, "a gate on " + group.str() + " is older (issue " +
                                                  std::to_string(gate->issue) + ") than one heard before (" +
                                                  std::to_string(parts_.gates.issue(gate->manifest)) + "): ignored");
   }
-  if (parts_.time.learn(gate->fresh) || taken == Gates::Taken::news) parts_.out.persist();
-  look_at_early_assignment();
+  if (taken == Gates::Taken::news) parts_.out.persist();
   choosing_.vet_gate(gate->manifest);
+  choosing_.vet_age(gate->manifest);
   choosing_.stop_if_ended();
   choosing_.check_waiting("");
   trying_.go_back_if_reverted();
@@ -229,13 +239,22 @@ void Engine::on_ack(ByteView payload) {
   auto& out = parts_.out;
   const auto ack = wire::decode_ack(payload);
   if (!ack) return out.log(LogLevel::warning, "an ack cannot be read: " + ack.error().message);
+  if (ack->code == Code::stale) return on_stale(*ack);
   if (ack->code != Code::ok) {
     out.log(LogLevel::error, "the broker does not take this device's reports (" + std::string(code_name(ack->code)) +
                                  "): " + clean_text(ack->reason));
   }
-  if (ack->code == Code::ok) out.is_heard();
+  if (ack->code == Code::ok) {
+    out.is_heard();
+    if (parts_.clash.taken(out.hello_at())) parts_.say_degraded();
+    if (parts_.hearing.heard_ack(out.now())) out.persist();
+  }
   switch (out.acked(*ack)) {
-    case Reporter::Acked::nothing: break;
+    case Reporter::Acked::nothing:
+      // An operator may enrol it, or let its key come: it asks now and then.
+      if (ack->code == Code::refused || ack->code == Code::expired || ack->code == Code::untrusted_key)
+        out.ask_for_hello();
+      break;
     case Reporter::Acked::busy: out.ask_for_hello(); break;
     case Reporter::Acked::progress: out.persist(); break;
     case Reporter::Acked::lost:
@@ -256,6 +275,30 @@ void Engine::on_ack(ByteView payload) {
   if (ack->code != Code::ok || !parts_.permission.take_turn(*ack)) return;
   out.persist();
   choosing_.consider();
+}
+
+// A hello under this name was not later than the last one that the broker has taken.
+void Engine::on_stale(const wire::Ack& ack) {
+  auto& out = parts_.out;
+  const auto own = parts_.sessions.boot();
+  const auto told = parts_.clash.told(ack, own, parts_.facts.instance, out.time());
+  if (told == NameClash::Told::nothing) return;
+  if (told == NameClash::Told::go_on) {
+    parts_.sessions.go_past(ack.boot);
+    out.persist();
+    out.log(LogLevel::warning, "the broker knows start " + std::to_string(ack.boot) + " of this device, and this was " +
+                                   std::to_string(own) +
+                                   ": its state was lost, or another device has its name and key; going on as start " +
+                                   std::to_string(parts_.sessions.boot()));
+    if (parts_.clash.is_first()) {
+      parts_.say_hello();
+    } else {
+      out.ask_for_hello();
+    }
+  }
+  parts_.say_degraded();
+  // An operator may make room: it asks now and then.
+  if (told == NameClash::Told::too_far) out.ask_for_hello();
 }
 
 void Engine::on_assignment(ByteView payload) {
@@ -290,11 +333,15 @@ std::optional<MonotonicMs> Engine::next_deadline() const {
   take(parts_.attempt.next_deadline());
   take(parts_.transfer.next_deadline());
   take(parts_.upkeep.next_deadline());
+  take(parts_.inbox.chain().next_deadline());
   take(parts_.trial.next_deadline());
   const auto& waits = parts_.permission.state().waits_manifest;
   const auto* offered = parts_.revisions.manifest_of(waits);
   if (offered == nullptr) offered = parts_.inbox.find(waits);
-  take(parts_.permission.window_deadline(offered, parts_.revisions, parts_.clock(), parts_.out.time()));
+  take(parts_.permission.window_deadline(offered, parts_.revisions, parts_.out.now()));
+  take(choosing_.next_deadline());
+  take(parts_.hearing.next_deadline(parts_.out.is_connected()));
+  take(parts_.clash.next_deadline(parts_.out.time()));
   return earliest;
 }
 
@@ -307,6 +354,7 @@ std::vector<std::pair<std::string, wire::Qos>> Engine::subscriptions() const {
       filters.emplace_back(std::move(filter), qos);
   };
   add(topics.root(), wire::Qos::at_least_once);
+  if (const auto version = parts_.inbox.chain().wanted()) add(topics.root(*version), wire::Qos::at_least_once);
   for (const auto& own : parts_.inbox.groups()) {
     for (const auto& group : own.with_parents()) {
       add(topics.manifest(group), wire::Qos::at_least_once);

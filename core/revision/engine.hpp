@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/revision/anchor.hpp"
 #include "core/revision/choosing.hpp"
 #include "core/revision/fetching.hpp"
 #include "core/revision/machine.hpp"
@@ -19,7 +20,9 @@ namespace instar::revision {
 
 class Engine {
  public:
-  Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state);
+  // `anchor`: as it is on disk; empty: there is none that can be read.
+  Engine(DeviceFacts facts, trust::SecretKey key, wire::Topics topics, trust::TrustStore trust, DeviceState state,
+         Anchor anchor);
 
   // The restart action of the persisted phase.
   void start(Now now, Effects& effects);
@@ -41,10 +44,22 @@ class Engine {
   void on(const SwitchedBack& event);
   void on(const OwnerInstruction& event);
   void on(const LocalTime& event);
+  // --- engine_roots.cpp: root documents
   void on_root(ByteView payload);
+  void root_taken(Inbox::Root taken);
+  void leave_chain();
+  void on_other_root(ByteView payload, const Error& error);
+  void on_chained_root(std::uint32_t version, ByteView payload);
+  // After a root document was taken. True: it was not the newest on offer, and the others are seen to first.
+  [[nodiscard]] bool follow_chain();
+  // A version that was asked for may not have come.
+  void check_chain();
+  // The document in force may expire soon.
+  void warn_of_expiry();
   void on_manifest(const std::string& topic, const GroupPath& group, Bytes payload);
   void on_gate(const std::string& topic, const GroupPath& group, Bytes payload);
   void on_ack(ByteView payload);
+  void on_stale(const wire::Ack& ack);
   void on_assignment(ByteView payload);
   void look_at_early_assignment();
   // Something that may stand in the way has changed.
@@ -52,6 +67,7 @@ class Engine {
   void finish_commit();
 
   std::uint64_t generation_;
+  Anchor anchored_;  // as it was last persisted
   Parts parts_;
   Fetching fetching_;
   Choosing choosing_;

@@ -108,9 +108,11 @@ struct OwnerInstruction {
   // none.
   ManifestId install = {};
 };
-// Seconds that local time is east of UTC: comes at start and when it changes, with summer time.
+// Seconds that local time is east of UTC, and how good the clock is: comes at start and when it changes, with summer
+// time, and when the clock was set.
 struct LocalTime {
   std::int32_t utc_offset_s = 0;
+  wire::ClockState clock = wire::ClockState::free;
 };
 
 using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable,

@@ -244,7 +244,7 @@ void Fetching::advance() {
   if (transfer.is_done()) return finish_staging();
   if (!parts_.out.is_connected()) return;
   const bool may_go_on = parts_.permission.may_go_on(Permission::Stage::fetch, parts_.course.phase(), parts_.revisions,
-                                                     parts_.gates, parts_.attempt, parts_.clock(), parts_.out);
+                                                     parts_.gates, parts_.attempt, parts_.out);
   if (!may_go_on) return transfer.close_session();
   transfer.advance(parts_.revisions.candidate()->info.manifest.prefix64(), parts_.sessions, parts_.out);
 }

@@ -4,6 +4,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/wire/approval.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::revision {
@@ -15,13 +16,16 @@ bool has_mark(const std::vector<GateMark>& marks, const ManifestId& manifest) no
 
 }  // namespace
 
-Gates::Taken Gates::take(const wire::Gate& gate) {
+Gates::Taken Gates::take(const wire::Gate& gate, const Needed& is_needed) {
   const auto mark = std::ranges::find(marks_, gate.manifest, &GateMark::manifest);
   auto taken = Taken::again;
   if (mark == marks_.end()) {
     taken = Taken::news;
     marks_.push_back({gate.manifest, gate.issue});
-    if (std::ssize(marks_) > limits::kGatesKeptMax) marks_.erase(marks_.begin(), marks_.end() - limits::kGatesKeptMax);
+    if (std::ssize(marks_) > limits::kGatesKeptMax) {
+      const auto oldest = std::ranges::find_if_not(marks_, is_needed, &GateMark::manifest);
+      marks_.erase(oldest == marks_.end() ? marks_.begin() : oldest);
+    }
   } else if (gate.issue < mark->issue) {
     return Taken::older;
   } else if (gate.issue > mark->issue) {
@@ -39,10 +43,11 @@ std::uint64_t Gates::issue(const ManifestId& manifest) const noexcept {
   return mark == marks_.end() ? 0 : mark->issue;
 }
 
-Status Gates::vet(const ManifestId& hash, const wire::Manifest& manifest) {
+Status Gates::vet(const ManifestId& hash, const wire::Manifest& manifest, const trust::TrustStore* trust) {
   const auto gate = gates_.find(hash);
   if (gate == gates_.end()) return {};
   auto obeyed = wire::check_gate(manifest, gate->second);
+  if (obeyed && trust != nullptr) obeyed = wire::check_approval(manifest, gate->second, *trust);
   if (obeyed) {
     broken_.erase(hash);
   } else {

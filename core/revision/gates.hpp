@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -11,6 +12,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
 #include "core/revision/device_state.hpp"
+#include "core/trust/root.hpp"
 #include "core/wire/manifest.hpp"
 #include "core/wire/messages.hpp"
 
@@ -23,14 +25,17 @@ class Gates {
 
   enum class Taken : std::uint8_t { older, again, news };
   // `older`: than one received before, and ignored. `news`: its mark is to be persisted. Whether it keeps to its
-  // manifest's policy is asked with vet().
-  [[nodiscard]] Taken take(const wire::Gate& gate);
+  // manifest's policy is asked with vet(). `is_needed`: of a release that is on offer or on the device, whose mark
+  // stays whatever else comes; when there are too many, the oldest of the others goes.
+  using Needed = std::function<bool(const ManifestId&)>;
+  [[nodiscard]] Taken take(const wire::Gate& gate, const Needed& is_needed);
   // Issue of the newest gate of that release that was received; 0: none.
   [[nodiscard]] std::uint64_t issue(const ManifestId& manifest) const noexcept;
 
   // A gate and the manifest that binds it may come in any order: to be called with either. Errors: the gate breaks the
-  // manifest's policy, and is not obeyed.
-  [[nodiscard]] Status vet(const ManifestId& hash, const wire::Manifest& manifest);
+  // manifest's policy, and is not obeyed. `trust`: whose signed approvals count; null: the release runs already, and
+  // nothing that needs one follows from its gate.
+  [[nodiscard]] Status vet(const ManifestId& hash, const wire::Manifest& manifest, const trust::TrustStore* trust);
   // The gate that counts; null: none is known, or it is not obeyed.
   [[nodiscard]] const wire::Gate* find(const ManifestId& manifest) const noexcept;
   // One is known, and it is not obeyed.

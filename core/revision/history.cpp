@@ -1,7 +1,9 @@
 #include "core/revision/history.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
@@ -16,6 +18,20 @@ void keep_newest(std::vector<T>& items) {
 }
 
 }  // namespace
+
+History::History(HistoryState state, const RevisionsState& held) : state_(std::move(state)) {
+  const auto is_highest = [&](const std::optional<RevisionRecord>& record) {
+    return record && record->info.sequence == state_.highest_sequence;
+  };
+  const bool is_known =
+      is_highest(held.current) || is_highest(held.previous) || is_highest(held.candidate) ||
+      std::ranges::find(state_.outcomes, state_.highest_sequence, &Outcome::sequence) != state_.outcomes.end();
+  has_lost_highest_ = !is_known && state_.highest_sequence != 0;
+}
+
+bool History::is_new(std::uint64_t sequence) const noexcept {
+  return sequence > state_.highest_sequence || (has_lost_highest_ && sequence == state_.highest_sequence);
+}
 
 const Outcome* History::find(const ManifestId& manifest) const noexcept {
   const auto found = std::ranges::find(state_.outcomes, manifest, &Outcome::manifest);
@@ -58,7 +74,7 @@ bool History::may_begin(const wire::Manifest& manifest, const ManifestId& hash) 
   const auto* outcome = find(hash);
   if (outcome == nullptr) {
     const auto highest = state_.highest_sequence;
-    return manifest.sequence > highest && manifest.sequence - highest <= limits::kSequenceStepMax;
+    return is_new(manifest.sequence) && manifest.sequence - highest <= limits::kSequenceStepMax;
   }
   return outcome->step != wire::Step::committed && manifest.sequence >= state_.highest_sequence;
 }
@@ -66,7 +82,7 @@ bool History::may_begin(const wire::Manifest& manifest, const ManifestId& hash) 
 Status History::check_sequence(const wire::Manifest& manifest) const {
   const auto highest = state_.highest_sequence;
   const std::string what = "release " + manifest.release + " has sequence " + std::to_string(manifest.sequence) + ", ";
-  if (manifest.sequence <= highest) {
+  if (!is_new(manifest.sequence)) {
     return fail(Code::stale,
                 what + "this device has obeyed " + std::to_string(highest) + " already: publish it with a higher one");
   }
@@ -77,6 +93,7 @@ Status History::check_sequence(const wire::Manifest& manifest) const {
 }
 
 void History::obey(std::uint64_t sequence) noexcept {
+  if (sequence >= state_.highest_sequence) has_lost_highest_ = false;
   state_.highest_sequence = std::max(state_.highest_sequence, sequence);
 }
 

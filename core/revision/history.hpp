@@ -16,6 +16,9 @@ namespace instar::revision {
 class History {
  public:
   explicit History(HistoryState state) : state_(std::move(state)) {}
+  // With what is on this device. When neither that nor what is remembered is of the highest sequence, the state was
+  // lost and the sequence is the anchor's: the release of just that sequence may be taken once more.
+  History(HistoryState state, const RevisionsState& held);
 
   // Null: this release has not ended here.
   [[nodiscard]] const Outcome* find(const ManifestId& manifest) const noexcept;
@@ -43,14 +46,21 @@ class History {
   void obey(std::uint64_t sequence) noexcept;
   // The release keys were replaced: sequences start over, from `sequence`, the highest of what is here and signed by
   // keys that are in force.
-  void start_over(std::uint64_t sequence) noexcept { state_.highest_sequence = sequence; }
+  void start_over(std::uint64_t sequence) noexcept {
+    state_.highest_sequence = sequence;
+    has_lost_highest_ = false;
+  }
 
   [[nodiscard]] const HistoryState& state() const noexcept { return state_; }
   // One outcome a release; lists within their bounds.
   void assert_invariants() const;
 
  private:
+  // It may be one that is taken for the first time.
+  [[nodiscard]] bool is_new(std::uint64_t sequence) const noexcept;
+
   HistoryState state_;
+  bool has_lost_highest_ = false;
 };
 
 }  // namespace instar::revision

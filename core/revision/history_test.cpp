@@ -5,7 +5,6 @@
 #include "core/base/limits.hpp"
 #include "core/revision/testing/machine_fixture.hpp"
 #include "core/revision/testing/outbox_fixture.hpp"
-#include "core/revision/trusted_time.hpp"
 
 namespace instar::revision {
 namespace {
@@ -45,6 +44,32 @@ TEST(HistoryTest, ASequenceThatIsTooFarAboveIsRefusedAndOneThatIsNotAboveIsStale
   EXPECT_EQ(code(~std::uint64_t{0}), Code::refused);
   history.start_over(2);
   EXPECT_EQ(code(3), Code::ok);
+}
+
+TEST(HistoryTest, OfALostStateTheReleaseOfTheHighestSequenceMayBeTakenOnceMore) {
+  HistoryState anchored;
+  anchored.highest_sequence = 3;
+  History history(anchored, {});
+  EXPECT_FALSE(may_begin(history, 2));
+  EXPECT_FALSE(history.check_sequence(OutboxFixture::release(2)).has_value());
+  EXPECT_TRUE(history.check_sequence(OutboxFixture::release(3)).has_value());
+  EXPECT_TRUE(may_begin(history, 3));
+  history.obey(3);
+  EXPECT_FALSE(may_begin(history, 3)) << "it is on its way";
+  EXPECT_FALSE(may_begin(History({}, {}), 0)) << "a device that has never obeyed has lost nothing";
+}
+
+TEST(HistoryTest, WhatIsKnownOfTheHighestSequenceIsNotLost) {
+  HistoryState state;
+  state.highest_sequence = 3;
+  RevisionsState held;
+  held.previous = RevisionRecord{1, {}};
+  held.previous->info.sequence = 3;
+  EXPECT_FALSE(may_begin(History(state, held), 3));
+  state.outcomes = {outcome(3, wire::Step::failed)};
+  auto other = OutboxFixture::release(3);
+  other.release = "another";
+  EXPECT_FALSE(History(state, {}).may_begin(other, OutboxFixture::hash_of(other)));
 }
 
 TEST(HistoryTest, WhatFailedMayBeTriedAgainWhileNothingNewerWasObeyed) {
@@ -88,16 +113,6 @@ TEST(HistoryTest, RefusesOnceAndForgetsTheOldestWhenThereAreTooMany) {
   EXPECT_TRUE(history.refuse_once(hash_of("first")));
   history.forget_refused();
   EXPECT_TRUE(history.refuse_once(hash_of("first")));
-}
-
-TEST(TrustedTimeTest, IsNeverBehindWhatWasSigned) {
-  TrustedTime time(WallMs{5'000});
-  EXPECT_EQ(time.at(WallMs{1'000}), WallMs{5'000});
-  EXPECT_EQ(time.at(WallMs{9'000}), WallMs{9'000});
-  EXPECT_FALSE(time.learn(WallMs{4'000}));
-  EXPECT_TRUE(time.learn(WallMs{7'000}));
-  EXPECT_EQ(time.verified(), WallMs{7'000});
-  time.assert_invariants();
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ Result<bool> Inbox::take_assignment(ByteView payload, const wire::Topics& topics
     return fail(std::move(status.error()));
   }
   // A clock that stands before the root document was never set: it says nothing.
-  if (wall >= trust_.root().issued && assignment.issued > latest) {
+  if (time.is_credible(wall) && assignment.issued > latest) {
     early_ = Early{to_bytes(payload), assignment.issued};
     return fail(Code::refused,
                 "it is dated " + std::to_string((assignment.issued - time.at(wall)) / 1'000) +
@@ -171,8 +171,7 @@ std::map<std::string, Bytes> Inbox::take_unverified() {
 
 Result<std::optional<ReceivedManifest>> Inbox::open_manifest(ByteView payload, const Hash256& message,
                                                              const GroupPath& group, const Revisions& revisions,
-                                                             const History& history, TrustedTime& time,
-                                                             Outbox& out) const {
+                                                             const History& history) const {
   INSTAR_TRY(const auto envelope, trust_.open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
   if (manifest.product != facts_.description.product) return std::nullopt;
@@ -182,21 +181,13 @@ Result<std::optional<ReceivedManifest>> Inbox::open_manifest(ByteView payload, c
   }
   INSTAR_CHECK(check_reach(envelope, manifest, group));
   const ManifestId hash(envelope.payload_hash);
-  if (!revisions.is_current(hash) && !revisions.is_candidate(hash)) {
-    if (history.find(hash) == nullptr) INSTAR_CHECK(history.check_sequence(manifest));
-    if (time.learn(manifest.issued)) out.persist();
-    const auto clock = time.at(out.now().wall);
-    if (manifest.expires.value != 0 && clock >= manifest.expires) {
-      return fail(Code::expired, "release " + manifest.release + " expired at " +
-                                     std::to_string(manifest.expires.value) + " ms since 1970, it is " +
-                                     std::to_string(clock.value));
-    }
-  }
+  if (!revisions.is_current(hash) && !revisions.is_candidate(hash) && history.find(hash) == nullptr)
+    INSTAR_CHECK(history.check_sequence(manifest));
   return ReceivedManifest{message, hash, to_bytes(payload), std::move(manifest)};
 }
 
 Inbox::Change Inbox::take_manifest(const std::string& topic, const GroupPath& group, Bytes payload,
-                                   const Revisions& revisions, History& history, TrustedTime& time, Outbox& out) {
+                                   const Revisions& revisions, History& history, Outbox& out) {
   const auto known = manifests_.find(topic);
   Change change;
   if (known != manifests_.end()) change.before = known->second->hash;
@@ -213,7 +204,11 @@ Inbox::Change Inbox::take_manifest(const std::string& topic, const GroupPath& gr
                    revisions, history, out);
     return change;
   }
-  auto opened = open_manifest(payload, message, group, revisions, history, time, out);
+  auto opened = open_manifest(payload, message, group, revisions, history);
+  if (!opened && chain_.is_awaited() && is_signers_fault(opened.error().code)) {
+    unverified_[topic] = std::move(payload);
+    return change;
+  }
   if (!opened) {
     refuse_message(message, payload, opened.error(), revisions, history, out);
     if (may_change_with_root(opened.error().code)) unverified_[topic] = std::move(payload);
@@ -251,6 +246,7 @@ std::optional<wire::Gate> Inbox::open_gate(const std::string& topic, const Group
 }
 
 void Inbox::assert_invariants() const {
+  chain_.assert_invariants();
   INSTAR_ASSERT(!groups_.empty() || facts_.description.groups.empty());
   for (const auto& [topic, received] : manifests_) {
     INSTAR_ASSERT(received != nullptr);

@@ -16,6 +16,7 @@
 #include "core/revision/history.hpp"
 #include "core/revision/outbox.hpp"
 #include "core/revision/revisions.hpp"
+#include "core/revision/root_chain.hpp"
 #include "core/revision/trusted_time.hpp"
 #include "core/trust/root.hpp"
 #include "core/wire/manifest.hpp"
@@ -61,6 +62,11 @@ class Inbox {
   // Of a manifest in the device's own file: it is signed by keys that are in force and reach the groups that it names.
   [[nodiscard]] bool is_in_force(const Bytes& envelope, const wire::Manifest& manifest) const;
   [[nodiscard]] const trust::RootDocument& root() const noexcept { return trust_.root(); }
+  [[nodiscard]] const trust::TrustStore& trust() const noexcept { return trust_; }
+  // What is missing between that document and the newest on offer. Until it has come, or has been missed, manifests by
+  // keys that are not known are kept and not refused.
+  [[nodiscard]] RootChain& chain() noexcept { return chain_; }
+  [[nodiscard]] const RootChain& chain() const noexcept { return chain_; }
   // Messages whose signers were not known, by topic: the caller looks at them again. They are forgotten here.
   [[nodiscard]] std::map<std::string, Bytes> take_unverified();
 
@@ -73,7 +79,7 @@ class Inbox {
   };
   // What cannot be believed, or obeyed, is refused, which is reported once for each different message.
   [[nodiscard]] Change take_manifest(const std::string& topic, const GroupPath& group, Bytes payload,
-                                     const Revisions& revisions, History& history, TrustedTime& time, Outbox& out);
+                                     const Revisions& revisions, History& history, Outbox& out);
   // On offer now; null: not received since the start, or withdrawn.
   [[nodiscard]] const wire::Manifest* find(const ManifestId& hash) const noexcept;
   [[nodiscard]] const std::map<std::string, std::shared_ptr<const ReceivedManifest>>& manifests() const noexcept {
@@ -96,8 +102,7 @@ class Inbox {
   [[nodiscard]] Result<std::optional<ReceivedManifest>> open_manifest(ByteView payload, const Hash256& message,
                                                                       const GroupPath& group,
                                                                       const Revisions& revisions,
-                                                                      const History& history, TrustedTime& time,
-                                                                      Outbox& out) const;
+                                                                      const History& history) const;
   // The keys of a manifest that came on `group`'s topic reach all groups that it names, and one of those of this device
   // below that topic. Errors: untrusted_key.
   [[nodiscard]] Status check_reach(const trust::Envelope& envelope, const wire::Manifest& manifest,
@@ -109,6 +114,7 @@ class Inbox {
 
   const DeviceFacts& facts_;
   trust::TrustStore trust_;
+  RootChain chain_;
   Bytes assignment_;
   std::vector<GroupPath> groups_;
   std::map<std::string, std::shared_ptr<const ReceivedManifest>> manifests_;  // by topic

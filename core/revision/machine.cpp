@@ -13,21 +13,33 @@ Machine::Machine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Machine::~Machine() = default;
 
 Result<std::unique_ptr<Machine>> Machine::load(DeviceFacts facts, trust::SecretKey key, wire::Topics topics,
-                                               ByteView state, ByteView pinned_root, Now now, Effects& effects) {
+                                               ByteView state, ByteView pinned_root, Now now, Effects& effects,
+                                               const std::optional<Anchor>& anchor) {
   DeviceState remembered;
   if (state.empty()) {
-    remembered.root = to_bytes(pinned_root);
+    const auto pinned = trust::claimed_version(pinned_root).value_or(0);
+    const auto anchored = anchor ? trust::claimed_version(anchor->root).value_or(0) : 0;
+    if (anchored == 0 || pinned > anchored) remembered.root = to_bytes(pinned_root);
   } else {
     INSTAR_TRY(remembered, decode_state(state));
   }
+  const bool is_raised = anchor && raise_to(remembered, *anchor);
+  const auto highest = remembered.history.highest_sequence;
   auto trust = trust::TrustStore::from_pinned(remembered.root);
   if (!trust) {
     return fail(with_context(trust.error(),
                              state.empty() ? "the pinned root document" : "the root document in the device state"));
   }
-  auto inner = std::unique_ptr<State>(
-      new State{Engine(std::move(facts), std::move(key), std::move(topics), std::move(*trust), std::move(remembered))});
+  const auto version = trust->root().version;
+  auto inner =
+      std::unique_ptr<State>(new State{Engine(std::move(facts), std::move(key), std::move(topics), std::move(*trust),
+                                              std::move(remembered), anchor.value_or(Anchor()))});
   inner->engine.start(now, effects);
+  if (is_raised) {
+    effects.emplace_back(
+        Log{LogLevel::warning, "the state file was lost, or behind the anchor: going on with root document " +
+                                   std::to_string(version) + ", and from sequence " + std::to_string(highest)});
+  }
   return std::unique_ptr<Machine>(new Machine(std::move(inner)));
 }
 

@@ -18,6 +18,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
+#include "core/revision/anchor.hpp"
 #include "core/revision/device_facts.hpp"
 #include "core/revision/effects.hpp"
 #include "core/revision/events.hpp"
@@ -30,12 +31,15 @@ namespace instar::revision {
 
 class Machine {
  public:
-  // `state`: the persisted bytes, empty at the very first start (then `pinned_root` is root 1 from provisioning).
+  // `state`: the persisted bytes, empty at the very first start (then `pinned_root` is root 1 from provisioning), and
+  // when the state was lost. `anchor`: as it was persisted, nullopt when there is none that can be read; the state goes
+  // on from it where that is further.
   // Errors: corrupt or malformed state (the shell moves the file aside and starts from `pinned_root`: a safe default),
   // or a pinned root that does not verify (the shell stops and says so).
   [[nodiscard]] static Result<std::unique_ptr<Machine>> load(DeviceFacts facts, trust::SecretKey key,
                                                              wire::Topics topics, ByteView state, ByteView pinned_root,
-                                                             Now now, Effects& effects);
+                                                             Now now, Effects& effects,
+                                                             const std::optional<Anchor>& anchor = std::nullopt);
   ~Machine();
 
   // Appends to `effects`; never fails on input from outside (it reports and logs).

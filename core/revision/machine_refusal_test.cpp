@@ -118,21 +118,32 @@ TEST_F(RefusalTest, AnExpiredRelease) {
   two.expires = fixture.wall;
   fixture.publish(two);
   fixture.run(1'000);
-  expect_refused(Code::expired, "expired at", MachineFixture::rollout_of(two));
+  expect_refused(Code::expired, "expired on", MachineFixture::rollout_of(two));
 }
 
-TEST_F(RefusalTest, AClockSetBackDoesNotReviveAnExpiredRelease) {
+TEST_F(RefusalTest, WithoutAClockTheGateOfThatVeryReleaseSaysWhatTimeItIs) {
   auto two = fixture.release(2);
   two.expires = fixture.wall + 1'000'000;
-  auto gate = fixture.gate_for(fixture.release(1), 2);
+  auto gate = fixture.gate_for(two, 1);
   gate.fresh = fixture.wall + 2'000'000;  // the broker's signed time
-  fixture.put_gate(gate);
+  auto other = fixture.gate_for(fixture.release(1), 2);
+  other.fresh = gate.fresh;
+  const auto right = fixture.wall;
   fixture.wall = WallMs{0};
   fixture.power_cut();
   fixture.store_packs(two);
   fixture.put(topic(), fixture.seal(two));
+  fixture.put_gate(other);
   fixture.run(1'000);
-  expect_refused(Code::expired, "expired at", MachineFixture::rollout_of(two));
+  EXPECT_TRUE(fixture.applied.empty()) << "another release's gate says nothing";
+  fixture.put_gate(gate);
+  fixture.run(1'000);
+  expect_refused(Code::expired, "by the broker's gate", MachineFixture::rollout_of(two));
+  gate.issue = 2;
+  gate.fresh = right;
+  fixture.put_gate(gate);
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r2") << "a wrong clock lasts until its next word";
 }
 
 TEST_F(RefusalTest, AClockYearsAheadRefusesOnlyWhatExpires) {

@@ -38,7 +38,7 @@ TEST_F(WaitsTest, AReleaseThatExpiresMeanwhileIsNotAskedForAnyMore) {
   fixture.publish(two);
   fixture.run(60'000);
   EXPECT_EQ(last().step, Step::failed);
-  expect_given_up(Code::expired, "the release expired before it began");
+  expect_given_up(Code::expired, "(not synchronized): given up before it began");
   turn(two, 1);
   fixture.run(20'000);
   EXPECT_EQ(fixture.running_release(), "r1") << "a turn that comes too late";
@@ -54,13 +54,13 @@ TEST_F(WaitsTest, AReleaseThatIsWithdrawnIsNotAskedForAnyMore) {
   expect_given_up(Code::stale, "the release was withdrawn before it began");
 }
 
-TEST_F(WaitsTest, ADeadlineThatPassesMeanwhileRefuses) {
+TEST_F(WaitsTest, ADeadlineThatPassesMeanwhileEndsTheWait) {
   auto two = paced(2);
   two.policy.deadline = fixture.wall + 30'000;
   fixture.publish(two);
   fixture.run(60'000);
-  EXPECT_EQ(last().step, Step::refused);
-  expect_given_up(Code::expired, "the release was to start before");
+  EXPECT_EQ(last().step, Step::failed);
+  expect_given_up(Code::expired, "was to start before");
   turn(two, 1);
   fixture.run(20'000);
   EXPECT_EQ(fixture.running_release(), "r1");
@@ -111,7 +111,7 @@ TEST_F(WaitsTest, AWindowThatClosesPausesTheFetchAndTheNextOneGoesOn) {
   fixture.settle();
   ASSERT_EQ(fixture.phase(), "fetching");
   fixture.run(120'000);
-  EXPECT_EQ(last().reason, "waits for its maintenance window");
+  EXPECT_THAT(last().reason, HasSubstr("waits for its maintenance window"));
   fixture.serves = true;
   const auto asked = fixture.fetches.size();
   fixture.run(60'000);

@@ -20,7 +20,6 @@ void Outbox::flush(Effects& effects) {
 
 void Outbox::connected() noexcept {
   connected_ = true;
-  ++connect_count_;
 }
 
 void Outbox::disconnected() noexcept {
@@ -68,7 +67,6 @@ void Outbox::send_hello(const wire::Hello& hello) {
 void Outbox::assert_invariants() const {
   INSTAR_ASSERT(effects_.empty());
   INSTAR_ASSERT(!persist_);
-  INSTAR_ASSERT(!connected_ || connect_count_ > 0);
   INSTAR_ASSERT(connected_ || !hello_due_.has_value());
   reporter_.assert_invariants();
 }

@@ -44,7 +44,8 @@ class Outbox {
   void start_reports() { reporter_.connected(now_.monotonic); }
   void disconnected() noexcept;
   [[nodiscard]] bool is_connected() const noexcept { return connected_; }
-  [[nodiscard]] std::uint32_t connect_count() const noexcept { return connect_count_; }
+  // Of the next hello: hellos of one start are counted, over all connections.
+  [[nodiscard]] std::uint32_t next_hello() noexcept { return ++hellos_; }
 
   // --- messages
   void publish(wire::TopicKind kind, Bytes payload, wire::Qos qos);
@@ -77,7 +78,7 @@ class Outbox {
   Effects effects_;
   bool persist_ = false;
   bool connected_ = false;
-  std::uint32_t connect_count_ = 0;
+  std::uint32_t hellos_ = 0;
   MonotonicMs hello_at_;
   std::optional<MonotonicMs> hello_due_;  // while connected
   std::int64_t hello_pause_ms_ = limits::kReportResendMsMin;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/revision/age.hpp"
 #include "core/trust/digest.hpp"
 
 namespace instar::revision {
@@ -15,8 +17,8 @@ Parts::Parts(DeviceFacts device_facts, trust::SecretKey secret_key, wire::Topics
       key(std::move(secret_key)),
       topics(std::move(all_topics)),
       course(state.phase),
-      time(state.verified),
-      history(std::move(state.history)),
+      hearing(state.hearing, facts.silence_days),
+      history(std::move(state.history), state.revisions),
       revisions(std::move(state.revisions), facts.factory, facts.factory_manifest),
       out(std::move(state.reports), facts.device, key, topics, revisions),
       inbox(facts, std::move(trust), std::move(state.assignment)),
@@ -25,13 +27,25 @@ Parts::Parts(DeviceFacts device_facts, trust::SecretKey secret_key, wire::Topics
       permission(std::move(state.permission), facts.description.metered, out.reports().last_report),
       sessions(state.boot),
       transfer(facts.window_bytes_max, facts.piece_bytes_max),
-      trial(std::move(state.trial)) {}
+      trial(std::move(state.trial)) {
+  time.set_root(inbox.root().issued);
+}
 
 DeviceState Parts::state(std::uint64_t generation) const {
   return {generation,     course.phase(),     revisions.state(),     attempt.state(),
           trial.state(),  permission.state(), gates.marks(),         history.state(),
-          out.reports(),  time.verified(),    inbox.root_envelope(), inbox.assignment(),
+          out.reports(),  hearing.state(),    inbox.root_envelope(), inbox.assignment(),
           sessions.boot()};
+}
+
+JudgedTime Parts::judged(const wire::Manifest& manifest, const ManifestId& hash) const {
+  const auto* gate = gates.find(hash);
+  const bool is_obeyed = gate != nullptr && ahead_blocker(manifest, *gate, time, wall()).empty();
+  return time.judge(wall(), manifest.issued, is_obeyed ? std::optional(gate->fresh) : std::nullopt);
+}
+
+bool Parts::is_about(const ManifestId& hash) const noexcept {
+  return permission.waits_for(hash) || revisions.holds(hash) || inbox.find(hash) != nullptr;
 }
 
 void Parts::enter(Trigger trigger) {
@@ -57,7 +71,8 @@ void Parts::start_over() {
   }
   history.start_over(highest);
   out.persist();
-  if (out.is_connected()) say_hello();
+  // While the chain is followed, at its end.
+  if (out.is_connected() && !inbox.chain().wanted()) say_hello();
 }
 
 wire::Report Parts::report_as_it_stands(const ManifestId& hash) const {
@@ -90,10 +105,15 @@ void Parts::record_candidate_outcome(wire::Step step, Code code) {
 }
 
 void Parts::say_once(std::string_view kind, const ManifestId& hash, wire::Report report) {
+  const auto what = report.reason;
+  say_once(kind, what, hash, std::move(report));
+}
+
+void Parts::say_once(std::string_view kind, std::string_view what, const ManifestId& hash, wire::Report report) {
   trust::Hasher hasher;
   hasher.update(as_bytes(kind));
   hasher.update(hash.bytes);
-  hasher.update(as_bytes(report.reason));
+  hasher.update(as_bytes(what));
   if (!history.refuse_once(hasher.finish())) return;
   out.persist();
   out.log(LogLevel::warning, report.reason);
@@ -109,6 +129,8 @@ wire::Description Parts::description() const {
   described.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
   described.root_version = inbox.root().version;
   described.highest_sequence = history.state().highest_sequence;
+  described.time = wall();
+  described.clock = time.clock();
   std::ranges::copy(upkeep.degraded(), std::back_inserter(described.degraded));
   return described;
 }
@@ -137,12 +159,17 @@ void Parts::say_hello() {
   hello.last_sequence = out.reports().last_report;
   hello.acked_sequence = out.reports().acked_report;
   hello.boot = sessions.boot();
-  hello.connect = out.connect_count();
+  hello.connect = out.next_hello();
+  hello.instance = facts.instance;
+  hello.token = facts.token;
   out.send_hello(hello);
 }
 
 void Parts::say_degraded() {
-  const auto change = upkeep.update_degraded(trial.stuck(), out.time());
+  std::vector<std::string> others;
+  for (auto& line : {clash.trouble(out.time()), inbox.chain().trouble()})
+    if (!line.empty()) others.push_back(line);
+  const auto change = upkeep.update_degraded(trial.stuck(), out.time(), others);
   if (!change) return;
   for (const auto& line : change->added) out.log(LogLevel::warning, line);
   if (change->is_over) out.log(LogLevel::notice, "not degraded any more");
@@ -150,7 +177,6 @@ void Parts::say_degraded() {
 }
 
 void Parts::assert_invariants() const {
-  time.assert_invariants();
   history.assert_invariants();
   revisions.assert_invariants();
   out.assert_invariants();
@@ -162,6 +188,7 @@ void Parts::assert_invariants() const {
   transfer.assert_invariants();
   trial.assert_invariants(course.phase());
   upkeep.assert_invariants();
+  clash.assert_invariants();
   const bool has_candidate = revisions.candidate().has_value();
   const bool is_free = course.is(Phase::idle) || course.is(Phase::committing);
   INSTAR_ASSERT(is_free != has_candidate);

@@ -9,8 +9,10 @@
 #include "core/revision/device_facts.hpp"
 #include "core/revision/device_state.hpp"
 #include "core/revision/gates.hpp"
+#include "core/revision/hearing.hpp"
 #include "core/revision/history.hpp"
 #include "core/revision/inbox.hpp"
+#include "core/revision/name_clash.hpp"
 #include "core/revision/outbox.hpp"
 #include "core/revision/permission.hpp"
 #include "core/revision/revisions.hpp"
@@ -37,6 +39,7 @@ struct Parts {
   const wire::Topics topics;
   Course course;
   TrustedTime time;
+  Hearing hearing;
   History history;
   Revisions revisions;
   Outbox out;
@@ -49,11 +52,16 @@ struct Parts {
   Transfer transfer;
   Trial trial;
   Upkeep upkeep;
+  NameClash clash;
 
   // What is to be persisted as `generation`.
   [[nodiscard]] DeviceState state(std::uint64_t generation) const;
-  // The time that this call goes by.
-  [[nodiscard]] WallMs clock() const noexcept { return time.at(out.now().wall); }
+  // The device's own clock in this call.
+  [[nodiscard]] WallMs wall() const noexcept { return out.now().wall; }
+  // The time by which a release is judged in this call. `manifest`: its checks have all passed.
+  [[nodiscard]] JudgedTime judged(const wire::Manifest& manifest, const ManifestId& hash) const;
+  // The gate of that release is to be remembered whatever else comes.
+  [[nodiscard]] bool is_about(const ManifestId& hash) const noexcept;
   void enter(Trigger trigger);
   // The release keys were replaced: sequences start over, as root.md says, and the broker is told.
   void start_over();
@@ -65,8 +73,10 @@ struct Parts {
   // About the candidate, with its counts.
   [[nodiscard]] wire::Report about_candidate(wire::Step step, Code code, std::string reason) const;
   void record_candidate_outcome(wire::Step step, Code code);
-  // Remembered over restarts: what is repeated each day is reported once.
+  // Remembered over restarts: what is repeated each day is reported once. The second form: the reason has a part that
+  // changes, and is the same one while `what` is.
   void say_once(std::string_view kind, const ManifestId& hash, wire::Report report);
+  void say_once(std::string_view kind, std::string_view what, const ManifestId& hash, wire::Report report);
   void say_hello();
   [[nodiscard]] wire::Description description() const;
   // Logs what is new of it, and says hello when something is.

@@ -21,39 +21,44 @@ Permission::Permission(PermissionState state, bool metered, std::uint64_t last_r
   if (!is_waiting()) state_.waits.clear();
 }
 
-std::string Permission::blocker(const wire::Manifest& manifest, const ManifestId& hash, Stage stage,
-                                WallMs clock) const {
+Blocker Permission::blocker(const wire::Manifest& manifest, const ManifestId& hash, Stage stage, WallMs wall) const {
   const auto& policy = manifest.policy;
-  if (owner_.hold) return "held by the device's owner";
-  if (is_brought(hash)) return "";
+  if (owner_.hold) return {"held by the device's owner", ""};
+  if (is_brought(hash)) return {};
   const bool allowed = owner_.allow_any || owner_.allowed == manifest.release || owner_.allowed == hash.short_hex();
   if (policy.consent && !allowed)
-    return "waits for the consent of the device's owner (instar-device allow " + manifest.release + ")";
+    return {"waits for the consent of the device's owner (instar-device allow " + manifest.release + ")", ""};
   const bool is_download = stage != Stage::change;
-  if (is_download && policy.unmetered_only && metered_) return "waits for a link that is not metered";
-  if (policy.windows.empty() || (policy.download_any_time && is_download)) return "";
-  return is_window_open(policy.windows, clock, utc_offset_s_) ? "" : "waits for its maintenance window";
+  if (is_download && policy.unmetered_only && metered_) return {"waits for a link that is not metered", ""};
+  if (policy.windows.empty() || (policy.download_any_time && is_download)) return {};
+  if (is_window_open(policy.windows, wall, local_.utc_offset_s)) return {};
+  const bool is_kept = local_.clock == wire::ClockState::synchronized;
+  return {"waits for its maintenance window", "; it is " + weekday_text(wall, local_.utc_offset_s) +
+                                                  " by this device's clock" +
+                                                  (is_kept ? "" : ", which is not synchronized")};
 }
 
 bool Permission::has_turn(const ManifestId& hash, std::uint32_t attempt) const noexcept {
   return state_.start_rollout == hash.prefix64() && state_.start_attempt == attempt;
 }
 
-bool Permission::may_start(const wire::Manifest& manifest, const ManifestId& hash, std::uint32_t attempt, WallMs clock,
-                           Outbox& out) {
-  auto text = blocker(manifest, hash, Stage::start, clock);
-  const bool asks = text.empty() && is_paced(manifest.policy) && !has_turn(hash, attempt) && !is_brought(hash);
-  if (text.empty() && !asks) {
+bool Permission::may_start(const wire::Manifest& manifest, const ManifestId& hash, std::uint32_t attempt,
+                           const Blocker& times, Outbox& out) {
+  auto blocked = blocker(manifest, hash, Stage::start, out.now().wall);
+  if (!owner_.hold && !times.empty()) blocked = times;
+  const bool asks = blocked.empty() && is_paced(manifest.policy) && !has_turn(hash, attempt) && !is_brought(hash);
+  if (blocked.empty() && !asks) {
     if (waits_for(hash)) {
       state_.waits_manifest = {};
       note_waits("", out);
     }
     return true;
   }
-  if (asks) text = "waits for its turn";
-  const bool is_known =
-      waits_for(hash) && state_.waits_attempt == attempt && state_.waits_asks == asks && state_.waits == text;
+  if (asks) blocked = {"waits for its turn", ""};
+  const bool is_known = waits_for(hash) && state_.waits_attempt == attempt && state_.waits_asks == asks &&
+                        blocked.is_said_by(state_.waits);
   if (is_known) return false;
+  auto text = blocked.text();
   if (!waits_for(hash)) give_up_waiting(Code::stale, "superseded by release " + manifest.release, out);
   state_.waits_manifest = hash;
   state_.waits_attempt = attempt;
@@ -83,7 +88,7 @@ void Permission::note_pause(const std::string& text, const Revisions& revisions,
 }
 
 void Permission::clear_pause(Outbox& out) {
-  pause_.clear();
+  pause_ = {};
   note_waits("", out);
 }
 
@@ -127,7 +132,7 @@ void Permission::forget_candidate(const ManifestId& hash) noexcept {
 }
 
 bool Permission::may_go_on(Stage stage, Phase phase, const Revisions& revisions, const Gates& gates,
-                           const Attempt& attempt, WallMs clock, Outbox& out) {
+                           const Attempt& attempt, Outbox& out) {
   INSTAR_ASSERT(revisions.candidate() && revisions.candidate_manifest());
   const auto& hash = revisions.candidate()->info.manifest;
   if (gates.is_broken(hash)) {
@@ -139,28 +144,29 @@ bool Permission::may_go_on(Stage stage, Phase phase, const Revisions& revisions,
     return false;
   }
   const auto& manifest = *revisions.candidate_manifest();
-  const auto text = blocker(manifest, hash, stage, clock);
-  if (text == pause_) {
+  const auto blocked = blocker(manifest, hash, stage, out.now().wall);
+  const auto text = blocked.text();
+  if (blocked.what == pause_.what) {
     if (state_.waits == kWaitsForGate || state_.waits == kWaitsForResume) note_pause(text, revisions, out);
-    return text.empty();
+    return blocked.empty();
   }
-  pause_ = text;
+  pause_ = blocked;
   note_pause(text, revisions, out);
   out.log(LogLevel::notice, "release " + manifest.release + (text.empty() ? " goes on" : " " + text));
   out.report(
-      attempt.report(revisions.candidate(), text.empty() ? step_of(phase) : wire::Step::waiting, Code::ok, pause_));
+      attempt.report(revisions.candidate(), text.empty() ? step_of(phase) : wire::Step::waiting, Code::ok, text));
   return pause_.empty();
 }
 
 std::optional<MonotonicMs> Permission::window_deadline(const wire::Manifest* offered, const Revisions& revisions,
-                                                       WallMs clock, MonotonicMs now) const {
+                                                       Now now) const {
   const auto* manifest = is_waiting() ? offered : nullptr;
   if (manifest == nullptr && revisions.candidate_manifest() && !pause_.empty())
     manifest = &*revisions.candidate_manifest();
   if (manifest == nullptr) return std::nullopt;
-  const auto wait = ms_until_window(manifest->policy.windows, clock, utc_offset_s_);
+  const auto wait = ms_until_window(manifest->policy.windows, now.wall, local_.utc_offset_s);
   if (!wait || *wait == 0) return std::nullopt;
-  return now + *wait;
+  return now.monotonic + *wait;
 }
 
 void Permission::assert_invariants() const {

@@ -9,6 +9,7 @@
 #include "core/base/error.hpp"
 #include "core/base/time.hpp"
 #include "core/revision/attempt.hpp"
+#include "core/revision/blocker.hpp"
 #include "core/revision/device_state.hpp"
 #include "core/revision/events.hpp"
 #include "core/revision/gates.hpp"
@@ -28,7 +29,7 @@ class Permission {
   Permission(PermissionState state, bool metered, std::uint64_t last_report);
 
   void obey(const OwnerInstruction& owner) { owner_ = owner; }
-  void set_local_time(std::int32_t utc_offset_s) noexcept { utc_offset_s_ = utc_offset_s; }
+  void set_local_time(const LocalTime& local) noexcept { local_ = local; }
   // By the owner, in a file: such a release needs no gate, turn, window, consent or byte budget.
   [[nodiscard]] bool is_brought(const ManifestId& hash) const noexcept {
     return !hash.is_zero() && owner_.install == hash;
@@ -37,14 +38,14 @@ class Permission {
   void note_begun(const ManifestId& hash) noexcept { brought_begun_ = brought_begun_ || is_brought(hash); }
   [[nodiscard]] bool is_brought_begun() const noexcept { return brought_begun_; }
 
-  // What stands in the way: of the owner, the link, the windows. Empty: nothing. `clock`: see TrustedTime.
-  [[nodiscard]] std::string blocker(const wire::Manifest& manifest, const ManifestId& hash, Stage stage,
-                                    WallMs clock) const;
+  // What stands in the way: of the owner, the link, the windows. These go by the device's own clock alone, `wall`.
+  [[nodiscard]] Blocker blocker(const wire::Manifest& manifest, const ManifestId& hash, Stage stage, WallMs wall) const;
 
   // --- the next attempt at a release that is admitted and possible here
-  // False: it waits, and for what is reported once.
+  // False: it waits, and for what is reported once. `times`: what stands in the way beside that, and counts after the
+  // owner's hold.
   [[nodiscard]] bool may_start(const wire::Manifest& manifest, const ManifestId& hash, std::uint32_t attempt,
-                               WallMs clock, Outbox& out);
+                               const Blocker& times, Outbox& out);
   // The broker gives a turn. True: it is what is waited for; consider the release again.
   [[nodiscard]] bool take_turn(const wire::Ack& ack) noexcept;
   [[nodiscard]] bool is_waiting() const noexcept { return !state_.waits_manifest.is_zero(); }
@@ -59,13 +60,13 @@ class Permission {
   // --- the candidate under way
   // Without a gate received since the start it goes on: it was admitted when it began. A change is reported.
   [[nodiscard]] bool may_go_on(Stage stage, Phase phase, const Revisions& revisions, const Gates& gates,
-                               const Attempt& attempt, WallMs clock, Outbox& out);
+                               const Attempt& attempt, Outbox& out);
   // Forgets what stood in the way of the attempt under way.
   void clear_pause(Outbox& out);
 
   // When a maintenance window opens for what is waited for. `offered`: its manifest, null: not known.
   [[nodiscard]] std::optional<MonotonicMs> window_deadline(const wire::Manifest* offered, const Revisions& revisions,
-                                                           WallMs clock, MonotonicMs now) const;
+                                                           Now now) const;
 
   [[nodiscard]] const PermissionState& state() const noexcept { return state_; }
   // A turn is asked for by an attempt that waits, and what is waited for is said in words.
@@ -81,9 +82,9 @@ class Permission {
   bool metered_;
   OwnerInstruction owner_;
   bool brought_begun_ = false;
-  std::int32_t utc_offset_s_ = 0;
+  LocalTime local_;
   std::uint64_t asked_report_;  // sequence of the report that asked for a turn last
-  std::string pause_;           // what the attempt under way waits for, as it was last said
+  Blocker pause_;               // what the attempt under way waits for, as it was last said
 };
 
 }  // namespace instar::revision

@@ -14,9 +14,9 @@ using Stage = Permission::Stage;
 class PermissionPartTest : public testing::Test {
  protected:
   [[nodiscard]] WallMs clock() const { return box.out.now().wall; }
-  [[nodiscard]] std::string blocker(Stage stage) { return permission.blocker(manifest, hash(), stage, clock()); }
-  [[nodiscard]] bool may_start(std::uint32_t attempt = 1) {
-    return permission.may_start(manifest, hash(), attempt, clock(), box.out);
+  [[nodiscard]] std::string blocker(Stage stage) { return permission.blocker(manifest, hash(), stage, clock()).text(); }
+  [[nodiscard]] bool may_start(std::uint32_t attempt = 1, const Blocker& times = {}) {
+    return permission.may_start(manifest, hash(), attempt, times, box.out);
   }
   [[nodiscard]] ManifestId hash() const { return OutboxFixture::hash_of(manifest); }
   [[nodiscard]] wire::Ack turn(std::uint32_t attempt) const {
@@ -58,19 +58,20 @@ TEST_F(PermissionPartTest, ConsentIsGivenByNameByHashOrToAll) {
 TEST_F(PermissionPartTest, AMeteredLinkIsInTheWayOfTheDownloadOnly) {
   Permission metered({}, true, 0);
   manifest.policy.unmetered_only = true;
-  EXPECT_EQ(metered.blocker(manifest, hash(), Stage::fetch, clock()), "waits for a link that is not metered");
-  EXPECT_EQ(metered.blocker(manifest, hash(), Stage::change, clock()), "");
+  EXPECT_EQ(metered.blocker(manifest, hash(), Stage::fetch, clock()).text(), "waits for a link that is not metered");
+  EXPECT_EQ(metered.blocker(manifest, hash(), Stage::change, clock()).text(), "");
 }
 
 TEST_F(PermissionPartTest, AWindowMayLetTheDownloadGoOn) {
   // 2023-11-14 22:13 UTC, a Tuesday: day 1.
   manifest.policy.windows = {wire::MaintenanceWindow{.days = 2, .start_minute = 0, .duration_minutes = 60}};
-  EXPECT_EQ(blocker(Stage::fetch), "waits for its maintenance window");
+  EXPECT_EQ(blocker(Stage::fetch),
+            "waits for its maintenance window; it is Tue 22:13 by this device's clock, which is not synchronized");
   manifest.policy.download_any_time = true;
   EXPECT_EQ(blocker(Stage::fetch), "");
-  EXPECT_EQ(blocker(Stage::change), "waits for its maintenance window");
-  permission.set_local_time(2 * 3'600);
-  EXPECT_NE(blocker(Stage::change), "") << "it is Wednesday there";
+  EXPECT_THAT(blocker(Stage::change), HasSubstr("waits for its maintenance window"));
+  permission.set_local_time({2 * 3'600, wire::ClockState::synchronized});
+  EXPECT_EQ(blocker(Stage::change), "waits for its maintenance window; it is Wed 00:13 by this device's clock");
   manifest.policy.windows.front().days = 4;
   EXPECT_EQ(blocker(Stage::change), "");
 }
@@ -90,6 +91,25 @@ TEST_F(PermissionPartTest, TheBrokerIsToldOnceWhatAReleaseWaitsFor) {
   EXPECT_TRUE(may_start());
   EXPECT_FALSE(permission.is_waiting());
   permission.assert_invariants();
+}
+
+TEST_F(PermissionPartTest, WhatChangesInAReasonIsNotToldAgain) {
+  EXPECT_FALSE(may_start(1, {"waits: the gate lies ahead, ", "9 min"}));
+  const auto reports = OutboxFixture::reports(box.take());
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].reason, "waits: the gate lies ahead, 9 min");
+  EXPECT_FALSE(reports[0].asks_start);
+  EXPECT_FALSE(may_start(1, {"waits: the gate lies ahead, ", "8 min"}));
+  EXPECT_TRUE(box.take().empty());
+  EXPECT_FALSE(may_start(1, {"waits: something else", ""}));
+  EXPECT_EQ(OutboxFixture::reports(box.take()).size(), 1U);
+  OwnerInstruction owner;
+  owner.hold = true;
+  permission.obey(owner);
+  EXPECT_FALSE(may_start(1, {"waits: something else", ""}));
+  EXPECT_EQ(permission.state().waits, "held by the device's owner");
+  permission.obey({});
+  EXPECT_TRUE(may_start());
 }
 
 TEST_F(PermissionPartTest, ATurnIsForOneAttemptAndOnlyWhenItWasAskedFor) {
@@ -162,14 +182,14 @@ class CandidatePermissionTest : public PermissionPartTest {
     permission.obey({false, true, "", {}});
   }
   [[nodiscard]] bool may_go_on() {
-    return permission.may_go_on(Stage::fetch, Phase::fetching, box.revisions, gates, attempt, clock(), box.out);
+    return permission.may_go_on(Stage::fetch, Phase::fetching, box.revisions, gates, attempt, box.out);
   }
   void take_gate(wire::GateState state, std::uint64_t issue) {
     wire::Gate gate;
     gate.manifest = hash();
     gate.state = state;
     gate.issue = issue;
-    ASSERT_NE(gates.take(gate), Gates::Taken::older);
+    ASSERT_NE(gates.take(gate, [](const ManifestId&) { return false; }), Gates::Taken::older);
   }
   Gates gates{{}};
   Attempt attempt{{}};

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "core/base/result.hpp"
-#include "core/base/time.hpp"
 #include "core/revision/device_facts.hpp"
 #include "core/wire/manifest.hpp"
 
@@ -16,9 +15,9 @@ inline constexpr std::string_view kClientHandler = "instar-client";
 // Dotted versions by their leading numbers: "6.1.0-18-amd64" is at least "5.10". What has no number counts as 0.
 [[nodiscard]] bool version_at_least(std::string_view version, std::string_view minimum) noexcept;
 
-// Everything that can be said before a byte is fetched. `free_bytes` 0 = not known yet. Errors: expired (the policy's
-// deadline), unsupported, refused, no_space; the message names what is asked and what is there.
+// Everything that can be said before a byte is fetched, but for what times say (age.hpp). `free_bytes` 0 = not known
+// yet. Errors: unsupported, refused, no_space; the message names what is asked and what is there.
 [[nodiscard]] Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& facts,
-                                        std::uint64_t free_bytes, WallMs clock);
+                                        std::uint64_t free_bytes);
 
 }  // namespace instar::revision

@@ -20,6 +20,8 @@ class SessionNumbers {
     return (boot_ & 0xffff) << 16 | count_;
   }
   [[nodiscard]] std::uint32_t boot() const noexcept { return boot_; }
+  // Goes on above `boot`: persist it.
+  void go_past(std::uint32_t boot) noexcept { boot_ = boot + 1; }
 
  private:
   std::uint32_t boot_;

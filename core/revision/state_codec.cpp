@@ -202,12 +202,13 @@ Bytes encode_state(const DeviceState& state) {
       state.attempt.retry_epoch, state.trial.starts, state.trial.reachable_before,
       static_cast<std::uint16_t>(state.trial.verdict_code), reason, state.attempt.bytes_planned,
       state.attempt.planned_exact, state.attempt.bytes_fetched, state.attempt.bytes_full, state.attempt.pack_kind,
-      state.history.highest_sequence, static_cast<std::uint64_t>(state.verified.value), root, outcomes, gates, refused,
-      pending, state.reports.last_report, state.reports.acked_report, state.boot, state.revisions.next_number,
-      revisions, packs, state.trial.machine_boot, state.trial.client_starts, state.attempt.bytes_spent, fallback,
-      state.attempt.staging_reported, assignment, state.attempt.bytes_before, state.permission.start_rollout,
-      state.permission.start_attempt, waits, state.permission.waits_manifest.is_zero() ? nullptr : &waits_manifest,
-      state.permission.waits_attempt, state.permission.waits_asks);
+      state.history.highest_sequence, root, outcomes, gates, refused, pending, state.reports.last_report,
+      state.reports.acked_report, state.boot, state.revisions.next_number, revisions, packs, state.trial.machine_boot,
+      state.trial.client_starts, state.attempt.bytes_spent, fallback, state.attempt.staging_reported, assignment,
+      state.attempt.bytes_before, state.permission.start_rollout, state.permission.start_attempt, waits,
+      state.permission.waits_manifest.is_zero() ? nullptr : &waits_manifest, state.permission.waits_attempt,
+      state.permission.waits_asks, static_cast<std::uint64_t>(state.hearing.last_signed.value),
+      static_cast<std::uint64_t>(state.hearing.heard.value));
   fb::FinishDeviceStateBuffer(builder, table);
   Bytes out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
   const auto checksum = trust::digest(out);
@@ -244,7 +245,8 @@ Result<DeviceState> decode_state(ByteView bytes) {
   out.revisions.candidate_manifest = from_fb(in.candidate_manifest());
   unpack_attempt(in, out);
   out.history.highest_sequence = in.highest_sequence();
-  out.verified = WallMs{static_cast<std::int64_t>(in.verified_ms())};
+  out.hearing.last_signed = WallMs{static_cast<std::int64_t>(in.last_signed_ms())};
+  out.hearing.heard = WallMs{static_cast<std::int64_t>(in.heard_ms())};
   out.root = from_fb(in.root());
   unpack_lists(in, out);
   out.reports.last_report = in.last_report();

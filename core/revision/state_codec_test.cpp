@@ -42,7 +42,6 @@ DeviceState example() {
   state.attempt.bytes_fetched = 40'000;
   state.attempt.bytes_full = 120'000;
   state.history.highest_sequence = 5;
-  state.verified = WallMs{1'700'000'000'000};
   state.root = {0x52};
   state.history.outcomes = {{filled(4), 4, 1, 0, wire::Step::committed, Code::ok}};
   state.gates = {{filled(5), 2}};
@@ -79,6 +78,7 @@ DeviceState everything() {
   state.permission.waits_manifest = filled(0x33);
   state.permission.waits_attempt = 3;
   state.permission.waits_asks = true;
+  state.hearing = {WallMs{1'700'000'000'000}, WallMs{1'700'000'100'000}};
   return state;
 }
 

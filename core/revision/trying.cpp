@@ -12,7 +12,7 @@ namespace instar::revision {
 void Trying::try_if_allowed() {
   if (!parts_.attempt.is_staged() || !parts_.course.is_acquiring()) return;
   const bool may_go_on = parts_.permission.may_go_on(Permission::Stage::change, parts_.course.phase(), parts_.revisions,
-                                                     parts_.gates, parts_.attempt, parts_.clock(), parts_.out);
+                                                     parts_.gates, parts_.attempt, parts_.out);
   if (!may_go_on) return;
   parts_.enter(Trigger::staged);
   parts_.attempt.note_staged(false);

@@ -1,6 +1,7 @@
 #include "core/revision/upkeep.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
@@ -22,10 +23,12 @@ void Upkeep::forget(bool is_kept) noexcept {
   stops_.clear();
 }
 
-std::optional<Upkeep::Change> Upkeep::update_degraded(const std::string& stuck, MonotonicMs now) {
+std::optional<Upkeep::Change> Upkeep::update_degraded(const std::string& stuck, MonotonicMs now,
+                                                      const std::vector<std::string>& others) {
   stops_.forget(now);
   auto degraded = stops_.degraded(now);
   if (!stuck.empty()) degraded.push_back(stuck);
+  std::ranges::copy(others, std::back_inserter(degraded));
   if (degraded == degraded_) return std::nullopt;
   Change change;
   std::ranges::copy_if(degraded, std::back_inserter(change.added),

@@ -35,8 +35,9 @@ class Upkeep {
     std::vector<std::string> added;
     bool is_over = false;  // nothing is degraded any more
   };
-  // `stuck`: another reason, empty: none. nullopt: nothing has changed.
-  [[nodiscard]] std::optional<Change> update_degraded(const std::string& stuck, MonotonicMs now);
+  // `stuck`: another reason, empty: none. `others`: more of them. nullopt: nothing has changed.
+  [[nodiscard]] std::optional<Change> update_degraded(const std::string& stuck, MonotonicMs now,
+                                                      const std::vector<std::string>& others = {});
   // As it was last said.
   [[nodiscard]] const std::vector<std::string>& degraded() const noexcept { return degraded_; }
 

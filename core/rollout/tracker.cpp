@@ -1,6 +1,10 @@
 #include "core/rollout/tracker.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 
 namespace instar::rollout {
 
@@ -11,9 +15,22 @@ RolloutView::RolloutView(const Rollout& rollout, const Members& of)
       updated(rollout.updated()),
       members(of.all()),
       counts(of.counts()),
+      is_in_force(rollout.is_in_force()),
       state_(rollout.state_name()) {}
 
 // --- loading
+
+void Tracker::load_tombstones(const DeviceId& device, std::vector<Tombstone> tombstones) {
+  devices_.roster().tombstones().load(device, std::move(tombstones));
+}
+
+void Tracker::load_enrolment(wire::Enrolment enrolment) {
+  devices_.roster().enrolments().set(std::move(enrolment));
+}
+
+void Tracker::load_spent_token(const DeviceId& device, const Hash256& token_hash) {
+  devices_.roster().enrolments().load_spent(device, token_hash);
+}
 
 void Tracker::load_rollout(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const Release> release) {
   rollouts_.load(rollout, std::move(record), std::move(release));
@@ -39,7 +56,11 @@ void Tracker::loaded(Now now) {
 // --- events from devices
 
 Status Tracker::hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects) {
-  INSTAR_CHECK(devices_.hello(hello, origin, now, effects));
+  INSTAR_TRY(const bool is_taken, devices_.hello(hello, origin, now, effects));
+  if (!is_taken) {
+    devices_.send_ack(hello.device, effects);
+    return {};
+  }
   const bool moved = devices_.adopt_step(hello, now, effects);
   pass_counts(effects);
   if (moved) rollouts_.advance(hello.rollout, devices_, now, effects);
@@ -116,34 +137,75 @@ void Tracker::take_keys(KeysInForce keys, Effects& effects) {
   pass_counts(effects);
 }
 
+void Tracker::withdraw_unsigned(Now now, Effects& effects) {
+  rollouts_.withdraw_unsigned(devices_, now, effects);
+  pass_counts(effects);
+}
+
 Status Tracker::act(const ManifestId& rollout, Action action, const std::string& who, Now now, Effects& effects) {
   return rollouts_.act(rollout, action, who, devices_, now, effects);
 }
 
-Status Tracker::approve(const ManifestId& rollout, std::optional<std::uint32_t> wave, const std::string& who, Now now,
-                        Effects& effects) {
-  return rollouts_.approve(rollout, wave, who, devices_, now, effects);
+Status Tracker::approve(const ManifestId& rollout, const Yes& yes, const std::string& who, Now now, Effects& effects) {
+  return rollouts_.approve(rollout, yes, who, devices_, now, effects);
 }
 
 Status Tracker::retry(const ManifestId& rollout, const std::string& who, Now now, Effects& effects) {
   return rollouts_.retry(rollout, who, devices_, now, effects);
 }
 
-Status Tracker::forget(const DeviceId& device, Effects& effects) {
-  INSTAR_CHECK(devices_.forget(device, effects));
+Status Tracker::forget(const DeviceId& device, OldKey old_key, WallMs now, Effects& effects) {
+  INSTAR_CHECK(devices_.forget(device, old_key, now, effects));
   pass_counts(effects);
   return {};
+}
+
+Status Tracker::replace(const DeviceId& device, trust::KeyId key, WallMs now, Effects& effects) {
+  INSTAR_CHECK(devices_.replace(device, key, now, effects));
+  pass_counts(effects);
+  return {};
+}
+
+void Tracker::enrol(wire::Enrolment enrolment, Bytes envelope, Effects& effects) {
+  effects.emplace_back(SaveEnrolment{enrolment.device, std::move(envelope)});
+  devices_.enrol(std::move(enrolment), effects);
+  pass_counts(effects);
+}
+
+void Tracker::assign(const DeviceId& device, std::vector<GroupPath> groups) {
+  devices_.roster().enrolments().assign(device, std::move(groups));
 }
 
 void Tracker::refresh_gates(Now now, Effects& effects) {
   rollouts_.refresh_gates(devices_, now, effects);
 }
 
+void Tracker::hold(std::string why, Effects& effects) {
+  if (why.empty() && rollouts_.is_held()) times_due_ = gates_due_ = true;
+  rollouts_.hold(std::move(why), effects);
+}
+
 void Tracker::tick(Now now, Effects& effects) {
+  const auto back_ms = std::exchange(seen_, now.wall) - now.wall;
+  times_due_ = times_due_ || back_ms > 0;
+  gates_due_ = gates_due_ || back_ms > limits::kGateClockMsMax;
+  if (times_due_ && !rollouts_.is_held()) {
+    times_due_ = false;
+    // In this order: a device whose time is mended came after the waves that are.
+    rollouts_.mend_times(devices_, now, effects);
+    devices_.mend_times(now, effects);
+    pass_counts(effects);
+    if (std::exchange(gates_due_, false)) rollouts_.renew_gates();
+  }
   rollouts_.tick(devices_, now, effects);
 }
 
 // --- views
+
+std::size_t Tracker::cloned_count(WallMs now) const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(devices(), [now](const auto& entry) { return is_cloned(entry.second.record, now); }));
+}
 
 bool Tracker::has_turn(const DeviceId& device, std::uint64_t prefix, std::uint32_t attempt) const {
   const auto rollout = by_prefix(prefix);
@@ -169,8 +231,7 @@ const std::map<GroupPath, ManifestId>& Tracker::group_rollouts() const noexcept 
 }
 
 std::string Tracker::waiting_for(const ManifestId& rollout, Now now) const {
-  const auto* found = rollouts_.find(rollout);
-  return found == nullptr ? "" : found->waiting_for(now.monotonic);
+  return rollouts_.waiting_for(rollout, now);
 }
 
 std::optional<ManifestId> Tracker::by_prefix(std::uint64_t prefix64) const {

@@ -4,7 +4,8 @@
 // It has two sides that do not know each other. The devices' side applies what devices say and yields counts; the
 // rollouts' side decides by counts and by the policies of signed manifests. This page says, for each event, which side
 // is asked, in which order. Wall time is signed into gates and stored; durations (soak, silence, starts in a minute)
-// are measured on the monotonic clock while the process lives, so that a wall clock that jumps opens no wave.
+// are measured on the monotonic clock while the process lives, so that a wall clock that jumps opens no wave. When the
+// wall clock goes back, so do the times that lie in the future then: nothing lasts of a clock that was ahead.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,7 @@ struct RolloutView {
   WallMs updated;                        // of the record or of any member
   const std::map<DeviceId, Member>& members;
   const Counts& counts;  // of the members
+  bool is_in_force;      // its keys are, and reach its groups
 
   // See Rollout::state_name().
   [[nodiscard]] std::string_view state_name() const noexcept { return state_; }
@@ -53,7 +55,13 @@ class Tracker {
   // How many devices that have never taken part one login may bring. Before loading, or at any time.
   void bound_newcomers(std::size_t login_max) noexcept { devices_.bound_newcomers(login_max); }
 
+  // Only devices that are enrolled may say hello. Before loading, or at any time.
+  void demand_enrolment(bool listed) noexcept { devices_.roster().enrolments().demand(listed); }
+
   // --- loading: in this order, then loaded() once ---
+  void load_tombstones(const DeviceId& device, std::vector<Tombstone> tombstones);
+  void load_enrolment(wire::Enrolment enrolment);
+  void load_spent_token(const DeviceId& device, const Hash256& token_hash);
   void load_rollout(const ManifestId& rollout, RolloutRecord record, std::shared_ptr<const Release> release);
   void load_device(const DeviceId& device, DeviceRecord record);
   void load_member(const ManifestId& rollout, const DeviceId& device, MemberRecord record);
@@ -61,7 +69,7 @@ class Tracker {
 
   // --- events from devices; the signature has been checked with `hello.key`, or with the pinned key ---
   // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax, or too many of the login that never took
-  // part), stale (over a bridge, older than the last one).
+  // part), stale (not later than the last one), refused and expired (not enrolled). `effects` may have some then too.
   [[nodiscard]] Status hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects);
   // Applied if it is the next in order; acked in any case. Errors: not_found (no hello yet).
   [[nodiscard]] Status report(const wire::Report& report, Now now, Effects& effects);
@@ -90,16 +98,25 @@ class Tracker {
                                             Effects& effects);
   // See Rollouts::take_keys(). Before anything is loaded, and with each new root document.
   void take_keys(KeysInForce keys, Effects& effects);
+  // See Rollouts::withdraw_unsigned().
+  void withdraw_unsigned(Now now, Effects& effects);
   // Each may be said twice. Errors: not_found, refused.
   [[nodiscard]] Status act(const ManifestId& rollout, Action action, const std::string& who, Now now, Effects& effects);
-  // `wave`: from 0; nullopt: the current one.
-  [[nodiscard]] Status approve(const ManifestId& rollout, std::optional<std::uint32_t> wave, const std::string& who,
-                               Now now, Effects& effects);
+  [[nodiscard]] Status approve(const ManifestId& rollout, const Yes& yes, const std::string& who, Now now,
+                               Effects& effects);
   // Devices that have failed since the last retry may try again.
   [[nodiscard]] Status retry(const ManifestId& rollout, const std::string& who, Now now, Effects& effects);
-  [[nodiscard]] Status forget(const DeviceId& device, Effects& effects);
+  // See Devices::forget(), replace() and enrol().
+  [[nodiscard]] Status forget(const DeviceId& device, OldKey old_key, WallMs now, Effects& effects);
+  [[nodiscard]] Status replace(const DeviceId& device, trust::KeyId key, WallMs now, Effects& effects);
+  void enrol(wire::Enrolment enrolment, Bytes envelope, Effects& effects);
+  // An assignment is in force; without groups: none is any more. While loading too.
+  void assign(const DeviceId& device, std::vector<GroupPath> groups);
   // New gates of each group's rollout, fresh as of now.
   void refresh_gates(Now now, Effects& effects);
+  // The wall clock is in doubt, or (empty) no more: until then no wave opens, and no gate is signed but such as stop
+  // devices.
+  void hold(std::string why, Effects& effects);
 
   // Once a second or more often: soaks, silence, turns, leases. O(rollouts that are some group's current one).
   void tick(Now now, Effects& effects);
@@ -113,6 +130,9 @@ class Tracker {
   [[nodiscard]] const std::map<DeviceId, Device>& devices() const noexcept { return devices_.roster().all(); }
   // Devices that have never taken part in a rollout: none has had bytes of one, nor moved one by a report.
   [[nodiscard]] std::size_t unknown_count() const noexcept { return devices_.roster().newcomers().count(); }
+  // Of them, those under whose name and key two speak. Time: once through the devices.
+  [[nodiscard]] std::size_t cloned_count(WallMs now) const;
+  [[nodiscard]] const Enrolments& enrolments() const noexcept { return devices_.roster().enrolments(); }
   [[nodiscard]] std::size_t online_count() const noexcept { return devices_.roster().online_count(); }
   [[nodiscard]] std::optional<RolloutView> rollout(const ManifestId& rollout) const noexcept;
   [[nodiscard]] std::vector<std::pair<ManifestId, RolloutView>> rollouts() const;
@@ -135,6 +155,9 @@ class Tracker {
 
   Devices devices_;
   Rollouts rollouts_;
+  WallMs seen_;             // of the last tick
+  bool times_due_ = true;   // the wall clock may have gone back: times in the store are to be looked at
+  bool gates_due_ = false;  // it has, by so much that devices would wait for what was signed
 };
 
 }  // namespace instar::rollout

@@ -2,6 +2,11 @@
 // out ends what it has used up.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <variant>
+#include <vector>
+
 #include "core/base/limits.hpp"
 #include "core/rollout/testing/tracker_fixture.hpp"
 
@@ -71,6 +76,35 @@ TEST_F(TrackerKeysTest, AKeyThatReachesLessThanItDidIsAsGoneForTheOthers) {
   take_keys({{kGood, "#"}, {kLimited, "plant-7/line-b"}}, 2);
   EXPECT_EQ(target(), std::nullopt);
   EXPECT_TRUE(take(1, "plant-7", kGood).has_value());
+}
+
+TEST_F(TrackerKeysTest, WhatAKeyThatIsGoneHasSignedIsWithdrawnAndEnds) {
+  const auto cleared = [&] {
+    std::vector<std::string> groups;
+    for (const auto& effect : effects) {
+      if (const auto* clear = std::get_if<ClearManifest>(&effect)) groups.push_back(clear->group.str());
+    }
+    return groups;
+  };
+  const auto events = [&] {
+    return std::ranges::count_if(effects, [](const Effect& one) { return std::holds_alternative<SaveEvent>(one); });
+  };
+  ASSERT_TRUE(take(5, "plant-7", kLimited).has_value());
+  ASSERT_TRUE(take(6, "plant-9", kGood).has_value());
+  effects.clear();
+  tracker.withdraw_unsigned(kNow, effects);
+  EXPECT_TRUE(effects.empty()) << "all keys are in force";
+  take_keys({{kGood, "#"}}, 2);
+  tracker.withdraw_unsigned(kNow, effects);
+  EXPECT_EQ(cleared(), std::vector<std::string>{"plant-7"});
+  EXPECT_EQ(events(), 1);
+  EXPECT_EQ(tracker.rollout(hash(5))->state_name(), "aborted");
+  EXPECT_NE(tracker.rollout(hash(5))->record.cause, "");
+  EXPECT_EQ(tracker.rollout(hash(6))->state_name(), "active");
+  effects.clear();
+  tracker.withdraw_unsigned(kNow, effects);
+  EXPECT_EQ(cleared(), std::vector<std::string>{"plant-7"}) << "at each start: it may not have been said yet";
+  EXPECT_EQ(events(), 0);
 }
 
 TEST_F(TrackerKeysTest, WhatDevicesHaveObeyedRaisesTheNextOne) {

@@ -53,7 +53,6 @@ TEST_F(StrangersTest, AHelloThatNamesTheRolloutMovesNothingEither) {
   ASSERT_TRUE(fixture.take(one_failure_is_too_many()).has_value());
   auto message = hello("toaster", {group("evil/corner")});
   message.description.product = "toaster";
-  message.connect = 1;
   message.rollout = hash(1);
   message.step = Step::failed;
   message.attempt = 1;
@@ -120,7 +119,6 @@ TEST_F(StrangersTest, AMemberThatIsMovedElsewhereEndsWhatItHasBegun) {
   ASSERT_TRUE(fixture.take(manifest(1)).has_value());
   ASSERT_TRUE(fixture.report_step("d", 1, Step::fetching).has_value());
   auto moved = hello("d", {group("plant-8")});
-  moved.connect = 1;
   moved.last_sequence = 1;
   ASSERT_TRUE(fixture.hello(moved).has_value());
   ASSERT_TRUE(fixture.report_step("d", 1, Step::failed).has_value());

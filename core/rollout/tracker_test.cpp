@@ -111,6 +111,63 @@ TEST(Tracker, PinsTheFirstKey) {
   EXPECT_EQ(fixture.forget("nobody").error().code, Code::not_found);
 }
 
+TEST(Tracker, AKeyThatWasForgottenDoesNotComeBackUnlessItIsAllowed) {
+  TrackerFixture fixture;
+  ASSERT_TRUE(fixture.hello(hello("d")).has_value());
+  ASSERT_TRUE(fixture.forget("d").has_value());
+  EXPECT_EQ(fixture.hello(hello("d")).error().code, Code::untrusted_key);
+  EXPECT_EQ(fixture.tracker.device(id("d")), nullptr);
+  fixture.restart();
+  EXPECT_EQ(fixture.hello(hello("d")).error().code, Code::untrusted_key) << "that is stored";
+  ASSERT_TRUE(fixture.forget("d", OldKey::allowed).has_value());
+  EXPECT_TRUE(fixture.hello(hello("d")).has_value());
+  ASSERT_TRUE(fixture.forget("d", OldKey::allowed).has_value());
+  EXPECT_TRUE(fixture.hello(hello("d")).has_value()) << "it was forgotten, and its key was not taken back";
+}
+
+TEST(Tracker, ForgettingWhatWasMadeUpLetsNoOtherKeyBack) {
+  TrackerFixture fixture;
+  ASSERT_TRUE(fixture.hello(hello("d")).has_value());
+  ASSERT_TRUE(fixture.forget("d").has_value());
+  auto other = hello("d");
+  other.key = wire::examples::key(7).public_key();
+  ASSERT_TRUE(fixture.hello(other).has_value());
+  ASSERT_TRUE(fixture.forget("d", OldKey::untouched).has_value());
+  EXPECT_EQ(fixture.hello(hello("d")).error().code, Code::untrusted_key) << "an operator has taken it back";
+  EXPECT_TRUE(fixture.hello(other).has_value());
+}
+
+TEST(Tracker, AReplacedDeviceBeginsAnewInItsOldPlace) {
+  TrackerFixture fixture;
+  ASSERT_TRUE(fixture.hello(hello("d")).has_value());
+  ASSERT_TRUE(fixture.take(manifest(1)).has_value());
+  ASSERT_TRUE(fixture.report_step("d", 1, Step::committed).has_value());
+  EXPECT_EQ(fixture.replace("nobody").error().code, Code::not_found);
+  ASSERT_TRUE(fixture.replace("d").has_value());
+  fixture.restart();
+  EXPECT_EQ(fixture.count(1, Step::committed), 0U);
+  EXPECT_EQ(fixture.count(1, Step::waiting), 1U) << "it keeps its place";
+  EXPECT_EQ(fixture.hello(hello("d")).error().code, Code::untrusted_key);
+  auto renewed = hello("d");
+  renewed.key = wire::examples::key(7).public_key();
+  ASSERT_TRUE(fixture.hello(renewed).has_value());
+  EXPECT_EQ(fixture.all<SendAck>().at(0).ack.sequence, 1U) << "its reports go on after those of before";
+  ASSERT_TRUE(fixture.report_step("d", 1, Step::fetching).has_value());
+  EXPECT_EQ(fixture.count(1, Step::fetching), 1U);
+}
+
+TEST(Tracker, AHelloThatIsDeliveredTwiceIsAckedAndChangesNothing) {
+  TrackerFixture fixture;
+  auto message = hello("d");
+  message.connect = 7;
+  ASSERT_TRUE(fixture.hello(message).has_value());
+  message.description.groups = {group("elsewhere")};
+  ASSERT_TRUE(fixture.hello(message).has_value());
+  EXPECT_EQ(fixture.effects.size(), 1U);
+  EXPECT_EQ(fixture.all<SendAck>().size(), 1U);
+  EXPECT_EQ(fixture.tracker.device(id("d"))->record.description.groups, hello("d").description.groups);
+}
+
 TEST(Tracker, ForgettingADeviceTakesItOutOfTheCounts) {
   TrackerFixture fixture;
   ASSERT_TRUE(fixture.take(manifest(1)).has_value());
@@ -366,13 +423,13 @@ TEST(Tracker, AReportThatIsNotAboutTheTransferKeepsThePlan) {
   EXPECT_EQ(fixture.rollout(1).counts.bytes_full, 1'000U);
 }
 
-TEST(Tracker, AnOlderHelloOverABridgeIsNotTaken) {
+TEST(Tracker, AnOlderHelloIsNotTaken) {
   TrackerFixture fixture;
   auto newer = hello("d");
   newer.boot = 5;
   ASSERT_TRUE(fixture.hello(newer, Via::bridge).has_value());
-  EXPECT_EQ(fixture.hello(hello("d"), Via::bridge).error().code, Code::stale);
-  EXPECT_TRUE(fixture.hello(hello("d"), Via::own_connection).has_value()) << "a device may have lost its counters";
+  for (const auto via : {Via::bridge, Via::own_connection})
+    EXPECT_EQ(fixture.hello(hello("d"), via).error().code, Code::stale);
 }
 
 }  // namespace

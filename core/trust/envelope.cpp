@@ -17,7 +17,7 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 12;
 constexpr std::size_t kSignatureBytes = 8 + 64;
 constexpr std::string_view kContext{"instar-envelope-v1\0", 19};
-constexpr auto kLastKind = static_cast<std::uint8_t>(Kind::assignment);
+constexpr auto kLastKind = static_cast<std::uint8_t>(Kind::enrolment);
 
 Bytes signed_message(Kind kind, const Hash256& payload_hash) {
   Bytes message = to_bytes(kContext);
@@ -73,6 +73,8 @@ std::string_view kind_name(Kind kind) noexcept {
     case Kind::hello: return "hello";
     case Kind::report: return "report";
     case Kind::assignment: return "assignment";
+    case Kind::approval: return "approval";
+    case Kind::enrolment: return "enrolment";
   }
   return "unknown";
 }

@@ -26,7 +26,16 @@
 namespace instar::trust {
 
 // Frozen numbers.
-enum class Kind : std::uint8_t { root = 1, manifest = 2, gate = 3, hello = 4, report = 5, assignment = 6 };
+enum class Kind : std::uint8_t {
+  root = 1,
+  manifest = 2,
+  gate = 3,
+  hello = 4,
+  report = 5,
+  assignment = 6,
+  approval = 7,
+  enrolment = 8,
+};
 
 struct KeySignature {
   KeyId key_id = 0;

@@ -12,7 +12,7 @@ namespace instar::trust {
 namespace {
 
 constexpr auto kLastTimeMs = static_cast<std::uint64_t>(limits::kWallMsMax);
-constexpr auto kLastRole = static_cast<std::uint8_t>(RoleName::gate);
+constexpr auto kLastRole = static_cast<std::uint8_t>(RoleName::approve);
 
 tl::unexpected<Error> bad_root(const std::string& what) {
   return fail(Code::malformed, "root document: " + what);
@@ -23,8 +23,14 @@ std::string role_text(RoleName name) {
     case RoleName::root: return "role root";
     case RoleName::release: return "role release";
     case RoleName::gate: return "role gate";
+    case RoleName::approve: return "role approve";
   }
   return "role ?";
+}
+
+// Whose keys can be limited to groups.
+bool is_by_group(RoleName name) noexcept {
+  return name == RoleName::release || name == RoleName::approve;
 }
 
 bool is_group_filter(std::string_view filter) {
@@ -71,8 +77,8 @@ Result<Role> read_role(const fb::Role& from, const RootDocument& document) {
   for (const KeyId id : role.key_ids) {
     const auto key = std::ranges::find(document.keys, id, [](const RootKey& k) { return k.key.id(); });
     if (key == document.keys.end()) return bad_root(who + " names a key that is not in the document");
-    if (!key->group_filter.empty() && role.name != RoleName::release) {
-      return bad_root(who + " has a key with a group filter; only release keys can be limited to groups");
+    if (!key->group_filter.empty() && !is_by_group(role.name)) {
+      return bad_root(who + " has a key with a group filter; only release and approve keys can be limited to groups");
     }
   }
   return role;
@@ -114,7 +120,7 @@ std::vector<AuthorizedKey> RootDocument::authorized(RoleName name, const GroupPa
   for (const RootKey& key : keys) {
     const KeyId id = key.key.id();
     if (std::ranges::find(found->key_ids, id) == found->key_ids.end()) continue;
-    const bool limited = name == RoleName::release && group != nullptr && !key.group_filter.empty();
+    const bool limited = is_by_group(name) && group != nullptr && !key.group_filter.empty();
     if (limited && !group->matches(key.group_filter)) continue;
     out.push_back({id, key.key});
   }
@@ -130,6 +136,10 @@ ReleaseKeys RootDocument::release_keys() const {
     out[key.key.id()] = key.group_filter.empty() ? "#" : key.group_filter;
   }
   return out;
+}
+
+RoleName RootDocument::approving_role() const noexcept {
+  return role(RoleName::approve) == nullptr ? RoleName::release : RoleName::approve;
 }
 
 bool reach(const ReleaseKeys& keys, std::span<const KeyId> signers, const GroupPath& group) noexcept {
@@ -182,7 +192,7 @@ Result<RootDocument> decode_root(ByteView payload) {
     if (!ids.insert(key.key.id()).second) return bad_root("a key stands in it twice");
     document.keys.push_back(std::move(key));
   }
-  if (message->roles()->size() > kLastRole + 1U) return bad_root("more roles than root, release and gate");
+  if (message->roles()->size() > kLastRole + 1U) return bad_root("more roles than root, release, gate and approve");
   for (const auto* from : *message->roles()) {
     INSTAR_TRY(auto role, read_role(*from, document));
     document.roles.push_back(std::move(role));

@@ -16,11 +16,12 @@
 
 namespace instar::trust {
 
-enum class RoleName : std::uint8_t { root = 0, release = 1, gate = 2 };
+// `approve` may be absent: the keys of `release` approve then.
+enum class RoleName : std::uint8_t { root = 0, release = 1, gate = 2, approve = 3 };
 
 struct RootKey {
   PublicKey key;
-  std::string group_filter;  // release keys only; empty = all groups
+  std::string group_filter;  // of release and approve keys only; empty = all groups
   std::string label;
 };
 
@@ -47,15 +48,26 @@ struct RootDocument {
   std::optional<Hash256> previous;  // payload hash of version-1's document
 
   [[nodiscard]] const Role* role(RoleName name) const noexcept;
-  // The keys of a role. For release with a `group`, only those whose filter allows the group.
+  // The keys of a role. For release and approve with a `group`, only those whose filter allows the group.
   [[nodiscard]] std::vector<AuthorizedKey> authorized(RoleName name, const GroupPath* group = nullptr) const;
   [[nodiscard]] ReleaseKeys release_keys() const;
+  // Whose signatures an approval needs: `approve` where there is such a role, else `release`.
+  [[nodiscard]] RoleName approving_role() const noexcept;
 };
 
 // The FlatBuffers payload of a document. The same document gives the same bytes.
 [[nodiscard]] Bytes encode_root(const RootDocument& document);
-// Checks limits, unique key ids, thresholds within the number of keys, all three roles present.
+// Checks limits, unique key ids, thresholds within the number of keys; root, release and gate must be there.
 [[nodiscard]] Result<RootDocument> decode_root(ByteView payload);
+
+// That the document expires within limits::kRootExpiryWarnMs of `now`, or has expired, and what to do; nullopt:
+// neither.
+[[nodiscard]] std::optional<std::string> expiry_warning(const RootDocument& root, WallMs now);
+
+// The version that a root document says it has, when enough of the root keys that it names itself have signed it. That
+// is no trust: it tells only whether asking for the versions before it is of use. Errors: those of the envelope and of
+// decode_root(); bad_signature, untrusted_key.
+[[nodiscard]] Result<std::uint32_t> claimed_version(ByteView envelope);
 
 // What a verifier holds: the newest root document to which it has a chain.
 class TrustStore {
@@ -78,8 +90,12 @@ class TrustStore {
   [[nodiscard]] Result<Envelope> open_gate(ByteView envelope) const;
   // The groups of a device, signed by the role `release`, whatever the keys reach: reaches() answers that.
   [[nodiscard]] Result<Envelope> open_assignment(ByteView envelope) const;
-  // Of an envelope that open_manifest() or open_assignment() has opened: the filters of all its signers' keys include
-  // `group`. Errors: untrusted_key, with the key and its filter.
+  // Who may be a device, signed by the same role.
+  [[nodiscard]] Result<Envelope> open_enrolment(ByteView envelope) const;
+  // An operator's yes to a rollout of these groups: by keys of approving_role(), each of which reaches all of them.
+  [[nodiscard]] Result<Envelope> open_approval(ByteView envelope, std::span<const GroupPath> groups) const;
+  // Of an envelope that open_manifest(), open_assignment() or open_enrolment() has opened: the filters of all its
+  // signers' keys include `group`. Errors: untrusted_key, with the key and its filter.
   [[nodiscard]] Status reaches(const Envelope& envelope, const GroupPath& group) const;
 
  private:

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 #include "core/trust/flat.hpp"
 #include "schemas/root_generated.h"
@@ -191,8 +192,13 @@ INSTANTIATE_TEST_SUITE_P(
         BrokenCase{"MissingRole", [](RootDocument& r) { r.roles.pop_back(); }, Code::malformed, "role gate is missing"},
         BrokenCase{"RoleTwice", [](RootDocument& r) { r.roles[2] = r.roles[0]; }, Code::malformed,
                    "stands in it twice"},
-        BrokenCase{"FourRoles", [](RootDocument& r) { r.roles.push_back(r.roles[0]); }, Code::malformed, "more roles"},
-        BrokenCase{"RoleOfALaterVersion", [](RootDocument& r) { r.roles[1].name = static_cast<RoleName>(3); },
+        BrokenCase{"FiveRoles",
+                   [](RootDocument& r) {
+                     r.roles.push_back(r.roles[0]);
+                     r.roles.push_back(r.roles[1]);
+                   },
+                   Code::malformed, "more roles"},
+        BrokenCase{"RoleOfALaterVersion", [](RootDocument& r) { r.roles[1].name = static_cast<RoleName>(4); },
                    Code::unsupported, "newer version"},
         BrokenCase{"FilterOnARootKey", [](RootDocument& r) { r.keys[0].group_filter = "#"; }, Code::malformed,
                    "group filter"},
@@ -324,6 +330,29 @@ TEST(TrustStore, RefusesASuccessorOfAnotherDocument) {
   EXPECT_EQ(code_of(store.advance(seal_root(two, {1, 2}))), Code::malformed);
 }
 
+TEST(RootDocument, SaysItsVersionOnlyWhenItsOwnKeysHaveSignedIt) {
+  EXPECT_EQ(claimed_version(seal_root(document(), {1, 2})).value(), 1U);
+  const auto next = successor(document(), {4}, 1);
+  EXPECT_EQ(claimed_version(seal_root(next, {1, 2, 4})).value(), 2U);
+  EXPECT_EQ(claimed_version(seal_root(next, {4})).value(), 2U) << "nobody has said that it is to be believed";
+  EXPECT_EQ(claimed_version(seal_root(next, {1, 2})).error().code, Code::untrusted_key);
+  EXPECT_FALSE(claimed_version(to_bytes("no envelope")).has_value());
+}
+
+TEST(RootDocument, WarnsBeforeAndAfterItExpires) {
+  auto root = document();
+  const WallMs now{1'763'881'282'000};
+  EXPECT_FALSE(expiry_warning(root, now).has_value()) << "it never expires";
+  root.expires = now + (limits::kRootExpiryWarnMs + 1);
+  EXPECT_FALSE(expiry_warning(root, now).has_value());
+  root.expires = now + limits::kRootExpiryWarnMs;
+  EXPECT_NE(expiry_warning(root, now)->find("root document 1 expires on 2025-12-23 07:01 UTC, in 30 days"),
+            std::string::npos)
+      << *expiry_warning(root, now);
+  root.expires = now;
+  EXPECT_NE(expiry_warning(root, now)->find("root document 1 expired on"), std::string::npos);
+}
+
 TEST(TrustStore, OpensManifestsByGroupFilter) {
   const auto store = pinned();
   const auto manifest = [](std::initializer_list<int> signers) {
@@ -422,6 +451,41 @@ TEST(TrustStore, SaysWhichKeyDoesNotReachAGroup) {
   ASSERT_EQ(code_of(refused), Code::untrusted_key);
   EXPECT_NE(refused.error().message.find("which is for plant-7/# alone"), std::string::npos) << refused.error().message;
   EXPECT_NE(refused.error().message.find("plant-9"), std::string::npos);
+}
+
+TEST(TrustStore, OpensApprovalsByReleaseKeysThatReachAllGroups) {
+  const auto store = pinned();
+  const std::vector<GroupPath> both{group("plant-7"), group("plant-9")};
+  const auto code = [&](const Bytes& bytes, std::span<const GroupPath> groups) {
+    const auto opened = store.open_approval(bytes, groups);
+    return opened.has_value() ? Code::ok : opened.error().code;
+  };
+  const Bytes wide = seal(Kind::approval, as_bytes("yes"), key_of(11));
+  EXPECT_EQ(as_text(store.open_approval(wide, both).value().payload), "yes");
+  const Bytes limited = seal(Kind::approval, as_bytes("yes"), key_of(12));
+  EXPECT_EQ(code(limited, std::span(both).first(1)), Code::ok);
+  EXPECT_EQ(code(limited, both), Code::untrusted_key);
+  EXPECT_NE(store.open_approval(limited, both).error().message.find("does not reach group plant-9"), std::string::npos);
+  EXPECT_EQ(code(seal(Kind::approval, as_bytes("yes"), key_of(21)), both), Code::untrusted_key) << "the gate key";
+  EXPECT_EQ(code(seal(Kind::manifest, as_bytes("yes"), key_of(11)), both), Code::malformed);
+  Bytes changed = wide;
+  changed.back() ^= 1;
+  EXPECT_EQ(code(changed, both), Code::bad_signature);
+}
+
+TEST(TrustStore, TheRoleApproveTakesApprovalsFromTheReleaseKeys) {
+  RootDocument root = document();
+  root.keys.push_back({key_of(31).public_key(), "plant-7/#", ""});
+  root.roles.push_back({RoleName::approve, 1, {id_of(31)}});
+  const auto store = TrustStore::from_pinned(seal_root(root, {1, 2})).value();
+  EXPECT_EQ(store.root().approving_role(), RoleName::approve);
+  const std::vector<GroupPath> near{group("plant-7/line-a")};
+  const std::vector<GroupPath> far{group("plant-9")};
+  EXPECT_TRUE(store.open_approval(seal(Kind::approval, as_bytes("yes"), key_of(31)), near).has_value());
+  EXPECT_FALSE(store.open_approval(seal(Kind::approval, as_bytes("yes"), key_of(31)), far).has_value());
+  EXPECT_FALSE(store.open_approval(seal(Kind::approval, as_bytes("yes"), key_of(11)), near).has_value());
+  EXPECT_FALSE(store.open_manifest(seal(Kind::manifest, as_bytes("m"), key_of(31)), near.front()).has_value());
+  EXPECT_EQ(document().approving_role(), RoleName::release);
 }
 
 TEST(TrustStore, OpensGatesByTheGateKeyOnly) {

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "core/base/limits.hpp"
 #include "core/trust/root.hpp"
 #include "core/trust/signatures.hpp"
 
@@ -17,6 +20,20 @@ Status check_by(const RootDocument& document, const Envelope& envelope) {
 }
 
 }  // namespace
+
+std::optional<std::string> expiry_warning(const RootDocument& root, WallMs now) {
+  if (root.expires.value == 0 || root.expires - now > limits::kRootExpiryWarnMs) return std::nullopt;
+  const bool is_over = root.expires <= now;
+  return "root document " + std::to_string(root.version) + (is_over ? " expired on " : " expires on ") +
+         utc_text(root.expires) +
+         (is_over ? " (" + span_text(now - root.expires) + " ago)" : ", in " + span_text(root.expires - now)) +
+         ": make its successor (instar root new-version) and give it to the broker (instar root publish)";
+}
+
+Result<std::uint32_t> claimed_version(ByteView envelope) {
+  INSTAR_TRY(const auto store, TrustStore::from_pinned(envelope));
+  return store.root().version;
+}
 
 Result<TrustStore> TrustStore::from_pinned(ByteView envelope) {
   INSTAR_TRY(const auto parsed, parse_envelope(envelope));
@@ -94,6 +111,29 @@ Result<Envelope> TrustStore::open_assignment(ByteView envelope) const {
   INSTAR_TRY(auto parsed, parse_envelope(envelope));
   INSTAR_CHECK(verify_threshold(parsed, Kind::assignment, root_.authorized(RoleName::release),
                                 threshold_of(root_, RoleName::release)));
+  return parsed;
+}
+
+Result<Envelope> TrustStore::open_enrolment(ByteView envelope) const {
+  INSTAR_TRY(auto parsed, parse_envelope(envelope));
+  INSTAR_CHECK(verify_threshold(parsed, Kind::enrolment, root_.authorized(RoleName::release),
+                                threshold_of(root_, RoleName::release)));
+  return parsed;
+}
+
+Result<Envelope> TrustStore::open_approval(ByteView envelope, std::span<const GroupPath> groups) const {
+  INSTAR_TRY(auto parsed, parse_envelope(envelope));
+  const auto name = root_.approving_role();
+  INSTAR_CHECK(verify_threshold(parsed, Kind::approval, root_.authorized(name), threshold_of(root_, name)));
+  for (const auto& group : groups) {
+    const auto reaching = root_.authorized(name, &group);
+    for (const auto& signature : parsed.signatures) {
+      if (std::ranges::find(reaching, signature.key_id, &AuthorizedKey::key_id) != reaching.end()) continue;
+      return fail(Code::untrusted_key, "approval: signed by key " + key_text(signature.key_id) +
+                                           ", which does not reach group " + group.str() +
+                                           "; sign with a key that reaches all groups of the release");
+    }
+  }
   return parsed;
 }
 

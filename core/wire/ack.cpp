@@ -9,7 +9,7 @@ Bytes encode(const Ack& ack) {
   FlatBuilder builder(128);
   const auto reason = write_clean(builder, ack.reason, limits::kTextBytesMax);
   builder.Finish(fb::CreateAck(builder, ack.sequence, static_cast<std::uint16_t>(ack.code), reason, ack.start_rollout,
-                               ack.start_attempt),
+                               ack.start_attempt, ack.boot, ack.instance),
                  fb::AckIdentifier());
   return flat::take(builder);
 }
@@ -22,6 +22,8 @@ Result<Ack> decode_ack(ByteView bytes) {
   INSTAR_TRY(ack.reason, read_in("ack", read_text(from->reason(), "reason", limits::kTextBytesMax)));
   ack.start_rollout = from->start_rollout();
   ack.start_attempt = from->start_attempt();
+  ack.boot = from->boot();
+  ack.instance = from->instance();
   return ack;
 }
 

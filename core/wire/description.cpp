@@ -38,7 +38,7 @@ flatbuffers::Offset<FlatStrings> write_degraded(FlatBuilder& builder, const std:
   std::vector<FlatString> texts;
   for (const auto& text : degraded) {
     if (texts.size() < limits::kDegradedMax && !text.empty())
-      texts.push_back(write_clean(builder, text, limits::kTextBytesMax));
+      texts.push_back(write_clean(builder, text, limits::kDegradedBytesMax));
   }
   return texts.empty() ? 0 : builder.CreateVector(texts);
 }
@@ -62,6 +62,16 @@ flatbuffers::Offset<FlatStrings> write_handlers(FlatBuilder& builder, const std:
 
 }  // namespace
 
+std::string_view clock_state_name(ClockState state) noexcept {
+  switch (state) {
+    case ClockState::unknown: return "unknown";
+    case ClockState::none: return "none";
+    case ClockState::free: return "free";
+    case ClockState::synchronized: return "synchronized";
+  }
+  return "unknown";
+}
+
 Result<Description> read_description(const fb::Hello& from) {
   Description to;
   INSTAR_CHECK(read_machine(from, to));
@@ -76,6 +86,10 @@ Result<Description> read_description(const fb::Hello& from) {
   const auto read_handler = [](const flatbuffers::String* name) { return read_name(name, "handler"); };
   INSTAR_TRY(to.handlers, read_each<std::string>(from.handlers(), "handlers", 0, limits::kHandlersMax, read_handler));
   to.highest_sequence = from.highest_sequence();
+  INSTAR_TRY(to.time, read_time(from.time_ms(), "time_ms"));
+  // A state of a later version says nothing that this one could use.
+  const auto clock = static_cast<ClockState>(from.clock());
+  if (clock <= ClockState::synchronized) to.clock = clock;
   return to;
 }
 
@@ -94,6 +108,7 @@ DescriptionWriter::DescriptionWriter(FlatBuilder& builder, const Description& de
       handlers_(write_handlers(builder, description.handlers)) {}
 
 void DescriptionWriter::add_to(fb::HelloBuilder& table) const {
+  table.add_time_ms(flat_time(description_.time));
   table.add_highest_sequence(description_.highest_sequence);
   table.add_free_bytes(description_.free_bytes);
   table.add_memory_bytes(description_.memory_bytes);
@@ -110,6 +125,7 @@ void DescriptionWriter::add_to(fb::HelloBuilder& table) const {
   table.add_groups(groups_);
   table.add_product(product_);
   table.add_metered(description_.metered);
+  table.add_clock(static_cast<fb::ClockState>(description_.clock));
 }
 
 Bytes encode_description(const Description& description) {

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/bytes.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
+#include "core/base/time.hpp"
 #include "core/wire/image_format.hpp"
 
 namespace instar::wire {
@@ -24,6 +26,15 @@ struct RevisionInfo {
   std::vector<ArtifactId> artifacts;
   friend bool operator==(const RevisionInfo&, const RevisionInfo&) = default;
 };
+
+// What a device knows of its own clock; the numbers of instar.fb.ClockState.
+enum class ClockState : std::uint8_t {
+  unknown = 0,  // it has not said
+  none = 1,     // it keeps no time while the device is off
+  free = 2,     // nobody sets it
+  synchronized = 3,
+};
+[[nodiscard]] std::string_view clock_state_name(ClockState state) noexcept;
 
 struct Description {
   std::string product;
@@ -42,6 +53,8 @@ struct Description {
   std::vector<ImageFormat> image_formats;  // that the device can mount, also of a later version
   std::vector<std::string> handlers;       // kinds of payloads, beside containers, that something on the device takes
   std::uint64_t highest_sequence = 0;      // that a release must be above to be taken
+  WallMs time;                             // of its own clock, when it said this; 0: it did not
+  ClockState clock = ClockState::unknown;
   friend bool operator==(const Description&, const Description&) = default;
 };
 

@@ -73,6 +73,8 @@ std::vector<Format> formats() {
       format(
           "assignment", [] { return encode(examples::assignment()); }, decode_assignment, write),
       format(
+          "approval", [] { return encode(examples::approval()); }, decode_approval, write),
+      format(
           "fetch", [] { return encode(examples::fetch()); }, decode_fetch, write),
       format(
           "chunk", [] { return encode(examples::piece()); }, decode_chunk_piece, write),
@@ -135,10 +137,10 @@ TEST(KeysFormat, FixtureIsWhatWeWriteAndThePageShowsIt) {
 TEST(TopicsFormat, PageShowsEveryKindAndTheyAllParse) {
   const auto fixture = read_file("tests/fixtures/topics.txt");
   EXPECT_EQ(fenced_block(read_file("docs/formats/topics.md"), "text"), fixture);
-  const std::vector<std::string> kinds{
-      "root",           "group_manifest", "group_gate",      "device_fetch",    "device_chunk",
-      "device_report",  "device_ack",     "device_hello",    "device_presence", "device_assignment",
-      "rollout_status", "operator_put",   "operator_stored", "control",         "control_response"};
+  const std::vector<std::string> kinds{"root",         "root_version",    "group_manifest",    "group_gate",
+                                       "device_fetch", "device_chunk",    "device_report",     "device_ack",
+                                       "device_hello", "device_presence", "device_assignment", "rollout_status",
+                                       "operator_put", "operator_stored", "control",           "control_response"};
   const Topics topics;
   std::istringstream lines(fixture);
   std::size_t count = 0;

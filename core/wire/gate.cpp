@@ -31,6 +31,8 @@ Result<Gate> read_gate(const fb::Gate& from) {
   gate.retry_epoch = from.retry_epoch();
   INSTAR_CHECK(check_range(from.admitted_point(), 0, kPointsEnd, "admitted_point"));
   gate.admitted_point = from.admitted_point();
+  INSTAR_CHECK(check_range(count_of(from.approval()), 0, limits::kApprovalBytesMax, "approval (bytes)"));
+  if (from.approval() != nullptr) gate.approval.assign(from.approval()->begin(), from.approval()->end());
   return gate;
 }
 
@@ -43,10 +45,11 @@ Bytes encode(const Gate& gate) {
   std::vector<std::uint64_t> opened;
   for (const WallMs time : gate.wave_opened) opened.push_back(flat_time(time));
   const auto wave_opened = opened.empty() ? 0 : builder.CreateVector(opened);
+  const auto approval = gate.approval.empty() ? 0 : builder.CreateVector(gate.approval);
   const auto manifest = flat_hash(gate.manifest);
   const auto table = fb::CreateGate(
       builder, 1, group, product, &manifest, gate.sequence, static_cast<fb::GateState>(gate.state), gate.admitted_bp,
-      gate.wave, flat_time(gate.fresh), wave_opened, gate.issue, gate.retry_epoch, gate.admitted_point);
+      gate.wave, flat_time(gate.fresh), wave_opened, gate.issue, gate.retry_epoch, gate.admitted_point, approval);
   builder.Finish(table, fb::GateIdentifier());
   return flat::take(builder);
 }

@@ -1,3 +1,4 @@
+#include "core/base/limits.hpp"
 #include "core/wire/description_fields.hpp"
 #include "core/wire/messages.hpp"
 #include "schemas/hello_generated.h"
@@ -21,6 +22,9 @@ Result<Hello> read_hello(const fb::Hello& from) {
   hello.acked_sequence = from.acked_sequence();
   hello.boot = from.boot();
   hello.connect = from.connect();
+  hello.instance = from.instance();
+  INSTAR_CHECK(check_range(count_of(from.token()), 0, limits::kTokenBytesMax, "token"));
+  if (from.token() != nullptr) hello.token.assign(from.token()->begin(), from.token()->end());
   return hello;
 }
 
@@ -32,7 +36,10 @@ Bytes encode(const Hello& hello) {
   const auto key = builder.CreateVector(hello.key.bytes.data(), hello.key.bytes.size());
   const DescriptionWriter description(builder, hello.description);
   const auto rollout = flat_hash(hello.rollout);
+  const flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> token =
+      hello.token.empty() ? 0 : builder.CreateVector(hello.token);
   fb::HelloBuilder table(builder);
+  table.add_instance(hello.instance);
   table.add_acked_sequence(hello.acked_sequence);
   table.add_last_sequence(hello.last_sequence);
   description.add_to(table);
@@ -40,6 +47,7 @@ Bytes encode(const Hello& hello) {
   table.add_boot(hello.boot);
   table.add_attempt(hello.attempt);
   if (!hello.rollout.is_zero()) table.add_rollout(&rollout);
+  table.add_token(token);
   table.add_public_key(key);
   table.add_device(device);
   table.add_asks_start(hello.asks_start);

@@ -126,7 +126,9 @@ struct Policy {
   bool download_any_time = false;
   bool unmetered_only = false;
   std::uint32_t fall_back_stops =
-      0;  // of one container within an hour, of a committed release; 0 = it is never given up
+      0;                         // of one container within an hour, of a committed release; 0 = it is never given up
+  bool approval_signed = false;  // an approval that a wave asks for must be signed, and devices demand it of the gate
+  std::uint32_t stale_after_s = 0;  // a gate that was signed longer ago lets nobody begin; 0 = any age
   Bytes salt;
 };
 

@@ -253,11 +253,13 @@ Result<Policy> read_policy(const fb::Policy* from) {
   policy.silent_s = from->silent_s();
   policy.download_any_time = from->download_any_time();
   policy.unmetered_only = from->unmetered_only();
+  policy.approval_signed = from->approval_signed();
   policy.fall_back_stops = from->fall_back_stops();
   if (policy.fall_back_stops > limits::kFallBackStopsMax) {
     return fail(Code::malformed, "fall_back_stops is " + std::to_string(policy.fall_back_stops) + "; at most " +
                                      std::to_string(limits::kFallBackStopsMax));
   }
+  policy.stale_after_s = from->stale_after_s();
   INSTAR_CHECK(check_range(count_of(from->salt()), 0, limits::kSaltBytesMax, "salt (bytes)"));
   if (from->salt() != nullptr) policy.salt.assign(from->salt()->begin(), from->salt()->end());
   return policy;

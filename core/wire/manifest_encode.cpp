@@ -106,7 +106,8 @@ flatbuffers::Offset<fb::Policy> write_policy(FlatBuilder& builder, const Policy&
                           policy.attempts_max, policy.backoff_s, flat_time(policy.deadline), windows,
                           policy.device_bytes_max, policy.rollout_bytes_max, policy.rate_bytes_per_s_max,
                           policy.metered_fallback, policy.consent, salt, policy.revert_allowed, policy.silent_s,
-                          policy.download_any_time, policy.unmetered_only, policy.fall_back_stops);
+                          policy.download_any_time, policy.unmetered_only, policy.fall_back_stops,
+                          policy.approval_signed, policy.stale_after_s);
 }
 
 }  // namespace

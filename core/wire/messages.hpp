@@ -57,6 +57,7 @@ struct Gate {
   std::uint64_t issue = 0;
   std::uint32_t retry_epoch = 0;
   std::uint64_t admitted_point = 0;  // 0 … 2^32
+  Bytes approval;                    // envelope of the last signed one that `wave` needs; empty: none is asked for
 };
 
 struct Hello {
@@ -69,8 +70,10 @@ struct Hello {
   bool asks_start = false;
   std::uint64_t last_sequence = 0;
   std::uint64_t acked_sequence = 0;
-  std::uint32_t boot = 0;
-  std::uint32_t connect = 0;
+  std::uint32_t boot = 0;      // of the device's starts,
+  std::uint32_t connect = 0;   // and of its hellos since: with each hello the two rise
+  std::uint64_t instance = 0;  // random for each start of the client; 0: not said
+  Bytes token;                 // the one-time token of an enrolment; empty: none
 };
 
 struct Report {
@@ -137,6 +140,9 @@ struct Ack {
   std::string reason;
   std::uint64_t start_rollout = 0;  // prefix64() of the rollout whose attempt `start_attempt` may begin; 0 = none
   std::uint32_t start_attempt = 0;
+  // With code stale: of the last hello that was taken.
+  std::uint32_t boot = 0;
+  std::uint64_t instance = 0;
 };
 
 enum class PutKind : std::uint8_t { directory = 0, chunk = 1 };
@@ -172,7 +178,20 @@ struct Assignment {
   WallMs issued;
 };
 
+// An operator's word that a device is one, with what it is. It has a key or the hash of a token, not both.
+struct Enrolment {
+  DeviceId device;
+  std::string product;
+  std::vector<GroupPath> groups;
+  std::optional<trust::PublicKey> key;
+  Hash256 token_hash;  // zero: none
+  WallMs issued;
+  WallMs expires;  // the first hello comes before; 0: at any time
+};
+
 // Payloads of envelopes: verify first, then decode.
+[[nodiscard]] Bytes encode(const Enrolment& enrolment);
+[[nodiscard]] Result<Enrolment> decode_enrolment(ByteView payload);
 [[nodiscard]] Bytes encode(const Gate& gate);
 [[nodiscard]] Result<Gate> decode_gate(ByteView payload);
 [[nodiscard]] Bytes encode(const Hello& hello);

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <string>
 
+#include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 
 namespace instar::wire {
 namespace {
 
 constexpr std::uint16_t kAll = 10'000;
-// The clocks of an operator and of a broker may differ by this much.
-constexpr std::int64_t kClockMs = 24 * 3'600 * 1'000;
 
 bool names(const Wave& wave, const DeviceId& device) noexcept {
   return std::ranges::find(wave.devices, device.str()) != wave.devices.end();
@@ -25,6 +24,30 @@ Status check_wave(const Wave& wave, std::size_t index) {
   const int kinds = (wave.share_bp > 0 ? 1 : 0) + (wave.device_count > 0 ? 1 : 0) + (wave.devices.empty() ? 0 : 1);
   if (kinds == 1) return {};
   return fail(Code::invalid_argument, wave_text(index) + " must have one of share_bp, device_count and devices");
+}
+
+tl::unexpected<Error> refuse(const std::string& what) {
+  return fail(Code::refused, "the gate " + what);
+}
+
+// Only of a gate that lets devices begin: one that stops them is obeyed whatever its times.
+Status check_times(const Manifest& manifest, const Gate& gate) {
+  const auto& policy = manifest.policy;
+  for (std::size_t i = 0; i + 1 < gate.wave_opened.size(); ++i) {
+    const auto soaked = gate.wave_opened[i + 1] - gate.wave_opened[i];
+    const auto soak = std::int64_t{policy.waves[i].soak_s} * 1'000;
+    if (soaked < soak) {
+      return refuse("opens " + wave_text(i + 1) + " " + std::to_string(soaked / 1'000) +
+                    " s after the one before; its soak is " + std::to_string(policy.waves[i].soak_s) + " s");
+    }
+  }
+  if (!gate.wave_opened.empty() && manifest.issued - gate.wave_opened.front() > limits::kGateClockMsMax) {
+    return refuse("opened its first wave " + std::to_string((manifest.issued - gate.wave_opened.front()) / 60'000) +
+                  " min before the release was made");
+  }
+  if (!gate.wave_opened.empty() && gate.fresh < gate.wave_opened.back())
+    return refuse("opens " + wave_text(gate.wave) + " in the future");
+  return {};
 }
 
 }  // namespace
@@ -88,6 +111,9 @@ Status check_waves(const Policy& policy) {
   if (policy.budget_action == BudgetAction::revert && !policy.revert_allowed) {
     return fail(Code::invalid_argument, "an error budget that reverts needs revert_allowed");
   }
+  if (policy.approval_signed && std::ranges::none_of(policy.waves, &Wave::approval)) {
+    return fail(Code::invalid_argument, "approvals are to be signed, but no wave asks for approval");
+  }
   std::uint16_t share = 0;
   std::uint32_t count = 0;
   for (std::size_t i = 0; i < policy.waves.size(); ++i) {
@@ -118,7 +144,6 @@ Status check_waves(const Policy& policy) {
 
 Status check_gate(const Manifest& manifest, const Gate& gate) {
   const auto& policy = manifest.policy;
-  const auto refuse = [](std::string what) { return fail(Code::refused, "the gate " + std::move(what)); };
   if (gate.state == GateState::reverted && !policy.revert_allowed)
     return refuse("takes the release back, which its manifest does not allow");
   if (gate.wave >= wave_count(policy)) {
@@ -127,19 +152,7 @@ Status check_gate(const Manifest& manifest, const Gate& gate) {
   if (gate.wave_opened.size() != gate.wave + 1)
     return refuse("skips a wave: it opens " + wave_text(gate.wave) + " and names the times of " +
                   std::to_string(gate.wave_opened.size()));
-  for (std::size_t i = 0; i + 1 < gate.wave_opened.size(); ++i) {
-    const auto soaked = gate.wave_opened[i + 1] - gate.wave_opened[i];
-    const auto soak = std::int64_t{policy.waves[i].soak_s} * 1'000;
-    if (soaked < soak) {
-      return refuse("opens " + wave_text(i + 1) + " " + std::to_string(soaked / 1'000) +
-                    " s after the one before; its soak is " + std::to_string(policy.waves[i].soak_s) + " s");
-    }
-  }
-  if (!gate.wave_opened.empty() && manifest.issued - gate.wave_opened.front() > kClockMs) {
-    return refuse("opened its first wave before the release was made");
-  }
-  if (!gate.wave_opened.empty() && gate.fresh < gate.wave_opened.back())
-    return refuse("opens " + wave_text(gate.wave) + " in the future");
+  if (gate.state == GateState::open) INSTAR_CHECK(check_times(manifest, gate));
   if (gate.admitted_point > point_max(policy, gate.wave) ||
       gate.admitted_bp > share_of_point(point_max(policy, gate.wave))) {
     return refuse("admits " + std::to_string(std::max(gate.admitted_bp, share_of_point(gate.admitted_point))) +

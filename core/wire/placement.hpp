@@ -39,8 +39,8 @@ inline constexpr std::uint64_t kPointsEnd = std::uint64_t{1} << 32;
                                                     const DeviceId& device, std::uint32_t point) noexcept;
 
 // Rules of a policy beyond those of decode_manifest(): each wave is by share, by count or by names, shares and counts
-// rise, the last wave has everyone and asks for no approval; `revert` needs revert_allowed. Errors: invalid_argument,
-// with the number of the wave, counted from 1.
+// rise, the last wave has everyone and asks for no approval; `revert` needs revert_allowed, and signed approvals a wave
+// that asks for one. Errors: invalid_argument, with the number of the wave, counted from 1.
 [[nodiscard]] Status check_waves(const Policy& policy);
 
 // Checks that a gate follows the policy: no wave skipped, no soak cut short, no more admitted than the policy allows,

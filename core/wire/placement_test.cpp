@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/limits.hpp"
 #include "core/wire/testing/examples.hpp"
 
 namespace instar::wire {
@@ -155,6 +156,25 @@ TEST_F(GateRules, NoMoreAreAdmittedThanItsWaveAllows) {
 TEST_F(GateRules, NothingIsOpenedInTheFuture) {
   gate_.fresh = {1'059'000};
   EXPECT_THAT(verdict(), HasSubstr("in the future"));
+}
+
+TEST_F(GateRules, NothingIsOpenedLongBeforeTheReleaseWasMade) {
+  manifest_.issued = gate_.wave_opened.front() + limits::kGateClockMsMax;
+  EXPECT_EQ(verdict(), "ok") << "clocks differ";
+  manifest_.issued = manifest_.issued + 1;
+  EXPECT_THAT(verdict(), HasSubstr("opened its first wave 10 min before the release was made"));
+}
+
+TEST_F(GateRules, WhatStopsARolloutIsObeyedWhateverItsTimes) {
+  gate_.wave_opened = {{1'000'000}, {1'000'001}};
+  gate_.fresh = {5};
+  manifest_.issued = gate_.wave_opened.front() + 2 * limits::kGateClockMsMax;
+  manifest_.policy.revert_allowed = true;
+  EXPECT_NE(verdict(), "ok");
+  for (const auto state : {GateState::paused, GateState::aborted, GateState::reverted}) {
+    gate_.state = state;
+    EXPECT_EQ(verdict(), "ok");
+  }
 }
 
 TEST_F(GateRules, OnlyAManifestThatAllowsItIsReverted) {

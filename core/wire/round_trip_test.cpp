@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "core/base/limits.hpp"
 #include "core/wire/testing/examples.hpp"
 
 namespace instar::wire {
@@ -108,6 +109,13 @@ TEST(RoundTrip, LeastOfTheOthers) {
   hello.description.product = "p";
   expect_round_trip(hello, kEncode, decode_hello);
   EXPECT_FALSE(decode_hello(encode(hello)).value().description.running.has_value());
+  hello.instance = 77;
+  hello.token = to_bytes("secret");
+  expect_round_trip(hello, kEncode, decode_hello);
+  EXPECT_EQ(decode_hello(encode(hello)).value().instance, 77U);
+  EXPECT_EQ(decode_hello(encode(hello)).value().token, to_bytes("secret"));
+  hello.token.assign(limits::kTokenBytesMax + 1, 1);
+  EXPECT_EQ(decode_hello(encode(hello)).error().code, Code::too_large);
   Report report;
   report.device = examples::device();
   report.sequence = 1;
@@ -124,9 +132,41 @@ TEST(RoundTrip, LeastOfTheOthers) {
   fault.ordinal = kNoOrdinal;
   expect_round_trip(fault, kEncode, decode_chunk_piece);
   expect_round_trip(Ack{}, kEncode, decode_ack);
+  Ack stale;
+  stale.code = Code::stale;
+  stale.boot = 6;
+  stale.instance = 77;
+  expect_round_trip(stale, kEncode, decode_ack);
+  EXPECT_EQ(decode_ack(encode(stale)).value().boot, 6U);
+  EXPECT_EQ(decode_ack(encode(stale)).value().instance, 77U);
   Stored stored;
   stored.pack = examples::hash("p");
   expect_round_trip(stored, kEncode, decode_stored);
+}
+
+TEST(RoundTrip, AnEnrolmentHasAKeyOrATokenAndNotBoth) {
+  Enrolment word;
+  word.device = examples::device();
+  word.product = "p";
+  word.groups = {examples::group("g"), examples::group("lab")};
+  word.issued = {1'760'000'000'000};
+  word.expires = {1'790'000'000'000};
+  EXPECT_EQ(decode_enrolment(encode(word)).error().code, Code::malformed) << "neither";
+  word.key = examples::key(1).public_key();
+  expect_round_trip(word, kEncode, decode_enrolment);
+  const auto back = decode_enrolment(encode(word)).value();
+  EXPECT_EQ(back.device, word.device);
+  EXPECT_EQ(back.product, "p");
+  EXPECT_EQ(back.groups, word.groups);
+  EXPECT_EQ(back.key, word.key);
+  EXPECT_EQ(back.issued, word.issued);
+  EXPECT_EQ(back.expires, word.expires);
+  word.token_hash = examples::hash("token");
+  EXPECT_EQ(decode_enrolment(encode(word)).error().code, Code::malformed) << "both";
+  word.key.reset();
+  EXPECT_EQ(decode_enrolment(encode(word)).value().token_hash, word.token_hash);
+  word.groups.clear();
+  EXPECT_EQ(decode_enrolment(encode(word)).error().code, Code::malformed);
 }
 
 // Every value comes back in its own field.
@@ -216,6 +256,23 @@ TEST(RoundTrip, PolicyFields) {
   EXPECT_TRUE(back.download_any_time && back.unmetered_only);
   EXPECT_EQ(back.fall_back_stops, 5U);
   EXPECT_EQ(back.salt, examples::policy().salt);
+}
+
+TEST(RoundTrip, TheAgeOfAGateIsBoundedOnlyWhereThePolicySaysSo) {
+  auto manifest = examples::manifest();
+  EXPECT_EQ(decode_manifest(encode_manifest(manifest)).value().policy.stale_after_s, 0U);
+  manifest.policy.stale_after_s = 30 * 86'400;
+  EXPECT_EQ(decode_manifest(encode_manifest(manifest)).value().policy.stale_after_s, 30U * 86'400U);
+}
+
+TEST(RoundTrip, ADescriptionSaysWhatItsClockIs) {
+  auto description = examples::hello().description;
+  EXPECT_EQ(decode_description(encode_description(description)).value().clock, ClockState::unknown);
+  description.time = WallMs{1'760'000'000'123};
+  description.clock = ClockState::synchronized;
+  const auto back = decode_description(encode_description(description));
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(*back, description);
 }
 
 TEST(RoundTrip, GateFields) {

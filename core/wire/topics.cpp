@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "core/base/assert.hpp"
@@ -41,6 +43,16 @@ std::string_view take_last(std::string_view& rest) noexcept {
 bool is_rollout(std::string_view text) noexcept {
   const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
   return text.size() == 16 && std::ranges::all_of(text, is_digit);
+}
+
+// A number from 1 on, written in one way only.
+std::optional<Topic> of_root(std::string_view rest) {
+  Topic topic;
+  topic.kind = TopicKind::root_version;
+  const auto* const end = rest.data() + rest.size();
+  const auto [stop, bad] = std::from_chars(rest.data(), end, topic.root_version);
+  if (bad != std::errc() || stop != end || rest.front() == '0') return std::nullopt;
+  return topic;
 }
 
 std::optional<Topic> of_group(std::string_view rest) {
@@ -113,6 +125,7 @@ std::optional<Topic> Topics::parse(std::string_view topic) const {
   if (rest == "root") return simple;
   // Every form below has a bounded number of levels, so none has more than kTopicSlashesMax slashes.
   const auto branch = take_first(rest);
+  if (branch == "root") return of_root(rest);
   if (branch == "g") return of_group(rest);
   if (branch == "d") return of_device(rest);
   if (branch == "r") return of_rollout(rest);
@@ -122,6 +135,14 @@ std::optional<Topic> Topics::parse(std::string_view topic) const {
 
 std::string Topics::root() const {
   return prefix_ + "/root";
+}
+
+std::string Topics::root(std::uint32_t version) const {
+  return root() + "/" + std::to_string(version);
+}
+
+std::string Topics::root_versions() const {
+  return root() + "/+";
 }
 
 std::string Topics::manifest(const GroupPath& group) const {

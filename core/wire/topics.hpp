@@ -1,6 +1,7 @@
 // Builds and parses all topics. No other code does. docs/formats/topics.md
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@ namespace instar::wire {
 
 enum class TopicKind : std::uint8_t {
   root,
+  root_version,
   group_manifest,
   group_gate,
   device_fetch,
@@ -32,9 +34,10 @@ enum class TopicKind : std::uint8_t {
 struct Topic {
   TopicKind kind = TopicKind::root;
   GroupPath group;
-  DeviceId device;      // device_*
-  std::string rollout;  // rollout_status: 16 hex digits
-  ClientId client;      // operator_*
+  DeviceId device;                 // device_*
+  std::string rollout;             // rollout_status: 16 hex digits
+  ClientId client;                 // operator_*
+  std::uint32_t root_version = 0;  // root_version: from 1
 };
 
 // `prefix`: one or two levels of the device alphabet joined by '/', default "instar/v1". With more levels, a topic of a
@@ -50,7 +53,10 @@ class Topics {
   // nullopt: not ours, or not one of the forms.
   [[nodiscard]] std::optional<Topic> parse(std::string_view topic) const;
 
+  // The newest root document, and one version of the chain. In a filter, root_versions() stands for all of them.
   [[nodiscard]] std::string root() const;
+  [[nodiscard]] std::string root(std::uint32_t version) const;
+  [[nodiscard]] std::string root_versions() const;
   [[nodiscard]] std::string manifest(const GroupPath& group) const;
   [[nodiscard]] std::string gate(const GroupPath& group) const;
   // kind: one of device_*.

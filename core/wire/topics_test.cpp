@@ -24,6 +24,8 @@ GroupPath group(std::string_view text) {
 TEST(Topics, AreBuiltAsDocumented) {
   const Topics topics;
   EXPECT_EQ(topics.root(), "instar/v1/root");
+  EXPECT_EQ(topics.root(12), "instar/v1/root/12");
+  EXPECT_EQ(topics.root_versions(), "instar/v1/root/+");
   EXPECT_EQ(topics.manifest(group("plant-7/line-a")), "instar/v1/g/plant-7/line-a/manifest");
   EXPECT_EQ(topics.gate(group("plant-7")), "instar/v1/g/plant-7/gate");
   EXPECT_EQ(topics.device(device("gw-01"), TopicKind::device_fetch), "instar/v1/d/gw-01/fetch");
@@ -44,6 +46,12 @@ TEST(Topics, ThatAreBuiltAreParsedToTheSame) {
     const auto topics = Topics::with_prefix(prefix).value();
     EXPECT_EQ(topics.prefix(), prefix);
     EXPECT_EQ(topics.parse(topics.root())->kind, TopicKind::root);
+    for (const std::uint32_t version : {1U, 10U, 4'294'967'295U}) {
+      const auto chained = topics.parse(topics.root(version));
+      ASSERT_TRUE(chained.has_value()) << version;
+      EXPECT_EQ(chained->kind, TopicKind::root_version);
+      EXPECT_EQ(chained->root_version, version);
+    }
     for (const char* path : {"a", "a/b", "a/b/c/d", "manifest", "a/gate", "root"}) {
       const auto manifest = topics.parse(topics.manifest(group(path)));
       ASSERT_TRUE(manifest.has_value()) << path;
@@ -91,12 +99,13 @@ INSTANTIATE_TEST_SUITE_P(
     Forms, HostileTopic,
     testing::Values(
         "", "/", "instar", "instar/v1", "instar/v1/", "instar/v1//root", "instar/v1/root/", "instar/v1/root/x",
-        "/instar/v1/root", "Instar/v1/root", "instar/v2/root", "instar/v1x/root", "instar/v10/root",
-        "other/instar/v1/root", "instar/v1/x", "instar/v1/g", "instar/v1/g/", "instar/v1/g/manifest",
-        "instar/v1/g//manifest", "instar/v1/g/a//manifest", "instar/v1/g/a/b/c/d/e/manifest", "instar/v1/g/+/manifest",
-        "instar/v1/g/#", "instar/v1/g/a/manifest/", "instar/v1/g/a/other", "instar/v1/g/a b/manifest",
-        "instar/v1/g/\xc3\xa4/gate", "instar/v1/d", "instar/v1/d/", "instar/v1/d//hello", "instar/v1/d/+/hello",
-        "instar/v1/d/#", "instar/v1/d/gw-01", "instar/v1/d/gw-01/", "instar/v1/d/gw-01/hello/",
+        "instar/v1/root/0", "instar/v1/root/01", "instar/v1/root/-1", "instar/v1/root/+", "instar/v1/root/4294967296",
+        "instar/v1/root/1/", "instar/v1/root/1x", "/instar/v1/root", "Instar/v1/root", "instar/v2/root",
+        "instar/v1x/root", "instar/v10/root", "other/instar/v1/root", "instar/v1/x", "instar/v1/g", "instar/v1/g/",
+        "instar/v1/g/manifest", "instar/v1/g//manifest", "instar/v1/g/a//manifest", "instar/v1/g/a/b/c/d/e/manifest",
+        "instar/v1/g/+/manifest", "instar/v1/g/#", "instar/v1/g/a/manifest/", "instar/v1/g/a/other",
+        "instar/v1/g/a b/manifest", "instar/v1/g/\xc3\xa4/gate", "instar/v1/d", "instar/v1/d/", "instar/v1/d//hello",
+        "instar/v1/d/+/hello", "instar/v1/d/#", "instar/v1/d/gw-01", "instar/v1/d/gw-01/", "instar/v1/d/gw-01/hello/",
         "instar/v1/d/gw-01/hello/x", "instar/v1/d/gw-01/Hello", "instar/v1/d/gw-01/other", "instar/v1/d/gw/01/hello",
         "instar/v1/d/gw.01/hello", "instar/v1/r/0123456789abcde/status", "instar/v1/r/0123456789abcdef0/status",
         "instar/v1/r/0123456789ABCDEF/status", "instar/v1/r/0123456789abcdeg/status", "instar/v1/r/0123456789abcdef",

@@ -149,6 +149,18 @@ Status set_prefix(std::string_view text, Config& config) {
   INSTAR_TRY(config.topics, wire::Topics::with_prefix(text));
   return {};
 }
+Status set_clock(std::string_view text, Config& config) {
+  constexpr std::pair<std::string_view, ClockSetting> kSettings[] = {{"auto", ClockSetting::automatic},
+                                                                     {"trusted", ClockSetting::trusted},
+                                                                     {"free", ClockSetting::free},
+                                                                     {"none", ClockSetting::none}};
+  for (const auto& [name, setting] : kSettings) {
+    if (text != name) continue;
+    config.clock = setting;
+    return {};
+  }
+  return fail(Code::invalid_argument, "must be auto, trusted, free or none");
+}
 // The file has syslog's numbers.
 Status set_log_level(std::string_view text, Config& config) {
   INSTAR_TRY(const auto number, parse_number(text, static_cast<std::uint32_t>(LogLevel::error),
@@ -167,6 +179,7 @@ const std::map<std::string_view, Setter>& setters() {
       {"username", text_value(&Config::username)},
       {"password_file", path(&Config::password_file)},
       {"allow_plain_password", flag(&Config::allow_plain_password)},
+      {"enrolment_token_file", path(&Config::enrolment_token_file)},
       {"ca_file", path(&Config::ca_file)},
       {"certificate_file", path(&Config::certificate_file)},
       {"key_file", path(&Config::key_file)},
@@ -185,6 +198,8 @@ const std::map<std::string_view, Setter>& setters() {
       {"container_network", parse_network},
       {"stop_timeout_s", number(&Config::stop_timeout_s, 0, 600)},
       {"broker_grace_s", number(&Config::broker_grace_s, 0, 86'400)},
+      {"clock", set_clock},
+      {"silence_days", number(&Config::silence_days, 0, limits::kSilenceDaysMax)},
       {"lxc_helper", path(&Config::lxc_helper)},
       {"handlers_dir", path(&Config::handlers_dir)},
       {"self_update", flag(&Config::self_update)},

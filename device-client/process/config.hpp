@@ -17,6 +17,10 @@ namespace instar::device {
 // What a container gets when its release does not ask for another network.
 enum class Network : std::uint8_t { loopback, host, bridge };
 
+// What the device's clock is (docs/decisions/0013-whose-clock-counts.md): as the kernel says; kept by something that
+// the kernel does not know of; set by nobody; none that runs while the device is off.
+enum class ClockSetting : std::uint8_t { automatic, trusted, free, none };
+
 struct Config {
   DeviceId device_id;
   std::string product;
@@ -26,6 +30,7 @@ struct Config {
   std::string username;
   std::string password_file;
   bool allow_plain_password = false;  // to another machine, without TLS
+  std::string enrolment_token_file;   // may be gone once the broker knows the device
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;
@@ -45,7 +50,9 @@ struct Config {
   std::string bridge;
   std::uint32_t stop_timeout_s = 10;
   std::uint32_t broker_grace_s = 180;
-  std::string lxc_helper;  // empty: beside the daemon, then /usr/libexec/instar/instar-lxc
+  ClockSetting clock = ClockSetting::automatic;
+  std::uint32_t silence_days = 7;  // of the broker, before the device says so; 0: never
+  std::string lxc_helper;          // empty: beside the daemon, then /usr/libexec/instar/instar-lxc
   // Programs that take payloads which are not containers (docs/handlers.md). They may change the host.
   std::string handlers_dir = "/etc/instar/handlers";
   bool self_update = false;          // a release may bring another client

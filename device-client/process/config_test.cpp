@@ -43,7 +43,7 @@ TEST(Config, ReadsEveryKey) {
       "groups = plant-7/line-a, plant-7, beta,plant-7\n"
       "; TLS\n"
       "server = ssl://broker.example:8883\n"
-      "username = press-12\npassword_file = /etc/instar/password\n"
+      "username = press-12\npassword_file = /etc/instar/password\nenrolment_token_file = /etc/instar/token\n"
       "ca_file = /etc/instar/ca.pem\ncertificate_file = /etc/instar/cert.pem\nkey_file = /etc/instar/key.pem\n"
       "prefix = acme/updates\nkeepalive_s = 300\nreconnect_s_max = 10\nmetered = yes\n"
       "window_bytes_max = 65536\npiece_bytes_max = 4096\nroot_file = /etc/instar/root\nstate_dir = /data/instar/\n"
@@ -66,7 +66,22 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->broker_grace_s, 60U);
   EXPECT_EQ(config->log_level, LogLevel::debug);
   EXPECT_EQ(config->username, "press-12");
+  EXPECT_EQ(config->enrolment_token_file, "/etc/instar/token");
   EXPECT_EQ(config->certificate_file, "/etc/instar/cert.pem");
+}
+
+TEST(Config, SaysWhatTheClockIs) {
+  const std::string needed = "device_id = d\nproduct = p\ngroups = g\nserver = tcp://x:1\n";
+  const auto clock_of = [&](const std::string& lines) { return parse_config(needed + lines, "device.conf"); };
+  EXPECT_EQ(clock_of("")->clock, ClockSetting::automatic);
+  EXPECT_EQ(clock_of("")->silence_days, 7U);
+  EXPECT_EQ(clock_of("clock = auto\n")->clock, ClockSetting::automatic);
+  EXPECT_EQ(clock_of("clock = trusted\n")->clock, ClockSetting::trusted);
+  EXPECT_EQ(clock_of("clock = free\n")->clock, ClockSetting::free);
+  EXPECT_EQ(clock_of("clock = none\nsilence_days = 0\n")->clock, ClockSetting::none);
+  EXPECT_EQ(clock_of("silence_days = 0\n")->silence_days, 0U);
+  EXPECT_THAT(mistake("clock = sundial\n").message, HasSubstr("must be auto, trusted, free or none"));
+  EXPECT_THAT(mistake("silence_days = 3651\n").message, HasSubstr("from 0 to 3650"));
 }
 
 TEST(Config, NamesFileAndLineOfAMistake) {

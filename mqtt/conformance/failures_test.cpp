@@ -76,6 +76,16 @@ TEST(Failures, ARefusedSubscription) {
   EXPECT_FALSE(client->is_connected());
 }
 
+TEST(Failures, ARefusedSubscriptionThatIsNotNeededIsNone) {
+  const FakeBroker broker(FakeAnswer::refuses_subscription);
+  auto options = options_for(broker.uri(), "content");
+  options.subscriptions = {{"extra", Qos::at_least_once, false}};
+  const auto client = connected_client(options);
+  const auto event = client->take(1'000);
+  EXPECT_FALSE(event.has_value()) << event->reason;
+  EXPECT_TRUE(client->is_connected());
+}
+
 TEST(Failures, AWrongPasswordAndNoneAndTheRightOne) {
   const BrokerFixture files;  // only its folder is used
   const std::string passwords = files.folder() + "/passwords";

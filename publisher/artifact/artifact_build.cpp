@@ -168,7 +168,7 @@ Result<std::vector<artifact::Entry>> read_source(BuildOptions& options, std::opt
 Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
   BuildOptions options = given;
   std::ranges::sort(options.kinds);
-  options.kinds.erase(std::ranges::unique(options.kinds).begin(), options.kinds.end());
+  options.kinds.erase(std::unique(options.kinds.begin(), options.kinds.end()), options.kinds.end());
   if (options.kinds.empty() || options.kinds.front() != artifact::PackKind::full) {
     return fail(Code::invalid_argument,
                 "every artifact needs the pack kind `full`: it is what a device takes when nothing else fits");

@@ -1,5 +1,6 @@
 #include "publisher/broker/device_view.hpp"
 
+#include <cstdlib>
 #include <vector>
 
 #include "publisher/broker/rollout_view.hpp"
@@ -9,6 +10,9 @@
 
 namespace instar::publisher {
 namespace {
+
+// A hello takes its time too.
+constexpr std::int64_t kSameTimeMs = 5'000;
 
 std::optional<wire::RevisionInfo> read_revision(const Json& row) {
   if (get_text(row, "release").empty()) return std::nullopt;
@@ -39,6 +43,10 @@ wire::Description read_description(const Json& row) {
     if (const auto format = wire::parse_image_format(name)) out.image_formats.push_back(*format);
   }
   out.handlers = get_texts(row, "handlers");
+  out.time = get_time(row, "time_ms");
+  for (const auto state : {wire::ClockState::none, wire::ClockState::free, wire::ClockState::synchronized}) {
+    if (get_text(row, "clock") == wire::clock_state_name(state)) out.clock = state;
+  }
   return out;
 }
 
@@ -52,6 +60,23 @@ std::vector<std::string> texts_of(const std::vector<GroupPath>& groups) {
   std::vector<std::string> texts;
   for (const auto& group : groups) texts.push_back(group.str());
   return texts;
+}
+
+// "synchronized; at its last hello 2026-11-23 07:01:22, as the broker's"
+std::string device_clock_text(const wire::Description& description, const Json& json) {
+  std::string text = "it does not say";
+  switch (description.clock) {
+    case wire::ClockState::unknown: break;
+    case wire::ClockState::none: text = "keeps no time while it is off"; break;
+    case wire::ClockState::free: text = "not synchronized"; break;
+    case wire::ClockState::synchronized: text = "synchronized"; break;
+  }
+  const auto offset = json.find("clock_offset_ms");
+  if (description.time.value == 0 || offset == json.end() || !offset->is_number_integer()) return text;
+  const auto behind_ms = offset->get<std::int64_t>();
+  text += "; at its last hello " + local_time(description.time);
+  if (std::abs(behind_ms) < kSameTimeMs) return text + ", as the broker's";
+  return text + ", " + span_text(std::abs(behind_ms)) + (behind_ms > 0 ? " behind" : " ahead of") + " the broker's";
 }
 
 std::string reports_text(const Json& reports, WallMs now) {
@@ -109,12 +134,27 @@ std::string devices_text(const Json& rows, WallMs now) {
   for (const auto& row : rows) {
     const Json& running = get(row, "running");
     const auto release = get_text(running, "release");
-    table.row({get_text(row, "device"), get_flag(row, "online") ? "yes" : "no", get_text(row, "product"),
-               release.empty() ? "-" : release, release.empty() ? "-" : std::to_string(get_number(running, "sequence")),
-               get_text(row, "target", "-"), relative_time(get_time(row, "last_seen_ms"), now),
-               joined(get_texts(row, "groups"))});
+    const std::string online = get_flag(row, "online") ? "yes" : "no";
+    table.row({get_text(row, "device"), get_flag(row, "cloned") ? online + ", cloned?" : online,
+               get_text(row, "product"), release.empty() ? "-" : release,
+               release.empty() ? "-" : std::to_string(get_number(running, "sequence")), get_text(row, "target", "-"),
+               relative_time(get_time(row, "last_seen_ms"), now), joined(get_texts(row, "groups"))});
   }
   return table.empty() ? "no devices known here; one appears when its instar-device connects\n" : table.str();
+}
+
+std::string refused_text(const Json& rows, WallMs now) {
+  Table table;
+  table.column("NOT ENROLLED");
+  table.column("LOGIN");
+  table.column("HELLOS", Align::right);
+  table.column("LAST");
+  table.column("REASON");
+  for (const auto& row : rows) {
+    table.row({get_text(row, "device"), get_text(row, "login"), std::to_string(get_number(row, "hellos")),
+               relative_time(get_time(row, "last_ms"), now), get_text(row, "reason")});
+  }
+  return table.empty() ? std::string() : "\n" + table.str();
 }
 
 std::string device_text(const Json& json, WallMs now) {
@@ -126,9 +166,15 @@ std::string device_text(const Json& json, WallMs now) {
   fields.add("last seen", with_age(device.last_seen, now));
   fields.add("product", description.product);
   fields.add("groups", joined(texts_of(description.groups)));
-  fields.add("key", get_text(json, "public_key"));
+  const auto key = get_text(json, "public_key");
+  fields.add("key", key.empty() ? "none: the device is replaced, and its new key has not come yet" : key);
+  if (get_flag(json, "cloned")) {
+    fields.add("cloned?",
+               "two devices have spoken with this name and key, " + relative_time(get_time(json, "cloned_ms"), now));
+  }
   fields.add("machine", description.architecture + ", kernel " + description.kernel);
   fields.add("client", description.client_version);
+  fields.add("clock", device_clock_text(description, json));
   fields.add("free", human_bytes(description.free_bytes) + " of storage, " + human_bytes(description.memory_bytes) +
                          " of memory in all");
   std::vector<std::string> formats;

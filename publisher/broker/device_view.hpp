@@ -21,6 +21,8 @@ struct KnownDevice {
 
 // Rows of listDevices.
 [[nodiscard]] std::string devices_text(const Json& rows, WallMs now);
+// Devices whose hellos were refused because they are not enrolled; empty when there are none.
+[[nodiscard]] std::string refused_text(const Json& rows, WallMs now);
 // An answer of getDevice.
 [[nodiscard]] std::string device_text(const Json& device, WallMs now);
 

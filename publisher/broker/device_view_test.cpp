@@ -25,6 +25,24 @@ TEST(DeviceViews, ShowRowsAndNothings) {
   EXPECT_THAT(device_text(row, kDeviceNow), HasSubstr("2.4.0 (sequence 6)"));
 }
 
+TEST(DeviceViews, SayHowFarADevicesClockIsFromTheBrokers) {
+  Json row{{"device", "box-1"}, {"clock", "synchronized"}, {"time_ms", kDeviceNow.value}, {"clock_offset_ms", 40}};
+  EXPECT_EQ(read_device(row).description.clock, wire::ClockState::synchronized);
+  EXPECT_EQ(read_device(row).description.time, kDeviceNow);
+  EXPECT_THAT(device_text(row, kDeviceNow), HasSubstr("synchronized; at its last hello 2025-10-"));
+  EXPECT_THAT(device_text(row, kDeviceNow), HasSubstr("as the broker's"));
+  row["clock"] = "free";
+  row["clock_offset_ms"] = 3 * 3'600'000;
+  EXPECT_THAT(device_text(row, kDeviceNow), HasSubstr("not synchronized"));
+  EXPECT_THAT(device_text(row, kDeviceNow), HasSubstr("3 h behind the broker's"));
+  row["clock_offset_ms"] = -3 * 3'600'000;
+  EXPECT_THAT(device_text(row, kDeviceNow), HasSubstr("3 h ahead of the broker's"));
+  row["clock_offset_ms"] = nullptr;
+  row["time_ms"] = nullptr;
+  row["clock"] = "unknown";
+  EXPECT_THAT(device_text(row, kDeviceNow), HasSubstr("it does not say"));
+}
+
 TEST(DeviceViews, ReadWhatADeviceTakesBesideTrees) {
   const auto device =
       read_device({{"device", "with"}, {"handlers", {"modem", "kernel"}}, {"image_formats", {"ext4", "zonefs"}}});

@@ -60,7 +60,9 @@ Result<Choice> choose(const wire::Manifest& manifest, const wire::Description& d
   for (const auto& container : manifest.containers) {
     for (const auto& setting : container.settings) facts.lxc_keys_allowed.push_back(setting.key);
   }
-  INSTAR_CHECK(revision::check_requirements(manifest, facts, device.free_bytes, now));
+  if (const auto deadline = manifest.policy.deadline; deadline.value != 0 && now >= deadline)
+    return fail(Code::expired, "the release was to start before " + utc_text(deadline));
+  INSTAR_CHECK(revision::check_requirements(manifest, facts, device.free_bytes));
   const auto held = held_by(device);
   artifact::Holdings holdings{held, device.memory_bytes / 2, true};
   Choice choice;

@@ -10,11 +10,10 @@ namespace instar::publisher {
 namespace {
 
 constexpr std::uint32_t kUploadTurnMs = 50;
-// When the broker has not answered for so long, the directory is sent again. Four chunks at 64 kbit/s take about two
-// minutes.
-constexpr std::int64_t kSilenceMs = 180'000;
-// The same while only the directory is in flight, which is answered at once.
-constexpr std::int64_t kDirectorySilenceMs = 30'000;
+// What is on its way may take so long on the slowest link, 64 kbit/s, before the broker can answer it.
+constexpr std::size_t kSlowestBytesAMs = 8;
+// Before the directory is sent again to a broker that has no room for it yet.
+constexpr std::int64_t kNoRoomPauseMs = 2'000;
 
 }  // namespace
 
@@ -157,12 +156,14 @@ class Uploader {
     upload.restart();
     waiting_.reset();
     silences_ = 0;
+    refused_since_.reset();
+    paused_until_.reset();
     heard_ = monotonic_now();
     while (!upload.is_complete()) {
       if (interrupted())
         return fail(Exit::interrupted, Code::unavailable,
                     "interrupted; what the broker holds already is not sent again next time");
-      INSTAR_CHECK(send(upload));
+      if (!is_pausing()) INSTAR_CHECK(send(upload));
       INSTAR_CHECK(hear(upload, pack));
       if (progress_) progress_(done_before + upload.bytes_done(), result_.bytes_all);
     }
@@ -171,6 +172,23 @@ class Uploader {
   }
 
  private:
+  [[nodiscard]] bool is_pausing() {
+    const auto now = monotonic_now();
+    if (paused_until_.has_value() && now >= *paused_until_) {
+      paused_until_.reset();
+      heard_ = now;
+    }
+    return paused_until_.has_value();
+  }
+
+  // The broker has no room for the pack yet: it removes others, or this one, and is asked again for as long as an
+  // answer is waited for.
+  [[nodiscard]] bool is_refused_for_now(const PackUpload& upload, const PackFile& pack, const wire::Stored& stored) {
+    if (stored.pack != pack.id() || stored.code != Code::unavailable || upload.is_directory_answered()) return false;
+    if (!refused_since_.has_value()) refused_since_ = monotonic_now();
+    return monotonic_now() - *refused_since_ < session_.timeout_ms();
+  }
+
   // Sends what may be sent now. A message that the connection does not take is kept.
   Outcome<void> send(PackUpload& upload) {
     while (true) {
@@ -198,18 +216,27 @@ class Uploader {
       silences_ = 0;
       auto stored = wire::decode_stored(event->message.payload);
       if (!stored) return fail(Failure(Exit::failed, with_context(stored.error(), "the broker's answer to an upload")));
+      if (is_refused_for_now(upload, pack, *stored)) {
+        upload.restart();
+        waiting_.reset();
+        paused_until_ = now + kNoRoomPauseMs;
+        return {};
+      }
       auto status = upload.on_stored(*stored);
       if (!status)
         return fail(Failure(stored->code == Code::ok ? Exit::failed : Exit::refused,
                             with_context(status.error(), "uploading " + pack.path())));
     }
-    if (now - heard_ < (upload.is_directory_answered() ? kSilenceMs : kDirectorySilenceMs)) return {};
+    const auto on_its_way = static_cast<std::int64_t>(upload.bytes_on_their_way() / kSlowestBytesAMs);
+    if (is_pausing() || now - heard_ < session_.timeout_ms() + on_its_way) return {};
     heard_ = now;
-    if (++silences_ >= limits::kUploadSilencesMax) {
+    // A directory is answered at once: who gets no answer to it may not write there, or is not answered at all.
+    if (!upload.is_directory_answered() || ++silences_ >= limits::kUploadSilencesMax) {
       return fail(Exit::timed_out, Code::unavailable,
-                  "the broker did not answer the upload of " + pack.path() + " on " + stored_topic_ +
-                      ". Is the plugin loaded, and may this user write to …/o/<client>/put? Run the same command "
-                      "again: what is stored stays");
+                  "the broker did not answer the upload of " + pack.path() + " within " +
+                      std::to_string(session_.timeout_ms() / 1'000) + " s. May this user write to " +
+                      session_.topics().put(session_.client_id()) + " and read " + stored_topic_ +
+                      ", and is it among the plugin's operators? Run the same command again: what is stored stays");
     }
     upload.restart();
     waiting_.reset();
@@ -223,6 +250,8 @@ class Uploader {
   std::optional<mqtt::Message> waiting_;
   MonotonicMs heard_;
   std::uint32_t silences_ = 0;
+  std::optional<MonotonicMs> refused_since_;  // for now
+  std::optional<MonotonicMs> paused_until_;
 };
 
 }  // namespace

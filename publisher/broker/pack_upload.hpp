@@ -35,6 +35,10 @@ class PackUpload {
   // Encoded bytes of the pack that the broker holds durably.
   [[nodiscard]] std::uint64_t bytes_done() const noexcept { return bytes_done_; }
   [[nodiscard]] std::uint64_t bytes_all() const noexcept { return pack_.wire_bytes(); }
+  // Bytes that were sent and that the broker has not answered yet.
+  [[nodiscard]] std::size_t bytes_on_their_way() const noexcept {
+    return directory_answered_ ? in_flight_bytes_ : directory_sent_;
+  }
   // Encoded bytes that next() has returned for sending.
   [[nodiscard]] std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
 

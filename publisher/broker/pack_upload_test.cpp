@@ -384,6 +384,67 @@ TEST_F(Sessions, ARefusedUploadEndsWithTheReason) {
   EXPECT_THAT(result.error().error.message, HasSubstr("does not match"));
 }
 
+TEST_F(Sessions, ABrokerWithoutRoomIsAskedAgainUntilItHasSome) {
+  auto session = open(20'000);
+  ASSERT_TRUE(session);
+  const auto file = pack(5, 100);
+  int asked = 0;
+  client_->on_publish = [&](const mqtt::Message&, AnsweringClient& client) {
+    auto stored = answer(file);
+    if (++asked == 1) {
+      stored.code = Code::unavailable;
+      stored.reason = "packs that nothing needs are being removed";
+    }
+    stored.complete = asked > 1;
+    client.deliver("instar/v1/o/op-1/stored", wire::encode(stored));
+  };
+  const auto result = upload_packs(**session, {&file}, {});
+  ASSERT_TRUE(result) << result.error().error.message;
+  EXPECT_EQ(asked, 2);
+}
+
+TEST_F(Sessions, ABrokerWithoutRoomIsNotAskedForEver) {
+  auto session = open();
+  ASSERT_TRUE(session);
+  const auto file = pack(5, 100);
+  client_->on_publish = [&](const mqtt::Message&, AnsweringClient& client) {
+    auto stored = answer(file);
+    stored.code = Code::unavailable;
+    stored.reason = "packs that nothing needs are being removed";
+    client.deliver("instar/v1/o/op-1/stored", wire::encode(stored));
+  };
+  const auto result = upload_packs(**session, {&file}, {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().exit, Exit::refused);
+  EXPECT_THAT(result.error().error.message, HasSubstr("are being removed"));
+}
+
+TEST_F(Sessions, AnUploadThatIsNotAnsweredEndsInTime) {
+  auto session = open();
+  ASSERT_TRUE(session);
+  const auto file = pack(5, 100);
+  const auto result = upload_packs(**session, {&file}, {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().exit, Exit::timed_out);
+  EXPECT_THAT(result.error().error.message, HasSubstr("May this user write to instar/v1/o/op-1/put"));
+  EXPECT_EQ(client_->published.size(), 1U) << "the directory alone";
+}
+
+TEST_F(Sessions, UploadsUnderTheClientIdThatTheBrokerHasMade) {
+  auto session = open();
+  ASSERT_TRUE(session);
+  client_->answers["getVersion"] = {{"root_version", 1}, {"client_id", "alice"}};
+  ASSERT_TRUE((*session)->request("getVersion"));
+  const auto file = pack(5, 100);
+  client_->on_publish = [&](const mqtt::Message& message, AnsweringClient& client) {
+    auto stored = missing(file, {});
+    stored.complete = message.topic == "instar/v1/o/alice/put";
+    client.deliver("instar/v1/o/alice/stored", wire::encode(stored));
+  };
+  const auto result = upload_packs(**session, {&file}, {});
+  EXPECT_TRUE(result) << result.error().error.message;
+}
+
 wire::Manifest one_group() {
   wire::Manifest manifest;
   manifest.groups = {*GroupPath::parse("plant-7")};

@@ -144,7 +144,9 @@ std::vector<std::string> next_commands(const RolloutStatus& status) {
     commands.push_back("instar rollout " + verb + " " + status.rollout + "   # " + what);
   };
   if (status.state == "active" && status.waits_for.find("approval") != std::string::npos) {
-    add("approve", "opens wave " + std::to_string(status.wave + 1));
+    const bool is_signed = status.waits_for.find("signed") != std::string::npos;
+    commands.push_back("instar rollout approve " + status.rollout + (is_signed ? " --key FILE" : "") +
+                       "   # opens wave " + std::to_string(status.wave + 1));
   }
   if (status.state == "paused") {
     if (status.count("failed") + status.count("rolled_back") > 0) add("retry", "lets the failed devices try anew");
@@ -163,6 +165,8 @@ std::string rollout_text(const RolloutStatus& status, WallMs now) {
   if (status.waves.size() > 1) {
     fields.add("wave", std::to_string(status.wave) + " of " + std::to_string(status.waves.size()) +
                            (status.waits_for.empty() ? "" : "; waits for " + status.waits_for));
+  } else if (!status.waits_for.empty()) {
+    fields.add("waits for", status.waits_for);
   }
   fields.add("started", with_age(status.started, now));
   fields.add("last change", with_age(status.updated, now));

@@ -43,6 +43,15 @@ TEST(RolloutStatus, ReadsEveryField) {
   EXPECT_EQ(status.reasons[0].code, "unhealthy");
 }
 
+TEST(RolloutStatus, SaysHowToApprove) {
+  auto status = read_status(status_json("active", 2, 0));
+  status.waits_for = "an operator's approval";
+  ASSERT_EQ(next_commands(status).size(), 1U);
+  EXPECT_EQ(next_commands(status)[0], "instar rollout approve 00112233aabbccdd   # opens wave 2");
+  status.waits_for = "an operator's signed approval";
+  EXPECT_EQ(next_commands(status)[0], "instar rollout approve 00112233aabbccdd --key FILE   # opens wave 2");
+}
+
 TEST(RolloutStatus, AcceptsAnyJson) {
   for (const auto* text :
        {"{}", "[]", "null", "7",

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "publisher/broker/broker_clock.hpp"
 #include "publisher/broker/pages.hpp"
 #include "publisher/console/json_fields.hpp"
 
@@ -11,7 +12,6 @@ namespace instar::publisher {
 namespace {
 
 constexpr std::uint32_t kRolloutTurnMs = 100;
-constexpr std::int64_t kRootPollMs = 200;
 // How long to wait, after the first answer to a manifest, for a refusal for another of its groups.
 constexpr std::int64_t kOtherGroupsMs = 300;
 
@@ -53,31 +53,6 @@ Outcome<NextSequence> next_sequence(Session& session, const std::string& product
                 "the broker did not say which sequence comes next: give one with --sequence");
   }
   return next;
-}
-
-Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root) {
-  RootOutcome outcome;
-  INSTAR_TRY(const auto before, session.request("getVersion"));
-  outcome.version_before = outcome.version_now = get_number(before, "root_version");
-  if (outcome.version_before >= root.root().version) return outcome;
-  INSTAR_CHECK(
-      session.publish({session.topics().root(), root.envelope(), wire::Qos::at_least_once, wire::Retain::yes}));
-  outcome.published = true;
-  const auto start = monotonic_now();
-  while (outcome.version_now < root.root().version) {
-    if (monotonic_now() - start >= session.timeout_ms()) {
-      return fail(Exit::refused, Code::refused,
-                  "the broker did not take root document version " + std::to_string(root.root().version) +
-                      "; it holds version " + std::to_string(outcome.version_now) +
-                      ". Its log says why; publish the versions between in order, and see that this "
-                      "user may write to " +
-                      session.topics().root());
-    }
-    static_cast<void>(session.next(kRootPollMs));
-    INSTAR_TRY(const auto after, session.request("getVersion"));
-    outcome.version_now = get_number(after, "root_version");
-  }
-  return outcome;
 }
 
 std::vector<const PackFile*> distinct_packs(const ArtifactFolders& artifacts) {

@@ -24,15 +24,6 @@ struct NextSequence {
 [[nodiscard]] Outcome<NextSequence> next_sequence(Session& session, const std::string& product,
                                                   const std::vector<GroupPath>& groups);
 
-struct RootOutcome {
-  bool published = false;
-  std::uint64_t version_before = 0;  // the broker's
-  std::uint64_t version_now = 0;
-};
-// Publishes the root document if the broker's is older, and waits until the broker has accepted it.
-// Errors: refused (by the broker).
-[[nodiscard]] Outcome<RootOutcome> bring_root(Session& session, const trust::TrustStore& root);
-
 // The packs of all artifacts, each once, and those of them that are not complete at the broker.
 [[nodiscard]] std::vector<const PackFile*> distinct_packs(const ArtifactFolders& artifacts);
 [[nodiscard]] Outcome<std::vector<const PackFile*>> lacking_packs(Session& session,

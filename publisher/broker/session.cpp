@@ -170,10 +170,15 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
       if (const auto error = get_text(*answer, "error"); !error.empty()) {
         return fail(Exit::refused, Code::refused, "the broker refused '" + command + "': " + error);
       }
+      take_client_id(get(*answer, "data"));
       return get(*answer, "data");
     }
     if (waiting_.size() < limits::kWaitingEventsMax) waiting_.push_back(std::move(*event));
   }
+}
+
+void Session::take_client_id(const Json& data) {
+  if (auto id = ClientId::parse(get_text(data, "client_id")); id.has_value()) client_id_ = std::move(*id);
 }
 
 Outcome<std::unique_ptr<Session>> connect(const ConnectionOptions& options) {

@@ -28,6 +28,8 @@ class Session {
   ~Session();
 
   [[nodiscard]] const wire::Topics& topics() const noexcept { return topics_; }
+  // What the client has called itself, until the broker's answer to getVersion has said how it knows it: a broker may
+  // make client ids out of user names.
   [[nodiscard]] const ClientId& client_id() const noexcept { return client_id_; }
   [[nodiscard]] std::int64_t timeout_ms() const noexcept { return connection_.timeout_ms; }
 
@@ -51,6 +53,7 @@ class Session {
   [[nodiscard]] static std::optional<Json> answer_in(const mqtt::Message& message, const std::string& correlation,
                                                      std::string& uncorrelated_error);
   [[nodiscard]] tl::unexpected<Failure> unreachable() const;
+  void take_client_id(const Json& data);
 
   Connection connection_;
   wire::Topics topics_;

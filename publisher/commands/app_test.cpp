@@ -62,7 +62,7 @@ TEST_F(Program, HelpAndVersionEndWithZero) {
   EXPECT_THAT(run("help release-file").out, HasSubstr("containers"));
   EXPECT_THAT(run("help pack").out, HasSubstr("TREE"));
   for (const auto* command : {"keygen", "pack", "unpack", "publish", "rollout", "rollout watch", "devices",
-                              "devices list", "inspect", "root", "root new-version"}) {
+                              "devices list", "packs", "packs prune", "inspect", "root", "root new-version"}) {
     EXPECT_EQ(run(std::string(command) + " --help").exit, 0) << command;
   }
 }
@@ -83,6 +83,9 @@ TEST_F(Program, UsageErrorsEndWithTwo) {
                                 "devices forget --all",
                                 "devices forget",
                                 "devices forget d --unknown",
+                                "packs",
+                                "packs remove",
+                                "packs prune x",
                                 "help nonsense",
                                 "publish --root r --key k --wait-timeout 1s",
                                 "unpack",
@@ -97,7 +100,8 @@ TEST_F(Program, UsageErrorsEndWithTwo) {
 }
 
 TEST_F(Program, AnUnreachableBrokerEndsWithThree) {
-  for (const auto* arguments : {"rollout list", "devices list", "rollout show x", "devices forget d"}) {
+  for (const auto* arguments : {"rollout list", "devices list", "rollout show x", "devices forget d", "packs list",
+                                "packs remove 5a", "packs prune"}) {
     const auto ended = run(std::string(arguments) + " --broker mqtt://127.0.0.1:1 --json --timeout 2s");
     EXPECT_EQ(ended.exit, 3) << arguments << ": " << ended.err;
     EXPECT_THAT(ended.err, HasSubstr("cannot reach mqtt://127.0.0.1:1: Connection refused"));
@@ -110,11 +114,22 @@ TEST_F(Program, BadInputEndsWithFive) {
   ASSERT_EQ(run("keygen @/keys").exit, 0);
   ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
   for (const auto* arguments :
-       {"inspect @/none", "inspect @/tree/etc/x", "inspect @/tree", "pack @/none -o @/new",
-        "pack @/tree -o @/out --kinds delta", "pack @/tree -o @/out --kinds dedupe", "pack @/tree --base @/none",
-        "pack @/tree -o @/out --base @/out", "unpack @/none @/new", "unpack @/out @/tree",
-        "unpack --base @/tree @/out @/new", "keygen @/keys", "root show @/keys/gate.key",
-        "devices list --broker http://x", "devices forget --all --older-than soon",
+       {"inspect @/none",
+        "inspect @/tree/etc/x",
+        "inspect @/tree",
+        "pack @/none -o @/new",
+        "pack @/tree -o @/out --kinds delta",
+        "pack @/tree -o @/out --kinds dedupe",
+        "pack @/tree --base @/none",
+        "pack @/tree -o @/out --base @/out",
+        "unpack @/none @/new",
+        "unpack @/out @/tree",
+        "unpack --base @/tree @/out @/new",
+        "keygen @/keys",
+        "root show @/keys/gate.key",
+        "devices list --broker http://x",
+        "devices forget --all --older-than soon",
+        "packs prune --unused soon",
         "publish --root @/keys/root.instar --key @/keys/release.key",
         "publish @/none.json --root @/keys/root.instar --key @/keys/release.key",
         "publish -g g --product p --release 1 --artifact @/out --sequence 1 --dry-run --root @/keys/root.instar --key "

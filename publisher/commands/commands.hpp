@@ -46,8 +46,14 @@ void add(CLI::App& app, Context& context);
 }
 namespace devices_command {
 void add(CLI::App& app, Context& context);
-}
+// Under `devices`.
+void add_replace(CLI::App& devices, Context& context);
+void add_enrol(CLI::App& devices, Context& context);
+}  // namespace devices_command
 namespace groups_command {
+void add(CLI::App& app, Context& context);
+}
+namespace packs_command {
 void add(CLI::App& app, Context& context);
 }
 void add_help(CLI::App& app, Context& context);

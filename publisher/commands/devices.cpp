@@ -29,6 +29,7 @@ struct Options {
   std::string device;
   bool all = false;
   bool unknown = false;
+  bool allow_key = false;
   std::string older_than;
   std::string group;
   std::string release;
@@ -43,8 +44,15 @@ Outcome<Exit> list(const Options& options, const Console& console) {
   INSTAR_CHECK(for_each_row(*session, "listDevices", "devices", parameters, [&](const Json& row) {
     if (options.release.empty() || get_text(get(row, "running"), "release") == options.release) rows.push_back(row);
   }));
-  console.text() << devices_text(rows, wall_now());
-  console.document({{"devices", std::move(rows)}});
+  Json refused = Json::array();
+  if (options.unknown) {
+    INSTAR_TRY(const auto page, session->request("listDevices", {{"unknown", true}, {"count", 1}}));
+    refused = get(page, "refused");
+  }
+  console.text() << devices_text(rows, wall_now()) << refused_text(refused, wall_now());
+  Json out{{"devices", std::move(rows)}};
+  if (options.unknown && refused.is_array()) out["refused"] = std::move(refused);
+  console.document(out);
   return Exit::ok;
 }
 
@@ -70,7 +78,7 @@ Outcome<Exit> forget_all(const Options& options, const Console& console) {
   }
   console.text() << forgotten << (options.unknown ? " devices that never took part" : " devices")
                  << " are forgotten that were silent for " << human_duration(silent_ms)
-                 << "; one that comes back is new here, with the key that it comes with\n";
+                 << "; the keys of those that had taken part are refused from now on\n";
   console.document({{"forgotten", forgotten}});
   return Exit::ok;
 }
@@ -81,8 +89,12 @@ Outcome<Exit> forget(const Options& options, const Console& console) {
     return fail(Exit::usage, Code::invalid_argument,
                 "name one device; or all that are silent: --all --older-than 30d [--unknown]");
   INSTAR_TRY(const auto session, connect(options.connection));
-  INSTAR_TRY(const auto data, session->request("forgetDevice", {{"device", options.device}}));
-  console.text() << options.device << " is forgotten; the next key that it comes with is taken as its own\n";
+  INSTAR_TRY(const auto data,
+             session->request("forgetDevice", {{"device", options.device}, {"allow_key", options.allow_key}}));
+  console.text() << options.device
+                 << (options.allow_key ? " is forgotten; it may come back by the key that it had\n"
+                                       : " is forgotten; the next key that it comes with is taken as its own, but not "
+                                         "the one that it had\n");
   console.document({{"device", options.device}, {"forgotten", true}});
   return Exit::ok;
 }
@@ -226,7 +238,7 @@ void add(CLI::App& app, Context& context) {
   auto* forget_command = devices->add_subcommand(
       "forget",
       "Forget a device and the key that it came with, or all that have been silent for long\n\n"
-      "Needed when a device was set up anew and has another key: until then the broker refuses it.");
+      "Its key is refused from then on, whoever comes with it. For new hardware under an old name see `replace`.");
   forget_command->add_option("DEVICE", forget_options->device, "Its id");
   auto* forget_older = forget_command->add_option("--older-than", forget_options->older_than,
                                                   "With --all: those that were not heard for so long");
@@ -235,11 +247,16 @@ void add(CLI::App& app, Context& context) {
       ->needs(forget_older);
   forget_command->add_flag("--unknown", forget_options->unknown,
                            "With --all: only those that have never taken part in a rollout");
+  forget_command->add_flag("--allow-key", forget_options->allow_key,
+                           "The device may come back by the keys that it had, also if it is forgotten already");
   add_json(*forget_command, context);
   add_connection(*forget_command, forget_options->connection);
   forget_command->callback([forget_options, &context] {
     context.run = [forget_options, &context] { return forget(*forget_options, context.console); };
   });
+
+  add_replace(*devices, context);
+  add_enrol(*devices, context);
 }
 
 }  // namespace instar::publisher::devices_command

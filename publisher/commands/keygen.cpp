@@ -11,11 +11,13 @@ std::string_view place_of(trust::RoleName role) noexcept {
     case trust::RoleName::root: return "offline, in a safe: only changes of keys need it";
     case trust::RoleName::release: return "with whoever publishes releases";
     case trust::RoleName::gate: return "on the broker: plugin_opt_gate_key";
+    case trust::RoleName::approve: return "with whoever approves waves";
   }
   return "";
 }
 
-Outcome<Exit> run(const KeygenOptions& options, const Console& console) {
+Outcome<Exit> run(KeygenOptions options, const std::string& expires, const Console& console) {
+  INSTAR_TRY(options.expires_after_ms, parse_root_expiry(expires));
   INSTAR_TRY(const auto result, generate_keys(options, wall_now()));
   Json keys = Json::array();
   Table table;
@@ -41,6 +43,7 @@ Outcome<Exit> run(const KeygenOptions& options, const Console& console) {
 
 void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<KeygenOptions>();
+  const auto expires = std::make_shared<std::string>(kRootExpiresDefault);
   auto* command = app.add_subcommand(
       "keygen",
       "Make the keys of a deployment and its first root document\n\n"
@@ -68,12 +71,18 @@ void add(CLI::App& app, Context& context) {
       ->type_name("FILTER");
   command->add_option("--product,--label", options->label, "Name to put before each key's label, for people")
       ->type_name("TEXT");
+  command
+      ->add_option("--expires", *expires,
+                   "After this time devices begin with nothing new until a next root document is there, or `never`")
+      ->capture_default_str()
+      ->type_name("TIME");
   add_json(*command, context);
   command->footer(
       "Examples:\n  instar keygen keys\n  instar keygen keys --root-keys 3 --root-threshold 2 --release-keys 2 "
       "--release-threshold 2");
-  command->callback(
-      [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
+  command->callback([options, expires, &context] {
+    context.run = [options, expires, &context] { return run(*options, *expires, context.console); };
+  });
 }
 
 }  // namespace instar::publisher::keygen_command

@@ -5,10 +5,12 @@
 #include "core/trust/digest.hpp"
 #include "files/bundle.hpp"
 #include "files/files.hpp"
+#include "publisher/broker/broker_clock.hpp"
 #include "publisher/broker/fleet.hpp"
 #include "publisher/broker/fleet_plan.hpp"
 #include "publisher/broker/pages.hpp"
 #include "publisher/broker/rollouts.hpp"
+#include "publisher/broker/roots.hpp"
 #include "publisher/commands/commands.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/progress.hpp"
@@ -16,6 +18,7 @@
 #include "publisher/release/keyring.hpp"
 #include "publisher/release/publish_options.hpp"
 #include "publisher/release/release_deltas.hpp"
+#include "publisher/release/root_chain.hpp"
 
 namespace instar::publisher::publish_command {
 namespace {
@@ -34,6 +37,7 @@ struct Options {
   std::string root;
   std::string manifest_out;
   std::string bundle;
+  std::vector<std::string> root_chain;
   bool dry_run = false;
   bool wait = false;
   std::string wait_timeout;
@@ -46,6 +50,7 @@ struct Prepared {
   ArtifactFolders artifacts;
   std::vector<trust::SecretKey> keys;
   trust::TrustStore root;
+  std::vector<Bytes> roots;  // older ones that were found in files
   std::int64_t wait_timeout_ms = 0;
   ReleaseDeltaOptions deltas;
 };
@@ -69,8 +74,9 @@ Outcome<Prepared> prepare(const Options& options) {
   INSTAR_TRY(auto artifacts, open_artifacts(spec));
   auto deltas = options.deltas;
   INSTAR_TRY(deltas.time_ms, parse_duration_ms(options.delta_time));
-  return Prepared{std::move(spec),  std::move(artifacts), std::move(keys),
-                  std::move(*root), wait_timeout_ms,      std::move(deltas)};
+  INSTAR_TRY(auto roots, read_roots(options.root_chain, options.root));
+  return Prepared{std::move(spec),  std::move(artifacts), std::move(keys),  std::move(*root),
+                  std::move(roots), wait_timeout_ms,      std::move(deltas)};
 }
 
 // Makes the release's deltas and prints what was made. `session`: nullptr when the broker is not to be asked.
@@ -100,14 +106,43 @@ Outcome<Signed> sign(const Prepared& prepared, std::uint64_t sequence) {
   return Signed{std::move(manifest), std::move(envelope), std::move(rollout)};
 }
 
-// Writes copies of what was signed, if the options ask for them.
-Outcome<void> write_copies(const Options& options, const Prepared& prepared, const Signed& signed_manifest) {
+// The root documents before that of the release, for a bundle: from files, and from the broker what is missing there.
+std::vector<Bytes> collect_chain(const Options& options, const Prepared& prepared, Session* session,
+                                 const Console& console) {
+  const auto version = prepared.root.root().version;
+  auto found = prepared.roots;
+  auto chain = chain_before(prepared.root.envelope(), found);
+  if (missing_before(version, chain).empty()) return chain;
+  // The broker may not be there when a bundle is made.
+  std::unique_ptr<Session> own;
+  if (session == nullptr) {
+    if (auto opened = connect(options.connection)) own = std::move(*opened);
+    session = own.get();
+  }
+  if (session != nullptr) {
+    if (auto kept = fetch_roots(*session, version)) {
+      for (auto& one : *kept) found.push_back(std::move(one));
+      chain = chain_before(prepared.root.envelope(), found);
+    }
+  }
+  if (const auto missing = missing_before(version, chain); !missing.empty()) {
+    console.err << "instar: the bundle lacks version " << missing
+                << " of the root document, and devices that hold an older one cannot take it: give the files with "
+                   "--root-chain\n";
+  }
+  return chain;
+}
+
+// Writes copies of what was signed, if the options ask for them. `session`: nullptr when there is none.
+Outcome<void> write_copies(const Options& options, const Prepared& prepared, const Signed& signed_manifest,
+                           Session* session, const Console& console) {
   if (!options.manifest_out.empty())
     INSTAR_CHECK(files::write_file_atomic(options.manifest_out, signed_manifest.envelope));
   if (options.bundle.empty()) return {};
   std::vector<std::string> packs;
   for (const auto* pack : distinct_packs(prepared.artifacts)) packs.push_back(pack->path());
-  INSTAR_CHECK(files::write_bundle(options.bundle, prepared.root.envelope(), signed_manifest.envelope, packs));
+  INSTAR_CHECK(files::write_bundle(options.bundle, prepared.root.envelope(), signed_manifest.envelope, packs,
+                                   collect_chain(options, prepared, session, console)));
   return {};
 }
 
@@ -158,7 +193,7 @@ Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console&
     INSTAR_TRY(lacking, lacking_packs(*session, distinct_packs(prepared.artifacts)));
   }
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
-  INSTAR_CHECK(write_copies(options, prepared, signed_manifest));
+  INSTAR_CHECK(write_copies(options, prepared, signed_manifest, session.get(), console));
   console.text() << manifest_text(signed_manifest.manifest, wall_now())
                  << "\ndry run: nothing was sent. One message of " << signed_manifest.envelope.size()
                  << " bytes a group";
@@ -239,11 +274,26 @@ Outcome<Exit> plan(const Options& options, const Console& console) {
   return Exit::ok;
 }
 
+void warn_of_roots(const trust::RootDocument& root, const Console& console) {
+  if (const auto warning = trust::expiry_warning(root, wall_now())) console.err << "instar: " << *warning << "\n";
+}
+
+// An older one than the broker's will do, while it names the same keys. To fill the chain is for `instar root publish`.
+Outcome<RootOutcome> bring_newer_root(Session& session, const Prepared& prepared) {
+  INSTAR_TRY(const auto held, ask_roots(session));
+  if (held.version >= prepared.root.root().version) return RootOutcome{};
+  return bring_root(session, prepared.root, chain_before(prepared.root.envelope(), prepared.roots));
+}
+
 Outcome<Exit> run(const Options& options, const Console& console) {
   INSTAR_TRY(auto prepared, prepare(options));
   if (options.dry_run) return dry_run(options, prepared, console);
   INSTAR_TRY(const auto session, connect(options.connection));
-  INSTAR_TRY(const auto root, bring_root(*session, prepared.root));
+  INSTAR_TRY(const auto clock, ask_broker_clock(*session));
+  INSTAR_CHECK(check_not_ahead(clock));
+  if (const auto text = broker_clock_text(clock); !text.empty()) console.err << "instar: " << text << "\n";
+  warn_of_roots(prepared.root.root(), console);
+  INSTAR_TRY(const auto root, bring_newer_root(*session, prepared));
   if (root.published) console.text() << "root document version " << root.version_now << " given to the broker\n";
   std::uint64_t sequence = prepared.spec.sequence.value_or(0);
   if (!prepared.spec.sequence) {
@@ -251,7 +301,7 @@ Outcome<Exit> run(const Options& options, const Console& console) {
   }
   INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
   INSTAR_TRY(const auto signed_manifest, sign(prepared, sequence));
-  INSTAR_CHECK(write_copies(options, prepared, signed_manifest));
+  INSTAR_CHECK(write_copies(options, prepared, signed_manifest, session.get(), console));
   const auto packs = distinct_packs(prepared.artifacts);
   INSTAR_TRY(const auto lacking, lacking_packs(*session, packs));
   INSTAR_TRY(const auto uploaded, upload(*session, lacking, console));
@@ -261,6 +311,8 @@ Outcome<Exit> run(const Options& options, const Console& console) {
              send_manifest(*session, signed_manifest.manifest, signed_manifest.envelope, signed_manifest.rollout));
   console.text() << "rollout " << signed_manifest.rollout << ": " << prepared.spec.product << " "
                  << prepared.spec.release << " (sequence " << sequence << ") is " << status.state << "\n";
+  if (!status.waves.empty() && !status.waves.front().opened)
+    console.text() << "it waits for " << status.waits_for << "\n";
   auto json = document_of(signed_manifest);
   json["deltas"] = std::move(deltas);
   json["state"] = status.state;
@@ -340,6 +392,9 @@ void add_policy_options(CLI::App& command, PublishOptions& options) {
   add("--attempts", options.attempts, "Attempts of each device [1]", "N");
   add("--start-within", options.start_within, "Devices that have not begun after this time do not any more [whenever]",
       "TIME");
+  add("--stale-after", options.stale_after,
+      "A gate that the broker signed longer ago lets no device begin, where its clock can tell: 2d or more [any age]",
+      "TIME");
   add("--window", options.windows,
       "Maintenance window in the device's local time, like \"Mon-Fri 02:00 4h\"; repeat for several",
       "\"DAYS HH:MM TIME\"")
@@ -347,6 +402,9 @@ void add_policy_options(CLI::App& command, PublishOptions& options) {
   add_flag("--download-any-time", options.download_any_time, "Only the switch waits for a window");
   add_flag("--consent", options.consent, "Each device waits until its owner says yes (instar-device allow)");
   add_flag("--unmetered-only", options.unmetered_only, "Devices on metered links wait");
+  add("--approval", options.approval,
+      "What the approval of a wave must be: plain, or signed by a key, which each device checks [plain]",
+      "plain|signed");
   add_flag("--revert-allowed", options.revert_allowed, "The release may be taken back later (instar rollout revert)");
   add("--fall-back-stops", options.fall_back_stops,
       "A device goes back to the release before when a container stops so often within an hour after the commit "
@@ -409,6 +467,12 @@ void add(CLI::App& app, Context& context) {
           "--bundle", options->bundle,
           "Write the release and its packs to one file too, for `instar-device install FILE` where there is no link")
       ->type_name("FILE");
+  command
+      ->add_option("--root-chain", options->root_chain,
+                   "Root documents before that of --root, for the broker and for the bundle: files, or folders of "
+                   "*.instar; those beside --root are found, and those that the broker keeps")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   command->add_flag("--dry-run", options->dry_run, "Do everything but send; with --sequence N no broker is needed");
   auto* wait = command->add_flag("--wait", options->wait,
                                  "Follow the rollout until it is over; ends with 7 if devices did not take it");

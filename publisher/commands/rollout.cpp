@@ -1,10 +1,16 @@
+#include <sstream>
 #include <utility>
 
+#include "publisher/broker/approval.hpp"
+#include "publisher/broker/broker_clock.hpp"
 #include "publisher/broker/pages.hpp"
 #include "publisher/broker/rollouts.hpp"
+#include "publisher/broker/roots.hpp"
 #include "publisher/commands/commands.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/text.hpp"
+#include "publisher/release/keyring.hpp"
+#include "publisher/release/policy_spec.hpp"
 
 namespace instar::publisher::rollout_command {
 namespace {
@@ -14,6 +20,7 @@ struct Options {
   std::string name;
   bool devices = false;
   std::uint32_t wave = 0;
+  std::vector<std::string> keys;
   std::string wait_timeout;
 };
 using OptionsPointer = std::shared_ptr<Options>;
@@ -30,16 +37,36 @@ Outcome<Chosen> choose(const Options& options) {
   return Chosen{std::move(session), std::move(rollout)};
 }
 
+// Lines, if there is something to be said of the broker's root documents.
+void tell_roots(const Json& answer, const Console& console) {
+  std::istringstream lines(root_warnings(read_root_state(answer), wall_now()));
+  for (std::string line; std::getline(lines, line);) console.err << "instar: " << line << "\n";
+}
+
+// A line, if there is something to be said of the broker's clock.
+void tell_clock(const Json& answer, const Console& console) {
+  const auto text = broker_clock_text(read_broker_clock(answer, wall_now()));
+  if (!text.empty()) console.text() << "\n" << text << "\n";
+}
+
 Outcome<Exit> list(const Options& options, const Console& console) {
   INSTAR_TRY(const auto session, connect(options.connection));
   Json all = Json::array();
   std::vector<RolloutStatus> rollouts;
-  INSTAR_CHECK(for_each_row(*session, "listRollouts", "rollouts", Json::object(), [&](const Json& row) {
-    rollouts.push_back(read_status(row));
-    all.push_back(row);
-  }));
+  INSTAR_TRY(const auto answer,
+             for_each_row(*session, "listRollouts", "rollouts", Json::object(), [&](const Json& row) {
+               rollouts.push_back(read_status(row));
+               all.push_back(row);
+             }));
   console.text() << rollouts_text(rollouts, wall_now());
-  console.document({{"rollouts", std::move(all)}});
+  tell_clock(answer, console);
+  tell_roots(answer, console);
+  console.document({{"rollouts", std::move(all)},
+                    {"time_ms", get_number(answer, "time_ms")},
+                    {"clock", get(answer, "clock")},
+                    {"root_version", get_number(answer, "root_version")},
+                    {"root_expires_ms", get_number(answer, "root_expires_ms")},
+                    {"root_behind", get(answer, "root_behind")}});
   return Exit::ok;
 }
 
@@ -51,6 +78,7 @@ Outcome<Exit> show(const Options& options, const Console& console) {
   INSTAR_TRY(auto document, for_each_row(*chosen.session, "getRollout", "members", parameters,
                                          [&](const Json& row) { members.push_back(row); }));
   console.text() << rollout_text(read_status(document), wall_now());
+  tell_clock(document, console);
   if (options.devices) {
     console.text() << "\n" << members_text(members, wall_now());
     document["members"] = std::move(members);
@@ -69,10 +97,27 @@ Outcome<Exit> watch(const Options& options, const Console& console) {
   return exit_of(last);
 }
 
+// The signature that goes with an approval, and what it is for.
+Outcome<void> add_signature(const Options& options, const Chosen& chosen, const Console& console, Json& parameters) {
+  INSTAR_TRY(const auto keys, load_secret_keys(options.keys));
+  INSTAR_TRY(const auto approval, sign_approval(*chosen.session, chosen.rollout, options.name, options.wave, keys));
+  if (!approval) {
+    console.text() << "this release asks for no signature: the plain word is given\n";
+    return {};
+  }
+  parameters["approval"] = to_hex(approval->envelope);
+  const auto& manifest = approval->manifest;
+  console.text() << "signed for wave " << approval->wave + 1 << " of " << manifest.policy.waves.size() << " of "
+                 << manifest.product << " " << manifest.release << " (sequence " << manifest.sequence << ", "
+                 << wave_text(manifest.policy.waves[approval->wave]) << ")\n";
+  return {};
+}
+
 Outcome<Exit> change(const Options& options, const Console& console, const std::string& command, const char* done) {
   INSTAR_TRY(const auto chosen, choose(options));
   Json parameters{{"rollout", chosen.rollout}};
   if (options.wave > 0) parameters["wave"] = options.wave;
+  if (!options.keys.empty()) INSTAR_CHECK(add_signature(options, chosen, console, parameters));
   INSTAR_TRY(const auto data, chosen.session->request(command, std::move(parameters)));
   console.text() << "rollout " << chosen.rollout << " is " << done << "\n";
   const auto status = read_status(data);
@@ -108,6 +153,11 @@ void add_change(CLI::App& parent, Context& context, const char* name, const char
   auto* command = add(parent, context, options, name, help, true);
   if (std::string_view(name) == "approve") {
     command->add_option("--wave", options->wave, "The wave that is approved, from 1 [the open one]")->type_name("N");
+    command
+        ->add_option("--key", options->keys,
+                     "Secret key that signs the approval, where the release asks for a signed one: a release key that "
+                     "reaches all of its groups, or an approve key; repeat for several")
+        ->type_name("FILE");
   }
   command->callback([options, &context, control, done] {
     context.run = [options, &context, control, done] { return change(*options, context.console, control, done); };

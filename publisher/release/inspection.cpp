@@ -8,6 +8,7 @@
 #include "core/artifact/index.hpp"
 #include "core/base/limits.hpp"
 #include "core/trust/envelope.hpp"
+#include "core/wire/approval.hpp"
 #include "core/wire/manifest.hpp"
 #include "core/wire/messages.hpp"
 #include "files/files.hpp"
@@ -54,6 +55,8 @@ std::string_view kind_text(trust::Kind kind) noexcept {
     case trust::Kind::hello: return "hello";
     case trust::Kind::report: return "report";
     case trust::Kind::assignment: return "assignment";
+    case trust::Kind::approval: return "approval";
+    case trust::Kind::enrolment: return "enrolment";
   }
   return "unknown";
 }
@@ -117,7 +120,8 @@ Status inspect_gate(const InspectOptions& options, ByteView bytes, const trust::
                              {"wave", gate.wave},
                              {"issue", gate.issue},
                              {"fresh_ms", gate.fresh.value},
-                             {"retry_epoch", gate.retry_epoch}};
+                             {"retry_epoch", gate.retry_epoch},
+                             {"approval", to_hex(gate.approval)}};
   Fields fields;
   fields.add("group", gate.group.str());
   fields.add("product", gate.product + ", sequence " + std::to_string(gate.sequence));
@@ -133,6 +137,30 @@ Status inspect_gate(const InspectOptions& options, ByteView bytes, const trust::
     return {};
   }
   const auto opened = root->open_gate(bytes);
+  set_verdict(inspection, "by root version " + std::to_string(root->root().version),
+              opened ? Status{} : Status{fail(opened.error())});
+  return {};
+}
+
+Status inspect_approval(const InspectOptions& options, ByteView bytes, const trust::Envelope& envelope,
+                        Inspection& inspection) {
+  INSTAR_TRY(const auto approval, wire::decode_approval(envelope.payload));
+  inspection.json["approval"] = {{"product", approval.product},
+                                 {"manifest", approval.manifest.hex()},
+                                 {"wave", approval.wave},
+                                 {"issued_ms", approval.issued.value}};
+  Fields fields;
+  fields.add("product", approval.product);
+  fields.add("rollout", approval.manifest.short_hex());
+  fields.add("approves", "wave " + std::to_string(approval.wave + 1) + " and those before it");
+  fields.add("issued", local_time(approval.issued));
+  inspection.text += fields.str();
+  INSTAR_TRY(const auto root, load_root(options));
+  if (!root) {
+    set_unchecked(inspection, "--root FILE");
+    return {};
+  }
+  const auto opened = root->open_approval(bytes, {});
   set_verdict(inspection, "by root version " + std::to_string(root->root().version),
               opened ? Status{} : Status{fail(opened.error())});
   return {};
@@ -224,8 +252,10 @@ Result<Inspection> inspect_envelope(const InspectOptions& options, ByteView byte
     case trust::Kind::gate: status = inspect_gate(options, bytes, envelope, now, inspection); break;
     case trust::Kind::hello: status = inspect_hello(options, bytes, envelope, inspection); break;
     case trust::Kind::report: status = inspect_report(options, bytes, envelope, inspection); break;
+    case trust::Kind::approval: status = inspect_approval(options, bytes, envelope, inspection); break;
     case trust::Kind::assignment:
-      return fail(Code::unsupported, "assignments are of a later version than this command");
+    case trust::Kind::enrolment:
+      return fail(Code::unsupported, std::string(kind_text(envelope.kind)) + "s are not shown by this command");
   }
   if (!status) return fail(std::move(status.error()));
   return inspection;

@@ -46,7 +46,9 @@ Result<trust::SecretKey> random_key() {
   return trust::SecretKey::from_seed(seed);
 }
 
+// The role `approve` is there once it has keys.
 void add_to_role(trust::RootDocument& document, trust::RoleName name, trust::KeyId id) {
+  if (document.role(name) == nullptr) document.roles.push_back({.name = name, .threshold = 1, .key_ids = {}});
   for (auto& role : document.roles) {
     if (role.name == name) role.key_ids.push_back(id);
   }
@@ -104,6 +106,7 @@ Result<KeygenResult> generate_keys(const KeygenOptions& options, WallMs now) {
   std::vector<trust::SecretKey> root_secrets;
   trust::RootDocument document;
   document.issued = now;
+  if (options.expires_after_ms != 0) document.expires = now + options.expires_after_ms;
   for (const auto& plan : plans) {
     document.roles.push_back({.name = plan.role, .threshold = plan.threshold, .key_ids = {}});
     for (std::uint32_t i = 1; i <= plan.count; ++i) {
@@ -142,6 +145,13 @@ Result<KeygenResult> generate_keys(const KeygenOptions& options, WallMs now) {
   return result;
 }
 
+Result<std::int64_t> parse_root_expiry(std::string_view text) {
+  if (text == "never") return 0;
+  INSTAR_TRY(const auto ms, parse_duration_ms(text));
+  if (ms > 0) return ms;
+  return fail(Code::invalid_argument, "a root document must stay in force for some time: give 730d, or `never`");
+}
+
 Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<const trust::SecretKey> signers,
                         WallMs now) {
   if (signers.empty())
@@ -152,11 +162,14 @@ Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<co
   next.previous = envelope.payload_hash;
   next.version += 1;
   next.issued = now;
+  next.expires = change.expires_after_ms == 0 ? WallMs{0} : now + change.expires_after_ms;
   for (const auto id : change.remove) {
     const auto removed = std::erase_if(next.keys, [&](const trust::RootKey& key) { return key.key.id() == id; });
     if (removed == 0) return fail(Code::not_found, "the root document has no key " + key_id_text(id));
     for (auto& role : next.roles) std::erase(role.key_ids, id);
   }
+  std::erase_if(next.roles,
+                [](const trust::Role& role) { return role.name == trust::RoleName::approve && role.key_ids.empty(); });
   for (const auto& added : change.add) {
     INSTAR_CHECK(check_filter(added.group_filter));
     for (const auto& key : next.keys) {
@@ -166,9 +179,12 @@ Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<co
     next.keys.push_back({added.key, added.group_filter, added.label});
     add_to_role(next, added.role, added.key.id());
   }
+  if (change.approve_threshold && next.role(trust::RoleName::approve) == nullptr)
+    return fail(Code::invalid_argument, "the root document has no approve keys: add one with --add-approve-key");
   for (auto& role : next.roles) {
     if (role.name == trust::RoleName::root && change.root_threshold) role.threshold = *change.root_threshold;
     if (role.name == trust::RoleName::release && change.release_threshold) role.threshold = *change.release_threshold;
+    if (role.name == trust::RoleName::approve && change.approve_threshold) role.threshold = *change.approve_threshold;
     INSTAR_CHECK(
         check_threshold(role_text(role.name), static_cast<std::uint32_t>(role.key_ids.size()), role.threshold));
   }
@@ -200,6 +216,7 @@ std::string_view role_text(trust::RoleName role) noexcept {
     case trust::RoleName::root: return "root";
     case trust::RoleName::release: return "release";
     case trust::RoleName::gate: return "gate";
+    case trust::RoleName::approve: return "approve";
   }
   return "unknown";
 }
@@ -244,13 +261,13 @@ std::string root_text(const trust::RootDocument& document) {
   table.column("LABEL");
   for (const auto& key : document.keys) {
     std::string roles;
-    bool is_release = false;
+    bool has_groups = false;
     for (const auto& role : document.roles) {
       if (std::ranges::find(role.key_ids, key.key.id()) == role.key_ids.end()) continue;
       roles += (roles.empty() ? "" : ", ") + std::string(role_text(role.name));
-      is_release |= role.name == trust::RoleName::release;
+      has_groups |= role.name == trust::RoleName::release || role.name == trust::RoleName::approve;
     }
-    const std::string groups = !is_release ? "-" : key.group_filter.empty() ? "all" : key.group_filter;
+    const std::string groups = !has_groups ? "-" : key.group_filter.empty() ? "all" : key.group_filter;
     table.row({key_id_text(key.key.id()), roles, groups, key.label});
   }
   return fields.str() + "\n" + table.str();

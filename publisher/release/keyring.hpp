@@ -24,8 +24,9 @@ struct KeygenOptions {
   std::uint32_t root_threshold = 1;
   std::uint32_t release_keys = 1;
   std::uint32_t release_threshold = 1;
-  std::string release_filter;  // group filter of every release key; empty = all groups
-  std::string label;           // each key's label starts with it
+  std::string release_filter;         // group filter of every release key; empty = all groups
+  std::string label;                  // each key's label starts with it
+  std::int64_t expires_after_ms = 0;  // 0 = never
 };
 
 struct KeyFile {
@@ -58,9 +59,16 @@ struct RootChange {
   std::vector<trust::KeyId> remove;
   std::optional<std::uint32_t> root_threshold;
   std::optional<std::uint32_t> release_threshold;
+  std::int64_t expires_after_ms = 0;  // 0 = never
+  std::optional<std::uint32_t> approve_threshold;
 };
 
 // The envelope of the version after `current`, signed by `signers`, who must meet the root thresholds of both versions.
+// How long root documents stay in force when nothing else is said.
+inline constexpr const char* kRootExpiresDefault = "730d";
+// "730d", or "never": 0. Errors: invalid_argument (no time, or none at all).
+[[nodiscard]] Result<std::int64_t> parse_root_expiry(std::string_view text);
+
 [[nodiscard]] Result<Bytes> next_root(ByteView current, const RootChange& change,
                                       std::span<const trust::SecretKey> signers, WallMs now);
 

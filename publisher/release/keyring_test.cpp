@@ -156,6 +156,25 @@ TEST_F(Keyring, AKeyCanBeRemoved) {
   EXPECT_EQ(next_root(root(), change, secrets({"root.key"}), kNow).error().code, Code::not_found);
 }
 
+TEST_F(Keyring, TheRoleApproveComesWithItsFirstKeyAndGoesWithItsLast) {
+  ASSERT_TRUE(generate_keys(options(), kNow));
+  RootChange change;
+  change.approve_threshold = 1;
+  EXPECT_EQ(next_root(root(), change, secrets({"root.key"}), kNow).error().code, Code::invalid_argument);
+  const auto approver = fresh_key();
+  change.add.push_back({trust::RoleName::approve, approver, "plant-7/#", "operations"});
+  const auto next = next_root(root(), change, secrets({"root.key"}), kNow);
+  ASSERT_TRUE(next) << next.error().message;
+  const auto document = trust::TrustStore::from_pinned(*next)->root();
+  ASSERT_NE(document.role(trust::RoleName::approve), nullptr);
+  EXPECT_THAT(root_text(document), HasSubstr("role approve"));
+  RootChange back;
+  back.remove = {approver.id()};
+  const auto last = next_root(*next, back, secrets({"root.key"}), kNow);
+  ASSERT_TRUE(last) << last.error().message;
+  EXPECT_EQ(trust::TrustStore::from_pinned(*last)->root().role(trust::RoleName::approve), nullptr);
+}
+
 TEST_F(Keyring, ARootDocumentNeedsTheRootKeys) {
   ASSERT_TRUE(generate_keys(options(), kNow));
   RootChange change;

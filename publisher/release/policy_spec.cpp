@@ -5,6 +5,7 @@
 #include <charconv>
 #include <limits>
 
+#include "core/base/limits.hpp"
 #include "core/wire/placement.hpp"
 #include "publisher/console/text.hpp"
 
@@ -166,6 +167,7 @@ Status read_bounds(JsonObject& fields, wire::Policy& policy) {
   INSTAR_TRY(policy.attempts_max, fields.number32_or("attempts_max", policy.attempts_max));
   INSTAR_TRY(policy.backoff_s, seconds32(fields, "backoff", policy.backoff_s));
   INSTAR_TRY(policy.silent_s, seconds32(fields, "silent", policy.silent_s));
+  INSTAR_TRY(policy.stale_after_s, seconds32(fields, "stale_after", 0));
   INSTAR_TRY(policy.in_flight_max, fields.number32_or("in_flight_max", 0));
   INSTAR_TRY(policy.starts_per_minute_max, fields.number32_or("starts_per_minute_max", 0));
   INSTAR_TRY(policy.device_bytes_max, fields.size_or("device_bytes_max", 0));
@@ -178,6 +180,9 @@ Status read_bounds(JsonObject& fields, wire::Policy& policy) {
   INSTAR_TRY(policy.download_any_time, fields.flag_or("download_any_time", false));
   INSTAR_TRY(policy.consent, fields.flag_or("consent", false));
   INSTAR_TRY(policy.revert_allowed, fields.flag_or("revert_allowed", false));
+  INSTAR_TRY(const auto approval, fields.text_or("approval", "plain"));
+  auto taken = parse_approval(approval, policy);
+  if (!taken) return fail(with_context(taken.error(), fields.where("approval")));
   return {};
 }
 
@@ -260,6 +265,12 @@ Result<wire::BudgetAction> parse_action(std::string_view text) {
   return static_cast<wire::BudgetAction>(found - kActions.begin());
 }
 
+Status parse_approval(std::string_view text, wire::Policy& policy) {
+  policy.approval_signed = text == "signed";
+  if (policy.approval_signed || text == "plain") return {};
+  return bad_policy("'" + std::string(text) + "' must be plain or signed");
+}
+
 Result<wire::Policy> parse_policy(JsonObject& release) {
   wire::Policy policy;
   const Json* value = release.find("policy");
@@ -289,6 +300,11 @@ Status complete_policy(wire::Policy& policy) {
     wire::Wave all;
     all.share_bp = kAll;
     policy.waves.push_back(std::move(all));
+  }
+  if (policy.stale_after_s > 0 && policy.stale_after_s < limits::kStaleAfterSMin) {
+    return bad_policy(
+        "stale_after must be 2d or more: a broker signs its gates anew once a day, and devices would wait "
+        "for ever");
   }
   return wire::check_waves(policy);
 }
@@ -335,7 +351,9 @@ Json policy_json(const wire::Policy& policy) {
           {"unmetered_only", policy.unmetered_only},
           {"fall_back_stops", policy.fall_back_stops},
           {"silent_s", policy.silent_s},
+          {"stale_after_s", policy.stale_after_s},
           {"revert_allowed", policy.revert_allowed},
+          {"approval", policy.approval_signed ? "signed" : "plain"},
           {"salt", to_hex(policy.salt)}};
 }
 
@@ -386,6 +404,9 @@ std::vector<std::pair<std::string, std::string>> policy_lines(const wire::Policy
   if (policy.rate_bytes_per_s_max > 0)
     add("rate", "at most " + human_bytes(policy.rate_bytes_per_s_max) + " a second and device");
   if (policy.revert_allowed) add("taken back", "allowed");
+  if (policy.stale_after_s > 0)
+    add("gates", "none older than " + human_duration(std::int64_t{policy.stale_after_s} * 1'000));
+  if (policy.approval_signed) add("approvals", "signed, and checked by each device");
   if (policy.fall_back_stops > 0) {
     add("falls back",
         "when a container stops " + std::to_string(policy.fall_back_stops) + " times within an hour after the commit");

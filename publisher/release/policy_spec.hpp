@@ -21,6 +21,8 @@ namespace instar::publisher {
 // "3" or "2%", into the two fields of the error budget.
 [[nodiscard]] Status parse_failures(std::string_view text, wire::Policy& policy);
 [[nodiscard]] Result<wire::BudgetAction> parse_action(std::string_view text);
+// "plain" or "signed": what an approval must be to count.
+[[nodiscard]] Status parse_approval(std::string_view text, wire::Policy& policy);
 
 // The key "policy" of a release file. If it is absent, the defaults.
 [[nodiscard]] Result<wire::Policy> parse_policy(JsonObject& release);

@@ -60,6 +60,29 @@ TEST(PolicySpec, AWaveOfEveryoneIsAddedAtTheEnd) {
   EXPECT_THAT(complete_policy(policy).error().message, HasSubstr("revert_allowed"));
 }
 
+TEST(PolicySpec, AnApprovalIsPlainOrSigned) {
+  wire::Policy policy;
+  ASSERT_TRUE(parse_approval("signed", policy).has_value());
+  EXPECT_TRUE(policy.approval_signed);
+  EXPECT_THAT(complete_policy(policy).error().message, HasSubstr("no wave asks for approval"));
+  policy.waves = {parse_wave("5:approval").value()};
+  ASSERT_TRUE(complete_policy(policy).has_value());
+  EXPECT_EQ(policy_json(policy)["approval"], "signed");
+  EXPECT_EQ(policy_lines(policy).back().second, "signed, and checked by each device");
+  ASSERT_TRUE(parse_approval("plain", policy).has_value());
+  EXPECT_FALSE(policy.approval_signed);
+  EXPECT_THAT(parse_approval("yes", policy).error().message, HasSubstr("must be plain or signed"));
+}
+
+TEST(PolicySpec, AGateMayNotGoStaleBeforeTheNextOneComes) {
+  wire::Policy policy;
+  policy.stale_after_s = 2 * 86'400 - 1;
+  EXPECT_FALSE(complete_policy(policy).has_value());
+  policy.stale_after_s = 2 * 86'400;
+  EXPECT_TRUE(complete_policy(policy).has_value());
+  EXPECT_EQ(policy_json(policy)["stale_after_s"], 172'800);
+}
+
 TEST(PolicySpec, ShowsWhatDiffersFromTheDefaults) {
   wire::Policy policy;
   EXPECT_TRUE(policy_lines(policy).empty());

@@ -86,6 +86,10 @@ Status set_policy(const PublishOptions& options, ReleaseSpec& spec) {
   if (!options.start_within.empty()) {
     INSTAR_TRY(spec.deadline_after_ms, parse_duration_ms(options.start_within));
   }
+  if (!options.stale_after.empty()) {
+    INSTAR_TRY(const auto stale_ms, parse_duration_ms(options.stale_after));
+    policy.stale_after_s = static_cast<std::uint32_t>(std::min<std::int64_t>(stale_ms / 1'000, 0xFFFF'FFFF));
+  }
   if (!options.device_bytes.empty()) {
     INSTAR_TRY(policy.device_bytes_max, parse_size(options.device_bytes));
   }
@@ -102,6 +106,7 @@ Status set_policy(const PublishOptions& options, ReleaseSpec& spec) {
   policy.unmetered_only = policy.unmetered_only || options.unmetered_only;
   if (options.fall_back_stops > 0) policy.fall_back_stops = options.fall_back_stops;
   policy.revert_allowed = policy.revert_allowed || options.revert_allowed;
+  if (!options.approval.empty()) INSTAR_CHECK(parse_approval(options.approval, policy));
   return complete_policy(policy);
 }
 

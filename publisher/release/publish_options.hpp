@@ -33,12 +33,14 @@ struct PublishOptions {
   std::uint32_t starts_per_minute = 0;
   std::uint32_t attempts = 0;
   std::string start_within;
+  std::string stale_after;
   std::vector<std::string> windows;
   bool download_any_time = false;
   bool consent = false;
   bool unmetered_only = false;
   std::uint32_t fall_back_stops = 0;
   bool revert_allowed = false;
+  std::string approval;
   std::string device_bytes;
   std::string rollout_bytes;
   std::string rate;

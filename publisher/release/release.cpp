@@ -212,8 +212,9 @@ Status check_volumes(const ReleaseSpec& spec, const ArtifactFolders& folders) {
     const bool is_tree = folder != folders.end() && folder->second.image_format == wire::ImageFormat::none;
     if (is_tree && !each.container.volumes.empty()) volumes[each.artifact_path].add(each.container);
   }
-  for (const auto& [path, paths] : volumes) {
-    const std::string file = path + "/" + std::string(kIndexFile);
+  for (const auto& of_tree : volumes) {
+    const wire::VolumePaths& paths = of_tree.second;
+    const std::string file = of_tree.first + "/" + std::string(kIndexFile);
     INSTAR_TRY(const auto index, files::read_file(file, limits::kIndexBytesMax));
     artifact::IndexReader reader([&](const artifact::Entry& entry) { return paths.check(entry); },
                                  {.devices_allowed = true, .hardlinks_looked_up = false});

@@ -2,24 +2,29 @@
 //   0  a head, and a body behind it, as they are
 //   1  streams that are compressed here, so that what is inside them is reached; the base is an ELF file whose sections
 //   are the input's
+//   2  bases, differences and extras are made once, for all runs; the second byte picks of them, and the input is the
+//   control stream, which is what a decoder obeys
 // Whatever comes in: an error or some bytes, never more of them than the header allows, and no read outside of the
 // base.
-#include <lzma.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "core/base/limits.hpp"
 #include "core/delta/decoder.hpp"
+#include "core/delta/gzip_stream.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace instar::fuzz_delta {
 namespace {
 
-using namespace instar;
 using namespace instar::delta;
 
-constexpr std::uint64_t kOutputMax = 96 * 1024;
+constexpr std::uint64_t kOutputMax = 48 * 1024;
 constexpr std::size_t kBaseBytes = 20 * 1024;
 
 ReadAt reader_of(ByteView bytes) {
@@ -87,25 +92,81 @@ struct Compressed {
   Bytes bytes;
 };
 
-// Quick and bad: what is looked at is behind it.
+// LZMA of literals only, without liblzma's encoder, whose memory would take longer to get than all else: what is looked
+// at is behind it.
+class LiteralEncoder {
+ public:
+  explicit LiteralEncoder(Bytes& out) : out_(out) { literals_.fill(kEven); }
+
+  void put(std::uint8_t byte) {
+    encode(no_match_, 0);
+    const auto probabilities = std::span(literals_).subspan(kLiteral * (before_ >> (8 - kContextBits)), kLiteral);
+    std::size_t symbol = 1;
+    for (int at = 7; at >= 0; --at) {
+      const unsigned bit = byte >> at & 1U;
+      encode(probabilities[symbol], bit);
+      symbol = symbol << 1 | bit;
+    }
+    before_ = byte;
+  }
+  void finish() {
+    for (int i = 0; i < 5; ++i) shift();
+  }
+
+  static constexpr unsigned kContextBits = 3;
+
+ private:
+  static constexpr std::size_t kLiteral = 0x300;
+  static constexpr std::uint16_t kEven = 1024;  // of 2048
+
+  void encode(std::uint16_t& probability, unsigned bit) {
+    const std::uint32_t bound = (range_ >> 11) * probability;
+    if (bit == 0) {
+      range_ = bound;
+      probability = static_cast<std::uint16_t>(probability + ((2048 - probability) >> 5));
+    } else {
+      low_ += bound;
+      range_ -= bound;
+      probability = static_cast<std::uint16_t>(probability - (probability >> 5));
+    }
+    while (range_ < 1U << 24) {
+      range_ <<= 8;
+      shift();
+    }
+  }
+  void shift() {
+    if (low_ < 0xff000000U || low_ > 0xffffffffU) {
+      for (; held_ > 0; --held_) {
+        out_.push_back(static_cast<std::uint8_t>(cache_ + (low_ >> 32)));
+        cache_ = 0xff;
+      }
+      cache_ = static_cast<std::uint8_t>(low_ >> 24);
+    }
+    ++held_;
+    low_ = (low_ & 0x00ffffffU) << 8;
+  }
+
+  Bytes& out_;
+  std::array<std::uint16_t, kLiteral << kContextBits> literals_{};
+  std::uint16_t no_match_ = kEven;
+  std::uint8_t before_ = 0;
+  std::uint64_t low_ = 0;
+  std::uint32_t range_ = 0xffffffff;
+  std::uint8_t cache_ = 0;
+  std::uint64_t held_ = 1;
+};
+
 Compressed compress(ByteView raw) {
   Compressed made;
-  made.info.window_bytes = 65536;
-  made.info.literal_context_bits = 3;
+  made.info.window_bytes = 4096;
+  made.info.literal_context_bits = LiteralEncoder::kContextBits;
   made.info.decoded_bytes = raw.size();
   if (raw.empty()) return made;
-  lzma_options_lzma options{};
-  if (lzma_lzma_preset(&options, 0)) std::abort();
-  options.dict_size = made.info.window_bytes;
-  options.pb = 0;
-  const std::array<lzma_filter, 2> filters{{{LZMA_FILTER_LZMA1, &options}, {LZMA_VLI_UNKNOWN, nullptr}}};
-  made.bytes.resize(raw.size() + raw.size() / 2 + 4096);
-  std::size_t bytes = 0;
-  if (lzma_raw_buffer_encode(filters.data(), nullptr, raw.data(), raw.size(), made.bytes.data(), &bytes,
-                             made.bytes.size()) != LZMA_OK)
-    std::abort();
-  made.bytes.resize(bytes);
-  made.info.encoded_bytes = bytes;
+  made.bytes.reserve(raw.size() + raw.size() / 2 + 16);
+  LiteralEncoder encoder(made.bytes);
+  for (const auto byte : raw) encoder.put(byte);
+  encoder.finish();
+  made.info.encoded_bytes = made.bytes.size();
   return made;
 }
 
@@ -149,40 +210,101 @@ void decode_as_is(ByteView data) {
   }
 }
 
-void decode_streams(ByteView data) {
-  if (data.size() < 8) return;
-  const std::uint8_t kinds = data[0];
-  const std::size_t control_bytes =
-      std::min<std::size_t>(data.size() - 4, std::size_t{data[1]} + std::size_t{data[2]} * 16);
-  const ByteView control = data.subspan(4, control_bytes);
-  const ByteView rest = data.subspan(4 + control_bytes);
-  const Bytes base = make_base(rest, kinds);
-  // Mostly zeros, as differences are, and as much as one copy of the base and some.
-  Bytes difference(kBaseBytes * 2);
-  std::copy_n(rest.begin(), std::min(rest.size(), difference.size() / 4),
-              difference.begin() + static_cast<std::ptrdiff_t>(data[3]) * 64);
+void decode_made(const std::array<Compressed, kStreamCount>& streams, ByteView base) {
   DeltaHeader header;
   Bytes body;
-  const std::array<Bytes, 3> raw{to_bytes(control), difference, to_bytes(rest)};
-  for (std::size_t i = 0; i < raw.size(); ++i) {
-    const Compressed made = compress(raw[i]);
-    header.streams[i] = made.info;
-    body.insert(body.end(), made.bytes.begin(), made.bytes.end());
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    header.streams[i] = streams[i].info;
+    body.insert(body.end(), streams[i].bytes.begin(), streams[i].bytes.end());
   }
   header.file_count = 4;
   header.operations_max = limits::kDeltaOperationsMax;
   decode_all(header, body, base);
 }
 
-}  // namespace
+// Calls, jumps and addresses of x86-64, then branches, pages and parts of pages of AArch64.
+constexpr std::array<std::uint8_t, 57> kCode{
+    0xe8, 0x00, 0x01, 0x00, 0x00, 0x48, 0x8d, 0x05, 0xf0, 0x00, 0x00, 0x00, 0xe9, 0x10, 0x00, 0x00, 0x00, 0x0f, 0x84,
+    0x10, 0x00, 0x00, 0x00, 0x90, 0x00, 0x01, 0x00, 0x94, 0x00, 0x00, 0x00, 0x90, 0x00, 0x00, 0x00, 0x91, 0x00, 0x00,
+    0x40, 0x9e, 0x14, 0x00, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00, 0x00, 0x00};
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
-  const ByteView rest(data + 1, size - 1);
-  if (data[0] == 0) {
-    decode_as_is(rest);
-  } else {
-    decode_streams(rest);
-  }
-  return 0;
+Bytes make_gzip(ByteView content) {
+  GzipRecipe recipe;
+  recipe.level = 1;
+  recipe.header = usual_gzip_header(recipe.level);
+  Bytes file;
+  GzipWriter writer(recipe, [&](ByteView made) -> Status {
+    file.insert(file.end(), made.begin(), made.end());
+    return {};
+  });
+  if (!writer.write(content) || !writer.finish()) std::abort();
+  return file;
 }
+
+// What all runs share: none of it depends on an input.
+struct Lasting {
+  std::vector<Bytes> bases;
+  std::vector<Compressed> differences;
+  std::vector<Compressed> extras;
+
+  Lasting() {
+    for (std::uint8_t kinds = 0; kinds < 4; ++kinds) bases.push_back(make_base(kCode, kinds));
+    const Bytes ramp = pattern([](std::size_t i) { return i / 3; });
+    bases.push_back(make_gzip(ByteView(ramp).first(8192)));
+    bases.push_back(to_bytes(as_bytes("no program, and short")));
+    differences.push_back(compress(Bytes(kBaseBytes * 2)));
+    differences.push_back(compress(pattern([](std::size_t i) { return i % 61 == 0 ? i : 0; })));
+    differences.push_back(compress(pattern([](std::size_t i) { return i * 2'654'435'761U >> 13; })));
+    extras.push_back(compress(ramp));
+    extras.push_back(compress(bases[0]));
+    extras.push_back(compress({}));
+  }
+
+ private:
+  template <typename Function>
+  static Bytes pattern(Function byte_at) {
+    Bytes made(kBaseBytes * 2);
+    for (std::size_t i = 0; i < made.size(); ++i) made[i] = static_cast<std::uint8_t>(byte_at(i));
+    return made;
+  }
+};
+
+const Lasting& lasting() {
+  static const Lasting kLasting;
+  return kLasting;
+}
+
+template <typename Item>
+const Item& pick(const std::vector<Item>& all, unsigned number) {
+  return all[number % all.size()];
+}
+
+void decode_streams(ByteView data) {
+  if (data.size() < 8) return;
+  const std::size_t control_bytes =
+      std::min<std::size_t>(data.size() - 4, std::size_t{data[1]} + std::size_t{data[2]} * 16);
+  const ByteView control = data.subspan(4, control_bytes);
+  const ByteView rest = data.subspan(4 + control_bytes);
+  decode_made({compress(control), pick(lasting().differences, data[3]), compress(rest)}, make_base(rest, data[0]));
+}
+
+void decode_control(ByteView data) {
+  if (data.empty()) return;
+  decode_made({compress(data.subspan(1)), pick(lasting().differences, data[0] >> 3 & 3U),
+               pick(lasting().extras, data[0] >> 5 & 3U)},
+              pick(lasting().bases, data[0] & 7U));
+}
+
+void run(ByteView data) {
+  const ByteView rest = data.subspan(1);
+  switch (data[0] % 3) {
+    case 0: decode_as_is(rest); break;
+    case 1: decode_streams(rest); break;
+    default: decode_control(rest); break;
+  }
+}
+
+}  // namespace
+}  // namespace instar::fuzz_delta
+
+INSTAR_FUZZ_TARGET(delta, instar::fuzz_delta::run)

@@ -5,10 +5,11 @@
 #include "core/base/assert.hpp"
 #include "core/delta/gzip_stream.hpp"
 #include "core/delta/make/gzip_finder.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace instar::fuzz_gzip {
 namespace {
 
-using namespace instar;
 using namespace instar::delta;
 
 struct Outcome {
@@ -90,15 +91,16 @@ void finder(ByteView input) {
   INSTAR_ASSERT(!outcome.sound || outcome.content == found->content);
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
-  const ByteView input(data + 1, size - 1);
+void run(ByteView data) {
+  const ByteView input = data.subspan(1);
   switch (data[0] % 3) {
     case 0: recipe(input); break;
     case 1: base(input); break;
     default: finder(input); break;
   }
-  return 0;
 }
+
+}  // namespace
+}  // namespace instar::fuzz_gzip
+
+INSTAR_FUZZ_TARGET(gzip, instar::fuzz_gzip::run)

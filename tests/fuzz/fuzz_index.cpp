@@ -5,10 +5,11 @@
 #include "core/artifact/index.hpp"
 #include "core/artifact/pack.hpp"
 #include "core/base/assert.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace instar::fuzz_index {
 namespace {
 
-using namespace instar;
 using namespace instar::artifact;
 
 // What is accepted is canonical: it is written again as the same bytes.
@@ -71,16 +72,17 @@ void chunk(ByteView input) {
   if (decoded.has_value()) INSTAR_ASSERT(decoded->size() == ref.decoded_bytes);
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
-  const ByteView input(data + 1, size - 1);
+void run(ByteView data) {
+  const ByteView input = data.subspan(1);
   switch (data[0] % 4) {
     case 0: index(input); break;
     case 1: directory(input); break;
     case 2: head(input); break;
     default: chunk(input); break;
   }
-  return 0;
 }
+
+}  // namespace
+}  // namespace instar::fuzz_index
+
+INSTAR_FUZZ_TARGET(index, instar::fuzz_index::run)

@@ -7,10 +7,11 @@
 #include "core/base/limits.hpp"
 #include "core/delta/index_delta.hpp"
 #include "core/delta/testing/delta_fixture.hpp"
+#include "tests/fuzz/target.hpp"
 
+namespace instar::fuzz_index_delta {
 namespace {
 
-using namespace instar;
 using namespace instar::delta;
 using fixture::Entries;
 
@@ -81,15 +82,16 @@ void made(ByteView input) {
   }
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
-  const ByteView input(data + 1, size - 1);
+void run(ByteView data) {
+  const ByteView input = data.subspan(1);
   if (data[0] % 2 == 0) {
     hostile(input);
   } else {
     made(input);
   }
-  return 0;
 }
+
+}  // namespace
+}  // namespace instar::fuzz_index_delta
+
+INSTAR_FUZZ_TARGET(index_delta, instar::fuzz_index_delta::run)

@@ -1,5 +1,6 @@
 """A real Mosquitto on a free loopback port, with or without the plugin."""
 
+import os
 import secrets
 import signal
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Broker:
         self.lines = lines or []
         self.anonymous = anonymous
         self.quiet = quiet
+        self.environment: dict[str, str] = {}
         self.process = Process(folder / "mosquitto.log")
 
     def __enter__(self) -> "Broker":
@@ -65,7 +67,8 @@ class Broker:
     def _has_started(self) -> bool:
         """False when somebody else has its port just now."""
         logged = len(self.process.log_text())
-        self.process.spawn([MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")])
+        options = {"env": os.environ | self.environment} if self.environment else {}
+        self.process.spawn([MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")], **options)
         try:
             wait_for(f"the broker answers on port {self.port}; its log is {self.process.log}", self._answers, interval_s=0.02)
         except AssertionError:

@@ -22,6 +22,7 @@ zstd.ZSTD_compress.restype = ctypes.c_size_t
 zstd.ZSTD_compressBound.restype = ctypes.c_size_t
 
 ROOT, MANIFEST, GATE, HELLO, REPORT = 1, 2, 3, 4, 5
+APPROVAL = 7
 RAW, ZSTD = 0, 1
 CHUNK_BYTES = 256 * 1024
 

@@ -4,6 +4,7 @@ import fnmatch
 import json
 import os
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -275,6 +276,21 @@ def hygiene(root: Path) -> list[str]:
                 bad.append(f"{path}:{number}: a path of somebody's machine: {line.strip()}")
         if path.suffix in (".cpp", ".hpp", ".py") and text.count("\n") > FILE_LINES_MAX:
             bad.append(f"{path}: {text.count(chr(10))} lines, split it before {FILE_LINES_MAX}")
+    return bad
+
+
+def fuzz_targets(root: Path) -> list[str]:
+    """Each target of tests/fuzz is built, begins with a corpus, and says which sources it is for; they are there."""
+    folder = root / "tests/fuzz"
+    build = (folder / "CMakeLists.txt").read_text()
+    parsers = runpy.run_path(str(folder / "run.py"))["PARSERS"]
+    targets = {path.stem.removeprefix("fuzz_") for path in folder.glob("fuzz_*.cpp")}
+    bad = [f"tests/fuzz/run.py names no sources of fuzz_{name}" for name in sorted(targets - parsers.keys())]
+    bad += [f"tests/fuzz/run.py names fuzz_{name}, which is not there" for name in sorted(parsers.keys() - targets)]
+    bad += [f"fuzz_{name} is not built" for name in sorted(targets) if f"instar_fuzz({name} " not in build]
+    bad += [f"fuzz_{name} has no corpus" for name in sorted(targets) if not any((folder / "corpus" / name).glob("*"))]
+    bad += [f"tests/fuzz/run.py: {pattern} is not there"
+            for patterns in parsers.values() for pattern in patterns if not any(root.glob(pattern))]
     return bad
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MESSAGES = ["root", "manifest", "gate", "hello", "report", "assignment", "fetch", "chunk", "ack", "put", "stored"]
-BYTES = {"public_key", "data", "salt", "pack_formats"}
+MESSAGES = ["root", "manifest", "gate", "hello", "report", "assignment", "approval", "fetch", "chunk", "ack", "put", "stored"]
+BYTES = {"public_key", "data", "salt", "pack_formats", "approval"}
 
 
 def in_hex(value, name=""):
@@ -56,7 +56,7 @@ def test_frozen_schemas_hold(schemas):
 
 def test_field_added_at_the_end_is_fine(schemas):
     gate = schemas / "gate.fbs"
-    gate.write_text(gate.read_text().replace("admitted_point:ulong (id: 12);", "admitted_point:ulong (id: 12);\n  later:uint (id: 13);"))
+    gate.write_text(gate.read_text().replace("approval:[ubyte] (id: 13);", "approval:[ubyte] (id: 13);\n  later:uint (id: 14);"))
     assert conform(schemas).returncode == 0
 
 

@@ -334,6 +334,22 @@ def test_picture_without_page_source_or_background_is_found(tmp_path):
     assert pictures.violations(tmp_path) == ["docs/pictures/a.svg has no source"]
 
 
+# --- fuzzing -------------------------------------------------------------------------------------
+def test_fuzz_targets_are_whole():
+    assert rules.fuzz_targets(ROOT) == []
+
+
+def test_fuzz_target_that_lacks_something_is_found(tmp_path):
+    plant(tmp_path, "tests/fuzz/CMakeLists.txt", "instar_fuzz(a LIBS x)\n")
+    plant(tmp_path, "tests/fuzz/run.py", 'PARSERS = {"a": ["a.cpp"], "c": []}\n')
+    plant(tmp_path, "tests/fuzz/fuzz_a.cpp", "\n")
+    plant(tmp_path, "tests/fuzz/fuzz_b.cpp", "\n")
+    plant(tmp_path, "tests/fuzz/corpus/b/seed", "x")
+    assert rules.fuzz_targets(tmp_path) == [
+        "tests/fuzz/run.py names no sources of fuzz_b", "tests/fuzz/run.py names fuzz_c, which is not there", "fuzz_b is not built",
+        "fuzz_a has no corpus", "tests/fuzz/run.py: a.cpp is not there"]
+
+
 # --- commands in pages ---------------------------------------------------------------------------
 PAGES = [p for p in rules.tracked(ROOT, "*.md") if rules.command_blocks(ROOT / p)]
 

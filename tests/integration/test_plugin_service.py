@@ -22,7 +22,7 @@ def site(tmp_path, keys):
 
 
 def topics_missing(found: dict[str, bytes]) -> bool:
-    return sorted(topic.split("/")[2] + topic.split("/")[-1] for topic in found) != ["ggate", "gmanifest", "rootroot", "rstatus"]
+    return sorted(topic.split("/")[2] + topic.split("/")[-1] for topic in found) != ["ggate", "gmanifest", "root1", "rootroot", "rstatus"]
 
 
 def retained(site) -> dict[str, bytes]:

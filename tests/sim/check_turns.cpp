@@ -42,7 +42,7 @@ void TurnCheck::ack(const std::string& device, const wire::Ack& ack, storage::St
     if (!parsed || !record || record->asks != 0 || wire::is_final(record->step)) return true;
     const auto id = parsed->second.str();
     // This counts the turns that devices received, not those in the store.
-    if (!turns_.contains({id, ack.start_rollout, record->attempt})) return true;
+    if (twins_.contains(id) || !turns_.contains({id, ack.start_rollout, record->attempt})) return true;
     // For the broker a device is back with its first message, not with its connection.
     const bool is_back = online_[id] && heard_[id] >= connected_[id];
     const bool silent = !is_back && world_.now() - heard_[id] >= std::int64_t{policy.silent_s} * 1'000 - 10'000;
@@ -68,7 +68,7 @@ void TurnCheck::started(const std::string& device, const ManifestId& rollout, st
   const auto found = by_prefix_.find(rollout.prefix64());
   if (found == by_prefix_.end()) return;
   const auto& policy = found->second->manifest.policy;
-  if (policy.in_flight_max == 0 && policy.starts_per_minute_max == 0) return;
+  if (twins_.contains(device) || (policy.in_flight_max == 0 && policy.starts_per_minute_max == 0)) return;
   if (turns_.contains({device, rollout.prefix64(), attempt})) return;
   world_.found(device + " begins attempt " + std::to_string(attempt) + " at " + found->second->manifest.release +
                " before its turn");

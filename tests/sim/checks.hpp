@@ -42,6 +42,8 @@ class TransferCheck {
   void asked(const std::string& device, const wire::Fetch& fetch, const Disk& disk, std::uint32_t revision);
   void durable(const std::string& device, std::uint32_t bytes);
   void sent(const std::string& device, std::uint32_t bytes);
+  // Two devices have this name: what must hold of one alone is not asked any more.
+  void twin(const std::string& device) { twins_.insert(device); }
   // A lost link, a kill, a power cut, a refused chunk, a new session for whatever reason.
   void mishap(const std::string& device);
   // Bytes sent and not accounted for by a durable chunk or a mishap.
@@ -56,6 +58,7 @@ class TransferCheck {
   };
   World& world_;
   std::map<std::string, Account> accounts_;
+  std::set<std::string> twins_;
 };
 
 // An acked report is durable at the broker; each is applied once; in the end both sides agree on every attempt.
@@ -65,7 +68,9 @@ class ReportCheck {
   void acked(const std::string& device, std::uint64_t sequence);
   // Right after the power of the broker was cut.
   void broker_crashed(storage::Store& store);
-  void at_end(storage::Store& store, const std::map<std::string, revision::DeviceState>& devices);
+  // `twins`: two devices had the name for a while. What the one has done in a rollout the other may have reported.
+  void at_end(storage::Store& store, const std::map<std::string, revision::DeviceState>& devices,
+              const std::set<std::string>& twins);
   // The retained status of one rollout: its counts are those of the members in the store.
   void status_at_end(const Release& release, storage::Store& store, const Bytes& status);
 

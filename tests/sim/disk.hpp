@@ -29,6 +29,7 @@ struct DiskRevision {
 
 struct Disk {
   Bytes state;
+  Bytes anchor;
   std::map<std::uint32_t, DiskRevision> revisions;
 };
 

@@ -71,6 +71,7 @@ std::string EffectHash::finish() {
 
 void EffectHash::add(const revision::Persist& effect) {
   bytes(effect.state);
+  bytes(effect.anchor);
 }
 void EffectHash::add(const revision::Publish& effect) {
   text(effect.topic);

@@ -27,6 +27,15 @@ constexpr Canary kCanaries[] = {
     {"short_soak", &Canaries::short_soak},
     {"false_turn", &Canaries::false_turn},
     {"lost_lease", &Canaries::lost_lease},
+    {"strangers_count", &Canaries::strangers_count},
+    {"late_counts", &Canaries::late_counts},
+    {"forget_hellos", &Canaries::forget_hellos},
+    {"hidden_clone", &Canaries::hidden_clone},
+    {"raised_issue", &Canaries::raised_issue},
+    {"blind_clock", &Canaries::blind_clock},
+    {"slow_clock", &Canaries::slow_clock},
+    {"wrong_clock_stays", &Canaries::wrong_clock_stays},
+    {"stolen_approval", &Canaries::stolen_approval},
 };
 
 struct Run {

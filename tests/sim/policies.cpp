@@ -1,5 +1,7 @@
 #include "tests/sim/policies.hpp"
 
+#include <algorithm>
+
 namespace instar::sim {
 namespace {
 
@@ -30,6 +32,8 @@ std::vector<wire::Wave> draw_waves(Random& random, const std::vector<std::string
     wave.success_bp = static_cast<std::uint16_t>(gentle ? random.between(1, 9'000) : random.between(3'000, 10'000));
     wave.quorum_bp = static_cast<std::uint16_t>(gentle ? random.between(0, 5'000) : random.between(0, 10'000));
     wave.soak_s = random.chance(5'000) ? 0 : u32(random, 10, gentle ? 20 : 90);
+    // Longer than the story: what opens after it, somebody else has opened.
+    if (!gentle && random.chance(1'500)) wave.soak_s = u32(random, 3'600, 20'000);
     wave.approval = !gentle && random.chance(2'000);
     waves.push_back(std::move(wave));
   }
@@ -48,6 +52,8 @@ wire::Policy draw_policy(Random& random, const std::vector<std::string>& devices
   policy.metered_fallback = random.chance(7'000);
   policy.silent_s = u32(random, 30, 400);
   if (random.chance(6'000)) policy.waves = draw_waves(random, devices, false);
+  const bool asks = std::ranges::any_of(policy.waves, &wire::Wave::approval);
+  policy.approval_signed = random.chance(5'000) && asks;
   if (random.chance(4'000)) {
     if (random.chance(5'000)) {
       policy.failures_max = u32(random, 1, 4);

@@ -52,7 +52,7 @@ std::string nature_name(Nature nature) {
 Keys make_keys() {
   Keys keys{key_of(1), key_of(2), key_of(3), {}};
   trust::RootDocument root;
-  root.issued = WallMs{1'700'000'000'000};
+  root.issued = kRootIssued;
   const auto add = [&](const trust::SecretKey& key, trust::RoleName role) {
     root.keys.push_back({key.public_key(), "", ""});
     root.roles.push_back({role, 1, {key.public_key().id()}});
@@ -102,7 +102,7 @@ void ReleaseMaker::add_delta(const ArtifactId& base, const Bytes& index, const B
   release.packs[pack.id] = std::move(made);
 }
 
-Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy) {
+Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy, ReleaseDates dates) {
   auto& changed = files_[random_.below(files_.size())];
   changed.content = random_.noise(static_cast<std::size_t>(random_.between(1'000, 120'000)));
   std::vector<artifact::Entry> entries(1);
@@ -156,7 +156,8 @@ Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::P
   manifest.product = "pump";
   manifest.sequence = ++sequence_;
   manifest.release = "r" + std::to_string(sequence_);
-  manifest.issued = WallMs{1'750'000'000'000};
+  manifest.issued = dates.issued;
+  manifest.expires = dates.expires;
   manifest.groups = std::move(groups);
   wire::Container container;
   container.name = "app";

@@ -30,6 +30,9 @@ struct Release {
   std::map<PackId, ReleasePack> packs;
 };
 
+// When the root document of every story was made: two months before the story.
+inline constexpr WallMs kRootIssued{1'755'000'000'000};
+
 struct Keys {
   trust::SecretKey root;
   trust::SecretKey release;
@@ -38,11 +41,17 @@ struct Keys {
 };
 [[nodiscard]] Keys make_keys();
 
+// By the clock of whoever signs it.
+struct ReleaseDates {
+  WallMs issued;
+  WallMs expires;  // 0: never
+};
+
 // Makes one release after the other; each changes some files of the one before.
 class ReleaseMaker {
  public:
   ReleaseMaker(Random& random, const Keys& keys);
-  [[nodiscard]] Release make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy);
+  [[nodiscard]] Release make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy, ReleaseDates dates);
 
  private:
   struct File {

@@ -24,8 +24,9 @@ namespace instar::sim {
 [[nodiscard]] int wave_of_device(const wire::Policy& policy, const std::vector<std::uint64_t>& limits,
                                  const std::string& device);
 
-// No device begins what its signed policy and some gate of the broker do not let it begin; none falls back to an older
-// release, but where its rollout was taken back.
+// No device begins what its signed policy, its own clock and some gate of the broker do not let it begin, nor by an
+// older gate than the newest that it has kept; none falls back to an older release, but where its rollout was taken
+// back.
 class AdmissionCheck {
  public:
   explicit AdmissionCheck(World& world) : world_(world) {}
@@ -33,23 +34,40 @@ class AdmissionCheck {
   void gate(const wire::Gate& gate) { gates_[gate.manifest].push_back(gate); }
   struct Start {
     std::string device;
+    std::string shows_as;  // of two under one name, which of them
     ManifestId rollout;
     bool held = false;
     bool consented = false;
     bool metered = false;
+    bool is_first = true;  // its first attempt at this release
+    // The device's own clock, as its programs are to see it.
+    WallMs wall;
+    std::int32_t utc_offset_s = 0;
+    wire::ClockState clock = wire::ClockState::free;
   };
   void started(const Start& start);
+  // Somebody with the gate key says that it is later than it is. A device whose clock cannot tell may obey that.
+  void said_ahead(const wire::Gate& gate) { said_ahead_[gate.manifest].push_back(gate); }
+  // The device has persisted the number of a gate.
+  void kept(const std::string& device, const ManifestId& rollout, std::uint64_t issue);
   // What it runs now.
   void runs(const std::string& device, const wire::RevisionInfo& running);
 
  private:
+  [[nodiscard]] bool is_admitted(const Start& start, const Release& release);
+  void check_clock(const Start& start, const wire::Manifest& manifest);
+  void check_newest(const Start& start, const std::string& name);
+
   World& world_;
   std::map<ManifestId, const Release*> releases_;
   std::map<ManifestId, std::vector<wire::Gate>> gates_;
+  std::map<ManifestId, std::vector<wire::Gate>> said_ahead_;
+  std::map<std::pair<std::string, ManifestId>, std::uint64_t> kept_;
   std::map<std::string, wire::RevisionInfo> running_;
 };
 
-// A wave opens once, in its turn, after its soak, with its approval, and when enough of those before have committed.
+// A wave opens once, in its turn, after its soak, with its approval, and when enough of the fleet before it have
+// committed.
 class WaveCheck {
  public:
   explicit WaveCheck(World& world) : world_(world) {}
@@ -81,6 +99,8 @@ class TurnCheck {
   explicit TurnCheck(World& world) : world_(world) {}
   void published(const Release& release) { by_prefix_[release.rollout.prefix64()] = &release; }
   void ack(const std::string& device, const wire::Ack& ack, storage::Store& store);
+  // Two devices have this name: what must hold of one alone is not asked any more.
+  void twin(const std::string& device) { twins_.insert(device); }
   void heard(const std::string& device) { heard_[device] = world_.now(); }
   void connected(const std::string& device, bool is) {
     online_[device] = is;
@@ -95,6 +115,7 @@ class TurnCheck {
  private:
   World& world_;
   std::map<std::uint64_t, const Release*> by_prefix_;
+  std::set<std::string> twins_;
   std::set<std::tuple<std::string, std::uint64_t, std::uint32_t>> turns_;
   // The turns of the last minute: when each arrived, its device and its attempt.
   std::map<std::uint64_t, std::deque<std::pair<MonotonicMs, std::pair<std::string, std::uint32_t>>>> starts_;

@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "core/trust/envelope.hpp"
+#include "tests/sim/adversary.hpp"
 #include "tests/sim/policies.hpp"
-#include "tests/sim/sim_device.hpp"
 
 namespace instar::sim {
 namespace {
@@ -38,7 +38,12 @@ class Scenario {
         waves_(world_),
         turns_(world_),
         bytes_(world_),
-        broker_(world_, keys_, options_.canaries, {reports_, transfers_, admissions_, waves_, turns_, bytes_}) {
+        strangers_(world_),
+        hellos_(world_),
+        broker_(world_, keys_, options_.canaries,
+                {reports_, transfers_, admissions_, waves_, turns_, bytes_, strangers_, hellos_}),
+        adversary_(world_, broker_, keys_, options_.canaries, admissions_, strangers_, releases_, devices_,
+                   [this](std::size_t index) { return make_device(index); }) {
     world_.verbose = options.verbose;
     if (options_.devices == 0) options_.devices = devices_of(options.seed);
     for (std::uint32_t i = 0; i < options_.devices; ++i) names_.push_back("dev-" + std::to_string(i));
@@ -47,11 +52,7 @@ class Scenario {
   ScenarioResult run() {
     broker_.start();
     for (std::uint32_t i = 0; i < options_.devices; ++i) {
-      const auto group = i % 2 == 0 ? "plant/a" : "plant/b";
-      devices_.push_back(
-          std::make_unique<SimDevice>(world_, broker_, keys_, options_.canaries,
-                                      SimDevice::Checks{running_, transfers_, admissions_, turns_, bytes_}, names_[i],
-                                      std::vector{*GroupPath::parse(group)}));
+      devices_.push_back(make_device(i));
       // Most are there from the beginning; some join while rollouts go on.
       const auto joins =
           world_.random.chance(8'500) ? world_.random.between(0, 5 * kSecond) : world_.random.between(0, 800 * kSecond);
@@ -67,20 +68,32 @@ class Scenario {
   }
 
  private:
-  const Release& make(Nature nature, wire::Policy policy) {
+  std::unique_ptr<SimDevice> make_device(std::size_t index) {
+    const auto* const group = index % 2 == 0 ? "plant/a" : "plant/b";
+    return std::make_unique<SimDevice>(world_, broker_, keys_, options_.canaries,
+                                       SimDevice::Checks{running_, transfers_, admissions_, turns_, bytes_, strangers_},
+                                       names_[index], std::vector{*GroupPath::parse(group)});
+  }
+
+  const Release& make(Nature nature, wire::Policy policy, ReleaseDates dates) {
     std::vector<GroupPath> groups{*GroupPath::parse("plant")};
     if (world_.random.chance(4'000)) groups = {*GroupPath::parse("plant/a"), *GroupPath::parse("plant/b")};
-    releases_.push_back(maker_.make(nature, std::move(groups), std::move(policy)));
+    releases_.push_back(maker_.make(nature, std::move(groups), std::move(policy), dates));
     running_.published(releases_.back());
     admissions_.published(releases_.back());
     waves_.published(releases_.back());
     turns_.published(releases_.back());
     bytes_.published(releases_.back());
+    strangers_.published(releases_.back());
     return releases_.back();
   }
 
   void put_out(const Release& release) {
-    if (broker_.has(release)) return;
+    // Nobody goes on with what has expired, or what a newer one has overtaken.
+    const auto expires = release.manifest.expires;
+    const bool is_over = expires.value != 0 && world_.wall() >= expires;
+    const bool is_overtaken = &release != &releases_.back() && broker_.has(releases_.back());
+    if (broker_.has(release) || is_over || is_overtaken) return;
     // As who uses `instar publish`: what shows no status was lost on the way, and is published again.
     static_cast<void>(broker_.release(release));
     world_.after(2 * kSecond, [this, &release] { put_out(release); });
@@ -92,10 +105,14 @@ class Scenario {
     const auto count = world_.random.between(2, 5);
     for (std::int64_t i = 0; i < count; ++i) {
       const auto nature = world_.random.chance(5'000) ? Nature::good : static_cast<Nature>(world_.random.below(5));
-      world_.after(at, [this, nature] { put_out(make(nature, draw_policy(world_.random, names_))); });
+      world_.after(at, [this, nature] {
+        auto policy = draw_policy(world_.random, names_);
+        put_out(make(nature, std::move(policy), adversary_.dates()));
+      });
       at += world_.random.between(10, 250) * kSecond;
     }
     next_fault();
+    adversary_.begin();
     world_.run_until(MonotonicMs{kFaultPhaseMs});
   }
 
@@ -125,8 +142,8 @@ class Scenario {
       case 11: broker_.crash_at_commit(1 + random.below(10)); break;
       case 12: device.cut_after(1 + random.below(12)); break;
       case 13: owner_acts(device); break;
-      case 14: device.set_clock_error(random.between(-200'000'000, 200'000'000)); break;
-      case 15: broker_.set_clock_error(random.chance(3'000) ? 0 : random.between(-40'000'000, 40'000'000)); break;
+      case 14: adversary_.turn_clock(device); break;
+      case 15: adversary_.turn_broker_clock(); break;
       case 16: device.fill_disk(random.between(5, 120) * kSecond); break;
       case 17: operator_moves(random.below(devices_.size())); break;
       default: device.drop_link(random.between(0, 20 * kSecond)); break;
@@ -139,8 +156,8 @@ class Scenario {
     auto release = releases_.begin();
     std::advance(release, static_cast<std::ptrdiff_t>(world_.random.below(releases_.size())));
     const auto roll = world_.random.below(20);
-    if (roll == 0) return broker_.forge_gate(*release);
-    if (options_.canaries.forged_times && roll < 6) return broker_.forge_gate(*release);
+    if (roll == 0) return adversary_.open_all(*release);
+    if (options_.canaries.forged_times && roll < 6) return adversary_.open_all(*release);
     const auto* const verb = roll < 5    ? "pauseRollout"
                              : roll < 10 ? "resumeRollout"
                              : roll < 14 ? "approveRollout"
@@ -172,10 +189,11 @@ class Scenario {
     world_.faults = false;
     broker_.set_store_faults({});
     for (const auto& device : devices_) device->owner_says({});
+    adversary_.end();
     world_.note("everything is healed");
     // Absent devices come back within their pauses; then one more good release must reach each of them.
     world_.run_until(world_.now() + 310 * kSecond);
-    const auto& last = make(Nature::good, draw_gentle_policy(world_.random, names_));
+    const auto& last = make(Nature::good, draw_gentle_policy(world_.random, names_), adversary_.last_dates());
     put_out(last);
     const auto end = world_.now() + kHealBoundMs;
     while (world_.now() < end && world_.findings.empty() && !all_done(last))
@@ -210,7 +228,9 @@ class Scenario {
       if (device->disk().revisions.size() > 2)
         world_.found(device->describe() + ": keeps " + std::to_string(device->disk().revisions.size()) + " revisions");
     }
-    reports_.at_end(broker_.store(), states);
+    adversary_.look();
+    hellos_.broker_crashed(broker_.store());
+    reports_.at_end(broker_.store(), states, adversary_.cloned());
     for (const auto& release : releases_) {
       const auto status = broker_.retained().find(wire::Topics().status(release.rollout.short_hex()));
       if (status != broker_.retained().end()) reports_.status_at_end(release, broker_.store(), status->second);
@@ -237,11 +257,14 @@ class Scenario {
   WaveCheck waves_;
   TurnCheck turns_;
   ByteCheck bytes_;
+  StrangerCheck strangers_;
+  HelloCheck hellos_;
   std::vector<std::string> names_;
   std::int64_t assigned_ = 0;
   std::list<Release> releases_;
   SimBroker broker_;
   std::vector<std::unique_ptr<SimDevice>> devices_;
+  Adversary adversary_;
 };
 
 }  // namespace

@@ -5,7 +5,10 @@
 #include "core/base/limits.hpp"
 #include "core/rollout/exchange/record.hpp"
 #include "core/trust/envelope.hpp"
+#include "core/wire/approval.hpp"
 #include "storage/key_layout.hpp"
+#include "tests/sim/broken_store.hpp"
+#include "tests/sim/names.hpp"
 
 namespace instar::sim {
 namespace {
@@ -13,41 +16,11 @@ namespace {
 constexpr std::size_t kQueueMax = 1'000;  // of an absent client, as Mosquitto's max_queued_messages
 constexpr std::int64_t kTickMs = 50;
 
-// The canary: calls a commit durable before it is.
-class EagerStore final : public storage::Store {
- public:
-  explicit EagerStore(storage::Store& inner) : inner_(inner) {}
-  void commit(storage::Batch batch, CommitDone done) override {
-    inner_.commit(std::move(batch), [](Status) {});
-    done_.push_back(std::move(done));
-  }
-  void read(storage::Column column, std::string key, ReadDone done) override {
-    inner_.read(column, std::move(key), std::move(done));
-  }
-  void contains(storage::Column column, std::vector<std::string> keys, ContainsDone done) override {
-    inner_.contains(column, std::move(keys), std::move(done));
-  }
-  Status scan(storage::Column column, std::string_view prefix, const Visitor& visit) override {
-    return inner_.scan(column, prefix, visit);
-  }
-  std::size_t poll() override {
-    for (auto& done : std::exchange(done_, {})) done({});
-    return inner_.poll();
-  }
-  std::size_t pending_commits() const noexcept override { return inner_.pending_commits(); }
-  void on_ready(std::function<void()> wake) override { inner_.on_ready(std::move(wake)); }
-  Status reopen() override { return inner_.reopen(); }
-
- private:
-  storage::Store& inner_;
-  std::vector<CommitDone> done_;
-};
-
 }  // namespace
 
 SimBroker::SimBroker(World& world, const Keys& keys, const Canaries& canaries, Checks checks)
     : world_(world), keys_(keys), canaries_(canaries), checks_(checks) {
-  if (canaries.ack_before_durable) eager_ = std::make_unique<EagerStore>(store_);
+  if (canaries.ack_before_durable) eager_ = make_eager_store(store_);
 }
 
 void SimBroker::start() {
@@ -58,10 +31,13 @@ void SimBroker::start() {
                                  .transfer_log = {},
                                  .window_bytes_max = 0,
                                  .trust_connections = false};
+  // Who has said hello is not forgotten, however far its clock jumps.
+  options.unknown_devices_days = limits::kUnknownDeviceDaysMax;
   auto& store = eager_ ? *eager_ : static_cast<storage::Store&>(store_);
   service_ = broker::make_service(
       std::move(options), store, *this,
       [this](const DeviceId& device, const PackId& pack, std::uint32_t, std::uint32_t, std::uint32_t bytes) {
+        checks_.strangers.served(device.str(), bytes);
         checks_.transfers.sent(device.str(), bytes);
         checks_.bytes.sent(device.str(), pack, bytes);
       });
@@ -91,8 +67,10 @@ void SimBroker::crash(std::int64_t down_ms) {
   ++life_;
   service_.reset();
   store_.crash(world_.random.below(3));
-  spoil_store();
+  spoil_store(store_, canaries_);
   checks_.reports.broker_crashed(store_);
+  checks_.hellos.broker_crashed(store_);
+  checks_.strangers.look(store_);
   // Mosquitto writes retained messages and sessions only now and then.
   if (world_.random.chance(7'000)) retained_.clear();
   const bool forget_sessions = world_.random.chance(7'000);
@@ -105,56 +83,24 @@ void SimBroker::crash(std::int64_t down_ms) {
   world_.after(down_ms, [this] { start(); });
 }
 
-// Canaries: what a broken store would have lost.
-void SimBroker::spoil_store() {
-  storage::Batch batch;
-  const auto visit = [&](storage::Column column, std::string_view prefix, auto&& change) {
-    const auto scanned = store_.scan(column, prefix, [&](ByteView key, ByteView value) {
-      if (auto changed = change(value); !changed.empty())
-        batch.push_back({column, std::string(as_text(key)), std::move(changed)});
-      return true;
-    });
-    static_cast<void>(scanned);
-  };
-  if (canaries_.forget_turns) {
-    visit(storage::Column::members, "", [](ByteView value) {
-      auto record = rollout::decode_member_record(value);
-      if (!record || record->granted == 0) return Bytes();
-      record->granted = 0;
-      return rollout::encode(*record);
-    });
-  }
-  if (canaries_.double_count) {
-    visit(storage::Column::devices, "", [](ByteView value) {
-      auto record = rollout::decode_device_record(value);
-      if (!record || record->applied_sequence == 0) return Bytes();
-      --record->applied_sequence;
-      return rollout::encode(*record);
-    });
-  }
-  if (canaries_.lost_lease) {
-    visit(storage::Column::rollouts, storage::kRolloutPrefix, [](ByteView value) {
-      auto record = rollout::decode_rollout_record(value);
-      if (!record || record->bytes_leased == 0) return Bytes();
-      record->bytes_leased = 0;
-      return rollout::encode(*record);
-    });
-  }
-  if (batch.empty()) return;
-  store_.set_faults({});
-  store_.commit(std::move(batch), {});
-  store_.poll();
-}
-
 void SimBroker::connected(Client& client) {
   auto& session = sessions_[client.id().str()];
+  if (session.client != nullptr && session.client != &client) {
+    // Of two clients with one id the later one stays.
+    auto* const before = session.client;
+    disconnected(*before);
+    before->lost();
+  }
   session.client = &client;
+  session.since = world_.now();
   checks_.turns.connected(client.id().str(), true);
   for (const auto& message : session.unconfirmed) deliver(client, message);
 }
 
 void SimBroker::disconnected(Client& client) {
-  sessions_[client.id().str()].client = nullptr;
+  auto& session = sessions_[client.id().str()];
+  if (session.client != &client) return;  // another one has its id now
+  session.client = nullptr;
   checks_.turns.connected(client.id().str(), false);
   checks_.turns.heard(client.id().str());
   if (service_) service_->on_disconnect(client.id().str(), now());
@@ -174,11 +120,12 @@ bool SimBroker::arrive(Client& client, const std::string& topic, const Bytes& pa
                        wire::Retain retain) {
   if (!service_) return false;
   checks_.turns.heard(client.id().str());
-  const broker::Sender sender{client.id().str(), "", true};
+  const broker::Sender sender{client.id().str(), client.login(), true};
   if (!service_->may_write(sender, topic)) {
     world_.found(client.id().str() + " may not write to " + topic);
     return true;
   }
+  if (topic == wire::Topics().device(client.id(), wire::TopicKind::device_hello)) note_hello(topic, payload);
   const bool routed = service_->on_message(sender, topic, payload, qos, retain, now()) == broker::Verdict::route;
   world_.effects.answered(world_.now(), client.id().str(), topic, routed);
   if (routed) publish(topic, payload, qos, retain);
@@ -208,7 +155,8 @@ void SimBroker::observe(const std::string& topic, ByteView payload) {
   if (!parsed) return;
   if (parsed->kind == wire::TopicKind::device_ack) {
     const auto ack = wire::decode_ack(payload);
-    if (!ack || ack->code != Code::ok) return;
+    checks_.hellos.look(parsed->device.str(), store_);
+    if (!ack || ack->code != Code::ok || !is_of_fleet(parsed->device.str())) return;
     checks_.reports.acked(parsed->device.str(), ack->sequence);
     checks_.turns.ack(parsed->device.str(), *ack, store_);
   }
@@ -226,8 +174,10 @@ void SimBroker::observe(const std::string& topic, ByteView payload) {
     const auto envelope = trust::parse_envelope(payload);
     const auto gate = envelope ? wire::decode_gate(envelope->payload) : Result<wire::Gate>(fail(Code::malformed, ""));
     if (!gate) return world_.found("the broker sends a gate that cannot be read");
+    recorder_.gate(topic, to_bytes(payload), *gate);
     checks_.admissions.gate(*gate);
     checks_.waves.gate(*gate, store_);
+    checks_.strangers.gate(*gate, store_);
   }
 }
 
@@ -245,35 +195,27 @@ void SimBroker::after_call() {
   if (world_.faults) crash(world_.random.between(200, 5'000));
 }
 
-void SimBroker::forge_gate(const Release& release) {
-  const auto& policy = release.manifest.policy;
-  // Whoever has the gate key may open a rollout with one wave: its policy does not forbid that.
-  if (!service_ || policy.waves.size() < 2) return;
-  for (const auto& group : release.manifest.groups) {
-    wire::Gate gate;
-    gate.group = group;
-    gate.product = release.manifest.product;
-    gate.manifest = release.rollout;
-    gate.sequence = release.manifest.sequence;
-    gate.admitted_bp = 10'000;
-    gate.admitted_point = std::uint64_t{1} << 32;
-    gate.wave = static_cast<std::uint32_t>(std::max<std::size_t>(policy.waves.size(), 1) - 1);
-    // If its times follow the policy, a device cannot know that it is false.
-    auto opened = WallMs{std::max(world_.wall().value - 100'000'000, release.manifest.issued.value)};
-    for (std::uint32_t i = 0; i <= gate.wave; ++i) {
-      gate.wave_opened.push_back(opened);
-      if (canaries_.forged_times)
-        opened = opened + std::int64_t{i < policy.waves.size() ? policy.waves[i].soak_s : 0} * 1'000;
-    }
-    if (!canaries_.forged_times && gate.wave > 0) gate.wave_opened.resize(1);
-    gate.fresh = world_.wall();
-    gate.issue = 1;
-    const auto topic = wire::Topics().gate(group);
-    const auto payload = trust::seal(trust::Kind::gate, wire::encode(gate), keys_.gate);
-    const auto found = subscribers_.find(topic);
-    if (found == subscribers_.end()) continue;
-    for (const auto& name : found->second) send(sessions_[name], topic, payload, wire::Qos::at_least_once);
+void SimBroker::note_hello(const std::string& topic, const Bytes& payload) {
+  const auto envelope = trust::parse_envelope(payload);
+  auto hello = envelope ? wire::decode_hello(envelope->payload) : Result<wire::Hello>(fail(Code::malformed, ""));
+  if (!hello || !is_of_fleet(hello->device.str())) return;
+  checks_.hellos.said(*hello);
+  recorder_.hello(topic, payload, std::move(*hello));
+}
+
+void SimBroker::inject(const std::string& topic, const Bytes& payload, std::int64_t connected_ms) {
+  const auto found = subscribers_.find(topic);
+  if (!service_ || found == subscribers_.end()) return;
+  for (const auto& name : found->second) {
+    const auto& session = sessions_[name];
+    if (session.client != nullptr && world_.now() - session.since >= connected_ms)
+      deliver(*session.client, {0, topic, payload});
   }
+}
+
+void SimBroker::replay(const std::string& device, const std::string& topic, const Bytes& payload) {
+  auto* const client = sessions_[device].client;
+  if (client != nullptr) static_cast<void>(arrive(*client, topic, payload, wire::Qos::at_least_once, wire::Retain::no));
 }
 
 void SimBroker::assign(const std::string& device, const Bytes& envelope) {
@@ -297,7 +239,7 @@ void SimBroker::send(Session& session, const std::string& topic, const Bytes& pa
 }
 
 void SimBroker::deliver(Client& client, const Queued& message) {
-  if (service_ && !service_->may_read({client.id().str(), "", true}, message.topic)) {
+  if (service_ && !service_->may_read({client.id().str(), client.login(), true}, message.topic)) {
     return world_.found(client.id().str() + " may not read " + message.topic);
   }
   client.link().send_down(message.payload.size() + message.topic.size() + 8, [this, &client, message] {
@@ -343,12 +285,32 @@ bool SimBroker::upload(const Release& release) {
   return true;
 }
 
+// Of the wave that is open, where the policy asks for one.
+std::string SimBroker::signed_yes(const Release& release) const {
+  const auto bytes = store_.durable(storage::Column::rollouts, storage::rollout_key(release.rollout));
+  const auto record =
+      bytes ? rollout::decode_rollout_record(*bytes) : Result<rollout::RolloutRecord>(fail(Code::not_found, ""));
+  if (!record || !release.manifest.policy.approval_signed) return "";
+  const wire::Approval approval{release.manifest.product, release.rollout, record->wave, world_.wall()};
+  const auto envelope = trust::seal(trust::Kind::approval, wire::encode(approval), keys_.release);
+  return R"(,"approval":")" + to_hex(envelope) + R"(")";
+}
+
 void SimBroker::command(const std::string& verb, const Release& release) {
   if (!service_) return;
   world_.note(verb + " " + release.manifest.release);
-  const std::string request =
-      R"({"commands":[{"command":")" + verb + R"(","rollout":")" + release.rollout.short_hex() + R"("}]})";
+  std::string request =
+      R"({"commands":[{"command":")" + verb + R"(","rollout":")" + release.rollout.short_hex() + R"(")";
+  if (verb == "approveRollout") request += signed_yes(release);
+  request += "}]}";
   service_->on_control({"op-1", "", true}, request, now());
+  after_call();
+}
+
+void SimBroker::forget(const DeviceId& device) {
+  if (!service_) return;
+  service_->on_control({"op-1", "", true},
+                       R"({"commands":[{"command":"forgetDevice","device":")" + device.str() + R"("}]})", now());
   after_call();
 }
 

@@ -6,13 +6,17 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "broker-plugin/service.hpp"
 #include "storage/memory_store.hpp"
+#include "tests/sim/adversary_checks.hpp"
+#include "tests/sim/canaries.hpp"
 #include "tests/sim/checks.hpp"
 #include "tests/sim/link.hpp"
+#include "tests/sim/recorder.hpp"
 #include "tests/sim/releases.hpp"
 #include "tests/sim/rollout_checks.hpp"
 #include "tests/sim/world.hpp"
@@ -24,23 +28,13 @@ class Client {
  public:
   virtual ~Client() = default;
   [[nodiscard]] virtual const DeviceId& id() const = 0;
+  // Its user name.
+  [[nodiscard]] virtual std::string_view login() const { return ""; }
   [[nodiscard]] virtual Link& link() = 0;
   // The link is up and the message has come over it.
   virtual void receive(const std::string& topic, const Bytes& payload) = 0;
   // The broker died, or closed the connection.
   virtual void lost() = 0;
-};
-
-// Bugs that must be found, by switching them on.
-struct Canaries {
-  bool ack_before_durable = false;  // the store says "durable" at once
-  bool skip_persist = false;        // devices lose some of their state writes
-  bool forged_times = false;        // somebody with the gate key opens waves early, with times that look right
-  bool forget_turns = false;        // a crash loses the turns that were given
-  bool double_count = false;        // a crash loses how many reports of a device were applied
-  bool short_soak = false;          // the broker's monotonic clock runs ten times too fast
-  bool false_turn = false;          // a device receives a turn that was not given
-  bool lost_lease = false;          // a crash loses how much of a byte budget is spent
 };
 
 class SimBroker final : public broker::BrokerPort {
@@ -53,6 +47,8 @@ class SimBroker final : public broker::BrokerPort {
     WaveCheck& waves;
     TurnCheck& turns;
     ByteCheck& bytes;
+    StrangerCheck& strangers;
+    HelloCheck& hellos;
   };
   SimBroker(World& world, const Keys& keys, const Canaries& canaries, Checks checks);
 
@@ -62,8 +58,11 @@ class SimBroker final : public broker::BrokerPort {
   // At the commit of this number from now on, before or after it is on the disk.
   void crash_at_commit(std::uint64_t from_now) { crash_at_ = store_.commit_count() + from_now; }
   void set_clock_error(std::int64_t ms) { clock_error_ms_ = ms; }
-  // A gate signed by a stolen key: everyone may go. Devices must not obey it where its policy has waves.
-  void forge_gate(const Release& release);
+  // A message that is not the broker's reaches all who subscribe its topic and have been connected for so long.
+  void inject(const std::string& topic, const Bytes& payload, std::int64_t connected_ms = 0);
+  // A message that the device has sent once comes again on its connection. Without one nothing happens.
+  void replay(const std::string& device, const std::string& topic, const Bytes& payload);
+  [[nodiscard]] Recorder& recorded() noexcept { return recorder_; }
   void assign(const std::string& device, const Bytes& envelope);
   [[nodiscard]] bool is_up() const noexcept { return service_ != nullptr; }
   [[nodiscard]] storage::MemoryStore& store() noexcept { return store_; }
@@ -86,6 +85,7 @@ class SimBroker final : public broker::BrokerPort {
   [[nodiscard]] bool has(const Release& release) const;
   // pauseRollout, resumeRollout, abortRollout, approveRollout, revertRollout, retryRollout.
   void command(const std::string& verb, const Release& release);
+  void forget(const DeviceId& device);
 
   void publish(const std::string& topic, ByteView payload, wire::Qos qos, wire::Retain retain) override;
   void log(LogLevel level, const std::string& line) override;
@@ -97,18 +97,20 @@ class SimBroker final : public broker::BrokerPort {
     Bytes payload;
   };
   struct Session {
-    Client* client = nullptr;  // while connected
+    Client* client = nullptr;  // while connected,
+    MonotonicMs since;         // and since when
     std::set<std::string> subscriptions;
     std::deque<Queued> unconfirmed;  // QoS 1
   };
   [[nodiscard]] Now now() const;
   void after_call();
   void observe(const std::string& topic, ByteView payload);
-  void spoil_store();
+  void note_hello(const std::string& topic, const Bytes& payload);
   void tick();
   void send(Session& session, const std::string& topic, const Bytes& payload, wire::Qos qos);
   void deliver(Client& client, const Queued& message);
   [[nodiscard]] bool upload(const Release& release);
+  [[nodiscard]] std::string signed_yes(const Release& release) const;
 
   World& world_;
   const Keys& keys_;
@@ -124,6 +126,7 @@ class SimBroker final : public broker::BrokerPort {
   std::map<std::string, Session> sessions_;
   std::unordered_map<std::string, std::set<std::string>> subscribers_;  // topic → clients
   std::uint64_t number_ = 0;
+  Recorder recorder_;
 };
 
 }  // namespace instar::sim

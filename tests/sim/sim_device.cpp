@@ -14,6 +14,13 @@ constexpr std::uint64_t kMishaps = 8;
 // A client that has been up for so long must have its containers running.
 constexpr std::int64_t kSettledMs = 5'000;
 
+// What a time service keeps is right in the beginning; what runs for itself, or forgets the time, may be.
+wire::ClockState draw_clock(Random& random, std::int64_t error_ms) {
+  const bool is_right = error_ms >= -60'000;
+  if (is_right && random.chance(5'000)) return wire::ClockState::synchronized;
+  return !is_right && random.chance(5'000) ? wire::ClockState::none : wire::ClockState::free;
+}
+
 }  // namespace
 
 SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, Checks checks,
@@ -27,6 +34,8 @@ SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Ca
       key_(*trust::SecretKey::from_seed(trust::digest(as_bytes(name)).bytes)),
       clock_error_ms_(world.random.chance(3'000) ? -world.random.between(0, 1'700'000'000'000)
                                                  : world.random.between(-60'000, 60'000)),
+      clock_(draw_clock(world.random, clock_error_ms_)),
+      shows_as_(name),
       stager_(
           world, disk_, [this](std::int64_t ms, revision::Event event) { give_later(ms, std::move(event)); },
           [this](std::int64_t ms, std::function<void()> what) { later(ms, std::move(what)); },
@@ -40,10 +49,6 @@ SimDevice::SimDevice(World& world, SimBroker& broker, const Keys& keys, const Ca
   facts_.description.memory_bytes = 64 * 1024 * 1024;
   facts_.description.metered = world_.random.chance(3'000);
   facts_.window_bytes_max = 64 * 1024 << world.random.below(4);
-}
-
-Now SimDevice::now() const {
-  return {WallMs{world_.wall().value + clock_error_ms_}, world_.now()};
 }
 
 std::string SimDevice::describe() const {
@@ -67,6 +72,7 @@ void SimDevice::give_later(std::int64_t ms, revision::Event event) {
 }
 
 void SimDevice::power_on() {
+  if (is_retired_) return;
   powered_ = true;
   boot();
 }
@@ -75,14 +81,19 @@ void SimDevice::boot() {
   ++life_;
   stager_.reset();
   booted_ = world_.now();
+  facts_.instance = trust::digest(as_bytes(shows_as_)).prefix64() + life_;
   revision::Effects effects;
-  auto loaded = revision::Machine::load(facts_, key_, wire::Topics(), disk_.state, keys_.pinned_root, now(), effects);
+  std::optional<revision::Anchor> anchor;
+  if (auto read = revision::decode_anchor(disk_.anchor)) anchor = std::move(*read);
+  auto loaded =
+      revision::Machine::load(facts_, key_, wire::Topics(), disk_.state, keys_.pinned_root, now(), effects, anchor);
   if (!loaded) return world_.found(facts_.device.str() + " cannot load its state: " + loaded.error().message);
   machine_ = std::move(*loaded);
   carry_out(effects);
   if (!machine_) return;
   give(revision::FreeSpace{100'000'000});
-  give(revision::LocalTime{static_cast<std::int32_t>(world_.random.between(-12, 12)) * 3'600});
+  utc_offset_s_ = static_cast<std::int32_t>(world_.random.between(-12, 12)) * 3'600;
+  tell_time();
   give(owner_);
   reconnect_later(world_.random.between(50, 1'000));
   tick();
@@ -180,9 +191,9 @@ void SimDevice::tick() {
   if (!machine_) return;
   const auto view = machine_->view();
   if (world_.now() - booted_ > kSettledMs) {
-    checks_.running.look(facts_.device.str(), view.phase, view.current_revision, view.candidate_revision, running_);
+    checks_.running.look(shows_as_, view.phase, view.current_revision, view.candidate_revision, running_);
   }
-  if (view.running) checks_.admissions.runs(facts_.device.str(), *view.running);
+  if (view.running) checks_.admissions.runs(shows_as_, *view.running);
   if (link_.is_up() && link_is_cut()) drop_link(0);
   if (!machine_) return;
   const auto deadline = machine_->next_deadline();
@@ -217,59 +228,12 @@ void SimDevice::carry_out(revision::Effects& effects) {
 void SimDevice::carry(revision::Persist& effect) {
   if (canaries_.skip_persist && world_.random.chance(1'500)) return;
   if (world_.faults && world_.random.chance(5)) return kill(world_.random.between(500, 5'000));  // the write failed
+  if (!effect.anchor.empty()) {
+    disk_.anchor = std::move(effect.anchor);
+    if (world_.faults && world_.random.chance(20)) return kill(world_.random.between(500, 5'000));  // between the files
+  }
   disk_.state = std::move(effect.state);
   note_start();
-}
-
-// A release begins with the write that says so: a device that loses its power right after it goes on with it, whatever
-// was said since.
-void SimDevice::note_start() {
-  const auto state = revision::decode_state(disk_.state);
-  if (!state) return;
-  const auto waited = std::exchange(waited_, {state->permission.waits_manifest, state->permission.waits_attempt});
-  const bool begun = state->revisions.candidate && state->revisions.candidate->info.manifest == waited.first &&
-                     state->attempt.number == waited.second;
-  if (!waited.first.is_zero() && waited != waited_ && !begun)
-    checks_.turns.given_up(facts_.device.str(), waited.first, waited.second);
-  if (!state->revisions.candidate || state->phase != revision::Phase::fetching) return;
-  const auto& rollout = state->revisions.candidate->info.manifest;
-  if (!started_.emplace(rollout, state->attempt.number).second) return;
-  const auto& release = state->revisions.candidate->info.release;
-  checks_.admissions.started({facts_.device.str(), rollout, owner_.hold, owner_.allow_any || owner_.allowed == release,
-                              facts_.description.metered});
-  checks_.turns.started(facts_.device.str(), rollout, state->attempt.number);
-}
-
-void SimDevice::carry(revision::Publish& effect) {
-  const auto topic = wire::Topics().parse(effect.topic);
-  if (topic && topic->kind == wire::TopicKind::device_fetch) {
-    const auto fetch = wire::decode_fetch(effect.payload);
-    if (!fetch)
-      return world_.found(facts_.device.str() + " sends a fetch that cannot be read: " + fetch.error().message);
-    world_.note(facts_.device.str() + ": fetch session " + std::to_string(fetch->session) + ", " +
-                std::to_string(fetch->ranges.size()) + " ranges, received " + std::to_string(fetch->received_bytes) +
-                ", window " + std::to_string(fetch->window_bytes));
-    checks_.transfers.asked(facts_.device.str(), *fetch, disk_, machine_->view().candidate_revision);
-  }
-  if (topic && topic->kind == wire::TopicKind::device_report) {
-    const auto envelope = trust::parse_envelope(effect.payload);
-    const auto report =
-        envelope ? wire::decode_report(envelope->payload) : Result<wire::Report>(fail(Code::malformed, ""));
-    if (!report) return world_.found(facts_.device.str() + " sends a report that cannot be read");
-    checks_.bytes.report(*report);
-    if (canaries_.false_turn && report->asks_start) {
-      wire::Ack ack;
-      ack.sequence = report->sequence;
-      ack.start_rollout = report->rollout.prefix64();
-      ack.start_attempt = report->attempt;
-      give_later(1'000, revision::MessageArrived{wire::Topics().device(facts_.device, wire::TopicKind::device_ack),
-                                                 wire::encode(ack)});
-    }
-  }
-  if (!link_.is_up()) return;
-  Outgoing message{++number_, effect.topic, std::move(effect.payload), effect.qos};
-  if (message.qos != wire::Qos::at_most_once) unconfirmed_.push_back(message);
-  send(message);
 }
 
 void SimDevice::send(const Outgoing& message) {

@@ -27,6 +27,7 @@ class SimDevice final : public Client {
     AdmissionCheck& admissions;
     TurnCheck& turns;
     ByteCheck& bytes;
+    StrangerCheck& strangers;
   };
   SimDevice(World& world, SimBroker& broker, const Keys& keys, const Canaries& canaries, Checks checks,
             const std::string& name, std::vector<GroupPath> groups);
@@ -40,7 +41,14 @@ class SimDevice final : public Client {
   // The power goes after so many more effects.
   void cut_after(std::uint64_t effects) { cut_after_ = effects; }
   void owner_says(revision::OwnerInstruction word);
-  void set_clock_error(std::int64_t ms) { clock_error_ms_ = ms; }
+  // Its clock is off by so much from now on. One that keeps no time is never ahead.
+  void set_clock_error(std::int64_t ms);
+  [[nodiscard]] wire::ClockState clock() const noexcept { return clock_; }
+  // Begins as a copy of the other's flash, under the same name. What must hold of one device alone is asked of neither
+  // any more.
+  void clone(const SimDevice& other);
+  // It is switched off for good.
+  void retire();
   void fill_disk(std::int64_t ms) { full_until_ = world_.now() + ms; }
 
   [[nodiscard]] const DeviceId& id() const override { return facts_.device; }
@@ -60,8 +68,11 @@ class SimDevice final : public Client {
     Bytes payload;
     wire::Qos qos = wire::Qos::at_most_once;
   };
+  // As its programs see it; own_time(): as they are to see it.
   [[nodiscard]] Now now() const;
+  [[nodiscard]] WallMs own_time() const { return {world_.wall().value + clock_error_ms_}; }
   void boot();
+  void tell_time();
   void give(const revision::Event& event);
   // The same, after `ms`, if this process still lives.
   void give_later(std::int64_t ms, revision::Event event);
@@ -107,6 +118,11 @@ class SimDevice final : public Client {
   revision::DeviceFacts facts_;
   trust::SecretKey key_;
   std::int64_t clock_error_ms_;
+  wire::ClockState clock_;    // how good it is
+  revision::LocalTime told_;  // what the programs know of it
+  std::int32_t utc_offset_s_ = 0;
+  std::string shows_as_;  // among the checks
+  bool is_retired_ = false;
   Disk disk_;
   std::uint32_t running_ = 0;
   const Release* running_release_ = nullptr;

@@ -157,7 +157,9 @@ void MachineFixture::boot() {
   machine.reset();
   connected = false;
   Effects effects;
-  auto loaded = Machine::load(facts, device_key, topics, disk, pinned_root, now(), effects);
+  std::optional<Anchor> anchored;
+  if (auto read = decode_anchor(anchor)) anchored = std::move(*read);
+  auto loaded = Machine::load(facts, device_key, topics, disk, pinned_root, now(), effects, anchored);
   ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
   machine = std::move(*loaded);
   carry_out(effects);
@@ -259,6 +261,10 @@ void MachineFixture::carry_out(Effects& effects) {
 
 void MachineFixture::carry(Persist& effect) {
   trace.emplace_back("persist");
+  if (!effect.anchor.empty()) {
+    anchor = std::move(effect.anchor);
+    ++anchor_writes;
+  }
   disk = std::move(effect.state);
   ++persists;
 }

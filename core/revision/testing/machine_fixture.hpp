@@ -74,6 +74,7 @@ class MachineFixture {
   // --- what happened ----------------------------------------------------------------------------------
   std::unique_ptr<Machine> machine;
   Bytes disk;                         // the state file
+  Bytes anchor;                       // its file
   std::vector<wire::Report> applied;  // as a broker applies them: in order, once
   std::vector<wire::Report> sent;     // every report that went out
   std::vector<wire::Hello> hellos;
@@ -88,6 +89,7 @@ class MachineFixture {
   std::map<std::uint32_t, OpenStaging> opened;
   std::map<std::uint32_t, std::vector<ArtifactId>> trimmed;  // what was to stay
   std::uint64_t persists = 0;
+  std::uint64_t anchor_writes = 0;
   std::uint64_t effects_done = 0;
   std::uint32_t boots = 0;
 

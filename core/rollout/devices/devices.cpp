@@ -37,12 +37,19 @@ void Devices::loaded(Now now) {
   }
 }
 
-Status Devices::hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects) {
-  INSTAR_CHECK(roster_.check(hello, origin));
+Result<bool> Devices::hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects) {
+  if (roster_.is_repeated(hello)) return false;
+  if (auto status = roster_.check(hello, origin, now.wall); !status.has_value()) {
+    if (status.error().code == Code::stale && roster_.note_stale(hello, now, effects)) save(hello.device, effects);
+    const auto code = status.error().code;
+    if (roster_.enrolments().is_demanded() && code != Code::stale && code != Code::unavailable)
+      roster_.enrolments().note_refused(hello, origin.login, status.error(), now.wall);
+    return fail(std::move(status.error()));
+  }
   auto& device = roster_.describe(hello, now, effects, origin.login);
   place(hello.device, device, &effects);
   mark_seen(hello.device, device.target);
-  return {};
+  return true;
 }
 
 bool Devices::adopt_step(const wire::Hello& hello, Now now, Effects& effects) {
@@ -228,9 +235,17 @@ void Devices::gone(const DeviceId& device, Now now) {
   if (auto* const found = roster_.find(device); found != nullptr) roster_.disconnect(*found, now);
 }
 
-Status Devices::forget(const DeviceId& device, Effects& effects) {
+Status Devices::forget(const DeviceId& device, OldKey old_key, WallMs now, Effects& effects) {
   const auto* found = roster_.find(device);
+  const bool lifted = old_key == OldKey::allowed && roster_.tombstones().lift(device, effects);
+  if (found == nullptr && lifted) {
+    effects.emplace_back(
+        Note{LogLevel::notice, "device " + device.str() + " may come again by the keys that it had", device});
+    return {};
+  }
   if (found == nullptr) return fail(Code::not_found, "no device " + device.str() + " is known here");
+  if (old_key == OldKey::taken_back && !found->record.awaits_key)
+    roster_.tombstones().add(device, found->record.key, now, effects);
   for (const auto& [rollout, members] : members_) {
     if (members.find(device) != nullptr) drop_member(rollout, device, effects);
   }
@@ -238,9 +253,49 @@ Status Devices::forget(const DeviceId& device, Effects& effects) {
   roster_.erase(device);
   unsaved_.forget(device);
   effects.emplace_back(Note{LogLevel::notice,
-                            "device " + device.str() + " is forgotten; the next hello under this name pins a new key",
+                            "device " + device.str() + " is forgotten; the next hello under this name pins " +
+                                (old_key == OldKey::taken_back ? "a key, but not the one that it had" : "its key"),
                             device});
   return {};
+}
+
+Status Devices::replace(const DeviceId& device, trust::KeyId key, WallMs now, Effects& effects) {
+  auto* const found = roster_.find(device);
+  if (found == nullptr) return fail(Code::not_found, "no device " + device.str() + " is known here");
+  for (const auto& [rollout, members] : members_) {
+    if (members.find(device) != nullptr) drop_member(rollout, device, effects);
+  }
+  roster_.await_key(device, *found, key, now, effects);
+  place(device, *found, &effects);
+  save(device, effects);
+  effects.emplace_back(Note{LogLevel::notice,
+                            "device " + device.str() + " is replaced: its key is taken back, and " +
+                                (key == 0 ? "the next hello under this name pins another one"
+                                          : "a hello by the key that was named pins that"),
+                            device});
+  return {};
+}
+
+void Devices::enrol(wire::Enrolment enrolment, Effects& effects) {
+  const auto device = enrolment.device;
+  roster_.enrolments().set(std::move(enrolment));
+  auto* const found = roster_.find(device);
+  if (found == nullptr) return;
+  roster_.enrolments().apply(device, found->record.description);
+  place(device, *found, &effects);
+  save(device, effects);
+}
+
+void Devices::mend_times(Now now, Effects& effects) {
+  for (auto& [id, device] : roster_.all()) {
+    auto& record = device.record;
+    if (std::max({record.first_seen, record.last_seen, record.cloned}) <= now.wall) continue;
+    for (auto* const time : {&record.first_seen, &record.last_seen, &record.cloned}) *time = std::min(*time, now.wall);
+    for (auto& [rollout, members] : members_) {
+      if (members.find(id) != nullptr) change(rollout)->set_known_since(*offers_.find(rollout), id, record.first_seen);
+    }
+    save(id, effects);
+  }
 }
 
 void Devices::count_bytes(const DeviceId& device, const std::optional<ManifestId>& rollout, std::uint64_t bytes) {

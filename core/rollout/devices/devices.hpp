@@ -17,6 +17,13 @@
 
 namespace instar::rollout {
 
+// Whether a device that is forgotten may come back by the keys that it had.
+enum class OldKey : std::uint8_t {
+  taken_back,
+  allowed,    // also by those that were taken back before
+  untouched,  // by its last one; what was taken back before stays so
+};
+
 class Devices final : public Fleet {
  public:
   // --- loading: in this order, then loaded() once ---
@@ -28,8 +35,9 @@ class Devices final : public Fleet {
   void loaded(Now now);
 
   // --- events; what they change in the counts is for take_changes() ---
-  // Takes over what the device says of itself and finds its target. Errors: those of Roster::check().
-  [[nodiscard]] Status hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects);
+  // Takes over what the device says of itself and finds its target; false: it was taken before, and nothing changes.
+  // Errors: those of Roster::check(); `effects` may have some all the same.
+  [[nodiscard]] Result<bool> hello(const wire::Hello& hello, const Origin& origin, Now now, Effects& effects);
   // After hello(): takes over where the device is in its rollout, if no report of that is still to come. True: its
   // member has changed.
   [[nodiscard]] bool adopt_step(const wire::Hello& hello, Now now, Effects& effects);
@@ -45,12 +53,21 @@ class Devices final : public Fleet {
   // It is connected.
   void is_there(const DeviceId& device);
   void gone(const DeviceId& device, Now now);
-  // Errors: not_found.
-  [[nodiscard]] Status forget(const DeviceId& device, Effects& effects);
+  // Errors: not_found (with `allowed` also: and none of its keys was taken back).
+  [[nodiscard]] Status forget(const DeviceId& device, OldKey old_key, WallMs now, Effects& effects);
+  // Other hardware takes its place: its key is taken back, and another one (0: the first that comes) is pinned by its
+  // next hello. Its groups, its history and its part in what goes on stay; it begins anew. Errors: not_found.
+  [[nodiscard]] Status replace(const DeviceId& device, trust::KeyId key, WallMs now, Effects& effects);
+  // An operator has enrolled the device. What it is by that counts at once when it is known.
+  void enrol(wire::Enrolment enrolment, Effects& effects);
+  [[nodiscard]] Roster& roster() noexcept { return roster_; }
   // Bytes went out to a device that is known; `rollout`: for it, whether the device is a member or not.
   void count_bytes(const DeviceId& device, const std::optional<ManifestId>& rollout, std::uint64_t bytes);
   // Saves the counted bytes of at most so many devices.
   void save_bytes(std::size_t devices_max, Effects& effects);
+
+  // The wall clock has gone back: times of devices that lie after `now` become that. O(devices).
+  void mend_times(Now now, Effects& effects);
 
   // The rollouts whose counts have changed since the last call.
   [[nodiscard]] CountChanges take_changes();
@@ -90,6 +107,8 @@ class Devices final : public Fleet {
   // Finds the device's target again, and moves a membership there that has not begun. nullptr: while loading.
   void place(const DeviceId& id, Device& device, Effects* effects);
   void place_product(std::string_view product, Effects& effects);
+  // The times of the rollout's waves have moved back from `opened_before`.
+  void keep_known(const ManifestId& rollout, const std::vector<WallMs>& opened_before, Effects& effects);
   void mark_seen(const DeviceId& device, const std::optional<ManifestId>& rollout);
   void save_member(const ManifestId& rollout, const DeviceId& device, MemberRecord record, Effects& effects);
   void drop_member(const ManifestId& rollout, const DeviceId& device, Effects& effects);

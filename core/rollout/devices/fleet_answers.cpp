@@ -1,6 +1,8 @@
 // Who is a member of what, and what the rollout's side asks.
 #include <algorithm>
+#include <ranges>
 #include <string>
+#include <vector>
 
 #include "core/base/assert.hpp"
 #include "core/rollout/devices/devices.hpp"
@@ -10,8 +12,12 @@ namespace instar::rollout {
 CountChanges Devices::offer(const ManifestId& rollout, Terms terms, Effects& effects) {
   const auto* before = offers_.find(rollout);
   const bool wave_opened = before != nullptr && terms.wave_limits.size() > before->wave_limits.size();
+  const auto opened_before = before == nullptr ? std::vector<WallMs>() : before->wave_opened;
+  const bool times_mended =
+      !std::ranges::equal(opened_before, terms.wave_opened | std::views::take(std::ssize(opened_before)));
   const auto product = terms.product;
   load_terms(rollout, std::move(terms));
+  if (times_mended) keep_known(rollout, opened_before, effects);
   if (wave_opened) {
     members_.at(rollout).admit(*offers_.find(rollout),
                                [this](const DeviceId& device) { return roster_.is_online(device); });
@@ -19,6 +25,17 @@ CountChanges Devices::offer(const ManifestId& rollout, Terms terms, Effects& eff
     place_product(product, effects);
   }
   return take_changes();
+}
+
+// Who was known when a wave opened is so by the times as they are now, also after a restart: a wave whose devices all
+// came too late would have nothing to prove.
+void Devices::keep_known(const ManifestId& rollout, const std::vector<WallMs>& opened_before, Effects& effects) {
+  auto& members = members_.at(rollout);
+  for (const auto& id : members.weigh(opened_before, *offers_.find(rollout))) {
+    auto& record = roster_.find(id)->record;
+    record.first_seen = std::min(record.first_seen, members.find(id)->known_since);
+    save(id, effects);
+  }
 }
 
 Counts Devices::archive(const ManifestId& rollout, Effects& effects) {

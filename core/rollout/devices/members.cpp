@@ -87,6 +87,30 @@ void Members::mark_stored(const DeviceId& device) {
   members_.at(device).stored = true;
 }
 
+std::vector<DeviceId> Members::weigh(const std::vector<WallMs>& opened_before, const Terms& terms) {
+  std::vector<DeviceId> moved;
+  for (auto& [device, member] : members_) {
+    const auto wave = static_cast<std::size_t>(std::max<int>(member.wave, 0));
+    count(member, false);
+    const bool was_known = member.wave >= 0 && wave < opened_before.size() && member.known_since <= opened_before[wave];
+    if (was_known && member.known_since > terms.wave_opened[wave]) {
+      member.known_since = terms.wave_opened[wave];
+      moved.push_back(device);
+    }
+    member.weight = weight_of(terms, member);
+    count(member, true);
+  }
+  return moved;
+}
+
+void Members::set_known_since(const Terms& terms, const DeviceId& device, WallMs known_since) {
+  auto& member = members_.at(device);
+  count(member, false);
+  member.known_since = known_since;
+  member.weight = weight_of(terms, member);
+  count(member, true);
+}
+
 bool Members::add_bytes(const DeviceId& device, std::uint64_t bytes) {
   auto& member = members_.at(device);
   count(member, false);

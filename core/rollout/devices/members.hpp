@@ -44,6 +44,11 @@ class Members {
   // A message of the device came. True: that changes the counts.
   bool mark_seen(const DeviceId& device);
   void mark_stored(const DeviceId& device);
+  // The times of the waves were put right, and were `opened_before`. Who was known when its wave opened still is: those
+  // whose own time went back for that are returned.
+  [[nodiscard]] std::vector<DeviceId> weigh(const std::vector<WallMs>& opened_before, const Terms& terms);
+  // The time of a member that is here was put right.
+  void set_known_since(const Terms& terms, const DeviceId& device, WallMs known_since);
   // True: the member has gained its weight by them.
   bool add_bytes(const DeviceId& device, std::uint64_t bytes);
   // `terms` say that a wave has opened: everyone gets a new wave, and only those online count as seen.

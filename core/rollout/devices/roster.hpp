@@ -11,7 +11,9 @@
 #include "core/base/ids.hpp"
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
+#include "core/rollout/devices/enrolments.hpp"
 #include "core/rollout/devices/newcomers.hpp"
+#include "core/rollout/devices/tombstones.hpp"
 #include "core/rollout/exchange/effects.hpp"
 #include "core/rollout/exchange/record.hpp"
 #include "core/wire/messages.hpp"
@@ -38,9 +40,14 @@ struct Origin {
 class Roster {
  public:
   void load(const DeviceId& device, DeviceRecord record);
-  // Errors: untrusted_key (another key is pinned), unavailable (kDevicesMax, or the login has brought too many that
-  // never took part), stale (over a bridge, older than the last hello).
-  [[nodiscard]] Status check(const wire::Hello& hello, const Origin& origin) const;
+  // It is the last hello that was taken, once more.
+  [[nodiscard]] bool is_repeated(const wire::Hello& hello) const noexcept;
+  // Errors: untrusted_key (another key is pinned, or this one was taken back), refused and expired (see
+  // Enrolments::check()), unavailable (kDevicesMax, or the login has brought too many that never took part), stale (not
+  // later than the last hello).
+  [[nodiscard]] Status check(const wire::Hello& hello, const Origin& origin, WallMs now) const;
+  // A hello that is stale may still show that two devices have one name and key. True: that is news, to be saved.
+  [[nodiscard]] bool note_stale(const wire::Hello& hello, Now now, Effects& effects);
   // Takes over what a hello that passed check() says of the device, pins the key of a new one, and takes it for
   // connected.
   Device& describe(const wire::Hello& hello, Now now, Effects& effects, const std::string& login = {});
@@ -52,6 +59,9 @@ class Roster {
   bool connect(Device& device) noexcept;
   void disconnect(Device& device, Now now) noexcept;
   void erase(const DeviceId& device);
+  // Takes the device's key back: `key`, or the first other one if that is 0, is pinned by its next hello. All else that
+  // is known of it stays, but for what its hardware ran.
+  void await_key(const DeviceId& device, Device& known, trust::KeyId key, WallMs now, Effects& effects);
 
   [[nodiscard]] const std::map<DeviceId, Device>& all() const noexcept { return devices_; }
   [[nodiscard]] std::map<DeviceId, Device>& all() noexcept { return devices_; }
@@ -59,12 +69,23 @@ class Roster {
   [[nodiscard]] std::size_t online_count() const noexcept { return online_; }
   [[nodiscard]] const Newcomers& newcomers() const noexcept { return newcomers_; }
   void bound_newcomers(std::size_t login_max) noexcept { newcomers_.bound(login_max); }
+  [[nodiscard]] const Tombstones& tombstones() const noexcept { return tombstones_; }
+  [[nodiscard]] Tombstones& tombstones() noexcept { return tombstones_; }
+  [[nodiscard]] const Enrolments& enrolments() const noexcept { return enrolments_; }
+  [[nodiscard]] Enrolments& enrolments() noexcept { return enrolments_; }
   void assert_invariants() const;
 
  private:
+  void pin(const wire::Hello& hello, DeviceRecord& record, bool is_new, Effects& effects);
+  // By the starts of the client that are known. True: two devices speak under one name and key, and that is news.
+  [[nodiscard]] static bool note_clone(const wire::Hello& hello, DeviceRecord& record, bool is_taken, Now now,
+                                       Effects& effects);
+
   std::map<DeviceId, Device> devices_;
   std::size_t online_ = 0;
   Newcomers newcomers_;
+  Tombstones tombstones_;
+  Enrolments enrolments_;
 };
 
 }  // namespace instar::rollout

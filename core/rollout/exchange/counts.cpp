@@ -79,6 +79,7 @@ std::shared_ptr<const Release> release_of(const wire::Manifest& manifest, std::v
   auto release = std::make_shared<Release>();
   release->signers = std::move(signers);
   release->policy = manifest.policy;
+  release->issued = manifest.issued;
   for (const auto& artifact : manifest.artifacts) {
     std::uint64_t largest = 0;
     for (const auto& pack : artifact.packs) {

@@ -25,6 +25,21 @@ struct RemoveDevice {
   DeviceId device;
   std::uint64_t last_report = 0;
 };
+// The keys of a device that were taken back; nullopt: none any more.
+struct SaveTombstones {
+  DeviceId device;
+  std::optional<Bytes> record;
+};
+// The operator's signed word on a device.
+struct SaveEnrolment {
+  DeviceId device;
+  Bytes envelope;
+};
+// The one-time token with this hash has pinned the device's key.
+struct SpendToken {
+  DeviceId device;
+  Hash256 token_hash;
+};
 struct SaveMember {
   ManifestId rollout;
   DeviceId device;
@@ -63,6 +78,10 @@ struct SendAck {
 struct SendGate {
   wire::Gate gate;
 };
+// The retained manifest on the group's topic is to be taken away.
+struct ClearManifest {
+  GroupPath group;
+};
 // Counts or state of a rollout have changed.
 struct ShowStatus {
   ManifestId rollout;
@@ -79,8 +98,9 @@ struct Note {
   std::optional<DeviceId> about = std::nullopt;
 };
 
-using Effect = std::variant<SaveDevice, RemoveDevice, SaveMember, RemoveMember, SaveRollout, RemoveRollout, SaveReport,
-                            SaveEvent, SendAck, SendGate, ShowStatus, LeaseSaved, Note>;
+using Effect = std::variant<SaveDevice, RemoveDevice, SaveTombstones, SaveEnrolment, SpendToken, SaveMember,
+                            RemoveMember, SaveRollout, RemoveRollout, SaveReport, SaveEvent, SendAck, SendGate,
+                            ClearManifest, ShowStatus, LeaseSaved, Note>;
 using Effects = std::vector<Effect>;
 
 }  // namespace instar::rollout

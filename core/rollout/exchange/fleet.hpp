@@ -63,6 +63,7 @@ using CountChanges = std::vector<CountChange>;
 // What the broker needs of a manifest after it was taken.
 struct Release {
   wire::Policy policy;
+  WallMs issued;                  // when it was signed, by the clock of the machine that signed it
   std::vector<PackId> packs;      // ascending; nothing else is served for the rollout
   std::uint64_t bytes_full = 0;   // of the largest pack of each artifact: no device can save more
   std::uint64_t bytes_packs = 0;  // of all packs: no device can plan or fetch more

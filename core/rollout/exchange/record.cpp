@@ -4,6 +4,7 @@
 
 #include "core/base/limits.hpp"
 #include "core/rollout/exchange/record_bytes.hpp"
+#include "core/trust/digest.hpp"
 
 namespace instar::rollout {
 namespace {
@@ -109,6 +110,18 @@ Counts read_counts(RecordReader& in) {
 
 }  // namespace
 
+Hash256 hash_of(const trust::PublicKey& key) {
+  return trust::digest(key.bytes);
+}
+
+Hash256 hash_of_token(ByteView token) {
+  return trust::digest(token);
+}
+
+bool is_cloned(const DeviceRecord& record, WallMs now) noexcept {
+  return record.cloned.value != 0 && now - record.cloned < limits::kCloneShownMs;
+}
+
 Bytes encode(const RolloutRecord& record) {
   RecordWriter out;
   out.text(record.product);
@@ -126,6 +139,7 @@ Bytes encode(const RolloutRecord& record) {
   out.text(record.cause);
   out.list(record.wave_limits, [&](std::uint64_t limit) { out.u64(limit); });
   out.u32(record.approved);
+  out.text(as_text(record.approval));
   out.time(record.settled);
   out.u64(static_cast<std::uint64_t>(record.soaked_ms));
   out.u64(record.forgiven);
@@ -159,6 +173,7 @@ Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
   record.cause = in.text();
   in.list([&] { record.wave_limits.push_back(in.u64()); });
   record.approved = in.u32();
+  record.approval = to_bytes(in.text());
   record.settled = in.time();
   record.soaked_ms = static_cast<std::int64_t>(in.u64());
   record.forgiven = in.u64();
@@ -169,8 +184,8 @@ Result<RolloutRecord> decode_rollout_record(ByteView bytes) {
   record.bytes_leased = in.u64();
   record.events = in.u64();
   if (in.flag()) record.archived = read_counts(in);
-  if (record.wave_limits.size() != record.wave_opened.size() ||
-      record.wave_opened.size() != std::size_t{record.wave} + 1)
+  const auto opened = record.wave_opened.size();
+  if (record.wave_limits.size() != opened || (opened != std::size_t{record.wave} + 1 && opened + record.wave != 0))
     in.spoil();
   return finish(in, std::move(record), "rollout");
 }
@@ -223,6 +238,7 @@ Bytes encode(const DeviceRecord& record) {
   RecordWriter out;
   out.raw(record.key.bytes);
   out.text(as_text(wire::encode_description(record.description)));
+  out.time(record.described);
   out.u64(record.applied_sequence);
   out.u32(record.boot);
   out.u32(record.connect);
@@ -231,6 +247,11 @@ Bytes encode(const DeviceRecord& record) {
   out.time(record.last_seen);
   out.text(record.login);
   out.u8(record.took_part ? 1 : 0);
+  out.u64(record.instance);
+  out.list(record.instances_before, [&](std::uint64_t instance) { out.u64(instance); });
+  out.time(record.cloned);
+  out.u8(record.awaits_key ? 1 : 0);
+  out.u64(record.awaited_key);
   return out.take();
 }
 
@@ -248,6 +269,28 @@ Bytes encode(const EventRecord& record) {
   return out.take();
 }
 
+Bytes encode(const std::vector<Tombstone>& record) {
+  RecordWriter out;
+  out.list(record, [&](const Tombstone& tombstone) {
+    out.raw(tombstone.key.bytes);
+    out.time(tombstone.since);
+  });
+  return out.take();
+}
+
+Result<std::vector<Tombstone>> decode_tombstones(ByteView bytes) {
+  RecordReader in(bytes);
+  INSTAR_CHECK(check_version(in, "tombstone"));
+  std::vector<Tombstone> record;
+  in.list([&] {
+    Tombstone tombstone;
+    tombstone.key = in.hash();
+    tombstone.since = in.time();
+    record.push_back(tombstone);
+  });
+  return finish(in, std::move(record), "tombstone");
+}
+
 Result<DeviceRecord> decode_device_record(ByteView bytes) {
   RecordReader in(bytes);
   INSTAR_CHECK(check_version(in, "device"));
@@ -259,6 +302,7 @@ Result<DeviceRecord> decode_device_record(ByteView bytes) {
   } else {
     in.spoil();
   }
+  record.described = in.time();
   record.applied_sequence = in.u64();
   record.boot = in.u32();
   record.connect = in.u32();
@@ -267,6 +311,11 @@ Result<DeviceRecord> decode_device_record(ByteView bytes) {
   record.last_seen = in.time();
   record.login = in.text();
   record.took_part = in.flag();
+  record.instance = in.u64();
+  in.list([&] { record.instances_before.push_back(in.u64()); });
+  record.cloned = in.time();
+  record.awaits_key = in.flag();
+  record.awaited_key = in.u64();
   return finish(in, std::move(record), "device");
 }
 

@@ -84,9 +84,10 @@ struct RolloutRecord {
   std::string cause;        // why it stands, when the broker itself has stopped it
   std::uint64_t issue = 0;  // of the last gate
   std::uint32_t wave = 0;
-  std::vector<WallMs> wave_opened;         // of waves 0 … `wave`
+  std::vector<WallMs> wave_opened;         // of waves 0 … `wave`; empty: not even the first one has opened
   std::vector<std::uint64_t> wave_limits;  // of the same: devices placed below are admitted (core/wire/placement.hpp)
   std::uint32_t approved = 0;              // waves below this number need no more approval
+  Bytes approval;                          // envelope of the last one that was signed; empty: none was
   WallMs settled;                          // since when the current wave's conditions hold; 0 = they do not
   std::int64_t soaked_ms = 0;              // how long they have held, as far as it was saved
   std::uint64_t forgiven = 0;              // failures in spite of which an operator went on
@@ -128,27 +129,54 @@ struct EventRecord {
 struct DeviceRecord {
   trust::PublicKey key;                // pinned at the first hello
   wire::Description description;       // of the last hello; what it runs, of the last hello or report
+  WallMs described;                    // when the last hello came, by the broker's clock
   std::uint64_t applied_sequence = 0;  // of the last report applied
   std::uint32_t boot = 0;
   std::uint32_t connect = 0;
   std::uint64_t bytes_sent = 0;
   WallMs first_seen;
   WallMs last_seen;
-  std::string login;       // who brought it: the user name of its first hello's connection, else its address
-  bool took_part = false;  // it has had bytes of a rollout, or moved one by a report
+  std::string login;           // who brought it: the user name of its first hello's connection, else its address
+  bool took_part = false;      // it has had bytes of a rollout, or moved one by a report
+  std::uint64_t instance = 0;  // of the last hello
+  std::vector<std::uint64_t> instances_before;  // the last kInstancesKeptMax, newest first
+  WallMs cloned;                                // when two devices last spoke under its name and key; 0 = never
+  bool awaits_key = false;                      // the first hello by another key, or by `awaited_key`, pins that
+  trust::KeyId awaited_key = 0;                 // 0 = any
+  // nullopt: none yet.
+  [[nodiscard]] std::optional<trust::PublicKey> pinned_key() const {
+    return awaits_key ? std::nullopt : std::optional(key);
+  }
   friend bool operator==(const DeviceRecord&, const DeviceRecord&) = default;
 };
+
+// Two devices have spoken under its name and key, within the last limits::kCloneShownMs.
+[[nodiscard]] bool is_cloned(const DeviceRecord& record, WallMs now) noexcept;
+
+// A key that was taken back.
+struct Tombstone {
+  Hash256 key;  // BLAKE2b-256 of it
+  WallMs since;
+  friend bool operator==(const Tombstone&, const Tombstone&) = default;
+};
+
+// Under which a key that was taken back, and a one-time token, are known.
+[[nodiscard]] Hash256 hash_of(const trust::PublicKey& key);
+[[nodiscard]] Hash256 hash_of_token(ByteView token);
 
 [[nodiscard]] Bytes encode(const RolloutRecord& record);
 [[nodiscard]] Bytes encode(const MemberRecord& record);
 [[nodiscard]] Bytes encode(const DeviceRecord& record);
 [[nodiscard]] Bytes encode(const ReportSummary& record);
 [[nodiscard]] Bytes encode(const EventRecord& record);
+// Of one device.
+[[nodiscard]] Bytes encode(const std::vector<Tombstone>& record);
 // Errors: corrupt (bytes that no version wrote), unsupported (a later version's).
 [[nodiscard]] Result<RolloutRecord> decode_rollout_record(ByteView bytes);
 [[nodiscard]] Result<MemberRecord> decode_member_record(ByteView bytes);
 [[nodiscard]] Result<DeviceRecord> decode_device_record(ByteView bytes);
 [[nodiscard]] Result<ReportSummary> decode_report_summary(ByteView bytes);
 [[nodiscard]] Result<EventRecord> decode_event_record(ByteView bytes);
+[[nodiscard]] Result<std::vector<Tombstone>> decode_tombstones(ByteView bytes);
 
 }  // namespace instar::rollout

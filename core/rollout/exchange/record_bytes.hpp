@@ -15,7 +15,7 @@
 namespace instar::rollout {
 
 // Of all records. Others are not read: none has been released.
-inline constexpr std::uint8_t kRecordVersion = 4;
+inline constexpr std::uint8_t kRecordVersion = 5;
 
 class RecordWriter {
  public:

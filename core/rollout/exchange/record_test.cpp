@@ -41,6 +41,7 @@ RolloutRecord rollout_record() {
   record.wave_limits = {5, 1'000'000};
   record.cause = "its error budget is spent";
   record.approved = 1;
+  record.approval = to_bytes("a signed yes");
   record.settled = {1'760'000'000'600};
   record.soaked_ms = 7'000;
   record.forgiven = 2;
@@ -63,6 +64,7 @@ DeviceRecord device_record() {
   DeviceRecord record;
   record.key = wire::examples::key(4).public_key();
   record.description = wire::examples::hello().description;
+  record.described = {5};
   record.applied_sequence = 17;
   record.boot = 3;
   record.connect = 4;
@@ -71,6 +73,11 @@ DeviceRecord device_record() {
   record.last_seen = {2};
   record.login = "plant-7";
   record.took_part = true;
+  record.instance = 77;
+  record.instances_before = {76, 75};
+  record.cloned = {3};
+  record.awaits_key = true;
+  record.awaited_key = 0x0102030405060708;
   return record;
 }
 
@@ -83,6 +90,8 @@ TEST(Records, GoBothWays) {
   EXPECT_EQ(decode_report_summary(encode(report)).value(), report);
   const EventRecord event{{3}, "ann", "paused"};
   EXPECT_EQ(decode_event_record(encode(event)).value(), event);
+  const std::vector<Tombstone> tombstones{{wire::examples::hash("key"), {4}}};
+  EXPECT_EQ(decode_tombstones(encode(tombstones)).value(), tombstones);
 }
 
 // The example of docs/formats/store.md.
@@ -127,7 +136,7 @@ TEST(Records, RefuseEveryCutAndTrailingBytes) {
 
 TEST(Records, TellAnotherVersionFromDamage) {
   auto bytes = encode(member_record());
-  for (const std::uint8_t version : std::initializer_list<std::uint8_t>{1, 5}) {
+  for (const std::uint8_t version : std::initializer_list<std::uint8_t>{1, 6}) {
     bytes[0] = version;
     EXPECT_EQ(decode_member_record(bytes).error().code, Code::unsupported);
   }

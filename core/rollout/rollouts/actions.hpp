@@ -14,6 +14,12 @@ namespace instar::rollout {
 
 enum class Action : std::uint8_t { pause = 0, resume = 1, abort = 2, revert = 3 };
 
+// What an operator approves.
+struct Yes {
+  std::optional<std::uint32_t> wave = std::nullopt;  // from 0; nullopt: the current one
+  Bytes approval = {};                               // envelope of a signed one of `wave`, verified; empty: none
+};
+
 struct ActionRow {
   RolloutState from;
   Action action;

@@ -4,6 +4,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/rollout/rollouts/budgets.hpp"
+#include "core/rollout/rollouts/wave_times.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::rollout {
@@ -23,24 +24,6 @@ std::string past_tense(Action action) {
 
 bool goes_on(RolloutState state) noexcept {
   return state == RolloutState::active || state == RolloutState::paused;
-}
-
-wire::Gate gate_of(const ManifestId& id, const RolloutRecord& record, const GroupPath& group, WallMs now) {
-  wire::Gate gate;
-  gate.group = group;
-  gate.product = record.product;
-  gate.manifest = id;
-  gate.sequence = record.sequence;
-  gate.state = static_cast<wire::GateState>(record.state);
-  gate.admitted_point = record.wave_limits.back();
-  gate.admitted_bp = wire::share_of_point(gate.admitted_point);
-  gate.wave = record.wave;
-  // A clock that was set back signs nothing older than what it has signed.
-  gate.fresh = std::max(now, record.wave_opened.back());
-  gate.wave_opened = record.wave_opened;
-  gate.issue = record.issue;
-  gate.retry_epoch = record.retry_epoch;
-  return gate;
 }
 
 }  // namespace
@@ -64,7 +47,11 @@ void Rollout::loaded(Now now) {
 
 void Rollout::begin(const std::string& who, Context& context) {
   note_event(who, "published " + record_.release + " (sequence " + std::to_string(record_.sequence) + ")", context);
-  open_wave(0, context);
+  if (open_first_wave(context)) return;
+  save(context.effects);
+  context.effects.emplace_back(
+      Note{LogLevel::warning, "rollout " + id_.short_hex() + " waits for " + waiting_for(context.now, context.held)});
+  context.effects.emplace_back(ShowStatus{id_});
 }
 
 void Rollout::take_counts(const CountChange& change, Effects& effects) {
@@ -79,7 +66,7 @@ void Rollout::take_counts(const CountChange& change, Effects& effects) {
 
 void Rollout::advance(Context& context) {
   if (!context.catalog.is_current(id_) || record_.archived.has_value()) return;
-  if (stop_for_budgets(context)) return;
+  if (stop_for_budgets(context) || (!is_open() && !open_first_wave(context))) return;
   while (record_.state == RolloutState::active && !is_last_wave()) {
     if (!advance_wave(context)) break;
   }
@@ -134,7 +121,8 @@ bool Rollout::advance_wave(Context& context) {
     return false;
   }
   if (judgement.wait == Wait::soak) save_soak(context);
-  if (judgement.wait != Wait::nothing) return false;
+  // A wave whose gate could not be signed opens nothing after it.
+  if (judgement.wait != Wait::nothing || !may_sign(context)) return false;
   open_wave(record_.wave + 1, context);
   return true;
 }
@@ -161,14 +149,16 @@ void Rollout::save_soak(Context& context) {
 // Durable before its gate leaves: a wave is opened once, whatever breaks.
 void Rollout::open_wave(std::uint32_t wave, Context& context) {
   INSTAR_ASSERT(record_.wave_opened.size() == wave);
-  auto opened = std::max(context.now.wall, record_.started);
+  auto opened = context.now.wall;
   if (wave > 0) {
+    // The soak has passed, by the other clock: if the wall clock was set back, so are the times before it.
     const auto soak_ms = std::int64_t{wire::wave_of(policy(), wave - 1).soak_s} * 1'000;
-    opened = std::max(opened, record_.wave_opened.back() + soak_ms);  // the wall clock was set back
+    opened = std::max(opened, record_.wave_opened.back() + soak_ms);
   }
   const auto limit = limit_of(wave, context.fleet);
   record_.wave = wave;
   record_.wave_opened.push_back(opened);
+  mend_wave_times(policy(), earliest(), context.now.wall, record_.wave_opened);
   record_.wave_limits.push_back(limit);
   record_.settled = {};
   record_.soaked_ms = 0;
@@ -226,29 +216,57 @@ Status Rollout::act(Action action, const std::string& who, Context& context) {
   return {};
 }
 
-Status Rollout::approve(std::optional<std::uint32_t> wave, const std::string& who, Context& context) {
-  const auto which = wave.value_or(record_.wave);
+void Rollout::end_unsigned(Context& context) {
+  if (!goes_on(record_.state) || record_.archived.has_value() || state_name() == "complete") return;
+  record_.cause = "it is signed by keys that the root document does not name any more";
+  set_state(RolloutState::aborted, kBroker, "aborted: " + record_.cause, context);
+}
+
+Status Rollout::approve(const Yes& yes, const std::string& who, Context& context) {
+  const auto which = yes.wave.value_or(record_.wave);
   const auto number = "wave " + std::to_string(which + 1);
-  if (which < record_.approved || which < record_.wave) return {};
-  if (which > record_.wave) {
-    return fail(Code::refused, number + " is not open yet: the rollout is in wave " + std::to_string(record_.wave + 1));
+  const bool is_known = which < record_.approved || which < record_.wave;
+  const bool asks = wire::wave_of(policy(), which).approval;
+  if (is_known && !(asks && policy().approval_signed)) return {};
+  if (which > record_.wave || !is_open()) {
+    const auto where = is_open() ? "the rollout is in wave " + std::to_string(record_.wave + 1)
+                                 : "it waits for " + waiting_for(context.now, context.held);
+    return fail(Code::refused, number + " is not open yet: " + where);
   }
   if (!goes_on(record_.state)) {
     return fail(Code::refused,
                 "rollout " + id_.short_hex() + " was " + std::string(state_name()) + ": publish a new release");
   }
-  if (!wire::wave_of(policy(), which).approval) {
+  if (!asks) {
     const auto why = is_last_wave() ? std::string("it is the last one")
-                                    : "what follows opens when " + waiting_for(context.now.monotonic) + " is over";
+                                    : "what follows opens when " + waiting_for(context.now, context.held) + " is over";
     return fail(Code::refused, number + " asks for no approval: " + why);
   }
+  if (policy().approval_signed && yes.approval.empty()) {
+    return fail(Code::refused, number + " of release " + record_.release +
+                                   " asks for a signed approval, as devices do: instar rollout approve " +
+                                   id_.short_hex() + " --key FILE");
+  }
+  if (is_known) {
+    renew_approval(yes, which, who, context);
+    return {};
+  }
   record_.approved = which + 1;
+  if (policy().approval_signed) record_.approval = yes.approval;
   record_.updated = context.now.wall;
   note_event(who, "approved " + number, context);
   save(context.effects);
   context.effects.emplace_back(ShowStatus{id_});
   advance(context);
   return {};
+}
+
+// The yes was there already; by keys, perhaps, that do not count any more. One of an earlier wave says less.
+void Rollout::renew_approval(const Yes& yes, std::uint32_t wave, const std::string& who, Context& context) {
+  if (yes.approval == record_.approval || wave + 1 < record_.approved) return;
+  record_.approval = yes.approval;
+  note_event(who, "approved wave " + std::to_string(wave + 1) + " again", context);
+  send_gates(context);
 }
 
 Status Rollout::retry(const std::string& who, Context& context) {
@@ -268,15 +286,6 @@ Status Rollout::retry(const std::string& who, Context& context) {
   send_gates(context);
   context.effects.emplace_back(ShowStatus{id_});
   return {};
-}
-
-void Rollout::send_gates(Context& context) {
-  ++record_.issue;
-  save(context.effects);
-  for (const auto& group : record_.groups) {
-    if (context.catalog.is_current_for(group, id_))
-      context.effects.emplace_back(SendGate{gate_of(id_, record_, group, context.now.wall)});
-  }
 }
 
 void Rollout::archive(Fleet& fleet, Effects& effects) {
@@ -333,12 +342,7 @@ std::string_view Rollout::state_name() const noexcept {
   const auto devices = archived.has_value() ? archived->devices : tally_.devices;
   const bool all_ended =
       archived.has_value() ? record_.completed.value != 0 || archived->all_ended() : tally_.all_ended;
-  return devices > 0 && is_last_wave() && all_ended ? "complete" : "active";
-}
-
-std::string Rollout::waiting_for(MonotonicMs now) const {
-  if (record_.archived.has_value() || record_.state != RolloutState::active || is_last_wave()) return "";
-  return waits_for(policy(), record_, judge(now));
+  return devices > 0 && is_open() && is_last_wave() && all_ended ? "complete" : "active";
 }
 
 Judgement Rollout::judge(MonotonicMs now) const {

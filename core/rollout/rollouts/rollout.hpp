@@ -25,7 +25,8 @@ struct Context {
   const Catalog& catalog;
   Now now;
   Effects& effects;
-  CountChanges others;  // of other rollouts, which a call has caused
+  CountChanges others = {};    // of other rollouts, which a call has caused
+  std::string_view held = {};  // why no gate is signed for now; empty: gates are
 };
 
 class Rollout {
@@ -34,7 +35,7 @@ class Rollout {
   Rollout(const ManifestId& id, RolloutRecord record, std::shared_ptr<const Release> release);
   // The clocks go on: durations from what the record says of them.
   void loaded(Now now);
-  // The rollout is new: its history says so, and its first wave opens.
+  // The rollout is new: its history says so. Its first wave opens, or waits for its time (earliest()).
   void begin(const std::string& who, Context& context);
 
   // The members' counts have changed. Nothing follows from that before advance().
@@ -46,16 +47,24 @@ class Rollout {
 
   // --- operators; `who`: as history names them. Each may be said twice. Errors: refused ---
   [[nodiscard]] Status act(Action action, const std::string& who, Context& context);
-  // `wave`: from 0; nullopt: the current one.
-  [[nodiscard]] Status approve(std::optional<std::uint32_t> wave, const std::string& who, Context& context);
+  // Where the policy asks for signed approvals, one is needed; another for a wave that is approved takes its place.
+  [[nodiscard]] Status approve(const Yes& yes, const std::string& who, Context& context);
   // Devices that have failed since the last retry may try again.
   [[nodiscard]] Status retry(const std::string& who, Context& context);
 
   // False: devices do not take it any more, as its keys were replaced.
   void set_in_force(bool in_force) noexcept { in_force_ = in_force; }
   [[nodiscard]] bool is_in_force() const noexcept { return in_force_; }
-  // A gate for each group whose current rollout this is.
+  // Of one that is not in force: it ends, unless it has come to its end.
+  void end_unsigned(Context& context);
+  // A gate for each group whose current rollout this is: at once, or when it may be signed.
   void send_gates(Context& context);
+  // Those that could not be signed, or are to be signed again, if they can be now.
+  void send_due_gates(Context& context);
+  // They are to be signed again.
+  void renew_gates() noexcept { gates_due_ = true; }
+  // The wall clock has gone back: what lies after `context.now` is moved to before it.
+  void mend_times(Context& context);
   // Keeps the sums alone.
   void archive(Fleet& fleet, Effects& effects);
 
@@ -79,12 +88,18 @@ class Rollout {
   // "active", "paused", "aborted", "reverted", or "complete": active, its last wave open, with devices, all of which
   // have ended.
   [[nodiscard]] std::string_view state_name() const noexcept;
-  // What the current wave waits for; empty when it waits for nothing.
-  [[nodiscard]] std::string waiting_for(MonotonicMs now) const;
+  // What the current wave, or the first one, waits for; empty when it waits for nothing. `held`: as in Context.
+  [[nodiscard]] std::string waiting_for(Now now, std::string_view held) const;
   void assert_invariants() const;
 
  private:
   [[nodiscard]] Judgement judge(MonotonicMs now) const;
+  [[nodiscard]] bool is_open() const noexcept { return !record_.wave_opened.empty(); }
+  // Devices hold a gate against the time of its manifest: the first wave does not open before this.
+  [[nodiscard]] WallMs earliest() const noexcept;
+  // False: it has to wait.
+  [[nodiscard]] bool open_first_wave(Context& context);
+  [[nodiscard]] bool may_sign(const Context& context) const noexcept;
   // True: a budget is spent, and the rollout has been stopped.
   [[nodiscard]] bool stop_for_budgets(Context& context);
   // True: go on to the next wave, or judge again.
@@ -93,6 +108,7 @@ class Rollout {
   void save_soak(Context& context);
   void open_wave(std::uint32_t wave, Context& context);
   [[nodiscard]] std::uint64_t limit_of(std::uint32_t wave, const Fleet& fleet) const;
+  void renew_approval(const Yes& yes, std::uint32_t wave, const std::string& who, Context& context);
   void set_state(RolloutState state, const std::string& who, std::string what, Context& context);
   // Offers the terms as they are now, and takes what that changes in the counts.
   void offer(Context& context);
@@ -105,8 +121,9 @@ class Rollout {
   RolloutRecord record_;
   std::shared_ptr<const Release> release_;
   bool in_force_ = true;
-  Tally tally_;     // as last received
-  WallMs updated_;  // of the record or of any member
+  bool gates_due_ = false;  // the last ones could not be signed, or say what does not hold any more
+  Tally tally_;             // as last received
+  WallMs updated_;          // of the record or of any member
   WaveClock clock_;
   Starts starts_;
   ByteBudget bytes_;

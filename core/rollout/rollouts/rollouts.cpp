@@ -41,6 +41,17 @@ void Rollouts::take_keys(KeysInForce keys, Fleet& fleet, Effects& effects) {
   }
 }
 
+void Rollouts::withdraw_unsigned(Fleet& fleet, Now now, Effects& effects) {
+  for (auto& [id, rollout] : rollouts_) {
+    if (rollout.is_in_force()) continue;
+    auto context = context_of(fleet, now, effects);
+    rollout.end_unsigned(context);
+    take_counts(context.others, effects);
+    for (const auto& group : rollout.record().groups)
+      if (catalog_.is_current_for(group, id)) effects.emplace_back(ClearManifest{group});
+  }
+}
+
 Sequences::Next Rollouts::next_sequence(std::string_view product, const std::vector<GroupPath>& groups,
                                         const Fleet& fleet) const {
   return sequences_.next(product, groups, fleet.claims(product, keys_.has_value() ? keys_->since : 0));
@@ -60,22 +71,52 @@ void Rollouts::take_counts(const CountChanges& changes, Effects& effects) {
 void Rollouts::advance(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects) {
   const auto found = rollouts_.find(rollout);
   if (found == rollouts_.end()) return;
-  Context context{fleet, catalog_, now, effects, {}};
+  auto context = context_of(fleet, now, effects);
   found->second.advance(context);
   take_counts(context.others, effects);
 }
 
 void Rollouts::give_turns(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects) {
-  Context context{fleet, catalog_, now, effects, {}};
+  auto context = context_of(fleet, now, effects);
   rollouts_.at(rollout).give_turns(context);
   take_counts(context.others, effects);
 }
 
 void Rollouts::tick(Fleet& fleet, Now now, Effects& effects) {
   extend_leases(effects);
-  for (const auto& rollout : catalog_.current()) {
-    if (rollouts_.at(rollout).record().state == RolloutState::active) advance(rollout, fleet, now, effects);
+  for (const auto& id : catalog_.current()) {
+    auto& rollout = rollouts_.at(id);
+    auto context = context_of(fleet, now, effects);
+    rollout.send_due_gates(context);
+    if (rollout.record().state == RolloutState::active) advance(id, fleet, now, effects);
   }
+}
+
+void Rollouts::hold(std::string why, Effects& effects) {
+  if (why == held_) return;
+  held_ = std::move(why);
+  for (const auto& rollout : catalog_.current()) effects.emplace_back(ShowStatus{rollout});
+}
+
+void Rollouts::renew_gates() {
+  for (const auto& rollout : catalog_.current()) rollouts_.at(rollout).renew_gates();
+}
+
+void Rollouts::mend_times(Fleet& fleet, Now now, Effects& effects) {
+  for (auto& [id, rollout] : rollouts_) {
+    auto context = context_of(fleet, now, effects);
+    rollout.mend_times(context);
+    take_counts(context.others, effects);
+  }
+}
+
+Context Rollouts::context_of(Fleet& fleet, Now now, Effects& effects) const {
+  return {.fleet = fleet, .catalog = catalog_, .now = now, .effects = effects, .others = {}, .held = held_};
+}
+
+std::string Rollouts::waiting_for(const ManifestId& rollout, Now now) const {
+  const auto* found = find(rollout);
+  return found == nullptr ? "" : found->waiting_for(now, held_);
 }
 
 Result<Rollouts::Taken> Rollouts::take_manifest(const ManifestId& rollout, const wire::Manifest& manifest,
@@ -90,7 +131,7 @@ Result<Rollouts::Taken> Rollouts::take_manifest(const ManifestId& rollout, const
     return fail(Code::too_large, "the broker keeps at most " + std::to_string(limits::kRolloutsMax) +
                                      " rollouts, and all are some group's current one");
   }
-  Context context{fleet, catalog_, now, effects, {}};
+  auto context = context_of(fleet, now, effects);
   begin(rollout, manifest, signers, who, context);
   take_counts(context.others, effects);
   archive_old(manifest.product, fleet, effects);
@@ -111,8 +152,7 @@ void Rollouts::begin(const ManifestId& id, const wire::Manifest& manifest, const
   record.sequence = manifest.sequence;
   record.groups = manifest.groups;
   record.order = catalog_.order_last() + 1;
-  // Devices hold a gate against the manifest's own time.
-  record.started = record.updated = std::max(context.now.wall, manifest.issued);
+  record.started = record.updated = context.now.wall;
   load(id, std::move(record), release_of(manifest, signers));
   auto& rollout = rollouts_.at(id);
   take_counts(context.fleet.offer(id, rollout.terms(), context.effects), context.effects);
@@ -159,31 +199,31 @@ Result<Rollout*> Rollouts::find_for_operator(const ManifestId& rollout) {
 Status Rollouts::act(const ManifestId& rollout, Action action, const std::string& who, Fleet& fleet, Now now,
                      Effects& effects) {
   INSTAR_TRY(auto* const found, find_for_operator(rollout));
-  Context context{fleet, catalog_, now, effects, {}};
+  auto context = context_of(fleet, now, effects);
   const auto status = found->act(action, who, context);
   take_counts(context.others, effects);
   return status;
 }
 
-Status Rollouts::approve(const ManifestId& rollout, std::optional<std::uint32_t> wave, const std::string& who,
-                         Fleet& fleet, Now now, Effects& effects) {
+Status Rollouts::approve(const ManifestId& rollout, const Yes& yes, const std::string& who, Fleet& fleet, Now now,
+                         Effects& effects) {
   INSTAR_TRY(auto* const found, find_for_operator(rollout));
-  Context context{fleet, catalog_, now, effects, {}};
-  const auto status = found->approve(wave, who, context);
+  auto context = context_of(fleet, now, effects);
+  const auto status = found->approve(yes, who, context);
   take_counts(context.others, effects);
   return status;
 }
 
 Status Rollouts::retry(const ManifestId& rollout, const std::string& who, Fleet& fleet, Now now, Effects& effects) {
   INSTAR_TRY(auto* const found, find_for_operator(rollout));
-  Context context{fleet, catalog_, now, effects, {}};
+  auto context = context_of(fleet, now, effects);
   const auto status = found->retry(who, context);
   take_counts(context.others, effects);
   return status;
 }
 
 void Rollouts::refresh_gates(Fleet& fleet, Now now, Effects& effects) {
-  Context context{fleet, catalog_, now, effects, {}};
+  auto context = context_of(fleet, now, effects);
   for (const auto& rollout : catalog_.current()) rollouts_.at(rollout).send_gates(context);
 }
 

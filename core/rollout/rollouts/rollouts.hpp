@@ -47,13 +47,23 @@ class Rollouts {
   // whose keys are not among them, or do not reach their groups any more, are no device's target, and set no bar to
   // sequences.
   void take_keys(KeysInForce keys, Fleet& fleet, Effects& effects);
+  // After loading, and after each take_keys(): what those rollouts have retained is taken away, and they end.
+  void withdraw_unsigned(Fleet& fleet, Now now, Effects& effects);
   // Errors: not_found, and those of Rollout.
   [[nodiscard]] Status act(const ManifestId& rollout, Action action, const std::string& who, Fleet& fleet, Now now,
                            Effects& effects);
-  [[nodiscard]] Status approve(const ManifestId& rollout, std::optional<std::uint32_t> wave, const std::string& who,
-                               Fleet& fleet, Now now, Effects& effects);
+  [[nodiscard]] Status approve(const ManifestId& rollout, const Yes& yes, const std::string& who, Fleet& fleet, Now now,
+                               Effects& effects);
   [[nodiscard]] Status retry(const ManifestId& rollout, const std::string& who, Fleet& fleet, Now now,
                              Effects& effects);
+  // While `why` is not empty no wave opens, and no gate is signed but such as stop devices; what was due follows with
+  // tick().
+  void hold(std::string why, Effects& effects);
+  [[nodiscard]] bool is_held() const noexcept { return !held_.empty(); }
+  // The gates of each group's rollout are to be signed again: with the next tick().
+  void renew_gates();
+  // The wall clock has gone back. O(rollouts).
+  void mend_times(Fleet& fleet, Now now, Effects& effects);
   // New gates of each group's rollout, fresh as of now.
   void refresh_gates(Fleet& fleet, Now now, Effects& effects);
 
@@ -73,9 +83,12 @@ class Rollouts {
   [[nodiscard]] const Rollout* find(const ManifestId& rollout) const noexcept;
   [[nodiscard]] const std::map<ManifestId, Rollout>& all() const noexcept { return rollouts_; }
   [[nodiscard]] const Catalog& catalog() const noexcept { return catalog_; }
+  // What the rollout waits for; empty when it waits for nothing.
+  [[nodiscard]] std::string waiting_for(const ManifestId& rollout, Now now) const;
   void assert_invariants() const;
 
  private:
+  [[nodiscard]] Context context_of(Fleet& fleet, Now now, Effects& effects) const;
   [[nodiscard]] Result<Rollout*> find_for_operator(const ManifestId& rollout);
   [[nodiscard]] bool is_current_everywhere(const ManifestId& rollout, const wire::Manifest& manifest) const;
   void begin(const ManifestId& rollout, const wire::Manifest& manifest, const std::vector<trust::KeyId>& signers,
@@ -92,6 +105,7 @@ class Rollouts {
   Sequences sequences_;
   std::optional<KeysInForce> keys_;  // nullopt: no root document is known, and all count
   std::set<ManifestId> leases_due_;
+  std::string held_;  // why no gate is signed; empty: gates are
 };
 
 }  // namespace instar::rollout

@@ -93,7 +93,7 @@ std::string waits_for(const wire::Policy& policy, const RolloutRecord& record, c
       return text;
     }
     case Wait::soak: return "the soak: " + duration(judgement.left_ms) + " left";
-    case Wait::approval: return "an operator's approval";
+    case Wait::approval: return policy.approval_signed ? "an operator's signed approval" : "an operator's approval";
     case Wait::nothing: break;
   }
   return "";

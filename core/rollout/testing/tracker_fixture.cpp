@@ -6,7 +6,8 @@
 
 namespace instar::rollout {
 
-Status TrackerFixture::hello(const wire::Hello& message, Via via) {
+Status TrackerFixture::hello(wire::Hello message, Via via) {
+  if (message.connect == 0) message.connect = ++hellos_[message.device];
   return end(tracker.hello(message, via, now, begin()));
 }
 
@@ -24,16 +25,20 @@ Status TrackerFixture::act(std::uint64_t sequence, Action action) {
   return end(tracker.act(hash(sequence), action, "ann", now, begin()));
 }
 
-Status TrackerFixture::approve(std::uint64_t sequence, std::optional<std::uint32_t> wave) {
-  return end(tracker.approve(hash(sequence), wave, "ann", now, begin()));
+Status TrackerFixture::approve(std::uint64_t sequence, std::optional<std::uint32_t> wave, Bytes approval) {
+  return end(tracker.approve(hash(sequence), {wave, std::move(approval)}, "ann", now, begin()));
 }
 
 Status TrackerFixture::retry(std::uint64_t sequence) {
   return end(tracker.retry(hash(sequence), "ann", now, begin()));
 }
 
-Status TrackerFixture::forget(std::string_view device) {
-  return end(tracker.forget(id(device), begin()));
+Status TrackerFixture::forget(std::string_view device, OldKey old_key) {
+  return end(tracker.forget(id(device), old_key, now.wall, begin()));
+}
+
+Status TrackerFixture::replace(std::string_view device) {
+  return end(tracker.replace(id(device), 0, now.wall, begin()));
 }
 
 void TrackerFixture::save_bytes() {
@@ -113,6 +118,10 @@ Status TrackerFixture::end(Status status) {
 void TrackerFixture::store(const Effect& effect) {
   if (const auto* save = std::get_if<SaveDevice>(&effect)) devices_[save->device] = save->record;
   if (const auto* remove = std::get_if<RemoveDevice>(&effect)) devices_.erase(remove->device);
+  if (const auto* keys = std::get_if<SaveTombstones>(&effect)) {
+    tombstones_.erase(keys->device);
+    if (keys->record.has_value()) tombstones_[keys->device] = *keys->record;
+  }
   if (const auto* member = std::get_if<SaveMember>(&effect))
     members_[{member->rollout, member->device}] = member->record;
   if (const auto* gone = std::get_if<RemoveMember>(&effect)) members_.erase({gone->rollout, gone->device});
@@ -122,6 +131,7 @@ void TrackerFixture::store(const Effect& effect) {
 
 Tracker TrackerFixture::loaded() const {
   Tracker out;
+  for (const auto& [key, bytes] : tombstones_) out.load_tombstones(key, *decode_tombstones(bytes));
   for (const auto& [key, bytes] : rollouts_)
     out.load_rollout(key, *decode_rollout_record(bytes), tracker.rollout(key)->release);
   for (const auto& [key, bytes] : devices_) out.load_device(key, *decode_device_record(bytes));

@@ -22,13 +22,16 @@ class TrackerFixture {
   Now now = kNow;
   bool all_is_saved = true;  // false: bytes are counted and not saved yet
 
-  Status hello(const wire::Hello& message, Via via = Via::own_connection);
+  // One that has no number yet gets the next one of its device.
+  Status hello(wire::Hello message, Via via = Via::own_connection);
   Status report(const wire::Report& message);
   Result<Tracker::Taken> take(const wire::Manifest& message);
   Status act(std::uint64_t sequence, Action action);
-  Status approve(std::uint64_t sequence, std::optional<std::uint32_t> wave = std::nullopt);
+  Status approve(std::uint64_t sequence, std::optional<std::uint32_t> wave = std::nullopt, Bytes approval = {});
   Status retry(std::uint64_t sequence);
-  Status forget(std::string_view device);
+  Status forget(std::string_view device, OldKey old_key = OldKey::taken_back);
+  // By any other key.
+  Status replace(std::string_view device);
   void save_bytes();
   // Time goes by, second by second where that matters.
   void pass(std::int64_t seconds, std::int64_t step = 1);
@@ -64,7 +67,9 @@ class TrackerFixture {
   [[nodiscard]] Tracker loaded() const;
 
   std::map<std::string, std::uint64_t> sequences_;
+  std::map<DeviceId, std::uint32_t> hellos_;
   std::map<DeviceId, Bytes> devices_;
+  std::map<DeviceId, Bytes> tombstones_;
   std::map<std::pair<ManifestId, DeviceId>, Bytes> members_;
   std::map<ManifestId, Bytes> rollouts_;
 };

@@ -7,6 +7,7 @@
 #include "core/base/testing/some_hash.hpp"
 #include "core/trust/digest.hpp"
 #include "core/trust/root.hpp"
+#include "core/wire/approval.hpp"
 #include "core/wire/manifest.hpp"
 #include "core/wire/messages.hpp"
 
@@ -225,6 +226,10 @@ inline ChunkPiece piece() {
 inline Ack ack() {
   return {17, Code::untrusted_key, "another key is pinned for gw-01; forgetDevice makes room for a new one",
           hash("manifest 42").prefix64(), 2};
+}
+
+inline Approval approval() {
+  return {"gateway-2", hash("manifest 42"), 1, {1'760'000'400'000}};
 }
 
 inline Assignment assignment() {

@@ -27,7 +27,10 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/limits.hpp"
+#include "core/revision/anchor.hpp"
 #include "device-client/device_status.hpp"
+#include "device-client/host.hpp"
 #include "device-client/revision_verify.hpp"
 #include "files/files.hpp"
 #include "tests/powercut/fs/flash.hpp"
@@ -217,6 +220,15 @@ class Cutter {
     tally_.faults.push_back("cut " + std::to_string(tally_.cuts) + ": " + what);
     std::fprintf(stderr, "FOUND %s\n", tally_.faults.back().c_str());
   }
+  // It was written before the state, so it is as far at least.
+  void look_at_anchor(const revision::DeviceState& state) {
+    const auto bytes = files::read_file(device::anchor_path(life_.state_dir), limits::kStateFileBytesMax);
+    const auto anchor =
+        bytes ? revision::decode_anchor(*bytes) : Result<revision::Anchor>(tl::unexpected(bytes.error()));
+    if (!anchor) return fault("the anchor cannot be read: " + anchor.error().message);
+    if (anchor->root != state.root || anchor->highest_sequence < state.history.highest_sequence)
+      fault("the anchor is behind the state");
+  }
   // What a device that starts now would find.
   void look() {
     const auto faults_before = tally_.faults.size();
@@ -239,6 +251,7 @@ class Cutter {
           fault("release r" + std::to_string(outside_.committed) + " was committed, current is r" +
                 std::to_string(sequence));
       }
+      look_at_anchor(state);
       if (state.reports.last_report < outside_.applied) fault("a report that was acked is not known any more");
       for (const auto& verdict : device::verify_revisions(life_.state_dir, state)) {
         if (verdict.tree.faults > 0) fault(verdict.role + " " + verdict.release + ": " + verdict.tree.first_fault);

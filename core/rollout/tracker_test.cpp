@@ -243,6 +243,30 @@ TEST(Tracker, AHelloThatComesAgainLateDoesNotUndoAReport) {
   EXPECT_EQ(fixture.all<SendAck>().front().ack.sequence, 2U) << "and the device still learns where it stands";
 }
 
+TEST(Tracker, WhatRanBeforeACommitIsThePreviousRevision) {
+  TrackerFixture fixture;
+  const auto revision = [](std::uint64_t sequence) {
+    return wire::RevisionInfo{"gateway-2", "r" + std::to_string(sequence), sequence, hash(sequence), {}};
+  };
+  auto message = hello("d");
+  message.description.running = revision(1);
+  ASSERT_TRUE(fixture.hello(message).has_value());
+  const auto& known = fixture.tracker.device(id("d"))->record.description;
+  auto committed = report("d", 1, hash(2), Step::committed);
+  committed.running = revision(2);
+  ASSERT_TRUE(fixture.report(committed).has_value());
+  EXPECT_EQ(known.running, revision(2));
+  EXPECT_EQ(known.previous, revision(1));
+  committed.sequence = 2;
+  ASSERT_TRUE(fixture.report(committed).has_value());
+  EXPECT_EQ(known.previous, revision(1)) << "nothing has changed";
+  committed.sequence = 3;
+  committed.running = revision(1);
+  ASSERT_TRUE(fixture.report(committed).has_value());
+  EXPECT_EQ(known.running, revision(1));
+  EXPECT_FALSE(known.previous.has_value()) << "it went back";
+}
+
 TEST(Tracker, ADeviceThatRunsTheReleaseAlreadyIsCommitted) {
   TrackerFixture fixture;
   auto message = hello("d");

@@ -1,7 +1,9 @@
 """Floods: what one client, or many, send over and over, each kind of it as packets of MQTT; on Instar's topics, or the same bytes on plain ones."""
 
+import contextlib
 import json
 import os
+import socket
 import struct
 import threading
 from collections.abc import Callable
@@ -41,9 +43,11 @@ class Flood:
 
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
-        # Its connection is closed only when all has been taken in: the broker answers behind it.
+        # Reset, not closed: what lies in the buffers of the kernel, megabytes for each connection, is not waited for.
+        self.client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            self.client.socket.shutdown(socket.SHUT_RDWR)
         self.thread.join()
-        self.client.ping()
         self.client.close()
 
 

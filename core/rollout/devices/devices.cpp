@@ -10,6 +10,17 @@
 #include "core/wire/placement.hpp"
 
 namespace instar::rollout {
+namespace {
+
+// As the device does it: a commit makes what ran before the previous revision, a way back leaves none.
+void note_running(const wire::Report& report, wire::Description& description) {
+  if (!report.running.has_value() || report.running == description.running) return;
+  const bool went_back = report.running == description.previous;
+  description.previous = went_back ? std::nullopt : std::move(description.running);
+  description.running = report.running;
+}
+
+}  // namespace
 
 void Devices::load_terms(const ManifestId& rollout, Terms terms) {
   members_.try_emplace(rollout, terms.policy());
@@ -102,7 +113,7 @@ Result<bool> Devices::report(const wire::Report& report, Now now, Effects& effec
   auto& record = device->record;
   record.applied_sequence = report.sequence;
   record.last_seen = now.wall;
-  if (report.running.has_value()) record.description.running = report.running;
+  note_running(report, record.description);
   const ReportSummary summary{report.sequence, report.rollout, report.attempt,       report.step,
                               report.code,     report.reason,  report.bytes_fetched, now.wall};
   effects.emplace_back(SaveReport{report.device, report.sequence, encode(summary)});

@@ -69,7 +69,9 @@ Status Daemon::connect() {
   options.client_id = config.device_id.str();
   options.username = config.username;
   if (!config.password_file.empty()) {
-    INSTAR_TRY(options.password, read_password(config.password_file));
+    INSTAR_TRY(auto password, files::read_password_file(config.password_file, limits::kSecretFileBytesMax));
+    if (!password.warning.empty()) parts_.log.warning(password.warning);
+    options.password = std::move(password.text);
   }
   options.ca_file = config.ca_file;
   options.certificate_file = config.certificate_file;

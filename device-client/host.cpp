@@ -282,12 +282,6 @@ void let_go_of_code() noexcept {
   ::dl_iterate_phdr(each, nullptr);
 }
 
-Result<std::string> read_password(const std::string& path) {
-  INSTAR_TRY(const auto bytes, files::read_secret_file(path, limits::kSecretFileBytesMax, "password file"));
-  const auto text = as_text(bytes);
-  return std::string(text.substr(0, text.find_first_of("\r\n")));
-}
-
 Status prepare_state_dir(Config& config) {
   // Only root may enter: the trees have set-user-id programs, which nobody on the host may run.
   INSTAR_CHECK(files::make_folders(config.state_dir, 0700));

@@ -44,9 +44,6 @@ namespace instar::device {
 // may write to are released.
 void let_go_of_code() noexcept;
 
-// The first line of a file that only its owner may read. Errors: those of files::read_secret_file().
-[[nodiscard]] Result<std::string> read_password(const std::string& path);
-
 // Makes `config.state_dir`, which only root may enter, and changes it to the one spelling that LXC gets. Errors: io,
 // invalid_argument.
 [[nodiscard]] Status prepare_state_dir(Config& config);

@@ -95,6 +95,12 @@ class Remover {
   std::uint32_t left_;
 };
 
+Result<mode_t> mode_of(const Fd& file, const std::string& path) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return os_error("looking at", path, errno);
+  return status.st_mode;
+}
+
 }  // namespace
 
 Result<Bytes> read_file(const std::string& path, std::size_t bytes_max) {
@@ -104,13 +110,27 @@ Result<Bytes> read_file(const std::string& path, std::size_t bytes_max) {
 
 Result<Bytes> read_secret_file(const std::string& path, std::size_t bytes_max, std::string_view what) {
   INSTAR_TRY(const Fd file, open_file(path, O_RDONLY));
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return os_error("looking at", path, errno);
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  INSTAR_TRY(const auto mode, mode_of(file, path));
+  if ((mode & (S_IRWXG | S_IRWXO)) != 0) {
     return fail(Code::refused, std::string(what) + " " + path +
                                    " can be read or written by others than its owner: run chmod 600 " + path);
   }
   return read_whole(file, path, bytes_max);
+}
+
+Result<Password> read_password_file(const std::string& path, std::size_t bytes_max) {
+  INSTAR_TRY(const Fd file, open_file(path, O_RDONLY));
+  INSTAR_TRY(const auto mode, mode_of(file, path));
+  const auto remedy = " by others than its owner: run chmod 600 " + path;
+  if ((mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(Code::refused, "password file " + path + " can be written" + remedy);
+  INSTAR_TRY(const auto bytes, read_whole(file, path, bytes_max));
+  Password password;
+  const auto text = as_text(bytes);
+  password.text = text.substr(0, text.find('\n'));
+  if (password.text.ends_with('\r')) password.text.pop_back();
+  if ((mode & (S_IRGRP | S_IROTH)) != 0) password.warning = "password file " + path + " can be read" + remedy;
+  return password;
 }
 
 Status check_private_key_file(const std::string& path) {

@@ -15,9 +15,17 @@ namespace instar::files {
 // Reads a small file as a whole. Errors: not_found, too_large (over `bytes_max`), io.
 [[nodiscard]] Result<Bytes> read_file(const std::string& path, std::size_t bytes_max);
 
-// The same for a password or a key. Errors besides: refused, when its group or everybody may read or write it; the text
-// begins with `what`.
+// The same for a secret key. Errors besides: refused, when its group or everybody may read or write it; the text begins
+// with `what`.
 [[nodiscard]] Result<Bytes> read_secret_file(const std::string& path, std::size_t bytes_max, std::string_view what);
+
+struct Password {
+  std::string text;     // the first line of the file
+  std::string warning;  // not empty: others than the owner may read the file
+};
+// Errors: those of read_file(); refused, when others than its owner may write it. One that others may read is used all
+// the same, with a warning: a device must not lose its broker over it.
+[[nodiscard]] Result<Password> read_password_file(const std::string& path, std::size_t bytes_max);
 // Whether a program may use the private key of a certificate at `path`, which a library will read. A group may, because
 // systems have one for that. Errors: refused (everybody may read it), not_found, io.
 [[nodiscard]] Status check_private_key_file(const std::string& path);

@@ -67,6 +67,27 @@ TEST(Files, ASecretIsItsOwnersAlone) {
   EXPECT_FALSE(read_secret_file(folder / "link", 100, "password file"));
 }
 
+TEST(Files, APasswordThatOthersMayReadIsUsedWithAWarning) {
+  const TemporaryFolder folder;
+  const auto path = folder / "password";
+  ASSERT_TRUE(write_file_atomic(path, as_bytes("se cret\r\nsecond\n"), 0600));
+  EXPECT_EQ(read_password_file(path, 100)->text, "se cret");
+  EXPECT_EQ(read_password_file(path, 100)->warning, "");
+  EXPECT_EQ(read_password_file(path, 3).error().code, Code::too_large);
+  EXPECT_EQ(read_password_file(folder / "none", 100).error().code, Code::not_found);
+  for (const mode_t mode : {0640U, 0604U, 0644U}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    const auto read = read_password_file(path, 100);
+    ASSERT_TRUE(read) << mode;
+    EXPECT_EQ(read->text, "se cret");
+    EXPECT_EQ(read->warning, "password file " + path + " can be read by others than its owner: run chmod 600 " + path);
+  }
+  for (const mode_t mode : {0620U, 0602U, 0666U}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    EXPECT_EQ(read_password_file(path, 100).error().code, Code::refused) << mode;
+  }
+}
+
 TEST(Files, APrivateKeyIsNotForEverybody) {
   const TemporaryFolder folder;
   const auto path = folder / "key";

@@ -18,6 +18,17 @@ std::string span_text(std::int64_t ms) {
   return std::to_string((ms + kAMinuteMs - 1) / kAMinuteMs) + " min";
 }
 
+// How far the gate's wave lies ahead. Without a soak before it there is nothing that its time would prove, and a broker
+// whose clock is some hours ahead holds nobody up.
+std::int64_t wave_ahead(const wire::Manifest& manifest, const wire::Gate& gate, WallMs latest) noexcept {
+  if (gate.wave_opened.empty()) return 0;
+  const auto& waves = manifest.policy.waves;
+  const auto before = std::min<std::size_t>(gate.wave, waves.size());
+  const bool soaks = std::any_of(waves.begin(), waves.begin() + static_cast<std::ptrdiff_t>(before),
+                                 [](const wire::Wave& wave) { return wave.soak_s > 0; });
+  return soaks ? gate.wave_opened.back() - latest : 0;
+}
+
 // A clock that is synchronized can tell when the gate was signed; the others, only that nothing has opened yet.
 bool is_signed_ahead(const wire::Gate& gate, const TrustedTime& time, WallMs latest) noexcept {
   return time.is_synchronized() && gate.fresh > latest;
@@ -42,7 +53,7 @@ std::optional<std::int64_t> ms_ahead(const wire::Manifest& manifest, const wire:
                                      WallMs wall) noexcept {
   if (!time.is_credible(wall, manifest.issued)) return std::nullopt;
   const auto latest = wall + limits::kGateClockMsMax;
-  std::int64_t ahead = gate.wave_opened.empty() ? 0 : gate.wave_opened.back() - latest;
+  auto ahead = wave_ahead(manifest, gate, latest);
   if (is_signed_ahead(gate, time, latest)) ahead = std::max(ahead, gate.fresh - latest);
   if (ahead <= 0) return std::nullopt;
   return ahead;
@@ -51,7 +62,7 @@ std::optional<std::int64_t> ms_ahead(const wire::Manifest& manifest, const wire:
 Blocker ahead_blocker(const wire::Manifest& manifest, const wire::Gate& gate, const TrustedTime& time, WallMs wall) {
   if (!ms_ahead(manifest, gate, time, wall)) return {};
   const auto ahead_of = [&](WallMs when) { return span_text(when - wall) + " ahead of this device's clock"; };
-  if (!gate.wave_opened.empty() && gate.wave_opened.back() > wall + limits::kGateClockMsMax) {
+  if (wave_ahead(manifest, gate, wall + limits::kGateClockMsMax) > 0) {
     const auto opened = gate.wave_opened.back();
     return {"waits: the gate says wave " + std::to_string(gate.wave + 1) + " opened at " + utc_text(opened) + ", ",
             ahead_of(opened)};

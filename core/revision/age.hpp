@@ -18,7 +18,8 @@ namespace instar::revision {
 // The release may still begin. Errors: expired (it has, or its time to start is over); the message says by whose clock.
 [[nodiscard]] Status check_age(const wire::Manifest& manifest, const JudgedTime& judged, const TrustedTime& time);
 
-// The gate lies ahead of the device's own clock, as far as that can tell: it is not obeyed yet.
+// The gate lies ahead of the device's own clock, as far as that can tell: it is not obeyed yet. Of its waves those are
+// meant that a soak stands before.
 [[nodiscard]] Blocker ahead_blocker(const wire::Manifest& manifest, const wire::Gate& gate, const TrustedTime& time,
                                     WallMs wall);
 // Milliseconds until it does not any more; nullopt: it does not now.

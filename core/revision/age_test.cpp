@@ -20,6 +20,8 @@ class AgeTest : public testing::Test {
     manifest.issued = now + -kOneHourMs;
     gate.fresh = now;
     gate.wave_opened = {now};
+    manifest.policy.waves.resize(2);
+    manifest.policy.waves[0].soak_s = 60;
     time.set_root(now + -24 * kOneHourMs);
   }
   [[nodiscard]] std::string ahead(WallMs wall) const { return ahead_blocker(manifest, gate, time, wall).text(); }
@@ -59,18 +61,30 @@ TEST_F(AgeTest, AGateAheadOfTheClockWaits) {
   EXPECT_EQ(ms_ahead(manifest, gate, time, now + 17 * 60'000), std::nullopt);
 }
 
+TEST_F(AgeTest, WithoutASoakBeforeItAWaveMayOpenByAClockThatIsAhead) {
+  gate.wave_opened = {now + 3 * kOneHourMs};
+  EXPECT_EQ(ahead(now), "") << "the first wave";
+  gate.wave = 1;
+  gate.wave_opened = {now, now + 3 * kOneHourMs};
+  EXPECT_NE(ahead(now), "");
+  manifest.policy.waves[0].soak_s = 0;
+  EXPECT_EQ(ahead(now), "");
+}
+
 TEST_F(AgeTest, TheWaitIsTheSameOneWhileItsTimeComesNearer) {
-  gate.wave_opened = {now + 60 * 60'000};
+  gate.wave = 1;
+  gate.wave_opened = {now, now + 60 * 60'000};
   const auto first = ahead_blocker(manifest, gate, time, now);
   const auto later = ahead_blocker(manifest, gate, time, now + 20 * 60'000);
   EXPECT_NE(first.text(), later.text());
   EXPECT_TRUE(later.is_said_by(first.text()));
-  gate.wave_opened = {now + 61 * 60'000};
+  gate.wave_opened.back() = now + 61 * 60'000;
   EXPECT_FALSE(ahead_blocker(manifest, gate, time, now).is_said_by(first.text()));
 }
 
 TEST_F(AgeTest, AClockThatNobodyBelievesChecksNothing) {
-  gate.wave_opened = {now + 24 * kOneHourMs};
+  gate.wave = 1;
+  gate.wave_opened = {now, now + 24 * kOneHourMs};
   gate.fresh = gate.wave_opened.back();
   EXPECT_NE(ahead(now), "");
   EXPECT_EQ(ahead(manifest.issued + -kOneHourMs), "") << "it stands behind the release";

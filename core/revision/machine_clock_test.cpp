@@ -20,10 +20,22 @@ constexpr std::int64_t kClockYearMs = std::int64_t{365} * 24 * kClockHourMs;
 
 class ClockTest : public RunsR1Fixture {
  protected:
+  // With a soak before its last wave.
+  static wire::Manifest soaking(wire::Manifest manifest) {
+    wire::Wave canaries;
+    canaries.devices = {"canary"};
+    canaries.soak_s = 60;
+    wire::Wave all;
+    all.share_bp = 10'000;
+    manifest.policy.waves = {canaries, all};
+    return manifest;
+  }
   // A gate of the last wave, opened and signed at that time.
   void put_gate(const wire::Manifest& manifest, std::uint64_t issue, WallMs when) {
     auto message = fixture.gate_for(manifest, issue);
+    message.wave = manifest.policy.waves.empty() ? 0 : 1;
     message.wave_opened = {when};
+    if (message.wave > 0) message.wave_opened.insert(message.wave_opened.begin(), manifest.issued);
     message.fresh = when;
     fixture.put_gate(message);
   }
@@ -40,7 +52,7 @@ class ClockTest : public RunsR1Fixture {
 
 // --- gates ---------------------------------------------------------------------------------------------------
 TEST_F(ClockTest, AWaveThatOpensAheadOfTheClockIsWaitedFor) {
-  const auto two = fixture.release(2);
+  const auto two = soaking(fixture.release(2));
   offer(two);
   put_gate(two, 1, fixture.wall + kClockHourMs);
   fixture.run(5'000);
@@ -61,14 +73,23 @@ TEST_F(ClockTest, AWaveThatOpensAheadOfTheClockIsWaitedFor) {
 }
 
 TEST_F(ClockTest, AGateThatIsPutRightIsObeyed) {
-  const auto two = fixture.release(2);
+  const auto two = soaking(fixture.release(2));
   offer(two);
   put_gate(two, 1, fixture.wall + 20 * kClockYearMs);
   fixture.run(5'000);
   EXPECT_EQ(fixture.running_release(), "r1");
-  put_gate(two, 2, fixture.wall);
+  put_gate(two, 2, two.issued + 60'000);
   fixture.run(20'000);
   EXPECT_EQ(fixture.running_release(), "r2");
+}
+
+TEST_F(ClockTest, ABrokerWhoseClockIsAheadHoldsUpNoReleaseWithoutASoak) {
+  auto two = fixture.release(2);
+  two.expires = fixture.wall + 90 * 24 * kClockHourMs;
+  offer(two);
+  put_gate(two, 1, fixture.wall + kClockYearMs);
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r2") << "nor does it end what expires";
 }
 
 TEST_F(ClockTest, AClockThatStandsBehindTheReleaseCannotHoldAGate) {

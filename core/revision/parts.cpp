@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/assert.hpp"
+#include "core/base/limits.hpp"
 #include "core/revision/age.hpp"
 #include "core/trust/digest.hpp"
 
@@ -40,7 +41,10 @@ DeviceState Parts::state(std::uint64_t generation) const {
 
 JudgedTime Parts::judged(const wire::Manifest& manifest, const ManifestId& hash) const {
   const auto* gate = gates.find(hash);
-  const bool is_obeyed = gate != nullptr && ahead_blocker(manifest, *gate, time, wall()).empty();
+  // What a clock that is good enough can tell to be ahead of the time is no time.
+  const bool is_ahead =
+      gate != nullptr && time.is_credible(wall(), manifest.issued) && gate->fresh > wall() + limits::kGateClockMsMax;
+  const bool is_obeyed = gate != nullptr && !is_ahead && ahead_blocker(manifest, *gate, time, wall()).empty();
   return time.judge(wall(), manifest.issued, is_obeyed ? std::optional(gate->fresh) : std::nullopt);
 }
 

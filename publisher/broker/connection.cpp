@@ -70,12 +70,6 @@ Result<ConnectionOptions> load_config(const std::string& chosen) {
   return parse_config(as_text(*text), path);
 }
 
-Result<std::string> read_password(const std::string& path) {
-  INSTAR_TRY(const auto text, files::read_secret_file(path, limits::kConfigBytesMax, "password file"));
-  const auto line = as_text(text).substr(0, as_text(text).find('\n'));
-  return std::string(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line);
-}
-
 Result<ServerUri> server_of(std::string_view broker) {
   auto server = parse_server_uri(broker.find("://") == std::string_view::npos ? "mqtt://" + std::string(broker)
                                                                               : std::string(broker));
@@ -140,7 +134,9 @@ Result<Connection> settle(const ConnectionOptions& flags) {
   connection.server_uri = server.str();
   connection.username = options.username.value_or("");
   if (options.password_file) {
-    INSTAR_TRY(connection.password, read_password(*options.password_file));
+    INSTAR_TRY(auto password, files::read_password_file(*options.password_file, limits::kConfigBytesMax));
+    connection.password = std::move(password.text);
+    connection.warning = std::move(password.warning);
     if (connection.username.empty())
       return fail(Code::invalid_argument, "a password needs a user name: set --username");
   }

@@ -36,6 +36,7 @@ struct Connection {
   std::string key_file;
   std::string prefix;
   std::int64_t timeout_ms = 0;
+  std::string warning;  // not empty: what the operator should put right
 };
 
 // Parses "key = value" lines and '#' comments. A key is a long option without the dashes in front. Errors: malformed,
@@ -44,8 +45,8 @@ struct Connection {
 // tcp://… or ssl://… with a port. `broker` may be a host alone. Errors: those of parse_server_uri().
 [[nodiscard]] Result<std::string> server_uri(std::string_view broker);
 // Reads environment (INSTAR_BROKER, INSTAR_USERNAME, INSTAR_PASSWORD_FILE, INSTAR_PREFIX), config and password file.
-// Errors besides those of a bad value: refused, when a password's or key's file is open to others, or a password would
-// go unencrypted to another machine.
+// Errors besides those of a bad value: refused, when others may write a password's file or read a key's, or a password
+// would go unencrypted to another machine.
 [[nodiscard]] Result<Connection> settle(const ConnectionOptions& flags);
 // The system's reason why `server_uri` cannot be reached ("connection refused"), found by one TCP connection that is
 // closed at once. Empty when the connection works. For messages, after MQTT has failed.

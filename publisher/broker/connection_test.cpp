@@ -102,6 +102,8 @@ TEST_F(Settle, ThePasswordIsTheFirstLine) {
   EXPECT_FALSE(settle(flags));
   flags.username = "alice";
   ASSERT_EQ(::chmod((folder_ / "password").c_str(), 0640), 0);
+  EXPECT_THAT(settle(flags)->warning, HasSubstr("can be read by others than its owner: run chmod 600"));
+  ASSERT_EQ(::chmod((folder_ / "password").c_str(), 0620), 0);
   EXPECT_EQ(settle(flags).error().code, Code::refused);
   EXPECT_THAT(settle(flags).error().message, HasSubstr("chmod 600"));
 }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iostream>
 #include <utility>
 
 #include "core/base/limits.hpp"
+#include "core/base/text.hpp"
 #include "files/files.hpp"
 #include "publisher/console/json_fields.hpp"
 
@@ -183,6 +185,7 @@ void Session::take_client_id(const Json& data) {
 
 Outcome<std::unique_ptr<Session>> connect(const ConnectionOptions& options) {
   INSTAR_TRY(const auto connection, settle(options));
+  if (!connection.warning.empty()) std::cerr << "instar: " << clean_line(connection.warning) << "\n";
   INSTAR_TRY(auto topics, wire::Topics::with_prefix(connection.prefix));
   INSTAR_TRY(const auto random, files::random_bytes(kClientIdBytes));
   const std::string id = "op-" + to_hex(random);

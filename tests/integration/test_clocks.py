@@ -225,11 +225,14 @@ def test_a_broker_that_was_years_ahead_leaves_nothing_behind(tmp_path, keys):
 
 def test_a_wave_that_a_fast_clock_opened_is_obeyed_when_that_clock_is_right(tmp_path, keys):
     with Site(tmp_path, keys) as site:
+        canary = site.add_device("canary", settings={"clock": "free"})
         device = site.add_device("box", settings={"clock": "free"})
         site.broker.stop()
         site.broker.environment = WrongClock(tmp_path / "clock", 3 * 3600).environment
         site.broker.start()
-        site.publish("1.0")
+        site.publish("1.0", policy={"waves": [{"devices": [canary.id], "soak": "1s"}, {"share": "100%"}]})
+        # Before its wave no soak stands: that the broker's clock is wrong holds it up by nothing.
+        canary.wait_for_release("1.0")
         wait_for("the device knows better", lambda: "ahead of this device's clock" in device.status().get("waits", ""))
         site.broker.stop()
         site.broker.environment = {}

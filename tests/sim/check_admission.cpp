@@ -18,6 +18,14 @@ bool can_tell(const AdmissionCheck::Start& start, const wire::Manifest& manifest
   return std::max(manifest.issued, kRootIssued) - start.wall <= kClocksDifferMs;
 }
 
+// Where no soak stands before a wave, the time at which it opened proves nothing.
+bool has_soak_before(const wire::Policy& policy, std::uint32_t wave) {
+  bool found = false;
+  for (std::size_t before = 0; before < wave && before < policy.waves.size(); ++before)
+    found = found || policy.waves[before].soak_s > 0;
+  return found;
+}
+
 // Since Monday 00:00 local time, by the device's own clock. 1970 began on a Thursday.
 std::int64_t minute_of_week(const AdmissionCheck::Start& start) {
   const auto local = start.wall.value / 1'000 + start.utc_offset_s;
@@ -71,8 +79,8 @@ bool AdmissionCheck::is_admitted(const Start& start, const Release& release) {
   };
   if (std::ranges::any_of(gates_[start.rollout], admits)) return true;
   return std::ranges::any_of(said_ahead_[start.rollout], [&](const wire::Gate& gate) {
-    return admits(gate) &&
-           !(can_tell(start, release.manifest) && gate.wave_opened.back() - start.wall > kClocksDifferMs);
+    return admits(gate) && !(has_soak_before(policy, gate.wave) && can_tell(start, release.manifest) &&
+                             gate.wave_opened.back() - start.wall > kClocksDifferMs);
   });
 }
 

@@ -6,7 +6,7 @@ namespace instar::device {
 namespace {
 
 // How long the helper may take before it is killed: far more than LXC needs on a slow device.
-constexpr std::uint32_t kStateMs = 20'000;
+constexpr std::uint32_t kStateMs = 60'000;
 constexpr std::uint32_t kStartMs = 120'000;
 constexpr std::uint32_t kStopExtraMs = 60'000;
 // The helper ends a probe that takes too long, and then needs some time to say so.

@@ -32,6 +32,7 @@ void SimDevice::tell_time() {
 }
 
 void SimDevice::clone(const SimDevice& other) {
+  started_ = other.started_;  // what the original has begun goes on
   disk_ = other.disk_;
   shows_as_ = facts_.device.str() + "'";
   checks_.transfers.twin(facts_.device.str());

@@ -98,6 +98,9 @@ revision::HardLimits read_hard_limits() {
   return own;
 }
 
+constexpr int kLockTries = 50;
+constexpr useconds_t kLockPauseUs = 20'000;
+
 }  // namespace
 
 std::string state_path(const std::string& state_dir) {
@@ -302,9 +305,14 @@ Result<StateLock> StateLock::take(const std::string& state_dir) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return fail(Code::io, "cannot open " + path + ": " + std::strerror(errno));
   StateLock lock(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
-    return fail(Code::unavailable,
-                "another instar-device (process " + std::to_string(holder(state_dir)) + ") runs on " + state_dir);
+  // Whoever asks for the status holds it for a moment too (holder()), and so does a child of a killed daemon until it
+  // runs its own program.
+  for (int tries = 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (tries == kLockTries)
+      return fail(Code::unavailable,
+                  "another instar-device (process " + std::to_string(holder(state_dir)) + ") runs on " + state_dir);
+    ::usleep(kLockPauseUs);
+  }
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0)
     return fail(Code::io, "cannot write " + path + ": " + std::strerror(errno));

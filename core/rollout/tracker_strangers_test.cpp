@@ -88,10 +88,30 @@ TEST_F(StrangersTest, ALateJoinerNeitherOpensAWaveNorEndsTheRollout) {
   ASSERT_TRUE(fixture.report_step("late", 1, Step::committed).has_value());
   EXPECT_EQ(fixture.rollout(1).record.wave, 0U);
   ASSERT_TRUE(fixture.report_step("d", 1, Step::committed).has_value());
+  EXPECT_EQ(fixture.rollout(1).record.wave, 0U) << "the wave names it, so it is waited for";
+  EXPECT_EQ(fixture.tracker.charge(id("late"), hash(1).prefix64(), pack(), 1), Charge::ok);
+  fixture.save_bytes();
+  fixture.pass(1);
   EXPECT_EQ(fixture.rollout(1).record.wave, 1U);
   fixture.pass(10);
   ASSERT_TRUE(fixture.hello(hello("later")).has_value());
   EXPECT_EQ(fixture.rollout(1).state_name(), "complete") << "who comes later does not keep it from its end";
+}
+
+TEST_F(StrangersTest, ALatecomerThatAWaveNamesIsWaitedFor) {
+  auto release = manifest(1);
+  release.policy.waves = {wire::Wave{.devices = {"late"}}, wire::Wave{.share_bp = 10'000}};
+  ASSERT_TRUE(fixture.take(release).has_value());
+  fixture.pass(10);
+  ASSERT_TRUE(fixture.hello(hello("late")).has_value());
+  fixture.pass(10);
+  EXPECT_EQ(fixture.rollout(1).record.wave, 0U) << "that it is there proves nothing";
+  ASSERT_TRUE(fixture.report_step("late", 1, Step::committed).has_value());
+  EXPECT_EQ(fixture.rollout(1).record.wave, 0U) << "nor does its word, before it was sent bytes";
+  EXPECT_EQ(fixture.tracker.charge(id("late"), hash(1).prefix64(), pack(), 1), Charge::ok);
+  fixture.save_bytes();
+  fixture.pass(1);
+  EXPECT_EQ(fixture.rollout(1).record.wave, 1U);
 }
 
 TEST_F(StrangersTest, ADeviceThatIsNotAdmittedYetMovesNothing) {

@@ -43,29 +43,26 @@ void Members::set(const Terms& terms, const DeviceId& device, MemberRecord recor
     member.wave = wave.has_value() ? static_cast<std::int16_t>(*wave) : std::int16_t{-1};
     member.seen = is_online;
     member.known_since = known_since;
-    count_named(device, true);
   } else {
-    count(member, false);
+    take_out(device, member);
   }
   turns_.update(device, is_new ? nullptr : &member.record, record);
   updated_ = std::max(updated_, record.updated);
   member.record = std::move(record);
   member.stored = stored;
-  member.weight = weight_of(terms, member);
-  count(member, true);
+  put_in(terms, device, member);
 }
 
 void Members::remove(const DeviceId& device) {
   const auto member = members_.find(device);
   INSTAR_ASSERT(member != members_.end());
-  count(member->second, false);
-  count_named(device, false);
+  take_out(device, member->second);
   turns_.remove(device, member->second.record);
   members_.erase(member);
 }
 
 void Members::clear() {
-  for (const auto& [device, member] : members_) count_named(device, false);
+  for (const auto& [device, member] : members_) take_out(device, member);
   members_.clear();
   turns_.clear();
   counts_ = {};
@@ -91,46 +88,44 @@ std::vector<DeviceId> Members::weigh(const std::vector<WallMs>& opened_before, c
   std::vector<DeviceId> moved;
   for (auto& [device, member] : members_) {
     const auto wave = static_cast<std::size_t>(std::max<int>(member.wave, 0));
-    count(member, false);
+    take_out(device, member);
     const bool was_known = member.wave >= 0 && wave < opened_before.size() && member.known_since <= opened_before[wave];
     if (was_known && member.known_since > terms.wave_opened[wave]) {
       member.known_since = terms.wave_opened[wave];
       moved.push_back(device);
     }
-    member.weight = weight_of(terms, member);
-    count(member, true);
+    put_in(terms, device, member);
   }
   return moved;
 }
 
 void Members::set_known_since(const Terms& terms, const DeviceId& device, WallMs known_since) {
   auto& member = members_.at(device);
-  count(member, false);
+  take_out(device, member);
   member.known_since = known_since;
-  member.weight = weight_of(terms, member);
-  count(member, true);
+  put_in(terms, device, member);
 }
 
 bool Members::add_bytes(const DeviceId& device, std::uint64_t bytes) {
   auto& member = members_.at(device);
-  count(member, false);
+  take_out(device, member);
   member.record.bytes_sent += bytes;
   const bool gains = member.wave >= 0 && member.weight == Weight::none && bytes > 0;
   if (gains) member.weight = Weight::full;
+  count_named(device, member, true);
   count(member, true);
   return gains;
 }
 
 void Members::admit(const Terms& terms, const IsOnline& is_online) {
   for (auto& [device, member] : members_) {
-    count(member, false);
+    take_out(device, member);
     if (member.wave < 0) {
       const auto wave = wire::first_wave(terms.policy(), terms.wave_limits, device, member.point);
       if (wave.has_value()) member.wave = static_cast<std::int16_t>(*wave);
     }
-    member.weight = weight_of(terms, member);
     member.seen = is_online(device);
-    count(member, true);
+    put_in(terms, device, member);
   }
 }
 
@@ -216,12 +211,24 @@ void Members::count_wave(WaveCounts& wave, const Member& member, bool in) {
   if (!has_ended(standing) && !member.seen) change(wave.unseen);
 }
 
-void Members::count_named(const DeviceId& device, bool is_known) {
+void Members::put_in(const Terms& terms, const DeviceId& device, Member& member) {
+  member.weight = weight_of(terms, member);
+  count_named(device, member, true);
+  count(member, true);
+}
+
+void Members::take_out(const DeviceId& device, const Member& member) {
+  count(member, false);
+  count_named(device, member, false);
+}
+
+// A latecomer that a wave names is waited for as one that nobody knows: its hello proves nothing.
+void Members::count_named(const DeviceId& device, const Member& member, bool in) {
   const auto named = named_in_.find(device);
-  if (named == named_in_.end()) return;
+  if (named == named_in_.end() || (member.wave >= 0 && member.weight == Weight::none)) return;
   for (const auto wave : named->second) {
-    INSTAR_ASSERT(!is_known || named_unknown_[wave] > 0);
-    named_unknown_[wave] += is_known ? -1 : 1;
+    INSTAR_ASSERT(!in || named_unknown_[wave] > 0);
+    named_unknown_[wave] += in ? -1 : 1;
   }
 }
 

@@ -75,7 +75,10 @@ class Members {
   void count(const Member& member, bool in);
   static void count_wave(WaveCounts& wave, const Member& member, bool in);
   [[nodiscard]] static Weight weight_of(const Terms& terms, const Member& member) noexcept;
-  void count_named(const DeviceId& device, bool is_known);
+  void count_named(const DeviceId& device, const Member& member, bool in);
+  // Each change of a member stands between the two: what it counts for is taken out, and put in again.
+  void take_out(const DeviceId& device, const Member& member);
+  void put_in(const Terms& terms, const DeviceId& device, Member& member);
 
   std::map<DeviceId, Member> members_;
   TurnQueue turns_;
@@ -85,7 +88,7 @@ class Members {
   std::uint64_t not_admitted_ = 0;
   std::vector<WaveCounts> waves_;
   std::map<DeviceId, std::vector<std::size_t>> named_in_;  // the waves that name a device
-  std::vector<std::uint64_t> named_unknown_;               // of each wave: names that are no members
+  std::vector<std::uint64_t> named_unknown_;               // of each wave: names that are no members, or late
   // Since the last take_change().
   WallMs updated_;
   std::uint64_t recovered_ = 0;

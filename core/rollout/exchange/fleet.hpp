@@ -46,8 +46,9 @@ struct Tally {
   std::uint64_t committed = 0;
   std::uint64_t failed = 0;  // for good
   bool all_ended = true;
-  std::vector<WaveCounts> waves;             // of all waves of the policy; nothing is admitted to those not opened
-  std::vector<std::uint64_t> named_unknown;  // of the same: devices that the wave names and that are no members
+  std::vector<WaveCounts> waves;  // of all waves of the policy; nothing is admitted to those not opened
+  std::vector<std::uint64_t>
+      named_unknown;  // of the same: devices that the wave names and that are no members, or late
   friend bool operator==(const Tally&, const Tally&) = default;
 };
 

@@ -47,10 +47,10 @@ class FakeService:
         self.send(f"{PREFIX}/g/{group}/manifest", envelope, retain=True)
         if gate:
             self._issue += 1
+            now = int(time.time() * 1000)
             payload = forge.flat("gate", {
                 "group": group, "product": product, "manifest": forge.hash_value(rollout), "sequence": sequence, "state": 0,
-                "admitted_bp": 10000, "fresh_ms": int(time.time() * 1000), "wave_opened_ms": [int(time.time() * 1000)],
-                "issue": self._issue,
+                "admitted_bp": 10000, "fresh_ms": now, "wave_opened_ms": [now], "issue": self._issue,
             })
             self.send(f"{PREFIX}/g/{group}/gate", forge.seal(forge.GATE, payload, self.gate_key), retain=True)
         return rollout

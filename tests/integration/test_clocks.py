@@ -64,9 +64,10 @@ class World:
 
     def gate(self, rollout: bytes, **changes) -> bytes:
         self.issue += 1
+        now = now_ms()
         value = {
             "group": GROUP, "product": PRODUCT, "manifest": forge.hash_value(rollout), "sequence": self.sequence, "state": 0, "admitted_bp": 10000,
-            "fresh_ms": now_ms(), "wave_opened_ms": [now_ms()], "issue": self.issue,
+            "fresh_ms": now, "wave_opened_ms": [now], "issue": self.issue,
         } | changes
         envelope = forge.seal(forge.GATE, forge.flat("gate", value), self.gate_key)
         self.service.send(f"{PREFIX}/g/{GROUP}/gate", envelope, retain=True)

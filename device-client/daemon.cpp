@@ -172,6 +172,7 @@ void Daemon::take_messages() {
   for (int i = 0; i < kMessagesATurn && !failed_; ++i) {
     auto event = client_->take(0);
     if (!event) return;
+    now_ = parts_.clocks();  // nothing is handled at a time before it came
     switch (event->kind) {
       case mqtt::EventKind::connected:
         connected_ = true;

@@ -152,7 +152,7 @@ class Beside:
         manifest = site.operator.ask("rollout", "show", rollout, *OPERATOR)["manifest"]
         self.good.prepare(bytes.fromhex(manifest), REPORTS_MAX)
 
-    def measure(self, is_over=lambda: False, report_pause_s: float = 0.05) -> dict:
+    def measure(self, is_over=lambda: True, report_pause_s: float = 0.05) -> dict:
         """For the time that was given, or until `is_over` where that comes later."""
         broker = self.site.broker
         reports, lists = Clock(self.good.report, report_pause_s, REPORTS_MAX - self.good.next), Clock(self.operator.list, 0.2)

@@ -37,7 +37,7 @@ std::string tell(wire::Step step, std::uint32_t attempt) {
 // An attempt that was to follow, and was given up before it began, leaves no outcome on the device.
 bool was_given_up(const rollout::MemberRecord& member, const revision::Outcome& outcome) {
   return member.attempt == outcome.attempt + 1 && member.step == wire::Step::failed &&
-         (member.code == Code::stale || member.code == Code::refused);
+         (member.code == Code::stale || member.code == Code::refused || member.code == Code::expired);
 }
 
 }  // namespace

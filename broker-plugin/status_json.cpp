@@ -38,6 +38,13 @@ Json revision_json(const std::optional<wire::RevisionInfo>& revision, bool verbo
   return out;
 }
 
+// As `instar devices replace --key-id` takes it.
+std::string key_id_text(trust::KeyId id) {
+  Bytes bytes;
+  for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<std::uint8_t>(id >> (8 * i)));
+  return to_hex(bytes);
+}
+
 Json image_formats_json(const std::vector<wire::ImageFormat>& formats) {
   Json out = Json::array();
   for (const auto format : formats) out.push_back(wire::image_format_name(format));
@@ -145,6 +152,9 @@ Json status_json(const ManifestId& id, const rollout::RolloutView& rollout, cons
   out["sequence"] = record.sequence;
   out["groups"] = groups_json(record.groups);
   out["state"] = rollout.state_name();
+  out["outcome"] = rollout.outcome();
+  out["superseded_by"] = rollout.superseded_by.has_value() ? Json(rollout.superseded_by->short_hex()) : Json();
+  out["content"] = rollout.release->content.short_hex();
   out["cause"] = record.cause;
   out["wave"] = record.wave + 1;
   out["waves_total"] = rollout.waves.size();
@@ -242,6 +252,10 @@ Json device_json(const DeviceId& id, const rollout::Device& device, WallMs now, 
   add_description(out, record.description, verbose);
   out["target"] = device.target.has_value() ? Json(device.target->short_hex()) : Json();
   out["cloned"] = rollout::is_cloned(record, now);
+  if (device.other_key_at.value != 0) {
+    out["other_key_id"] = key_id_text(device.other_key);
+    out["other_key_ms"] = device.other_key_at.value;
+  }
   if (!verbose) return out;
   // How far the device's clock stood before ours when it said hello; negative: it was ahead.
   const auto behind = record.described - record.description.time;

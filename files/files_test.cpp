@@ -34,6 +34,25 @@ TEST(Files, ReservesRoomAndGivesTheFileItsSize) {
   EXPECT_EQ(status.st_size, 0);
 }
 
+TEST(Files, LeavesHolesForZerosAlsoWhereSomethingWas) {
+  const TemporaryFolder folder;
+  const auto file = open_file(folder / "a", O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(file);
+  constexpr std::size_t kSize = 1024 * 1024;
+  ASSERT_TRUE(write_all(file->get(), Bytes(kSize, 7), folder / "a"));
+  Bytes content(kSize);
+  content[0] = content[300'000] = content[kSize - 1] = 1;
+  // In pieces that do not begin at blocks.
+  for (std::size_t at = 0; at < kSize; at += 100'000) {
+    const auto piece = ByteView(content).subspan(at, std::min<std::size_t>(100'000, kSize - at));
+    ASSERT_TRUE(write_with_holes(file->get(), piece, at, folder / "a"));
+  }
+  EXPECT_EQ(*read_file(folder / "a", kSize), content);
+  struct stat status {};
+  ASSERT_EQ(::fstat(file->get(), &status), 0);
+  EXPECT_LE(status.st_blocks * 512, 40 * 4096) << "three blocks with data, and those at the pieces' ends";
+}
+
 TEST(Files, ReadsBackWhatItWrote) {
   const TemporaryFolder folder;
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'536}, std::size_t{200'000}}) {

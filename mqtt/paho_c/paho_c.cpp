@@ -34,6 +34,7 @@ class PahoC final : public Transport {
   Status publish(const Message& message) override;
   Status subscribe(const Subscription& subscription) override;
   Status unsubscribe(const std::string& filter) override;
+  std::size_t unacknowledged() override;
   void drop() override;
   void disconnect(std::uint32_t timeout_ms) override;
 
@@ -170,6 +171,15 @@ Status PahoC::subscribe(const Subscription& subscription) {
 
 Status PahoC::unsubscribe(const std::string& filter) {
   return answer(MQTTAsync_unsubscribe(client_, filter.c_str(), nullptr));
+}
+
+std::size_t PahoC::unacknowledged() {
+  MQTTAsync_token* tokens = nullptr;
+  if (MQTTAsync_getPendingTokens(client_, &tokens) != MQTTASYNC_SUCCESS || tokens == nullptr) return 0;
+  std::size_t count = 0;
+  while (tokens[count] != -1) ++count;
+  MQTTAsync_free(tokens);
+  return count;
 }
 
 void PahoC::drop() {

@@ -51,6 +51,7 @@ class PahoCpp final : public Transport, private paho::callback, private paho::ia
   Status publish(const Message& message) override;
   Status subscribe(const Subscription& subscription) override;
   Status unsubscribe(const std::string& filter) override;
+  std::size_t unacknowledged() override;
   void drop() override;
   void disconnect(std::uint32_t timeout_ms) override;
 
@@ -143,6 +144,12 @@ Status PahoCpp::subscribe(const Subscription& subscription) {
 
 Status PahoCpp::unsubscribe(const std::string& filter) {
   return guarded([&] { client_->unsubscribe(filter); });
+}
+
+std::size_t PahoCpp::unacknowledged() {
+  std::size_t count = 0;
+  static_cast<void>(guarded([&] { count = client_->get_pending_delivery_tokens().size(); }));
+  return count;
 }
 
 void PahoCpp::drop() {

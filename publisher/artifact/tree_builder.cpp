@@ -1,5 +1,9 @@
 #include "publisher/artifact/tree_builder.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "core/base/assert.hpp"
 
 namespace instar::publisher {
@@ -46,12 +50,15 @@ Status TreeBuilder::begin_file(const std::string& path) {
 Status TreeBuilder::write(ByteView bytes) {
   INSTAR_ASSERT(file_.is_open());
   hasher_.update(bytes);
+  INSTAR_CHECK(files::write_with_holes(file_.get(), bytes, size_, shown_));
   size_ += bytes.size();
-  return files::write_all(file_.get(), bytes, shown_);
+  return {};
 }
 
 Result<TreeBuilder::Content> TreeBuilder::end_file() {
   INSTAR_ASSERT(file_.is_open());
+  // It may end in a hole.
+  if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) return files::os_error("sizing", shown_, errno);
   file_.close();
   return Content{size_, hasher_.finish()};
 }
@@ -80,9 +87,11 @@ Status TreeBuilder::set_metadata(const std::vector<Entry>& entries) {
     if (entry.type == EntryType::file) INSTAR_CHECK(set_metadata_of(entry));
     if (entry.type != EntryType::hardlink) continue;
     INSTAR_TRY(const auto linked, tree_.link(entry.path, tree_, entry.target));
-    if (linked == StagingTree::Linked::impossible) {
+    if (linked != StagingTree::Linked::yes) {
       return fail(Code::io, tree_.shown(entry.path) + " cannot be made a hard link to " + entry.target +
-                                ": this file system has none");
+                                (linked == StagingTree::Linked::too_many
+                                     ? ": this file system allows no more names for one file; use another, such as xfs"
+                                     : ": this file system has none"));
     }
   }
   // Folders come last, and inner ones first, because a folder may become read-only only when all is in it.

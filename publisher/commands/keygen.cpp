@@ -69,8 +69,9 @@ void add(CLI::App& app, Context& context) {
       ->add_option("--release-groups", options->release_filter,
                    "Limit the release keys to a group (plant-7) or to one and all below it (plant-7/#)")
       ->type_name("FILTER");
-  command->add_option("--product,--label", options->label, "Name to put before each key's label, for people")
-      ->type_name("TEXT");
+  command->add_option("--label", options->label, "Name to put before each key's label, for people")->type_name("TEXT");
+  // Its name before, which looks as if keys belonged to a product.
+  command->add_option("--product", options->label)->group("");
   command
       ->add_option("--expires", *expires,
                    "After this time devices begin with nothing new until a next root document is there, or `never`")

@@ -99,9 +99,11 @@ void configuration(std::string_view text) {
     INSTAR_ASSERT(options.error().message.starts_with("config, line "));
     return;
   }
-  INSTAR_ASSERT(options->broker == moved->broker && options->prefix == moved->prefix);
-  if (options->broker) {
-    const auto uri = server_uri(*options->broker);
+  const auto& connection = options->connection;
+  INSTAR_ASSERT(connection.broker == moved->connection.broker && connection.prefix == moved->connection.prefix);
+  INSTAR_ASSERT(options->release.keys == moved->release.keys && options->release.groups == moved->release.groups);
+  if (connection.broker) {
+    const auto uri = server_uri(*connection.broker);
     if (uri.has_value()) INSTAR_ASSERT(server_uri(*uri).has_value() && *server_uri(*uri) == *uri);
   }
 }

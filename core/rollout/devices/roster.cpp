@@ -72,6 +72,13 @@ bool Roster::note_stale(const wire::Hello& hello, Now now, Effects& effects) {
   return known != nullptr && note_clone(hello, known->record, false, now, effects);
 }
 
+void Roster::note_other_key(const wire::Hello& hello, WallMs now) noexcept {
+  auto* const known = find(hello.device);
+  if (known == nullptr || known->record.key == hello.key || !tombstones_.check(hello.device, hello.key)) return;
+  known->other_key = hello.key.id();
+  known->other_key_at = now;
+}
+
 void Roster::pin(const wire::Hello& hello, DeviceRecord& record, bool is_new, Effects& effects) {
   record.key = hello.key;
   record.awaits_key = false;
@@ -107,7 +114,11 @@ Device& Roster::describe(const wire::Hello& hello, Now now, Effects& effects, co
     record.login = login;
     newcomers_.add(login);
   }
-  if (is_new || record.awaits_key) pin(hello, record, is_new, effects);
+  if (is_new || record.awaits_key) {
+    pin(hello, record, is_new, effects);
+    device.other_key = 0;
+    device.other_key_at = {};
+  }
   static_cast<void>(note_clone(hello, record, true, now, effects));
   if (record.instance != hello.instance) {
     auto& before = record.instances_before;

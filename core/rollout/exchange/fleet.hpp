@@ -47,8 +47,8 @@ struct Tally {
   std::uint64_t failed = 0;  // for good
   bool all_ended = true;
   std::vector<WaveCounts> waves;  // of all waves of the policy; nothing is admitted to those not opened
-  std::vector<std::uint64_t>
-      named_unknown;  // of the same: devices that the wave names and that are no members, or late
+  // Of the same: devices that the wave names and that are no members, or late.
+  std::vector<std::uint64_t> named_unknown;
   friend bool operator==(const Tally&, const Tally&) = default;
 };
 

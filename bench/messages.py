@@ -22,7 +22,7 @@ AIMED_AT = {"manifest": 1_024, "gate": 256}
 
 
 def kind_of(topic: str) -> str:
-    return topic.rsplit("/", 1)[-1]
+    return topic.split("/")[2]
 
 
 def delta_count(manifest: bytes) -> int:
@@ -53,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         keys = Keys(Path(folder) / "keys")
         with Site(Path(folder) / "site", keys) as site, site.broker.client("listener") as listener:
-            listener.subscribe("instar/v1/g/#")
+            listener.subscribe("instar/v1/manifest/#", "instar/v1/gate/#")
             found = messages_of_a_release(site, listener)
     if delta_count(found["manifest"][-1]) != 2:
         raise SystemExit("the release has not the two deltas that this is about")

@@ -60,13 +60,17 @@ bool Access::is_operator(const Sender& sender) const {
   return std::find(operators_.begin(), operators_.end(), sender.username) != operators_.end();
 }
 
+bool Access::may_clear(const Sender& sender) const {
+  return sender.identity_known && is_operator(sender);
+}
+
 bool Access::may_command(const Sender& sender) const {
   return sender.identity_known && is_operator(sender);
 }
 
 bool Access::may_write(const Sender& sender, std::string_view topic) const {
   const auto parsed = topics_.parse(topic);
-  if (!parsed.has_value()) return !topics_.owns(topic);
+  if (!parsed.has_value()) return !topics_.owns(topic) || may_clear(sender);
   switch (parsed->kind) {
     case wire::TopicKind::device_fetch:
     case wire::TopicKind::device_report:
@@ -104,7 +108,10 @@ bool Access::may_read(const Sender& sender, std::string_view topic) const {
 
 Status Access::check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
                              std::size_t payload_bytes) const {
-  if (!topic.has_value()) return fail(Code::malformed, "no such topic is known");
+  if (!topic.has_value()) {
+    if (payload_bytes == 0 && may_clear(sender)) return {};
+    return fail(Code::malformed, "no such topic is known");
+  }
   if (payload_bytes > limits::kMessageBytesMax) {
     return fail(Code::too_large, std::to_string(payload_bytes) + " bytes; a message has at most " +
                                      std::to_string(limits::kMessageBytesMax));

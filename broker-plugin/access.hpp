@@ -24,13 +24,16 @@ class Access {
   [[nodiscard]] bool may_read(const Sender& sender, std::string_view topic) const;
   // Commands carry no signature: they need a sender who is known.
   [[nodiscard]] bool may_command(const Sender& sender) const;
-  // Checks what can be checked before the payload is read. `topic`: nullopt when it has none of our forms. Errors:
-  // malformed, too_large, refused.
+  // Checks what can be checked before the payload is read. `topic`: nullopt when it has none of our forms; what stands
+  // there an operator may clear by a message without payload, and nobody else writes there. Errors: malformed,
+  // too_large, refused.
   [[nodiscard]] Status check_message(const Sender& sender, const std::optional<wire::Topic>& topic,
                                      std::size_t payload_bytes) const;
 
  private:
   [[nodiscard]] bool is_operator(const Sender& sender) const;
+  // What a broker has retained below our prefix on a topic that is none.
+  [[nodiscard]] bool may_clear(const Sender& sender) const;
   // It may speak as this device.
   [[nodiscard]] bool is_device(const Sender& sender, const DeviceId& device) const;
 

@@ -32,10 +32,23 @@ TEST_F(AccessRules, DevicesWriteToTheirOwnTopicsOnly) {
 
 TEST_F(AccessRules, NobodyWritesToTheBrokersTopics) {
   for (const auto* topic :
-       {"instar/v1/d/gw-01/chunk", "instar/v1/d/gw-01/ack", "instar/v1/g/plant-7/gate",
-        "instar/v1/r/0123456789abcdef/status", "instar/v1/o/op-1/stored", "$CONTROL/instar/v1/response", "instar/v1/",
-        "instar/v1/x", "instar/v1/d/gw-01/hello/x", "instar/v1/g/manifest"}) {
+       {"instar/v1/d/gw-01/chunk", "instar/v1/d/gw-01/ack", "instar/v1/gate/plant-7/press",
+        "instar/v1/r/0123456789abcdef/status", "instar/v1/o/op-1/stored", "$CONTROL/instar/v1/response"}) {
     for (const auto& who : {device_, alice_, bridge_}) EXPECT_FALSE(write(who, topic)) << topic;
+  }
+}
+
+TEST_F(AccessRules, WhatStandsOnATopicThatIsNoneAnOperatorClearsAndNobodyWrites) {
+  const wire::Topics topics;
+  for (const auto* topic : {"instar/v1/", "instar/v1/x", "instar/v1/d/gw-01/hello/x", "instar/v1/manifest/press",
+                            "instar/v1/g/plant-7/manifest", "instar/v1/gate/plant-7/press.2"}) {
+    for (const auto& who : {device_, bridge_}) {
+      EXPECT_FALSE(write(who, topic)) << topic;
+      EXPECT_FALSE(access_.check_message(who, topics.parse(topic), 0).has_value()) << topic;
+    }
+    EXPECT_TRUE(write(alice_, topic)) << topic;
+    EXPECT_TRUE(access_.check_message(alice_, topics.parse(topic), 0).has_value()) << topic;
+    EXPECT_EQ(access_.check_message(alice_, topics.parse(topic), 1).error().code, Code::malformed) << topic;
   }
 }
 
@@ -49,7 +62,7 @@ TEST_F(AccessRules, ChunksAndAcksAreReadByTheirDeviceOnly) {
   }
   EXPECT_TRUE(read(alice_, "instar/v1/o/op-1/stored"));
   EXPECT_FALSE(read(device_, "instar/v1/o/op-1/stored"));
-  EXPECT_TRUE(read(device_, "instar/v1/g/plant-7/gate"));
+  EXPECT_TRUE(read(device_, "instar/v1/gate/plant-7/press"));
   EXPECT_TRUE(read(device_, "instar/v1/root"));
   EXPECT_TRUE(read(device_, "instar/v1/root/2"));
   EXPECT_FALSE(access_.may_write(device_, "instar/v1/root/2"));
@@ -57,7 +70,7 @@ TEST_F(AccessRules, ChunksAndAcksAreReadByTheirDeviceOnly) {
 
 TEST_F(AccessRules, OperatorsPublishAndCommand) {
   for (const auto* topic :
-       {"instar/v1/root", "instar/v1/g/plant-7/line-a/manifest", "$CONTROL/instar/v1", "instar/v1/o/op-1/put"}) {
+       {"instar/v1/root", "instar/v1/manifest/plant-7/line-a/press", "$CONTROL/instar/v1", "instar/v1/o/op-1/put"}) {
     EXPECT_TRUE(write(alice_, topic)) << topic;
     EXPECT_FALSE(write(device_, topic)) << topic;
   }
@@ -79,7 +92,7 @@ TEST_F(AccessRules, WithoutAListOfOperatorsTheDeploymentsAclsDecide) {
   const Access open(wire::Topics(), {});
   EXPECT_TRUE(open.may_write(device_, "instar/v1/root"));
   EXPECT_TRUE(open.may_write(device_, "$CONTROL/instar/v1"));
-  EXPECT_FALSE(open.may_write(device_, "instar/v1/g/plant-7/gate"));
+  EXPECT_FALSE(open.may_write(device_, "instar/v1/gate/plant-7/press"));
   EXPECT_FALSE(open.may_command(bridge_)) << "commands carry no signature";
 }
 

@@ -20,6 +20,7 @@ void Acks::add(const DeviceId& device, const wire::Ack& ack) {
   const auto [queued, is_new] = gathered_.try_emplace(device, ack);
   if (is_new) return;
   queued->second.sequence = std::max(queued->second.sequence, ack.sequence);
+  if (!ack.endings.empty()) queued->second.endings = ack.endings;
   if (ack.start_rollout == 0) return;
   queued->second.start_rollout = ack.start_rollout;
   queued->second.start_attempt = ack.start_attempt;

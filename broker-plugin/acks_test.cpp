@@ -20,7 +20,9 @@ wire::Ack ack_of(std::uint64_t sequence, std::uint64_t rollout = 0, std::uint32_
 TEST(Acks, OfOneDeviceGoOutAsOneWithTheHighestSequenceAndTheLastTurn) {
   Acks acks;
   acks.add(device(1), ack_of(3, 7, 1));
-  acks.add(device(1), ack_of(2, 8, 2));
+  auto with_ending = ack_of(2, 8, 2);
+  with_ending.endings = {to_bytes("a gate")};
+  acks.add(device(1), with_ending);
   acks.add(device(1), ack_of(4));
   acks.assert_invariants();
   const auto taken = acks.take({1'000});
@@ -28,6 +30,7 @@ TEST(Acks, OfOneDeviceGoOutAsOneWithTheHighestSequenceAndTheLastTurn) {
   EXPECT_EQ(taken[0].second.sequence, 4U);
   EXPECT_EQ(taken[0].second.start_rollout, 8U);
   EXPECT_EQ(taken[0].second.start_attempt, 2U);
+  EXPECT_EQ(taken[0].second.endings, with_ending.endings);
   EXPECT_TRUE(acks.take({1'000}).empty());
 }
 

@@ -65,6 +65,8 @@ struct Command {
 // Adds the response to one command. `is_down`: the store is, and every command is answered so.
 void run_command(const CommandContext& context, const Json& command, bool is_down, const std::shared_ptr<Reply>& reply);
 
+// It is in one of `groups`, or below; of none: everybody is.
+[[nodiscard]] bool is_in(const std::vector<GroupPath>& groups, const wire::Description& device);
 // Not connected, and not heard of for so long.
 [[nodiscard]] bool is_silent(const rollout::Device& device, std::int64_t silent_ms, WallMs now) noexcept;
 

@@ -30,13 +30,6 @@ Result<std::vector<GroupPath>> read_groups(const Json& command) {
   return groups;
 }
 
-// It is in one of `groups`, or below; of none: everybody is.
-bool is_in(const std::vector<GroupPath>& groups, const wire::Description& device) {
-  return groups.empty() || std::ranges::any_of(device.groups, [&](const GroupPath& own) {
-           return std::ranges::any_of(groups, [&](const GroupPath& group) { return group.covers(own); });
-         });
-}
-
 // What is known of one artifact that devices run.
 struct RunningArtifact {
   std::uint64_t devices = 0;
@@ -71,6 +64,35 @@ Json refused_json(const rollout::Tracker& tracker) {
   return out;
 }
 
+// Who is known of the product: in each of `groups` and below, and in which groups they are, those with the most devices
+// first; and of which products devices are. So a group or a product that nobody has shows as mistyped.
+void add_known(const rollout::Tracker& tracker, const std::string& product, const std::vector<GroupPath>& groups,
+               Json& out) {
+  std::map<std::string, std::uint64_t> by_group;
+  std::map<std::string, std::uint64_t> by_product;
+  std::vector<std::uint64_t> inside(groups.size());
+  for (const auto& [id, device] : tracker.devices()) {
+    const auto& said = device.record.description;
+    ++by_product[said.product];
+    if (said.product != product) continue;
+    for (const auto& group : said.groups) ++by_group[group.str()];
+    for (std::size_t i = 0; i < groups.size(); ++i) inside[i] += is_in({groups[i]}, said) ? 1 : 0;
+  }
+  const auto rows = [](const std::map<std::string, std::uint64_t>& counts, const char* key) {
+    std::vector<std::pair<std::string, std::uint64_t>> most_first(counts.begin(), counts.end());
+    std::ranges::stable_sort(most_first, [](const auto& one, const auto& two) { return one.second > two.second; });
+    if (most_first.size() > limits::kKnownNamesMax) most_first.resize(limits::kKnownNamesMax);
+    Json list = Json::array();
+    for (const auto& [name, devices] : most_first) list.push_back({{key, name}, {"devices", devices}});
+    return list;
+  };
+  out["by_group"] = Json::array();
+  for (std::size_t i = 0; i < groups.size(); ++i)
+    out["by_group"].push_back({{"group", groups[i].str()}, {"devices", inside[i]}});
+  out["groups_known"] = rows(by_group, "group");
+  out["products_known"] = rows(by_product, "product");
+}
+
 Json rollouts_of(const rollout::Tracker& tracker, const DeviceId& device) {
   Json out = Json::array();
   for (const auto& [id, rollout] : tracker.rollouts()) {
@@ -86,6 +108,12 @@ Json rollouts_of(const rollout::Tracker& tracker, const DeviceId& device) {
 
 }  // namespace
 
+bool is_in(const std::vector<GroupPath>& groups, const wire::Description& device) {
+  return groups.empty() || std::ranges::any_of(device.groups, [&](const GroupPath& own) {
+           return std::ranges::any_of(groups, [&](const GroupPath& group) { return group.covers(own); });
+         });
+}
+
 Result<Json> list_devices(const CommandContext& context, const Json& command, const Slot& slot) {
   std::vector<GroupPath> groups;
   if (command.contains("group")) {
@@ -98,9 +126,7 @@ Result<Json> list_devices(const CommandContext& context, const Json& command, co
   PageOfRows page(command, slot.reply());
   for (const auto& [id, device] : context.tracker.devices()) {
     if (!is_in(groups, device.record.description) || (unknown && device.record.took_part)) continue;
-    page.offer([&id = id, &device = device, now = context.now.wall, verbose] {
-      return device_json(id, device, now, verbose);
-    });
+    page.offer([&, &id = id] { return device_json(id, context.tracker, context.now.wall, verbose); });
   }
   Json out;
   page.put_into(out, "devices");
@@ -145,7 +171,7 @@ Result<Json> list_artifacts(const CommandContext& context, const Json& command, 
   return out;
 }
 
-// Time: once through the devices.
+// Time: twice through the devices.
 Result<Json> next_sequence(const CommandContext& context, const Json& command, const Slot& /*slot*/) {
   INSTAR_TRY(const auto product, read_string(command, "product"));
   INSTAR_TRY(const auto groups, read_groups(command));
@@ -155,6 +181,7 @@ Result<Json> next_sequence(const CommandContext& context, const Json& command, c
   out["sequence"] = next.sequence;
   out["devices"] = next.devices;
   out["devices_refusing"] = next.devices - next.takers;
+  add_known(context.tracker, product, groups, out);
   return out;
 }
 
@@ -163,7 +190,7 @@ Result<Json> get_device(const CommandContext& context, const Json& command, cons
   INSTAR_TRY(const auto id, DeviceId::parse(text));
   const auto* device = context.tracker.device(id);
   if (device == nullptr) return fail(Code::not_found, "no device " + text + " is known here");
-  Json out = device_json(id, *device, context.now.wall, true);
+  Json out = device_json(id, context.tracker, context.now.wall, true);
   out["rollouts"] = rollouts_of(context.tracker, id);
   out["last_reports"] = Json::array();
   const auto reports_max = read_flag(command, "history") ? limits::kHistoryReportsMax : kLastReports;

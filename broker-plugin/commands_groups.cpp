@@ -9,20 +9,31 @@
 namespace instar::broker {
 namespace {
 
+// Of one product.
+struct Running {
+  std::string product;
+  std::uint64_t sequence = 0;
+  std::string release;  // empty: nothing
+  friend auto operator<=>(const Running&, const Running&) = default;
+};
+
 struct Group {
   std::uint64_t devices = 0;
   std::uint64_t online = 0;
-  std::map<std::pair<std::uint64_t, std::string>, std::uint64_t> releases;  // (sequence, name) → devices
+  std::map<Running, std::uint64_t> releases;                 // → devices
+  std::vector<std::pair<std::string, ManifestId>> rollouts;  // product, its current one
 };
 
 Json releases_json(const Group& group) {
-  std::vector<std::pair<std::pair<std::uint64_t, std::string>, std::uint64_t>> most_first(group.releases.begin(),
-                                                                                          group.releases.end());
+  std::vector<std::pair<Running, std::uint64_t>> most_first(group.releases.begin(), group.releases.end());
   std::ranges::stable_sort(most_first, [](const auto& one, const auto& other) { return one.second > other.second; });
   if (most_first.size() > limits::kGroupReleasesMax) most_first.resize(limits::kGroupReleasesMax);
   Json rows = Json::array();
-  for (const auto& [release, devices] : most_first) {
-    rows.push_back({{"release", release.second}, {"sequence", release.first}, {"devices", devices}});
+  for (const auto& [running, devices] : most_first) {
+    rows.push_back({{"product", running.product},
+                    {"release", running.release},
+                    {"sequence", running.sequence},
+                    {"devices", devices}});
   }
   return rows;
 }
@@ -30,7 +41,8 @@ Json releases_json(const Group& group) {
 // Time: once through the devices. A device counts in each of its groups and in the parents of those, once each.
 std::map<GroupPath, Group> count_groups(const rollout::Tracker& tracker) {
   std::map<GroupPath, Group> groups;
-  for (const auto& [path, rollout] : tracker.group_rollouts()) groups.try_emplace(path);
+  for (const auto& [audience, rollout] : tracker.current_rollouts())
+    groups[audience.group].rollouts.emplace_back(audience.product, rollout);
   for (const auto& [id, device] : tracker.devices()) {
     std::set<GroupPath> own;
     for (const auto& group : device.record.description.groups) {
@@ -41,21 +53,25 @@ std::map<GroupPath, Group> count_groups(const rollout::Tracker& tracker) {
       auto& group = groups[path];
       ++group.devices;
       group.online += device.online ? 1 : 0;
-      ++group.releases[running.has_value() ? std::pair(running->sequence, running->release)
-                                           : std::pair(std::uint64_t{0}, std::string())];
+      Running what{device.record.description.product, 0, ""};
+      if (running.has_value()) what = {running->product, running->sequence, running->release};
+      ++group.releases[what];
     }
   }
   return groups;
 }
 
 Json group_row(const rollout::Tracker& tracker, const GroupPath& path, const Group& group) {
-  const auto current = tracker.group_rollouts().find(path);
-  const auto rollout = current == tracker.group_rollouts().end() ? std::nullopt : tracker.rollout(current->second);
   Json row{
       {"group", path.str()}, {"devices", group.devices}, {"online", group.online}, {"releases", releases_json(group)}};
-  row["rollout"] = !rollout ? Json() : Json(current->second.short_hex());
-  row["rollout_release"] = !rollout ? Json() : Json(rollout->record.release);
-  row["rollout_state"] = !rollout ? Json() : Json(rollout->state_name());
+  row["rollouts"] = Json::array();
+  for (const auto& [product, id] : group.rollouts) {
+    const auto rollout = tracker.rollout(id);
+    row["rollouts"].push_back({{"product", product},
+                               {"rollout", id.short_hex()},
+                               {"release", rollout->record.release},
+                               {"state", rollout->state_name()}});
+  }
   return row;
 }
 

@@ -67,6 +67,27 @@ Status read_approval(const CommandContext& context, const ManifestId& id, const 
   return {};
 }
 
+// Devices of the rollout's groups that have obeyed a sequence as high as its own, and not this release: they refuse it.
+// So it is after the store was lost, or an older one was put back. Time: once through the devices.
+Json ahead_json(const rollout::Tracker& tracker, const ManifestId& id, const rollout::RolloutView& rollout) {
+  std::uint64_t devices = 0;
+  std::uint64_t highest = 0;
+  for (const auto& [name, device] : tracker.devices()) {
+    const auto& said = device.record.description;
+    const bool runs_it = said.running.has_value() && said.running->manifest == id;
+    if (said.product != rollout.record.product || runs_it) continue;
+    const bool runs_product = said.running.has_value() && said.running->product == said.product;
+    const auto obeyed = std::max(said.highest_sequence, runs_product ? said.running->sequence : 0);
+    if (obeyed < rollout.record.sequence) continue;
+    const auto member = rollout.members.find(name);
+    const bool has_reported = member != rollout.members.end() && member->second.record.report_sequence != 0;
+    if (has_reported || !is_in(rollout.record.groups, said)) continue;
+    ++devices;
+    highest = std::max(highest, obeyed);
+  }
+  return devices == 0 ? Json() : Json{{"devices", devices}, {"highest_sequence", highest}};
+}
+
 void add_members(const rollout::Tracker& tracker, const rollout::RolloutView& rollout, PageOfRows page, Json& out) {
   for (const auto& [id, member] : rollout.members) {
     page.offer([&, &id = id, &member = member] {
@@ -104,6 +125,8 @@ Result<Json> get_rollout(const CommandContext& context, const Json& command, con
   out["issue"] = rollout.record.issue;
   add_clock(out, context.clock, context.now);
   out["by_group"] = by_group_json(context.tracker, rollout);
+  // Of one that has ended they are those of the next.
+  out["devices_ahead"] = rollout.outcome().empty() ? ahead_json(context.tracker, id, rollout) : Json();
   if (read_flag(command, "devices")) add_members(context.tracker, rollout, PageOfRows(command, slot.reply()), out);
   if (read_flag(command, "history")) {
     out["events"] = Json::array();

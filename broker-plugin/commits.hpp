@@ -19,12 +19,15 @@ class Commits {
   Commits(storage::Store& store, const Log& log);
 
   // Writes `batch`, and calls `act` once it and all before it are durable; within this call when there is nothing to
-  // wait for. `act` never runs when the write fails. Does nothing while the store is down.
-  void when_durable(storage::Batch batch, std::function<void()> act);
+  // wait for. `act` never runs when the write fails: `lost` does then, with why_down(). While the store is down that is
+  // at once, and nothing is written.
+  void when_durable(storage::Batch batch, std::function<void()> act, std::function<void(const Error&)> lost = {});
   // The same, though the store is down: for what is written while it is being loaded.
-  void write(storage::Batch batch, std::function<void()> act = {});
+  void write(storage::Batch batch, std::function<void()> act = {}, std::function<void(const Error&)> lost = {});
 
   [[nodiscard]] bool is_down() const noexcept { return is_down_; }
+  // Why it is down, for a client that waits. `no_space` when its disk is full, else `unavailable`.
+  [[nodiscard]] Error why_down() const;
   // It can take nothing more for now: it is down, or its queue is full.
   [[nodiscard]] bool is_behind() const noexcept;
 
@@ -42,6 +45,7 @@ class Commits {
   storage::Store& store_;
   const Log& log_;
   bool is_down_ = false;
+  Error failure_;                     // that brought it down, or that an attempt to open it ended with
   std::optional<MonotonicMs> tried_;  // to open it again, since it failed
   std::shared_ptr<Commits*> self_;    // the store's callbacks hold it weakly
 };

@@ -65,6 +65,33 @@ TEST_F(CommitsTest, AFailureIsLoggedOnceAndNothingIsActedOnUntilTheStoreWorksAga
   EXPECT_EQ(acted_, before + 1);
 }
 
+TEST_F(CommitsTest, AFailureIsPassedOnInWords) {
+  fail_next_write();
+  commits_.when_durable(write_of("a"), {});
+  store_.poll();
+  ASSERT_TRUE(commits_.is_down());
+  EXPECT_EQ(commits_.why_down().code, Code::unavailable) << "it may work again soon";
+  EXPECT_NE(commits_.why_down().message.find("the broker's store does not work ("), std::string::npos);
+}
+
+TEST_F(CommitsTest, WhatIsLostIsAnsweredInThePlaceOfWhatWouldFollow) {
+  int lost = 0;
+  const auto answer = [&](const Error& why) {
+    ++lost;
+    EXPECT_EQ(why.code, Code::unavailable);
+  };
+  fail_next_write();
+  commits_.when_durable(
+      write_of("a"), [this] { ++acted_; }, answer);
+  EXPECT_EQ(lost, 0);
+  store_.poll();
+  EXPECT_EQ(lost, 1);
+  commits_.when_durable(
+      write_of("b"), [this] { ++acted_; }, answer);
+  EXPECT_EQ(lost, 2) << "at once, while it is down";
+  EXPECT_EQ(acted_, 0);
+}
+
 TEST_F(CommitsTest, CallbacksAfterItsEndDoNothing) {
   {
     Commits gone(store_, log_);

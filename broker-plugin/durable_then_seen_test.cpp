@@ -19,7 +19,9 @@ class DurableThenSeen : public testing::Test {
     fixture_.settle();
     fixture_.forget_published();
   }
-  [[nodiscard]] std::string manifest_topic() const { return fixture_.topics().manifest(group_path("plant-7")); }
+  [[nodiscard]] std::string manifest_topic() const {
+    return fixture_.topics().manifest(group_path("plant-7"), "gateway-2");
+  }
   [[nodiscard]] std::string assignment_topic() const {
     return fixture_.topics().device(device_.id, wire::TopicKind::device_assignment);
   }

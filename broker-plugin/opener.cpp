@@ -4,23 +4,10 @@
 
 namespace instar::broker {
 
-Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload,
-                               const std::optional<trust::PublicKey>& pinned) {
-  if (pinned.has_value()) {
-    auto opened = trust::open_by_key(payload, trust::Kind::hello, *pinned);
-    if (!opened.has_value()) {
-      return fail(with_context(std::move(opened.error()),
-                               "the key pinned for device " + device.str() +
-                                   " did not sign this hello (new hardware: an operator replaces the device, instar "
-                                   "devices replace; or forgets it)"));
-    }
-  }
+Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload) {
   INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));
   INSTAR_TRY(auto hello, wire::decode_hello(envelope.payload));
-  if (!pinned.has_value()) INSTAR_CHECK(trust::open_by_key(payload, trust::Kind::hello, hello.key));
-  // The key may be replaced while this waits: nobody but itself speaks for another one.
-  if (pinned.has_value() && hello.key != *pinned)
-    return fail(Code::untrusted_key, "the hello carries another key than the one that has signed it");
+  INSTAR_CHECK(trust::open_by_key(payload, trust::Kind::hello, hello.key));
   if (hello.device != device) return fail(Code::refused, "the hello is of device " + hello.device.str());
   return hello;
 }

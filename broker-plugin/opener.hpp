@@ -19,11 +19,10 @@
 
 namespace instar::broker {
 
-// A known device is held to its pinned key before its hello is read. A new one brings its key in the hello: there is no
-// way but to read that first; what it says counts only when the same key has signed it. Errors: those of the envelope
-// and of the codec; refused (of another device).
-[[nodiscard]] Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload,
-                                             const std::optional<trust::PublicKey>& pinned);
+// A device brings its key in its hello: what it says counts only when the same key has signed it. Whether that is the
+// key pinned for the device is the tracker's to say; it remembers another one for the operator. Errors: those of the
+// envelope and of the codec; refused (of another device).
+[[nodiscard]] Result<wire::Hello> open_hello(const DeviceId& device, ByteView payload);
 // `key`: nullopt when the connection vouches for the device, and no signature is looked at.
 [[nodiscard]] Result<wire::Report> open_report(const DeviceId& device, ByteView payload,
                                                const std::optional<trust::PublicKey>& key);
@@ -33,8 +32,7 @@ class Opener {
   using HelloDone = std::function<void(Result<wire::Hello>)>;
   using ReportDone = std::function<void(Result<wire::Report>)>;
   virtual ~Opener() = default;
-  virtual void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned,
-                     HelloDone done) = 0;
+  virtual void hello(const DeviceId& device, ByteView payload, HelloDone done) = 0;
   virtual void report(const DeviceId& device, ByteView payload, const trust::PublicKey& key, ReportDone done) = 0;
   // Runs callbacks of what has been opened, and returns how many; never waits. Not always all of them: what is left
   // wakes the owner again.
@@ -45,10 +43,7 @@ class Opener {
 
 class InlineOpener final : public Opener {
  public:
-  void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned,
-             HelloDone done) override {
-    done(open_hello(device, payload, pinned));
-  }
+  void hello(const DeviceId& device, ByteView payload, HelloDone done) override { done(open_hello(device, payload)); }
   void report(const DeviceId& device, ByteView payload, const trust::PublicKey& key, ReportDone done) override {
     done(open_report(device, payload, key));
   }

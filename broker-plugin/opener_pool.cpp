@@ -54,9 +54,8 @@ class OpenerPool final : public Opener {
     for (auto& lane : lanes_) lane->thread.join();
   }
 
-  void hello(const DeviceId& device, ByteView payload, const std::optional<trust::PublicKey>& pinned,
-             HelloDone done) override {
-    push({device, to_bytes(payload), pinned, std::move(done)});
+  void hello(const DeviceId& device, ByteView payload, HelloDone done) override {
+    push({device, to_bytes(payload), std::nullopt, std::move(done)});
   }
   void report(const DeviceId& device, ByteView payload, const trust::PublicKey& key, ReportDone done) override {
     push({device, to_bytes(payload), key, std::move(done)});
@@ -128,8 +127,7 @@ class OpenerPool final : public Opener {
   }
 
   static Opened open(Job& job) {
-    if (std::holds_alternative<HelloDone>(job.done))
-      return {std::move(job.done), open_hello(job.device, job.payload, job.key)};
+    if (std::holds_alternative<HelloDone>(job.done)) return {std::move(job.done), open_hello(job.device, job.payload)};
     return {std::move(job.done), open_report(job.device, job.payload, job.key)};
   }
 

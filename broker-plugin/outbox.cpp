@@ -26,8 +26,8 @@ void Outbox::root_version(std::uint32_t version, ByteView envelope) const {
   retain(topics_.root(version), envelope);
 }
 
-void Outbox::manifest(const GroupPath& group, ByteView envelope) const {
-  retain(topics_.manifest(group), envelope);
+void Outbox::manifest(const rollout::Audience& audience, ByteView envelope) const {
+  retain(topics_.manifest(audience.group, audience.product), envelope);
 }
 
 void Outbox::assignment(const DeviceId& device, ByteView envelope) const {
@@ -35,7 +35,7 @@ void Outbox::assignment(const DeviceId& device, ByteView envelope) const {
 }
 
 void Outbox::gate(const wire::Gate& gate) const {
-  retain(topics_.gate(gate.group), trust::seal(trust::Kind::gate, wire::encode(gate), gate_key_));
+  retain(topics_.gate(gate.group, gate.product), sealed(gate));
 }
 
 void Outbox::status(const ManifestId& rollout, const std::string& json) const {
@@ -68,11 +68,15 @@ void Outbox::answer(const std::string& json) const {
   send(topics_.control_response(), as_bytes(json));
 }
 
+Bytes Outbox::sealed(const wire::Gate& gate) const {
+  return trust::seal(trust::Kind::gate, wire::encode(gate), gate_key_);
+}
+
 Bytes Outbox::sample_gate() const {
   wire::Gate sample;
   if (auto group = GroupPath::parse("probe"); group.has_value()) sample.group = *group;
   sample.product = "probe";
-  return trust::seal(trust::Kind::gate, wire::encode(sample), gate_key_);
+  return sealed(sample);
 }
 
 }  // namespace instar::broker

@@ -7,6 +7,7 @@
 #include "broker-plugin/broker_port.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/ids.hpp"
+#include "core/rollout/exchange/effects.hpp"
 #include "core/trust/keys.hpp"
 #include "core/wire/messages.hpp"
 #include "core/wire/topics.hpp"
@@ -22,7 +23,7 @@ class Outbox {
   void root(ByteView envelope) const;
   void root_version(std::uint32_t version, ByteView envelope) const;
   // Empty: the one before is taken away.
-  void manifest(const GroupPath& group, ByteView envelope) const;
+  void manifest(const rollout::Audience& audience, ByteView envelope) const;
   void assignment(const DeviceId& device, ByteView envelope) const;
   void gate(const wire::Gate& gate) const;
   void status(const ManifestId& rollout, const std::string& json) const;
@@ -35,6 +36,7 @@ class Outbox {
   void stored(const ClientId& client, const wire::Stored& stored) const;
   void answer(const std::string& json) const;
 
+  [[nodiscard]] Bytes sealed(const wire::Gate& gate) const;
   // A gate of no group, to find out who would believe the key.
   [[nodiscard]] Bytes sample_gate() const;
 

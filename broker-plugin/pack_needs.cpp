@@ -8,7 +8,7 @@ namespace instar::broker {
 PackNeeds pack_needs(const rollout::Tracker& tracker) {
   PackNeeds needs;
   std::set<ManifestId> in_force;
-  for (const auto& [group, id] : tracker.group_rollouts()) in_force.insert(id);
+  for (const auto& [audience, id] : tracker.current_rollouts()) in_force.insert(id);
   for (const auto& id : in_force) {
     const auto rollout = tracker.rollout(id);
     if (!rollout.has_value()) continue;

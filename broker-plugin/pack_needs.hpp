@@ -13,7 +13,7 @@
 namespace instar::broker {
 
 struct PackNeeds {
-  // Rollouts in force that offer the pack: the one of some group, active or paused.
+  // Rollouts in force that offer the pack: the current one of some product in some group, active or paused.
   std::map<PackId, std::vector<ManifestId>> rollouts;
   // Devices that run the artifact, or ran it before: going back to it is a new release, and needs its packs.
   std::map<ArtifactId, std::uint64_t> devices;

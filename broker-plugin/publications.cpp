@@ -33,13 +33,13 @@ Status check_reach(const trust::TrustStore& trust, const trust::Envelope& envelo
 
 }  // namespace
 
-Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const GroupPath& group, ByteView payload,
-                                     const std::function<WallMs(WallMs issued)>& time_of,
+Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const rollout::Audience& audience,
+                                     ByteView payload, const std::function<WallMs(WallMs issued)>& time_of,
                                      const std::function<bool(const PackId&)>& is_complete, ManifestId& id) {
   INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));
   id = ManifestId(envelope.payload_hash);
   if (trust == nullptr) return fail(Code::untrusted_key, "no root document is known here");
-  INSTAR_TRY(const auto opened, trust->open_manifest(payload, group));
+  INSTAR_TRY(const auto opened, trust->open_manifest(payload, audience.group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
   const auto now = time_of(manifest.issued);
   const auto& root = trust->root();
@@ -50,12 +50,17 @@ Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const Group
   }
   bool named = false;
   for (const auto& own : manifest.groups) {
-    named = named || own == group;
+    named = named || own == audience.group;
     // Its gate will stand on each of its groups: its keys must reach them all.
     INSTAR_CHECK(trust->reaches(opened, own));
   }
   if (!named)
-    return fail(Code::refused, "the manifest does not name the group " + group.str() + " that it was published to");
+    return fail(Code::refused,
+                "the manifest does not name the group " + audience.group.str() + " that it was published to");
+  if (manifest.product != audience.product) {
+    return fail(Code::refused, "the manifest is for product " + manifest.product +
+                                   ", and was published to the topic of product " + audience.product);
+  }
   if (manifest.expires.value != 0 && manifest.expires <= now) {
     return fail(Code::expired, "the manifest expired on " + utc_text(manifest.expires) + ", and it is " +
                                    utc_text(now) + " by this broker's clock: sign it anew with a later expiry");

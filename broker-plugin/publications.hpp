@@ -14,11 +14,11 @@
 
 namespace instar::broker {
 
-// A manifest that came on `group`'s topic. `trust`: nullptr when no root document is known. `is_complete`: whether the
-// store has all of a pack. `time_of`: the time to hold a manifest against that was issued then. `id` is set as soon as
-// it is known, also when the manifest is refused. Errors: those of the envelope, its signatures and the codec; expired;
-// refused (published to a group that it does not name); not_found (a pack).
-[[nodiscard]] Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const GroupPath& group,
+// A manifest that came on the topic of `audience`. `trust`: nullptr when no root document is known. `is_complete`:
+// whether the store has all of a pack. `time_of`: the time to hold a manifest against that was issued then. `id` is set
+// as soon as it is known, also when the manifest is refused. Errors: those of the envelope, its signatures and the
+// codec; expired; refused (published to a group or a product that it does not name); not_found (a pack).
+[[nodiscard]] Result<wire::Manifest> open_manifest(const trust::TrustStore* trust, const rollout::Audience& audience,
                                                    ByteView payload,
                                                    const std::function<WallMs(WallMs issued)>& time_of,
                                                    const std::function<bool(const PackId&)>& is_complete,

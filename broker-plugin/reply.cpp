@@ -34,6 +34,13 @@ bool Reply::add_row(Json& rows, Json row) {
   return true;
 }
 
+void Reply::fail_all(const Error& error) {
+  for (auto& response : responses_) {
+    response.erase("data");
+    response["error"] = sentence(error);
+  }
+}
+
 void Reply::wait() {
   INSTAR_ASSERT(awaited_ > 0);
   ++awaited_;

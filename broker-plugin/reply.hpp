@@ -30,6 +30,8 @@ class Reply {
   // False: the row has no room in the reply any more.
   [[nodiscard]] bool add_row(Json& rows, Json row);
 
+  // Each response becomes this error: what the commands did was lost.
+  void fail_all(const Error& error);
   void wait();
   // What wait() was called for has come. The last one sends.
   void done();

@@ -201,8 +201,8 @@ std::vector<StoredManifest> read_manifests(storage::Store& store, const rollout:
   const auto scanned =
       store.scan(storage::Column::rollouts, storage::kManifestPrefix, [&](ByteView key, ByteView value) {
         const auto id = storage::parse_manifest_key(key);
-        for (const auto& [group, current] : tracker.group_rollouts()) {
-          if (id == current && tracker.rollout(current)->is_in_force) out.push_back({group, to_bytes(value)});
+        for (const auto& [audience, current] : tracker.current_rollouts()) {
+          if (id == current && tracker.rollout(current)->is_in_force) out.push_back({audience, to_bytes(value)});
         }
         return true;
       });

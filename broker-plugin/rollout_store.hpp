@@ -22,14 +22,14 @@ namespace instar::broker {
                                                     const Log& log);
 
 struct StoredManifest {
-  GroupPath group;
+  rollout::Audience audience;
   Bytes envelope;
 };
 struct StoredAssignment {
   DeviceId device;
   Bytes envelope;
 };
-// The manifest of each group whose keys are in force, and every assignment. What cannot be read is logged.
+// The current manifest of each audience whose keys are in force, and every assignment. What cannot be read is logged.
 [[nodiscard]] std::vector<StoredManifest> read_manifests(storage::Store& store, const rollout::Tracker& tracker,
                                                          const Log& log);
 [[nodiscard]] std::vector<StoredAssignment> read_assignments(storage::Store& store, const Log& log);

@@ -28,7 +28,10 @@ Result<storage::Batch> Roots::load(storage::Store& store, ByteView pinned_envelo
   std::optional<trust::TrustStore> pinned;
   if (!pinned_envelope.empty()) {
     auto opened = trust::TrustStore::from_pinned(pinned_envelope);
-    if (!opened.has_value()) return fail(with_context(std::move(opened.error()), "the pinned root document"));
+    if (!opened.has_value())
+      return fail(with_context(std::move(opened.error()),
+                               "plugin_opt_root: the file there is no root document (the fleet's first one, "
+                               "root.instar of `instar keygen`)"));
     pinned = std::move(*opened);
   }
   bool other_chain = false;

@@ -62,12 +62,13 @@ Verdict ServiceImpl::on_message(const Sender& sender, std::string_view topic, By
   if (auto status = access_.check_message(sender, parsed, payload.size()); !status.has_value()) {
     return refuse(sender, topic, status.error());
   }
+  if (!parsed.has_value()) return Verdict::route;  // it clears what somebody has left there
   Status status;
   switch (parsed->kind) {
     case wire::TopicKind::device_presence: return Verdict::route;
     case wire::TopicKind::root:
     case wire::TopicKind::root_version: return take_root(sender, topic, payload);
-    case wire::TopicKind::group_manifest: return take_manifest(sender, parsed->group, topic, payload);
+    case wire::TopicKind::group_manifest: return take_manifest(sender, *parsed, topic, payload);
     case wire::TopicKind::device_assignment: return take_assignment(sender, parsed->device, topic, payload);
     case wire::TopicKind::operator_put: status = take_put(sender, parsed->client, payload); break;
     default: status = take_device_message(sender, *parsed, payload); break;
@@ -112,7 +113,11 @@ void ServiceImpl::on_control(const Sender& sender, std::string_view payload, Now
   for (const auto& command : *request) run_command(context, command, commits_.is_down(), reply);
   if (commits_.is_down()) return reply->done();
   // What the answers say, they say when it is durable.
-  carry_out(std::move(effects), {.batch = {}, .before = {}, .after = [reply] { reply->done(); }});
+  const auto lost = [reply](const Error& why) {
+    reply->fail_all(why);
+    reply->done();
+  };
+  carry_out(std::move(effects), {.batch = {}, .before = {}, .after = [reply] { reply->done(); }, .lost = lost});
 }
 
 void ServiceImpl::on_disconnect(std::string_view client_id, Now now) {

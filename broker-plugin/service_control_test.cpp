@@ -284,7 +284,7 @@ TEST_F(Control, WhatOperatorsDidIsInTheHistory) {
   EXPECT_EQ(events[2]["who"], "alice");
   EXPECT_EQ(events[2]["what"], "paused");
   EXPECT_EQ(events[3]["what"], "resumed");
-  EXPECT_EQ(events[4]["what"], "let 1 failed device(s) try again");
+  EXPECT_EQ(events[4]["what"], "let 1 device that had failed, or refused, try again");
 }
 
 TEST_F(Control, ADevicesReportsAreInItsHistory) {

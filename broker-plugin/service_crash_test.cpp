@@ -133,7 +133,7 @@ class World {
   void expect_retained_is_durable() {
     using storage::Column;
     const auto& broker = fixture.broker();
-    if (!broker.on(fixture.topics().manifest(group_path("plant-7"))).empty()) {
+    if (!broker.on(fixture.topics().manifest(group_path("plant-7"), "gateway-2")).empty()) {
       ASSERT_TRUE(fixture.store().durable(Column::rollouts, storage::manifest_key(rollout_of(manifest_))).has_value());
     }
     for (const auto& device : devices_) {
@@ -225,6 +225,23 @@ TEST(ServiceCrash, AFailingCommitSendsNothingAndTheStateComesBackFromTheStore) {
     if (HasFatalFailure() || HasNonfatalFailure()) return;
   }
   EXPECT_TRUE(reached_the_end);
+}
+
+TEST(ServiceCrash, AnOperatorHearsThatAWriteWasLost) {
+  ServiceFixture fixture;
+  ASSERT_TRUE(fixture.start().has_value());
+  const auto pack = make_pack(1);
+  static_cast<void>(fixture.release(1, pack));
+  fixture.settle();
+  const auto manifest = make_manifest(pack, 2);
+  fixture.store().set_faults({.fail_commit = fixture.store().commit_count() + 1, .fail_reopens = 3});
+  EXPECT_EQ(fixture.publish(manifest), Verdict::consume);
+  fixture.settle();
+  const auto said = fixture.broker().on(fixture.topics().status(rollout_of(manifest).short_hex()));
+  ASSERT_EQ(said.size(), 1U);
+  const auto status = nlohmann::json::parse(as_text(said[0].payload), nullptr, false);
+  EXPECT_EQ(status["state"], "refused");
+  EXPECT_NE(status.dump().find("the broker's store does not work"), std::string::npos) << status.dump();
 }
 
 TEST(ServiceCrash, WhileTheStoreIsDownEverythingIsRefusedWithThatReason) {

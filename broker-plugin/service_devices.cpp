@@ -59,16 +59,16 @@ void ServiceImpl::check_waiting() {
 void ServiceImpl::check(Intake::Next next) {
   const auto& [intent, device, own_connection, payload] = next.message;
   const auto bytes = payload.size();
-  const auto* known = tracker_.device(device);
-  const auto key = known == nullptr ? std::nullopt : known->record.pinned_key();
   if (intent == Intent::hello) {
     const auto via = own_connection ? rollout::Via::own_connection : rollout::Via::bridge;
-    return opener_->hello(device, payload, key,
+    return opener_->hello(device, payload,
                           [this, client = next.client, device = device, via, bytes](const Result<wire::Hello>& hello) {
                             intake_.done(client, Intent::hello, bytes);
                             hello_opened(client, device, via, hello);
                           });
   }
+  const auto* known = tracker_.device(device);
+  const auto key = known == nullptr ? std::nullopt : known->record.pinned_key();
   const auto opened = [this, client = next.client, device = device, bytes](const Result<wire::Report>& report) {
     intake_.done(client, Intent::report, bytes);
     report_opened(client, device, report);

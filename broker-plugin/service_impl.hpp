@@ -50,15 +50,21 @@ class ServiceImpl final : public Service {
   void send_acks();
 
   // --- service_store.cpp: the store, and what follows from its writes ---
-  // What goes with effects: written in the same batch; done before the others of them, and after.
+  // What goes with effects: written in the same batch; done before the others of them, and after. `lost`: done in the
+  // place of all that when the write fails.
   struct Around {
     storage::Batch batch;
     std::function<void()> before;
     std::function<void()> after;
+    std::function<void(const Error&)> lost;
   };
   // The Save and Remove effects in one batch; once it is durable the others.
   void carry_out(rollout::Effects effects, Around around = {});
   void act_on(const rollout::Effect& effect);
+  // It goes on, and not all of its packs are there.
+  [[nodiscard]] bool lacks_packs(const ManifestId& rollout) const;
+  // From the store, as it was taken, if its packs are there.
+  void offer_manifest(const rollout::Audience& audience, const ManifestId& rollout);
   [[nodiscard]] Status load();
   void try_recovery();
   void publish_retained();
@@ -86,10 +92,11 @@ class ServiceImpl final : public Service {
                               const Result<std::optional<Bytes>>& stored);
   void put_in_force(const DeviceId& device, const Bytes& assignment);
   void note_assigned(const DeviceId& device, ByteView assignment);
-  [[nodiscard]] Verdict take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
+  [[nodiscard]] Verdict take_manifest(const Sender& sender, const wire::Topic& parsed, std::string_view topic,
                                       ByteView payload);
   // `id` is set as soon as it is known.
-  [[nodiscard]] Status accept_manifest(const Sender& sender, const GroupPath& group, ByteView payload, ManifestId& id);
+  [[nodiscard]] Status accept_manifest(const Sender& sender, const rollout::Audience& audience, ByteView payload,
+                                       ManifestId& id);
   [[nodiscard]] Status take_put(const Sender& sender, const ClientId& client, ByteView payload);
   void refuse_put(const ClientId& client, const PackId& pack, const Error& error);
   // For a pack of so many bytes, by the bounds of the options: packs that nothing needs go.

@@ -18,7 +18,7 @@ namespace instar::broker {
 // broker publishes it itself, retained: what the store loses, nobody has seen. What comes over a bridge and is in force
 // already is not published again: between two brokers it would go round for ever.
 Verdict ServiceImpl::take_root(const Sender& sender, std::string_view topic, ByteView payload) {
-  if (commits_.is_down()) return refuse(sender, topic, {Code::unavailable, "the store is down: publish again later"});
+  if (commits_.is_down()) return refuse(sender, topic, commits_.why_down());
   auto taken = roots_.take(payload);
   if (!taken.has_value()) return refuse(sender, topic, taken.error());
   if (!taken->is_new && !sender.identity_known) return Verdict::consume;
@@ -48,20 +48,21 @@ Verdict ServiceImpl::take_root(const Sender& sender, std::string_view topic, Byt
   return Verdict::consume;
 }
 
-Verdict ServiceImpl::take_manifest(const Sender& sender, const GroupPath& group, std::string_view topic,
+Verdict ServiceImpl::take_manifest(const Sender& sender, const wire::Topic& parsed, std::string_view topic,
                                    ByteView payload) {
   ManifestId id;
-  const auto status = accept_manifest(sender, group, payload, id);
+  const auto status = accept_manifest(sender, {parsed.group, parsed.product}, payload, id);
   if (status.has_value()) return Verdict::consume;
   if (!id.is_zero()) outbox_.refused(id, dump(refused_json(id, status.error(), now_.wall)));
   return refuse(sender, topic, status.error());
 }
 
-Status ServiceImpl::accept_manifest(const Sender& sender, const GroupPath& group, ByteView payload, ManifestId& id) {
+Status ServiceImpl::accept_manifest(const Sender& sender, const rollout::Audience& audience, ByteView payload,
+                                    ManifestId& id) {
   if (commits_.is_behind()) return fail(Code::unavailable, "the store is behind or down: publish again later");
   const auto is_complete = [this](const PackId& pack) { return upload_.is_complete(pack); };
   const auto time_of = [this](WallMs issued) { return clock_.best(now_.wall, issued); };
-  INSTAR_TRY(const auto manifest, open_manifest(roots_.trust(), group, payload, time_of, is_complete, id));
+  INSTAR_TRY(const auto manifest, open_manifest(roots_.trust(), audience, payload, time_of, is_complete, id));
   rollout::Effects effects;
   INSTAR_TRY(const auto envelope, trust::parse_envelope(payload));
   INSTAR_TRY(const auto taken,
@@ -73,8 +74,9 @@ Status ServiceImpl::accept_manifest(const Sender& sender, const GroupPath& group
     effects.emplace_back(rollout::ShowStatus{id});
   }
   if (taken == rollout::Tracker::Taken::created || sender.identity_known) {
-    around.before = [this, group, envelope = to_bytes(payload)] { outbox_.manifest(group, envelope); };
+    around.before = [this, audience, envelope = to_bytes(payload)] { outbox_.manifest(audience, envelope); };
   }
+  around.lost = [this, id](const Error& why) { outbox_.refused(id, dump(refused_json(id, why, now_.wall))); };
   carry_out(std::move(effects), std::move(around));
   if (taken == rollout::Tracker::Taken::created && clock_.vouch(manifest.issued, now_)) clock_judged();
   return {};
@@ -142,7 +144,8 @@ Status ServiceImpl::take_put(const Sender& sender, const ClientId& client, ByteV
     return fail(refusal->error);
   INSTAR_TRY(const auto put, wire::decode_put(payload));
   if (commits_.is_behind()) {
-    const Error error{Code::unavailable, "the store is behind or down: send again later"};
+    const auto error = commits_.is_down() ? commits_.why_down()
+                                          : Error{Code::unavailable, "the broker's store is behind: send again later"};
     refuse_put(client, put.pack, error);
     return fail(error);
   }
@@ -177,8 +180,9 @@ Status ServiceImpl::make_room(std::uint64_t bytes) {
                                      "), as there is no room for an upload of " + std::to_string(bytes) + " bytes");
   }
   if (lacking == 0) return {};
-  const std::string disk = "the store's disk has " + std::to_string(free.value_or(0)) + " bytes free, and would need " +
-                           std::to_string(wanted) + " (plugin_opt_disk_free_min is among them)";
+  const std::string disk = "no space left on the broker's disk: it has " + std::to_string(free.value_or(0)) +
+                           " bytes free, and would need " + std::to_string(wanted) +
+                           " (plugin_opt_disk_free_min is among them)";
   if (packs.removing_count() > 0)
     return fail(Code::unavailable, disk + ": packs that nothing needs are being removed, send it again in a while");
   return fail(Code::no_space, disk + ": remove packs (instar packs list), or make room on the disk");

@@ -23,7 +23,7 @@ class Refusal : public testing::Test {
     EXPECT_EQ(fixture_.publish(envelope, group), Verdict::refuse);
     fixture_.settle();
     EXPECT_FALSE(fixture_.gate(group).has_value());
-    EXPECT_TRUE(fixture_.broker().on(fixture_.topics().manifest(group_path(group))).empty());
+    EXPECT_TRUE(fixture_.broker().on(fixture_.topics().manifest(group_path(group), "gateway-2")).empty());
     const auto refusals = fixture_.broker().on(fixture_.topics().status(rollout_of(manifest).short_hex()));
     ASSERT_EQ(refusals.size(), 1U);
     EXPECT_EQ(refusals[0].retain, wire::Retain::no);
@@ -123,7 +123,7 @@ TEST_F(Refusal, ManifestsOfPeopleWhoAreNoOperators) {
   fixture.options().operators = {"alice"};
   ASSERT_TRUE(fixture.start().has_value());
   const auto envelope = seal_manifest(make_manifest(pack_, 1));
-  const auto topic = fixture.topics().manifest(group_path("plant-7"));
+  const auto topic = fixture.topics().manifest(group_path("plant-7"), "gateway-2");
   EXPECT_EQ(fixture.service().on_message({"x", "mallory", true}, topic, envelope, wire::Qos::at_least_once,
                                          wire::Retain::yes, fixture.now()),
             Verdict::refuse);
@@ -138,9 +138,10 @@ TEST_F(Refusal, MessagesThatAreTooLarge) {
 TEST_F(Refusal, EverythingOnTopicsThatAreTheBrokersOwn) {
   const auto device = device_id("gw-01");
   const auto& topics = fixture_.topics();
-  for (const auto& topic : {topics.gate(group_path("plant-7")), topics.device(device, wire::TopicKind::device_chunk),
-                            topics.device(device, wire::TopicKind::device_ack), topics.status("0123456789abcdef"),
-                            topics.stored(client_id("gw-1")), topics.prefix() + "/nonsense"}) {
+  for (const auto& topic :
+       {topics.gate(group_path("plant-7"), "gateway-2"), topics.device(device, wire::TopicKind::device_chunk),
+        topics.device(device, wire::TopicKind::device_ack), topics.status("0123456789abcdef"),
+        topics.stored(client_id("gw-1")), topics.prefix() + "/nonsense"}) {
     EXPECT_EQ(fixture_.send("gw-01", topic, Bytes{1}), Verdict::refuse) << topic;
   }
   EXPECT_EQ(fixture_.send("gw-01", "sensors/temperature", Bytes{1}), Verdict::route);
@@ -180,7 +181,8 @@ TEST_F(Refusal, AManifestThatWasNotRetainedIsRetainedByTheBroker) {
   const auto manifest = make_manifest(pack_, 1);
   EXPECT_EQ(fixture_.publish(seal_manifest(manifest), "plant-7", wire::Retain::no), Verdict::consume);
   fixture_.settle();
-  EXPECT_EQ(fixture_.broker().retained[fixture_.topics().manifest(group_path("plant-7"))], seal_manifest(manifest));
+  EXPECT_EQ(fixture_.broker().retained[fixture_.topics().manifest(group_path("plant-7"), "gateway-2")],
+            seal_manifest(manifest));
 }
 
 TEST_F(Refusal, AfterARestartManifestsGatesAndStatusAreRetainedAgain) {
@@ -190,8 +192,10 @@ TEST_F(Refusal, AfterARestartManifestsGatesAndStatusAreRetainedAgain) {
   const auto issue = fixture_.gate("plant-8")->issue;
   ASSERT_TRUE(fixture_.restart().has_value());
   fixture_.settle();
-  EXPECT_EQ(fixture_.broker().retained[fixture_.topics().manifest(group_path("plant-7"))], seal_manifest(manifest));
-  EXPECT_EQ(fixture_.broker().retained[fixture_.topics().manifest(group_path("plant-8"))], seal_manifest(manifest));
+  EXPECT_EQ(fixture_.broker().retained[fixture_.topics().manifest(group_path("plant-7"), "gateway-2")],
+            seal_manifest(manifest));
+  EXPECT_EQ(fixture_.broker().retained[fixture_.topics().manifest(group_path("plant-8"), "gateway-2")],
+            seal_manifest(manifest));
   EXPECT_GT(fixture_.gate("plant-8")->issue, issue);
   EXPECT_EQ(fixture_.status(rollout_of(manifest))["state"], "active");
   EXPECT_EQ(fixture_.publish(manifest), Verdict::consume) << "replayed";

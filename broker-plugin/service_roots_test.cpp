@@ -118,18 +118,18 @@ TEST_F(ServiceRoots, WhatARemovedKeyHasSignedIsWithdrawn) {
   ASSERT_EQ(fixture_.publish(seal_manifest(by_plant, kPlant7Key), "plant-7"), Verdict::consume);
   ASSERT_EQ(fixture_.publish(seal_manifest(other), "plant-9"), Verdict::consume);
   fixture_.settle();
-  const auto topic = fixture_.topics().manifest(group_path("plant-7"));
+  const auto topic = fixture_.topics().manifest(group_path("plant-7"), "gateway-2");
   ASSERT_FALSE(retained(topic)->empty());
   for (const std::uint32_t version : {2U, 3U, 4U}) ASSERT_EQ(publish(version), Verdict::consume);
   EXPECT_EQ(retained(topic), Bytes{}) << "an empty message takes it away";
   EXPECT_EQ(fixture_.gate("plant-7")->state, wire::GateState::aborted);
-  EXPECT_FALSE(retained(fixture_.topics().manifest(group_path("plant-9")))->empty());
+  EXPECT_FALSE(retained(fixture_.topics().manifest(group_path("plant-9"), "gateway-2"))->empty());
   const auto row = fixture_.command({{"command", "getRollout"}, {"rollout", rollout_of(by_plant).short_hex()}})["data"];
   EXPECT_EQ(row["state"], "aborted");
   EXPECT_NE(row["cause"].get<std::string>().find("keys that the root document does not name"), std::string::npos);
   restart();
   EXPECT_EQ(retained(topic), Bytes{}) << "a broker that died before it had said so says it now";
-  EXPECT_FALSE(retained(fixture_.topics().manifest(group_path("plant-9")))->empty());
+  EXPECT_FALSE(retained(fixture_.topics().manifest(group_path("plant-9"), "gateway-2"))->empty());
 }
 
 TEST_F(ServiceRoots, ALostWriteWithdrawsNothing) {
@@ -141,7 +141,7 @@ TEST_F(ServiceRoots, ALostWriteWithdrawsNothing) {
   fixture_.send("op-1", fixture_.topics().root(), root(4), wire::Retain::yes);
   restart();
   EXPECT_EQ(retained(fixture_.topics().root()), root(3));
-  EXPECT_FALSE(retained(fixture_.topics().manifest(group_path("plant-7")))->empty());
+  EXPECT_FALSE(retained(fixture_.topics().manifest(group_path("plant-7"), "gateway-2"))->empty());
 }
 
 TEST_F(ServiceRoots, ABrokerThatIsBehindItsDevicesIsTold) {

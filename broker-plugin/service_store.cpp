@@ -8,6 +8,7 @@
 #include "broker-plugin/service_impl.hpp"
 #include "broker-plugin/status_json.hpp"
 #include "core/wire/approval.hpp"
+#include "storage/key_layout.hpp"
 
 namespace instar::broker {
 
@@ -21,20 +22,26 @@ void ServiceImpl::carry_out(rollout::Effects effects, Around around) {
       rest.push_back(std::move(effect));
   }
   auto batch = std::move(around.batch);
-  commits_.when_durable(std::move(batch), [this, rest = std::move(rest), around = std::move(around)] {
+  auto lost = std::move(around.lost);
+  const auto act = [this, rest = std::move(rest), around = std::move(around)] {
     if (around.before) around.before();
     for (const auto& effect : rest) act_on(effect);
     if (around.after) around.after();
-  });
+  };
+  commits_.when_durable(std::move(batch), act, std::move(lost));
 }
 
 void ServiceImpl::act_on(const rollout::Effect& effect) {
   if (const auto* ack = std::get_if<rollout::SendAck>(&effect)) {
-    acks_.add(ack->device, ack->ack);
+    auto whole = ack->ack;
+    for (const auto& gate : ack->endings) whole.endings.push_back(outbox_.sealed(gate));
+    acks_.add(ack->device, whole);
   } else if (const auto* gate = std::get_if<rollout::SendGate>(&effect)) {
     outbox_.gate(gate->gate);
+  } else if (const auto* offer = std::get_if<rollout::OfferManifest>(&effect)) {
+    offer_manifest(offer->audience, offer->rollout);
   } else if (const auto* clear = std::get_if<rollout::ClearManifest>(&effect)) {
-    outbox_.manifest(clear->group, {});
+    outbox_.manifest(clear->audience, {});
   } else if (const auto* show = std::get_if<rollout::ShowStatus>(&effect)) {
     if (statuses_.changed(show->rollout, now_.monotonic)) publish_status(show->rollout);
   } else if (const auto* lease = std::get_if<rollout::LeaseSaved>(&effect)) {
@@ -48,6 +55,32 @@ void ServiceImpl::act_on(const rollout::Effect& effect) {
       log_.write(note->level, note->text);
     }
   }
+}
+
+// While a newer one had its place its packs were needed by nobody.
+bool ServiceImpl::lacks_packs(const ManifestId& rollout) const {
+  const auto found = tracker_.rollout(rollout);
+  return found.has_value() && rollout::goes_on(found->record.state) &&
+         !std::ranges::all_of(found->release->packs, [this](const PackId& pack) { return upload_.is_complete(pack); });
+}
+
+void ServiceImpl::offer_manifest(const rollout::Audience& audience, const ManifestId& rollout) {
+  if (lacks_packs(rollout)) {
+    return log_.write(LogLevel::warning, "rollout " + rollout.short_hex() + " should be offered to group " +
+                                             audience.group.str() +
+                                             " again, and packs of it were removed: publish its release again");
+  }
+  store_.read(storage::Column::rollouts, storage::manifest_key(rollout),
+              [this, self = std::weak_ptr(self_), audience, rollout](const Result<std::optional<Bytes>>& stored) {
+                if (self.expired()) return;
+                const auto current = tracker_.current_rollouts().find(audience);
+                if (current == tracker_.current_rollouts().end() || current->second != rollout) return;
+                if (stored.has_value() && stored->has_value()) return outbox_.manifest(audience, **stored);
+                log_.write(LogLevel::error, "the manifest of rollout " + rollout.short_hex() + ", which group " +
+                                                audience.group.str() + " should get again, cannot be read: " +
+                                                (stored.has_value() ? "it is missing" : stored.error().message) +
+                                                "; publish the release again");
+              });
 }
 
 Status ServiceImpl::load() {
@@ -68,10 +101,11 @@ void ServiceImpl::try_recovery() {
   if (status.has_value()) status = load();
   if (!status.has_value()) {
     log_.write(LogLevel::error, "the store does not work yet: " + status.error().message);
+    upload_.reset(commits_.why_down());
     return;
   }
   commits_.works_again();
-  upload_.reset();
+  upload_.reset(commits_.why_down());
   publish_retained();
   log_.write(LogLevel::notice, "the store works again; state was loaded from it");
 }
@@ -85,6 +119,9 @@ void ServiceImpl::publish_retained() {
     });
   }
   auto manifests = read_manifests(store_, tracker_, log_);
+  std::erase_if(manifests, [this](const StoredManifest& one) {
+    return lacks_packs(tracker_.current_rollouts().at(one.audience));
+  });
   auto assignments = read_assignments(store_, log_);
   rollout::Effects effects;
   tracker_.withdraw_unsigned(now_, effects);
@@ -94,7 +131,7 @@ void ServiceImpl::publish_retained() {
     effects.emplace_back(rollout::ShowStatus{id});
   }
   commits_.when_durable({}, [this, manifests = std::move(manifests), assignments = std::move(assignments)] {
-    for (const auto& [group, envelope] : manifests) outbox_.manifest(group, envelope);
+    for (const auto& [audience, envelope] : manifests) outbox_.manifest(audience, envelope);
     for (const auto& [device, envelope] : assignments) outbox_.assignment(device, envelope);
   });
   carry_out(std::move(effects));
@@ -135,7 +172,7 @@ void ServiceImpl::check_approvals() {
   const auto* trust = roots_.trust();
   if (trust == nullptr) return;
   std::set<ManifestId> seen;
-  for (const auto& [group, id] : tracker_.group_rollouts()) {
+  for (const auto& [audience, id] : tracker_.current_rollouts()) {
     if (!seen.insert(id).second) continue;
     const auto& record = tracker_.rollout(id)->record;
     const bool goes_on = record.state == rollout::RolloutState::active || record.state == rollout::RolloutState::paused;

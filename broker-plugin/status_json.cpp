@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/limits.hpp"
+#include "core/trust/signatures.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::broker {
@@ -145,6 +146,9 @@ Json status_json(const ManifestId& id, const rollout::RolloutView& rollout, cons
   out["sequence"] = record.sequence;
   out["groups"] = groups_json(record.groups);
   out["state"] = rollout.state_name();
+  out["outcome"] = rollout.outcome();
+  out["superseded_by"] = rollout.superseded_by.has_value() ? Json(rollout.superseded_by->short_hex()) : Json();
+  out["content"] = rollout.release->content.short_hex();
   out["cause"] = record.cause;
   out["wave"] = record.wave + 1;
   out["waves_total"] = rollout.waves.size();
@@ -233,15 +237,22 @@ Json member_json(const rollout::MemberRecord& member) {
   return out;
 }
 
-Json device_json(const DeviceId& id, const rollout::Device& device, WallMs now, bool verbose) {
+Json device_json(const DeviceId& id, const rollout::Tracker& tracker, WallMs now, bool verbose) {
+  const auto& device = *tracker.device(id);
   const auto& record = device.record;
   Json out;
   out["device"] = id.str();
   out["online"] = device.online;
   out["last_seen_ms"] = record.last_seen.value;
   add_description(out, record.description, verbose);
+  const auto target = device.target.has_value() ? tracker.rollout(*device.target) : std::nullopt;
   out["target"] = device.target.has_value() ? Json(device.target->short_hex()) : Json();
+  out["target_release"] = target.has_value() ? Json(target->record.release) : Json();
   out["cloned"] = rollout::is_cloned(record, now);
+  if (device.other_key_at.value != 0) {
+    out["other_key_id"] = trust::key_text(device.other_key);
+    out["other_key_ms"] = device.other_key_at.value;
+  }
   if (!verbose) return out;
   // How far the device's clock stood before ours when it said hello; negative: it was ahead.
   const auto behind = record.described - record.description.time;

@@ -36,6 +36,6 @@ void add_roots(Json& out, const Roots& roots, const rollout::Tracker& tracker);
 [[nodiscard]] Json member_json(const rollout::MemberRecord& member);
 [[nodiscard]] Json report_json(const rollout::ReportSummary& report);
 // `verbose`: everything; otherwise what a list needs.
-[[nodiscard]] Json device_json(const DeviceId& id, const rollout::Device& device, WallMs now, bool verbose);
+[[nodiscard]] Json device_json(const DeviceId& id, const rollout::Tracker& tracker, WallMs now, bool verbose);
 
 }  // namespace instar::broker

@@ -340,10 +340,10 @@ void Upload::send_answer(const ClientId& client, const PackId& pack, Answer answ
   } while (at < ranges.size());
 }
 
-void Upload::reset() {
+void Upload::reset(const Error& why) {
   for (const auto& [id, pack] : packs_) {
     for (const auto& client : pack.clients) {
-      answer_error(client, id, {Code::unavailable, "the store failed: send the directory again"});
+      answer_error(client, id, why);
     }
   }
   packs_.clear();

@@ -52,8 +52,8 @@ class Upload {
   void drop(const ClientId& client);
   // Sends the answers that have gathered. To be called once a tick; O(1) when there are none.
   void send_answers();
-  // The store was loaded again. Each upload starts over when its client sends the directory again.
-  void reset();
+  // The store failed. Each client is answered with `why`, and its upload starts over when it sends the directory again.
+  void reset(const Error& why);
   [[nodiscard]] std::size_t assembly_bytes() const noexcept { return assembly_bytes_; }
   void assert_invariants() const;
 

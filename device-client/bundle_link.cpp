@@ -50,7 +50,7 @@ Status BundleLink::read_directories() {
 Status BundleLink::start() {
   push(mqtt::EventKind::connected, {}, {});
   push(mqtt::EventKind::message, documents_.topics.root(), documents_.root);
-  push(mqtt::EventKind::message, documents_.topics.manifest(documents_.group), documents_.manifest);
+  push(mqtt::EventKind::message, documents_.topics.manifest(documents_.group, documents_.product), documents_.manifest);
   return {};
 }
 

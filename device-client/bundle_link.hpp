@@ -26,6 +26,7 @@ class BundleLink final : public mqtt::Client {
     wire::Topics topics;
     DeviceId device;
     GroupPath group;  // of the device, and of the manifest
+    std::string product;
   };
   // The bundle's packs are read when they are needed. Errors: those of the bundle; malformed (a pack's directory).
   [[nodiscard]] static Result<std::unique_ptr<BundleLink>> make(files::Bundle bundle, Documents documents);

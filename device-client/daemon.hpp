@@ -13,11 +13,14 @@
 #include "core/revision/machine.hpp"
 #include "device-client/clock_watch.hpp"
 #include "device-client/containers/supervisor.hpp"
+#include "device-client/disk_watch.hpp"
+#include "device-client/link_words.hpp"
 #include "device-client/owner.hpp"
 #include "device-client/process/config.hpp"
 #include "device-client/process/log.hpp"
 #include "device-client/staging/port.hpp"
 #include "device-client/watchdog.hpp"
+#include "files/reserve.hpp"
 #include "mqtt/client.hpp"
 
 namespace instar::device {
@@ -42,12 +45,18 @@ struct DaemonParts {
   ManifestId install = {};
   // How good the clock is.
   std::function<wire::ClockState()> clock_state = [] { return wire::ClockState::free; };
+  // What is left to the client on a full disk; null: nothing.
+  std::shared_ptr<files::Reserve> reserve = nullptr;
+  // What does not work on this machine, as sentences, for as long as the process runs.
+  std::vector<std::string> troubles = {};
 };
 
 class Daemon {
  public:
   // Loads the state, or starts from the anchor or the pinned root. A state file that cannot be read is kept under
-  // another name, with all that was staged. Errors: those of the pinned root; io.
+  // another name, with all that was staged. A connection that cannot even be tried is no error: containers run, the
+  // device says why, and it is tried again. Errors: those of the pinned root; io; no_space (the state cannot be
+  // written).
   [[nodiscard]] static Result<std::unique_ptr<Daemon>> open(DaemonParts parts);
 
   // Runs until `stop_fd` becomes readable. Returns the exit code. 0: it was asked to stop (containers run on). 1: the
@@ -69,16 +78,38 @@ class Daemon {
   [[nodiscard]] Status move_aside(const std::string& ending) const;
   [[nodiscard]] Bytes factory_state() const;
   [[nodiscard]] Status connect();
+  // Connects, or says why not; once a minute until there is a connection to try.
+  void connect_when_due();
   [[nodiscard]] int wait_ms(int wait_ms_max);
   void wait(int stop_fd, int wait_ms_max);
   void take_messages();
+  void lost_link(const mqtt::Event& event);
+  void explain(const mqtt::Event& event);
+  [[nodiscard]] bool is_ack(const std::string& topic) const;
   void publish_presence(bool online);
+  // A message came on that topic.
+  void leave_if_unwanted(const std::string& topic);
+  // Nobody answers the hello: the cause is looked for, once a day.
+  void look_at_silence();
   void handle(const revision::Event& event);
   void handle_all();
   void carry_out(revision::Effects& effects);
   void tick();
   // Passes on the owner's instruction, local time and the clock when they have changed, and free space now and then.
   void look_around();
+  // --- the disk (daemon_disk.cpp)
+  // Fills the reserve, says what is short, and clears what containers have written where that may be.
+  void look_at_disk();
+  [[nodiscard]] bool is_disk_full() const;
+  // Writes some of what is staged.
+  void stage();
+  void make_start_room();
+  // Something on the disk can still make way for a release.
+  [[nodiscard]] bool has_more_to_give() const;
+  void clear_dead_layers(const files::Space& space);
+  void clear_full_layer();
+  [[nodiscard]] std::string largest_layer() const;
+  void say_trouble();
   void remove_deferred();
   void remember_leftover_revisions();
   void become_other_client();
@@ -124,7 +155,21 @@ class Daemon {
   std::vector<revision::Event> fresh_;  // events that the last effects caused
   bool staging_busy_ = true;            // an earlier process may have left work
   bool failed_ = false;
+  Error failure_;  // of the state file, when it has failed
   bool connected_ = false;
+  LinkWords link_words_;
+  // The hello of this connection, until the broker has answered anything.
+  std::optional<mqtt::Message> unanswered_;
+  MonotonicMs silent_since_;
+  std::optional<MonotonicMs> looked_at_;
+  std::optional<MonotonicMs> connect_at_;  // when it is tried next
+  std::string connect_trouble_;
+  std::optional<MonotonicMs> owner_read_;
+  DiskWatch disk_;
+  std::optional<MonotonicMs> disk_look_at_;  // when it is looked at next
+  std::optional<MonotonicMs> layer_cleared_;
+  std::string layer_trouble_;
+  std::vector<std::string> troubles_;  // as they were last said
   // Revisions that the machine has given up, while a container may still run from their trees.
   std::set<std::uint32_t> deferred_;
 };

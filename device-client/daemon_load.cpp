@@ -10,6 +10,7 @@
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
 #include "files/files.hpp"
+#include "files/spared_file.hpp"
 
 namespace instar::device {
 namespace {
@@ -33,7 +34,7 @@ std::vector<std::uint32_t> revision_folders(const std::string& state_dir) {
 Status Daemon::load() {
   const Config& config = parts_.config;
   Bytes state;
-  if (auto read = files::read_file(state_path(config.state_dir), limits::kStateFileBytesMax))
+  if (auto read = files::read_spared_file(state_path(config.state_dir), limits::kStateFileBytesMax))
     state = std::move(*read);
   else if (read.error().code != Code::not_found)
     return fail(read.error());
@@ -69,13 +70,13 @@ Status Daemon::load() {
   machine_ = std::move(*machine);
   remember_leftover_revisions();
   carry_out(effects);
-  if (failed_) return fail(Code::io, "the state file could not be written");
+  if (failed_) return fail(with_context(failure_, "the state file could not be written"));
   return {};
 }
 
 std::optional<revision::Anchor> Daemon::load_anchor() {
   const auto path = anchor_path(parts_.config.state_dir);
-  const auto bytes = files::read_file(path, limits::kStateFileBytesMax);
+  const auto bytes = files::read_spared_file(path, limits::kStateFileBytesMax);
   if (!bytes && bytes.error().code == Code::not_found) return std::nullopt;
   auto anchor = bytes ? revision::decode_anchor(*bytes) : Result<revision::Anchor>(fail(bytes.error()));
   if (anchor) return std::move(*anchor);

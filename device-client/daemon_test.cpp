@@ -14,6 +14,7 @@
 #include "device-client/host.hpp"
 #include "device-client/testing/fake_helper.hpp"
 #include "files/files.hpp"
+#include "files/spared_file.hpp"
 #include "files/testing/temporary_folder.hpp"
 #include "mqtt/testing/fake_client.hpp"
 
@@ -78,7 +79,7 @@ class DaemonTest : public ::testing::Test {
                       {},
                       helper.path(),
                       load_identity(config.state_dir).value(),
-                      Log(std::nullopt, false),
+                      Log(log_level, false),
                       std::make_unique<FakeStaging>(staging),
                       [this](mqtt::Options given) {
                         options = std::move(given);
@@ -88,6 +89,7 @@ class DaemonTest : public ::testing::Test {
                       },
                       [this] { return now; },
                       [](WallMs) { return 0; }};
+    parts.troubles = troubles;
     return Daemon::open(std::move(parts));
   }
   // Release 2.4.1, which is admitted and arrives over the connection.
@@ -121,9 +123,9 @@ class DaemonTest : public ::testing::Test {
     gate.admitted_bp = 10'000;
     gate.fresh = now.wall;
     gate.wave_opened = {now.wall};
-    client->deliver({"instar/v1/g/plant/line/manifest", trust::seal(trust::Kind::manifest, payload, key(2)),
+    client->deliver({"instar/v1/manifest/plant/line/p", trust::seal(trust::Kind::manifest, payload, key(2)),
                      wire::Qos::at_least_once, wire::Retain::yes});
-    client->deliver({"instar/v1/g/plant/line/gate", trust::seal(trust::Kind::gate, wire::encode(gate), key(3)),
+    client->deliver({"instar/v1/gate/plant/line/p", trust::seal(trust::Kind::gate, wire::encode(gate), key(3)),
                      wire::Qos::at_least_once, wire::Retain::yes});
   }
   // Topics published, in order.
@@ -136,12 +138,81 @@ class DaemonTest : public ::testing::Test {
   files::TemporaryFolder folder;
   FakeHelper helper;
   Config config;
+  // What the last hello says that does not work.
+  std::vector<std::string> degraded() const {
+    for (auto message = client->published.rbegin(); message != client->published.rend(); ++message) {
+      if (!message->topic.ends_with("/hello")) continue;
+      return wire::decode_hello(trust::parse_envelope(message->payload)->payload)->description.degraded;
+    }
+    return {"no hello was said"};
+  }
+
   FakeStaging::Seen staging;
+  std::vector<std::string> troubles;
   mqtt::Options options;
   mqtt::FakeClient* client = nullptr;
   Now now{{1'700'000'000'000}, {1'000}};
   int stop_fd = -1;
+  std::optional<LogLevel> log_level;
 };
+
+TEST_F(DaemonTest, SaysWhyThereIsNoBrokerInItsStatus) {
+  const auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  const auto link = [&] { return status_text(*read_status(config)); };
+  EXPECT_THAT(link(), HasSubstr("not connected, because the daemon does not run"));
+  auto status = [&] {
+    auto read = read_status(config).value();
+    read.daemon_pid = 1;
+    return status_text(read);
+  };
+  EXPECT_THAT(status(), HasSubstr("link        not connected yet"));
+  client->disconnect("TCP connect timeout");
+  client->explain(mqtt::Fault::refused, "nobody listens at b:1883: Connection refused. Is Mosquitto running there?");
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_THAT(status(), HasSubstr("link        NOT connected since 2023-11-14 22:13 UTC, 1 failed attempt: nobody"));
+  now.wall = now.wall + 3'600'000;
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_THAT(status(),
+              HasSubstr("link        connected since 2023-11-14 23:13 UTC; last failure on 2023-11-14 22:13"));
+  EXPECT_THAT(status_json(*read_status(config)), HasSubstr("\"connected\":true"));
+}
+
+TEST_F(DaemonTest, AHelloThatNobodyAnswersIsLookedIntoOnce) {
+  const auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  const auto later = [&](std::int64_t ms) {
+    now.monotonic = now.monotonic + ms;
+    return (*daemon)->turn(stop_fd, 0);
+  };
+  client->connect();
+  ASSERT_TRUE(later(0));
+  ASSERT_TRUE(later(29'000));
+  EXPECT_TRUE(client->asked_why.empty());
+  ASSERT_TRUE(later(1'000));
+  ASSERT_EQ(client->asked_why.size(), 1U);
+  EXPECT_EQ(client->asked_why[0].message.topic, "instar/v1/d/d/hello");
+  EXPECT_THAT(client->asked_why[0].answers_on, ElementsAre("instar/v1/d/d/ack"));
+  EXPECT_TRUE(client->asked_why[0].same_id);
+  client->disconnect("taken over");
+  client->connect();
+  ASSERT_TRUE(later(0));
+  ASSERT_TRUE(later(60'000));
+  EXPECT_EQ(client->asked_why.size(), 1U) << "to look ends the connection: once a day";
+}
+
+TEST_F(DaemonTest, AHelloThatIsAnsweredIsNotLookedInto) {
+  const auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  client->deliver({"instar/v1/d/d/ack", to_bytes("anything"), wire::Qos::at_most_once, wire::Retain::no});
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  now.monotonic = now.monotonic + 60'000;
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_TRUE(client->asked_why.empty());
+}
 
 TEST_F(DaemonTest, FirstStartLeavesADurableStateAndAKey) {
   const auto daemon = open();
@@ -218,10 +289,46 @@ TEST_F(DaemonTest, AnAssignmentOfGroupsChangesItsSubscriptions) {
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
   std::vector<std::string> filters;
   for (const auto& subscription : client->subscriptions) filters.push_back(subscription.filter);
-  EXPECT_THAT(filters, testing::Contains("instar/v1/g/lab/manifest"));
-  EXPECT_THAT(filters, testing::Not(testing::Contains("instar/v1/g/plant/line/manifest")));
+  EXPECT_THAT(filters, testing::Contains("instar/v1/manifest/lab/p"));
+  EXPECT_THAT(filters, testing::Not(testing::Contains("instar/v1/manifest/plant/line/p")));
   EXPECT_THAT(filters, testing::Contains("instar/v1/d/d/chunk"));
   EXPECT_EQ(topics().back(), "instar/v1/d/d/hello");
+}
+
+TEST_F(DaemonTest, SaysWhatItListensToAndListensToNothingOfOtherProducts) {
+  log_level = LogLevel::notice;
+  testing::internal::CaptureStderr();
+  const auto daemon = open();
+  const std::string lines = testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  EXPECT_THAT(lines, HasSubstr("listening to plant, plant/line for product p\n"));
+  for (const auto& subscription : options.subscriptions) {
+    const auto topic = wire::Topics().parse(subscription.filter);
+    const bool is_of_releases =
+        topic && (topic->kind == wire::TopicKind::group_manifest || topic->kind == wire::TopicKind::group_gate);
+    if (is_of_releases) {
+      EXPECT_EQ(topic->product, "p") << subscription.filter;
+    }
+    EXPECT_EQ(subscription.filter.find('#'), std::string::npos) << subscription.filter;
+  }
+}
+
+// The broker keeps a session: what the device was configured to before would come for ever.
+TEST_F(DaemonTest, UnsubscribesFromWhatComesForAProductOrGroupThatItHadBefore) {
+  auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  client->subscriptions = options.subscriptions;
+  const std::vector<std::string> before{"instar/v1/manifest/plant/line/old", "instar/v1/gate/elsewhere/p"};
+  for (const auto& topic : before) client->subscriptions.push_back({topic, wire::Qos::at_least_once, true});
+  client->connect();
+  for (const auto& topic : before)
+    client->deliver({topic, to_bytes("whatever"), wire::Qos::at_least_once, wire::Retain::yes});
+  client->deliver({"instar/v1/manifest/plant/p", to_bytes("?"), wire::Qos::at_least_once, wire::Retain::yes});
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  std::vector<std::string> filters;
+  for (const auto& subscription : client->subscriptions) filters.push_back(subscription.filter);
+  for (const auto& topic : before) EXPECT_THAT(filters, testing::Not(Contains(topic)));
+  EXPECT_THAT(filters, Contains("instar/v1/manifest/plant/p"));
 }
 
 TEST_F(DaemonTest, ConnectsAsTheDeviceWithItsSubscriptionsAndWill) {
@@ -231,8 +338,8 @@ TEST_F(DaemonTest, ConnectsAsTheDeviceWithItsSubscriptionsAndWill) {
   EXPECT_FALSE(options.clean_session);
   std::vector<std::string> filters;
   for (const auto& subscription : options.subscriptions) filters.push_back(subscription.filter);
-  for (const char* filter : {"instar/v1/root", "instar/v1/g/plant/line/manifest", "instar/v1/g/plant/manifest",
-                             "instar/v1/g/plant/line/gate", "instar/v1/d/d/chunk", "instar/v1/d/d/ack"})
+  for (const char* filter : {"instar/v1/root", "instar/v1/manifest/plant/line/p", "instar/v1/manifest/plant/p",
+                             "instar/v1/gate/plant/line/p", "instar/v1/d/d/chunk", "instar/v1/d/d/ack"})
     EXPECT_THAT(filters, Contains(filter));
   ASSERT_TRUE(options.will.has_value());
   EXPECT_EQ(options.will->topic, "instar/v1/d/d/presence");
@@ -269,7 +376,7 @@ TEST_F(DaemonTest, RefusesToGoOnWhenTheStateCannotBeWritten) {
   const std::size_t before = client->published.size();
   std::filesystem::remove_all(config.state_dir);  // root may write anywhere, but not into a folder that is gone
   client->deliver(
-      {"instar/v1/g/plant/manifest", to_bytes("not an envelope"), wire::Qos::at_least_once, wire::Retain::yes});
+      {"instar/v1/manifest/plant/p", to_bytes("not an envelope"), wire::Qos::at_least_once, wire::Retain::yes});
   client->disconnect("gone");
   client->connect();
   bool failed = false;
@@ -280,6 +387,54 @@ TEST_F(DaemonTest, RefusesToGoOnWhenTheStateCannotBeWritten) {
   }
   std::filesystem::create_directories(config.state_dir);
   EXPECT_TRUE(failed);
+}
+
+TEST_F(DaemonTest, SaysWhatDoesNotWorkOnItsMachine) {
+  troubles = {"there is no watchdog"};
+  auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << daemon.error().message;
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_THAT(degraded(), ElementsAre("there is no watchdog"));
+}
+
+TEST_F(DaemonTest, AConnectionThatCannotBeTriedIsTriedLaterAndKeepsNothingElseBack) {
+  config.username = "u";
+  config.password_file = folder / "password";
+  auto daemon = open();
+  ASSERT_TRUE(daemon.has_value()) << "what is committed runs: " << daemon.error().message;
+  EXPECT_EQ(client, nullptr);
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_EQ(client, nullptr) << "not a minute later yet";
+  std::ofstream(config.password_file) << "secret";
+  ASSERT_EQ(::chmod(config.password_file.c_str(), 0600), 0);
+  now.monotonic = now.monotonic + 61'000;
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  ASSERT_NE(client, nullptr);
+  EXPECT_EQ(options.password, "secret");
+  client->connect();
+  ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+  EXPECT_THAT(degraded(), IsEmpty());
+}
+
+TEST_F(DaemonTest, AnotherNameAndProductGoOnFromTheSameState) {
+  {
+    auto daemon = open();
+    ASSERT_TRUE(daemon.has_value());
+    client->connect();
+    offer({});
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
+    ASSERT_EQ(read_status(config)->state.history.highest_sequence, 1U);
+  }
+  config.device_id = DeviceId::parse("renamed").value();
+  ASSERT_TRUE(open().has_value());
+  EXPECT_EQ(read_status(config)->state.device, "renamed");
+  EXPECT_EQ(read_status(config)->state.history.highest_sequence, 1U);
+  config.product = "another";
+  ASSERT_TRUE(open().has_value());
+  EXPECT_EQ(read_status(config)->state.history.highest_sequence, 0U);
+  ASSERT_TRUE(open().has_value());
+  EXPECT_EQ(read_status(config)->state.history.highest_sequence, 0U) << "the anchor does not bring it back";
 }
 
 TEST_F(DaemonTest, AnUnreadableStateIsKeptAndTheDeviceStartsFromNothing) {
@@ -317,10 +472,10 @@ TEST_F(DaemonTest, AStateThatIsDamagedOrGoneIsStartedAnewFromTheAnchor) {
 
 TEST_F(DaemonTest, ADamagedAnchorIsMadeAnewFromTheState) {
   ASSERT_TRUE(open().has_value());
-  const auto good = files::read_file(anchor_path(config.state_dir), 100'000).value();
+  const auto good = files::read_spared_file(anchor_path(config.state_dir), 100'000).value();
   std::ofstream(anchor_path(config.state_dir)) << "torn";
   ASSERT_TRUE(open().has_value());
-  EXPECT_EQ(files::read_file(anchor_path(config.state_dir), 100'000).value(), good);
+  EXPECT_EQ(files::read_spared_file(anchor_path(config.state_dir), 100'000).value(), good);
   EXPECT_EQ(read_status(config)->state.boot, 2U);
 }
 
@@ -376,7 +531,7 @@ TEST_F(DaemonTest, AMessageOfGarbageChangesNothing) {
   const auto daemon = open();
   client->connect();
   ASSERT_TRUE((*daemon)->turn(stop_fd, 0));
-  for (const char* topic : {"instar/v1/root", "instar/v1/g/plant/manifest", "instar/v1/g/plant/gate",
+  for (const char* topic : {"instar/v1/root", "instar/v1/manifest/plant/p", "instar/v1/gate/plant/p",
                             "instar/v1/d/d/chunk", "instar/v1/d/d/ack", "instar/v1/d/other/chunk", "elsewhere", ""})
     client->deliver({topic, to_bytes("garbage"), wire::Qos::at_most_once, wire::Retain::no});
   for (int i = 0; i < 10; ++i) ASSERT_TRUE((*daemon)->turn(stop_fd, 0));

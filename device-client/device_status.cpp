@@ -5,11 +5,14 @@
 #include "core/revision/trusted_time.hpp"
 #include "core/trust/root.hpp"
 #include "device-client/containers/client_slots.hpp"
+#include "device-client/disk_watch.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
 #include "device-client/owner.hpp"
 #include "device-client/process/json_line.hpp"
 #include "files/files.hpp"
+#include "files/reserve.hpp"
+#include "files/spared_file.hpp"
 
 namespace instar::device {
 namespace {
@@ -59,6 +62,24 @@ std::string broker_text(const DeviceStatus& status) {
   return text;
 }
 
+std::string link_text(const DeviceStatus& status) {
+  const auto& link = status.link;
+  const std::string last =
+      link.failure.empty() ? "" : "; last failure on " + utc_text(link.failed) + ": " + link.failure;
+  if (status.daemon_pid == 0) return "not connected, because the daemon does not run" + last;
+  if (link.connected) return "connected since " + utc_text(link.since) + last;
+  if (link.since.value == 0) return "not connected yet";
+  return "NOT connected since " + utc_text(link.since) + ", " + std::to_string(link.failures) +
+         (link.failures == 1 ? " failed attempt" : " failed attempts") +
+         (link.failure.empty() ? "" : ": " + link.failure);
+}
+
+// How the last release ended here, and why it did not stay.
+std::string last_text(const revision::Outcome& last) {
+  std::string text = std::string(wire::step_name(last.step)) + " (sequence " + std::to_string(last.sequence) + ")";
+  return last.reason.empty() ? text : text + ": " + last.reason;
+}
+
 // The root document in force, from the device's own file.
 trust::RootDocument root_of(const revision::DeviceState& state) {
   const auto trust = trust::TrustStore::from_pinned(state.root);
@@ -71,6 +92,23 @@ std::string root_line(const trust::RootDocument& root, WallMs now) {
          (root.expires.value == 0 ? "" : ", expires on " + utc_text(root.expires));
 }
 
+std::string disk_json(const DeviceStatus& status) {
+  return JsonLine()
+      .add("bytes_free", static_cast<std::int64_t>(status.disk.bytes_free))
+      .add("files_free", status.disk.inodes == 0 ? -1 : static_cast<std::int64_t>(status.disk.inodes_free))
+      .add("full", is_full(status.disk))
+      .add("reserve", status.has_reserve)
+      .str();
+}
+
+std::string disk_text(const DeviceStatus& status) {
+  const auto& disk = status.disk;
+  std::string text =
+      (is_full(disk) ? "NO SPACE: " : "") + mib_text(disk.bytes_free) + " of " + mib_text(disk.bytes) + " free";
+  if (disk.inodes != 0) text += ", room for " + std::to_string(disk.inodes_free) + " files";
+  return status.has_reserve ? text : text + "; the reserve is not whole";
+}
+
 std::string outcome_json(const revision::DeviceState& state) {
   if (state.history.outcomes.empty()) return "null";
   const auto& last = state.history.outcomes.back();
@@ -80,6 +118,7 @@ std::string outcome_json(const revision::DeviceState& state) {
       .add("attempt", std::int64_t{last.attempt})
       .add("step", wire::step_name(last.step))
       .add("code", code_name(last.code))
+      .add("reason", last.reason)
       .str();
 }
 
@@ -94,7 +133,7 @@ std::string owner_text(const revision::OwnerInstruction& word) {
 
 Result<DeviceStatus> read_status(const Config& config) {
   const std::string path = state_path(config.state_dir);
-  auto bytes = files::read_file(path, limits::kStateFileBytesMax);
+  auto bytes = files::read_spared_file(path, limits::kStateFileBytesMax);
   if (!bytes)
     return fail(
         with_context(bytes.error(), "the daemon has left no state; is it running, and may you read its folder?"));
@@ -111,10 +150,14 @@ Result<DeviceStatus> read_status(const Config& config) {
   status.wall = read_clocks().wall;
   status.clock = read_clock_state(config.clock);
   status.silence_days_max = config.silence_days;
+  status.disk = files::free_space(config.state_dir).value_or(files::Space());
+  status.has_reserve = files::Reserve(config.state_dir + "/reserve", status.disk).is_whole();
   revision::TrustedTime time;
   time.set_clock(status.clock);
   if (const auto trust = trust::TrustStore::from_pinned(status.state.root)) time.set_root(trust->root().issued);
   status.is_clock_credible = time.is_credible(status.wall);
+  if (const auto line = files::read_file(link_path(config.state_dir), limits::kJsonLineBytesMax))
+    status.link = parse_link(as_text(*line)).value_or(LinkRecord{});
   status.owner = read_owner_word(config.state_dir).value_or(revision::OwnerInstruction{true, false, ""});
   return status;
 }
@@ -135,6 +178,8 @@ std::string status_json(const DeviceStatus& status) {
       .add("client", status.client ? status.client->hex() : "")
       .add("attempt", std::int64_t{state.attempt.number})
       .add_raw("last_outcome", outcome_json(state))
+      .add("last_refusal", state.history.refusal)
+      .add_raw("link", link_json(status.link))
       .add("bytes_planned", static_cast<std::int64_t>(state.attempt.bytes_planned))
       .add("bytes_fetched", static_cast<std::int64_t>(state.attempt.bytes_fetched))
       .add("bytes_full", static_cast<std::int64_t>(state.attempt.bytes_full))
@@ -150,6 +195,7 @@ std::string status_json(const DeviceStatus& status) {
       .add("waits", state.permission.waits)
       .add("time_ms", status.wall.value)
       .add_raw("clock", clock_json(status))
+      .add_raw("disk", disk_json(status))
       .add("last_signed", state.hearing.last_signed.value)
       .add("last_heard", state.hearing.heard.value)
       .add("broker_silent_days", days_of_silence(status))
@@ -173,15 +219,16 @@ std::string status_text(const DeviceStatus& status) {
   line("owner", owner_text(status.owner));
   line("root", root_line(root_of(state), status.wall));
   line("clock", clock_text(status));
+  line("link", link_text(status));
+  line("disk", disk_text(status));
   line("broker", broker_text(status));
   if (state.revisions.candidate) {
     line("candidate", record_text(state.revisions.candidate) + ", attempt " + std::to_string(state.attempt.number));
     line("fetched",
          std::to_string(state.attempt.bytes_fetched) + " of " + std::to_string(state.attempt.bytes_planned) + " bytes");
   }
-  if (!state.history.outcomes.empty())
-    line("last", std::string(wire::step_name(state.history.outcomes.back().step)) + " (sequence " +
-                     std::to_string(state.history.outcomes.back().sequence) + ")");
+  if (!state.history.outcomes.empty()) line("last", last_text(state.history.outcomes.back()));
+  if (!state.history.refusal.empty()) line("refused", state.history.refusal);
   line("reports", std::to_string(state.reports.pending.size()) + " not yet acknowledged, last is " +
                       std::to_string(state.reports.last_report));
   return text;

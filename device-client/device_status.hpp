@@ -7,7 +7,9 @@
 #include "core/base/result.hpp"
 #include "core/revision/machine.hpp"
 #include "core/revision/state_codec.hpp"
+#include "device-client/link_words.hpp"
 #include "device-client/process/config.hpp"
+#include "files/files.hpp"
 
 namespace instar::device {
 
@@ -20,10 +22,14 @@ struct DeviceStatus {
   // The artifact of the release that its client came with. nullopt: the system's own client.
   std::optional<ArtifactId> client;
   revision::OwnerInstruction owner;
+  // Of the daemon that runs, or ran last.
+  LinkRecord link;
   WallMs wall;  // of the device's own clock now
   wire::ClockState clock = wire::ClockState::unknown;
   // It does not stand behind the root document: it can tell whether a gate lies ahead.
   bool is_clock_credible = false;
+  files::Space disk;                   // of the state folder
+  bool has_reserve = false;            // all of the client's reserve is there
   std::uint32_t silence_days_max = 0;  // after which the broker's silence is worth a warning; 0: never
 };
 

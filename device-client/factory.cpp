@@ -3,6 +3,7 @@
 #include "core/base/limits.hpp"
 #include "device-client/host.hpp"
 #include "files/files.hpp"
+#include "files/spared_file.hpp"
 
 namespace instar::device {
 namespace {
@@ -25,7 +26,7 @@ Result<std::optional<revision::DeviceState>> read_factory(const std::string& sta
 }
 
 Result<std::string> set_factory(const std::string& state_dir) {
-  INSTAR_TRY(const auto bytes, files::read_file(state_path(state_dir), limits::kStateFileBytesMax));
+  INSTAR_TRY(const auto bytes, files::read_spared_file(state_path(state_dir), limits::kStateFileBytesMax));
   INSTAR_TRY(const auto state, revision::decode_state(bytes));
   if (!state.revisions.current)
     return fail(Code::refused, "no release is committed on this device yet: install one first");
@@ -34,6 +35,8 @@ Result<std::string> set_factory(const std::string& state_dir) {
                                    "): let the client finish it first");
   revision::DeviceState factory;
   factory.generation = 1;
+  factory.device = state.device;
+  factory.product = state.product;
   factory.revisions.current = state.revisions.current;
   factory.revisions.current_manifest = state.revisions.current_manifest;
   factory.root = state.root;

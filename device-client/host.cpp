@@ -98,6 +98,14 @@ revision::HardLimits read_hard_limits() {
   return own;
 }
 
+std::uint64_t read_memory_bytes() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = ::sysconf(_SC_PAGESIZE);
+  if (pages <= 0 || page_bytes <= 0) return 0;
+  return static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
+}
+
+constexpr std::size_t kLockTextBytes = 12;
 constexpr int kLockTries = 50;
 constexpr useconds_t kLockPauseUs = 20'000;
 
@@ -177,10 +185,7 @@ revision::DeviceFacts read_facts(const Config& config) {
   if (const auto random = files::random_bytes(sizeof(facts.instance)))
     std::memcpy(&facts.instance, random->data(), sizeof(facts.instance));
   facts.description.client_version = client_version();
-  const long pages = ::sysconf(_SC_PHYS_PAGES);
-  const long page_bytes = ::sysconf(_SC_PAGESIZE);
-  if (pages > 0 && page_bytes > 0)
-    facts.description.memory_bytes = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
+  facts.description.memory_bytes = read_memory_bytes();
   facts.description.metered = config.metered;
   facts.lxc_keys_allowed = config.lxc_keys_allowed;
   facts.devices_allowed = config.devices_allowed;
@@ -231,12 +236,26 @@ StagerOptions stager_options(const Config& config, const Log& log) {
   return options;
 }
 
+// Not by the module's parameters: they are not there before the first container has loaded it.
+bool renames_folders(std::string_view kernel) noexcept {
+  unsigned major = 0;
+  unsigned minor = 0;
+  const auto dot = kernel.find('.');
+  if (dot == std::string_view::npos) return false;
+  std::from_chars(kernel.data(), kernel.data() + dot, major);
+  std::from_chars(kernel.data() + dot + 1, kernel.data() + kernel.size(), minor);
+  return major > 4 || (major == 4 && minor >= 10);
+}
+
 HostFacts read_host(const std::string& root) {
   constexpr const char* kSeccomp = "/usr/share/lxc/config/common.seccomp";
   HostFacts host;
   if (::access((root + kSeccomp).c_str(), R_OK) == 0) host.seccomp_profile = kSeccomp;
   host.apparmor = makes_profiles(root);
   host.hard_limits = read_hard_limits();
+  host.memory_bytes = read_memory_bytes();
+  utsname system{};
+  host.renames_folders = ::uname(&system) == 0 && renames_folders(system.release);
   return host;
 }
 
@@ -313,9 +332,11 @@ Result<StateLock> StateLock::take(const std::string& state_dir) {
                   "another instar-device (process " + std::to_string(holder(state_dir)) + ") runs on " + state_dir);
     ::usleep(kLockPauseUs);
   }
-  const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0)
-    return fail(Code::io, "cannot write " + path + ": " + std::strerror(errno));
+  // Over what an earlier process has written, which takes no room on a full disk. It is for people alone.
+  std::string pid = std::to_string(::getpid());
+  pid.resize(kLockTextBytes - 1, ' ');
+  pid += '\n';
+  static_cast<void>(!::pwrite(fd, pid.data(), pid.size(), 0));
   return lock;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
@@ -27,6 +28,8 @@ namespace instar::device {
 // The kinds of images that can be mounted: there is a loop device, and the kernel has the file system or can load its
 // module. `root`: where /proc, /dev and /lib/modules are, for tests.
 [[nodiscard]] std::vector<wire::ImageFormat> read_image_formats(const std::string& root = "");
+// Whether overlays can rename folders of their lower layer, by the version of the kernel ("5.10.0-28").
+[[nodiscard]] bool renames_folders(std::string_view kernel) noexcept;
 // `root`: where /sys, /proc and the programs are, for tests.
 [[nodiscard]] HostFacts read_host(const std::string& root = "");
 // The options of this device's stager: its folder, what it may make, and its log.

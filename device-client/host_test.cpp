@@ -68,6 +68,14 @@ TEST_F(HostFolder, ProfilesAreMadeWhereAllThatLxcNeedsIsThere) {
   EXPECT_FALSE(makes());
 }
 
+TEST(Host, KnowsWhichKernelsRenameFoldersOfAnOverlay) {
+  for (const char* kernel : {"4.10.0", "4.19.0-26-armmp", "5.4", "6.18.44", "10.0"})
+    EXPECT_TRUE(renames_folders(kernel)) << kernel;
+  for (const char* kernel : {"", "3.18.140", "4.9.337-perf", "4", "x.y"})
+    EXPECT_FALSE(renames_folders(kernel)) << kernel;
+  EXPECT_GT(read_host().memory_bytes, 0U);
+}
+
 TEST(Host, KnowsEveryLimitThatAReleaseCanLower) {
   const auto own = read_host().hard_limits;
   for (const auto name : revision::kResources) EXPECT_TRUE(own.contains(name)) << name;

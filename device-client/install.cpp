@@ -98,8 +98,9 @@ Result<std::string> install(const std::string& path, DaemonParts parts, const st
   INSTAR_CHECK(check(manifest, hash, parts.config, status));
   INSTAR_CHECK(check_chain(root, older, parts.config, status));
   INSTAR_TRY(const auto group, group_for(manifest, parts.config));
-  INSTAR_TRY(auto link, BundleLink::make(std::move(bundle), {std::move(root), std::move(envelope), std::move(older),
-                                                             parts.config.topics, parts.config.device_id, group}));
+  INSTAR_TRY(auto link, BundleLink::make(std::move(bundle),
+                                         {std::move(root), std::move(envelope), std::move(older), parts.config.topics,
+                                          parts.config.device_id, group, manifest.product}));
   const auto* const bundle_link = link.get();
   parts.install = hash;
   parts.make_client = [&link](const mqtt::Options& /*options*/) { return std::move(link); };

@@ -8,13 +8,16 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "core/base/text.hpp"
+#include "device-client/caretaker.hpp"
 #include "device-client/daemon.hpp"
 #include "device-client/device_status.hpp"
 #include "device-client/factory.hpp"
 #include "device-client/host.hpp"
+#include "device-client/host_check.hpp"
 #include "device-client/install.hpp"
 #include "device-client/revision_verify.hpp"
 
@@ -39,7 +42,8 @@ constexpr std::string_view kUsageText =
     "                                               say yes (no more) to releases that ask for consent, or to that one "
     "alone\n"
     "       instar-device key --config FILE           the device's public key; makes the key when there is none yet\n"
-    "       instar-device check-config FILE           tell mistakes in a configuration file\n"
+    "       instar-device check-config FILE           name what is wrong with a configuration, its files and this "
+    "machine\n"
     "       instar-device version\n"
     "FILE is /etc/instar/device.conf when left out. docs/device.md describes it.\n"
     "Exit codes: 0 ok, 1 failed, 2 wrong usage, 5 the configuration cannot be used.\n";
@@ -121,41 +125,80 @@ void keep_memory_small() {
   ::mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
+// Asked by everything that writes from now on, when the disk is full.
+std::shared_ptr<files::Reserve> open_reserve(const std::string& state_dir) {
+  const auto space = files::free_space(state_dir).value_or(files::Space());
+  auto reserve = std::make_shared<files::Reserve>(state_dir + "/reserve", space);
+  files::set_room_maker([reserve](std::uint64_t bytes) { return reserve->release(bytes); });
+  return reserve;
+}
+
 // The parts of a daemon, or the reason why there can be none. `lock`: is held as long as the daemon runs.
 Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<StateLock>& lock) {
   if (::geteuid() != 0) return fail(Code::refused, "must run as root: it starts containers and keeps owners of files");
   INSTAR_CHECK(prepare_state_dir(config));
-  INSTAR_TRY(lock, StateLock::take(config.state_dir));
+  if (!lock) {
+    INSTAR_TRY(lock, StateLock::take(config.state_dir));
+  }
+  const auto reserve = open_reserve(config.state_dir);
   INSTAR_TRY(auto helper, find_helper(config));
   INSTAR_TRY(auto key, load_identity(config.state_dir));
   auto facts = read_facts(config);
-  auto staging = std::make_unique<Stager>(stager_options(config, log));
+  const auto findings = check_machine(config, helper);
+  for (const auto& finding : findings) log.warning(finding.text);
+  facts.no_containers = why_none_runs(findings);
+  auto options = stager_options(config, log);
+  options.has_margin = [reserve] { return reserve->is_whole(); };
+  options.lent = [reserve] { return reserve->lent(); };
+  auto staging = std::make_unique<Stager>(std::move(options));
   DaemonParts parts{std::move(config),  std::move(facts),  read_host(), std::move(helper), std::move(key), log,
                     std::move(staging), mqtt::make_client, read_clocks, read_utc_offset_s};
   parts.run_client_again = [] { return run_client_again(own_arguments); };
   parts.clock_state = [clock = parts.config.clock] { return read_clock_state(clock); };
+  parts.reserve = reserve;
+  for (const auto& finding : findings)
+    if (finding.kind == Finding::Kind::machine) parts.troubles.push_back(finding.text);
   return parts;
 }
 
-int run(Config config) {
+// The daemon. Without room for its state what is committed runs, until there is room. nullptr: it was asked to stop
+// meanwhile. `watched`: the watchdog is fed from the first moment on, and one that cannot be is no reason to stop.
+Result<std::unique_ptr<Daemon>> open_daemon(const Config& config, const Log& log, std::optional<StateLock>& lock,
+                                            Watchdog::Options watched, int stop_fd) {
+  while (true) {
+    INSTAR_TRY(auto parts, make_parts(config, log, lock));
+    watched.count_file = parts.config.state_dir + "/watchdog-boots";
+    if (auto watchdog = Watchdog::start(watched, read_clocks().monotonic)) {
+      parts.watchdog.emplace(std::move(*watchdog));
+    } else {
+      log.error(watchdog.error().message);
+      parts.troubles.push_back("there is no watchdog: " + watchdog.error().message);
+    }
+    log.notice("instar-device " + client_version() + " starts for device " + parts.config.device_id.str());
+    const auto [prepared, host, helper] = std::tuple(parts.config, parts.host, parts.helper);
+    auto daemon = Daemon::open(std::move(parts));
+    if (daemon || daemon.error().code != Code::no_space) return daemon;
+    log.error(daemon.error().message);
+    const auto has_room = [&] {
+      const auto space = files::free_space(prepared.state_dir);
+      return space && !is_full(*space);
+    };
+    if (!take_care({prepared, host, helper, log, watched}, stop_fd, has_room)) return nullptr;
+  }
+}
+
+int run(const Config& config) {
   keep_memory_small();
   const Log log(config.log_level, Log::stderr_is_journal());
   const int stop_fd = block_signals();
   auto watched = watchdog_options(config, log);
   std::optional<StateLock> lock;
-  auto parts = make_parts(std::move(config), log, lock);
-  if (!parts) return print_error(parts.error(), kFailed);
-  watched.count_file = parts->config.state_dir + "/watchdog-boots";
-  auto watchdog = Watchdog::start(std::move(watched), read_clocks().monotonic);
-  if (!watchdog) return print_error(watchdog.error(), kFailed);
-  parts->watchdog.emplace(std::move(*watchdog));
-  log.notice("instar-device " + client_version() + " starts for device " + parts->config.device_id.str());
-  auto daemon = Daemon::open(std::move(*parts));
+  auto daemon = open_daemon(config, log, lock, std::move(watched), stop_fd);
   if (!daemon) {
     log.error(daemon.error().message);
     return kFailed;
   }
-  return (*daemon)->run(stop_fd);
+  return *daemon == nullptr ? kOk : (*daemon)->run(stop_fd);
 }
 
 int install(Config config, const std::string& bundle) {
@@ -247,6 +290,27 @@ int say(const Config& config, const Arguments& arguments) {
   return kOk;
 }
 
+// What is wrong is said as a whole, each in a line. The first word says what it is about.
+int check_config(const std::string& path, const Config& config) {
+  const bool is_new = !files::exists(state_path(config.state_dir)) && !files::exists(anchor_path(config.state_dir));
+  auto findings = check_files(config, is_new);
+  for (auto& finding : check_machine(config, find_helper(config))) findings.push_back(std::move(finding));
+  int exit_code = kOk;
+  for (const auto& finding : findings) {
+    const bool is_mistake = finding.kind == Finding::Kind::mistake;
+    if (finding.kind != Finding::Kind::note && exit_code != kBadInput) exit_code = is_mistake ? kBadInput : kFailed;
+    std::fprintf(stderr, "instar-device: %s: %s\n",
+                 is_mistake                               ? path.c_str()
+                 : finding.kind == Finding::Kind::machine ? "this machine"
+                                                          : "note",
+                 clean_text(finding.text, finding.text.size()).c_str());
+  }
+  std::printf("%s: device %s, product %s, %zu groups, %s%s\n", path.c_str(), config.device_id.str().c_str(),
+              config.product.c_str(), config.groups.size(), config.server.c_str(),
+              exit_code == kOk ? "" : ": not ready, see above");
+  return exit_code;
+}
+
 int main_of(int argc, char** argv) {
   Arguments arguments;
   const bool parsed = parse(argc, argv, arguments);
@@ -270,15 +334,13 @@ int main_of(int argc, char** argv) {
   if (arguments.command == "set-factory") return keep_as_factory(*config);
   if (arguments.command == "run" || arguments.command == "install") run_chosen_client(config->state_dir, argv);
   own_arguments = argv;
-  if (arguments.command == "run") return run(std::move(*config));
+  if (arguments.command == "run") return run(*config);
   if (arguments.command == "install") return install(std::move(*config), arguments.bundle);
   if (is_owner_command(arguments.command)) return say(*config, arguments);
   if (arguments.command == "key") return print_key(std::move(*config));
   if (arguments.command == "status") return status(*config, arguments.json);
   if (arguments.command == "verify") return verify(*config, arguments.json);
-  std::printf("%s: device %s, product %s, %zu groups, %s\n", arguments.config.c_str(), config->device_id.str().c_str(),
-              config->product.c_str(), config->groups.size(), config->server.c_str());
-  return kOk;
+  return check_config(arguments.config, *config);
 }
 
 }  // namespace

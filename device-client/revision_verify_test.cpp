@@ -1,9 +1,12 @@
 #include "device-client/revision_verify.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <filesystem>
 #include <fstream>
 
 #include "device-client/testing/staging_fixture.hpp"
@@ -90,6 +93,21 @@ TEST_F(RevisionVerify, FindsMissingChangedAndExtraEntries) {
 TEST_F(RevisionVerify, FindsAHardLinkThatBecameAFile) {
   ASSERT_EQ(::unlink((tree_ + "/bin/b-too").c_str()), 0);
   std::ofstream(tree_ + "/bin/b-too") << "x";
+  EXPECT_EQ(verify().faults, 1U);
+}
+
+// As where a file has more names than its file system allows.
+TEST_F(RevisionVerify, TakesACopyWithTheSameMetadataForAnotherName) {
+  std::filesystem::copy_file(tree_ + "/bin/b", tree_ + "/copy");
+  ASSERT_EQ(::unlink((tree_ + "/bin/b-too").c_str()), 0);
+  ASSERT_EQ(::rename((tree_ + "/copy").c_str(), (tree_ + "/bin/b-too").c_str()), 0);
+  EXPECT_EQ(verify().faults, 1U) << "its time differs";
+  struct stat status {};
+  ASSERT_EQ(::stat((tree_ + "/bin/b").c_str(), &status), 0);
+  const std::array<timespec, 2> times{status.st_mtim, status.st_mtim};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (tree_ + "/bin/b-too").c_str(), times.data(), 0), 0);
+  EXPECT_EQ(verify().faults, 0U);
+  ASSERT_EQ(::chmod((tree_ + "/bin/b-too").c_str(), 0700), 0);
   EXPECT_EQ(verify().faults, 1U);
 }
 

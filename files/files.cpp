@@ -144,7 +144,7 @@ Status write_file_atomic(const std::string& path, ByteView content, std::uint32_
   // A file has one writer. The next write replaces a temporary file that a crash left behind.
   const std::string temporary = path + ".new";
   Status status = write_new_file(temporary, content, mode);
-  if (status && ::rename(temporary.c_str(), path.c_str()) != 0)
+  if (status && with_room(0, [&] { return ::rename(temporary.c_str(), path.c_str()); }) != 0)
     status = os_error("renaming " + temporary + " to", path, errno);
   if (!status) {
     ::unlink(temporary.c_str());
@@ -159,7 +159,7 @@ Status make_folders(const std::string& path, std::uint32_t mode) {
     end = path.find('/', end + 1);
     const std::string part = path.substr(0, end);
     if (part.empty() || part.back() == '/') continue;
-    if (::mkdir(part.c_str(), static_cast<mode_t>(mode)) == 0) {
+    if (with_room(0, [&] { return ::mkdir(part.c_str(), static_cast<mode_t>(mode)); }) == 0) {
       INSTAR_CHECK(sync_folder(folder_of(part)));
       continue;
     }
@@ -191,8 +191,10 @@ Result<bool> remove_some(const std::string& path, std::uint32_t entries_max) {
 Status replace_link(const std::string& path, const std::string& target) {
   const std::string fresh = path + ".new";
   ::unlink(fresh.c_str());
-  if (::symlink(target.c_str(), fresh.c_str()) != 0) return os_error("making", fresh, errno);
-  if (::rename(fresh.c_str(), path.c_str()) != 0) return os_error("pointing", path + " at " + target, errno);
+  if (with_room(0, [&] { return ::symlink(target.c_str(), fresh.c_str()); }) != 0)
+    return os_error("making", fresh, errno);
+  if (with_room(0, [&] { return ::rename(fresh.c_str(), path.c_str()); }) != 0)
+    return os_error("pointing", path + " at " + target, errno);
   return {};
 }
 
@@ -217,8 +219,10 @@ Result<Space> free_space(const std::string& path) {
   if (::statvfs(path.c_str(), &status) != 0) return os_error("asking for the free space of", path, errno);
   Space space;
   space.bytes_free = std::uint64_t{status.f_bavail} * status.f_frsize;
+  space.bytes = std::uint64_t{status.f_blocks} * status.f_frsize;
   // File systems that make inodes when needed (btrfs, overlay on it) report 0 of 0.
   space.inodes_free = status.f_files == 0 ? UINT64_MAX : std::uint64_t{status.f_favail};
+  space.inodes = status.f_files;
   return space;
 }
 

@@ -51,6 +51,8 @@ struct Password {
 struct Space {
   std::uint64_t bytes_free = 0;  // for a writer that is not root: without the blocks that are reserved for root
   std::uint64_t inodes_free = 0;
+  std::uint64_t bytes = 0;   // of the whole file system
+  std::uint64_t inodes = 0;  // the same; 0: it makes them when needed
 };
 // The free space of the file system that holds `path`.
 [[nodiscard]] Result<Space> free_space(const std::string& path);

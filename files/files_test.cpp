@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "files/posix.hpp"
+#include "files/sparse.hpp"
 #include "files/testing/temporary_folder.hpp"
 
 namespace instar::files {
@@ -32,6 +33,25 @@ TEST(Files, ReservesRoomAndGivesTheFileItsSize) {
   ASSERT_TRUE(take_room(file->get(), 0, folder / "a"));
   ASSERT_EQ(::fstat(file->get(), &status), 0);
   EXPECT_EQ(status.st_size, 0);
+}
+
+TEST(Files, LeavesHolesForZerosAlsoWhereSomethingWas) {
+  const TemporaryFolder folder;
+  const auto file = open_file(folder / "a", O_RDWR | O_CREAT, 0600);
+  ASSERT_TRUE(file);
+  constexpr std::size_t kSize = 1024 * 1024;
+  ASSERT_TRUE(write_all(file->get(), Bytes(kSize, 7), folder / "a"));
+  Bytes content(kSize);
+  content[0] = content[300'000] = content[kSize - 1] = 1;
+  // In pieces that do not begin at blocks.
+  for (std::size_t at = 0; at < kSize; at += 100'000) {
+    const auto piece = ByteView(content).subspan(at, std::min<std::size_t>(100'000, kSize - at));
+    ASSERT_TRUE(write_with_holes(file->get(), piece, at, folder / "a"));
+  }
+  EXPECT_EQ(*read_file(folder / "a", kSize), content);
+  struct stat status {};
+  ASSERT_EQ(::fstat(file->get(), &status), 0);
+  EXPECT_LE(status.st_blocks * 512, 40 * 4096) << "three blocks with data, and those at the pieces' ends";
 }
 
 TEST(Files, ReadsBackWhatItWrote) {

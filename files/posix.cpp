@@ -35,8 +35,13 @@ int retrying_openat(int folder, const char* name, int flags, std::uint32_t mode)
   int fd = -1;
   do {
     fd = ::openat(folder, name, flags | O_CLOEXEC, static_cast<mode_t>(mode));
-  } while (fd < 0 && errno == EINTR);
+  } while (fd < 0 && (errno == EINTR || ((flags & O_CREAT) != 0 && make_room(errno, 0))));
   return fd;
+}
+
+RoomMaker& room_maker() {
+  static RoomMaker maker;
+  return maker;
 }
 
 }  // namespace
@@ -67,6 +72,21 @@ tl::unexpected<Error> os_error(std::string_view doing, std::string_view path, in
   if (error_number == ENOSPC || error_number == EDQUOT) code = Code::no_space;
   return fail(code, std::string(doing) + " " + std::string(path) + ": " +
                         std::generic_category().message(error_number) + std::string(advice(error_number)));
+}
+
+void set_room_maker(RoomMaker maker) {
+  room_maker() = std::move(maker);
+}
+
+// What frees room may meet a full disk itself: it is not asked again for that.
+bool make_room(int error_number, std::uint64_t bytes) {
+  static bool asked = false;
+  if ((error_number != ENOSPC && error_number != EDQUOT) || !room_maker() || asked) return false;
+  asked = true;
+  const bool made = room_maker()(bytes);
+  asked = false;
+  errno = error_number;
+  return made;
 }
 
 Result<Fd> open_file(const std::string& path, int flags, std::uint32_t mode) {
@@ -113,7 +133,7 @@ std::string last_component(std::string_view path) {
 Status write_all(int fd, ByteView bytes, std::string_view path) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(fd, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EINTR || make_room(errno, bytes.size()))) continue;
     if (count < 0) return os_error("writing", path, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
@@ -123,7 +143,7 @@ Status write_all(int fd, ByteView bytes, std::string_view path) {
 Status write_all_at(int fd, ByteView bytes, std::uint64_t offset, std::string_view path) {
   while (!bytes.empty()) {
     const ssize_t count = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EINTR || make_room(errno, bytes.size()))) continue;
     if (count < 0) return os_error("writing", path, errno);
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
@@ -145,8 +165,13 @@ Result<std::size_t> read_at(int fd, std::span<std::uint8_t> out, std::uint64_t o
 
 Status take_room(int fd, std::uint64_t size, std::string_view path) {
   if (::ftruncate(fd, static_cast<off_t>(size)) != 0) return os_error("sizing", path, errno);
-  if (size == 0) return {};
-  if (::fallocate(fd, 0, 0, static_cast<off_t>(size)) == 0) return {};
+  return take_room_at(fd, 0, size, path);
+}
+
+Status take_room_at(int fd, std::uint64_t offset, std::uint64_t bytes, std::string_view path) {
+  if (bytes == 0) return {};
+  const auto take = [&] { return ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes)); };
+  if (with_room(bytes, take) == 0) return {};
   if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
   return os_error("taking room for", path, errno);
 }

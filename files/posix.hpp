@@ -5,6 +5,9 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,6 +39,21 @@ class Fd {
 // disk, otherwise io.
 [[nodiscard]] tl::unexpected<Error> os_error(std::string_view doing, std::string_view path, int error_number);
 
+// Frees room for about so many bytes and one file, from a reserve. False: there is none left.
+using RoomMaker = std::function<bool(std::uint64_t bytes)>;
+// What every operation of this folder asks when the disk or a quota is full: as long as it frees room, the operation is
+// tried again. One for the process, for the thread that writes; an empty one takes it away.
+void set_room_maker(RoomMaker maker);
+// For a call that has failed with `error_number` and wanted `bytes`: whether to make it again.
+[[nodiscard]] bool make_room(int error_number, std::uint64_t bytes);
+// Makes `call`, which returns below zero and sets errno when it fails, again as long as room is made for it.
+template <typename Call>
+auto with_room(std::uint64_t bytes, Call call) {
+  auto done = call();
+  while (done < 0 && make_room(errno, bytes)) done = call();
+  return done;
+}
+
 // open(2) of a path as given. O_CLOEXEC is added.
 [[nodiscard]] Result<Fd> open_file(const std::string& path, int flags, std::uint32_t mode = 0);
 // Opens `path` below the folder `root`, component by component with O_NOFOLLOW. A symlink anywhere in the path is an
@@ -56,6 +74,8 @@ class Fd {
 // Makes the file `size` bytes large, and reserves the room for them if the file system can. So a full disk is noticed
 // before anything is written.
 [[nodiscard]] Status take_room(int fd, std::uint64_t size, std::string_view path);
+// Reserves the room for [offset, offset + bytes) of a file that is that large already.
+[[nodiscard]] Status take_room_at(int fd, std::uint64_t offset, std::uint64_t bytes, std::string_view path);
 [[nodiscard]] Status sync_fd(int fd, std::string_view path);
 
 struct CloseFolder {

@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 
 #include "core/base/assert.hpp"
@@ -18,10 +16,6 @@ namespace {
 
 using artifact::Entry;
 using artifact::EntryType;
-
-// Every entry gets the time one second after 1970, so that trees with equal content are equal.
-constexpr timespec kTime{1, 0};
-constexpr std::array<timespec, 2> kTimes{kTime, kTime};
 
 mode_t special_type(EntryType type) {
   if (type == EntryType::char_device) return S_IFCHR;
@@ -58,37 +52,40 @@ Result<int> StagingTree::parent(std::string_view entry) const {
 }
 
 Status StagingTree::make_folder(const std::string& entry) {
-  if (entry.empty()) return {};
+  if (entry.empty()) return take_no_default_acl(entry);
   INSTAR_TRY(const int folder, parent(entry));
   const std::string name = last_component(entry);
-  if (::mkdirat(folder, name.c_str(), 0700) == 0) return {};
+  const auto make = [&] { return with_room(0, [&] { return ::mkdirat(folder, name.c_str(), 0700); }); };
+  if (make() == 0) return take_no_default_acl(entry);
   if (errno != EEXIST) return os_error("making the folder", shown(entry), errno);
   struct stat status {};
   if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return os_error("looking at", shown(entry), errno);
-  if (S_ISDIR(status.st_mode)) return {};
+  if (S_ISDIR(status.st_mode)) return take_no_default_acl(entry);
   INSTAR_CHECK(remove(entry));
-  if (::mkdirat(folder, name.c_str(), 0700) != 0) return os_error("making the folder", shown(entry), errno);
-  return {};
+  if (make() != 0) return os_error("making the folder", shown(entry), errno);
+  return take_no_default_acl(entry);
 }
 
 Status StagingTree::make_symlink(const Entry& entry) {
   INSTAR_TRY(const int folder, parent(entry.path));
   const std::string name = last_component(entry.path);
-  if (::symlinkat(entry.target.c_str(), folder, name.c_str()) != 0) {
+  const auto make = [&] {
+    return with_room(0, [&] { return ::symlinkat(entry.target.c_str(), folder, name.c_str()); });
+  };
+  if (make() != 0) {
     if (errno != EEXIST) return os_error("making the link", shown(entry.path), errno);
     const auto target = read_symlink(entry.path);
     if (!target || *target != entry.target) {
       INSTAR_CHECK(remove(entry.path));
-      if (::symlinkat(entry.target.c_str(), folder, name.c_str()) != 0)
-        return os_error("making the link", shown(entry.path), errno);
+      if (make() != 0) return os_error("making the link", shown(entry.path), errno);
     }
   }
   if (::fchownat(folder, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 &&
       !may_leave_out(&LeftOut::owners)) {
     return os_error("setting the owner of", shown(entry.path), errno);
   }
-  if (::utimensat(folder, name.c_str(), kTimes.data(), AT_SYMLINK_NOFOLLOW) != 0) {
+  if (::utimensat(folder, name.c_str(), times_of(entry).data(), AT_SYMLINK_NOFOLLOW) != 0) {
     return os_error("setting the time of", shown(entry.path), errno);
   }
   return {};
@@ -109,7 +106,7 @@ Status StagingTree::make_special(const Entry& entry) {
   // The node was made just above, in a folder of ours, so there is no link to follow.
   if (::fchmodat(folder, name.c_str(), entry.mode, 0) != 0)
     return os_error("setting the mode of", shown(entry.path), errno);
-  if (::utimensat(folder, name.c_str(), kTimes.data(), AT_SYMLINK_NOFOLLOW) != 0) {
+  if (::utimensat(folder, name.c_str(), times_of(entry).data(), AT_SYMLINK_NOFOLLOW) != 0) {
     return os_error("setting the time of", shown(entry.path), errno);
   }
   return {};
@@ -132,7 +129,8 @@ Result<Fd> StagingTree::replace_file(const std::string& entry, std::uint64_t siz
   INSTAR_CHECK(remove(entry));
   INSTAR_TRY(const int folder, parent(entry));
   const std::string name = last_component(entry);
-  Fd file(::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  Fd file(with_room(
+      0, [&] { return ::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600); }));
   if (!file.is_open()) return os_error("making the file", shown(entry), errno);
   INSTAR_CHECK(take_room(file.get(), size, shown(entry)));
   return file;
@@ -146,8 +144,10 @@ Result<StagingTree::Linked> StagingTree::link(const std::string& entry, const St
   INSTAR_TRY(const Fd from, open_parent_below(source.fd(), source_entry, source.path()));
   INSTAR_TRY(const int to, parent(entry));
   const std::string name = last_component(entry);
-  if (::linkat(from.get(), last_component(source_entry).c_str(), to, name.c_str(), 0) == 0) return Linked::yes;
-  if (errno == EMLINK || errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP) return Linked::impossible;
+  const auto make = [&] { return ::linkat(from.get(), last_component(source_entry).c_str(), to, name.c_str(), 0); };
+  if (with_room(0, make) == 0) return Linked::yes;
+  if (errno == EMLINK) return Linked::too_many;
+  if (errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP) return Linked::impossible;
   return os_error("linking " + source.shown(source_entry) + " to", shown(entry), errno);
 }
 
@@ -225,26 +225,6 @@ bool StagingTree::may_leave_out(std::uint64_t LeftOut::*what) const noexcept {
   if (left_out_ == nullptr || (errno != EPERM && errno != EACCES && errno != ENOTSUP)) return false;
   ++(left_out_->*what);
   return true;
-}
-
-Status StagingTree::set_metadata(int fd, const Entry& entry) const {
-  constexpr mode_t kOwnersRights = S_ISUID | S_ISGID;
-  mode_t mode = entry.mode;
-  // The owner comes first, because a change of owner clears setuid and capabilities.
-  if (::fchown(fd, entry.uid, entry.gid) != 0) {
-    if (!may_leave_out(&LeftOut::owners)) return os_error("setting the owner of", shown(entry.path), errno);
-    if ((mode & kOwnersRights) != 0) ++left_out_->modes;
-    mode &= ~kOwnersRights;
-  }
-  if (::fchmod(fd, mode) != 0) return os_error("setting the mode of", shown(entry.path), errno);
-  for (const artifact::Xattr& xattr : entry.xattrs) {
-    if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0 &&
-        !may_leave_out(&LeftOut::xattrs)) {
-      return os_error("setting the xattr " + xattr.name + " of", shown(entry.path), errno);
-    }
-  }
-  if (::futimens(fd, kTimes.data()) != 0) return os_error("setting the time of", shown(entry.path), errno);
-  return {};
 }
 
 }  // namespace instar::files

@@ -2,6 +2,9 @@
 // followed. So nothing outside the folder is changed, whatever an index says.
 #pragma once
 
+#include <time.h>
+
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,8 +36,12 @@ class StagingTree {
   // From now on, what this process may not set is counted here instead of being an error. The counters outlive the
   // tree.
   void leave_out(LeftOut& left_out) noexcept { left_out_ = &left_out; }
+  // From now on, entries whose index has no time get this one: seconds since 1970. Without it, that of
+  // artifact::time_by_content().
+  void use_time(std::int64_t seconds) noexcept { time_ = seconds; }
 
   // Each of these leaves an entry that is right already, and replaces one that is not.
+  // A folder passes no default ACL on to what is made in it, until set_metadata() gives it one.
   [[nodiscard]] Status make_folder(const std::string& entry);
   [[nodiscard]] Status make_symlink(const artifact::Entry& entry);
   [[nodiscard]] Status make_special(const artifact::Entry& entry);
@@ -45,9 +52,9 @@ class StagingTree {
   [[nodiscard]] Status make_file(const std::string& entry, std::uint64_t size);
   // The same, opened for writing. Always makes a new file, whatever is there.
   [[nodiscard]] Result<Fd> replace_file(const std::string& entry, std::uint64_t size);
-  enum class Linked : std::uint8_t { yes, impossible };
-  // Makes another name for `source_entry` of the tree at `source`. impossible: the file has too many names, is on
-  // another file system, or linking is not allowed.
+  enum class Linked : std::uint8_t { yes, too_many, impossible };
+  // Makes another name for `source_entry` of the tree at `source`. too_many: the file has as many names as its file
+  // system allows (65 000 on ext4). impossible: it is on another file system, or linking is not allowed.
   [[nodiscard]] Result<Linked> link(const std::string& entry, const StagingTree& source,
                                     const std::string& source_entry);
   [[nodiscard]] Status remove(const std::string& entry);
@@ -65,11 +72,19 @@ class StagingTree {
   [[nodiscard]] bool same_file(const std::string& entry, const StagingTree& other,
                                const std::string& other_entry) const;
 
-  // Sets owner, mode, xattrs and times of a file or folder.
+  // Sets owner, mode, xattrs and times of a file or folder, and takes away other xattrs that a tree could carry. If an
+  // ACL cannot be set and is left out, the mode gives nobody more than the ACL did. staging_metadata.cpp
   [[nodiscard]] Status set_metadata(int fd, const artifact::Entry& entry) const;
+  // Owner, mode, xattrs and time of a file, as an entry. To be set for another one.
+  [[nodiscard]] static Result<artifact::Entry> read_metadata(int fd, const std::string& shown);
 
  private:
   [[nodiscard]] Result<int> parent(std::string_view entry) const;
+  [[nodiscard]] Status take_no_default_acl(const std::string& folder) const;
+  [[nodiscard]] Status take_xattrs_off(int fd, const artifact::Entry& entry) const;
+  [[nodiscard]] Status set_xattr(int fd, const artifact::Entry& entry, const artifact::Xattr& xattr) const;
+  // Of access and of change, which are the same.
+  [[nodiscard]] std::array<timespec, 2> times_of(const artifact::Entry& entry) const noexcept;
   // Called when something could not be set. Returns true when it is to be left out.
   [[nodiscard]] bool may_leave_out(std::uint64_t LeftOut::*what) const noexcept;
 
@@ -79,6 +94,7 @@ class StagingTree {
   mutable std::string cached_path_;
   mutable Fd cached_;
   LeftOut* left_out_ = nullptr;
+  std::optional<std::int64_t> time_;
 };
 
 }  // namespace instar::files

@@ -12,6 +12,7 @@
 #include <map>
 #include <utility>
 
+#include "core/artifact/acl.hpp"
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 #include "files/posix.hpp"
@@ -47,8 +48,12 @@ Result<std::vector<std::string>> sorted_names(int folder, const std::string& sho
   return names;
 }
 
-bool is_kept_xattr(std::string_view name) {
-  return name == "security.capability" || (name.starts_with("user.") && !name.starts_with("user.overlay."));
+Result<Bytes> read_xattr(int fd, const std::string& name, const std::string& shown) {
+  Bytes value(64 * 1024);  // XATTR_SIZE_MAX of Linux
+  const ssize_t bytes = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
+  if (bytes < 0) return os_error("reading the xattr " + name + " of", shown, errno);
+  value.resize(static_cast<std::size_t>(bytes));
+  return value;
 }
 
 class Walker {
@@ -64,6 +69,7 @@ class Walker {
     Entry entry;
     INSTAR_CHECK(take_folder(folder.get(), status, std::move(entry)));
     INSTAR_CHECK(hash_files(folder.get()));
+    note_stale_python();
     for (const Entry& checked : entries_) {
       auto verdict = checker_.check(checked);
       if (!verdict) return fail(with_context(verdict.error(), root_));
@@ -77,7 +83,8 @@ class Walker {
   Status take_folder(int folder, const struct stat& status, Entry entry) {
     entry.type = EntryType::directory;
     set_owner(entry, status);
-    INSTAR_TRY(entry.xattrs, read_xattrs(folder, shown(entry.path)));
+    INSTAR_CHECK(keep_time(entry, status));
+    INSTAR_TRY(entry.xattrs, read_xattrs(folder, shown(entry.path), options_.notes, entry.path));
     const std::string prefix = entry.path.empty() ? "" : entry.path + "/";
     INSTAR_TRY(const std::vector<std::string> names, sorted_names(folder, shown(entry.path)));
     entries_.push_back(std::move(entry));
@@ -93,10 +100,10 @@ class Walker {
     struct stat status {};
     if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
       return os_error("looking at", shown(path), errno);
-    if (status.st_dev != device_) {
+    INSTAR_TRY(const bool mounted, is_mounted(folder, name, path));
+    if (mounted)
       return fail(Code::refused,
-                  shown(path) + " is on another file system than " + root_ + ": unmount it, or copy the tree first");
-    }
+                  "another file system is mounted at " + shown(path) + ": unmount it, or copy the tree first");
     Entry entry;
     entry.path = std::move(path);
     if (S_ISDIR(status.st_mode)) {
@@ -109,7 +116,8 @@ class Walker {
       entry.size = static_cast<std::uint64_t>(status.st_size);
       bytes_ += entry.size;
       INSTAR_TRY(const Fd child, open_child(folder, name, entry.path, 0));
-      INSTAR_TRY(entry.xattrs, read_xattrs(child.get(), shown(entry.path)));
+      INSTAR_TRY(entry.xattrs, read_xattrs(child.get(), shown(entry.path), options_.notes, entry.path));
+      INSTAR_CHECK(keep_time(entry, status));
     } else if (S_ISLNK(status.st_mode)) {
       entry.type = EntryType::symlink;
       INSTAR_TRY(entry.target, read_target(folder, name, entry.path));
@@ -117,14 +125,60 @@ class Walker {
       INSTAR_CHECK(take_special(status, entry));
     }
     set_owner(entry, status);
+    const bool is_special = entry.type != EntryType::file && entry.type != EntryType::symlink;
+    if (is_special) lower_mode(folder, name, entry);
     entries_.push_back(std::move(entry));
     return {};
+  }
+
+  Status keep_time(Entry& entry, const struct stat& status) const {
+    if (!options_.keep_times) return {};
+    constexpr std::int64_t kLastTime = 0xffffffff;
+    const std::int64_t seconds = status.st_mtim.tv_sec;
+    if (seconds < 0 || seconds > kLastTime) {
+      return fail(Code::refused,
+                  shown(entry.path) + " has a time before 1970 or after 2106: give it another with touch");
+    }
+    entry.time = static_cast<std::uint32_t>(seconds);
+    return {};
+  }
+
+  // A device node or fifo cannot carry an ACL. It is not opened, because that may do something.
+  void lower_mode(int folder, const std::string& name, Entry& entry) const {
+    const Fd place(::openat(folder, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!place.is_open()) return;
+    const std::string link = "/proc/self/fd/" + std::to_string(place.get());
+    Bytes acl(64 * 1024);
+    const ssize_t bytes = ::getxattr(link.c_str(), std::string(artifact::kAccessAcl).c_str(), acl.data(), acl.size());
+    if (bytes < 0) return;
+    entry.mode = artifact::mode_without_acl(entry.mode, ByteView(acl).first(static_cast<std::size_t>(bytes)));
+    if (options_.notes != nullptr) options_.notes->acls_not_kept.add(entry.path);
+  }
+
+  void note_stale_python() const {
+    if (options_.notes == nullptr) return;
+    for (const std::string& path : timed_python_) {
+      const std::string source = python_source_of(path);
+      const auto found = std::ranges::lower_bound(entries_, source, artifact::path_before, &Entry::path);
+      if (found != entries_.end() && found->path == source) options_.notes->stale_python.add(path);
+    }
+  }
+
+  // A file or folder that something else is mounted on. Devices do not say it: those of an overlay's files differ from
+  // their folder's, as those of btrfs' subvolumes do. Before Linux 5.8 nothing else says it.
+  Result<bool> is_mounted(int folder, const std::string& name, const std::string& path) const {
+    struct statx extended {};
+    if (::statx(folder, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &extended) != 0)
+      return os_error("looking at", shown(path), errno);
+    if ((extended.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
+      return (extended.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+    return S_ISDIR(extended.stx_mode) && makedev(extended.stx_dev_major, extended.stx_dev_minor) != device_;
   }
 
   // Returns true when another name of the same file came before, and the entry is a hard link then.
   bool is_further_link(Entry& entry, const struct stat& status) {
     if (!S_ISREG(status.st_mode) || status.st_nlink < 2) return false;
-    const auto [first, is_new] = linked_.try_emplace(status.st_ino, entry.path);
+    const auto [first, is_new] = linked_.try_emplace({status.st_dev, status.st_ino}, entry.path);
     if (is_new) return false;
     entry.type = EntryType::hardlink;
     entry.target = first->second;
@@ -183,6 +237,8 @@ class Walker {
       while (true) {
         INSTAR_TRY(const std::size_t got, read_at(file.get(), buffer, offset, shown(entry.path)));
         hasher.update(ByteView(buffer).first(got));
+        const bool is_start = offset == 0 && !options_.keep_times && !python_source_of(entry.path).empty();
+        if (is_start && names_a_time_of_python_source(ByteView(buffer).first(got))) timed_python_.push_back(entry.path);
         offset += got;
         done += got;
         if (options_.progress && got > 0) options_.progress(done, std::max(done, bytes_));
@@ -200,7 +256,8 @@ class Walker {
   artifact::IndexChecker checker_;
   dev_t device_ = 0;
   std::uint64_t bytes_ = 0;
-  std::map<ino_t, std::string> linked_;  // files with several names: the first of them
+  std::map<std::pair<dev_t, ino_t>, std::string> linked_;  // files with several names: the first of them
+  std::vector<std::string> timed_python_;                  // compiled files that name a time
   std::vector<Entry> entries_;
 };
 
@@ -236,26 +293,37 @@ class TreeSource : public artifact::ContentSource {
 
 }  // namespace
 
-Result<std::vector<artifact::Xattr>> read_xattrs(int fd, const std::string& shown) {
-  std::vector<artifact::Xattr> xattrs;
+Result<std::vector<std::string>> list_xattrs(int fd, const std::string& shown) {
+  std::vector<std::string> list;
   const ssize_t size = ::flistxattr(fd, nullptr, 0);
-  if (size < 0 && errno == ENOTSUP) return xattrs;
+  if (size == 0 || (size < 0 && errno == ENOTSUP)) return list;
   if (size < 0) return os_error("listing the xattrs of", shown, errno);
   std::string names(static_cast<std::size_t>(size), '\0');
   const ssize_t got = ::flistxattr(fd, names.data(), names.size());
   if (got < 0) return os_error("listing the xattrs of", shown, errno);
   names.resize(static_cast<std::size_t>(got));
-  for (std::size_t at = 0; at < names.size(); at += std::string_view(names.c_str() + at).size() + 1) {
-    const std::string name = names.c_str() + at;
-    if (!is_kept_xattr(name)) continue;
-    Bytes value(64 * 1024);
-    const ssize_t bytes = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
-    if (bytes < 0) return os_error("reading the xattr " + name + " of", shown, errno);
-    value.resize(static_cast<std::size_t>(bytes));
-    xattrs.push_back({name, std::move(value)});
+  for (std::size_t at = 0; at < names.size(); at += list.back().size() + 1) list.emplace_back(names.c_str() + at);
+  return list;
+}
+
+Result<std::vector<artifact::Xattr>> read_xattrs(int fd, const std::string& shown, TreeNotes* notes,
+                                                 std::string_view path) {
+  std::vector<artifact::Xattr> xattrs;
+  INSTAR_TRY(const auto names, list_xattrs(fd, shown));
+  for (const std::string& name : names) {
+    if (artifact::is_tree_xattr(name)) {
+      INSTAR_TRY(Bytes value, read_xattr(fd, name, shown));
+      xattrs.push_back({name, std::move(value)});
+    } else if (notes != nullptr) {
+      notes->xattrs_not_kept[name].add(path);
+    }
   }
   std::sort(xattrs.begin(), xattrs.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return xattrs;
+}
+
+Result<std::vector<artifact::Xattr>> read_xattrs(int fd, const std::string& shown) {
+  return read_xattrs(fd, shown, nullptr, {});
 }
 
 Result<std::vector<Entry>> read_tree(const std::string& root, const TreeOptions& options) {

@@ -1,5 +1,6 @@
 #include "files/tree.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -9,9 +10,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <map>
 
+#include "core/artifact/acl.hpp"
 #include "core/artifact/codec.hpp"
+#include "core/artifact/testing/acls.hpp"
 #include "core/trust/digest.hpp"
 #include "files/files.hpp"
 #include "files/testing/temporary_folder.hpp"
@@ -117,6 +122,104 @@ TEST_F(Tree, KeepsUserXattrsOnly) {
   EXPECT_EQ(entries["f"].xattrs[1].value, to_bytes("2"));
 }
 
+TEST_F(Tree, NamesXattrsThatItDoesNotKeep) {
+  if (::geteuid() != 0) return;
+  write("a", "1");
+  write("b", "1");
+  ASSERT_EQ(::setxattr((folder_ / "a").c_str(), "trusted.x", "1", 1, 0), 0);
+  ASSERT_EQ(::setxattr((folder_ / "b").c_str(), "trusted.x", "1", 1, 0), 0);
+  ASSERT_EQ(::setxattr((folder_ / "b").c_str(), "user.overlay.opaque", "y", 1, 0), 0);
+  TreeNotes notes;
+  TreeOptions options;
+  options.notes = &notes;
+  const auto entries = read(options);
+  EXPECT_TRUE(entries.at("b").xattrs.empty());
+  EXPECT_EQ(notes.xattrs_not_kept["trusted.x"].count, 2U);
+  EXPECT_EQ(notes.xattrs_not_kept["trusted.x"].first, "a");
+  EXPECT_EQ(notes.xattrs_not_kept["user.overlay.opaque"].count, 1U);
+}
+
+TEST_F(Tree, KeepsAclsOfFilesAndFolders) {
+  const Bytes acl = artifact::fixture::usual_acl();
+  const std::string access(artifact::kAccessAcl);
+  write("f", "1");
+  if (::setxattr((folder_ / "f").c_str(), access.c_str(), acl.data(), acl.size(), 0) != 0) {
+    ASSERT_EQ(errno, ENOTSUP) << "this file system keeps no ACLs";
+    return;
+  }
+  ASSERT_TRUE(make_folders(folder_ / "d"));
+  const std::string inherited(artifact::kDefaultAcl);
+  ASSERT_EQ(::setxattr((folder_ / "d").c_str(), inherited.c_str(), acl.data(), acl.size(), 0), 0);
+  const auto entries = read();
+  EXPECT_EQ(entries.at("f").xattrs, (std::vector<artifact::Xattr>{{access, acl}}));
+  EXPECT_EQ(entries.at("f").mode, 0670);
+  EXPECT_EQ(entries.at("d").xattrs, (std::vector<artifact::Xattr>{{inherited, acl}}));
+}
+
+TEST_F(Tree, AFifoWithAnAclGivesNobodyMoreThanBefore) {
+  const Bytes acl = artifact::fixture::usual_acl();
+  const std::string access(artifact::kAccessAcl);
+  ASSERT_EQ(::mkfifo((folder_ / "p").c_str(), 0640), 0);
+  if (::setxattr((folder_ / "p").c_str(), access.c_str(), acl.data(), acl.size(), 0) != 0) {
+    ASSERT_EQ(errno, ENOTSUP) << "this file system keeps no ACLs";
+    return;
+  }
+  TreeNotes notes;
+  TreeOptions options;
+  options.rules.devices_allowed = true;
+  options.notes = &notes;
+  EXPECT_EQ(read(options).at("p").mode, 0640);
+  EXPECT_EQ(notes.acls_not_kept.count, 1U);
+  EXPECT_EQ(notes.acls_not_kept.first, "p");
+}
+
+TEST_F(Tree, KeepsTimesOnlyWhenAsked) {
+  write("f", "1");
+  const std::array<timespec, 2> times{timespec{1'600'000'000, 5}, timespec{1'600'000'000, 5}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (folder_ / "f").c_str(), times.data(), 0), 0);
+  EXPECT_FALSE(read().at("f").time);
+  TreeOptions options;
+  options.keep_times = true;
+  EXPECT_EQ(read(options).at("f").time, 1'600'000'000U);
+  EXPECT_TRUE(read(options).at("").time);
+  const std::array<timespec, 2> before{timespec{-5, 0}, timespec{-5, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (folder_ / "f").c_str(), before.data(), 0), 0);
+  EXPECT_EQ(failure(options).code, Code::refused);
+}
+
+TEST_F(Tree, NotesCompiledPythonWhoseSourceGetsAnotherTime) {
+  const std::string magic("\xa7\x0d\r\n", 4);
+  const std::string by_time = magic + std::string(4, '\0') + "12345678code";
+  const std::string by_hash = magic + std::string("\x01\0\0\0", 4) + "12345678code";
+  ASSERT_TRUE(make_folders(folder_ / "m/__pycache__"));
+  write("m/a.py", "1");
+  write("m/b.py", "1");
+  write("m/__pycache__/a.cpython-311.pyc", by_time);
+  write("m/__pycache__/a.cpython-311.opt-1.pyc", by_time);
+  write("m/__pycache__/b.cpython-311.pyc", by_hash);
+  write("m/__pycache__/without-source.cpython-311.pyc", by_time);
+  write("m/beside.pyc", by_time);
+  TreeNotes notes;
+  TreeOptions options;
+  options.notes = &notes;
+  read(options);
+  EXPECT_EQ(notes.stale_python.count, 2U);
+  EXPECT_EQ(notes.stale_python.first, "m/__pycache__/a.cpython-311.opt-1.pyc");
+  notes = {};
+  options.keep_times = true;
+  read(options);
+  EXPECT_EQ(notes.stale_python.count, 0U);
+}
+
+TEST(TreeNotes, ACompiledFileBelongsToASourceBesideItsFolder) {
+  EXPECT_EQ(python_source_of("a/__pycache__/m.cpython-311.opt-1.pyc"), "a/m.py");
+  EXPECT_EQ(python_source_of("__pycache__/m.cpython-311.pyc"), "m.py");
+  EXPECT_EQ(python_source_of("a/m.pyc"), "");
+  EXPECT_EQ(python_source_of("a__pycache__/m.cpython-311.pyc"), "");
+  EXPECT_EQ(python_source_of("a/__pycache__/m.txt"), "");
+  EXPECT_EQ(python_source_of(""), "");
+}
+
 TEST_F(Tree, RefusesSockets) {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
   sockaddr_un address{};
@@ -157,6 +260,38 @@ TEST_F(Tree, NamesWhatItCannotRead) {
   const Error error = failure();
   EXPECT_EQ(error.code, Code::io);
   EXPECT_NE(error.message.find(folder_ / "f"), std::string::npos);
+}
+
+TEST_F(Tree, RefusesAFileThatIsMountedOnAnother) {
+  if (::geteuid() != 0) return;  // nobody else may mount
+  write("f", "1");
+  write("g", "2");
+  ASSERT_EQ(::mount((folder_ / "g").c_str(), (folder_ / "f").c_str(), nullptr, MS_BIND, nullptr), 0);
+  const Error error = failure();
+  EXPECT_EQ(::umount((folder_ / "f").c_str()), 0);
+  EXPECT_EQ(error.code, Code::refused);
+  EXPECT_NE(error.message.find("mounted at " + (folder_ / "f")), std::string::npos) << error.message;
+}
+
+// As in a container of Docker: files there have another device than their folder.
+TEST_F(Tree, ReadsATreeOnAnOverlay) {
+  if (::geteuid() != 0) return;  // nobody else may mount
+  const TemporaryFolder layers;
+  ASSERT_EQ(::mount("none", layers.path().c_str(), "tmpfs", 0, "size=1m"), 0);
+  for (const char* name : {"lower", "upper", "work"}) ASSERT_TRUE(make_folders(layers / name));
+  ASSERT_TRUE(write_file_atomic(layers / "lower/below", as_bytes("1")));
+  ASSERT_EQ(::link((layers / "lower/below").c_str(), (layers / "lower/twin").c_str()), 0);
+  const std::string options =
+      "xino=off,lowerdir=" + (layers / "lower") + ",upperdir=" + (layers / "upper") + ",workdir=" + (layers / "work");
+  ASSERT_EQ(::mount("overlay", folder_.path().c_str(), "overlay", 0, options.c_str()), 0);
+  write("above", "2");
+  const auto entries = read();
+  EXPECT_EQ(::umount(folder_.path().c_str()), 0);
+  EXPECT_EQ(::umount(layers.path().c_str()), 0);
+  ASSERT_EQ(entries.size(), 4U);
+  EXPECT_EQ(entries.at("below").type, EntryType::file);
+  EXPECT_EQ(entries.at("twin").type, EntryType::hardlink);
+  EXPECT_EQ(entries.at("above").type, EntryType::file);
 }
 
 TEST_F(Tree, SaysThatTheFolderIsMissing) {

@@ -16,6 +16,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/result.hpp"
 #include "core/wire/delivery.hpp"
+#include "mqtt/fault.hpp"
 
 namespace instar::mqtt {
 
@@ -27,12 +28,25 @@ struct Message {
 };
 
 // disconnected: the connection was lost, or an attempt to connect failed, or the broker refused a subscription that is
-// needed.
-enum class EventKind : std::uint8_t { connected, disconnected, message };
+// needed. explained: the words for a `disconnected` that came before, or what find_out_why() has found.
+enum class EventKind : std::uint8_t { connected, disconnected, message, explained };
 struct Event {
   EventKind kind = EventKind::message;
-  Message message;     // kind == message; of a refused subscription its topic is the filter
-  std::string reason;  // kind == disconnected
+  Message message;               // kind == message; of a refused subscription its topic is the filter
+  std::string reason;            // disconnected: what the library says. explained: what happened and what mends it
+  Fault fault = Fault::unknown;  // explained. `unknown`: no more than the library's words, or, of a silence, nothing
+};
+
+// A message that nobody answers.
+struct Silence {
+  Message message;
+  std::vector<std::string> answers_on;  // the topics on which an answer would come
+  // To be found out with the client's own id, because the topics have it in them. The client's connection ends by that,
+  // and comes back.
+  bool same_id = false;
+  // Messages on that topic have been answered before, so the client may write there: that this one is refused is a word
+  // of who answers, about the message.
+  bool was_answered = false;
 };
 
 struct Subscription {
@@ -76,7 +90,13 @@ class Client {
   [[nodiscard]] virtual Status subscribe(Subscription subscription) = 0;
   // Removes a subscription, now and for later connects.
   [[nodiscard]] virtual Status unsubscribe(const std::string& filter) = 0;
-  // A file descriptor that becomes readable when take() has something; -1 if none.
+  // Messages of QoS 1 or more that the broker has not acknowledged yet.
+  [[nodiscard]] virtual std::size_t unacknowledged() { return 0; }
+  // Begins to find out, by a connection of its own, why nobody answers. The message is sent once more. An `explained`
+  // event comes when it is known, or when nothing was found. Does nothing while something else is being found out.
+  virtual void find_out_why(Silence silence) { static_cast<void>(silence); }
+  // A file descriptor that becomes readable when take() has something; -1 if none. An owner that waits for it takes
+  // until there is nothing more.
   [[nodiscard]] virtual int event_fd() const noexcept = 0;
   // QoS 0 messages dropped because the owner was too slow.
   [[nodiscard]] virtual std::uint64_t dropped_messages() const noexcept = 0;

@@ -11,6 +11,11 @@ namespace {
 
 enum class Cause : std::uint8_t { none, name_not_found, tls_begun, other_host, refused_by_us, refused_by_broker };
 
+// By the code of CONNACK in MQTT 3.1.1, from 1.
+constexpr std::array<std::string_view, 5> kConnack{
+    "the broker does not speak MQTT 3.1.1", "the broker refused the client id", "the broker is not available",
+    "the broker refused the user name or password", "the broker does not authorize this client"};
+
 std::atomic<std::uint64_t> attempts = 0;
 
 // The cause of one thread. It is a plain buffer, because the library's threads never end and a line must not allocate.
@@ -70,15 +75,14 @@ void note_traced(std::string_view line) noexcept {
     return keep(Cause::refused_by_broker, alert);
 }
 
+int connack_code_of(std::string_view text) noexcept {
+  const auto* const found = std::ranges::find(kConnack, text);
+  return found == kConnack.end() ? 0 : static_cast<int>(found - kConnack.begin()) + 1;
+}
+
 std::string failure_text(const ConnectFailure& failure, const Options& options) {
-  switch (failure.code) {
-    case 1: return "the broker does not speak MQTT 3.1.1";
-    case 2: return "the broker refused the client id";
-    case 3: return "the broker is not available";
-    case 4: return "the broker refused the user name or password";
-    case 5: return "the broker does not authorize this client";
-    default: break;
-  }
+  if (failure.code >= 1 && failure.code <= static_cast<int>(kConnack.size()))
+    return std::string(kConnack.at(static_cast<std::size_t>(failure.code) - 1));
   const Traced found = traced;
   traced = {};
   const std::string where(endpoint_of(options.server_uri));

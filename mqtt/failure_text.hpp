@@ -25,5 +25,7 @@ void forget_traced_causes() noexcept;
 void note_traced(std::string_view line) noexcept;
 // To be called by the thread that reports the failure. Removes the cause.
 [[nodiscard]] std::string failure_text(const ConnectFailure& failure, const Options& options);
+// The code of CONNACK, 1 to 5, that such a text is of. 0: it is of something else.
+[[nodiscard]] int connack_code_of(std::string_view text) noexcept;
 
 }  // namespace instar::mqtt

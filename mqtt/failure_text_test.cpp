@@ -26,6 +26,12 @@ TEST(FailureText, NamesTheBrokersAnswer) {
   EXPECT_EQ(failure_text({5, "CONNACK return code"}, broker()), "the broker does not authorize this client");
 }
 
+TEST(FailureText, OfTheBrokersAnswerLeadsBackToItsCode) {
+  for (int code = 1; code <= 5; ++code) EXPECT_EQ(connack_code_of(failure_text({code, ""}, broker())), code);
+  EXPECT_EQ(connack_code_of("the connection was lost"), 0);
+  EXPECT_EQ(connack_code_of(""), 0);
+}
+
 TEST(FailureText, NamesTheCauseThatWasTraced) {
   EXPECT_EQ(text_after("20261129 2317 SSL alert write:fatal:unknown CA"),
             "the broker's certificate is signed by an unknown CA");

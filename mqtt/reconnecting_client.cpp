@@ -16,6 +16,14 @@ namespace {
 // A shorter connection does not count as a success. So a broker that accepts a connection and then ends it does not get
 // one attempt right after the other.
 constexpr std::chrono::seconds kLastedS{5};
+// A connection that ends after a longer time was a good one: that the link is gone needs no cause.
+constexpr std::chrono::seconds kWasGoodS{60};
+// Bytes of a PUBLISH packet beside topic and payload, at most.
+constexpr std::size_t kPublishHeadBytes = 1 + 4 + 2 + 2;
+
+bool is_power_of_two(std::uint64_t number) {
+  return number != 0 && (number & (number - 1)) == 0;
+}
 
 }  // namespace
 
@@ -26,7 +34,7 @@ ReconnectingClient::ReconnectingClient(Options options, std::unique_ptr<Transpor
       timer_fd_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
       epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
   INSTAR_ASSERT(timer_fd_ >= 0 && epoll_fd_ >= 0);
-  for (const int fd : {timer_fd_, queue().fd()}) {
+  for (const int fd : {timer_fd_, queue().fd(), diagnosis_.fd()}) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.fd = fd;
@@ -98,7 +106,8 @@ void ReconnectingClient::note(const Event& event) {
     set_timer(0);
     send_subscriptions(options_.subscriptions);
   } else if (event.kind == EventKind::disconnected) {
-    if (connected_at_ != Clock::time_point() && Clock::now() - connected_at_ >= kLastedS) backoff_.reset();
+    const auto lasted = connected_at_ == Clock::time_point() ? Clock::duration::zero() : Clock::now() - connected_at_;
+    if (lasted >= kLastedS) backoff_.reset();
     connected_at_ = {};
     transport_->reports().set_connected(false);
     {
@@ -107,8 +116,53 @@ void ReconnectingClient::note(const Event& event) {
       const EventQueue::NoWaiting guard(queue());
       transport_->drop();
     }
-    schedule_attempt();
+    explain(event, lasted);
+    if (!diagnosis_.is_running()) schedule_attempt();
   }
+}
+
+void ReconnectingClient::explain(const Event& event, Clock::duration lasted) {
+  if (std::exchange(takes_over_, false)) return;
+  if (const auto& filter = event.message.topic; !filter.empty()) {
+    const auto finding = found(Fault::may_not_read, {{"topic", filter}});
+    explained_ = Event{EventKind::explained, event.message, finding.text(), finding.fault};
+    return;
+  }
+  if (lasted >= kWasGoodS) {
+    failures_ = 0;
+    return;
+  }
+  const bool is_other = std::exchange(failure_, event.reason) != event.reason;
+  failures_ = is_other ? 1 : failures_ + 1;
+  if (is_other) explanation_.reset();
+  if (is_power_of_two(failures_) || !explanation_)
+    diagnosis_.begin({options_, sent_, event.reason, lasted > Clock::duration::zero(), {}});
+  else
+    explained_ = Event{EventKind::explained, {}, explanation_->text(), explanation_->fault};
+}
+
+std::optional<Event> ReconnectingClient::take_explanation() {
+  if (explained_) return std::exchange(explained_, std::nullopt);
+  auto finding = diagnosis_.take();
+  if (!finding) return std::nullopt;
+  if (!is_connected() && connected_at_ == Clock::time_point()) schedule_attempt();
+  if (!asks_why_ && finding->fault == Fault::unknown) finding->sentence = failure_;
+  if (!std::exchange(asks_why_, false)) explanation_ = *finding;
+  takes_over_ = false;
+  return Event{EventKind::explained, {}, finding->text(), finding->fault};
+}
+
+std::size_t ReconnectingClient::unacknowledged() {
+  if (!can_send()) return 0;
+  const EventQueue::NoWaiting guard(queue());
+  return transport_->unacknowledged();
+}
+
+void ReconnectingClient::find_out_why(Silence silence) {
+  if (diagnosis_.is_running() || !can_send()) return;
+  asks_why_ = true;
+  takes_over_ = silence.same_id;
+  diagnosis_.begin({options_, sent_, {}, false, std::move(silence)});
 }
 
 std::optional<Event> ReconnectingClient::take(std::uint32_t timeout_ms) {
@@ -120,6 +174,7 @@ std::optional<Event> ReconnectingClient::take(std::uint32_t timeout_ms) {
       note(*event);
       return event;
     }
+    if (auto explanation = take_explanation()) return explanation;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) return std::nullopt;
     pollfd waiting{epoll_fd_, POLLIN, 0};
@@ -135,6 +190,10 @@ Status ReconnectingClient::publish(Message message) {
   const Status sent = transport_->publish(message);
   if (!sent.has_value())
     return fail(Code::unavailable, "cannot publish on " + message.topic + " now: " + sent.error().message);
+  sent_.packet_bytes_max =
+      std::max(sent_.packet_bytes_max, kPublishHeadBytes + message.topic.size() + message.payload.size());
+  sent_.with_qos = sent_.with_qos || message.qos != wire::Qos::at_most_once;
+  sent_.retained = sent_.retained || message.retain == wire::Retain::yes;
   return {};
 }
 
@@ -160,6 +219,7 @@ void ReconnectingClient::stop(std::uint32_t timeout_ms) {
   transport_->reports().set_connected(false);
   set_timer(0);
   queue().close();
+  diagnosis_.stop();
   if (!created_) return;
   const EventQueue::NoWaiting guard(queue());
   transport_->disconnect(timeout_ms);

@@ -8,6 +8,7 @@
 
 #include "mqtt/backoff.hpp"
 #include "mqtt/client.hpp"
+#include "mqtt/diagnosis_thread.hpp"
 #include "mqtt/transport.hpp"
 
 namespace instar::mqtt {
@@ -25,6 +26,8 @@ class ReconnectingClient final : public Client {
   bool is_connected() const noexcept override { return transport_->reports().is_connected(); }
   Status subscribe(Subscription subscription) override;
   Status unsubscribe(const std::string& filter) override;
+  std::size_t unacknowledged() override;
+  void find_out_why(Silence silence) override;
   int event_fd() const noexcept override { return epoll_fd_; }
   std::uint64_t dropped_messages() const noexcept override { return queue().dropped(); }
   void stop(std::uint32_t timeout_ms) override;
@@ -39,6 +42,10 @@ class ReconnectingClient final : public Client {
   void send_subscriptions(const std::vector<Subscription>& subscriptions);
   // Also of one that was given up meanwhile.
   [[nodiscard]] bool is_refusal_of_what_is_not_needed(const Event& event) const noexcept;
+  // After a failure: says the cause at once where it is known, or begins to find it out. The next attempt comes after
+  // that.
+  void explain(const Event& event, Clock::duration lasted);
+  [[nodiscard]] std::optional<Event> take_explanation();
   // Updates our own state by an event before the owner gets the event.
   void note(const Event& event);
   [[nodiscard]] bool can_send() const noexcept { return is_connected() && !stopped_; }
@@ -49,7 +56,15 @@ class ReconnectingClient final : public Client {
   std::unique_ptr<Transport> transport_;
   Backoff backoff_;
   int timer_fd_ = -1;  // readable when the next attempt is due
-  int epoll_fd_ = -1;  // over the timer and the queue
+  int epoll_fd_ = -1;  // over the timer, the queue and the diagnosis
+  DiagnosisThread diagnosis_;
+  Traffic sent_;
+  std::string failure_;                 // what the library said of the last failure
+  std::uint64_t failures_ = 0;          // in a row with these words
+  std::optional<Event> explained_;      // to be taken next
+  std::optional<Finding> explanation_;  // of the last diagnosis, for failures with the same words
+  bool asks_why_ = false;               // the diagnosis that runs is of a silence
+  bool takes_over_ = false;             // it has our own id, so it ends our connection
   Clock::time_point connected_at_;
   bool created_ = false;
   bool stopped_ = false;

@@ -60,6 +60,8 @@ class Transport {
   // A refusal of the broker is reported.
   [[nodiscard]] virtual Status subscribe(const Subscription& subscription) = 0;
   [[nodiscard]] virtual Status unsubscribe(const std::string& filter) = 0;
+  // Messages of QoS 1 or more without an acknowledgement.
+  [[nodiscard]] virtual std::size_t unacknowledged() = 0;
   // Ends a connection that stands, at once. Not reported.
   virtual void drop() = 0;
   // Lets what is in flight finish, then disconnects; waits for that at most `timeout_ms`.

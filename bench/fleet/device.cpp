@@ -111,7 +111,7 @@ void Device::tick(Now now) {
 
 void Device::hear(const std::string& topic, ByteView payload) {
   now_ = read_clocks();
-  if (topic.ends_with("/gate")) {
+  if (topic.find("/gate/") != std::string::npos) {
     ++totals_.gates;
     const auto envelope = trust::parse_envelope(payload);
     const auto gate = envelope ? wire::decode_gate(envelope->payload) : Result<wire::Gate>(fail(Code::malformed, ""));
@@ -124,7 +124,7 @@ void Device::hear(const std::string& topic, ByteView payload) {
       if (gate->wave_opened.size() > opened.size()) opened = gate->wave_opened;
     }
   }
-  totals_.manifests += topic.ends_with("/manifest") ? 1 : 0;
+  totals_.manifests += topic.find("/manifest/") != std::string::npos ? 1 : 0;
   totals_.acks += topic.ends_with("/ack") ? 1 : 0;
   events_.emplace_back(revision::MessageArrived{topic, to_bytes(payload)});
   settle();

@@ -151,12 +151,12 @@ def gates_to_start(folder: Path, keys: Keys, devices: int) -> int:
         wait_for("all devices are known", lambda: site.operator.rollout(rollout_id)["devices"] == devices, 120, 0.5)
         time.sleep(5)
         watcher = site.broker.client("watcher")
-        watcher.subscribe("instar/v1/g/#")
+        watcher.subscribe("instar/v1/manifest/#", "instar/v1/gate/#")
         watcher.drain()  # what is retained
         site.operator.ask("rollout", "approve", rollout_id)
         count = 0
         while packet := watcher.next_message(3):
-            count += packet.topic.endswith("/gate")
+            count += "/gate/" in packet.topic
         fleet.stop()
         return count
 

@@ -151,12 +151,12 @@ TEST_F(InstanceTest, VerdictsBecomeAnswers) {
   service().verdict = Verdict::consume;
   EXPECT_EQ(publish(dev1_, "instar/v1/d/dev1/report"), MessageAnswer::swallow);
   service().verdict = Verdict::refuse;
-  EXPECT_EQ(publish(dev1_, "instar/v1/g/a/manifest"), MessageAnswer::deny);
+  EXPECT_EQ(publish(dev1_, "instar/v1/manifest/a/press"), MessageAnswer::deny);
 }
 
 TEST_F(InstanceTest, NobodyReadsAMessageThatIsTakenAndTheNextOneIsRead) {
   auto& instance = open();
-  const std::string topic = "instar/v1/g/a/manifest";
+  const std::string topic = "instar/v1/manifest/a/press";
   EXPECT_EQ(publish(dev1_, topic), MessageAnswer::swallow);
   EXPECT_EQ(instance.on_acl(dev2_, Access::read, topic, 3), AclAnswer::deny);
   EXPECT_EQ(instance.on_acl(dev2_, Access::read, "instar/v1/root", 3), AclAnswer::defer);
@@ -227,13 +227,13 @@ TEST_F(InstanceTest, LastWillMayBeOnPresenceOnly) {
   auto& instance = open();
   instance.on_disconnect(dev1_, kNow);
   EXPECT_EQ(instance.on_acl(dev1_, Access::write, "instar/v1/d/dev1/presence", 3), AclAnswer::defer);
-  EXPECT_EQ(instance.on_acl(dev1_, Access::write, "instar/v1/g/a/manifest", 3), AclAnswer::deny);
+  EXPECT_EQ(instance.on_acl(dev1_, Access::write, "instar/v1/manifest/a/press", 3), AclAnswer::deny);
   EXPECT_EQ(instance.on_acl(dev1_, Access::write, "instar/v1/root", 3), AclAnswer::deny);
   EXPECT_EQ(instance.on_acl(dev1_, Access::write, "instar/v1/no/such/topic", 3), AclAnswer::deny);
   EXPECT_EQ(instance.on_acl(dev1_, Access::write, "plant/x", 3), AclAnswer::defer);
-  EXPECT_EQ(instance.on_acl(dev2_, Access::write, "instar/v1/g/a/manifest", 3), AclAnswer::defer);
+  EXPECT_EQ(instance.on_acl(dev2_, Access::write, "instar/v1/manifest/a/press", 3), AclAnswer::defer);
   instance.on_tick(kNow);
-  EXPECT_EQ(instance.on_acl(dev1_, Access::write, "instar/v1/g/a/manifest", 3), AclAnswer::defer);
+  EXPECT_EQ(instance.on_acl(dev1_, Access::write, "instar/v1/manifest/a/press", 3), AclAnswer::defer);
 }
 
 TEST_F(InstanceTest, PresenceEndsWithTheConnectionThatSpokeLast) {

@@ -256,12 +256,13 @@ std::vector<wire::Stored> ServiceFixture::stored(std::string_view client) const 
   return out;
 }
 
-Verdict ServiceFixture::publish(const Bytes& envelope, std::string_view group, wire::Retain retain) {
-  return send("op-1", topics().manifest(group_path(group)), envelope, retain);
+Verdict ServiceFixture::publish(const Bytes& envelope, std::string_view group, wire::Retain retain,
+                                std::string_view product) {
+  return send("op-1", topics().manifest(group_path(group), product), envelope, retain);
 }
 
 Verdict ServiceFixture::publish(const wire::Manifest& manifest) {
-  return publish(seal_manifest(manifest), manifest.groups[0].str());
+  return publish(seal_manifest(manifest), manifest.groups[0].str(), wire::Retain::yes, manifest.product);
 }
 
 Verdict ServiceFixture::assign(const FakeDevice& device, std::vector<GroupPath> groups, const Sender& sender) {
@@ -300,8 +301,8 @@ nlohmann::json ServiceFixture::status(const ManifestId& rollout) const {
   return nlohmann::json::parse(as_text(found->second), nullptr, false);
 }
 
-std::optional<wire::Gate> ServiceFixture::gate(std::string_view group) const {
-  const auto found = broker_->retained.find(topics().gate(group_path(group)));
+std::optional<wire::Gate> ServiceFixture::gate(std::string_view group, std::string_view product) const {
+  const auto found = broker_->retained.find(topics().gate(group_path(group), product));
   if (found == broker_->retained.end()) return std::nullopt;
   const auto trust = trust::TrustStore::from_pinned(options_.pinned_root);
   const auto envelope = trust->open_gate(found->second);

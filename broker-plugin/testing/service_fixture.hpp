@@ -120,7 +120,8 @@ class ServiceFixture {
                   std::string_view client = "op-1");
   void upload(const PackFixture& pack, std::string_view client = "op-1");
   std::vector<wire::Stored> stored(std::string_view client = "op-1") const;
-  Verdict publish(const Bytes& envelope, std::string_view group = "plant-7", wire::Retain retain = wire::Retain::yes);
+  Verdict publish(const Bytes& envelope, std::string_view group = "plant-7", wire::Retain retain = wire::Retain::yes,
+                  std::string_view product = "gateway-2");
   Verdict publish(const wire::Manifest& manifest);
   // Puts the device into these groups. An empty list withdraws that.
   Verdict assign(const FakeDevice& device, std::vector<GroupPath> groups = {group_path("plant-7")},
@@ -131,7 +132,7 @@ class ServiceFixture {
   // Sends one command and returns its response.
   nlohmann::json command(nlohmann::json command);
   nlohmann::json status(const ManifestId& rollout) const;
-  std::optional<wire::Gate> gate(std::string_view group) const;
+  std::optional<wire::Gate> gate(std::string_view group, std::string_view product = "gateway-2") const;
 
   // --- devices ---
   Verdict hello(FakeDevice& device);

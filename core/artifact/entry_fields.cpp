@@ -6,6 +6,12 @@
 
 namespace instar::artifact {
 
+namespace {
+// Is added to the number of xattrs where a time follows.
+constexpr std::uint64_t kTimeGiven = 32;
+static_assert(limits::kXattrsMax < kTimeGiven);
+}  // namespace
+
 std::size_t shared_bytes(std::string_view left, std::string_view right) noexcept {
   const std::size_t most = std::min(left.size(), right.size());
   std::size_t count = 0;
@@ -19,7 +25,8 @@ void append_owner(Bytes& out, const Entry& entry) {
 }
 
 void append_xattrs(Bytes& out, const Entry& entry) {
-  append_varint(out, entry.xattrs.size());
+  append_varint(out, entry.xattrs.size() + (entry.time ? kTimeGiven : 0));
+  if (entry.time) append_varint(out, *entry.time);
   for (const Xattr& xattr : entry.xattrs) {
     append_text(out, xattr.name);
     append_text(out, as_text(xattr.value));
@@ -42,7 +49,14 @@ void read_owner(ByteCursor& cursor, Entry& entry) {
 
 void read_xattrs(ByteCursor& cursor, Entry& entry) {
   entry.xattrs.clear();
-  const std::uint64_t count = cursor.varint(limits::kXattrsMax, "the number of xattrs");
+  entry.time.reset();
+  const std::uint64_t head = cursor.varint(kTimeGiven + limits::kXattrsMax, "the number of xattrs");
+  const std::uint64_t count = head & (kTimeGiven - 1);
+  if (count > limits::kXattrsMax) {
+    cursor.break_off(Code::too_large, "the number of xattrs is " + std::to_string(count) + ", more than " +
+                                          std::to_string(limits::kXattrsMax));
+  }
+  if ((head & kTimeGiven) != 0) entry.time = static_cast<std::uint32_t>(cursor.varint(kLargestNumber, "a time"));
   std::size_t bytes_left = limits::kXattrBytesMax;
   for (std::uint64_t i = 0; i < count && !cursor.starved() && !cursor.broken(); ++i) {
     Xattr xattr;

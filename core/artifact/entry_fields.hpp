@@ -15,6 +15,7 @@ inline constexpr std::uint64_t kLargestNumber = 0xffffffff;  // of user, group, 
 [[nodiscard]] std::size_t shared_bytes(std::string_view left, std::string_view right) noexcept;
 
 void append_owner(Bytes& out, const Entry& entry);
+// The xattrs, and the time if there is one.
 void append_xattrs(Bytes& out, const Entry& entry);
 void append_device(Bytes& out, const Entry& entry);
 

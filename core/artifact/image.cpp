@@ -7,7 +7,7 @@ Status check_image_entry(const Entry& entry) {
   const auto type = is_root ? EntryType::directory : EntryType::file;
   const auto mode = is_root ? kImageRootMode : kImageMode;
   if ((is_root || entry.path == kImagePath) && entry.type == type && entry.mode == mode && entry.uid == 0 &&
-      entry.gid == 0 && entry.xattrs.empty()) {
+      entry.gid == 0 && entry.xattrs.empty() && !entry.time) {
     return {};
   }
   return fail(Code::malformed,

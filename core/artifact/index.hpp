@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,10 +44,12 @@ struct Entry {
   std::uint16_t mode = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::vector<Xattr> xattrs;  // files and folders: by name, ascending; `security.capability` and `user.*` only
-  std::uint64_t size = 0;     // files
-  Hash256 content;            // files: BLAKE2b-256 of the content
-  std::string target;         // symlinks: as stored; hardlinks: path of an earlier file entry
+  std::vector<Xattr> xattrs;  // files and folders: by name, ascending; those of is_tree_xattr() only
+  // Files and folders whose times are kept: seconds since 1970. Without it the device chooses (entry_time.hpp).
+  std::optional<std::uint32_t> time;
+  std::uint64_t size = 0;  // files
+  Hash256 content;         // files: BLAKE2b-256 of the content
+  std::string target;      // symlinks: as stored; hardlinks: path of an earlier file entry
   std::uint32_t device_major = 0;
   std::uint32_t device_minor = 0;
   friend bool operator==(const Entry&, const Entry&) = default;
@@ -63,6 +66,10 @@ struct IndexRules {
   // Whether a file's size and content hash are known. If not, they may be zero.
   bool contents_known = true;
 };
+
+// Whether a tree may carry an xattr of that name: file capabilities, POSIX ACLs, and `user.*`. Others act on the host's
+// mounts (trusted.overlay.*, user.overlay.*) or belong to the host's policy (security.*).
+[[nodiscard]] bool is_tree_xattr(std::string_view name) noexcept;
 
 // Order of paths in an index: bytewise, component by component, so that a folder comes right before what it holds
 // ("a" < "a/b" < "a.c").

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/artifact/acl.hpp"
 #include "core/artifact/index.hpp"
 #include "core/base/limits.hpp"
 
@@ -21,6 +22,19 @@ bool each_component(std::string_view path, Visit visit) {
   }
 }
 
+// A kernel takes the values as they are, and gives out the same ones.
+Status check_xattr_value(const Entry& entry, const Xattr& xattr) {
+  Status status;
+  if (xattr.name == kCapabilities) status = check_capabilities(xattr.value);
+  if (xattr.name == kAccessAcl) status = check_access_acl(xattr.value, entry.mode);
+  if (xattr.name == kDefaultAcl) {
+    status = entry.type == EntryType::directory ? check_default_acl(xattr.value)
+                                                : fail(Code::malformed, "a default ACL without being a folder");
+  }
+  if (status) return {};
+  return fail(Code::malformed, quoted(entry.path) + " has " + status.error().message);
+}
+
 Status check_xattrs(const Entry& entry) {
   if (entry.xattrs.size() > limits::kXattrsMax)
     return fail(Code::too_large, quoted(entry.path) + " has too many xattrs");
@@ -31,14 +45,13 @@ Status check_xattrs(const Entry& entry) {
     if (name.size() > limits::kXattrNameBytesMax || name.find('\0') != std::string::npos) {
       return fail(Code::malformed, quoted(entry.path) + " has an xattr with a bad name");
     }
-    // Other xattrs act on the host's mounts (trusted.overlay.*) or belong to the host's policy (security.*).
-    const bool known = name == "security.capability" || (name.starts_with("user.") && name.size() > 5);
-    if (!known || name.starts_with("user.overlay.")) {
+    if (!is_tree_xattr(name)) {
       return fail(Code::refused, quoted(entry.path) + " has the xattr \"" + name + "\", which trees may not carry");
     }
     if (previous != nullptr && previous->name >= name) {
       return fail(Code::malformed, quoted(entry.path) + " has xattrs out of order");
     }
+    INSTAR_CHECK(check_xattr_value(entry, xattr));
     previous = &xattr;
     bytes += name.size() + xattr.value.size();
   }
@@ -82,10 +95,15 @@ bool has_foreign_fields(const Entry& entry) {
   if (!is_device && (entry.device_major != 0 || entry.device_minor != 0)) return true;
   if (is_link && entry.mode != 0) return true;
   if (type == EntryType::hardlink && (entry.uid != 0 || entry.gid != 0)) return true;
-  return !is_file && type != EntryType::directory && !entry.xattrs.empty();
+  return !is_file && type != EntryType::directory && (!entry.xattrs.empty() || entry.time);
 }
 
 }  // namespace
+
+bool is_tree_xattr(std::string_view name) noexcept {
+  if (name == kCapabilities || name == kAccessAcl || name == kDefaultAcl) return true;
+  return name.starts_with("user.") && name.size() > 5 && !name.starts_with("user.overlay.");
+}
 
 bool path_before(std::string_view left, std::string_view right) noexcept {
   const auto rank = [](char c) { return c == '/' ? 0 : static_cast<int>(static_cast<unsigned char>(c)); };

@@ -5,7 +5,9 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/artifact/acl.hpp"
 #include "core/artifact/image.hpp"
+#include "core/artifact/testing/acls.hpp"
 #include "core/artifact/varint.hpp"
 #include "core/base/limits.hpp"
 
@@ -198,6 +200,32 @@ TEST(Index, RefusesLengthsOverTheirBoundsBeforeTakingMemory) {
   EXPECT_EQ(read_index(by_hand({2, 0, 1, 'l', 0, 0, 0x80, 0x80, 0x40})).error().code, Code::too_large);
   EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 17})).error().code, Code::too_large);
   EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 1, 0x80, 0x80, 0x40})).error().code, Code::too_large);
+}
+
+// The number of xattrs with 32 added, then the time.
+TEST(Index, KeepsTimesOfFilesAndFoldersThatHaveOne) {
+  Entry timed = file("b");
+  timed.time = 0x80;
+  timed.xattrs = {{"user.a", to_bytes("1")}};
+  Entry root = folder("");
+  root.time = 0;
+  const std::vector<Entry> entries{root, file("a"), timed};
+  Bytes bytes;
+  IndexWriter writer(bytes);
+  for (const Entry& entry : entries) ASSERT_TRUE(writer.append(entry));
+  ASSERT_TRUE(writer.finish());
+  const auto read = read_index(bytes);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, entries);
+  EXPECT_TRUE(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 32, 5, 0xff, 2})));
+  EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 49, 5, 0xff, 2})).error().code, Code::too_large)
+      << "17 xattrs and a time";
+  EXPECT_EQ(read_index(by_hand({0, 0, 1, 'a', 0xed, 3, 0, 0, 32, 0xff, 0xff, 0xff, 0xff, 0x1f})).error().code,
+            Code::too_large)
+      << "a time of over 32 bits";
+  Entry wrong = link(EntryType::symlink, "l", "b");
+  wrong.time = 1;
+  EXPECT_EQ(verdict(wrong), Code::malformed) << "a symlink has none";
 }
 
 TEST(Index, RefusesXattrsThatTogetherAreTooLarge) {
@@ -456,13 +484,42 @@ TEST(IndexChecker, RefusesXattrsOutOfOrderAndTwice) {
   EXPECT_EQ(verdict(entry), Code::malformed);
   entry.xattrs = {{"user.a", {}}, {"user.a", {}}};
   EXPECT_EQ(verdict(entry), Code::malformed);
-  entry.xattrs = {{"security.capability", {}}, {"user.a", {}}};
+  entry.xattrs = {{"security.capability", fixture::capabilities()}, {"user.a", {}}};
   EXPECT_EQ(verdict(entry), Code::ok);
+}
+
+TEST(IndexChecker, AcceptsAclsWhereTheyBelong) {
+  Entry entry = file("b");
+  entry.mode = 0670;
+  entry.xattrs = {{std::string(kAccessAcl), fixture::usual_acl()}};
+  EXPECT_EQ(verdict(entry), Code::ok);
+  entry = folder("b");
+  entry.mode = 0670;
+  entry.xattrs = {{std::string(kAccessAcl), fixture::usual_acl()}, {std::string(kDefaultAcl), fixture::usual_acl()}};
+  EXPECT_EQ(verdict(entry), Code::ok);
+}
+
+TEST(IndexChecker, RefusesAclsAndCapabilitiesThatAKernelWouldNotTake) {
+  Entry entry = file("b");
+  entry.mode = 0640;
+  entry.xattrs = {{std::string(kAccessAcl), fixture::usual_acl()}};
+  EXPECT_EQ(verdict(entry), Code::malformed) << "the mode has other rights than the ACL";
+  entry.mode = 0670;
+  entry.xattrs = {{std::string(kDefaultAcl), fixture::usual_acl()}};
+  EXPECT_EQ(verdict(entry), Code::malformed) << "a file has no default ACL";
+  entry.xattrs = {{std::string(kAccessAcl), to_bytes("acl")}};
+  EXPECT_EQ(verdict(entry), Code::malformed);
+  entry.xattrs = {{std::string(kCapabilities), to_bytes("caps")}};
+  EXPECT_EQ(verdict(entry), Code::malformed);
+  entry = link(EntryType::fifo, "b", "");
+  entry.mode = 0670;
+  entry.xattrs = {{std::string(kAccessAcl), fixture::usual_acl()}};
+  EXPECT_EQ(verdict(entry, {.devices_allowed = true}), Code::malformed) << "only files and folders have xattrs";
 }
 
 TEST(IndexChecker, RefusesXattrsThatActOnTheHost) {
   for (const char* name : {"trusted.overlay.redirect", "trusted.overlay.opaque", "user.overlay.redirect",
-                           "security.selinux", "system.posix_acl_access", "user.", ""}) {
+                           "security.selinux", "security.ima", "system.nfs4_acl", "system.posix_acl", "user.", ""}) {
     Entry entry = file("b");
     entry.xattrs = {{name, {}}};
     EXPECT_EQ(verdict(entry), Code::refused) << name;
@@ -519,6 +576,9 @@ TEST(ImageIndex, HasTheRootFolderAndOneFile) {
   EXPECT_FALSE(check_image_entry(entry));
   entry = file("image");
   entry.xattrs = {{"user.a", {}}};
+  EXPECT_FALSE(check_image_entry(entry));
+  entry = file("image");
+  entry.time = 1;
   EXPECT_FALSE(check_image_entry(entry));
 }
 

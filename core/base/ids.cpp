@@ -86,6 +86,10 @@ bool GroupPath::matches(std::string_view filter) const noexcept {
   return text_ == filter;
 }
 
+bool is_product(std::string_view text) noexcept {
+  return is_level(text);
+}
+
 bool is_name(std::string_view text) noexcept {
   return !text.empty() && text.size() <= limits::kNameBytesMax && text.front() != '.' &&
          std::ranges::all_of(text, [](char c) { return is_level_char(c) || c == '.'; });

@@ -54,9 +54,14 @@ class GroupPath {
   std::string text_;
 };
 
-// A name of the device alphabet plus '.', 1 to 64 bytes, not starting with '.': products, releases, containers,
-// volumes.
+// A name of the device alphabet plus '.', 1 to 64 bytes, not starting with '.': releases, containers, volumes.
 [[nodiscard]] bool is_name(std::string_view text) noexcept;
+
+// One topic level of the device alphabet, 1 to 64 bytes: a product. It stands in the topics of its releases.
+[[nodiscard]] bool is_product(std::string_view text) noexcept;
+// What is_product() asks for, after "product ".
+inline constexpr std::string_view kProductRule =
+    "must be 1 to 64 of A-Z a-z 0-9 _ - (it is a topic level: no dot, no space, no slash)";
 
 }  // namespace instar
 

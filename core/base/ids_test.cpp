@@ -65,6 +65,15 @@ TEST(GroupPath, MatchesKeyFilters) {
   EXPECT_TRUE(GroupPath::parse("plant-7").value().matches("plant-7/#"));
 }
 
+TEST(Product, IsOneTopicLevel) {
+  EXPECT_TRUE(is_product("gateway-2"));
+  EXPECT_TRUE(is_product(std::string(64, 'p')));
+  for (const auto& bad :
+       {std::string(), std::string(65, 'p'), std::string("press.2"), std::string("a/b"), std::string("a b"),
+        std::string("+"), std::string("#"), std::string("$x"), std::string("pr\303\253ss"), std::string("a\0b", 3)})
+    EXPECT_FALSE(is_product(bad)) << bad;
+}
+
 TEST(Name, AllowsVersionsButNoPaths) {
   EXPECT_TRUE(is_name("2.4.1-rc1"));
   EXPECT_FALSE(is_name(".."));

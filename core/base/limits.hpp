@@ -42,6 +42,14 @@ inline constexpr std::size_t kPacketBytesMax = 256 * 1024;
 // is lost, and others wait in the network.
 inline constexpr std::size_t kEventBytesMax = 4 * 1024 * 1024;
 
+// Milliseconds of each step by which a client finds out why a connection failed: a slow link answers within them. Past
+// it the step counts as not answered.
+inline constexpr std::int64_t kProbeStepMs = 5'000;
+// Milliseconds that it stays connected after a connection was lost: another client with its id comes back within them.
+inline constexpr std::int64_t kProbeLingerMs = 4'000;
+// Milliseconds that it waits for an answer that did not come to the client itself.
+inline constexpr std::int64_t kProbeAnswerMs = 2'000;
+
 // --- messages ------------------------------------------------------------------------------------
 // Bytes of any one message of ours: the 128 KB of the brokers named above.
 inline constexpr std::size_t kMessageBytesMax = 128 * 1024;
@@ -57,7 +65,10 @@ inline constexpr std::int64_t kRootExpiryWarnMs = 2'592'000'000;
 inline constexpr std::size_t kTextBytesMax = 1024;  // a reason, a note
 inline constexpr std::size_t kNameBytesMax = 64;    // device id, product, release, container, volume
 inline constexpr std::size_t kGroupBytesMax = 128;
-// MQTT brokers of the clouds allow 7 slashes in a topic; prefix (1) + g (1) + manifest (1) leave 4 for the group.
+// Gates of ended rollouts in an ack: of the one that a device is at, and of the one that it runs.
+inline constexpr std::size_t kAckEndingsMax = 2;
+// MQTT brokers of the clouds allow 7 slashes in a topic. One in the prefix, one after it, one after `manifest` and one
+// before the product leave 3 in the group: 4 levels.
 inline constexpr std::size_t kTopicSlashesMax = 7;
 // Levels of a group, and of a topic prefix: what the bound of slashes leaves room for. Past it the name is refused.
 inline constexpr std::size_t kGroupLevelsMax = 4;
@@ -315,6 +326,9 @@ inline constexpr std::size_t kReplyRowBytesMax = 96 * 1024;
 // Distinct reasons in a status, and releases in a group's row: the most frequent ones. The others are left out.
 inline constexpr std::size_t kStatusReasonsMax = 16;
 inline constexpr std::size_t kGroupReleasesMax = 8;
+// Groups of a product, and products, that an answer to nextSequence names: those with the most devices. The others are
+// left out.
+inline constexpr std::size_t kKnownNamesMax = 16;
 // Log lines a minute about refused messages, and about single devices: a flood of them fills no disk. Past it they are
 // counted only, and a line says how many were left out.
 inline constexpr std::size_t kComplaintsPerMinuteMax = 60;
@@ -445,6 +459,23 @@ inline constexpr std::uint64_t kWeightMax = 100;
 // The same for the processor in cgroup v1.
 inline constexpr std::uint64_t kCpuSharesMax = 1024;
 
+// --- device: what a container gets, and how it ends -----------------------------------------------
+// Bytes of /dev/shm, and of /tmp, in each container: this part of the machine's memory, and never less than the second.
+// Past it the container gets "no space" there.
+inline constexpr std::uint64_t kTmpfsShare = 8;
+inline constexpr std::uint64_t kTmpfsBytesMin = 1024 * 1024;
+// Bytes of one file or folder there, at least: so many of them as fit into the size. Each costs the kernel memory.
+inline constexpr std::uint64_t kTmpfsFileBytes = 4096;
+// Bytes of the host's hosts and resolv.conf. A larger one is not given to containers.
+inline constexpr std::size_t kHostNamesBytesMax = 64 * 1024;
+// Milliseconds between two looks at the host's resolv.conf, where containers have a network.
+inline constexpr std::int64_t kResolverLookMs = 60'000;
+// Milliseconds from the start of a container for which its first program may be on its way to its signal handlers. Past
+// it a program without one is killed instead of being waited for.
+inline constexpr std::uint32_t kFirstProgramStartMs = 2'000;
+// Milliseconds that such a program has to end by itself, when all others of the container have ended.
+inline constexpr std::int64_t kEndAloneMs = 1'000;
+
 // --- device: files and programs ------------------------------------------------------------------
 // Bytes of the device's state: over the largest that these bounds allow, with 256 reports, three manifests, a root
 // document. A larger one is refused as too large.
@@ -457,6 +488,31 @@ inline constexpr std::size_t kAnchorBytesMax = 2 * kMessageBytesMax + 1024;
 inline constexpr std::size_t kSecretFileBytesMax = 4096;
 // Bytes of the file with the owner's word. A larger one is refused.
 inline constexpr std::size_t kOwnerFileBytesMax = 4096;
+// A file that is replaced in place, with a spare beside it (files/spared_file.hpp), has its size in steps of so many
+// bytes: room for its content to grow while the disk is full. Content that outgrows it asks the disk for more.
+inline constexpr std::uint64_t kSparedFileBytesStep = 16 * 1024;
+// The device's reserve (files/reserve.hpp): a share of the disk within bounds in bytes, in so many files, and so many
+// empty ones. Past it nothing more is left to the client on a full disk.
+inline constexpr std::uint64_t kReserveShare = 64;
+inline constexpr std::uint64_t kReserveBytesMin = 512 * 1024;
+inline constexpr std::uint64_t kReserveBytesMax = 4 * 1024 * 1024;
+inline constexpr std::size_t kReserveFiles = 32;
+inline constexpr std::size_t kReserveInodes = 96;
+// With less than this free, bytes or files, a device is degraded for want of space; it is so no more with four times as
+// much free and a reserve that is whole.
+inline constexpr std::uint64_t kShortBytes = 256 * 1024;
+inline constexpr std::uint64_t kShortInodes = 64;
+// Bytes and files that a container may write into its layer: the largest bound that a configuration may set.
+inline constexpr std::uint32_t kLayerMibMax = 1024 * 1024;
+inline constexpr std::uint32_t kLayerFilesMax = 100'000'000;
+// Entries of a container's layer that are looked at to know its size. Past it the layer counts as that large.
+inline constexpr std::uint32_t kLayerEntriesMax = 50'000;
+// Between two times that the layer of a container is cleared: one that fills the disk at once again is left alone
+// meanwhile.
+inline constexpr std::int64_t kLayerClearPauseMs = 600'000;
+// Bytes of a file that the client leaves for the start of a container, which are read to see whether it is the same
+// again. A larger one is written again.
+inline constexpr std::size_t kSwitchFileBytesMax = 256 * 1024;
 // Bytes that a program (instar-lxc, a handler, a probe) prints, about. Past it no more is kept.
 inline constexpr std::size_t kProgramOutputBytesMax = 256 * 1024;
 // Bytes of a program's last line that are kept: a log line's worth. instar-lxc itself keeps fewer of what runs inside a
@@ -501,5 +557,24 @@ inline constexpr std::size_t kUploadInFlightBytesMax = 4 * kChunkEncodedBytesMax
 inline constexpr std::size_t kUploadInFlightChunksMax = 64;
 // Silences of the broker in a row before an upload is given up.
 inline constexpr std::uint32_t kUploadSilencesMax = 3;
+// Symbolic links that are followed on one path of a tree: Linux's own bound (path_resolution(7)). Past it the path leads
+// to nothing.
+inline constexpr std::size_t kLinksFollowedMax = 40;
+// Scripts that are each other's interpreters: Linux's own bound (exec_binprm). Past it nothing starts.
+inline constexpr unsigned kScriptNestingMax = 5;
+// Bytes of a script's first line that Linux reads since 5.1, and before. A longer one is refused, or noted.
+inline constexpr std::size_t kScriptLineBytesMax = 255;
+inline constexpr std::size_t kScriptLineBytesOld = 127;
+// Bytes of an ELF file's program headers: Linux's own bound. Past it the program does not start.
+inline constexpr std::size_t kElfHeadersBytesMax = 64 * 1024;
+// Bytes of its dynamic section, far above what linkers make, and of a name in it. Past it the file counts as damaged.
+inline constexpr std::size_t kElfDynamicBytesMax = 256 * 1024;
+inline constexpr std::size_t kElfTextBytesMax = 4096;
+// Libraries of one program. Past it the others are not looked for.
+inline constexpr std::size_t kElfLibrariesMax = 1024;
+// Bytes of a tree's /etc/ld.so.cache. A larger one is passed over.
+inline constexpr std::size_t kLoaderCacheBytesMax = 8 * 1024 * 1024;
+// Devices of a group whose machine is compared with a release's programs. The others are passed over.
+inline constexpr std::size_t kMachinesComparedMax = 1000;
 
 }  // namespace instar::limits

@@ -42,7 +42,7 @@ struct DeltaHeader {
   std::array<StreamInfo, kStreamCount> streams;
   std::uint32_t file_count = 0;         // contents that the streams rebuild
   std::uint64_t file_bytes = 0;         // their sizes together: what a device writes
-  std::uint64_t file_blocks = 0;        // the same in whole blocks of 4096 bytes
+  std::uint64_t file_blocks = 0;        // blocks of 4096 bytes that they take up, without holes
   std::uint32_t entry_count = 0;        // of the new index: inodes at most
   std::uint32_t operations_max = 0;     // of the file that has most: bounds the copy map
   std::uint32_t index_delta_bytes = 0;  // that follow the header

@@ -210,7 +210,7 @@ IndexOperation Maker::changes(const Entry& old, const NewEntry& now) const {
   };
   note(entry.mode != old.mode, kChangedMode);
   note(entry.uid != old.uid || entry.gid != old.gid, kChangedOwner);
-  note(entry.xattrs != old.xattrs, kChangedXattrs);
+  note(entry.xattrs != old.xattrs || entry.time != old.time, kChangedXattrs);
   note(entry.target != old_target, kChangedTarget);
   note(entry.device_major != old.device_major || entry.device_minor != old.device_minor, kChangedDevice);
   operation.target = Edit::between(old_target, entry.target);
@@ -267,6 +267,7 @@ void Maker::insert(const NewEntry& now) {
   operation.rest = entry.path.substr(static_cast<std::size_t>(operation.shared));
   Entry usual = entry;
   usual.xattrs.clear();
+  usual.time.reset();
   usual_.give_to(usual);
   operation.metadata_given = usual != entry;
   operation.target = Edit::between(target_reference(entry.type, entry.path), entry.target);

@@ -77,6 +77,8 @@ class Gardener {
     entry.xattrs.clear();
     if (below(4) == 0) entry.xattrs.push_back({"user.a", Bytes(below(300))});
     if (below(4) == 0) entry.xattrs.push_back({"user.b", to_bytes("b")});
+    entry.time.reset();
+    if (below(4) == 0) entry.time = static_cast<std::uint32_t>(below(3) * 1'000'000'000);
   }
   Entry entry_at(std::string path, const Tree& tree) {
     Entry entry;

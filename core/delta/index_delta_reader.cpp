@@ -155,7 +155,10 @@ Status IndexDeltaReader::modify(const Entry& base, const IndexOperation& operati
     entry.uid = fields.uid;
     entry.gid = fields.gid;
   }
-  if ((operation.changed & kChangedXattrs) != 0) entry.xattrs = fields.xattrs;
+  if ((operation.changed & kChangedXattrs) != 0) {
+    entry.xattrs = fields.xattrs;
+    entry.time = fields.time;
+  }
   if ((operation.changed & kChangedTarget) != 0) {
     INSTAR_TRY(entry.target, operation.target.apply(entry.target));
   }

@@ -239,6 +239,20 @@ TEST(IndexDelta, MetadataAloneLeavesTheContentWhereItIs) {
   EXPECT_TRUE(carried(delta).empty());
 }
 
+TEST(IndexDelta, ATimeThatIsKeptTravelsLikeXattrs) {
+  Entries base = example_base();
+  base[2].time = 100;
+  Entries fresh = base;
+  fresh[2].time = 200;
+  const IndexDelta delta = delta_of(base, fresh);
+  EXPECT_EQ(delta.entries[2].from, ContentFrom::base);
+  EXPECT_FALSE(delta.entries[2].same_metadata) << "a file with another time is another file";
+  EXPECT_TRUE(carried(delta).empty());
+  fresh[2].time.reset();
+  EXPECT_FALSE(delta_of(base, fresh).entries[2].entry.time);
+  EXPECT_TRUE(delta_of(base, base).entries[2].same_metadata);
+}
+
 TEST(IndexDelta, FilesThatBecomeEmptyAndEmptyOnesThatDoNotStaySo) {
   const IndexDelta delta = delta_of({folder(""), file("a", "1"), file("b", ""), file("c", "")},
                                     {folder(""), file("a", ""), file("b", "2"), file("c", "")});

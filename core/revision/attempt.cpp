@@ -115,7 +115,7 @@ std::string Attempt::plan_reason(bool exact) const {
   auto reason = state_.fallback_reason;
   if (!reason.empty()) reason += ", " + std::to_string(state_.bytes_planned - state_.bytes_spent) + " bytes more";
   if (!exact)
-    reason += (reason.empty() ? "" : "; ") + std::string("the head of a pack may say that less, or more, is wanted");
+    reason += (reason.empty() ? "" : "; ") + std::string("an estimate, until the head of the pack is there");
   return reason;
 }
 

@@ -23,7 +23,7 @@ void end_attempt(Parts& parts, const Error& error, wire::Step step, bool fresh_r
   out.log(LogLevel::warning, "release " + parts.revisions.candidate()->info.release + ", attempt " +
                                  std::to_string(parts.attempt.number()) + ": " + std::string(wire::step_name(step)) +
                                  " (" + std::string(code_name(error.code)) + "): " + error.message);
-  parts.record_candidate_outcome(step, error.code);
+  parts.record_candidate_outcome(step, error.code, error.message);
   out.report(std::move(ending));
   parts.transfer.close_session();
   if (!again) {
@@ -40,7 +40,7 @@ void end_attempt(Parts& parts, const Error& error, wire::Step step, bool fresh_r
 void stop_attempt(Parts& parts, Code code, const std::string& reason) {
   if (parts.course.is(Phase::waiting)) parts.attempt.skip_next();
   parts.permission.forget_candidate(parts.revisions.candidate()->info.manifest);
-  parts.record_candidate_outcome(wire::Step::failed, code);
+  parts.record_candidate_outcome(wire::Step::failed, code, reason);
   parts.out.report(parts.about_candidate(wire::Step::failed, code, reason));
 }
 

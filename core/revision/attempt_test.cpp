@@ -61,7 +61,7 @@ TEST_F(AttemptTest, WhatWasFetchedBeforeCountsAgainstTheBudget) {
 TEST_F(AttemptTest, APlanIsSaidOnceAndAgainWhenItIsExactAndAnother) {
   begin();
   EXPECT_EQ(attempt.plan({5'000, 900, false}, 0), Attempt::Planned::news);
-  EXPECT_EQ(attempt.plan_reason(false), "the head of a pack may say that less, or more, is wanted");
+  EXPECT_EQ(attempt.plan_reason(false), "an estimate, until the head of the pack is there");
   EXPECT_EQ(attempt.plan({6'000, 900, false}, 0), Attempt::Planned::known);
   EXPECT_EQ(attempt.plan({4'000, 4'000, true}, 0), Attempt::Planned::news);
   EXPECT_EQ(attempt.plan({3'000, 3'000, true}, 0), Attempt::Planned::known);

@@ -6,6 +6,7 @@
 #include "core/revision/attempt_end.hpp"
 #include "core/revision/pack_choice.hpp"
 #include "core/revision/requirements.hpp"
+#include "core/wire/placement.hpp"
 
 namespace instar::revision {
 
@@ -82,7 +83,10 @@ void Choosing::consider() {
 bool Choosing::may_start(const wire::Manifest& manifest, const ManifestId& hash) {
   const bool is_candidate = parts_.revisions.is_candidate(hash);
   const auto attempt = (is_candidate ? parts_.attempt.number() : parts_.history.attempts(hash)) + 1;
-  return parts_.permission.may_start(manifest, hash, attempt, times_blocker(manifest, hash), parts_.out);
+  const auto* gate = parts_.gates.find(hash);
+  const auto pace = wire::goes_by_turns(manifest.policy, gate == nullptr ? 0 : gate->wave) ? Permission::Pace::by_turns
+                                                                                           : Permission::Pace::free;
+  return parts_.permission.may_start(manifest, hash, attempt, pace, times_blocker(manifest, hash), parts_.out);
 }
 
 // A candidate is no new release to the root document that was in force when it began.
@@ -152,7 +156,8 @@ void Choosing::refuse(const ReceivedManifest& received, const Error& error) {
   auto attempt = parts_.history.attempts(received.hash);
   const auto epoch = retry_epoch(received.hash);
   if (parts_.permission.waits_for(received.hash)) attempt = parts_.permission.stop_waiting(parts_.out);
-  parts_.history.record({received.hash, received.manifest.sequence, attempt, epoch, wire::Step::refused, error.code});
+  parts_.history.record(
+      {received.hash, received.manifest.sequence, attempt, epoch, wire::Step::refused, error.code, error.message});
   parts_.out.persist();
   parts_.out.log(LogLevel::warning, "release " + received.manifest.release + " is refused (" +
                                         std::string(code_name(error.code)) + "): " + error.message);

@@ -23,6 +23,7 @@ struct DeviceFacts {
   std::uint64_t machine_boot = 0;
   std::uint64_t instance = 0;                 // random for each start of the client; 0: not said
   Bytes token;                                // the one-time token of the device's enrolment; empty: none
+  std::string no_containers;                  // why none can run on this machine; empty: they can
   std::vector<std::string> lxc_keys_allowed;  // beyond the safe list
   bool devices_allowed = false;               // device nodes in trees
   bool previous_makes_room = false;           // the revision before may be removed for the next

@@ -103,6 +103,7 @@ struct Outcome {
   std::uint32_t retry_epoch = 0;
   wire::Step step = wire::Step::idle;
   Code code = Code::ok;
+  std::string reason = {};  // for people; the newest one has it
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
@@ -111,6 +112,7 @@ struct HistoryState {
   std::uint64_t highest_sequence = 0;
   std::vector<Outcome> outcomes;
   std::vector<Hash256> refused;  // digests of messages, and of things that are said once
+  std::string refusal;           // for people: why something was refused last, before it was tried
   friend bool operator==(const HistoryState&, const HistoryState&) = default;
 };
 
@@ -149,6 +151,8 @@ struct DeviceState {
   Bytes root;
   Bytes assignment;
   std::uint32_t boot = 0;
+  std::string device;  // whose it is; empty: not known
+  std::string product;
   friend bool operator==(const DeviceState&, const DeviceState&) = default;
 };
 

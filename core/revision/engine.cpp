@@ -121,10 +121,10 @@ void Engine::on(const MessageArrived& event) {
     case wire::TopicKind::root: return on_root(event.payload);
     case wire::TopicKind::root_version: return on_chained_root(topic->root_version, event.payload);
     case wire::TopicKind::group_manifest:
-      if (parts_.inbox.is_ours(topic->group)) on_manifest(event.topic, topic->group, event.payload);
+      if (parts_.inbox.is_ours(*topic)) on_manifest(event.topic, topic->group, event.payload);
       return;
     case wire::TopicKind::group_gate:
-      if (parts_.inbox.is_ours(topic->group)) on_gate(event.topic, topic->group, event.payload);
+      if (parts_.inbox.is_ours(*topic)) on_gate(event.topic, event.payload);
       return;
     case wire::TopicKind::device_chunk:
       if (is_mine) fetching_.take_piece(event.payload);
@@ -156,10 +156,15 @@ void Engine::on(const Ticked& event) {
 }
 
 void Engine::on(const FreeSpace& event) {
-  const bool was_awaited = parts_.room.note_free(event.bytes);
+  const bool was_awaited = parts_.room.note_free(event.bytes, event.files);
   if (parts_.room.is_short() && parts_.course.is(Phase::idle) && !parts_.permission.is_waiting())
     Room::keep_one_leftover(std::nullopt, parts_.revisions, parts_.out);
   if (was_awaited) choosing_.consider();
+}
+
+void Engine::on(const HostTrouble& event) {
+  parts_.host_trouble = event.lines;
+  parts_.say_degraded();
 }
 
 void Engine::on(const StagingDone& event) {
@@ -215,15 +220,15 @@ void Engine::on_manifest(const std::string& topic, const GroupPath& group, Bytes
   choosing_.consider();
 }
 
-void Engine::on_gate(const std::string& topic, const GroupPath& group, Bytes payload) {
+void Engine::on_gate(const std::string& topic, Bytes payload) {
   if (payload.empty()) return;
-  const auto gate = parts_.inbox.open_gate(topic, group, std::move(payload), parts_.out);
+  const auto gate = parts_.inbox.open_gate(topic, std::move(payload), parts_.out);
   if (!gate) return;
   const auto taken = parts_.gates.take(*gate, [&](const ManifestId& hash) { return parts_.is_about(hash); });
   if (parts_.hearing.heard_gate(gate->fresh, parts_.out.now())) parts_.out.persist();
   if (taken == Gates::Taken::older) {
-    return parts_.out.log(LogLevel::warning, "a gate on " + group.str() + " is older (issue " +
-                                                 std::to_string(gate->issue) + ") than one heard before (" +
+    return parts_.out.log(LogLevel::warning, "a gate on " + topic + " is older (issue " + std::to_string(gate->issue) +
+                                                 ") than one heard before (" +
                                                  std::to_string(parts_.gates.issue(gate->manifest)) + "): ignored");
   }
   if (taken == Gates::Taken::news) parts_.out.persist();
@@ -272,6 +277,8 @@ void Engine::on_ack(ByteView payload) {
       parts_.say_hello();
       break;
   }
+  // Of what was ended while it was away, and stands on no topic any more.
+  for (const auto& gate : ack->endings) on_gate("the ack of a hello", gate);
   if (ack->code != Code::ok || !parts_.permission.take_turn(*ack)) return;
   out.persist();
   choosing_.consider();
@@ -348,6 +355,7 @@ std::optional<MonotonicMs> Engine::next_deadline() const {
 std::vector<std::pair<std::string, wire::Qos>> Engine::subscriptions() const {
   const auto& topics = parts_.topics;
   const auto& device = parts_.facts.device;
+  const auto& product = parts_.facts.description.product;
   std::vector<std::pair<std::string, wire::Qos>> filters;
   const auto add = [&](std::string filter, wire::Qos qos) {
     if (std::ranges::find(filters, filter, &std::pair<std::string, wire::Qos>::first) == filters.end())
@@ -357,8 +365,8 @@ std::vector<std::pair<std::string, wire::Qos>> Engine::subscriptions() const {
   if (const auto version = parts_.inbox.chain().wanted()) add(topics.root(*version), wire::Qos::at_least_once);
   for (const auto& own : parts_.inbox.groups()) {
     for (const auto& group : own.with_parents()) {
-      add(topics.manifest(group), wire::Qos::at_least_once);
-      add(topics.gate(group), wire::Qos::at_least_once);
+      add(topics.manifest(group, product), wire::Qos::at_least_once);
+      add(topics.gate(group, product), wire::Qos::at_least_once);
     }
   }
   add(topics.device(device, wire::TopicKind::device_chunk), wire::Qos::at_most_once);

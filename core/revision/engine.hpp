@@ -40,6 +40,7 @@ class Engine {
   void on(const MessageArrived& event);
   void on(const Ticked& event);
   void on(const FreeSpace& event);
+  void on(const HostTrouble& event);
   void on(const StagingDone& event);
   void on(const SwitchedBack& event);
   void on(const OwnerInstruction& event);
@@ -57,7 +58,8 @@ class Engine {
   // The document in force may expire soon.
   void warn_of_expiry();
   void on_manifest(const std::string& topic, const GroupPath& group, Bytes payload);
-  void on_gate(const std::string& topic, const GroupPath& group, Bytes payload);
+  // `topic`: where it came, for people.
+  void on_gate(const std::string& topic, Bytes payload);
   void on_ack(ByteView payload);
   void on_stale(const wire::Ack& ack);
   void on_assignment(ByteView payload);

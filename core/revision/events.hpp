@@ -23,7 +23,13 @@ struct MessageArrived {
 struct Ticked {};  // at least once a second while busy; otherwise when next_deadline() says
 struct FreeSpace {
   std::uint64_t bytes = 0;
+  std::uint64_t files = UINT64_MAX;  // that can be made
 };  // comes at start, after each change, and now and then, as others write to the same disk
+
+// All that the shell knows of that does not work as it should, such as a full disk, as sentences. Comes when it changes.
+struct HostTrouble {
+  std::vector<std::string> lines;
+};
 
 // What the stager still wants of one pack: it comes once per choice after OpenStaging (with no ranges when nothing is
 // wanted of it) and again whenever it changes as a whole (head read). A chunk that was handed over and is not yet
@@ -73,6 +79,7 @@ struct PackUnusable {
 struct TryStarted {
   std::uint32_t revision = 0;
   std::uint32_t downtime_ms = 0;
+  std::string remark = {};  // what people should know of the switch; for the report of the commit
 };
 struct TryFailed {  // could not even start
   std::uint32_t revision = 0;
@@ -115,7 +122,7 @@ struct LocalTime {
   wire::ClockState clock = wire::ClockState::free;
 };
 
-using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, StagingWants, ChunkDurable,
+using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, HostTrouble, StagingWants, ChunkDurable,
                            ChunkRefused, PackUnusable, StagingDone, StagingFailed, TryStarted, TryFailed,
                            ContainerStopped, ProbeEnded, SwitchedBack, SwitchBackFailed, OwnerInstruction, LocalTime>;
 

@@ -7,6 +7,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/base/text.hpp"
 
 namespace instar::revision {
 namespace {
@@ -57,10 +58,17 @@ std::uint32_t History::retry_epoch(const ManifestId& manifest) const noexcept {
   return outcome == nullptr ? 0 : outcome->retry_epoch;
 }
 
-void History::record(const Outcome& outcome) {
+void History::record(Outcome outcome) {
   std::erase_if(state_.outcomes, [&](const Outcome& before) { return before.manifest == outcome.manifest; });
-  state_.outcomes.push_back(outcome);
+  for (auto& before : state_.outcomes) before.reason.clear();
+  if (outcome.step == wire::Step::committed) state_.refusal.clear();
+  outcome.reason = instar::clean_text(outcome.reason, limits::kTextBytesMax);
+  state_.outcomes.push_back(std::move(outcome));
   keep_newest(state_.outcomes);
+}
+
+void History::note_refusal(const std::string& reason) {
+  state_.refusal = instar::clean_text(reason, limits::kTextBytesMax);
 }
 
 bool History::refuse_once(const Hash256& digest) {

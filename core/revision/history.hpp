@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/base/error.hpp"
 #include "core/base/hash.hpp"
@@ -29,8 +30,11 @@ class History {
   // The number of the last attempt, 0: there was none.
   [[nodiscard]] std::uint32_t attempts(const ManifestId& manifest) const noexcept;
   [[nodiscard]] std::uint32_t retry_epoch(const ManifestId& manifest) const noexcept;
-  // In place of what was recorded of that release. The oldest goes when there are too many.
-  void record(const Outcome& outcome);
+  // In place of what was recorded of that release. The oldest goes when there are too many, and the reasons of all
+  // before.
+  void record(Outcome outcome);
+  // For people: why something was refused that was not even tried.
+  void note_refusal(const std::string& reason);
 
   // False: it was refused before. Otherwise it counts as refused from now on.
   [[nodiscard]] bool refuse_once(const Hash256& digest);

@@ -18,6 +18,23 @@ bool may_begin(const History& history, std::uint64_t sequence) {
   return history.may_begin(manifest, OutboxFixture::hash_of(manifest));
 }
 
+TEST(HistoryTest, TheNewestOutcomeKeepsItsReasonAndACommitForgetsARefusal) {
+  History history({});
+  auto first = outcome(1, wire::Step::rolled_back);
+  first.reason = "its probe ended with 3";
+  history.record(first);
+  history.note_refusal("signed by a stranger");
+  EXPECT_EQ(history.last()->reason, "its probe ended with 3");
+  EXPECT_EQ(history.state().refusal, "signed by a stranger");
+  history.record(outcome(2, wire::Step::committed));
+  EXPECT_EQ(history.state().outcomes[0].reason, "") << "one is enough";
+  EXPECT_EQ(history.state().refusal, "");
+  auto long_one = outcome(3, wire::Step::failed);
+  long_one.reason = std::string(limits::kTextBytesMax + 100, 'x');
+  history.record(long_one);
+  EXPECT_EQ(history.last()->reason.size(), limits::kTextBytesMax);
+}
+
 TEST(HistoryTest, SequencesOnlyRise) {
   History history({});
   EXPECT_TRUE(may_begin(history, 3));

@@ -60,6 +60,10 @@ bool Inbox::is_ours(const GroupPath& group) const noexcept {
   return std::ranges::any_of(groups_, [&](const GroupPath& own) { return group.covers(own); });
 }
 
+bool Inbox::is_ours(const wire::Topic& topic) const noexcept {
+  return topic.product == facts_.description.product && is_ours(topic.group);
+}
+
 Status Inbox::check_reach(const trust::Envelope& envelope, const std::vector<GroupPath>& gets) const {
   for (const auto& group : groups_) {
     if (auto status = trust_.reaches(envelope, group); !status)
@@ -116,7 +120,7 @@ Result<bool> Inbox::take_assignment(ByteView payload, const wire::Topics& topics
   groups_ = gets;
   const auto is_not_ours = [&](const auto& entry) {
     const auto parsed = topics.parse(entry.first);
-    return !parsed || !is_ours(parsed->group);
+    return !parsed || !is_ours(*parsed);
   };
   std::erase_if(manifests_, is_not_ours);
   std::erase_if(unverified_, is_not_ours);
@@ -169,12 +173,14 @@ std::map<std::string, Bytes> Inbox::take_unverified() {
   return std::exchange(unverified_, {});
 }
 
-Result<std::optional<ReceivedManifest>> Inbox::open_manifest(ByteView payload, const Hash256& message,
-                                                             const GroupPath& group, const Revisions& revisions,
-                                                             const History& history) const {
+Result<ReceivedManifest> Inbox::open_manifest(ByteView payload, const Hash256& message, const GroupPath& group,
+                                              const Revisions& revisions, const History& history) const {
   INSTAR_TRY(const auto envelope, trust_.open_manifest(payload, group));
   INSTAR_TRY(auto manifest, wire::decode_manifest(envelope.payload));
-  if (manifest.product != facts_.description.product) return std::nullopt;
+  if (manifest.product != facts_.description.product) {
+    return fail(Code::refused, "release " + manifest.release + " is for product " + manifest.product + ", not for " +
+                                   facts_.description.product + ", on whose topic it came");
+  }
   if (!manifest.is_for(group)) {
     return fail(Code::refused,
                 "release " + manifest.release + " is not for group " + group.str() + ", on whose topic it came");
@@ -215,9 +221,8 @@ Inbox::Change Inbox::take_manifest(const std::string& topic, const GroupPath& gr
     return change;
   }
   unverified_.erase(topic);
-  if (!*opened) return change;
   change.kind = Change::Kind::taken;
-  change.manifest = manifests_[topic] = std::make_shared<const ReceivedManifest>(std::move(**opened));
+  change.manifest = manifests_[topic] = std::make_shared<const ReceivedManifest>(std::move(*opened));
   return change;
 }
 
@@ -226,19 +231,18 @@ const wire::Manifest* Inbox::find(const ManifestId& hash) const noexcept {
   return found == manifests_.end() ? nullptr : &found->second->manifest;
 }
 
-std::optional<wire::Gate> Inbox::open_gate(const std::string& topic, const GroupPath& group, Bytes payload,
-                                           Outbox& out) {
+std::optional<wire::Gate> Inbox::open_gate(const std::string& topic, Bytes payload, Outbox& out) {
   const auto envelope = trust_.open_gate(payload);
   if (!envelope) {
-    out.log(LogLevel::warning, "a gate on " + group.str() + " is refused (" +
-                                   std::string(code_name(envelope.error().code)) + "): " + envelope.error().message);
+    out.log(LogLevel::warning, "a gate on " + topic + " is refused (" + std::string(code_name(envelope.error().code)) +
+                                   "): " + envelope.error().message);
     if (payload.size() <= limits::kMessageBytesMax) unverified_[topic] = std::move(payload);
     return std::nullopt;
   }
   unverified_.erase(topic);
   auto gate = wire::decode_gate(envelope->payload);
   if (!gate) {
-    out.log(LogLevel::warning, "a gate on " + group.str() + " cannot be read: " + gate.error().message);
+    out.log(LogLevel::warning, "a gate on " + topic + " cannot be read: " + gate.error().message);
     return std::nullopt;
   }
   if (gate->product != facts_.description.product || !is_ours(gate->group)) return std::nullopt;

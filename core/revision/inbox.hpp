@@ -40,8 +40,10 @@ class Inbox {
 
   // --- groups
   [[nodiscard]] const std::vector<GroupPath>& groups() const noexcept { return groups_; }
-  // Messages on the topic of `group` are for this device.
+  // Messages for `group` are for this device.
   [[nodiscard]] bool is_ours(const GroupPath& group) const noexcept;
+  // Manifests and gates on that topic are: it is of one of those groups, and of this product.
+  [[nodiscard]] bool is_ours(const wire::Topic& topic) const noexcept;
   // Errors: why the assignment is not taken. False: it is the one that is obeyed already. True: groups() has changed,
   // and what came on topics that are no longer ours is forgotten. `wall`: the device's own clock. One that is dated
   // ahead of it is kept, for take_early().
@@ -88,8 +90,7 @@ class Inbox {
 
   // --- gates
   // nullopt: it cannot be believed or read, or is not for this device.
-  [[nodiscard]] std::optional<wire::Gate> open_gate(const std::string& topic, const GroupPath& group, Bytes payload,
-                                                    Outbox& out);
+  [[nodiscard]] std::optional<wire::Gate> open_gate(const std::string& topic, Bytes payload, Outbox& out);
 
   // To be persisted.
   [[nodiscard]] const Bytes& root_envelope() const noexcept { return trust_.envelope(); }
@@ -98,11 +99,9 @@ class Inbox {
   void assert_invariants() const;
 
  private:
-  // Errors: why this manifest is not for us. nullopt: quietly ignored.
-  [[nodiscard]] Result<std::optional<ReceivedManifest>> open_manifest(ByteView payload, const Hash256& message,
-                                                                      const GroupPath& group,
-                                                                      const Revisions& revisions,
-                                                                      const History& history) const;
+  // Errors: why this manifest is not for us.
+  [[nodiscard]] Result<ReceivedManifest> open_manifest(ByteView payload, const Hash256& message, const GroupPath& group,
+                                                       const Revisions& revisions, const History& history) const;
   // The keys of a manifest that came on `group`'s topic reach all groups that it names, and one of those of this device
   // below that topic. Errors: untrusted_key.
   [[nodiscard]] Status check_reach(const trust::Envelope& envelope, const wire::Manifest& manifest,

@@ -1,5 +1,6 @@
 #include "core/revision/machine.hpp"
 
+#include "core/revision/adoption.hpp"
 #include "core/revision/engine.hpp"
 #include "core/revision/state_codec.hpp"
 
@@ -24,6 +25,7 @@ Result<std::unique_ptr<Machine>> Machine::load(DeviceFacts facts, trust::SecretK
     INSTAR_TRY(remembered, decode_state(state));
   }
   const bool is_raised = anchor && raise_to(remembered, *anchor);
+  const auto adopted = adopt(remembered, facts.device, facts.description.product);
   const auto highest = remembered.history.highest_sequence;
   auto trust = trust::TrustStore::from_pinned(remembered.root);
   if (!trust) {
@@ -35,6 +37,7 @@ Result<std::unique_ptr<Machine>> Machine::load(DeviceFacts facts, trust::SecretK
       std::unique_ptr<State>(new State{Engine(std::move(facts), std::move(key), std::move(topics), std::move(*trust),
                                               std::move(remembered), anchor.value_or(Anchor()))});
   inner->engine.start(now, effects);
+  for (const auto& line : adopted) effects.emplace_back(Log{LogLevel::notice, line});
   if (is_raised) {
     effects.emplace_back(
         Log{LogLevel::warning, "the state file was lost, or behind the anchor: going on with root document " +

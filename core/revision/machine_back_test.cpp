@@ -53,6 +53,32 @@ TEST_F(BackTest, TakenBackItRunsTheReleaseBeforeAndNeverTriesItAgain) {
   EXPECT_EQ(fixture.running_release(), "r3");
 }
 
+// While it was away another release took the place of the one that it runs: its broker says so with an ack.
+TEST_F(BackTest, AnAckThatBringsTheGateOfAnEndIsObeyedAsTheGateItself) {
+  auto two = fixture.release(2);
+  two.policy.revert_allowed = true;
+  fixture.publish(two);
+  fixture.run(20'000);
+  ASSERT_EQ(fixture.running_release(), "r2");
+  fixture.applied.clear();
+  auto ended = fixture.gate_for(two, 2);
+  ended.wave_opened = {opened};
+  ended.state = wire::GateState::reverted;
+  const auto send = [&](const trust::SecretKey& key) {
+    wire::Ack ack;
+    ack.sequence = fixture.view().last_report;
+    ack.endings = {trust::seal(trust::Kind::gate, wire::encode(ended), key)};
+    fixture.receive(fixture.topics.device(fixture.facts.device, wire::TopicKind::device_ack), wire::encode(ack));
+    fixture.run(20'000);
+  };
+  send(fixture.release_key);
+  EXPECT_EQ(fixture.running_release(), "r2") << "an ack is nobody's signature";
+  send(fixture.gate_key);
+  EXPECT_EQ(fixture.running_release(), "r1");
+  ASSERT_FALSE(fixture.applied.empty());
+  EXPECT_EQ(fixture.applied.back().step, Step::rolled_back);
+}
+
 TEST_F(BackTest, TakingBackSurvivesACutAfterEveryEffect) {
   for (std::int64_t cut = 1; cut < 12; ++cut) {
     SCOPED_TRACE(cut);

@@ -39,7 +39,7 @@ class KeyReachTest : public testing::Test {
   // Signed by `key`, offered on the topic of its first group, and admitted.
   void publish(const wire::Manifest& manifest, const trust::SecretKey& key) {
     fixture.store_packs(manifest);
-    fixture.put(fixture.topics.manifest(manifest.groups.front()),
+    fixture.put(fixture.topics.manifest(manifest.groups.front(), manifest.product),
                 trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), key));
     fixture.put_gate(fixture.gate_for(manifest));
     fixture.run(20'000);
@@ -153,7 +153,8 @@ TEST_F(KeyReachTest, WhatALostKeyHasOnOfferIsNotBegunAfterwards) {
   put_root({{limited.public_key(), "plant-7/#", ""}});
   const auto held = release(50, {line});
   fixture.store_packs(held);
-  fixture.put(fixture.topics.manifest(line), trust::seal(trust::Kind::manifest, wire::encode_manifest(held), limited));
+  fixture.put(fixture.topics.manifest(line, "pump"),
+              trust::seal(trust::Kind::manifest, wire::encode_manifest(held), limited));
   put_root({});
   fixture.put_gate(fixture.gate_for(held));
   fixture.run(20'000);

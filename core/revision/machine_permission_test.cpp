@@ -79,7 +79,7 @@ TEST_F(PermissionTest, AGateFromBeforeTheReleaseIsNotObeyed) {
   two.issued = opened + std::int64_t{2} * 24 * 3'600 * 1'000;
   fixture.store_packs(two);
   gate(two, 1, wire::GateState::open);
-  fixture.put(fixture.topics.manifest(two.groups.front()), fixture.seal(two));
+  fixture.put(fixture.topics.manifest(two.groups.front(), two.product), fixture.seal(two));
   fixture.run(20'000);
   EXPECT_EQ(fixture.running_release(), "r1");
   EXPECT_THAT(last_reason(), HasSubstr("before the release was made"));
@@ -99,6 +99,39 @@ TEST_F(PermissionTest, ADeviceGoesWithItsWave) {
   message.wave = 1;
   message.wave_opened = {opened, opened};
   fixture.put_gate(message);
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
+}
+
+TEST_F(PermissionTest, InAWaveByCountItAsksForItsTurnAndInTheNextOneItGoesWithout) {
+  auto two = fixture.release(2);
+  two.policy.waves = {wire::Wave{.device_count = 1}, wire::Wave{.share_bp = 10'000}};
+  offer(two);
+  auto message = fixture.gate_for(two, 1);
+  fixture.put_gate(message);
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
+  ASSERT_EQ(fixture.applied.size(), 1U);
+  EXPECT_TRUE(fixture.applied[0].asks_start);
+  fixture.power_cut();
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
+  message.issue = 2;
+  message.wave = 1;
+  message.wave_opened = {opened, opened};
+  fixture.put_gate(message);
+  fixture.run(20'000);
+  EXPECT_EQ(fixture.running_release(), "r2");
+}
+
+TEST_F(PermissionTest, InAWaveByCountItBeginsWhenItIsGivenItsTurn) {
+  auto two = fixture.release(2);
+  two.policy.waves = {wire::Wave{.device_count = 1}, wire::Wave{.share_bp = 10'000}};
+  offer(two);
+  fixture.put_gate(fixture.gate_for(two, 1));
+  fixture.run(5'000);
+  ASSERT_EQ(fixture.running_release(), "r1");
+  turn(two, 1);
   fixture.run(20'000);
   EXPECT_EQ(fixture.running_release(), "r2");
 }

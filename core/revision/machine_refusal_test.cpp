@@ -39,7 +39,9 @@ class RefusalTest : public testing::Test {
     EXPECT_EQ(fixture.opened.size(), 1u);
   }
 
-  [[nodiscard]] std::string topic() const { return fixture.topics.manifest(fixture.facts.description.groups.front()); }
+  [[nodiscard]] std::string topic() const {
+    return fixture.topics.manifest(fixture.facts.description.groups.front(), "pump");
+  }
   MachineFixture fixture;
 };
 
@@ -173,9 +175,18 @@ TEST_F(RefusalTest, AManifestForAnotherGroup) {
   expect_refused(Code::refused, "not for group plant-7/line-a", MachineFixture::rollout_of(two));
 }
 
-TEST_F(RefusalTest, AnotherProductIsIgnoredQuietly) {
+TEST_F(RefusalTest, AReleaseOfAnotherProductOnTheTopicOfThisOne) {
   auto two = fixture.release(2);
   two.product = "valve";
+  fixture.put(topic(), fixture.seal(two));
+  fixture.run(1'000);
+  expect_refused(Code::refused, "is for product valve, not for pump", MachineFixture::rollout_of(two));
+}
+
+TEST_F(RefusalTest, WhatIsForAnotherProductIsNeitherSubscribedToNorTaken) {
+  auto two = fixture.release(2);
+  two.product = "valve";
+  for (const auto& [filter, qos] : fixture.machine->subscriptions()) EXPECT_EQ(filter.find("valve"), std::string::npos);
   fixture.publish(two);
   fixture.run(1'000);
   EXPECT_TRUE(fixture.applied.empty());
@@ -258,6 +269,16 @@ TEST_F(RefusalTest, FreeSpaceThatIsAskedForIsNamedWithWhatIsThere) {
   fixture.publish(two);
   fixture.run(1'000);
   expect_refused(Code::no_space, "needs 5000 bytes free on the device, 1000 are", MachineFixture::rollout_of(two));
+}
+
+TEST_F(RefusalTest, WhereNoContainerCanRunNoneIsFetched) {
+  fixture.facts.no_containers = "no cgroups are mounted";
+  fixture.power_cut();
+  const auto two = fixture.release(2);
+  fixture.publish(two);
+  fixture.run(1'000);
+  expect_refused(Code::unsupported, "no container can run on this device: no cgroups are mounted",
+                 MachineFixture::rollout_of(two));
 }
 
 TEST_F(RefusalTest, AnImageThatTheKernelCanMountIsTaken) {
@@ -347,7 +368,7 @@ TEST_F(RefusalTest, AGateBySomeoneElseOpensNothing) {
   const auto two = fixture.release(2);
   fixture.store_packs(two);
   fixture.put(topic(), fixture.seal(two));
-  fixture.put(fixture.topics.gate(two.groups.front()),
+  fixture.put(fixture.topics.gate(two.groups.front(), two.product),
               trust::seal(trust::Kind::gate, wire::encode(fixture.gate_for(two)), fixture.release_key));
   fixture.run(10'000);
   EXPECT_EQ(fixture.opened.size(), 1u);
@@ -544,7 +565,7 @@ TEST_F(RefusalTest, HostileMessagesOnOwnTopicsDoNoHarm) {
       fixture.receive(fixture.topics.device(fixture.facts.device, kind), Bytes(size, 0xa5));
   }
   fixture.receive(fixture.topics.root(), Bytes(300, 1));
-  fixture.receive(fixture.topics.gate(fixture.facts.description.groups.front()), Bytes(300, 1));
+  fixture.receive(fixture.topics.gate(fixture.facts.description.groups.front(), "pump"), Bytes(300, 1));
   fixture.receive("some/other/topic", Bytes(300, 1));
   fixture.run(1'000);
   EXPECT_EQ(fixture.running, 1u);

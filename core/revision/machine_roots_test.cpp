@@ -47,7 +47,7 @@ class RootChainTest : public testing::Test {
   void publish(std::uint64_t sequence, unsigned version) {
     const auto manifest = fixture.release(sequence);
     fixture.store_packs(manifest);
-    fixture.put(fixture.topics.manifest(manifest.groups.front()),
+    fixture.put(fixture.topics.manifest(manifest.groups.front(), manifest.product),
                 trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), release_key(version)));
     fixture.put_gate(fixture.gate_for(manifest));
   }
@@ -176,7 +176,7 @@ TEST_F(RootChainTest, ALostOrDamagedStateKeepsTheRootAndTheSequence) {
   ASSERT_EQ(fixture.running_release(), "r7");
   fixture.disk.clear();
   fixture.folders.clear();
-  fixture.retained.erase(fixture.topics.manifest(group_of("plant-7/line-a")));
+  fixture.retained.erase(fixture.topics.manifest(group_of("plant-7/line-a"), "pump"));
   restart();
   EXPECT_EQ(version(), 3U);
   EXPECT_EQ(fixture.hellos.back().description.highest_sequence, 7U);

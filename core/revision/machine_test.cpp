@@ -44,6 +44,19 @@ TEST_F(MachineTest, CommitsARelease) {
   EXPECT_EQ(fixture.view().pending_reports, 0u);
 }
 
+TEST_F(MachineTest, TheReportOfACommitSaysWhatPeopleShouldKnowOfTheSwitch) {
+  fixture.switch_remark = "container app did not react to SIGTERM in 10000 ms";
+  fixture.publish(fixture.release(1));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.applied.back().step, Step::committed);
+  EXPECT_EQ(fixture.applied.back().reason, fixture.switch_remark);
+  fixture.switch_remark.clear();
+  fixture.publish(fixture.release(2));
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.applied.back().step, Step::committed);
+  EXPECT_EQ(fixture.applied.back().reason, "") << "of that switch alone";
+}
+
 TEST_F(MachineTest, SaysThePlannedBytesBeforeTheFirstOneIsAskedFor) {
   fixture.publish(fixture.release(1));
   fixture.settle();

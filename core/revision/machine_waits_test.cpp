@@ -48,7 +48,7 @@ TEST_F(WaitsTest, AReleaseThatIsWithdrawnIsNotAskedForAnyMore) {
   const auto two = paced(2);
   fixture.publish(two);
   fixture.run(5'000);
-  fixture.put(fixture.topics.manifest(two.groups.front()), {});
+  fixture.put(fixture.topics.manifest(two.groups.front(), two.product), {});
   fixture.run(5'000);
   EXPECT_EQ(last().step, Step::failed);
   expect_given_up(Code::stale, "the release was withdrawn before it began");
@@ -74,10 +74,10 @@ TEST_F(WaitsTest, AWithdrawalElsewhereRightAfterARestartChangesNothing) {
   fixture.run(5'000);
   ASSERT_TRUE(last().asks_start);
   const auto reported_before = fixture.applied.size();
-  const auto message = std::exchange(fixture.retained[fixture.topics.manifest(two.groups.front())], {});
+  const auto message = std::exchange(fixture.retained[fixture.topics.manifest(two.groups.front(), two.product)], {});
   fixture.power_cut();
-  fixture.receive(fixture.topics.manifest(group_of("lab")), {});
-  fixture.put(fixture.topics.manifest(two.groups.front()), message);
+  fixture.receive(fixture.topics.manifest(group_of("lab"), "pump"), {});
+  fixture.put(fixture.topics.manifest(two.groups.front(), two.product), message);
   fixture.run(5'000);
   EXPECT_EQ(fixture.applied.size(), reported_before);
   turn(two, 1);

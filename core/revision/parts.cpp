@@ -33,10 +33,11 @@ Parts::Parts(DeviceFacts device_facts, trust::SecretKey secret_key, wire::Topics
 }
 
 DeviceState Parts::state(std::uint64_t generation) const {
-  return {generation,     course.phase(),     revisions.state(),     attempt.state(),
-          trial.state(),  permission.state(), gates.marks(),         history.state(),
-          out.reports(),  hearing.state(),    inbox.root_envelope(), inbox.assignment(),
-          sessions.boot()};
+  return {generation,      course.phase(),        revisions.state(),
+          attempt.state(), trial.state(),         permission.state(),
+          gates.marks(),   history.state(),       out.reports(),
+          hearing.state(), inbox.root_envelope(), inbox.assignment(),
+          sessions.boot(), facts.device.str(),    facts.description.product};
 }
 
 JudgedTime Parts::judged(const wire::Manifest& manifest, const ManifestId& hash) const {
@@ -103,8 +104,10 @@ wire::Report Parts::about_candidate(wire::Step step, Code code, std::string reas
   return attempt.report(revisions.candidate(), step, code, std::move(reason));
 }
 
-void Parts::record_candidate_outcome(wire::Step step, Code code) {
-  history.record(attempt.outcome(revisions.candidate(), step, code));
+void Parts::record_candidate_outcome(wire::Step step, Code code, std::string reason) {
+  auto outcome = attempt.outcome(revisions.candidate(), step, code);
+  outcome.reason = std::move(reason);
+  history.record(std::move(outcome));
   out.persist();
 }
 
@@ -119,6 +122,7 @@ void Parts::say_once(std::string_view kind, std::string_view what, const Manifes
   hasher.update(hash.bytes);
   hasher.update(as_bytes(what));
   if (!history.refuse_once(hasher.finish())) return;
+  if (report.step == wire::Step::refused) history.note_refusal(report.reason);
   out.persist();
   out.log(LogLevel::warning, report.reason);
   out.report(std::move(report));
@@ -173,6 +177,7 @@ void Parts::say_degraded() {
   std::vector<std::string> others;
   for (auto& line : {clash.trouble(out.time()), inbox.chain().trouble()})
     if (!line.empty()) others.push_back(line);
+  std::ranges::copy(host_trouble, std::back_inserter(others));
   const auto change = upkeep.update_degraded(trial.stuck(), out.time(), others);
   if (!change) return;
   for (const auto& line : change->added) out.log(LogLevel::warning, line);

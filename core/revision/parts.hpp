@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/revision/attempt.hpp"
 #include "core/revision/course.hpp"
@@ -53,6 +54,7 @@ struct Parts {
   Trial trial;
   Upkeep upkeep;
   NameClash clash;
+  std::vector<std::string> host_trouble;  // as the shell said last
 
   // What is to be persisted as `generation`.
   [[nodiscard]] DeviceState state(std::uint64_t generation) const;
@@ -72,7 +74,7 @@ struct Parts {
   [[nodiscard]] wire::Report report_as_it_stands(const ManifestId& hash) const;
   // About the candidate, with its counts.
   [[nodiscard]] wire::Report about_candidate(wire::Step step, Code code, std::string reason) const;
-  void record_candidate_outcome(wire::Step step, Code code);
+  void record_candidate_outcome(wire::Step step, Code code, std::string reason = {});
   // Remembered over restarts: what is repeated each day is reported once. The second form: the reason has a part that
   // changes, and is the same one while `what` is.
   void say_once(std::string_view kind, const ManifestId& hash, wire::Report report);

@@ -10,10 +10,6 @@ namespace {
 constexpr std::string_view kWaitsForGate = "waits for a gate that its policy allows";
 constexpr std::string_view kWaitsForResume = "waits while its rollout is paused";
 
-bool is_paced(const wire::Policy& policy) noexcept {
-  return policy.in_flight_max != 0 || policy.starts_per_minute_max != 0;
-}
-
 }  // namespace
 
 Permission::Permission(PermissionState state, bool metered, std::uint64_t last_report)
@@ -42,11 +38,11 @@ bool Permission::has_turn(const ManifestId& hash, std::uint32_t attempt) const n
   return state_.start_rollout == hash.prefix64() && state_.start_attempt == attempt;
 }
 
-bool Permission::may_start(const wire::Manifest& manifest, const ManifestId& hash, std::uint32_t attempt,
+bool Permission::may_start(const wire::Manifest& manifest, const ManifestId& hash, std::uint32_t attempt, Pace pace,
                            const Blocker& times, Outbox& out) {
   auto blocked = blocker(manifest, hash, Stage::start, out.now().wall);
   if (!owner_.hold && !times.empty()) blocked = times;
-  const bool asks = blocked.empty() && is_paced(manifest.policy) && !has_turn(hash, attempt) && !is_brought(hash);
+  const bool asks = blocked.empty() && pace == Pace::by_turns && !has_turn(hash, attempt) && !is_brought(hash);
   if (blocked.empty() && !asks) {
     if (waits_for(hash)) {
       state_.waits_manifest = {};

@@ -24,6 +24,8 @@ class Permission {
   // What of a release is asked about. A download may go on outside of the maintenance windows, where its policy says
   // so; a change may not.
   enum class Stage : std::uint8_t { start, fetch, change };
+  // Whether an attempt needs the broker's turn to start.
+  enum class Pace : std::uint8_t { free, by_turns };
 
   // `last_report`: its sequence. Which report asked for a turn is not kept: what comes in answer to the hello counts.
   Permission(PermissionState state, bool metered, std::uint64_t last_report);
@@ -44,7 +46,7 @@ class Permission {
   // --- the next attempt at a release that is admitted and possible here
   // False: it waits, and for what is reported once. `times`: what stands in the way beside that, and counts after the
   // owner's hold.
-  [[nodiscard]] bool may_start(const wire::Manifest& manifest, const ManifestId& hash, std::uint32_t attempt,
+  [[nodiscard]] bool may_start(const wire::Manifest& manifest, const ManifestId& hash, std::uint32_t attempt, Pace pace,
                                const Blocker& times, Outbox& out);
   // The broker gives a turn. True: it is what is waited for; consider the release again.
   [[nodiscard]] bool take_turn(const wire::Ack& ack) noexcept;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/revision/testing/outbox_fixture.hpp"
+#include "core/wire/placement.hpp"
 
 namespace instar::revision {
 namespace {
@@ -16,7 +17,8 @@ class PermissionPartTest : public testing::Test {
   [[nodiscard]] WallMs clock() const { return box.out.now().wall; }
   [[nodiscard]] std::string blocker(Stage stage) { return permission.blocker(manifest, hash(), stage, clock()).text(); }
   [[nodiscard]] bool may_start(std::uint32_t attempt = 1, const Blocker& times = {}) {
-    return permission.may_start(manifest, hash(), attempt, times, box.out);
+    const auto pace = wire::goes_by_turns(manifest.policy, 0) ? Permission::Pace::by_turns : Permission::Pace::free;
+    return permission.may_start(manifest, hash(), attempt, pace, times, box.out);
   }
   [[nodiscard]] ManifestId hash() const { return OutboxFixture::hash_of(manifest); }
   [[nodiscard]] wire::Ack turn(std::uint32_t attempt) const {

@@ -111,6 +111,13 @@ Status check_handler(const wire::Container& payload, std::span<const std::string
                                      ", and this device has none of that name (docs/handlers.md)");
 }
 
+Status check_can_run(const wire::Manifest& manifest, const DeviceFacts& facts) {
+  const bool has_container =
+      std::ranges::any_of(manifest.containers, [](const auto& one) { return one.handler.empty(); });
+  if (!has_container || facts.no_containers.empty()) return {};
+  return fail(Code::unsupported, "no container can run on this device: " + facts.no_containers);
+}
+
 }  // namespace
 
 bool version_at_least(std::string_view version, std::string_view minimum) noexcept {
@@ -119,6 +126,7 @@ bool version_at_least(std::string_view version, std::string_view minimum) noexce
 
 Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& facts, std::uint64_t free_bytes) {
   INSTAR_CHECK(check_supported(manifest));
+  INSTAR_CHECK(check_can_run(manifest, facts));
   INSTAR_CHECK(check_images(manifest, facts));
   INSTAR_CHECK(wire::check_waves(manifest.policy));
   INSTAR_CHECK(check_machine(manifest.requirements, facts, free_bytes));
@@ -127,7 +135,9 @@ Status check_requirements(const wire::Manifest& manifest, const DeviceFacts& fac
     INSTAR_CHECK(check_settings(container, facts.lxc_keys_allowed));
     INSTAR_CHECK(wire::check_volume_paths(container));
   }
-  return {};
+  std::vector<const wire::Container*> containers;
+  for (const auto& container : manifest.containers) containers.push_back(&container);
+  return wire::check_shared_volumes(containers);
 }
 
 }  // namespace instar::revision

@@ -151,7 +151,7 @@ TEST_F(RoomTest, LeftoversAreTrimmedThenRemovedAndThenThePreviousOneGoes) {
 }
 
 TEST_F(RoomTest, AReleaseThatNeedsRoomIsLookedAtAgainWhenThereIsMore) {
-  EXPECT_FALSE(room.note_free(10));
+  EXPECT_FALSE(room.note_free(10, 1));
   EXPECT_FALSE(room.makes_room_first("r2", revisions, box.out)) << "nothing is left over";
   take(2);
   revisions.forget_candidate();
@@ -159,8 +159,8 @@ TEST_F(RoomTest, AReleaseThatNeedsRoomIsLookedAtAgainWhenThereIsMore) {
   EXPECT_EQ(OutboxFixture::all<RemoveRevision>(box.take()).size(), 1U);
   EXPECT_TRUE(room.makes_room_first("r2", revisions, box.out)) << "still on its way";
   room.assert_invariants();
-  EXPECT_TRUE(room.note_free(10'000'000));
-  EXPECT_FALSE(room.note_free(10'000'000));
+  EXPECT_TRUE(room.note_free(10'000'000, 1'000));
+  EXPECT_FALSE(room.note_free(10'000'000, 1'000));
   EXPECT_FALSE(room.is_short());
 }
 

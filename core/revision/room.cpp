@@ -9,6 +9,7 @@ namespace {
 
 // Flash that the containers may count on: with less than this free, what ended attempts have left goes at once.
 constexpr std::uint64_t kContainersFreeBytes = std::uint64_t{2} << 20;
+constexpr std::uint64_t kContainersFreeFiles = 256;
 
 void remove(std::uint32_t number, Revisions& revisions, Outbox& out) {
   out.emit(revisions.remove(number));
@@ -17,13 +18,14 @@ void remove(std::uint32_t number, Revisions& revisions, Outbox& out) {
 
 }  // namespace
 
-bool Room::note_free(std::uint64_t bytes) noexcept {
+bool Room::note_free(std::uint64_t bytes, std::uint64_t files) noexcept {
   free_bytes_ = bytes;
+  free_files_ = files;
   return std::exchange(awaited_, false);
 }
 
 bool Room::is_short() const noexcept {
-  return free_bytes_ < kContainersFreeBytes;
+  return free_bytes_ < kContainersFreeBytes || free_files_ < kContainersFreeFiles;
 }
 
 void Room::keep_one_leftover(std::optional<std::uint32_t> kept, Revisions& revisions, Outbox& out) {

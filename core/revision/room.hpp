@@ -14,8 +14,8 @@ class Room {
  public:
   // Bytes free for the device, 0: not known yet.
   [[nodiscard]] std::uint64_t free_bytes() const noexcept { return free_bytes_; }
-  // True: a release waited for this, and is to be looked at again.
-  [[nodiscard]] bool note_free(std::uint64_t bytes) noexcept;
+  // `files`: that can be made. True: a release waited for this, and is to be looked at again.
+  [[nodiscard]] bool note_free(std::uint64_t bytes, std::uint64_t files = UINT64_MAX) noexcept;
   // Less is free than the containers may count on: leftovers go as soon as nothing is under way.
   [[nodiscard]] bool is_short() const noexcept;
 
@@ -36,6 +36,7 @@ class Room {
 
  private:
   std::uint64_t free_bytes_ = 0;
+  std::uint64_t free_files_ = UINT64_MAX;
   bool trimmed_ = false;  // what the candidate has no use for is gone already
   bool awaited_ = false;  // leftovers are on their way out for a release
 };

@@ -75,8 +75,10 @@ auto pack_outcomes(flatbuffers::FlatBufferBuilder& builder, const std::vector<Ou
   std::vector<flatbuffers::Offset<fb::Outcome>> out;
   for (const auto& outcome : outcomes) {
     const auto hash = to_fb(outcome.manifest);
+    const auto reason = outcome.reason.empty() ? 0 : builder.CreateString(outcome.reason);
     out.push_back(fb::CreateOutcome(builder, &hash, outcome.sequence, outcome.attempt, outcome.retry_epoch,
-                                    static_cast<fb::Step>(outcome.step), static_cast<std::uint16_t>(outcome.code)));
+                                    static_cast<fb::Step>(outcome.step), static_cast<std::uint16_t>(outcome.code),
+                                    reason));
   }
   return builder.CreateVector(out);
 }
@@ -103,13 +105,14 @@ void unpack_lists(const fb::DeviceState& in, DeviceState& out) {
     for (const auto* item : *in.outcomes()) {
       out.history.outcomes.push_back({ManifestId(from_fb(item->manifest())), item->sequence(), item->attempt(),
                                       item->retry_epoch(), static_cast<wire::Step>(item->step()),
-                                      static_cast<Code>(item->code())});
+                                      static_cast<Code>(item->code()), from_fb(item->reason())});
     }
   }
   if (in.gates() != nullptr) {
     for (const auto* item : *in.gates()) out.gates.push_back({ManifestId(from_fb(item->manifest())), item->issue()});
   }
   out.history.refused = unpack_hashes<Hash256>(in.refused());
+  out.history.refusal = from_fb(in.refusal());
   out.attempt.packs = unpack_hashes<PackId>(in.packs());
   if (in.pending() != nullptr) {
     for (const auto* item : *in.pending()) out.reports.pending.push_back({item->sequence(), from_fb(item->envelope())});
@@ -195,7 +198,10 @@ Bytes encode_state(const DeviceState& state) {
   const auto fallback = state.attempt.fallback_reason.empty() ? 0 : builder.CreateString(state.attempt.fallback_reason);
   const auto assignment = pack_bytes(builder, state.assignment);
   const auto waits = state.permission.waits.empty() ? 0 : builder.CreateString(state.permission.waits);
+  const auto refusal = state.history.refusal.empty() ? 0 : builder.CreateString(state.history.refusal);
   const auto waits_manifest = to_fb(state.permission.waits_manifest);
+  const auto device = state.device.empty() ? 0 : builder.CreateString(state.device);
+  const auto product = state.product.empty() ? 0 : builder.CreateString(state.product);
   const auto table = fb::CreateDeviceState(
       builder, kFormat, state.generation, static_cast<fb::Phase>(state.phase), current, previous, candidate,
       current_manifest, previous_manifest, candidate_manifest, state.attempt.number, state.attempt.first,
@@ -208,7 +214,7 @@ Bytes encode_state(const DeviceState& state) {
       state.attempt.bytes_before, state.permission.start_rollout, state.permission.start_attempt, waits,
       state.permission.waits_manifest.is_zero() ? nullptr : &waits_manifest, state.permission.waits_attempt,
       state.permission.waits_asks, static_cast<std::uint64_t>(state.hearing.last_signed.value),
-      static_cast<std::uint64_t>(state.hearing.heard.value));
+      static_cast<std::uint64_t>(state.hearing.heard.value), refusal, device, product);
   fb::FinishDeviceStateBuffer(builder, table);
   Bytes out(builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize());
   const auto checksum = trust::digest(out);
@@ -252,6 +258,8 @@ Result<DeviceState> decode_state(ByteView bytes) {
   out.reports.last_report = in.last_report();
   out.reports.acked_report = in.acked_report();
   out.boot = in.boot();
+  out.device = from_fb(in.device());
+  out.product = from_fb(in.product());
   out.revisions.next_number = in.next_revision();
   INSTAR_CHECK(check_consistent(out));
   return out;

@@ -66,7 +66,10 @@ DeviceState everything() {
   state.trial.verdict_code = Code::unhealthy;
   state.trial.verdict_reason = "exit 3";
   state.attempt.pack_kind = 1;
+  state.history.outcomes.back().step = wire::Step::rolled_back;
+  state.history.outcomes.back().reason = "container 'web': its probe ended with 3";
   state.history.refused = {filled(0x11), filled(0x22)};
+  state.history.refusal = "signed by a key that the root document does not name";
   state.attempt.bytes_spent = 12'345;
   state.attempt.fallback_reason = "etc/motd was changed";
   state.attempt.staging_reported = true;

@@ -16,6 +16,7 @@ void Trial::begin(bool reachable, std::uint64_t machine_boot, MonotonicMs now) n
   judge_.reset();
   switch_started_ = now;
   downtime_ms_ = 0;
+  remark_.clear();
 }
 
 bool Trial::begin_again(std::uint64_t machine_boot, MonotonicMs now) noexcept {
@@ -31,6 +32,7 @@ bool Trial::begin_again(std::uint64_t machine_boot, MonotonicMs now) noexcept {
   judge_.reset();
   switch_started_ = now;
   downtime_ms_ = 0;
+  remark_.clear();
   return true;
 }
 
@@ -43,6 +45,10 @@ void Trial::started(const wire::Manifest& manifest, std::uint32_t downtime_ms, b
                     MonotonicMs now) {
   downtime_ms_ = downtime_ms;
   judge_.emplace(manifest, LinkBefore{state_.reachable_before, differs, grace_ms}, now);
+}
+
+void Trial::note_remark(std::string_view remark) {
+  remark_ = clean_text(remark);
 }
 
 void Trial::container_stopped(const wire::Manifest& manifest, std::string_view container, std::string_view detail,

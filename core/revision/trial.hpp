@@ -35,6 +35,9 @@ class Trial {
   // The containers were started. `differs`: something of the release is new on this device.
   void started(const wire::Manifest& manifest, std::uint32_t downtime_ms, bool differs, std::uint32_t grace_ms,
                MonotonicMs now);
+  // What people should know of the switch.
+  void note_remark(std::string_view remark);
+  [[nodiscard]] const std::string& remark() const noexcept { return remark_; }
   // Also before they have all been started.
   void container_stopped(const wire::Manifest& manifest, std::string_view container, std::string_view detail,
                          MonotonicMs now);
@@ -86,6 +89,7 @@ class Trial {
   std::optional<HealthJudge> judge_;
   MonotonicMs switch_started_;
   std::uint32_t downtime_ms_ = 0;
+  std::string remark_;
   std::optional<MonotonicMs> switch_back_at_;
   std::int64_t switch_back_pause_ms_ = 0;
   std::uint32_t switch_back_failures_ = 0;  // in a row

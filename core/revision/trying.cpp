@@ -37,6 +37,7 @@ void Trying::on(const TryStarted& event) {
   if (!parts_.course.is(Phase::trying) || !parts_.revisions.is_candidate(event.revision)) return;
   parts_.trial.started(*parts_.revisions.candidate_manifest(), event.downtime_ms, parts_.revisions.candidate_differs(),
                        parts_.facts.broker_grace_ms, parts_.out.time());
+  parts_.trial.note_remark(event.remark);
   judge();
 }
 
@@ -77,7 +78,10 @@ void Trying::commit() {
   auto& revisions = parts_.revisions;
   parts_.enter(Trigger::verdict_passed);
   parts_.record_candidate_outcome(wire::Step::committed, Code::ok);
-  auto ending = parts_.about_candidate(wire::Step::committed, Code::ok, parts_.attempt.fallback_reason());
+  const auto& remark = parts_.trial.remark();
+  auto reason = parts_.attempt.fallback_reason();
+  if (!remark.empty()) reason += (reason.empty() ? "" : "; ") + remark;
+  auto ending = parts_.about_candidate(wire::Step::committed, Code::ok, clean_text(reason));
   parts_.trial.fill_times(ending, parts_.out.time());
   parts_.trial.commit();
   revisions.commit();

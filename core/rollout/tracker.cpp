@@ -16,7 +16,9 @@ RolloutView::RolloutView(const Rollout& rollout, const Members& of)
       members(of.all()),
       counts(of.counts()),
       is_in_force(rollout.is_in_force()),
-      state_(rollout.state_name()) {}
+      superseded_by(rollout.superseded_by()),
+      state_(rollout.state_name()),
+      outcome_(rollout.outcome()) {}
 
 // --- loading
 
@@ -68,7 +70,10 @@ Status Tracker::hello(const wire::Hello& hello, const Origin& origin, Now now, E
   pass_counts(effects);
   if (asks) rollouts_.give_turns(hello.rollout, devices_, now, effects);
   devices_.save(hello.device, effects);
-  devices_.send_ack(hello.device, effects);
+  const bool is_at_work = hello.step != wire::Step::idle && !wire::is_final(hello.step);
+  devices_.send_ack(hello.device, effects,
+                    rollouts_.endings_for(device(hello.device)->record.description,
+                                          is_at_work ? std::optional(hello.rollout) : std::nullopt, now));
   return {};
 }
 
@@ -226,8 +231,8 @@ std::vector<std::pair<ManifestId, RolloutView>> Tracker::rollouts() const {
   return out;
 }
 
-const std::map<GroupPath, ManifestId>& Tracker::group_rollouts() const noexcept {
-  return rollouts_.catalog().by_group();
+const std::map<Audience, ManifestId>& Tracker::current_rollouts() const noexcept {
+  return rollouts_.catalog().by_audience();
 }
 
 std::string Tracker::waiting_for(const ManifestId& rollout, Now now) const {

@@ -38,16 +38,20 @@ struct RolloutView {
   const std::vector<WaveCounts>& waves;  // of all waves of the policy; nothing is admitted to those not opened
   WallMs updated;                        // of the record or of any member
   const std::map<DeviceId, Member>& members;
-  const Counts& counts;  // of the members
-  bool is_in_force;      // its keys are, and reach its groups
+  const Counts& counts;                     // of the members
+  bool is_in_force;                         // its keys are, and reach its groups
+  std::optional<ManifestId> superseded_by;  // the newer rollout that has taken over in its groups
 
   // See Rollout::state_name().
   [[nodiscard]] std::string_view state_name() const noexcept { return state_; }
+  // See Rollout::outcome().
+  [[nodiscard]] std::string_view outcome() const noexcept { return outcome_; }
   // The counts, or what they were when the rollout was archived.
   [[nodiscard]] const Counts& sums() const noexcept { return record.archived.has_value() ? *record.archived : counts; }
 
  private:
   std::string_view state_;
+  std::string_view outcome_;
 };
 
 class Tracker {
@@ -112,13 +116,13 @@ class Tracker {
   void enrol(wire::Enrolment enrolment, Bytes envelope, Effects& effects);
   // An assignment is in force; without groups: none is any more. While loading too.
   void assign(const DeviceId& device, std::vector<GroupPath> groups);
-  // New gates of each group's rollout, fresh as of now.
+  // New gates of each audience's rollout, fresh as of now.
   void refresh_gates(Now now, Effects& effects);
   // The wall clock is in doubt, or (empty) no more: until then no wave opens, and no gate is signed but such as stop
   // devices.
   void hold(std::string why, Effects& effects);
 
-  // Once a second or more often: soaks, silence, turns, leases. O(rollouts that are some group's current one).
+  // Once a second or more often: soaks, silence, turns, leases. O(rollouts that are some audience's current one).
   void tick(Now now, Effects& effects);
   // There are leases that should not wait for the second. O(1).
   [[nodiscard]] bool is_urgent() const noexcept { return rollouts_.is_urgent(); }
@@ -140,8 +144,8 @@ class Tracker {
   [[nodiscard]] Sequences::Next next_sequence(std::string_view product, const std::vector<GroupPath>& groups) const {
     return rollouts_.next_sequence(product, groups, devices_);
   }
-  // The rollout whose manifest stands on each group's topic.
-  [[nodiscard]] const std::map<GroupPath, ManifestId>& group_rollouts() const noexcept;
+  // The rollout whose manifest stands on each topic: of one product in one group.
+  [[nodiscard]] const std::map<Audience, ManifestId>& current_rollouts() const noexcept;
   // What the rollout's current wave waits for; empty when it waits for nothing.
   [[nodiscard]] std::string waiting_for(const ManifestId& rollout, Now now) const;
   // The hash whose first 8 bytes are these; for topics and fetches.

@@ -78,11 +78,25 @@ TEST_F(TrackerKeysTest, AKeyThatReachesLessThanItDidIsAsGoneForTheOthers) {
   EXPECT_TRUE(take(1, "plant-7", kGood).has_value());
 }
 
+TEST_F(TrackerKeysTest, WhatAKeyThatIsGoneHadReplacedComesBack) {
+  ASSERT_TRUE(take(5, "plant-7", kGood).has_value());
+  ASSERT_TRUE(take(6, "plant-7", kLimited).has_value());
+  take_keys({{kGood, "#"}}, 2);
+  effects.clear();
+  tracker.withdraw_unsigned(kNow, effects);
+  std::vector<ManifestId> offered;
+  for (const auto& effect : effects) {
+    EXPECT_FALSE(std::holds_alternative<ClearManifest>(effect)) << "its place is taken again";
+    if (const auto* offer = std::get_if<OfferManifest>(&effect)) offered.push_back(offer->rollout);
+  }
+  EXPECT_EQ(offered, std::vector{hash(5)});
+}
+
 TEST_F(TrackerKeysTest, WhatAKeyThatIsGoneHasSignedIsWithdrawnAndEnds) {
   const auto cleared = [&] {
     std::vector<std::string> groups;
     for (const auto& effect : effects) {
-      if (const auto* clear = std::get_if<ClearManifest>(&effect)) groups.push_back(clear->group.str());
+      if (const auto* clear = std::get_if<ClearManifest>(&effect)) groups.push_back(clear->audience.group.str());
     }
     return groups;
   };

@@ -39,7 +39,7 @@ TEST_F(WavesTest, TheNextOpensWhenTheLastHasProvedItself) {
   EXPECT_EQ(fixture.rollout(1).waves[0].admitted, 2U);
   ASSERT_TRUE(fixture.report_step("a", 1, Step::committed).has_value());
   EXPECT_EQ(wave(), 0U);
-  EXPECT_EQ(fixture.waits(1), "1 of 2 devices have committed, 2 are needed (success 100 %)");
+  EXPECT_EQ(fixture.waits(1), "more commits: 1 of 2 devices have committed, 2 are needed (success 100 %)");
   ASSERT_TRUE(fixture.report_step("b", 1, Step::committed).has_value());
   EXPECT_EQ(wave(), 1U) << "at once: there is no soak";
   ASSERT_EQ(fixture.all<SendGate>().size(), 1U) << "one message, however many devices";
@@ -193,7 +193,7 @@ TEST_F(WavesTest, AFleetThatNobodyKnowsYetOpensNothing) {
   ASSERT_TRUE(fixture.take(canaries()).has_value());
   fixture.pass(10'000, 100);
   EXPECT_EQ(wave(), 0U);
-  EXPECT_EQ(fixture.waits(1), "no device of its groups is known yet");
+  EXPECT_EQ(fixture.waits(1), "a device: none of its groups was known when the wave opened");
 }
 
 TEST_F(WavesTest, RefusalsSayNothingAboutTheRelease) {

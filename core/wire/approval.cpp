@@ -12,7 +12,7 @@ namespace {
 Result<Approval> read_approval(const fb::Approval& from) {
   INSTAR_CHECK(check_format(from.format()));
   Approval approval;
-  INSTAR_TRY(approval.product, read_name(from.product(), "product"));
+  INSTAR_TRY(approval.product, read_product(from.product()));
   INSTAR_TRY(approval.manifest, read_id<ManifestId>(from.manifest(), "manifest"));
   INSTAR_CHECK(check_range(from.wave(), 0, limits::kWavesMax - 1, "wave"));
   approval.wave = from.wave();

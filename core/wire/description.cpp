@@ -23,7 +23,7 @@ Result<std::vector<Number>> read_numbers(const flatbuffers::Vector<std::uint8_t>
 
 // What the device is: fixed while its client runs.
 Status read_machine(const fb::Hello& from, Description& to) {
-  INSTAR_TRY(to.product, read_name(from.product(), "product"));
+  INSTAR_TRY(to.product, read_product(from.product()));
   INSTAR_TRY(to.groups, read_groups(from.groups(), "groups", 0));
   INSTAR_TRY(to.architecture, read_line(from.architecture(), "architecture", limits::kNameBytesMax));
   INSTAR_TRY(to.kernel, read_line(from.kernel(), "kernel", limits::kNameBytesMax));

@@ -10,7 +10,7 @@ Result<Enrolment> read_enrolment(const fb::Enrolment& from) {
   INSTAR_CHECK(check_format(from.format()));
   Enrolment enrolment;
   INSTAR_TRY(enrolment.device, read_device(from.device(), "device"));
-  INSTAR_TRY(enrolment.product, read_name(from.product(), "product"));
+  INSTAR_TRY(enrolment.product, read_product(from.product()));
   INSTAR_TRY(enrolment.groups, read_groups(from.groups(), "groups", 1));
   if (const auto* key = from.public_key(); key != nullptr) {
     INSTAR_TRY(enrolment.key, read_in("public_key", trust::PublicKey::from_bytes(ByteView(key->data(), key->size()))));

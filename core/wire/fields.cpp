@@ -34,6 +34,14 @@ Result<std::string> read_name(const flatbuffers::String* text, std::string_view 
   return std::string(name);
 }
 
+Result<std::string> read_product(const flatbuffers::String* text) {
+  const auto product = flat::view(text);
+  if (product.size() > limits::kNameBytesMax)
+    INSTAR_CHECK(check_range(product.size(), 1, limits::kNameBytesMax, "product (bytes)"));
+  if (!is_product(product)) return bad_field("product", kProductRule);
+  return std::string(product);
+}
+
 Result<std::string> read_text(const flatbuffers::String* text, std::string_view field, std::size_t bytes_max) {
   const auto found = flat::view(text);
   if (found.size() > bytes_max) INSTAR_CHECK(check_range(found.size(), 0, bytes_max, std::string(field) + " (bytes)"));

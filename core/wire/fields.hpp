@@ -28,6 +28,8 @@ using FlatStrings = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>
 
 // is_name() text.
 [[nodiscard]] Result<std::string> read_name(const flatbuffers::String* text, std::string_view field);
+// is_product() text.
+[[nodiscard]] Result<std::string> read_product(const flatbuffers::String* text);
 // Clean text of at most `bytes_max` bytes; absent reads as empty.
 [[nodiscard]] Result<std::string> read_text(const flatbuffers::String* text, std::string_view field,
                                             std::size_t bytes_max);

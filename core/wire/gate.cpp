@@ -13,7 +13,7 @@ Result<Gate> read_gate(const fb::Gate& from) {
   auto group = GroupPath::parse(flat::view(from.group()));
   if (!group) return bad_field("group", "must be 1 to 4 levels of A-Z a-z 0-9 _ - joined by '/'");
   gate.group = std::move(*group);
-  INSTAR_TRY(gate.product, read_name(from.product(), "product"));
+  INSTAR_TRY(gate.product, read_product(from.product()));
   INSTAR_TRY(gate.manifest, read_id<ManifestId>(from.manifest(), "manifest"));
   gate.sequence = from.sequence();
   INSTAR_TRY(gate.state, read_enum(from.state(), GateState::reverted, "state"));

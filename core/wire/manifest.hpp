@@ -42,6 +42,7 @@ struct Artifact {
   std::uint32_t index_bytes = 0;
   std::vector<Pack> packs;
   ImageFormat image_format = ImageFormat::none;  // of an image
+  std::uint64_t hole_bytes = 0;                  // of content_bytes: zeros that take up no space
 };
 
 struct Setting {
@@ -55,6 +56,7 @@ struct Volume {
   std::uint16_t mode = 0755;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
+  bool shared = false;  // by several containers, each of which says so
 };
 
 struct Probe {
@@ -151,6 +153,9 @@ struct Manifest {
 
 // Same manifest, same bytes.
 [[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
+// Of what a device comes to run by it: two manifests with the same one differ only in how, when and to whom they go
+// out.
+[[nodiscard]] Hash256 content_hash(const Manifest& manifest);
 // Errors: malformed, too_large, unsupported (a format or an enum value of a later version; the message says which).
 // Checks what can be checked with the manifest alone: bounds, names, at least one group, artifact and container,
 // sequence not 0, every container's artifact present, every artifact with a `full` pack, images with a format and the

@@ -46,6 +46,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BrokenManifest{"ProductEmpty", [](Manifest& m) { m.product.clear(); }, kBad, "product"},
         BrokenManifest{"ProductPath", [](Manifest& m) { m.product = "a/b"; }, kBad, "product"},
+        BrokenManifest{"ProductDot", [](Manifest& m) { m.product = "press.2"; }, kBad, "no dot"},
         BrokenManifest{"ProductLong", [](Manifest& m) { m.product = std::string(65, 'x'); }, kLarge, "product (bytes)"},
         BrokenManifest{"ReleaseDots", [](Manifest& m) { m.release = ".."; }, kBad, "release"},
         BrokenManifest{"ReleaseZeroByte", [](Manifest& m) { m.release = std::string("2.4\0x", 5); }, kBad, "release"},
@@ -90,6 +91,8 @@ INSTANTIATE_TEST_SUITE_P(
                        "artifacts[0]: kind is 2"},
         BrokenManifest{"Content", [](Manifest& m) { m.artifacts[0].content_bytes = limits::kContentBytesMax + 1; },
                        kLarge, "content_bytes"},
+        BrokenManifest{"Holes", [](Manifest& m) { m.artifacts[0].hole_bytes = m.artifacts[0].content_bytes + 1; },
+                       kLarge, "hole_bytes"},
         BrokenManifest{"Entries", [](Manifest& m) { m.artifacts[0].entry_count = 200'001; }, kLarge, "entry_count"},
         BrokenManifest{"Index", [](Manifest& m) { m.artifacts[0].index_bytes = UINT32_MAX; }, kLarge, "index_bytes"},
         BrokenManifest{"NoPack", [](Manifest& m) { m.artifacts[0].packs.clear(); }, kBad, "packs is 0"},

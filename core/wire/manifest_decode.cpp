@@ -91,7 +91,9 @@ Result<Artifact> read_artifact(const fb::Artifact* from) {
   INSTAR_CHECK(check_range(from->content_bytes(), 0, limits::kContentBytesMax, "content_bytes"));
   INSTAR_CHECK(check_range(from->entry_count(), 0, limits::kEntriesMax, "entry_count"));
   INSTAR_CHECK(check_range(from->index_bytes(), 0, limits::kIndexBytesMax, "index_bytes"));
+  INSTAR_CHECK(check_range(from->hole_bytes(), 0, from->content_bytes(), "hole_bytes"));
   artifact.content_bytes = from->content_bytes();
+  artifact.hole_bytes = from->hole_bytes();
   artifact.entry_count = from->entry_count();
   artifact.index_bytes = from->index_bytes();
   INSTAR_TRY(artifact.packs, read_each<Pack>(from->packs(), "packs", 1, limits::kPacksMax, read_pack));
@@ -129,6 +131,7 @@ Result<Volume> read_volume(const fb::Volume* from) {
   volume.mode = from->mode();
   volume.uid = from->uid();
   volume.gid = from->gid();
+  volume.shared = from->shared();
   return volume;
 }
 
@@ -282,7 +285,7 @@ Status check_containers(const Manifest& manifest) {
 Result<Manifest> read_manifest(const fb::Manifest& from) {
   INSTAR_CHECK(check_format(from.format()));
   Manifest manifest;
-  INSTAR_TRY(manifest.product, read_name(from.product(), "product"));
+  INSTAR_TRY(manifest.product, read_product(from.product()));
   INSTAR_TRY(manifest.release, read_name(from.release(), "release"));
   INSTAR_CHECK(check_range(from.sequence(), 1, UINT64_MAX, "sequence"));
   manifest.sequence = from.sequence();

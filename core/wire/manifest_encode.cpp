@@ -42,7 +42,7 @@ flatbuffers::Offset<fb::Artifact> write_artifact(FlatBuilder& builder, const Art
   const auto id = flat_hash(artifact.id);
   return fb::CreateArtifact(builder, &id, static_cast<fb::ArtifactKind>(artifact.kind), artifact.content_bytes,
                             artifact.entry_count, artifact.index_bytes, packs,
-                            static_cast<fb::ImageFormat>(artifact.image_format));
+                            static_cast<fb::ImageFormat>(artifact.image_format), artifact.hole_bytes);
 }
 
 flatbuffers::Offset<fb::Setting> write_setting(FlatBuilder& builder, const Setting& setting) {
@@ -54,7 +54,7 @@ flatbuffers::Offset<fb::Setting> write_setting(FlatBuilder& builder, const Setti
 flatbuffers::Offset<fb::Volume> write_volume(FlatBuilder& builder, const Volume& volume) {
   const auto name = builder.CreateString(volume.name);
   const auto path = builder.CreateString(volume.path);
-  return fb::CreateVolume(builder, name, path, volume.mode, volume.uid, volume.gid);
+  return fb::CreateVolume(builder, name, path, volume.mode, volume.uid, volume.gid, volume.shared);
 }
 
 flatbuffers::Offset<fb::Health> write_health(FlatBuilder& builder, const Health& health) {

@@ -143,6 +143,8 @@ struct Ack {
   // With code stale: of the last hello that was taken.
   std::uint32_t boot = 0;
   std::uint64_t instance = 0;
+  // Envelopes of gates: of rollouts that have ended, and whose gate stands on no topic any more.
+  std::vector<Bytes> endings = {};
 };
 
 enum class PutKind : std::uint8_t { directory = 0, chunk = 1 };

@@ -39,6 +39,7 @@ TEST(GateBroken, IsRefused) {
   EXPECT_BROKEN(gate, decode_gate, m.group = GroupPath{}, kBad, "gate: group");
   EXPECT_BROKEN(gate, decode_gate, m.product = "", kBad, "gate: product");
   EXPECT_BROKEN(gate, decode_gate, m.product = "a b", kBad, "gate: product");
+  EXPECT_BROKEN(gate, decode_gate, m.product = "a.b", kBad, "gate: product must be 1 to 64");
   EXPECT_BROKEN(gate, decode_gate, m.product = std::string(65, 'x'), kLarge, "gate: product");
   EXPECT_BROKEN(gate, decode_gate, m.manifest = {}, kBad, "gate: manifest");
   EXPECT_BROKEN(gate, decode_gate, m.state = static_cast<GateState>(4), kNewer, "gate: state is 4");
@@ -52,6 +53,7 @@ TEST(HelloBroken, IsRefused) {
   EXPECT_BROKEN(hello, decode_hello, m.device = DeviceId{}, kBad, "hello: device");
   EXPECT_BROKEN(hello, decode_hello, m.key = {}, kBad, "hello: public_key");
   EXPECT_BROKEN(hello, decode_hello, m.description.product = "../x", kBad, "hello: product");
+  EXPECT_BROKEN(hello, decode_hello, m.description.running->product = "a.b", kBad, "hello: running: product");
   EXPECT_BROKEN(hello, decode_hello, m.description.groups[0] = GroupPath{}, kBad, "hello: groups[0]");
   EXPECT_BROKEN(hello, decode_hello, m.description.groups[0] = m.description.groups[1], kBad,
                 "hello: groups names a group twice");

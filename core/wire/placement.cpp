@@ -107,6 +107,11 @@ std::optional<std::size_t> first_wave(const Policy& policy, std::span<const std:
   return std::nullopt;
 }
 
+bool goes_by_turns(const Policy& policy, std::size_t wave) noexcept {
+  return policy.in_flight_max != 0 || policy.starts_per_minute_max != 0 ||
+         (wave < policy.waves.size() && policy.waves[wave].device_count != 0);
+}
+
 Status check_waves(const Policy& policy) {
   if (policy.budget_action == BudgetAction::revert && !policy.revert_allowed) {
     return fail(Code::invalid_argument, "an error budget that reverts needs revert_allowed");

@@ -38,6 +38,10 @@ inline constexpr std::uint64_t kPointsEnd = std::uint64_t{1} << 32;
 [[nodiscard]] std::optional<std::size_t> first_wave(const Policy& policy, std::span<const std::uint64_t> limits,
                                                     const DeviceId& device, std::uint32_t point) noexcept;
 
+// Whether devices ask the broker for their turn before they begin, while `wave` is the last one that has opened: where
+// the policy bounds how many begin. In a wave by count only the broker can count them.
+[[nodiscard]] bool goes_by_turns(const Policy& policy, std::size_t wave) noexcept;
+
 // Rules of a policy beyond those of decode_manifest(): each wave is by share, by count or by names, shares and counts
 // rise, the last wave has everyone and asks for no approval; `revert` needs revert_allowed, and signed approvals a wave
 // that asks for one. Errors: invalid_argument, with the number of the wave, counted from 1.

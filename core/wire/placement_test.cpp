@@ -198,5 +198,20 @@ TEST_F(GateRules, AdmitsNamedDevicesAndThoseBelowTheLimit) {
   EXPECT_TRUE(admits(manifest_.policy, gate_, device(7)));
 }
 
+TEST(Turns, AreAskedForWhereStartsAreBoundedAndInWavesByCount) {
+  Policy policy;
+  EXPECT_FALSE(goes_by_turns(policy, 0));
+  policy.waves = {by_share(100), by_count(5), by_share(10'000)};
+  EXPECT_FALSE(goes_by_turns(policy, 0));
+  EXPECT_TRUE(goes_by_turns(policy, 1));
+  EXPECT_FALSE(goes_by_turns(policy, 2));
+  EXPECT_FALSE(goes_by_turns(policy, 9));
+  policy.starts_per_minute_max = 1;
+  EXPECT_TRUE(goes_by_turns(policy, 2));
+  policy.starts_per_minute_max = 0;
+  policy.in_flight_max = 1;
+  EXPECT_TRUE(goes_by_turns(policy, 0));
+}
+
 }  // namespace
 }  // namespace instar::wire

@@ -7,7 +7,7 @@ namespace {
 
 Result<RevisionInfo> read_present(const fb::RevisionInfo& from) {
   RevisionInfo info;
-  INSTAR_TRY(info.product, read_name(from.product(), "product"));
+  INSTAR_TRY(info.product, read_product(from.product()));
   INSTAR_TRY(info.release, read_name(from.release(), "release"));
   info.sequence = from.sequence();
   info.manifest = ManifestId(read_hash(from.manifest()));

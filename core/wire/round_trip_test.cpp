@@ -56,6 +56,12 @@ TEST(RoundTrip, Chunk) {
 }
 TEST(RoundTrip, Ack) {
   expect_round_trip(examples::ack(), kEncode, decode_ack);
+  auto ack = examples::ack();
+  ack.endings = {to_bytes("a gate"), to_bytes("another one")};
+  expect_round_trip(ack, kEncode, decode_ack);
+  EXPECT_EQ(decode_ack(encode(ack))->endings, ack.endings);
+  ack.endings.push_back(to_bytes("one more than there may be"));
+  EXPECT_EQ(decode_ack(encode(ack)).error().code, Code::too_large);
 }
 TEST(RoundTrip, Put) {
   expect_round_trip(examples::put(), kEncode, decode_put);
@@ -200,6 +206,14 @@ TEST(RoundTrip, ManifestFields) {
   EXPECT_EQ(back.requirements.client_min, "0.1.0");
   EXPECT_EQ(back.requirements.memory_bytes_min, 64'000'000U);
   EXPECT_EQ(back.requirements.free_bytes_min, 16'000'000U);
+}
+
+TEST(RoundTrip, ASharedVolumeStaysOne) {
+  auto manifest = examples::manifest();
+  for (const bool shared : {false, true}) {
+    manifest.containers.at(0).volumes.at(0).shared = shared;
+    EXPECT_EQ(decode_manifest(encode_manifest(manifest)).value().containers.at(0).volumes.at(0).shared, shared);
+  }
 }
 
 TEST(RoundTrip, ContainerFields) {

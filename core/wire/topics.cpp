@@ -55,14 +55,15 @@ std::optional<Topic> of_root(std::string_view rest) {
   return topic;
 }
 
-std::optional<Topic> of_group(std::string_view rest) {
-  const auto name = take_last(rest);
-  if (name != "manifest" && name != "gate") return std::nullopt;
+// A group, and a product after it.
+std::optional<Topic> of_group(TopicKind kind, std::string_view rest) {
+  const auto product = take_last(rest);
   auto group = GroupPath::parse(rest);
-  if (!group) return std::nullopt;
+  if (!group || !is_product(product)) return std::nullopt;
   Topic topic;
-  topic.kind = name == "gate" ? TopicKind::group_gate : TopicKind::group_manifest;
+  topic.kind = kind;
   topic.group = std::move(*group);
+  topic.product = product;
   return topic;
 }
 
@@ -126,7 +127,8 @@ std::optional<Topic> Topics::parse(std::string_view topic) const {
   // Every form below has a bounded number of levels, so none has more than kTopicSlashesMax slashes.
   const auto branch = take_first(rest);
   if (branch == "root") return of_root(rest);
-  if (branch == "g") return of_group(rest);
+  if (branch == "manifest") return of_group(TopicKind::group_manifest, rest);
+  if (branch == "gate") return of_group(TopicKind::group_gate, rest);
   if (branch == "d") return of_device(rest);
   if (branch == "r") return of_rollout(rest);
   if (branch == "o") return of_operator(rest);
@@ -145,12 +147,14 @@ std::string Topics::root_versions() const {
   return root() + "/+";
 }
 
-std::string Topics::manifest(const GroupPath& group) const {
-  return prefix_ + "/g/" + group.str() + "/manifest";
+std::string Topics::manifest(const GroupPath& group, std::string_view product) const {
+  INSTAR_ASSERT(is_product(product));
+  return prefix_ + "/manifest/" + group.str() + "/" + std::string(product);
 }
 
-std::string Topics::gate(const GroupPath& group) const {
-  return prefix_ + "/g/" + group.str() + "/gate";
+std::string Topics::gate(const GroupPath& group, std::string_view product) const {
+  INSTAR_ASSERT(is_product(product));
+  return prefix_ + "/gate/" + group.str() + "/" + std::string(product);
 }
 
 std::string Topics::device(const DeviceId& device, TopicKind kind) const {

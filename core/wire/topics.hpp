@@ -33,7 +33,8 @@ enum class TopicKind : std::uint8_t {
 // A parsed topic of ours. Only the fields of its kind are set.
 struct Topic {
   TopicKind kind = TopicKind::root;
-  GroupPath group;
+  GroupPath group;                 // group_*
+  std::string product;             // group_*
   DeviceId device;                 // device_*
   std::string rollout;             // rollout_status: 16 hex digits
   ClientId client;                 // operator_*
@@ -41,7 +42,7 @@ struct Topic {
 };
 
 // `prefix`: one or two levels of the device alphabet joined by '/', default "instar/v1". With more levels, a topic of a
-// group with four levels would have more than the seven slashes that cloud brokers allow.
+// product in a group with four levels would have more than the seven slashes that cloud brokers allow.
 class Topics {
  public:
   [[nodiscard]] static Result<Topics> with_prefix(std::string_view prefix);
@@ -57,8 +58,9 @@ class Topics {
   [[nodiscard]] std::string root() const;
   [[nodiscard]] std::string root(std::uint32_t version) const;
   [[nodiscard]] std::string root_versions() const;
-  [[nodiscard]] std::string manifest(const GroupPath& group) const;
-  [[nodiscard]] std::string gate(const GroupPath& group) const;
+  // Of the releases for one product in one group: is_product().
+  [[nodiscard]] std::string manifest(const GroupPath& group, std::string_view product) const;
+  [[nodiscard]] std::string gate(const GroupPath& group, std::string_view product) const;
   // kind: one of device_*.
   [[nodiscard]] std::string device(const DeviceId& device, TopicKind kind) const;
   [[nodiscard]] std::string status(std::string_view rollout) const;

@@ -26,8 +26,8 @@ TEST(Topics, AreBuiltAsDocumented) {
   EXPECT_EQ(topics.root(), "instar/v1/root");
   EXPECT_EQ(topics.root(12), "instar/v1/root/12");
   EXPECT_EQ(topics.root_versions(), "instar/v1/root/+");
-  EXPECT_EQ(topics.manifest(group("plant-7/line-a")), "instar/v1/g/plant-7/line-a/manifest");
-  EXPECT_EQ(topics.gate(group("plant-7")), "instar/v1/g/plant-7/gate");
+  EXPECT_EQ(topics.manifest(group("plant-7/line-a"), "press"), "instar/v1/manifest/plant-7/line-a/press");
+  EXPECT_EQ(topics.gate(group("plant-7"), "press"), "instar/v1/gate/plant-7/press");
   EXPECT_EQ(topics.device(device("gw-01"), TopicKind::device_fetch), "instar/v1/d/gw-01/fetch");
   EXPECT_EQ(topics.device(device("gw-01"), TopicKind::device_chunk), "instar/v1/d/gw-01/chunk");
   EXPECT_EQ(topics.device(device("gw-01"), TopicKind::device_report), "instar/v1/d/gw-01/report");
@@ -42,7 +42,7 @@ TEST(Topics, AreBuiltAsDocumented) {
 }
 
 TEST(Topics, ThatAreBuiltAreParsedToTheSame) {
-  for (const char* prefix : {"instar/v1", "fleet", "g/d", "d/root"}) {
+  for (const char* prefix : {"instar/v1", "fleet", "manifest/d", "d/root"}) {
     const auto topics = Topics::with_prefix(prefix).value();
     EXPECT_EQ(topics.prefix(), prefix);
     EXPECT_EQ(topics.parse(topics.root())->kind, TopicKind::root);
@@ -53,14 +53,18 @@ TEST(Topics, ThatAreBuiltAreParsedToTheSame) {
       EXPECT_EQ(chained->root_version, version);
     }
     for (const char* path : {"a", "a/b", "a/b/c/d", "manifest", "a/gate", "root"}) {
-      const auto manifest = topics.parse(topics.manifest(group(path)));
-      ASSERT_TRUE(manifest.has_value()) << path;
-      EXPECT_EQ(manifest->kind, TopicKind::group_manifest);
-      EXPECT_EQ(manifest->group.str(), path);
-      const auto gate = topics.parse(topics.gate(group(path)));
-      ASSERT_TRUE(gate.has_value()) << path;
-      EXPECT_EQ(gate->kind, TopicKind::group_gate);
-      EXPECT_EQ(gate->group.str(), path);
+      for (const char* product : {"press", "gate", "manifest", "a"}) {
+        const auto manifest = topics.parse(topics.manifest(group(path), product));
+        ASSERT_TRUE(manifest.has_value()) << path;
+        EXPECT_EQ(manifest->kind, TopicKind::group_manifest);
+        EXPECT_EQ(manifest->group.str(), path);
+        EXPECT_EQ(manifest->product, product);
+        const auto gate = topics.parse(topics.gate(group(path), product));
+        ASSERT_TRUE(gate.has_value()) << path;
+        EXPECT_EQ(gate->kind, TopicKind::group_gate);
+        EXPECT_EQ(gate->group.str(), path);
+        EXPECT_EQ(gate->product, product);
+      }
     }
     for (const auto kind :
          {TopicKind::device_fetch, TopicKind::device_chunk, TopicKind::device_report, TopicKind::device_ack,
@@ -85,7 +89,7 @@ TEST(Topics, ThatAreBuiltAreParsedToTheSame) {
 }
 
 TEST(Topics, TheLongestHasNoMoreSlashesThanCloudsAllow) {
-  const auto longest = Topics{}.manifest(group("a/b/c/d"));
+  const auto longest = Topics{}.manifest(group("a/b/c/d"), "press");
   EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(longest, '/')), limits::kTopicSlashesMax);
 }
 
@@ -101,10 +105,12 @@ INSTANTIATE_TEST_SUITE_P(
         "", "/", "instar", "instar/v1", "instar/v1/", "instar/v1//root", "instar/v1/root/", "instar/v1/root/x",
         "instar/v1/root/0", "instar/v1/root/01", "instar/v1/root/-1", "instar/v1/root/+", "instar/v1/root/4294967296",
         "instar/v1/root/1/", "instar/v1/root/1x", "/instar/v1/root", "Instar/v1/root", "instar/v2/root",
-        "instar/v1x/root", "instar/v10/root", "other/instar/v1/root", "instar/v1/x", "instar/v1/g", "instar/v1/g/",
-        "instar/v1/g/manifest", "instar/v1/g//manifest", "instar/v1/g/a//manifest", "instar/v1/g/a/b/c/d/e/manifest",
-        "instar/v1/g/+/manifest", "instar/v1/g/#", "instar/v1/g/a/manifest/", "instar/v1/g/a/other",
-        "instar/v1/g/a b/manifest", "instar/v1/g/\xc3\xa4/gate", "instar/v1/d", "instar/v1/d/", "instar/v1/d//hello",
+        "instar/v1x/root", "instar/v10/root", "other/instar/v1/root", "instar/v1/x", "instar/v1/manifest",
+        "instar/v1/manifest/", "instar/v1/manifest/press", "instar/v1/manifest//press", "instar/v1/manifest/a//press",
+        "instar/v1/manifest/a/b/c/d/e/press", "instar/v1/manifest/+/press", "instar/v1/manifest/a/+",
+        "instar/v1/manifest/#", "instar/v1/manifest/a/press/", "instar/v1/manifest/a/press.2", "instar/v1/Gate/a/press",
+        "instar/v1/gate/a b/press", "instar/v1/gate/a/pr ess", "instar/v1/gate/\xc3\xa4/press",
+        "instar/v1/g/a/manifest", "instar/v1/g/a/gate", "instar/v1/d", "instar/v1/d/", "instar/v1/d//hello",
         "instar/v1/d/+/hello", "instar/v1/d/#", "instar/v1/d/gw-01", "instar/v1/d/gw-01/", "instar/v1/d/gw-01/hello/",
         "instar/v1/d/gw-01/hello/x", "instar/v1/d/gw-01/Hello", "instar/v1/d/gw-01/other", "instar/v1/d/gw/01/hello",
         "instar/v1/d/gw.01/hello", "instar/v1/r/0123456789abcde/status", "instar/v1/r/0123456789abcdef0/status",
@@ -114,6 +120,15 @@ INSTANTIATE_TEST_SUITE_P(
         "$CONTROL", "$CONTROL/", "$CONTROL/instar", "$CONTROL/instar/v1/", "$CONTROL/instar/v1/x",
         "$CONTROL/instar/v1/response/", "$CONTROL/instar/v1response", "$CONTROL/dynamic-security/v1",
         "$control/instar/v1", "$SYS/instar/v1/root", "$share/x/instar/v1/root"));
+
+TEST(Topics, TheLongestProductAndGroupFit) {
+  const Topics topics;
+  const std::string product(limits::kNameBytesMax, 'p');
+  const auto parsed = topics.parse(topics.gate(group("a/b/c/d"), product));
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->product, product);
+  EXPECT_FALSE(topics.parse("instar/v1/gate/a/" + product + "p").has_value());
+}
 
 TEST(Topics, AZeroByteDoesNotEndATopic) {
   EXPECT_FALSE(Topics{}.parse(std::string_view("instar/v1/root\0", 15)).has_value());

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
+#include <utility>
 
 #include "core/base/limits.hpp"
 
@@ -46,6 +48,26 @@ Status check_volume_paths(const Container& container) {
       return fail(Code::refused, shown(container.name, volume.name, volume.path) +
                                      " would cover what the kernel has in " + std::string(folder) +
                                      "; give it another path in the release");
+    }
+  }
+  return {};
+}
+
+Status check_shared_volumes(std::span<const Container* const> containers) {
+  std::map<std::string_view, std::pair<const Container*, const Volume*>> first;
+  for (const auto* container : containers) {
+    for (const auto& volume : container->volumes) {
+      const auto [known, is_new] = first.try_emplace(volume.name, container, &volume);
+      if (is_new) continue;
+      const auto& [other, before] = known->second;
+      const std::string what = "volume '" + volume.name + "' of container '" + container->name + "' is that of '" +
+                               other->name + "' too, and so the same folder";
+      if (!volume.shared || !before->shared) {
+        return fail(Code::refused,
+                    what + "; say that it is shared with both of them, or give one of them another name");
+      }
+      if (volume.mode != before->mode || volume.uid != before->uid || volume.gid != before->gid)
+        return fail(Code::refused, what + "; give it the same mode, uid and gid in both");
     }
   }
   return {};

@@ -1,6 +1,7 @@
 // Where the volumes of a container may appear. Pure; the publisher and the device ask the same questions.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,10 @@ namespace instar::wire {
 // A volume never appears at /proc, /sys or /dev, nor below them: what is there belongs to the kernel. Errors: refused;
 // names container, volume and path.
 [[nodiscard]] Status check_volume_paths(const Container& container);
+
+// Volumes of one name in several containers are one folder, which must be meant: each of them says `shared`, and all
+// give it the same mode and owner. Errors: refused; names the volume and two containers.
+[[nodiscard]] Status check_shared_volumes(std::span<const Container* const> containers);
 
 // Compares the paths of volumes with the entries of a tree's index. All of such a path that is in the tree must be
 // folders: a link would lead the volume to another place, perhaps out of the container, and a file hides nothing.

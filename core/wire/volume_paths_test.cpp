@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace instar::wire {
 namespace {
 
@@ -52,6 +54,28 @@ TEST(VolumePaths, APathThatIsNotCleanIsRefused) {
 TEST(VolumePaths, NamesThatOnlyBeginLikeThemAreNot) {
   for (const auto* path : {"/process", "/system/x", "/device", "/var/proc", "/data/dev", "/d"})
     EXPECT_TRUE(check_volume_paths(with_volume(path)).has_value()) << path;
+}
+
+TEST(VolumePaths, AFolderOfTwoContainersMustBeMeant) {
+  auto web = with_volume("/data");
+  auto feed = with_volume("/feed");
+  web.name = "web";
+  feed.name = "feed";
+  const auto checked = [&] {
+    const std::array<const Container*, 2> both = {&web, &feed};
+    const auto done = check_shared_volumes(both);
+    return done ? std::string() : done.error().message;
+  };
+  const auto not_said = AllOf(HasSubstr("'data'"), HasSubstr("'web'"), HasSubstr("'feed'"), HasSubstr("shared"));
+  EXPECT_THAT(checked(), not_said);
+  feed.volumes[0].shared = true;
+  EXPECT_THAT(checked(), not_said) << "both must say it";
+  web.volumes[0].shared = true;
+  EXPECT_EQ(checked(), "");
+  feed.volumes[0].uid = 33;
+  EXPECT_THAT(checked(), HasSubstr("the same mode, uid and gid"));
+  feed.volumes[0].name = "feed";
+  EXPECT_EQ(checked(), "") << "another folder";
 }
 
 TEST(VolumePaths, ALinkOnTheWayIsRefusedWithItsTarget) {

@@ -3,9 +3,12 @@
 #include <algorithm>
 
 #include "core/artifact/image.hpp"
+#include "core/base/limits.hpp"
 #include "core/revision/settings.hpp"
 #include "core/trust/digest.hpp"
 #include "core/wire/volume_paths.hpp"
+#include "device-client/containers/host_names.hpp"
+#include "device-client/process/container_files.hpp"
 #include "device-client/process/container_image.hpp"
 #include "device-client/process/container_volumes.hpp"
 #include "device-client/process/switch_files.hpp"
@@ -47,6 +50,31 @@ bool has_setting(const wire::Container& container, std::string_view prefix) {
   return std::ranges::any_of(container.settings, [&](const auto& setting) { return setting.key.starts_with(prefix); });
 }
 
+// The value of the last setting of that key; empty: there is none.
+std::string_view setting_of(const wire::Container& container, std::string_view key) {
+  const auto found = std::find_if(container.settings.rbegin(), container.settings.rend(),
+                                  [&](const auto& setting) { return setting.key == key; });
+  return found == container.settings.rend() ? std::string_view() : std::string_view(found->value);
+}
+
+Reach reach_of(const Config& config, const wire::Container& container) {
+  if (has_setting(container, "lxc.net.")) {
+    auto reach = Reach::itself;
+    for (const auto& [key, value] : container.settings) {
+      if (!key.starts_with("lxc.net.") || !key.ends_with(".type") || value == "empty") continue;
+      if (value == "none") return Reach::host;
+      reach = Reach::own;
+    }
+    return reach;
+  }
+  switch (config.network) {
+    case Network::host: return Reach::host;
+    case Network::bridge: return Reach::own;
+    case Network::loopback: break;
+  }
+  return Reach::itself;
+}
+
 void write_network(Writer& out, const Config& config, const wire::Container& container) {
   if (has_setting(container, "lxc.net.")) return;  // the release brings its own, as the device's configuration allows
   switch (config.network) {
@@ -63,8 +91,19 @@ void write_network(Writer& out, const Config& config, const wire::Container& con
   }
 }
 
+// Memory files: bounded, and gone with the container. LXC makes the mount points, so none of them is below a folder of
+// the container's files: /dev is new at each start, and a link at /tmp is neither passed nor replaced ("optional").
+void write_memory_files(Writer& out, const HostFacts& host, const wire::Container& container) {
+  const auto bytes = tmpfs_bytes(host.memory_bytes);
+  const std::string bounds = "mode=1777,size=" + std::to_string(bytes) +
+                             ",nr_inodes=" + std::to_string(bytes / limits::kTmpfsFileBytes) + ",create=dir";
+  out.line("lxc.mount.entry", "tmpfs dev/shm tmpfs nosuid,nodev,noexec," + bounds + " 0 0");
+  if (std::ranges::find(container.volumes, "/tmp", &wire::Volume::path) == container.volumes.end())
+    out.line("lxc.mount.entry", "tmpfs tmp tmpfs nosuid,nodev," + bounds + ",optional 0 0");
+}
+
 // Defaults that a release may override.
-void write_defaults(Writer& out, const Config& config, const wire::Container& container) {
+void write_defaults(Writer& out, const Config& config, const HostFacts& host, const wire::Container& container) {
   out.line("lxc.uts.name", container.name);
   out.line("lxc.tty.max", "0");
   out.line("lxc.pty.max", "64");
@@ -73,6 +112,7 @@ void write_defaults(Writer& out, const Config& config, const wire::Container& co
   out.line("lxc.environment", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
   out.line("lxc.environment", "INSTAR_DEVICE=" + config.device_id.str());
   write_network(out, config, container);
+  write_memory_files(out, host, container);
 }
 
 // Limits that a release cannot lift, unless the device's own configuration allows it. They come last on purpose: in LXC
@@ -83,6 +123,9 @@ void write_bounds(Writer& out, const HostFacts& host, const wire::Container& con
   if (!has_setting(container, "lxc.cap.keep")) out.line("lxc.cap.drop", kCapabilitiesDropped);
   if (!host.seccomp_profile.empty() && !has_setting(container, "lxc.seccomp.profile"))
     out.line("lxc.seccomp.profile", host.seccomp_profile);
+  // Otherwise LXC leaves its filter out, and says nothing, where the client runs under one itself.
+  if (!host.seccomp_profile.empty() || has_setting(container, "lxc.seccomp.profile"))
+    out.line("lxc.seccomp.allow_nesting", "1");
   if (host.apparmor && !has_setting(container, "lxc.apparmor.profile")) out.line("lxc.apparmor.profile", "generated");
   for (const std::string prefix : {"lxc.cgroup.devices.", "lxc.cgroup2.devices."}) {
     if (has_setting(container, prefix)) continue;
@@ -101,6 +144,38 @@ std::string mounts_of(const Config& config, const wire::Container& container) {
   return format_container_volumes(volumes);
 }
 
+// A hook is one process more than the container's first one, and what it does is no must.
+bool may_have_one_process_only(const wire::Container& container) {
+  return std::ranges::any_of(container.settings, [](const auto& setting) {
+    return setting.key.ends_with(".pids.max") && (setting.value == "0" || setting.value == "1");
+  });
+}
+
+std::string files_of(const Config& config, const ContainerPlan& plan, const wire::Container& container) {
+  if (may_have_one_process_only(container)) return {};
+  std::vector<ContainerFile> files = {{plan.lxc_folder + kHosts, "hosts", Giving::copy_missing},
+                                      {"/etc/localtime", "localtime", Giving::bind_missing}};
+  if (plan.reach != Reach::itself) {
+    const bool is_hosts = plan.reach == Reach::host;
+    // In a network of its own a program of the container, such as a DHCP client, may know better.
+    files.push_back(
+        {resolver_path(config.state_dir, is_hosts), "resolv.conf", is_hosts ? Giving::bind : Giving::copy_missing});
+  }
+  return format_container_files(files);
+}
+
+// What the overlay is mounted with. With an identity map it is mounted by the container's own root, who may not write
+// where folders went.
+std::string overlay_options(const Config& config, const HostFacts& host, const wire::Container& container,
+                            bool is_image) {
+  std::string options;
+  if (host.renames_folders && !has_setting(container, "lxc.idmap") && !has_setting(container, "lxc.rootfs.options"))
+    options = "redirect_dir=on";
+  // An image is not searched for device nodes, so they are made useless.
+  if (is_image && !config.devices_allowed) options += options.empty() ? "nodev" : ",nodev";
+  return options;
+}
+
 std::string config_text(const Config& config, const HostFacts& host, const ContainerPlan& plan,
                         const wire::Container& container) {
   Writer out;
@@ -108,12 +183,12 @@ std::string config_text(const Config& config, const HostFacts& host, const Conta
   const bool is_image = !plan.image.empty();
   out.line("lxc.rootfs.path",
            "overlay:" + (is_image ? plan.lxc_folder + kLower : plan.tree) + ":" + plan.writable + "/upper");
-  write_defaults(out, config, container);
+  write_defaults(out, config, host, container);
   for (const auto& setting : container.settings)
     out.line(setting.key, revision::lowered_value(setting, config.lxc_keys_allowed, host.hard_limits));
   write_bounds(out, host, container);
-  // An image is not searched for device nodes, so they are made useless.
-  if (is_image && !config.devices_allowed) out.line("lxc.rootfs.options", "nodev");
+  if (const auto options = overlay_options(config, host, container, is_image); !options.empty())
+    out.line("lxc.rootfs.options", options);
   out.line("lxc.log.file", plan.lxc_folder + "/log");
   out.line("lxc.log.level", "WARN");
   return out.take();
@@ -133,6 +208,11 @@ void set_places(const Config& config, std::uint32_t revision, const wire::Contai
 
 }  // namespace
 
+std::uint64_t tmpfs_bytes(std::uint64_t memory_bytes) noexcept {
+  const auto part = memory_bytes / limits::kTmpfsShare;
+  return std::max(part - part % limits::kTmpfsBytesMin, limits::kTmpfsBytesMin);
+}
+
 std::string lxc_name(const DeviceId& device, const std::string& container) {
   return device.str() + "." + container;
 }
@@ -148,6 +228,10 @@ Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host
   plan.init = container.init;
   plan.volumes = container.volumes;
   plan.mounts = mounts_of(config, container);
+  plan.reach = reach_of(config, container);
+  plan.files = files_of(config, plan, container);
+  const auto own_name = setting_of(container, "lxc.uts.name");
+  plan.host_name = own_name.empty() ? container.name : std::string(own_name);
   plan.start_order = container.start_order;
 
   // The fingerprint is that of the plan for revision 0: the same for every revision that runs the container in the same
@@ -158,6 +242,8 @@ Result<ContainerPlan> plan_container(const Config& config, const HostFacts& host
   hasher.update(as_bytes(plan.image));
   const std::uint8_t end = 0;
   hasher.update(as_bytes(plan.mounts));
+  hasher.update({&end, 1});
+  hasher.update(as_bytes(plan.files));
   hasher.update({&end, 1});
   for (const auto& argument : container.init) {
     hasher.update(as_bytes(argument));

@@ -14,6 +14,13 @@
 
 namespace instar::device {
 
+// Whose network a container is in.
+enum class Reach : std::uint8_t {
+  itself,  // loopback alone
+  own,     // one of its own
+  host,    // the host's
+};
+
 // What a container runs from. Paths are below `state_dir`:
 //   revisions/<n>/artifacts/<hash>/tree         the lower layer, shared by hard links and never written
 //   revisions/<n>/artifacts/<hash>/tree/image   or a file system in a file, which instar-lxc mounts at
@@ -32,9 +39,12 @@ struct ContainerPlan {
   std::vector<std::string> init;  // argv; empty = /sbin/init of the tree
   std::vector<wire::Volume> volumes;
   std::uint32_t start_order = 0;
-  std::string config;  // text for lxc_folder + "/config"
-  std::string image;   // text for lxc_folder + "/image" (container_image.hpp); empty = it runs from a tree
-  std::string mounts;  // text for lxc_folder + "/volumes" (container_volumes.hpp); empty = it has none
+  std::string config;     // text for lxc_folder + "/config"
+  std::string image;      // text for lxc_folder + "/image" (container_image.hpp); empty = it runs from a tree
+  std::string mounts;     // text for lxc_folder + "/volumes" (container_volumes.hpp); empty = it has none
+  std::string files;      // text for lxc_folder + "/files" (container_files.hpp); empty = it gets none
+  std::string host_name;  // its own
+  Reach reach = Reach::itself;
   // Two plans with the same fingerprint differ in nothing that a running container could notice, even if they were made
   // for different revisions.
   Hash256 fingerprint;
@@ -47,7 +57,14 @@ struct HostFacts {
   bool apparmor = false;
   // Those of the client, which its containers inherit.
   revision::HardLimits hard_limits = {};
+  // Of the whole machine; 0: not known.
+  std::uint64_t memory_bytes = 0;
+  // The kernel's overlay can rename folders of the lower layer (redirect_dir, since Linux 4.10).
+  bool renames_folders = false;
 };
+
+// Bytes of /dev/shm, and of /tmp, of each container on a machine with so much memory.
+[[nodiscard]] std::uint64_t tmpfs_bytes(std::uint64_t memory_bytes) noexcept;
 
 [[nodiscard]] std::string lxc_name(const DeviceId& device, const std::string& container);
 

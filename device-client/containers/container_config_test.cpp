@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "device-client/process/container_files.hpp"
 #include "device-client/process/container_image.hpp"
 #include "device-client/process/container_volumes.hpp"
 
@@ -49,6 +50,10 @@ TEST(ContainerConfig, WritesTheWholeText) {
                 "lxc.environment = INSTAR_DEVICE=press-12\n"
                 "lxc.net.0.type = empty\n"
                 "lxc.net.0.flags = up\n"
+                "lxc.mount.entry = tmpfs dev/shm tmpfs nosuid,nodev,noexec,mode=1777,size=1048576,nr_inodes=256,"
+                "create=dir 0 0\n"
+                "lxc.mount.entry = tmpfs tmp tmpfs nosuid,nodev,mode=1777,size=1048576,nr_inodes=256,create=dir,"
+                "optional 0 0\n"
                 "lxc.autodev = 1\n"
                 "lxc.mount.auto = proc:mixed sys:ro cgroup:ro\n"
                 "lxc.cap.drop = audit_control audit_read block_suspend bpf checkpoint_restore dac_read_search ipc_lock "
@@ -88,7 +93,7 @@ TEST(ContainerConfig, AnImageIsMountedBelowTheContainersFolder) {
   auto with = config();
   with.devices_allowed = true;
   const auto open = plan_container(with, {}, 7, app(), wire::ImageFormat::squashfs);
-  EXPECT_THAT(open->config, Not(HasSubstr("nodev")));
+  EXPECT_THAT(open->config, Not(HasSubstr("lxc.rootfs.options")));
   EXPECT_TRUE(parse_container_image(open->image)->devices);
 }
 
@@ -170,6 +175,94 @@ TEST(ContainerConfig, UsesTheHostsSystemCallFilter) {
   const auto plan = plan_container(config(), {"/usr/share/lxc/config/common.seccomp"}, 1, app());
   ASSERT_TRUE(plan.has_value());
   EXPECT_THAT(plan->config, HasSubstr("lxc.seccomp.profile = /usr/share/lxc/config/common.seccomp\n"));
+  EXPECT_THAT(plan->config, HasSubstr("lxc.seccomp.allow_nesting = 1\n")) << "also below a filter of the client's own";
+  EXPECT_THAT(text_of(config(), app()), Not(HasSubstr("lxc.seccomp."))) << "LXC may be without";
+}
+
+TEST(ContainerConfig, MemoryFilesAreAPartOfTheMemory) {
+  constexpr std::uint64_t kMiB = 1024 * 1024;
+  EXPECT_EQ(tmpfs_bytes(53 * kMiB), 6 * kMiB);
+  EXPECT_EQ(tmpfs_bytes(4096 * kMiB + 17), 512 * kMiB);
+  EXPECT_EQ(tmpfs_bytes(4 * kMiB), kMiB);
+  EXPECT_EQ(tmpfs_bytes(0), kMiB) << "not known";
+  HostFacts host;
+  host.memory_bytes = 64 * kMiB;
+  const auto text = plan_container(config(), host, 7, app())->config;
+  EXPECT_THAT(text, HasSubstr("tmpfs dev/shm tmpfs nosuid,nodev,noexec,mode=1777,size=8388608,nr_inodes=2048,"));
+  EXPECT_THAT(text, HasSubstr("tmpfs tmp tmpfs nosuid,nodev,mode=1777,size=8388608,nr_inodes=2048,"));
+}
+
+TEST(ContainerConfig, AVolumeAtTmpTakesItsPlace) {
+  auto container = app();
+  container.volumes = {{"spool", "/tmp"}};
+  const auto text = text_of(config(), container);
+  EXPECT_THAT(text, Not(HasSubstr("tmpfs tmp ")));
+  EXPECT_THAT(text, HasSubstr("tmpfs dev/shm "));
+  container.volumes = {{"spool", "/tmp/spool"}};
+  EXPECT_THAT(text_of(config(), container), HasSubstr("tmpfs tmp ")) << "it lies in it";
+}
+
+TEST(ContainerConfig, FoldersOfTheLowerLayerCanBeRenamedWhereTheKernelCan) {
+  HostFacts host;
+  host.renames_folders = true;
+  const auto options = [&](const Config& with, const wire::Container& container, wire::ImageFormat image) {
+    const auto text = plan_container(with, host, 7, container, image)->config;
+    const auto at = text.rfind("lxc.rootfs.options = ");
+    return at == std::string::npos ? std::string() : text.substr(at + 21, text.find('\n', at) - at - 21);
+  };
+  EXPECT_EQ(options(config(), app(), wire::ImageFormat::none), "redirect_dir=on");
+  EXPECT_EQ(options(config(), app(), wire::ImageFormat::erofs), "redirect_dir=on,nodev");
+  auto with = config();
+  with.lxc_keys_allowed = {"lxc.idmap", "lxc.rootfs.options"};
+  auto container = app();
+  container.settings = {{"lxc.idmap", "u 0 100000 65536"}};
+  EXPECT_EQ(options(with, container, wire::ImageFormat::none), "") << "its root may not write what that needs";
+  container.settings = {{"lxc.rootfs.options", "noatime"}};
+  EXPECT_EQ(options(with, container, wire::ImageFormat::none), "noatime") << "the release's own";
+  host.renames_folders = false;
+  EXPECT_EQ(options(config(), app(), wire::ImageFormat::none), "");
+}
+
+std::vector<ContainerFile> files_of_plan(const Config& with, const wire::Container& container) {
+  return parse_container_files(plan_container(with, {}, 7, container)->files).value();
+}
+
+TEST(ContainerConfig, NamesAreGivenByTheNetworkThatAContainerHas) {
+  const ContainerFile hosts = {"/data/instar/lxc/press-12.app/hosts", "hosts", Giving::copy_missing};
+  const ContainerFile zone = {"/etc/localtime", "localtime", Giving::bind_missing};
+  const ContainerFile host_resolver = {"/data/instar/names/resolv.conf", "resolv.conf", Giving::bind};
+  const ContainerFile own_resolver = {"/data/instar/names/resolv.own.conf", "resolv.conf", Giving::copy_missing};
+  using Files = std::vector<ContainerFile>;
+  auto with = config();
+  EXPECT_EQ(files_of_plan(with, app()), (Files{hosts, zone}));
+  with.network = Network::host;
+  EXPECT_EQ(files_of_plan(with, app()), (Files{hosts, zone, host_resolver}));
+  auto container = app();
+  container.settings = {{"lxc.net.0.type", "empty"}};
+  EXPECT_EQ(files_of_plan(with, container), (Files{hosts, zone})) << "it wants none";
+  with.network = Network::bridge;
+  EXPECT_EQ(files_of_plan(with, app()), (Files{hosts, zone, own_resolver}));
+  with = config();
+  with.lxc_keys_allowed = {"lxc.net.*"};
+  container.settings = {{"lxc.net.0.type", "veth"}, {"lxc.net.0.link", "br7"}};
+  EXPECT_EQ(files_of_plan(with, container), (Files{hosts, zone, own_resolver}));
+  container.settings = {{"lxc.net.0.type", "none"}};
+  EXPECT_EQ(files_of_plan(with, container), (Files{hosts, zone, host_resolver}));
+}
+
+TEST(ContainerConfig, AContainerOfOneProcessGetsNoHook) {
+  auto container = app();
+  container.settings = {{"lxc.cgroup2.pids.max", "1"}};
+  EXPECT_THAT(files_of_plan(config(), container), ::testing::IsEmpty());
+  container.settings = {{"lxc.cgroup2.pids.max", "10"}};
+  EXPECT_THAT(files_of_plan(config(), container), Not(::testing::IsEmpty()));
+}
+
+TEST(ContainerConfig, KnowsTheContainersOwnName) {
+  auto container = app();
+  EXPECT_EQ(plan_container(config(), {}, 1, container)->host_name, "app");
+  container.settings = {{"lxc.uts.name", "one"}, {"lxc.uts.name", "two"}};
+  EXPECT_EQ(plan_container(config(), {}, 1, container)->host_name, "two");
 }
 
 TEST(ContainerConfig, VolumesAreLeftToTheHelperAndNeverToLxc) {

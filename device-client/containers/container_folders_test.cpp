@@ -29,6 +29,8 @@ class ContainerFoldersTest : public ::testing::Test {
     plan.init = {"/bin/a", "an argument"};
     plan.config = "lxc.tty.max = 0\n";
     plan.mounts = std::string("db\0/volumes/db\0/var/lib/db\0", 27);
+    plan.files = std::string("/source\0hosts\0copy-missing\0", 27);
+    plan.host_name = "its-name";
     std::filesystem::create_directories(plan.tree);
   }
   // As LXC sees a container: a folder with a configuration.
@@ -54,9 +56,40 @@ TEST_F(ContainerFoldersTest, NamesThisDevicesContainersThatHaveAConfiguration) {
   EXPECT_THAT(folders.names(), ElementsAre("d.a", "d.b"));
 }
 
+TEST_F(ContainerFoldersTest, WhatCarriesARecordOfThisFoldersClientIsOursWhateverItsName) {
+  make_container("former.a");
+  std::ofstream(folder / "lxc/former.a/instar") << format_run_record({1, 0, "a", {}});
+  make_container("former.b");
+  std::ofstream(folder / "lxc/former.b/instar") << format_run_record({1, 0, "another", {}});
+  EXPECT_THAT(folders.names(), ElementsAre("former.a")) << "a record of another container says nothing";
+}
+
+TEST_F(ContainerFoldersTest, WhatIsInPlaceAlreadyIsNotWritten) {
+  ASSERT_TRUE(folders.prepare(plan));
+  for (const char* name : {"/config", "/init", "/image", "/volumes", "/instar"})
+    std::filesystem::rename(plan.lxc_folder + name + ".next", plan.lxc_folder + name);
+  ASSERT_TRUE(folders.prepare(plan));
+  EXPECT_EQ(text("/config.next"), "missing");
+  EXPECT_EQ(text("/instar.next"), "missing");
+  plan.config = "lxc.tty.max = 1\n";
+  ASSERT_TRUE(folders.prepare(plan));
+  EXPECT_EQ(text("/config.next"), plan.config);
+  EXPECT_EQ(text("/init.next"), "missing");
+}
+
+TEST_F(ContainerFoldersTest, AFormerNextFileIsWrittenOver) {
+  ASSERT_TRUE(folders.prepare(plan));
+  std::filesystem::rename(plan.lxc_folder + "/config.next", plan.lxc_folder + "/config");
+  std::ofstream(plan.lxc_folder + "/config.next") << "of a release that was given up";
+  ASSERT_TRUE(folders.prepare(plan));
+  EXPECT_EQ(text("/config.next"), plan.config);
+}
+
 TEST_F(ContainerFoldersTest, WritesWhatHoldsFromTheNextStartOn) {
   ASSERT_EQ(::chmod(plan.tree.c_str(), 0711), 0);
   ASSERT_TRUE(folders.prepare(plan));
+  EXPECT_EQ(text("/files.next"), plan.files);
+  EXPECT_NE(text("/hosts").find("127.0.1.1 its-name\n"), std::string::npos);
   EXPECT_EQ(text("/config.next"), plan.config);
   EXPECT_EQ(text("/init.next"), std::string("/bin/a\0an argument\0", 19));
   EXPECT_EQ(text("/image.next"), "");

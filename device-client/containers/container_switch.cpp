@@ -14,7 +14,8 @@ void ContainerSwitch::take_states(const std::vector<ContainerState>& states) {
   std::set<std::string> kept;
   for (const auto& state : states) {
     const auto plan = std::ranges::find(wanted_, state.name, &ContainerPlan::lxc_name);
-    const bool is_right = plan != wanted_.end() && state.record && state.record->fingerprint == plan->fingerprint;
+    const bool is_right = plan != wanted_.end() && state.record && state.record->fingerprint == plan->fingerprint &&
+                          !restarted_.contains(state.name);
     if (state.runs && is_right)
       kept.insert(state.name);
     else if (!state.is_stopped || plan == wanted_.end())

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ namespace instar::device {
 
 class ContainerSwitch {
  public:
-  // `wanted`: in start order.
-  explicit ContainerSwitch(std::vector<ContainerPlan> wanted) : wanted_(std::move(wanted)) {}
+  // `wanted`: in start order. `restarted`: LXC names of those that are stopped and started even if they are right.
+  explicit ContainerSwitch(std::vector<ContainerPlan> wanted, std::set<std::string> restarted = {})
+      : wanted_(std::move(wanted)), restarted_(std::move(restarted)) {}
 
   // What LXC says of all of this device's containers, each with its record. Decides what is to be done.
   void take_states(const std::vector<ContainerState>& states);
@@ -55,6 +57,7 @@ class ContainerSwitch {
 
  private:
   std::vector<ContainerPlan> wanted_;
+  std::set<std::string> restarted_;
   bool has_states_ = false;
   std::vector<std::string> stops_;
   std::vector<ContainerPlan> starts_;

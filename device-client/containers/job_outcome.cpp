@@ -23,6 +23,10 @@ void JobOutcome::payload_failed(const std::string& payload, Error error) {
   note(std::move(error));
 }
 
+void JobOutcome::remark(std::string text) {
+  if (remark_.empty()) remark_ = std::move(text);
+}
+
 void JobOutcome::note(Error error) {
   if (!error_) error_ = std::move(error);
 }
@@ -31,7 +35,7 @@ std::optional<revision::Event> JobOutcome::event(std::uint32_t downtime_ms) cons
   switch (goal_) {
     case JobGoal::try_new:
       if (error_) return revision::TryFailed{revision_, *error_};
-      return revision::TryStarted{revision_, downtime_ms};
+      return revision::TryStarted{revision_, downtime_ms, remark_};
     case JobGoal::back:
       if (error_) return revision::SwitchBackFailed{*error_};
       return revision::SwitchedBack{revision_, downtime_ms};

@@ -22,6 +22,9 @@ class JobOutcome {
   void container_failed(const std::string& container, Error error);
   void payload_failed(const std::string& payload, Error error);
 
+  // Something that people should know of, and no failure. The first one counts.
+  void remark(std::string text);
+
   [[nodiscard]] bool is_given_up() const noexcept { return given_up_; }
   [[nodiscard]] bool is_good() const noexcept { return !error_; }
   [[nodiscard]] JobGoal goal() const noexcept { return goal_; }
@@ -39,6 +42,7 @@ class JobOutcome {
   std::optional<Error> error_;  // the first
   bool given_up_ = false;
   std::string failed_;  // container or payload
+  std::string remark_;
 };
 
 }  // namespace instar::device

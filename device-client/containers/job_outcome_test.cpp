@@ -21,6 +21,14 @@ TEST(JobOutcome, ReportsWhatWentWell) {
   EXPECT_FALSE(JobOutcome(JobGoal::ensure, 2).event(20)) << "what should run does";
 }
 
+TEST(JobOutcome, ATryThatWentWellSaysTheFirstRemark) {
+  JobOutcome outcome(JobGoal::try_new, 3);
+  outcome.remark("slow");
+  outcome.remark("slow too");
+  EXPECT_TRUE(outcome.is_good());
+  EXPECT_EQ(event_of<revision::TryStarted>(outcome).remark, "slow");
+}
+
 TEST(JobOutcome, ATryIsGivenUpAtItsFirstFailure) {
   JobOutcome container(JobGoal::try_new, 3);
   container.container_failed("a", {Code::io, "no"});

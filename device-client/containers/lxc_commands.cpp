@@ -67,7 +67,25 @@ ContainerChange LxcCommands::read_change(const JsonFields& line) {
           static_cast<pid_t>(line.integer("pid").value_or(-1)),
           line.integer("at_ms").value_or(0),
           line.integer("ms").value_or(0),
-          line.integer("orphans").value_or(0)};
+          line.integer("orphans").value_or(0),
+          line.text("ending").value_or(""),
+          line.text("signal").value_or(""),
+          line.text("note").value_or("")};
+}
+
+StopText describe_stop(const ContainerChange& change) {
+  const auto took = std::to_string(change.took_ms) + " ms";
+  if (change.ending == "late") {
+    return {"container " + change.name + " did not react to " + change.signal + " in " + took +
+                " and was killed; let its program end at that signal, or name another one in the release "
+                "(lxc.signal.halt)",
+            true, true};
+  }
+  std::string text = "container " + change.name + " is stopped, in " + took;
+  if (change.ending != "deaf") return {std::move(text), false, false};
+  return {text + ": its first program takes no signal (" + change.signal +
+              " would be dropped), so it was killed when nothing else ran in it",
+          true, false};
 }
 
 }  // namespace instar::device

@@ -32,7 +32,18 @@ struct ContainerChange {
   std::int64_t at_ms = 0;  // by the helper's clock, when it began with it
   std::int64_t took_ms = 0;
   std::int64_t orphans = 0;  // processes of an earlier container of the name that it ended
+  std::string ending = {};   // how the first program of one that ran ended: "itself", "deaf", "late" (ask_to_end.hpp)
+  std::string signal = {};   // that it was asked with, or should have been
+  std::string note = {};     // of one that was started: what it does without
 };
+
+// What people want to know of a container that was stopped.
+struct StopText {
+  std::string text;
+  bool is_notable = false;  // its program did not end when it was asked to
+  bool is_slow = false;     // and that took all the time there is
+};
+[[nodiscard]] StopText describe_stop(const ContainerChange& change);
 
 class LxcCommands {
  public:

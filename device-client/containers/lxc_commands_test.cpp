@@ -54,6 +54,22 @@ TEST(LxcCommands, ReadsWhatTheHelperPrints) {
   EXPECT_EQ(LxcCommands::read_change(fields(R"({"name":"d.a","failed":"no"})")).failed, "no");
 }
 
+TEST(LxcCommands, AStopIsDescribedByHowTheProgramEnded) {
+  const auto described = [](const char* line) { return describe_stop(LxcCommands::read_change(fields(line))); };
+  const auto well = described(R"({"name":"d.a","ran":true,"ending":"itself","signal":"SIGTERM","ms":12})");
+  EXPECT_EQ(well.text, "container d.a is stopped, in 12 ms");
+  EXPECT_FALSE(well.is_notable || well.is_slow);
+  const auto never_ran = described(R"({"name":"d.a","ran":false,"ending":"","signal":"SIGKILL","ms":1})");
+  EXPECT_FALSE(never_ran.is_notable || never_ran.is_slow);
+  const auto deaf = described(R"({"name":"d.a","ran":true,"ending":"deaf","signal":"SIGPWR","ms":26})");
+  EXPECT_THAT(deaf.text, testing::HasSubstr("takes no signal (SIGPWR would be dropped)"));
+  EXPECT_TRUE(deaf.is_notable && !deaf.is_slow);
+  const auto late = described(R"({"name":"d.a","ran":true,"ending":"late","signal":"SIGTERM","ms":10007})");
+  EXPECT_THAT(late.text, testing::HasSubstr("d.a did not react to SIGTERM in 10007 ms and was killed"));
+  EXPECT_THAT(late.text, testing::HasSubstr("lxc.signal.halt"));
+  EXPECT_TRUE(late.is_notable && late.is_slow);
+}
+
 TEST(LxcCommands, ADurationFitsIntoItsBounds) {
   EXPECT_EQ(clamp_ms(-1), 0U);
   EXPECT_EQ(clamp_ms(7), 7U);

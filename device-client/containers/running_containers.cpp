@@ -59,6 +59,11 @@ std::set<std::string> RunningContainers::names() const {
   return names;
 }
 
+std::uint32_t RunningContainers::revision_of(const std::string& name) const {
+  const auto found = containers_.find(name);
+  return found == containers_.end() ? 0 : found->second.revision;
+}
+
 std::set<std::uint32_t> RunningContainers::revisions() const {
   std::set<std::uint32_t> revisions;
   for (const auto& [name, running] : containers_) revisions.insert(running.revision);

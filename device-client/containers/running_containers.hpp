@@ -38,6 +38,8 @@ class RunningContainers {
   [[nodiscard]] std::set<std::string> names() const;
   // It runs, and this client is not about to stop it.
   [[nodiscard]] bool is_well(const std::string& name) const;
+  // The revision whose tree it runs from; 0: it does not run, or has no record that can be read.
+  [[nodiscard]] std::uint32_t revision_of(const std::string& name) const;
   // Revisions whose trees are under running containers. 0: of a container without a record that can be read.
   [[nodiscard]] std::set<std::uint32_t> revisions() const;
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/assert.hpp"
+#include "device-client/containers/layers.hpp"
 
 namespace instar::device {
 namespace {
@@ -39,6 +40,7 @@ void Supervisor::begin(JobGoal goal, std::uint32_t revision, const wire::Manifes
   }
   auto steps = payload_steps(goal, read_payload_records(options_.config.state_dir), wanted_.payloads, revision);
   helper_.disown();
+  cleared_.clear();
   job_.emplace(Job{std::move(outcome), PayloadSteps(options_.config, *options_.log, std::move(steps)),
                    ContainerSwitch(wanted_.containers)});
 }
@@ -65,9 +67,24 @@ void Supervisor::run_probe(const revision::RunProbe& effect, MonotonicMs now) {
 }
 
 void Supervisor::poll(MonotonicMs now, std::vector<revision::Event>& out) {
+  refresh_names(now);
   probes_.poll(now, out);
   report_stopped(now, out);
   step(now, out);
+}
+
+bool Supervisor::reaches_others() const {
+  return std::ranges::any_of(wanted_.containers, [](const auto& plan) { return plan.reach != Reach::itself; });
+}
+
+// For containers that reach others. What cannot be written is said once.
+void Supervisor::refresh_names(MonotonicMs now) {
+  if (!reaches_others()) return;
+  const auto refreshed = folders_.refresh_names(now);
+  std::string error = refreshed ? std::string() : refreshed.error().message;
+  if (!error.empty() && error != names_error_)
+    options_.log->warning("containers do not learn of changes in the host's resolv.conf: " + error);
+  names_error_ = std::move(error);
 }
 
 void Supervisor::step(MonotonicMs now, std::vector<revision::Event>& out) {
@@ -138,16 +155,51 @@ void Supervisor::take_states(std::vector<ContainerState> states, MonotonicMs now
 }
 
 // All containers are prepared before the first one stops, and one helper does all of it: so nothing is down for longer
-// than LXC itself needs.
+// than LXC itself needs. Where there is no room, one helper stops and another one starts: what is stopped by then does
+// not take the room that is made.
 void Supervisor::change_containers(MonotonicMs now) {
   auto& containers = job_->containers;
   std::vector<std::string> starts;
   for (const auto& plan : containers.starts()) {
-    if (const auto ready = folders_.prepare(plan); !ready)
+    if (const auto ready = prepare(plan, containers.stops().empty()); !ready)
       return containers_failed(containers.start_failed(plan.lxc_name, ready.error()));
     starts.push_back(plan.lxc_name);
   }
+  const bool is_full = !starts.empty() && options_.is_full();
+  if (!containers.stops().empty() && (is_full || !cleared_.empty()))
+    return run_lxc(lxc_.change(containers.stops(), {}), now);
+  if (is_full) options_.make_room();
   run_lxc(lxc_.change(containers.stops(), starts), now);
+}
+
+Status Supervisor::prepare(const ContainerPlan& plan, bool is_stopped) {
+  if (is_stopped && cleared_.erase(plan.lxc_name) > 0) INSTAR_CHECK(folders_.clear_layer(plan));
+  INSTAR_CHECK(folders_.prepare(plan));
+  const auto& config = options_.config;
+  const LayerBound bound{std::uint64_t{config.layer_mib_max} << 20U, config.layer_files_max};
+  if (const auto bounded = bound_layer(plan.writable, plan.lxc_name, plan.revision, bound); !bounded)
+    options_.log->warning("what container " + plan.container + " writes is not bounded: " + bounded.error().message);
+  return {};
+}
+
+// Of an earlier revision where a container runs on that did not change.
+std::vector<Layer> Supervisor::layers() const {
+  std::vector<Layer> layers;
+  for (const auto& plan : wanted_.containers) {
+    const auto revision = running_.revision_of(plan.lxc_name);
+    if (revision == 0) continue;
+    layers.push_back(
+        {plan.container, plan.lxc_name,
+         options_.config.state_dir + "/revisions/" + std::to_string(revision) + "/containers/" + plan.container});
+  }
+  return layers;
+}
+
+void Supervisor::clear_layer(const std::string& lxc_name) {
+  INSTAR_ASSERT(is_settled());
+  cleared_.insert(lxc_name);
+  job_.emplace(Job{JobOutcome(JobGoal::ensure, wanted_.revision), PayloadSteps(options_.config, *options_.log, {}),
+                   ContainerSwitch(wanted_.containers, {lxc_name})});
 }
 
 void Supervisor::take_change(const ContainerChange& change, MonotonicMs now) {
@@ -156,7 +208,9 @@ void Supervisor::take_change(const ContainerChange& change, MonotonicMs now) {
   const auto [stopped, started] = containers.take_change(change);
   const auto took = std::to_string(change.took_ms) + " ms";
   if (stopped) {
-    options_.log->info("container " + change.name + " is stopped, in " + took);
+    const auto [text, is_notable, is_slow] = describe_stop(change);
+    options_.log->write(is_notable ? LogLevel::notice : LogLevel::info, text);
+    if (is_slow) job_->outcome.remark(text);
     running_.stopped(change.name);
   }
   if (!started) return;
@@ -164,6 +218,7 @@ void Supervisor::take_change(const ContainerChange& change, MonotonicMs now) {
   if (change.orphans > 0)
     options_.log->warning("ended " + std::to_string(change.orphans) + " processes of an earlier " + started->container +
                           " whose LXC monitor had died");
+  if (!change.note.empty()) options_.log->notice("container " + started->container + " does without: " + change.note);
   options_.log->info("container " + started->container + " of revision " + std::to_string(started->revision) +
                      " runs, started in " + took);
 }
@@ -217,6 +272,7 @@ std::optional<MonotonicMs> Supervisor::next_deadline(MonotonicMs now) const {
   at(helper_.next_deadline(now));
   at(probes_.next_deadline(now));
   at(running_.next_deadline(now));
+  if (reaches_others()) at(folders_.names_due());
   return deadline;
 }
 

@@ -20,6 +20,7 @@
 //   of the job under way: JobOutcome, PayloadSteps, ContainerSwitch
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -46,6 +47,17 @@ struct SupervisorOptions {
   HostFacts host;
   std::string helper;  // path of instar-lxc
   Log* log = nullptr;
+  // The disk is full: containers that change are stopped first, as one of them may be what fills it, and then room is
+  // made for the start of the others.
+  std::function<bool()> is_full = [] { return false; };
+  std::function<void()> make_room = [] {};
+};
+
+// What one container has written.
+struct Layer {
+  std::string container;
+  std::string lxc_name;
+  std::string folder;
 };
 
 class Supervisor {
@@ -59,6 +71,11 @@ class Supervisor {
   void switch_back(const revision::SwitchBack& effect);
   void ensure_running(const revision::EnsureRunning& effect);
   void run_probe(const revision::RunProbe& effect, MonotonicMs now);
+
+  // The layers of the containers that should run and do.
+  [[nodiscard]] std::vector<Layer> layers() const;
+  // Stops a container that should run, clears its layer, and starts it again. Only when it is settled.
+  void clear_layer(const std::string& lxc_name);
 
   // Does what can be done without waiting. Call when a descriptor of fds() is readable and at next_deadline().
   void poll(MonotonicMs now, std::vector<revision::Event>& out);
@@ -93,6 +110,8 @@ class Supervisor {
   };
 
   void begin(JobGoal goal, std::uint32_t revision, const wire::Manifest* manifest);
+  void refresh_names(MonotonicMs now);
+  [[nodiscard]] bool reaches_others() const;
   void step(MonotonicMs now, std::vector<revision::Event>& out);
   void next_command(MonotonicMs now, std::vector<revision::Event>& out);
   void helper_ended(const HelperProcess& helper, MonotonicMs now);
@@ -100,6 +119,7 @@ class Supervisor {
   void ask_for_states(MonotonicMs now);
   void take_states(std::vector<ContainerState> states, MonotonicMs now);
   void change_containers(MonotonicMs now);
+  [[nodiscard]] Status prepare(const ContainerPlan& plan, bool is_stopped);
   void take_change(const ContainerChange& change, MonotonicMs now);
   void run_lxc(const HelperCommand& command, MonotonicMs now);
   void containers_failed(ContainerSwitch::Failure failure);
@@ -115,7 +135,9 @@ class Supervisor {
   Probes probes_;
   Wanted wanted_;
   std::optional<Job> job_;
+  std::set<std::string> cleared_;  // LXC names of those whose layers are cleared before they start
   bool other_client_ = false;
+  std::string names_error_;  // why refresh_names() failed last
 };
 
 }  // namespace instar::device

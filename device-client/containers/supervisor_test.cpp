@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/limits.hpp"
 #include "device-client/containers/run_record.hpp"
 #include "device-client/testing/supervisor_fixture.hpp"
 #include "files/files.hpp"
@@ -65,6 +66,31 @@ TEST_F(SupervisorTest, SwitchRestartsOnlyWhatChangedAndMeasuresDowntime) {
   EXPECT_EQ(helper.pid("d.a"), kept);
   EXPECT_THAT(supervisor->revisions_in_use(), ElementsAre(1U, 2U)) << "a still stands on revision 1's tree";
   EXPECT_FALSE(std::filesystem::exists(folder / "lxc/d.c")) << "what is not wanted any more leaves no configuration";
+}
+
+TEST_F(SupervisorTest, AProgramThatCostsTheSwitchItsTimeIsReported) {
+  supervisor->start_try({0, 1, staged(1, manifest({container("a", 1)}))});
+  EXPECT_EQ(only<revision::TryStarted>(work()).remark, "");
+  helper.end_as("d.a", "deaf");
+  supervisor->start_try({1, 2, staged(2, manifest({container("a", 2)}))});
+  EXPECT_EQ(only<revision::TryStarted>(work()).remark, "") << "that costs nothing";
+  helper.end_as("d.a", "late");
+  supervisor->start_try({2, 3, staged(3, manifest({container("a", 3)}))});
+  EXPECT_THAT(only<revision::TryStarted>(work()).remark, HasSubstr("container d.a did not react to SIGTERM in "));
+}
+
+TEST_F(SupervisorTest, ContainersThatReachOthersFindTheHostsResolver) {
+  const auto copy = folder / "names/resolv.conf";
+  supervisor->start_try({0, 1, staged(1, manifest({container("a", 1)}))});
+  work();
+  EXPECT_FALSE(std::filesystem::exists(copy)) << "this one reaches nobody";
+  config.network = Network::host;
+  restart_daemon();
+  supervisor->start_try({1, 2, staged(2, manifest({container("a", 2)}))});
+  work();
+  const auto host = files::read_file("/etc/resolv.conf", 65'536);
+  EXPECT_EQ(std::filesystem::exists(copy), host && !host->empty());
+  EXPECT_LE(*supervisor->next_deadline(now()), now() + limits::kResolverLookMs) << "it is looked at now and then";
 }
 
 TEST_F(SupervisorTest, GoesBackToWhatRanBefore) {

@@ -69,6 +69,18 @@ std::vector<std::string> matching_folders(const std::vector<std::string>& mounts
   return found;
 }
 
+// The cgroups that LXC made for the container, of one of the two kinds.
+std::vector<std::string> folders_of_container(std::string_view prefix, const std::string& lxcpath,
+                                              const std::string& name) {
+  std::stringstream mountinfo;
+  mountinfo << std::ifstream("/proc/self/mountinfo").rdbuf();
+  const auto is_container = [&](std::string_view other) {
+    std::error_code error;
+    return fs::exists(fs::path(lxcpath) / other, error);
+  };
+  return matching_folders(cgroup_mounts(mountinfo.str()), prefix, name, is_container);
+}
+
 }  // namespace
 
 std::vector<std::string> cgroup_mounts(std::string_view mountinfo) {
@@ -116,15 +128,12 @@ std::vector<int> cgroup_processes(const std::vector<std::string>& folders) {
   return pids;
 }
 
+std::vector<int> container_processes(const std::string& lxcpath, const std::string& name) {
+  return cgroup_processes(folders_of_container(kPayload, lxcpath, name));
+}
+
 Result<std::size_t> end_orphans(const std::string& lxcpath, const std::string& name, std::uint32_t timeout_ms) {
-  std::stringstream mountinfo;
-  mountinfo << std::ifstream("/proc/self/mountinfo").rdbuf();
-  const auto mounts = cgroup_mounts(mountinfo.str());
-  const auto is_container = [&](std::string_view other) {
-    std::error_code error;
-    return fs::exists(fs::path(lxcpath) / other, error);
-  };
-  const auto folders = matching_folders(mounts, kPayload, name, is_container);
+  const auto folders = folders_of_container(kPayload, lxcpath, name);
   auto pids = cgroup_processes(folders);
   const std::size_t count = pids.size();
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
@@ -137,7 +146,7 @@ Result<std::size_t> end_orphans(const std::string& lxcpath, const std::string& n
     pids = cgroup_processes(folders);
   }
   for (const auto& folder : folders) remove_cgroup(folder);
-  for (const auto& folder : matching_folders(mounts, kMonitor, name, is_container)) remove_cgroup(folder);
+  for (const auto& folder : folders_of_container(kMonitor, lxcpath, name)) remove_cgroup(folder);
   return count;
 }
 

@@ -26,6 +26,9 @@ namespace instar::device {
 // Process ids in these cgroups and all below them, each once.
 [[nodiscard]] std::vector<int> cgroup_processes(const std::vector<std::string>& folders);
 
+// All processes of the container `name` that LXC keeps below `lxcpath`.
+[[nodiscard]] std::vector<int> container_processes(const std::string& lxcpath, const std::string& name);
+
 // Kills every process in the payload cgroups of `name` and waits until all have ended. Then removes the empty cgroups,
 // also the monitor's, which LXC leaves behind at each start. Only for a container that LXC says is stopped. Returns how
 // many processes there were. Errors: io (some did not end within `timeout_ms`).

@@ -8,6 +8,7 @@
 //   instar-lxc probe  --lxcpath P --name N --timeout-ms T -- COMMAND ARGUMENT…
 //   instar-lxc mount  --lxcpath P --name N --
 //   instar-lxc volumes --lxcpath P --name N --
+//   instar-lxc version                           LXC's, and whether this program can run at all
 //
 // A switch is one process, so that a container is down only for as long as LXC needs: everything is loaded and parsed
 // before the first container stops. It stops containers in the given order, then starts containers in the given order.
@@ -20,10 +21,10 @@
 // whatever ends that, and the loop device goes away with the mount. (A namespace made here, around LXC's start, would
 // stay in the monitor and hold every file system that the host unmounts later.)
 //
-// A container that has volumes has `instar-lxc volumes` as LXC's mount hook, which LXC calls in the same namespace once
-// the container's root is mounted. There the whole tree is to be seen as the container left it, and nothing of the
-// container runs. LXC's own mount entries are not used, because LXC makes their mount points by path: a link in the
-// tree would lead it to a folder of the host.
+// A container that has volumes, or gets files of the host, has `instar-lxc volumes` as LXC's mount hook, which LXC
+// calls in the same namespace once the container's root is mounted. There the whole tree is to be seen as the container
+// left it, and nothing of the container runs. LXC's own mount entries are not used for these, because LXC makes their
+// mount points by path: a link in the tree would lead it to a folder of the host.
 //
 // Exit code 0: the lines say what happened. 1: it failed, and "error" says why. 2: wrong usage.
 #include <fcntl.h>
@@ -52,9 +53,12 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "device-client/lxc/ask_to_end.hpp"
 #include "device-client/lxc/cgroup_orphans.hpp"
 #include "device-client/lxc/image_mount.hpp"
+#include "device-client/lxc/provided_files.hpp"
 #include "device-client/lxc/volume_mounts.hpp"
+#include "device-client/process/container_files.hpp"
 #include "device-client/process/container_volumes.hpp"
 #include "device-client/process/json_line.hpp"
 #include "device-client/process/own_program.hpp"
@@ -67,6 +71,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kOrphanTimeoutMs = 5'000;
 constexpr int kSettleTimeoutS = 10;
+constexpr int kEndedTimeoutS = 3;  // for LXC to see that the first program has ended
 
 struct Arguments {
   std::string command;
@@ -197,11 +202,11 @@ Status Next::load_mounts(const std::string& lxcpath) {
       return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
     INSTAR_CHECK(add_hook("lxc.hook.pre-mount", "mount", lxcpath));
   }
-  if (const auto volumes = next_text(folder, kNextVolumes, kVolumes); !volumes.empty()) {
-    if (!parse_container_volumes(volumes))
-      return fail(Code::malformed, folder + kVolumes + " does not say where volumes are to be mounted");
+  const auto volumes = next_text(folder, kNextVolumes, kVolumes);
+  if (!parse_container_volumes(volumes))
+    return fail(Code::malformed, folder + kVolumes + " does not say where volumes are to be mounted");
+  if (!volumes.empty() || !next_text(folder, kNextFiles, kFiles).empty())
     INSTAR_CHECK(add_hook("lxc.hook.mount", "volumes", lxcpath));
-  }
   return {};
 }
 
@@ -217,7 +222,7 @@ Status Next::add_hook(const char* key, const char* command, const std::string& l
 Status Next::put_in_place() const {
   for (const auto& [from, to] :
        {std::pair(kNextConfig, kConfig), std::pair(kNextInit, kInit), std::pair(kNextImage, kImage),
-        std::pair(kNextVolumes, kVolumes), std::pair(kNextRecord, kRecord)}) {
+        std::pair(kNextVolumes, kVolumes), std::pair(kNextFiles, kFiles), std::pair(kNextRecord, kRecord)}) {
     if (::rename((folder + from).c_str(), (folder + to).c_str()) != 0 && errno != ENOENT)
       return fail(Code::io, "cannot put " + folder + to + " in place: " + std::strerror(errno));
   }
@@ -239,7 +244,7 @@ Status Next::start(const std::string& lxcpath) {
   INSTAR_TRY(const auto orphans, end_orphans(lxcpath, name, kOrphanTimeoutMs));
   INSTAR_CHECK(put_in_place());
   [[maybe_unused]] const int emptied = ::truncate((folder + "/log").c_str(), 0);
-  ::unlink((folder + kMountError).c_str());
+  for (const char* const left : {kMountError, kFilesNote}) ::unlink((folder + left).c_str());
   c->want_daemonize(c, true);
   c->want_close_all_fds(c, true);
   std::vector<char*> arguments;
@@ -251,22 +256,33 @@ Status Next::start(const std::string& lxcpath) {
   }
   static_cast<void>(answer(line.add("pid", std::int64_t{c->init_pid(c)})
                                .add("ms", now_ms() - at_ms)
+                               .add("note", read_text(folder + kFilesNote))
                                .add("orphans", static_cast<std::int64_t>(orphans))));
   return {};
+}
+
+// The signal that the container's configuration names; 0: none.
+int halt_signal(lxc_container* c) {
+  char text[32] = "";
+  int signal = 0;
+  const int size = c->get_config_item(c, "lxc.signal.halt", text, sizeof text);
+  if (size > 0 && size < static_cast<int>(sizeof text)) std::from_chars(text, text + size, signal);
+  return signal;
 }
 
 // Stops a container and prints its line.
 Status stop(lxc_container* c, const std::string& name, const Arguments& arguments) {
   const auto at_ms = now_ms();
   const bool ran = state_of(c) != "STOPPED";
-  bool forced = false;
+  EndAnswer answered{Ending::by_itself, 0};  // what nobody asks has nothing to answer
   if (ran) {
-    const int timeout_s = static_cast<int>((arguments.timeout_ms + 999) / 1000);
-    // A container that has just started may ignore shutdown(). Then stop() ends it.
-    if (timeout_s == 0 || !c->shutdown(c, timeout_s) || state_of(c) != "STOPPED") {
-      forced = true;
-      c->stop(c);
-    }
+    const pid_t first = c->init_pid(c);
+    const bool is_asked = arguments.timeout_ms > 0 && first > 1 && state_of(c) == "RUNNING";
+    if (is_asked)
+      answered = ask_to_end(
+          {first, halt_signal(c), [&] { return container_processes(arguments.lxcpath, name); }, arguments.timeout_ms});
+    // One that has ended to boot again is there again.
+    if (!is_asked || answered.ending != Ending::by_itself || !c->wait(c, "STOPPED", kEndedTimeoutS)) c->stop(c);
     if (!c->wait(c, "STOPPED", kSettleTimeoutS))
       return fail(Code::io, "the container does not stop, it is " + state_of(c));
   }
@@ -275,7 +291,8 @@ Status stop(lxc_container* c, const std::string& name, const Arguments& argument
                                .add("name", name)
                                .add("state", "STOPPED")
                                .add("ran", ran)
-                               .add("forced", forced)
+                               .add("ending", ending_name(answered.ending))
+                               .add("signal", signal_name(answered.signal))
                                .add("at_ms", at_ms)
                                .add("ms", now_ms() - at_ms)
                                .add("orphans", static_cast<std::int64_t>(orphans))));
@@ -367,11 +384,14 @@ int volumes(const Arguments& arguments) {
   const std::string folder = arguments.lxcpath + "/" + arguments.name();
   const auto wanted = parse_container_volumes(read_text(folder + kVolumes));
   const char* const root = std::getenv("LXC_ROOTFS_MOUNT");
-  ::umask(022);
   if (!wanted || root == nullptr)
     return end_hook(folder,
                     fail(Code::malformed, folder + kVolumes + " does not say what is to be mounted, or LXC not where"));
-  return end_hook(folder, mount_volumes(*wanted, root));
+  if (const auto mounted = mount_volumes(*wanted, root); !mounted) return end_hook(folder, mounted);
+  if (const auto files = parse_container_files(read_text(folder + kFiles)))
+    for (const auto& why : provide_files(*files, root))
+      std::ofstream(folder + kFilesNote, std::ios::app) << why << "; ";
+  return 0;
 }
 
 // Keeps the last line that is not empty.
@@ -495,8 +515,18 @@ bool parse(int argc, char** argv, Arguments& arguments) {
   return !arguments.lxcpath.empty();
 }
 
+// What the client has for itself, and containers would inherit: files that nobody else may read, and that the kernel
+// spares it when memory runs out.
+void shed_what_is_the_clients() {
+  constexpr const char* kSpared = "/proc/self/oom_score_adj";
+  ::umask(022);
+  if (read_text(kSpared).starts_with('-')) std::ofstream(kSpared) << "0";
+}
+
 int run(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "version") == 0) return answer(JsonLine().add("lxc", lxc_get_version()));
   Arguments arguments;
+  shed_what_is_the_clients();
   if (parse(argc, argv, arguments)) {
     const bool names_only = arguments.stops.empty() && arguments.starts.empty();
     if (arguments.command == "switch" && !names_only && arguments.names.empty()) return switch_over(arguments);
@@ -513,6 +543,7 @@ int run(int argc, char** argv) {
       "       instar-lxc probe --lxcpath FOLDER --name NAME [--timeout-ms N] -- COMMAND ARGUMENT...\n"
       "       instar-lxc mount --lxcpath FOLDER --name NAME -- [WHAT LXC SAYS]\n"
       "       instar-lxc volumes --lxcpath FOLDER --name NAME -- [WHAT LXC SAYS]\n"
+      "       instar-lxc version\n"
       "The device client calls this, LXC the last two; people use lxc-ls, lxc-info and lxc-attach with -P FOLDER.\n");
   return 2;
 }

@@ -72,6 +72,7 @@ Status parse_network(std::string_view text, Config& config) {
 Status parse_server(std::string_view text, Config& config) {
   INSTAR_TRY(const auto server, parse_server_uri(text));
   config.server = server.str();
+  config.server_has_port = text.ends_with(":" + std::to_string(server.port));
   return {};
 }
 
@@ -140,8 +141,7 @@ Status set_device_id(std::string_view text, Config& config) {
   return {};
 }
 Status set_product(std::string_view text, Config& config) {
-  if (!is_name(text))
-    return fail(Code::invalid_argument, "must be 1 to 64 of A-Z a-z 0-9 _ - . and not start with a dot");
+  if (!is_product(text)) return fail(Code::invalid_argument, std::string(kProductRule));
   config.product = text;
   return {};
 }
@@ -204,6 +204,9 @@ const std::map<std::string_view, Setter>& setters() {
       {"handlers_dir", path(&Config::handlers_dir)},
       {"self_update", flag(&Config::self_update)},
       {"previous_makes_room", flag(&Config::previous_makes_room)},
+      {"layer_mib_max", number(&Config::layer_mib_max, 0, limits::kLayerMibMax)},
+      {"layer_files_max", number(&Config::layer_files_max, 0, limits::kLayerFilesMax)},
+      {"clear_full_layer", flag(&Config::clear_full_layer)},
       {"reboot_command", text_value(&Config::reboot_command)},
       {"log_level", set_log_level},
   };

@@ -162,6 +162,7 @@ TEST(Config, SecretsGoToAnotherMachineOverTlsOnly) {
 TEST(Config, RefusesBadIdentities) {
   for (const char* bad : {"device_id = a/b\nproduct = p\ngroups = g\nserver = tcp://x:1",
                           "device_id = a\nproduct = p/q\ngroups = g\nserver = tcp://x:1",
+                          "device_id = a\nproduct = p.2\ngroups = g\nserver = tcp://x:1",
                           "device_id = a\nproduct = p\ngroups = g/+\nserver = tcp://x:1",
                           "device_id = a\nproduct = p\ngroups = ,\nserver = tcp://x:1",
                           "device_id = a\nproduct = p\ngroups = g\nserver = x:1",

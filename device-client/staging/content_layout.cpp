@@ -10,6 +10,7 @@
 #include "core/base/assert.hpp"
 #include "device-client/staging/content_stage.hpp"
 #include "files/files.hpp"
+#include "files/sparse.hpp"
 
 namespace instar::device {
 
@@ -48,7 +49,7 @@ std::optional<bool> ArtifactStage::is_true(const Neighbours& neighbours, const C
   if (!hashing_) {
     auto opened = source.tree().open_file(path, false);
     if (!opened) return false;
-    const auto metadata = metadata_digest(opened->get(), path);
+    const auto metadata = metadata_digest(opened->get(), path, row.timed);
     if (!metadata || *metadata != row.metadata) return false;
     hashing_.emplace(std::move(*opened));
   }
@@ -56,6 +57,18 @@ std::optional<bool> ArtifactStage::is_true(const Neighbours& neighbours, const C
   if (digest && !*digest) return std::nullopt;
   hashing_.reset();
   return digest && **digest == row.content;
+}
+
+// A linked file brings its time along. Where that would hide a change, the file is copied, and gets a time of its own.
+Result<ArtifactStage::Plan> ArtifactStage::plan_with(const Neighbours& neighbours, const Candidate& candidate,
+                                                     const ContentRow& row) const {
+  const StagingSource& source = neighbours.sources[candidate.source];
+  const std::string path = source.contents().path(source.contents().rows()[candidate.row]);
+  bool linked = row.timed;
+  if (!linked) {
+    INSTAR_TRY(linked, running_.allow_link(contents_.path(row), source.tree(), path));
+  }
+  return Plan{linked ? From::link : From::copy, candidate.source, candidate.row};
 }
 
 ArtifactStage::Plan ArtifactStage::plan_without_link(const Neighbours& neighbours, std::uint32_t index) const {
@@ -85,7 +98,7 @@ Result<bool> ArtifactStage::match(const Neighbours& neighbours, StagingSlice sli
       const auto verdict = is_true(neighbours, candidate, row, slice.bytes);
       if (!verdict) return false;
       if (*verdict) {
-        plans_[match_at_] = {From::link, candidate.source, candidate.row};
+        INSTAR_TRY(plans_[match_at_], plan_with(neighbours, candidate, row));
         break;
       }
       const StagingSource& source = neighbours.sources[candidate.source];
@@ -107,6 +120,19 @@ bool ArtifactStage::is_matched_whole() const noexcept {
          std::ranges::none_of(plans_, [](const Plan& plan) { return plan.from == From::fetch; });
 }
 
+std::uint64_t ArtifactStage::bytes_on_disk(const Neighbours& neighbours, std::uint32_t index,
+                                           std::uint64_t block_bytes) const {
+  const ContentRow& row = contents_.rows()[index];
+  const std::uint64_t all = (row.size + block_bytes - 1) / block_bytes * block_bytes;
+  if (plans_[index].from == From::copy) {
+    const StagingSource& source = neighbours.sources[plans_[index].neighbour];
+    return std::min(all,
+                    source.tree().allocated_bytes(source.contents().path(source.contents().rows()[plans_[index].row])));
+  }
+  if (hole_blocks_.empty()) return all;
+  return all - std::min(all, hole_blocks_[contents_.with_content(row.content)[0]] * artifact::kHoleBytes);
+}
+
 SpaceNeed ArtifactStage::space_needed(const Neighbours& neighbours, std::uint64_t block_bytes) const {
   SpaceNeed need;
   const bool laid_out = files::exists(file("laid-out"));
@@ -122,7 +148,7 @@ SpaceNeed ArtifactStage::space_needed(const Neighbours& neighbours, std::uint64_
         neighbours.earlier[plan.neighbour]->contents_.rows()[plan.row].metadata == row.metadata)
       continue;
     const std::uint64_t there = laid_out ? tree_.allocated_bytes(contents_.path(row)) : 0;
-    const std::uint64_t all = (row.size + block_bytes - 1) / block_bytes * block_bytes;
+    const std::uint64_t all = bytes_on_disk(neighbours, static_cast<std::uint32_t>(i), block_bytes);
     need.bytes += all - std::min(all, there);
     need.inodes += there == 0 ? 1 : 0;
   }
@@ -132,9 +158,10 @@ SpaceNeed ArtifactStage::space_needed(const Neighbours& neighbours, std::uint64_
 SpaceNeed ArtifactStage::space_foreseen(std::uint64_t& shared_bytes_max) const {
   SpaceNeed need{2 * head_bytes(), 8};
   if (held_ || files::exists(file("laid-out"))) return {};
-  const std::uint64_t shared = std::min(shared_bytes_max, setup_.artifact.content_bytes);
+  const std::uint64_t content = setup_.artifact.content_bytes - setup_.artifact.hole_bytes;
+  const std::uint64_t shared = std::min(shared_bytes_max, content);
   shared_bytes_max -= shared;
-  need.bytes += setup_.artifact.content_bytes - shared;
+  need.bytes += content - shared;
   return need;
 }
 
@@ -203,10 +230,11 @@ Status ArtifactStage::lay_out_entry(const Neighbours& neighbours, const Entry& e
 Status ArtifactStage::lay_out_file(const Neighbours& neighbours, const Entry& entry) {
   if (entry.size == 0) return tree_.make_file(entry.path, 0);
   INSTAR_ASSERT(walk_row_ < plans_.size());
-  const ContentRow& row = contents_.rows()[walk_row_];
-  Plan& plan = plans_[walk_row_];
-  ++walk_row_;
+  const std::uint32_t index = walk_row_++;
+  const ContentRow& row = contents_.rows()[index];
+  Plan& plan = plans_[index];
   if (plan.from == From::alias || plan.from == From::sibling) return {};
+  if (plan.from == From::copy) return copy_content(neighbours.sources[plan.neighbour], plan.row, entry);
   if (plan.from == From::link) {
     const StagingSource& source = neighbours.sources[plan.neighbour];
     const std::string source_path = source.contents().path(source.contents().rows()[plan.row]);
@@ -215,19 +243,35 @@ Status ArtifactStage::lay_out_file(const Neighbours& neighbours, const Entry& en
     plan.from = From::copy;
     return copy_content(source, plan.row, entry);
   }
-  if (!tree_.is_own_file(entry.path, entry.size)) INSTAR_CHECK(forget_chunks_of(row));
-  return tree_.make_file(entry.path, entry.size);
+  if (tree_.is_own_file(entry.path, entry.size)) return {};
+  INSTAR_CHECK(forget_chunks_of(row));
+  return make_room(index, entry);
+}
+
+Status ArtifactStage::make_room(std::uint32_t index, const Entry& entry) {
+  if (hole_blocks_.empty() || hole_blocks_[index] == 0) return tree_.make_file(entry.path, entry.size);
+  INSTAR_TRY(const files::Fd out, tree_.replace_file(entry.path, 0));
+  const std::string shown = tree_.shown(entry.path);
+  if (::ftruncate(out.get(), static_cast<off_t>(entry.size)) != 0) return files::os_error("sizing", shown, errno);
+  for (const std::uint32_t body : chunks_of(contents_.rows()[index])) {
+    if (zeros_[body]) continue;
+    for (const ContentRange& range : contents_.ranges(body_[body].offset, body_[body].ref.decoded_bytes)) {
+      if (range.row == index) INSTAR_CHECK(files::take_room_at(out.get(), range.file_offset, range.bytes, shown));
+    }
+  }
+  return {};
 }
 
 Status ArtifactStage::copy_content(const StagingSource& source, std::uint32_t source_row, const Entry& entry) {
-  INSTAR_CHECK(tree_.make_file(entry.path, entry.size));
-  INSTAR_TRY(const files::Fd out, tree_.open_file(entry.path, true));
+  INSTAR_TRY(const files::Fd out, tree_.replace_file(entry.path, 0));
+  if (::ftruncate(out.get(), static_cast<off_t>(entry.size)) != 0)
+    return files::os_error("sizing", tree_.shown(entry.path), errno);
   Bytes buffer(kLayoutReadBytes);
   for (std::uint64_t at = 0; at < entry.size;) {
     const auto part =
         std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), entry.size - at)));
     INSTAR_CHECK(source.read_content(source_row, at, part));
-    INSTAR_CHECK(files::write_all_at(out.get(), part, at, tree_.shown(entry.path)));
+    INSTAR_CHECK(files::write_with_holes(out.get(), part, at, tree_.shown(entry.path)));
     at += part.size();
   }
   return {};
@@ -270,7 +314,9 @@ Result<bool> ArtifactStage::fill(const Neighbours& neighbours, StagingSlice slic
       continue;
     }
     auto found = written_->test(body) ? read_back(body) : std::nullopt;
-    if (found) {
+    if (!found && zeros_[body]) {
+      INSTAR_CHECK(fill_zeros(body));
+    } else if (found) {
       // A process that was killed wrote this chunk. It is in the file, but it may not have reached the disk.
       have_[body] = true;
       note_found(body, found->size());
@@ -282,6 +328,15 @@ Result<bool> ArtifactStage::fill(const Neighbours& neighbours, StagingSlice slic
     slice.bytes -= cost;
   }
   return true;
+}
+
+// A new file has its zeros already. Only one that was there before may have something else in their place.
+Status ArtifactStage::fill_zeros(std::uint32_t body) {
+  if (read_back(body)) {
+    have_[body] = true;
+    return {};
+  }
+  return store(head_count() + body, Bytes(body_[body].ref.decoded_bytes), false);
 }
 
 std::optional<Bytes> ArtifactStage::read_back(std::uint32_t body) const {

@@ -9,6 +9,7 @@
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
 #include "files/files.hpp"
+#include "files/sparse.hpp"
 
 namespace instar::device {
 
@@ -66,6 +67,19 @@ Status ArtifactStage::adopt(const StagingSource& base) {
   INSTAR_CHECK(contents_.seal());
   sealed_ = true;
   return {};
+}
+
+// The hashes of chunks show which of them are zeros alone.
+void ArtifactStage::find_holes() {
+  artifact::ZeroChunks known;
+  zeros_.assign(body_.size(), false);
+  hole_blocks_.assign(contents_.rows().size(), 0);
+  for (std::size_t i = 0; i < body_.size(); ++i) {
+    zeros_[i] = known.contains(body_[i].ref);
+    if (!zeros_[i]) continue;
+    for (const ContentRange& range : contents_.ranges(body_[i].offset, body_[i].ref.decoded_bytes))
+      hole_blocks_[range.row] += artifact::whole_blocks(range.file_offset, range.bytes);
+  }
 }
 
 void ArtifactStage::give_up_held() {
@@ -154,6 +168,7 @@ Status ArtifactStage::take_head() {
   INSTAR_TRY(written_,
              ChunkBits::open(file("written"), setup_.pack.id, setup_.pack.body_count, files::exists(file("made"))));
   take_body(std::move(durable), setup_.pack.body_count);
+  find_holes();
   sealed_ = true;
   return {};
 }
@@ -191,7 +206,7 @@ Status ArtifactStage::write_body(std::uint32_t body, ByteView decoded) {
       INSTAR_TRY(open_file_, tree_.open_file(path, true));
       open_row_ = range.row;
     }
-    INSTAR_CHECK(files::write_all_at(open_file_.get(), part, range.file_offset, tree_.shown(path)));
+    INSTAR_CHECK(files::write_with_holes(open_file_.get(), part, range.file_offset, tree_.shown(path)));
   }
   return written_->set(body, true);
 }

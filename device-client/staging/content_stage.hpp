@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/artifact/holes.hpp"
 #include "core/artifact/pack.hpp"
 #include "device-client/staging/hashing.hpp"
 #include "device-client/staging/source.hpp"
@@ -40,7 +41,7 @@ class ArtifactStage final : public Stage {
  private:
   enum class From : std::uint8_t { fetch, link, alias, sibling, copy };
   // Where a row's content comes from: chunks, another tree's file, the first row with the same content, an earlier
-  // artifact of this revision, or a copy of another tree's file.
+  // artifact of this revision, or a copy of another tree's file (which cannot or must not be linked).
   struct Plan {
     From from = From::fetch;
     std::uint16_t neighbour = 0;  // source or earlier artifact
@@ -62,6 +63,7 @@ class ArtifactStage final : public Stage {
   void count_entry(const artifact::Entry& entry);
   [[nodiscard]] Status take_head();
   [[nodiscard]] Status write_index();
+  void find_holes();
 
   [[nodiscard]] std::vector<Candidate> link_candidates(const Neighbours& neighbours, const ContentRow& row) const;
   [[nodiscard]] Plan plan_without_link(const Neighbours& neighbours, std::uint32_t row) const;
@@ -69,14 +71,22 @@ class ArtifactStage final : public Stage {
   [[nodiscard]] std::optional<bool> is_true(const Neighbours& neighbours, const Candidate& candidate,
                                             const ContentRow& row, std::uint64_t& bytes);
   [[nodiscard]] bool shares_first(const ContentRow& row) const;
+  [[nodiscard]] Result<Plan> plan_with(const Neighbours& neighbours, const Candidate& candidate,
+                                       const ContentRow& row) const;
+  // What the file of row `index` will take up on disk.
+  [[nodiscard]] std::uint64_t bytes_on_disk(const Neighbours& neighbours, std::uint32_t index,
+                                            std::uint64_t block_bytes) const;
 
   [[nodiscard]] Status lay_out_entry(const Neighbours& neighbours, const artifact::Entry& entry);
   [[nodiscard]] Status lay_out_file(const Neighbours& neighbours, const artifact::Entry& entry);
+  // Makes the file of row `index`, with room for all of it but its holes.
+  [[nodiscard]] Status make_room(std::uint32_t index, const artifact::Entry& entry);
   [[nodiscard]] Status copy_content(const StagingSource& source, std::uint32_t source_row,
                                     const artifact::Entry& entry);
   [[nodiscard]] std::vector<std::uint32_t> chunks_of(const ContentRow& row) const;
   [[nodiscard]] Status forget_chunks_of(const ContentRow& row);
   [[nodiscard]] bool needs_nothing(std::uint32_t body) const;
+  [[nodiscard]] Status fill_zeros(std::uint32_t body);
   [[nodiscard]] std::optional<Bytes> find_locally(const Neighbours& neighbours, std::uint32_t body);
   [[nodiscard]] std::optional<Bytes> read_back(std::uint32_t body) const;
 
@@ -95,6 +105,8 @@ class ArtifactStage final : public Stage {
 
   ContentTable contents_;
   std::vector<artifact::BodyChunk> body_;
+  std::vector<bool> zeros_;                 // body chunks that are nothing but zeros: they need not be received
+  std::vector<std::uint64_t> hole_blocks_;  // of each row with such chunks
   std::uint64_t folder_count_ = 0;
   std::uint64_t link_count_ = 0;
   std::uint64_t empty_count_ = 0;

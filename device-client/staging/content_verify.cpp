@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "core/base/assert.hpp"
 #include "device-client/staging/content_stage.hpp"
 #include "files/files.hpp"
+#include "files/sparse.hpp"
 
 namespace instar::device {
 
@@ -103,7 +105,7 @@ Result<bool> ArtifactStage::verify_file(const Neighbours& neighbours, const Entr
 Status ArtifactStage::finish_file(const Entry& entry, From from) {
   const int fd = hashing_->fd();
   if (from != From::link) return tree_.set_metadata(fd, entry);
-  INSTAR_TRY(const std::uint64_t metadata, metadata_digest(fd, tree_.shown(entry.path)));
+  INSTAR_TRY(const std::uint64_t metadata, metadata_digest(fd, tree_.shown(entry.path), entry.time.has_value()));
   if (metadata == metadata_digest(entry)) return {};
   return note_damage(entry.path, "does not have the mode, owner or xattrs it should have");
 }
@@ -121,26 +123,30 @@ Status ArtifactStage::give_name(const Entry& entry, const ArtifactStage& owner, 
   const bool hardlink = entry.type == EntryType::hardlink;
   bool same = hardlink;
   if (!hardlink) {
-    INSTAR_TRY(const std::uint64_t metadata, metadata_digest(opened->get(), owner.tree_.shown(path)));
+    INSTAR_TRY(const std::uint64_t metadata,
+               metadata_digest(opened->get(), owner.tree_.shown(path), entry.time.has_value()));
     same = metadata == metadata_digest(entry);
+    if (same && !entry.time) {
+      INSTAR_TRY(same, running_.allow_link(entry.path, owner.tree_, path));
+    }
   }
   if (same) {
-    INSTAR_TRY(const StagingTree::Linked linked, tree_.link(entry.path, owner.tree_, path));
-    if (linked == StagingTree::Linked::yes) return {};
-    if (hardlink)
-      return fail(Code::unsupported, "the file system allows no further hard link for " + tree_.shown(entry.path));
+    INSTAR_TRY(const bool linked, groups_.link(tree_, entry.path, owner.tree_, path));
+    if (linked) return {};
+    if (hardlink) return fail(Code::unsupported, "the file system has no hard links for " + tree_.shown(entry.path));
   }
   return copy_name(entry, opened->get(), owner.tree_.shown(path));
 }
 
 Status ArtifactStage::copy_name(const Entry& entry, int from, const std::string& shown) {
-  INSTAR_CHECK(tree_.make_file(entry.path, entry.size));
-  INSTAR_TRY(const files::Fd out, tree_.open_file(entry.path, true));
+  INSTAR_TRY(const files::Fd out, tree_.replace_file(entry.path, 0));
+  if (::ftruncate(out.get(), static_cast<off_t>(entry.size)) != 0)
+    return files::os_error("sizing", tree_.shown(entry.path), errno);
   Bytes buffer(kVerifyReadBytes);
   for (std::uint64_t at = 0; at < entry.size;) {
     INSTAR_TRY(const std::size_t got, files::read_at(from, buffer, at, shown));
     if (got == 0) return fail(Code::io, shown + " became shorter while it was being read");
-    INSTAR_CHECK(files::write_all_at(out.get(), ByteView(buffer).first(got), at, tree_.shown(entry.path)));
+    INSTAR_CHECK(files::write_with_holes(out.get(), ByteView(buffer).first(got), at, tree_.shown(entry.path)));
     at += got;
   }
   return tree_.set_metadata(out.get(), entry);

@@ -51,7 +51,7 @@ Result<bool> DeltaBase::prove(StagingSlice slice) {
         INSTAR_CHECK(note("cannot be read any more", true));
         continue;
       }
-      const auto metadata = metadata_digest(file->get(), entry_->path);
+      const auto metadata = metadata_digest(file->get(), entry_->path, entry_->time.has_value());
       if (!metadata || *metadata != metadata_digest(*entry_))
         INSTAR_CHECK(note("has another mode, owner or xattrs than it had", false));
       hashing_.emplace(std::move(*file));

@@ -99,9 +99,9 @@ Status DeltaBuild::begin_hardlink() {
     return fail(Code::malformed,
                 "\"" + entry().path + "\" is a hard link to \"" + entry().target + "\", which is no file");
   }
-  INSTAR_TRY(const StagingTree::Linked linked, parts_.tree->link(entry().path, *parts_.tree, entry().target));
-  if (linked == StagingTree::Linked::yes) return append();
-  return fail(Code::io, "the file system allows no further hard link for " + parts_.tree->shown(entry().path));
+  INSTAR_TRY(const bool linked, parts_.groups->link(*parts_.tree, entry().path, *parts_.tree, entry().target));
+  if (linked) return append();
+  return fail(Code::io, "the file system has no hard links for " + parts_.tree->shown(entry().path));
 }
 
 // Takes the content of another file, of the base or of this tree.
@@ -112,12 +112,16 @@ Status DeltaBuild::begin_same(const StagingTree& tree, const std::string& source
                 "\"" + entry().path + "\" is to be made from " + tree.shown(source) + ": " + opened.error().message);
   bool same = metadata_known;
   if (!same) {
-    INSTAR_TRY(const std::uint64_t metadata, metadata_digest(opened->get(), tree.shown(source)));
+    INSTAR_TRY(const std::uint64_t metadata,
+               metadata_digest(opened->get(), tree.shown(source), entry().time.has_value()));
     same = metadata == metadata_digest(entry());
   }
+  if (same && !entry().time) {
+    INSTAR_TRY(same, parts_.running->allow_link(entry().path, tree, source));
+  }
   if (same) {
-    INSTAR_TRY(const StagingTree::Linked linked, parts_.tree->link(entry().path, tree, source));
-    if (linked == StagingTree::Linked::yes) {
+    INSTAR_TRY(const bool linked, parts_.groups->link(*parts_.tree, entry().path, tree, source));
+    if (linked) {
       if (!entry().content.is_zero()) return append();
       hashing_.emplace(std::move(*opened));
       task_ = Task::hash_source;

@@ -29,6 +29,8 @@ class DeltaBuild {
   struct Parts {
     StagingTree* tree = nullptr;      // must outlive the build, as must the base
     const DeltaBase* base = nullptr;  // verified
+    const RunningTrees* running = nullptr;
+    LinkGroups* groups = nullptr;  // of the tree
     Entries entries;
     std::unique_ptr<delta::Decoder> decoder;  // null: the pack rebuilds nothing
     MadeLog log;

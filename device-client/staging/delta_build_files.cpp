@@ -8,6 +8,7 @@
 #include "core/base/assert.hpp"
 #include "device-client/staging/delta_build.hpp"
 #include "files/files.hpp"
+#include "files/sparse.hpp"
 
 namespace instar::device {
 
@@ -51,9 +52,7 @@ Result<bool> DeltaBuild::begin_rehash() {
 
 // Nothing finished is there.
 Status DeltaBuild::begin_making() {
-  std::uint64_t size = entry().size;
   if (made_by_ == Task::decode) {
-    size = start_.is_gzip ? 0 : start_.size;
     from_.close();
     from_bytes_ = 0;
     if (!source_.empty()) {
@@ -70,7 +69,8 @@ Status DeltaBuild::begin_making() {
       from_bytes_ = static_cast<std::uint64_t>(status.st_size);
     }
   }
-  INSTAR_TRY(out_, parts_.tree->replace_file(entry().path, size));
+  // No room is taken ahead, because a part of it may be holes. The space was counted before anything was fetched.
+  INSTAR_TRY(out_, parts_.tree->replace_file(entry().path, 0));
   out_bytes_ = 0;
   out_hash_ = trust::Hasher();
   task_ = made_by_;
@@ -102,7 +102,7 @@ Result<bool> DeltaBuild::rehash(std::uint64_t& bytes) {
     if (status.st_nlink == 1) {
       INSTAR_CHECK(parts_.tree->set_metadata(hashing_->fd(), entry()));
     } else {
-      INSTAR_TRY(const std::uint64_t metadata, metadata_digest(hashing_->fd(), shown));
+      INSTAR_TRY(const std::uint64_t metadata, metadata_digest(hashing_->fd(), shown, entry().time.has_value()));
       whole = metadata == metadata_digest(entry());
     }
   }
@@ -192,7 +192,7 @@ Status DeltaBuild::write_out(ByteView bytes) {
     return fail(Code::malformed, "\"" + entry().path + "\" grows over the " + std::to_string(start_.size) +
                                      " bytes that the pack promised");
   }
-  INSTAR_CHECK(files::write_all_at(out_.get(), bytes, out_bytes_, parts_.tree->shown(entry().path)));
+  INSTAR_CHECK(files::write_with_holes(out_.get(), bytes, out_bytes_, parts_.tree->shown(entry().path)));
   out_hash_.update(bytes);
   out_bytes_ += bytes.size();
   return {};

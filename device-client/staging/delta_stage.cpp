@@ -179,6 +179,8 @@ Status DeltaStage::begin_build() {
   DeltaBuild::Parts parts;
   parts.tree = &tree_;
   parts.base = base_.get();
+  parts.running = &running_;
+  parts.groups = &groups_;
   parts.rules = setup_.rules;
   INSTAR_TRY(parts.entries, new_entries());
   if (!held_ && head_.header.file_count > 0) {

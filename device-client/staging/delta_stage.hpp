@@ -61,6 +61,8 @@ class DeltaStage final : public Stage {
   [[nodiscard]] Result<bool> survey(StagingSlice slice);
   [[nodiscard]] Status survey_entry(const delta::NewEntry& entry);
   void count_made(const artifact::Entry& entry, std::uint64_t bytes);
+  // Whether a file with the content of the base's file `source` is copied from there instead of being linked.
+  [[nodiscard]] bool is_copied(const delta::NewEntry& next, const std::string& source) const;
   [[nodiscard]] Status begin_build();
   [[nodiscard]] Status end_build();
   // The tree is not what was signed. The first time, all of it is made again from what is on disk. After that the pack

@@ -154,12 +154,20 @@ Status DeltaStage::survey_entry(const delta::NewEntry& next) {
   }
   if (next.from == ContentFrom::decode || next.from == ContentFrom::none) {
     count_made(entry, 0);  // the header has the bytes of all decoded files
-  } else if (from_base && !entry.content.is_zero() && !(next.same_metadata && base_->has_true_metadata(source))) {
-    count_made(entry, in_blocks(entry.size));
+  } else if (from_base && !entry.content.is_zero() && is_copied(next, source)) {
+    // The copy has at least the holes of the base's file.
+    count_made(entry, std::min(in_blocks(entry.size), base_->tree().allocated_bytes(source)));
   } else if (next.from == ContentFrom::earlier || entry.content.is_zero()) {
     count_made(entry, 0);  // most are links
   }
   return {};
+}
+
+bool DeltaStage::is_copied(const delta::NewEntry& next, const std::string& source) const {
+  if (!next.same_metadata || !base_->has_true_metadata(source)) return true;
+  if (next.entry.time) return false;
+  const auto linked = running_.allow_link(next.entry.path, base_->tree(), source);
+  return linked && !*linked;
 }
 
 SpaceNeed DeltaStage::space_needed(const Neighbours&, std::uint64_t) const {

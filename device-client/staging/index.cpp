@@ -1,34 +1,19 @@
 #include "device-client/staging/index.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <numeric>
 
-#include "core/artifact/varint.hpp"
+#include "core/artifact/entry_fields.hpp"
 #include "core/base/assert.hpp"
 #include "core/trust/digest.hpp"
-#include "files/tree.hpp"
+#include "files/staging_tree.hpp"
 
 namespace instar::device {
 namespace {
 
 constexpr std::size_t kIndexReadBytes = 8 * 1024;
-
-std::uint64_t digest_metadata(std::uint32_t mode, std::uint32_t uid, std::uint32_t gid,
-                              const std::vector<artifact::Xattr>& xattrs) {
-  Bytes bytes;
-  artifact::append_varint(bytes, mode);
-  artifact::append_varint(bytes, uid);
-  artifact::append_varint(bytes, gid);
-  for (const artifact::Xattr& xattr : xattrs) {
-    artifact::append_text(bytes, xattr.name);
-    artifact::append_text(bytes, as_text(xattr.value));
-  }
-  return trust::digest(bytes).prefix64();
-}
 
 }  // namespace
 
@@ -66,14 +51,17 @@ Result<const artifact::Entry*> IndexStream::next() {
 }
 
 std::uint64_t metadata_digest(const artifact::Entry& entry) {
-  return digest_metadata(entry.mode, entry.uid, entry.gid, entry.xattrs);
+  Bytes bytes;
+  artifact::append_varint(bytes, entry.mode);
+  artifact::append_owner(bytes, entry);
+  artifact::append_xattrs(bytes, entry);
+  return trust::digest(bytes).prefix64();
 }
 
-Result<std::uint64_t> metadata_digest(int fd, const std::string& shown) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) return files::os_error("looking at", shown, errno);
-  INSTAR_TRY(const std::vector<artifact::Xattr> xattrs, files::read_xattrs(fd, shown));
-  return digest_metadata(status.st_mode & 07777, status.st_uid, status.st_gid, xattrs);
+Result<std::uint64_t> metadata_digest(int fd, const std::string& shown, bool with_time) {
+  INSTAR_TRY(artifact::Entry entry, files::StagingTree::read_metadata(fd, shown));
+  if (!with_time) entry.time.reset();
+  return metadata_digest(entry);
 }
 
 void ContentTable::add(const artifact::Entry& entry) {
@@ -82,6 +70,7 @@ void ContentTable::add(const artifact::Entry& entry) {
   row.content = entry.content;
   row.size = entry.size;
   row.metadata = metadata_digest(entry);
+  row.timed = entry.time.has_value();
   row.path_at = paths_.size();
   row.path_bytes = static_cast<std::uint16_t>(entry.path.size());
   paths_ += entry.path;

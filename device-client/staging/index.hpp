@@ -41,10 +41,11 @@ class IndexStream {
   Hash256 id_;
 };
 
-// Mode, owner and xattrs in one number. Two files with the same number and the same content can be one file.
+// Mode, owner, xattrs, and the time if the index keeps it, in one number. Two files with the same number and the same
+// content can be one file.
 [[nodiscard]] std::uint64_t metadata_digest(const artifact::Entry& entry);
-// The same number for a file on disk.
-[[nodiscard]] Result<std::uint64_t> metadata_digest(int fd, const std::string& shown);
+// The same number for a file on disk, whose time counts if `with_time`.
+[[nodiscard]] Result<std::uint64_t> metadata_digest(int fd, const std::string& shown, bool with_time);
 
 // One file entry with content.
 struct ContentRow {
@@ -55,6 +56,7 @@ struct ContentRow {
   std::uint64_t path_at = 0;
   std::uint16_t path_bytes = 0;
   bool first = false;  // this is the first row with this content
+  bool timed = false;  // its time is part of `metadata`
 };
 
 // A part of the content stream that is in one file.

@@ -16,6 +16,10 @@ namespace instar::device {
 
 namespace {
 
+std::uint64_t saturated(std::uint64_t a, std::uint64_t b) noexcept {
+  return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 std::string revision_folder(const std::string& state_dir, std::uint32_t revision) {
   return state_dir + "/revisions/" + std::to_string(revision);
 }
@@ -130,6 +134,8 @@ Result<bool> StagingSession::begin(StagingEvents& out) {
 
 Status StagingSession::open_stages() {
   stages_.clear();
+  const std::vector<std::string> running = running_trees();
+  const std::int64_t time = time_of_new_files(running);
   for (const auto& choice : what_.choices) {
     const wire::Artifact* artifact = what_.manifest.artifact(choice.artifact);
     if (artifact == nullptr)
@@ -142,7 +148,9 @@ Status StagingSession::open_stages() {
                      *pack,
                      wire::VolumePaths(what_.manifest, artifact->id),
                      {.devices_allowed = options_.devices_allowed},
-                     options_.log};
+                     options_.log,
+                     time,
+                     running};
     if (pack->kind == artifact::PackKind::delta) {
       INSTAR_CHECK(adopt_folder(artifact->id, std::nullopt));
       INSTAR_TRY(auto stage, DeltaStage::open(std::move(setup), held_artifacts()));
@@ -306,15 +314,18 @@ Result<bool> StagingSession::count_space(StagingEvents& out) {
 
 Status StagingSession::check_space(SpaceNeed need, const char* what) const {
   INSTAR_TRY(const files::Space space, files::free_space(options_.state_dir));
-  const std::uint64_t bytes = need.bytes == 0 ? 0 : need.bytes + options_.margin_bytes + need.bytes / 64;
-  if (bytes > space.bytes_free) {
+  const auto lent = options_.lent ? options_.lent() : std::nullopt;
+  const bool has_margin = options_.has_margin && options_.has_margin();
+  const std::uint64_t own_bytes = need.bytes == 0 ? 0 : need.bytes + need.bytes / 64;
+  const std::uint64_t bytes = own_bytes == 0 || has_margin ? own_bytes : own_bytes + options_.margin_bytes;
+  if (bytes > space.bytes_free && (!lent || own_bytes > saturated(space.bytes_free, lent->bytes_free))) {
     return fail(Code::no_space,
                 "revision " + std::to_string(what_.revision) + " needs " + what + std::to_string(bytes) + " bytes on " +
                     options_.state_dir + ", where " + std::to_string(space.bytes_free) + " are free: free " +
                     std::to_string(bytes - space.bytes_free) + " bytes there, or publish a smaller release");
   }
-  const std::uint64_t inodes = need.inodes == 0 ? 0 : need.inodes + options_.margin_inodes;
-  if (inodes > space.inodes_free) {
+  const std::uint64_t inodes = need.inodes == 0 || has_margin ? need.inodes : need.inodes + options_.margin_inodes;
+  if (inodes > space.inodes_free && (!lent || need.inodes > saturated(space.inodes_free, lent->inodes_free))) {
     return fail(Code::no_space, "revision " + std::to_string(what_.revision) + " needs " + what +
                                     std::to_string(inodes) + " more files on " + options_.state_dir + ", where " +
                                     std::to_string(space.inodes_free) + " can be made: remove files there");

@@ -2,6 +2,7 @@
 // phase after the other, so that the space for all of them is counted before any body is fetched.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "core/revision/machine.hpp"
 #include "device-client/staging/content_stage.hpp"
 #include "device-client/staging/delta_stage.hpp"
+#include "files/files.hpp"
 
 namespace instar::device {
 
@@ -31,6 +33,10 @@ struct StagerOptions {
   // Space that is kept free beyond what a revision needs, for state files and for the file system itself.
   std::uint64_t margin_bytes = 512 * 1024;
   std::uint64_t margin_inodes = 64;
+  // A reserve is the margin: none is kept of what is free while it is whole. Empty: there is no reserve.
+  std::function<bool()> has_margin;
+  // Room beyond what is free that the reserve lends to the staging, which then keeps no margin.
+  std::function<std::optional<files::Space>()> lent;
 };
 
 using StagingEvents = std::vector<revision::Event>;
@@ -100,6 +106,8 @@ class StagingSession {
   [[nodiscard]] std::string folder() const;
   [[nodiscard]] Stage::Neighbours neighbours();
   [[nodiscard]] Status open_stages();
+  [[nodiscard]] std::vector<std::string> running_trees() const;
+  [[nodiscard]] std::int64_t time_of_new_files(const std::vector<std::string>& running) const;
   [[nodiscard]] Status adopt_folder(const ArtifactId& artifact, const std::optional<PackId>& pack) const;
   [[nodiscard]] std::vector<HeldArtifact> held_artifacts() const;
   void open_sources();

@@ -19,6 +19,8 @@ using artifact::ChunkRef;
 Status Stage::open_folders() {
   INSTAR_CHECK(files::make_folders(setup_.folder, 0700));
   INSTAR_TRY(tree_, StagingTree::make(file("tree")));
+  tree_.use_time(setup_.time);
+  running_.open(setup_.running);
   for (const ChunkRef& ref : setup_.pack.head) head_offsets_.push_back(head_offsets_.back() + ref.decoded_bytes);
   head_have_.assign(setup_.pack.head.size(), false);
   return {};
@@ -55,7 +57,8 @@ void Stage::take_body(ChunkBits durable, std::uint32_t count) {
   body_known_ = true;
 }
 
-Status Stage::check_entry(const artifact::Entry& entry) const {
+Status Stage::check_entry(const artifact::Entry& entry) {
+  INSTAR_CHECK(xattrs_.check(entry));
   if (setup_.artifact.kind == wire::ArtifactKind::image) return artifact::check_image_entry(entry);
   return setup_.volumes.check(entry);
 }

@@ -18,6 +18,9 @@
 #include "core/wire/volume_paths.hpp"
 #include "device-client/staging/chunks.hpp"
 #include "device-client/staging/index.hpp"
+#include "device-client/staging/link_groups.hpp"
+#include "device-client/staging/running_trees.hpp"
+#include "device-client/staging/xattr_support.hpp"
 #include "files/staging_tree.hpp"
 
 namespace instar::device {
@@ -52,6 +55,8 @@ struct StageSetup {
   wire::VolumePaths volumes;  // of the containers that run from the artifact
   artifact::IndexRules rules;
   StagingLog log;
+  std::int64_t time = 1;             // of what is new in the tree, seconds since 1970
+  std::vector<std::string> running;  // trees of the revision that runs
 };
 
 class Stage {
@@ -135,14 +140,15 @@ class Stage {
   virtual void clean_up() = 0;
 
  protected:
-  explicit Stage(StageSetup setup) : setup_(std::move(setup)) {}
+  explicit Stage(StageSetup setup) : setup_(std::move(setup)), xattrs_(setup_.folder) {}
   // Makes the folders.
   [[nodiscard]] Status open_folders();
   [[nodiscard]] std::string file(const char* name) const { return setup_.folder + "/" + name; }
   void remove_files(std::initializer_list<const char*> names);
   // Checks that the index of an image has the entries of an image, and that a tree has folders alone where a volume
-  // will be. Every entry passes here before anything of the body is wanted. Errors: malformed, refused.
-  [[nodiscard]] Status check_entry(const artifact::Entry& entry) const;
+  // will be, and that the file system keeps the xattrs. Every entry passes here before anything of the body is wanted.
+  // Errors: malformed, refused, io, no_space.
+  [[nodiscard]] Status check_entry(const artifact::Entry& entry);
   [[nodiscard]] std::uint32_t head_count() const noexcept {
     return static_cast<std::uint32_t>(setup_.pack.head.size());
   }
@@ -154,6 +160,9 @@ class Stage {
   void take_body(ChunkBits durable, std::uint32_t count);
 
   StageSetup setup_;
+  XattrSupport xattrs_;
+  RunningTrees running_;
+  LinkGroups groups_;
   StagingTree tree_;
   files::Fd head_file_;
   bool held_ = false;

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "files/files.hpp"
+#include "files/posix.hpp"
 
 namespace instar::device {
 
@@ -73,6 +74,11 @@ void Stager::trim(const revision::TrimRevision& effect) {
   }
 }
 
+void Stager::discard(const std::string& path, const std::string& name) {
+  const auto done = throw_away(path, name);
+  if (!done) options_.log(LogLevel::error, path + " cannot be removed: " + done.error().message);
+}
+
 Status Stager::throw_away(const std::string& path, const std::string& name) {
   trash_ = true;
   if (!files::exists(path)) return {};
@@ -80,7 +86,8 @@ Status Stager::throw_away(const std::string& path, const std::string& name) {
   INSTAR_CHECK(files::make_folders(trash_folder(options_), 0700));
   // The trash may still have something of that name.
   INSTAR_CHECK(files::remove_tree(to));
-  if (::rename(path.c_str(), to.c_str()) != 0) return files::os_error("moving " + path + " to", to, errno);
+  if (files::with_room(0, [&] { return ::rename(path.c_str(), to.c_str()); }) != 0)
+    return files::os_error("moving " + path + " to", to, errno);
   return {};
 }
 
@@ -138,7 +145,7 @@ std::optional<MonotonicMs> Stager::next_deadline() const {
 
 void Stager::tell_free_space(StagingEvents& out) const {
   const auto space = files::free_space(options_.state_dir);
-  if (space) out.push_back(revision::FreeSpace{space->bytes_free});
+  if (space) out.push_back(revision::FreeSpace{space->bytes_free, space->inodes_free});
 }
 
 std::string Stager::tree_path(std::uint32_t revision, const ArtifactId& artifact) const {

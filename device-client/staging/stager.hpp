@@ -32,6 +32,7 @@ class Stager final : public StagingPort {
   void remove(const revision::RemoveRevision& effect) override;
   // Does the same with the artifacts that are not to be kept.
   void trim(const revision::TrimRevision& effect) override;
+  void discard(const std::string& path, const std::string& name) override;
 
   // Returns true while there is more to do.
   [[nodiscard]] bool step(Events& out) override;

@@ -93,7 +93,7 @@ class StagerDeltaResume : public testing::Test {
       const auto entry = std::ranges::find(new_release().tree.entries, path, &artifact::Entry::path);
       if (!content || *content != new_release().tree.contents.at(path)) continue;
       if (::statx(AT_FDCWD, new_path(path).c_str(), AT_SYMLINK_NOFOLLOW, STATX_ALL, &status) != 0) continue;
-      if ((status.stx_mode & 07777) != entry->mode || status.stx_mtime.tv_sec != 1) continue;
+      if ((status.stx_mode & 07777) != entry->mode || status.stx_mtime.tv_sec != 2) continue;
       births[path] = {status.stx_ino, status.stx_btime.tv_sec, status.stx_btime.tv_nsec};
     }
     return births;

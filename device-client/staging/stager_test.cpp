@@ -81,18 +81,6 @@ TEST_P(StagerKinds, StagesATreeFromNothing) {
 
 INSTANTIATE_TEST_SUITE_P(All, StagerKinds, testing::Values(PackKind::full, PackKind::dedupe));
 
-TEST_F(StagerTest, GivesAllEntriesTheSameTime) {
-  const ArtifactFixture release(first_tree());
-  device_.open(1, {&release}, PackKind::full);
-  device_.run();
-  ASSERT_TRUE(device_.done);
-  for (const char* entry : {"", "/bin", "/bin/a", "/link", "/closed/empty"}) {
-    struct stat status {};
-    ASSERT_EQ(::lstat((tree_of(device_, 1, release) + entry).c_str(), &status), 0);
-    EXPECT_EQ(status.st_mtim.tv_sec, 1) << entry;
-  }
-}
-
 TEST_F(StagerTest, KeepsOneCopyOfEqualFiles) {
   const ArtifactFixture release(first_tree());
   device_.open(1, {&release}, PackKind::full);

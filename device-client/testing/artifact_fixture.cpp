@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/artifact/holes.hpp"
 #include "core/trust/digest.hpp"
 
 namespace instar::device {
@@ -124,6 +125,10 @@ void ArtifactFixture::publish(const ArtifactId& id) {
     pack.body_count = static_cast<std::uint32_t>(body_.size());
     pack.head_bytes = directory->head_bytes();
     pack.body_bytes = directory->body_bytes();
+    std::uint64_t zeros = 0;
+    for (std::size_t i = directory->head_count; i < directory->chunks.size(); ++i)
+      zeros += artifact::ZeroChunks().contains(directory->chunks[i]) ? directory->chunks[i].decoded_bytes : 0;
+    artifact.hole_bytes = std::max(artifact.hole_bytes, zeros);
     artifact.packs.push_back(pack);
     auto& all = chunks[pack.id];
     all = head_;

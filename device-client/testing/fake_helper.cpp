@@ -39,7 +39,9 @@ case $command in
       alive "$each" && ran=true && kill -9 "$(pid_of "$each")"
       rm -f "$here/run.$each"
       sleep 0.05
-      echo "{\"name\":\"$each\",\"state\":\"STOPPED\",\"ran\":$ran,\"forced\":false,\"at_ms\":$at,\"ms\":$(($(now) - at)),\"orphans\":0}"
+      ending=$(cat "$here/ending.$each" 2>/dev/null || echo itself)
+      how="\"ending\":\"$ending\",\"signal\":\"SIGTERM\",\"at_ms\":$at"
+      echo "{\"name\":\"$each\",\"state\":\"STOPPED\",\"ran\":$ran,$how,\"ms\":$(($(now) - at)),\"orphans\":0}"
     done
     for each in "${starts[@]}"; do
       for file in config init image instar; do mv "$lxcpath/$each/$file.next" "$lxcpath/$each/$file" 2>/dev/null; done
@@ -105,6 +107,10 @@ void FakeHelper::heal(const std::string& command, const std::string& name) const
 
 void FakeHelper::answer_probe(const std::string& name, const std::string& json) const {
   std::ofstream(folder_ / ("probe." + name)) << json << "\n";
+}
+
+void FakeHelper::end_as(const std::string& name, const std::string& ending) const {
+  std::ofstream(folder_ / ("ending." + name)) << ending;
 }
 
 void FakeHelper::hang(const std::string& command) const {

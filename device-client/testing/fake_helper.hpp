@@ -27,6 +27,8 @@ class FakeHelper {
   void heal(const std::string& command, const std::string& name) const;
   // The line that the helper prints for the next probes of the container.
   void answer_probe(const std::string& name, const std::string& json) const;
+  // How the container's first program ends at the next stops: "itself" otherwise.
+  void end_as(const std::string& name, const std::string& ending) const;
   void hang(const std::string& command) const;
 
  private:

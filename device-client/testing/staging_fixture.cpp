@@ -30,6 +30,7 @@ void StagingFixture::open(std::uint32_t revision, const std::vector<const Artifa
   opening = {};
   opening.revision = revision;
   opening.bases = std::move(bases);
+  opening.manifest.issued = issued;
   for (const ArtifactFixture* published : artifacts) {
     opening.manifest.artifacts.push_back(published->artifact);
     opening.choices.push_back({published->artifact.id, published->pack(kind).id});
@@ -185,7 +186,10 @@ std::string tree_of(const StagingFixture& device, std::uint32_t revision, const 
 }
 
 void expect_tree(const std::string& path, const TreeFixture& expected) {
-  const auto read = files::read_tree(path, {.rules = {.devices_allowed = true}, .progress = {}});
+  files::TreeOptions options;
+  options.rules.devices_allowed = true;
+  options.keep_times = std::ranges::any_of(expected.entries, [](const auto& entry) { return entry.time.has_value(); });
+  const auto read = files::read_tree(path, options);
   ASSERT_TRUE(read) << read.error().message;
   const auto resolved = [](const std::vector<artifact::Entry>& entries) {
     std::map<std::string, artifact::Entry> by_path;
@@ -199,10 +203,11 @@ void expect_tree(const std::string& path, const TreeFixture& expected) {
     }
     return by_path;
   };
-  const auto got = resolved(*read);
+  auto got = resolved(*read);
   const auto want = resolved(expected.entries);
   for (const auto& [name, entry] : want) {
     ASSERT_TRUE(got.contains(name)) << name << " is missing";
+    if (!entry.time) got.at(name).time.reset();
     EXPECT_EQ(got.at(name), entry) << name;
   }
   EXPECT_EQ(got.size(), want.size());
@@ -210,7 +215,9 @@ void expect_tree(const std::string& path, const TreeFixture& expected) {
 
 std::set<std::string> paths_outside(const std::string& root) {
   std::set<std::string> paths;
-  const auto read = files::read_tree(root, {.rules = {.devices_allowed = true}, .progress = {}});
+  files::TreeOptions options;
+  options.rules.devices_allowed = true;
+  const auto read = files::read_tree(root, options);
   if (!read) return paths;
   for (const auto& entry : *read) {
     if (!entry.path.starts_with("state")) paths.insert(entry.path);

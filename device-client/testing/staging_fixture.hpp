@@ -40,6 +40,7 @@ class StagingFixture {
   [[nodiscard]] bool all_exact() const;
 
   StagerOptions options;
+  WallMs issued;  // of the releases that are opened from now on
   std::unique_ptr<Stager> stager;
   revision::OpenStaging opening;
   std::map<PackId, std::vector<Bytes>> broker;

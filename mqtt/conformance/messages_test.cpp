@@ -38,6 +38,21 @@ TEST(Messages, AreExchangedByTopicAndFilter) {
   EXPECT_TRUE(empty->message.payload.empty());
 }
 
+TEST(Messages, AreCountedUntilTheBrokerHasAcknowledgedThem) {
+  BrokerFixture broker;
+  broker.start();
+  const auto client = connected_client(options_for(broker, "counted"));
+  EXPECT_EQ(client->unacknowledged(), 0U);
+  broker.stand_still();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(client->publish(text("a", "x")).has_value());
+  EXPECT_EQ(client->unacknowledged(), 3U);
+  broker.continue_running();
+  const auto deadline = std::chrono::steady_clock::now() + kHungAfter;
+  while (client->unacknowledged() > 0 && std::chrono::steady_clock::now() < deadline)
+    static_cast<void>(client->take(10));
+  EXPECT_EQ(client->unacknowledged(), 0U);
+}
+
 TEST(Messages, ArriveWithTheLowerQosOfSenderAndSubscription) {
   BrokerFixture broker;
   broker.start();

@@ -76,6 +76,24 @@ TEST_F(Tls, AnotherHostNameIsNamed) {
       "the broker's certificate is for another host name than that in 127.0.0.1:" + std::to_string(broker.port())));
 }
 
+TEST_F(Tls, WhatIsWrongWithACertificateIsExplained) {
+  BrokerFixture broker(broker_lines());
+  broker.start();
+  const auto explained = [](const Options& options) {
+    const auto client = make_client(options);
+    EXPECT_TRUE(client->start().has_value());
+    auto event = wait_for(*client, EventKind::explained);
+    return event ? std::move(*event) : Event{EventKind::explained, {}, "(nothing)"};
+  };
+  auto event = explained(trusting("other.pem", broker));
+  EXPECT_EQ(event.fault, Fault::unknown_ca);
+  EXPECT_THAT(event.reason, ::testing::HasSubstr("unknown CA: test-ca. "));
+  event = explained(trusting("ca.pem", broker, "127.0.0.1"));
+  EXPECT_EQ(event.fault, Fault::other_host);
+  EXPECT_THAT(event.reason, ::testing::HasSubstr("is for localhost, not for 127.0.0.1. "));
+  EXPECT_EQ(explained(options_for(broker, "plain")).fault, Fault::tls_there);
+}
+
 TEST_F(Tls, NobodyListens) {
   const BrokerFixture broker(broker_lines());  // not started
   EXPECT_TRUE(fails_with(trusting("ca.pem", broker), "nobody answers at localhost:" + std::to_string(broker.port())));
@@ -102,6 +120,9 @@ TEST_F(Tls, TheClientShowsItsCertificateWhenAskedFor) {
   const auto without = make_client(options);
   ASSERT_TRUE(without->start().has_value());
   EXPECT_NE(next_failure(*without), "(connected)");  // why, depends on whether the alert or the end comes first
+  const auto explained = wait_for(*without, EventKind::explained);
+  ASSERT_TRUE(explained);
+  EXPECT_EQ(explained->fault, Fault::client_certificate_missing);
   without->stop(0);
   options.certificate_file = file("device.pem");
   options.key_file = file("device.key");

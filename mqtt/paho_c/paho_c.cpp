@@ -34,6 +34,7 @@ class PahoC final : public Transport {
   Status publish(const Message& message) override;
   Status subscribe(const Subscription& subscription) override;
   Status unsubscribe(const std::string& filter) override;
+  std::size_t unacknowledged() override;
   void drop() override;
   void disconnect(std::uint32_t timeout_ms) override;
 
@@ -143,9 +144,10 @@ int PahoC::message_arrived(void* context, char* topic, int topic_bytes, MQTTAsyn
   return 1;
 }
 
-// Paho reports the SUBACK code 0x80 of a single filter as a failure.
+// Paho reports the SUBACK code 0x80 of a single filter as a failure; a code of its own, below zero, says that the
+// connection went before there was an answer, which is reported by itself.
 void PahoC::subscribe_failed(void* context, MQTTAsync_failureData* failure) noexcept {
-  static_cast<void>(failure);
+  if (failure != nullptr && failure->code < 0) return;
   const Asked& asked = *static_cast<const Asked*>(context);
   asked.client->reports().subscription_refused(asked.filter);
 }
@@ -170,6 +172,15 @@ Status PahoC::subscribe(const Subscription& subscription) {
 
 Status PahoC::unsubscribe(const std::string& filter) {
   return answer(MQTTAsync_unsubscribe(client_, filter.c_str(), nullptr));
+}
+
+std::size_t PahoC::unacknowledged() {
+  MQTTAsync_token* tokens = nullptr;
+  if (MQTTAsync_getPendingTokens(client_, &tokens) != MQTTASYNC_SUCCESS || tokens == nullptr) return 0;
+  std::size_t count = 0;
+  while (tokens[count] != -1) ++count;
+  MQTTAsync_free(tokens);
+  return count;
 }
 
 void PahoC::drop() {

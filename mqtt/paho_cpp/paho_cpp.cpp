@@ -51,6 +51,7 @@ class PahoCpp final : public Transport, private paho::callback, private paho::ia
   Status publish(const Message& message) override;
   Status subscribe(const Subscription& subscription) override;
   Status unsubscribe(const std::string& filter) override;
+  std::size_t unacknowledged() override;
   void drop() override;
   void disconnect(std::uint32_t timeout_ms) override;
 
@@ -124,10 +125,11 @@ void PahoCpp::message_arrived(paho::const_message_ptr message) noexcept {
                              message->is_retained() ? wire::Retain::yes : wire::Retain::no});
 }
 
-// Paho reports the SUBACK code 0x80 of a single filter as a failure.
+// Paho reports the SUBACK code 0x80 of a single filter as a failure; a code of its own, below zero, says that the
+// connection went before there was an answer, which is reported by itself.
 void PahoCpp::on_failure(const paho::token& token) noexcept {
   if (token.get_type() == paho::token::CONNECT) return reports().connect_failed(failure_of(token));
-  reports().subscription_refused((*token.get_topics())[0]);
+  if (token.get_return_code() >= 0) reports().subscription_refused((*token.get_topics())[0]);
 }
 
 Status PahoCpp::publish(const Message& message) {
@@ -143,6 +145,12 @@ Status PahoCpp::subscribe(const Subscription& subscription) {
 
 Status PahoCpp::unsubscribe(const std::string& filter) {
   return guarded([&] { client_->unsubscribe(filter); });
+}
+
+std::size_t PahoCpp::unacknowledged() {
+  std::size_t count = 0;
+  static_cast<void>(guarded([&] { count = client_->get_pending_delivery_tokens().size(); }));
+  return count;
 }
 
 void PahoCpp::drop() {

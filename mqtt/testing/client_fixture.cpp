@@ -37,7 +37,8 @@ std::string next_text(Client& client, const std::string& topic) {
 }
 
 std::string next_failure(Client& client) {
-  const auto event = wait_for(client, [](const Event& one) { return one.kind != EventKind::message; });
+  const auto event = wait_for(
+      client, [](const Event& one) { return one.kind == EventKind::connected || one.kind == EventKind::disconnected; });
   if (!event) return "(nothing)";
   return event->kind == EventKind::connected ? "(connected)" : event->reason;
 }
@@ -56,6 +57,7 @@ std::unique_ptr<Client> connected_client(const Options& options) {
     return ::testing::AssertionFailure() << started.error().message;
   std::string seen;
   const auto ended = wait_for(*client, [&](const Event& event) {
+    if (event.kind == EventKind::explained) return false;
     seen = event.kind == EventKind::connected ? "(connected)" : event.reason;
     return seen == reason || event.kind == EventKind::connected;
   });

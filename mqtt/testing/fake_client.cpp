@@ -14,6 +14,10 @@ void FakeClient::disconnect(std::string reason) {
   events_.push_back({EventKind::disconnected, {}, std::move(reason)});
 }
 
+void FakeClient::explain(Fault fault, std::string words) {
+  events_.push_back({EventKind::explained, {}, std::move(words), fault});
+}
+
 void FakeClient::deliver(Message message) {
   events_.push_back({EventKind::message, std::move(message), {}});
 }

@@ -13,6 +13,7 @@ class FakeClient final : public Client {
   // --- what the test sees and does
   std::vector<Message> published;
   std::vector<Subscription> subscriptions;
+  std::vector<Silence> asked_why;
   bool started = false;
   bool stopped = false;
   // publish() returns `unavailable` from this call on, counted from 1. 0 = never.
@@ -21,6 +22,7 @@ class FakeClient final : public Client {
   void connect();
   void disconnect(std::string reason);
   void deliver(Message message);
+  void explain(Fault fault, std::string words);
 
   // --- Client
   Status start() override;
@@ -29,6 +31,7 @@ class FakeClient final : public Client {
   bool is_connected() const noexcept override { return connected_; }
   Status subscribe(Subscription subscription) override;
   Status unsubscribe(const std::string& filter) override;
+  void find_out_why(Silence silence) override { asked_why.push_back(std::move(silence)); }
   int event_fd() const noexcept override { return -1; }
   std::uint64_t dropped_messages() const noexcept override { return 0; }
   void stop(std::uint32_t timeout_ms) override;

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <future>
 #include <memory>
 #include <optional>
@@ -15,6 +17,7 @@
 #include "publisher/artifact/artifact_folder.hpp"
 #include "publisher/artifact/image_file.hpp"
 #include "publisher/artifact/out_folder.hpp"
+#include "publisher/artifact/readable_tree.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -27,10 +30,10 @@ bool ours(const std::string& name) {
 }
 
 // The folder that an artifact is made in. Unless keep() is called, the destructor removes what we wrote, and the folder
-// itself if it was new.
+// itself if it was new; what was moved aside comes back.
 class OutFolder {
  public:
-  // Opens a folder that is new, empty, or an earlier artifact folder. In the last case artifact.json is removed first.
+  // Opens a folder that is new, empty, or an earlier artifact folder. Nothing in it is changed before begin().
   static Result<OutFolder> prepare(const BuildOptions& options) {
     const auto names = list_names(options.out);
     for (const auto& name : names) {
@@ -49,22 +52,58 @@ class OutFolder {
       return fail(Code::invalid_argument,
                   options.out + " lies inside the tree " + options.tree + ", and would be packed too: choose another");
     }
-    folder.empty();
-    INSTAR_CHECK(files::sync_folder(options.out));
     return folder;
   }
 
-  OutFolder(OutFolder&& other) noexcept : path_(std::exchange(other.path_, {})), is_new_(other.is_new_) {}
+  // Empties it for the artifact `id`. One of other content is moved aside, if it may be replaced. Errors:
+  // invalid_argument, io.
+  Status begin(const ArtifactId& id, bool replace) {
+    if (is_artifact_folder(path_)) {
+      const auto before = listed_artifact(path_);
+      const bool is_same = before && *before == id;
+      if (!is_same && !replace)
+        return fail(Code::invalid_argument,
+                    path_ + " holds another artifact" + (before ? " (" + before->short_hex() + ")" : "") +
+                        ". Where devices run it, it is the base of their next delta: choose another folder with -o, or "
+                        "give --replace, which keeps that artifact beside the new one");
+      if (!is_same && before) INSTAR_CHECK(move_aside(*before));
+    }
+    is_begun_ = true;
+    empty();
+    return files::sync_folder(path_);
+  }
+
+  OutFolder(OutFolder&& other) noexcept
+      : path_(std::exchange(other.path_, {})),
+        is_new_(other.is_new_),
+        is_begun_(other.is_begun_),
+        aside_(std::exchange(other.aside_, {})),
+        is_moved_(other.is_moved_) {}
   OutFolder& operator=(OutFolder&&) = delete;
   ~OutFolder() {
     if (path_.empty()) return;
-    empty();
+    if (is_begun_) empty();
     if (is_new_) ::rmdir(path_.c_str());
+    if (is_moved_) ::rename(aside_.c_str(), path_.c_str());
   }
   void keep() noexcept { path_.clear(); }
+  // Where the artifact is that stood here; empty: none did.
+  [[nodiscard]] const std::string& aside() const noexcept { return aside_; }
 
  private:
   OutFolder(std::string path, bool is_new) : path_(std::move(path)), is_new_(is_new) {}
+  // To a folder beside this one, where `publish` finds it as a base.
+  Status move_aside(const ArtifactId& id) {
+    while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
+    aside_ = path_ + "-" + id.short_hex();
+    if (const auto there = listed_artifact(aside_); there && *there == id) return {};  // kept by an earlier run
+    if (::rename(path_.c_str(), aside_.c_str()) != 0) {
+      const int number = errno;
+      return files::os_error("keeping the artifact that is there, as " + aside_ + ", from", path_, number);
+    }
+    is_moved_ = is_new_ = true;
+    return files::make_folders(path_);
+  }
   void empty() const {
     ::unlink((path_ + "/" + std::string(kArtifactFile)).c_str());
     for (const auto& name : list_names(path_)) {
@@ -73,6 +112,9 @@ class OutFolder {
   }
   std::string path_;
   bool is_new_;
+  bool is_begun_ = false;
+  std::string aside_;
+  bool is_moved_ = false;
 };
 
 // Passes chunks on until the work is to stop.
@@ -160,6 +202,8 @@ Result<std::vector<artifact::Entry>> read_source(BuildOptions& options, std::opt
   files::TreeOptions tree_options;
   tree_options.rules.devices_allowed = options.devices_allowed;
   tree_options.progress = progress;
+  tree_options.keep_times = options.keep_times;
+  tree_options.notes = options.notes;
   return files::read_tree(options.tree, tree_options);
 }
 
@@ -182,6 +226,7 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
   INSTAR_TRY(const auto entries, read_source(options, image));
   ArtifactId id;
   INSTAR_TRY(const auto index, write_index(entries, options.devices_allowed, id));
+  INSTAR_CHECK(out.begin(id, options.replace));
   INSTAR_CHECK(files::write_file_atomic(options.out + "/" + std::string(kIndexFile), index));
   INSTAR_CHECK(build_packs(options, index, entries));
 
@@ -191,11 +236,13 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
     INSTAR_TRY(auto pack, PackFile::open(options.out + "/" + std::string(artifact::pack_kind_name(kind)) + ".pack"));
     folder.packs.push_back(std::move(pack));
   }
+  count_holes(folder);
   const auto files = artifact::stream_files(entries);
   folder.content_bytes = files.empty() ? 0 : files.back().offset + files.back().size;
   folder.entry_count = static_cast<std::uint32_t>(entries.size());
   folder.index_bytes = static_cast<std::uint32_t>(index.size());
   INSTAR_CHECK(write_listing(folder));
+  folder.kept_aside = out.aside();
   out.keep();
   return folder;
 }

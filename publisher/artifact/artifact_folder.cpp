@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/artifact/holes.hpp"
 #include "core/artifact/image.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
@@ -259,8 +260,21 @@ Result<ArtifactFolder> open_artifact(const std::string& path) {
     }
     folder.packs.push_back(std::move(pack));
   }
+  count_holes(folder);
   if (!has_full) return fail(Code::malformed, listing_path + " names no `full` pack, which every release needs");
   return folder;
+}
+
+void count_holes(ArtifactFolder& folder) {
+  artifact::ZeroChunks zeros;
+  for (const auto& pack : folder.packs) {
+    const auto& directory = pack.directory();
+    std::uint64_t bytes = 0;
+    if (directory.kind == artifact::PackKind::delta) continue;
+    for (std::size_t i = directory.head_count; i < directory.chunks.size(); ++i)
+      bytes += zeros.contains(directory.chunks[i]) ? directory.chunks[i].decoded_bytes : 0;
+    folder.hole_bytes = std::max(folder.hole_bytes, bytes);
+  }
 }
 
 const PackFile& full_pack(const ArtifactFolder& folder) {
@@ -291,6 +305,7 @@ wire::Artifact manifest_artifact(const ArtifactFolder& folder) {
   artifact.image_format = folder.image_format;
   if (folder.image_format != wire::ImageFormat::none) artifact.kind = wire::ArtifactKind::image;
   artifact.content_bytes = folder.content_bytes;
+  artifact.hole_bytes = folder.hole_bytes;
   artifact.entry_count = folder.entry_count;
   artifact.index_bytes = folder.index_bytes;
   for (const auto& file : folder.packs) {
@@ -336,6 +351,7 @@ Json artifact_json(const ArtifactFolder& folder) {
            {"artifact", folder.id.hex()},
            {"kind", folder.image_format == wire::ImageFormat::none ? "tree" : "image"},
            {"content_bytes", folder.content_bytes},
+           {"hole_bytes", folder.hole_bytes},
            {"entry_count", folder.entry_count},
            {"index_bytes", folder.index_bytes},
            {"packs", std::move(packs)}};
@@ -374,7 +390,9 @@ std::string artifact_text(const ArtifactFolder& folder) {
         folder.content_bytes == 0
             ? "-"
             : std::to_string((pack.wire_bytes() * 100 + folder.content_bytes / 2) / folder.content_bytes) + "%";
-    const bool partly = directory.kind == artifact::PackKind::dedupe;
+    // Holes are not fetched, and of a dedupe pack only what the device lacks.
+    const bool partly = directory.kind == artifact::PackKind::dedupe ||
+                        (directory.kind == artifact::PackKind::full && folder.hole_bytes > 0);
     table.row({std::string(artifact::pack_kind_name(directory.kind)),
                directory.base.is_zero() ? "-" : directory.base.short_hex(), std::to_string(directory.chunks.size()),
                std::to_string(directory.head_bytes()), std::to_string(directory.body_bytes()),

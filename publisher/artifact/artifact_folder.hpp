@@ -11,6 +11,7 @@
 #include "core/base/hash.hpp"
 #include "core/base/result.hpp"
 #include "core/wire/manifest.hpp"
+#include "files/tree_notes.hpp"
 #include "publisher/artifact/pack_file.hpp"
 #include "publisher/console/console.hpp"
 #include "publisher/console/work.hpp"
@@ -28,6 +29,10 @@ struct BuildOptions {
   std::vector<artifact::PackKind> kinds{artifact::PackKind::full, artifact::PackKind::dedupe};
   int level = 19;
   bool devices_allowed = false;
+  // An artifact of other content may be in `out`: it is moved aside then, to a folder beside it that ends with its id.
+  bool replace = false;
+  bool keep_times = false;            // of the files and folders of a tree
+  files::TreeNotes* notes = nullptr;  // gets what the artifact does not carry of a tree
   Work work;
 };
 
@@ -51,19 +56,25 @@ struct ArtifactFolder {
   ArtifactId id;
   wire::ImageFormat image_format = wire::ImageFormat::none;  // none: a tree
   std::uint64_t content_bytes = 0;
+  std::uint64_t hole_bytes = 0;  // of them: zeros, by the pack that shows the most
   std::uint32_t entry_count = 0;
   std::uint32_t index_bytes = 0;
   std::vector<PackFile> packs;
   // The figures of each base that a delta was made against, also of those whose delta was dropped because it saved
   // nothing.
   std::vector<BaseWeight> weights;
+  std::string kept_aside = {};  // when it was built: where the artifact is now that stood in its place; empty: none did
 };
 
 // Reads the tree and writes the folder. artifact.json is written last, so a folder that has one is complete. Each kind
 // of pack is made on its own thread. The same tree and level give the same bytes, wherever the tree is. Errors:
-// invalid_argument (no `full` among the kinds; `out` inside the tree or a folder that holds other things), those of
-// files::read_tree and open_image, io, no_space, unavailable (stopped: nothing is left behind).
+// invalid_argument (no `full` among the kinds; `out` inside the tree or a folder that holds other things, or an
+// artifact of other content while `replace` is not set), those of files::read_tree and open_image, io, no_space,
+// unavailable (stopped: nothing is left behind). After an error an artifact of other content is in `out` as before.
 [[nodiscard]] Result<ArtifactFolder> build_artifact(const BuildOptions& options);
+
+// Sets hole_bytes by the packs.
+void count_holes(ArtifactFolder& folder);
 
 // Writes artifact.json again, so that it lists the packs of `folder`.
 [[nodiscard]] Status write_listing(const ArtifactFolder& folder);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/artifact/chunker.hpp"
+#include "core/artifact/holes.hpp"
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 #include "files/tree.hpp"
@@ -87,6 +88,7 @@ Result<std::optional<std::uint64_t>> HeldTree::bytes_to_fetch(const PackFile& pa
   }
   INSTAR_TRY(const Chunks* const held, chunks(directory.kind, work));
   const auto files = artifact::stream_files(fresh);
+  artifact::ZeroChunks zeros;
   std::uint64_t bytes = directory.head_bytes();
   std::uint64_t offset = 0;
   std::size_t first = 0;
@@ -97,7 +99,7 @@ Result<std::optional<std::uint64_t>> HeldTree::bytes_to_fetch(const PackFile& pa
     bool has_files = true;
     for (std::size_t at = first; at < files.size() && files[at].offset < end; ++at)
       has_files = has_files && contents_.contains(files[at].content);
-    if (!has_files && !held->contains(chunk.hash)) bytes += chunk.encoded_bytes;
+    if (!has_files && !held->contains(chunk.hash) && !zeros.contains(chunk)) bytes += chunk.encoded_bytes;
     offset = end;
   }
   return bytes;

@@ -24,8 +24,9 @@ class HeldTree {
   explicit HeldTree(const ReadableTree& tree);
 
   // Payload bytes that this device fetches by `pack`: the head, and those body chunks that it cannot make from files
-  // that it has, whole or cut in the way of the pack's kind. `fresh`: the entries of the pack's artifact. nullopt for a
-  // delta against another tree; 0 for an artifact that the device has. Errors: those of reading the tree.
+  // that it has, whole or cut in the way of the pack's kind, and that are not zeros alone. `fresh`: the entries of the
+  // pack's artifact. nullopt for a delta against another tree; 0 for an artifact that the device has. Errors: those of
+  // reading the tree.
   [[nodiscard]] Result<std::optional<std::uint64_t>> bytes_to_fetch(const PackFile& pack,
                                                                     const std::vector<artifact::Entry>& fresh,
                                                                     const Work& work);

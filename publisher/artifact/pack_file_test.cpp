@@ -83,12 +83,66 @@ TEST_F(PackFiles, ANewerBuildReplacesAllOfTheOlder) {
   const auto before = read("out/full.pack");
   write("tree/etc/app/config", as_bytes("port = 81\n"));
   auto only_full = options("tree", "out");
+  only_full.replace = true;
   only_full.kinds = {artifact::PackKind::full};
   const auto folder = build_artifact(only_full);
   ASSERT_TRUE(folder);
   EXPECT_NE(read("out/full.pack"), before);
   EXPECT_EQ(folder->packs.size(), 1U);
   EXPECT_FALSE(files::read_file(path("out/dedupe.pack"), 1'000'000));
+}
+
+TEST_F(PackFiles, AnArtifactOfOtherContentIsReplacedByAWordOnlyAndKept) {
+  const auto first = build_artifact(options("tree", "out"));
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->kept_aside, "");
+  EXPECT_TRUE(build_artifact(options("tree", "out"))) << "the same content is no replacement";
+  const auto pack = read("out/full.pack");
+  write("tree/etc/app/config", as_bytes("port = 81\n"));
+  const auto refused = build_artifact(options("tree", "out"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::invalid_argument);
+  EXPECT_THAT(refused.error().message, HasSubstr("--replace"));
+  EXPECT_THAT(refused.error().message, HasSubstr(first->id.short_hex()));
+  EXPECT_EQ(open_artifact(path("out"))->id, first->id) << "nothing was touched";
+  EXPECT_EQ(read("out/full.pack"), pack);
+
+  auto replacing = options("tree", "out/");
+  replacing.replace = true;
+  const auto second = build_artifact(replacing);
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(second->kept_aside, path("out-" + first->id.short_hex()));
+  EXPECT_EQ(open_artifact(second->kept_aside)->id, first->id);
+  EXPECT_TRUE(verify_artifact(*open_artifact(second->kept_aside)));
+  EXPECT_EQ(open_artifact(path("out"))->id, second->id);
+
+  // Back and forth, as a build job may do: each content is kept once.
+  write("tree/etc/app/config", as_bytes("port = 80\n"));
+  ASSERT_TRUE(build_artifact(replacing));
+  write("tree/etc/app/config", as_bytes("port = 81\n"));
+  const auto again = build_artifact(replacing);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->kept_aside, second->kept_aside);
+  EXPECT_EQ(open_artifact(path("out"))->id, second->id);
+}
+
+TEST_F(PackFiles, WhatWasToBeReplacedComesBackAfterAnError) {
+  const auto first = build_artifact(options("tree", "out"));
+  ASSERT_TRUE(first);
+  write("tree/etc/app/config", as_bytes("port = 81\n"));
+  auto stopped = options("tree", "out");
+  stopped.replace = true;
+  stopped.kinds = {artifact::PackKind::full};
+  bool moved = false;
+  stopped.work.stopped = [&] {
+    moved = moved || open_artifact(path("out-" + first->id.short_hex())).has_value();
+    return moved;
+  };
+  const auto built = build_artifact(stopped);
+  ASSERT_FALSE(built);
+  EXPECT_TRUE(moved) << "the work was to stop after the first artifact had been moved";
+  EXPECT_EQ(open_artifact(path("out"))->id, first->id);
+  EXPECT_FALSE(open_artifact(path("out-" + first->id.short_hex())));
 }
 
 TEST_F(PackFiles, AFolderReadsBackAsItWasBuilt) {

@@ -48,13 +48,15 @@ bool is_artifact_folder(const std::string& path) {
          ::stat((path + "/" + std::string(kIndexFile)).c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
-Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent, const Work& work) {
+Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent, const Work& work,
+                               bool keep_times) {
   if (is_artifact_folder(path)) return unpacked(path, scratch_parent, work);
   if (is_file(path)) return of_image(path, scratch_parent, work);
   ReadableTree tree;
   tree.name = path;
   files::TreeOptions options;
   options.rules = kReadAll;
+  options.keep_times = keep_times;
   options.progress = [&](std::uint64_t done, std::uint64_t all) { work.tell("reading " + path, done, all); };
   INSTAR_TRY(tree.entries, files::read_tree(path, options));
   INSTAR_TRY(tree.id, index_id(tree.entries));

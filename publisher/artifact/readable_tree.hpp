@@ -28,8 +28,9 @@ struct ReadableTree {
 // Opens a directory tree, an image file, or an artifact folder of `instar pack`, which is unpacked into a temporary
 // folder in `scratch_parent` (empty: $TMPDIR). Errors: those of files::read_tree, open_image and open_artifact,
 // corrupt, no_space.
+// `keep_times`: the times of a directory tree are part of it, as with `instar pack --times keep`.
 [[nodiscard]] Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent,
-                                             const Work& work);
+                                             const Work& work, bool keep_times = false);
 
 // The whole content of one of its files, verified. Any thread may call it.
 // Errors: io, corrupt (it is not what the index says).

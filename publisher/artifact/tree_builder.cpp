@@ -1,6 +1,12 @@
 #include "publisher/artifact/tree_builder.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
 #include "core/base/assert.hpp"
+#include "files/sparse.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -46,12 +52,17 @@ Status TreeBuilder::begin_file(const std::string& path) {
 Status TreeBuilder::write(ByteView bytes) {
   INSTAR_ASSERT(file_.is_open());
   hasher_.update(bytes);
+  // Its end is set in the end, so zeros that fill no whole block here need not be written either.
+  const bool zeros = std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
+  if (!zeros) INSTAR_CHECK(files::write_with_holes(file_.get(), bytes, size_, shown_));
   size_ += bytes.size();
-  return files::write_all(file_.get(), bytes, shown_);
+  return {};
 }
 
 Result<TreeBuilder::Content> TreeBuilder::end_file() {
   INSTAR_ASSERT(file_.is_open());
+  // It may end in a hole.
+  if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) return files::os_error("sizing", shown_, errno);
   file_.close();
   return Content{size_, hasher_.finish()};
 }
@@ -80,9 +91,11 @@ Status TreeBuilder::set_metadata(const std::vector<Entry>& entries) {
     if (entry.type == EntryType::file) INSTAR_CHECK(set_metadata_of(entry));
     if (entry.type != EntryType::hardlink) continue;
     INSTAR_TRY(const auto linked, tree_.link(entry.path, tree_, entry.target));
-    if (linked == StagingTree::Linked::impossible) {
+    if (linked != StagingTree::Linked::yes) {
       return fail(Code::io, tree_.shown(entry.path) + " cannot be made a hard link to " + entry.target +
-                                ": this file system has none");
+                                (linked == StagingTree::Linked::too_many
+                                     ? ": this file system allows no more names for one file; use another, such as xfs"
+                                     : ": this file system has none"));
     }
   }
   // Folders come last, and inner ones first, because a folder may become read-only only when all is in it.

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -50,9 +51,10 @@ Result<std::vector<artifact::Entry>> rebuild(const PackFile& pack, const std::op
 }
 
 // Reads the tree that is on the disk now, in the same way as `instar pack`.
-Status check_tree(const std::string& path, const ArtifactId& artifact) {
+Status check_tree(const std::string& path, const ArtifactId& artifact, bool keep_times) {
   files::TreeOptions options;
   options.rules = kReadAll;
+  options.keep_times = keep_times;
   INSTAR_TRY(const auto entries, files::read_tree(path, options));
   INSTAR_TRY(const auto id, index_id(entries));
   if (id == artifact) return {};
@@ -75,7 +77,8 @@ Result<Unpacked> unpack(const UnpackOptions& options) {
                 .kind = pack.directory().kind,
                 .artifact = pack.directory().artifact,
                 .left_out = builder->left_out()};
-  if (!done.left_out.any()) INSTAR_CHECK(check_tree(options.out, done.artifact));
+  const bool has_times = std::ranges::any_of(entries, [](const auto& entry) { return entry.time.has_value(); });
+  if (!done.left_out.any()) INSTAR_CHECK(check_tree(options.out, done.artifact, has_times));
   builder->keep();
   done.entry_count = entries.size();
   for (const auto& entry : entries) done.content_bytes += entry.size;

@@ -1,13 +1,17 @@
 #include "publisher/artifact/unpacking.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 
+#include "core/artifact/acl.hpp"
+#include "core/artifact/testing/acls.hpp"
 #include "publisher/artifact/artifact_folder.hpp"
 #include "publisher/artifact/out_folder.hpp"
 #include "publisher/testing/trees.hpp"
@@ -120,6 +124,7 @@ TEST_F(Unpack, AnotherUserGetsTheTreeWithoutWhatOnlyRootMaySet) {
   options.tree = folder_ / "tree";
   options.out = folder_ / "out";
   options.level = 1;
+  options.replace = true;
   ASSERT_TRUE(build_artifact(options));
   ASSERT_TRUE(files::make_folders(folder_ / "theirs"));
   ASSERT_EQ(::chown((folder_ / "theirs").c_str(), 65534, 65534), 0);
@@ -145,11 +150,84 @@ TEST_F(Unpack, RestoresCapabilitiesAndUserAttributes) {
   options.tree = folder_ / "tree";
   options.out = folder_ / "out";
   options.level = 1;
+  options.replace = true;
   const auto built = build_artifact(options);
   ASSERT_TRUE(built);
   ASSERT_TRUE(unpack_to("out", "back"));
   std::array<char, 16> value{};
   EXPECT_EQ(::getxattr((folder_ / "back/bin/app").c_str(), "user.note", value.data(), value.size()), 4);
+}
+
+class UnpackContent : public Unpack {
+ protected:
+  Result<ArtifactFolder> pack(const std::string& tree, const std::string& out, bool keep_times = false) const {
+    BuildOptions options;
+    options.tree = folder_ / tree;
+    options.out = folder_ / out;
+    options.level = 1;
+    options.keep_times = keep_times;
+    options.replace = true;
+    return build_artifact(options);
+  }
+  [[nodiscard]] struct stat look(const std::string& path) const {
+    struct stat info {};
+    EXPECT_EQ(::lstat((folder_ / path).c_str(), &info), 0) << path;
+    return info;
+  }
+};
+
+TEST_F(UnpackContent, RestoresAcls) {
+  const Bytes acl = artifact::fixture::usual_acl();
+  const std::string name(artifact::kAccessAcl);
+  ASSERT_EQ(::chmod((folder_ / "tree/etc/config").c_str(), 0640), 0);
+  if (::setxattr((folder_ / "tree/etc/config").c_str(), name.c_str(), acl.data(), acl.size(), 0) != 0) {
+    ASSERT_EQ(errno, ENOTSUP) << "this file system keeps no ACLs";
+    return;
+  }
+  ASSERT_TRUE(pack("tree", "out"));
+  const auto done = unpack_to("out", "back");
+  ASSERT_TRUE(done) << done.error().message;
+  Bytes found(acl.size() + 1);
+  EXPECT_EQ(::getxattr((folder_ / "back/etc/config").c_str(), name.c_str(), found.data(), found.size()),
+            static_cast<ssize_t>(acl.size()));
+  found.pop_back();
+  EXPECT_EQ(found, acl);
+}
+
+TEST_F(UnpackContent, TimesFollowFromTheContent) {
+  ASSERT_TRUE(pack("other", "out-2"));
+  ASSERT_TRUE(unpack_to("out", "back"));
+  ASSERT_TRUE(unpack_to("out-2", "back-2"));
+  EXPECT_NE(look("back/etc/config").st_mtim.tv_sec, look("back-2/etc/config").st_mtim.tv_sec);
+  EXPECT_EQ(look("back/etc/copy-1").st_mtim.tv_sec, look("back-2/etc/copy-1").st_mtim.tv_sec);
+  EXPECT_EQ(artifact_on_disk(folder_ / "back"), artifact_on_disk(folder_ / "tree")) << "times are not in the artifact";
+}
+
+TEST_F(UnpackContent, KeptTimesAreRestoredAndMakeAnotherArtifact) {
+  const std::array<timespec, 2> times{timespec{1'600'000'000, 0}, timespec{1'600'000'000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (folder_ / "tree/etc/config").c_str(), times.data(), 0), 0);
+  const auto kept = pack("tree", "kept", true);
+  ASSERT_TRUE(kept) << kept.error().message;
+  EXPECT_NE(kept->id, artifact_on_disk(folder_ / "tree"));
+  const auto done = unpack_to("kept", "back");
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(look("back/etc/config").st_mtim.tv_sec, 1'600'000'000);
+  EXPECT_EQ(look("back/etc").st_mtim.tv_sec, look("tree/etc").st_mtim.tv_sec) << "folders too";
+  const auto again = pack("back", "again", true);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->id, kept->id);
+}
+
+TEST_F(UnpackContent, SparseFilesStaySparse) {
+  ASSERT_EQ(::truncate((folder_ / "tree/etc/empty").c_str(), 50'000'000), 0);
+  const auto built = pack("tree", "out");
+  ASSERT_TRUE(built);
+  EXPECT_GT(built->hole_bytes, 49'000'000U);
+  EXPECT_EQ(open_artifact(folder_ / "out")->hole_bytes, built->hole_bytes);
+  EXPECT_EQ(manifest_artifact(*built).hole_bytes, built->hole_bytes);
+  ASSERT_TRUE(unpack_to("out", "back"));
+  EXPECT_EQ(look("back/etc/empty").st_size, 50'000'000);
+  EXPECT_LT(look("back/etc/empty").st_blocks, 100);
 }
 
 TEST_F(Unpack, SaysWhatIsMissing) {

@@ -1,15 +1,7 @@
 #include "publisher/broker/connection.hpp"
 
-#include <netdb.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <memory>
 #include <utility>
 
 #include "core/base/limits.hpp"
@@ -21,7 +13,6 @@
 namespace instar::publisher {
 namespace {
 
-constexpr time_t kNetworkProbeSeconds = 3;
 constexpr std::string_view kDefaultBroker = "mqtt://localhost:1883";
 constexpr std::string_view kDefaultPrefix = "instar/v1";
 constexpr std::string_view kDefaultTimeout = "30s";
@@ -61,13 +52,39 @@ std::string default_config_path() {
   return {};
 }
 
-Result<ConnectionOptions> load_config(const std::string& chosen) {
-  const std::string path = chosen.empty() ? default_config_path() : chosen;
-  if (path.empty()) return ConnectionOptions{};
-  const auto text = files::read_file(path, limits::kConfigBytesMax);
-  if (!text && text.error().code == Code::not_found && chosen.empty()) return ConnectionOptions{};
-  if (!text) return fail(with_context(text.error(), "config file"));
-  return parse_config(as_text(*text), path);
+constexpr const char* kKnownKeys =
+    "broker, username, password-file, ca, cert, key-file, prefix, timeout, allow-plain, root, key, product, group";
+
+// The keys that are not the connection's. false: none of them.
+bool set_default(ReleaseDefaults& release, std::string_view key, const std::string& value) {
+  if (key == "root") {
+    release.root = value;
+  } else if (key == "key") {
+    release.keys.push_back(value);
+  } else if (key == "product") {
+    release.product = value;
+  } else if (key == "group") {
+    release.groups.push_back(value);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void resolve(std::string& path, const std::string& folder) {
+  if (path.empty() || path.front() == '/') return;
+  const auto home = environment("HOME");
+  path = path.starts_with("~/") && home ? *home + path.substr(1) : folder + "/" + path;
+}
+
+void resolve_paths(ConfigFile& config, const std::string& file) {
+  const auto slash = file.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : file.substr(0, slash);
+  auto& connection = config.connection;
+  for (auto* path : {&connection.password_file, &connection.ca, &connection.certificate, &connection.key_file})
+    if (*path) resolve(**path, folder);
+  resolve(config.release.root, folder);
+  for (auto& path : config.release.keys) resolve(path, folder);
 }
 
 Result<ServerUri> server_of(std::string_view broker) {
@@ -91,8 +108,8 @@ Status check_secrets(const Connection& connection, const ServerUri& server, std:
 
 }  // namespace
 
-Result<ConnectionOptions> parse_config(std::string_view text, const std::string& where) {
-  ConnectionOptions options;
+Result<ConfigFile> parse_config(std::string_view text, const std::string& where) {
+  ConfigFile config;
   std::size_t number = 0;
   while (!text.empty()) {
     ++number;
@@ -104,15 +121,25 @@ Result<ConnectionOptions> parse_config(std::string_view text, const std::string&
     const auto equals = line.find('=');
     if (equals == std::string_view::npos) return fail(Code::malformed, place + ": expected KEY = VALUE");
     const auto key = trim(line.substr(0, equals));
-    auto* field = field_of(options, key);
-    if (field == nullptr) {
-      return fail(Code::malformed,
-                  place + ": unknown key '" + std::string(key) +
-                      "' (known: broker, username, password-file, ca, cert, key-file, prefix, timeout, allow-plain)");
+    const std::string value(trim(line.substr(equals + 1)));
+    if (auto* field = field_of(config.connection, key); field != nullptr) {
+      *field = value;
+    } else if (!set_default(config.release, key, value)) {
+      return fail(Code::malformed, place + ": unknown key '" + std::string(key) + "' (known: " + kKnownKeys + ")");
     }
-    *field = std::string(trim(line.substr(equals + 1)));
   }
-  return options;
+  return config;
+}
+
+Result<ConfigFile> load_config(const std::string& chosen) {
+  const std::string path = chosen.empty() ? default_config_path() : chosen;
+  if (path.empty()) return ConfigFile{};
+  const auto text = files::read_file(path, limits::kConfigBytesMax);
+  if (!text && text.error().code == Code::not_found && chosen.empty()) return ConfigFile{};
+  if (!text) return fail(with_context(text.error(), "config file"));
+  auto config = parse_config(as_text(*text), path);
+  if (config) resolve_paths(*config, path);
+  return config;
 }
 
 Result<std::string> server_uri(std::string_view broker) {
@@ -127,7 +154,7 @@ Result<Connection> settle(const ConnectionOptions& flags) {
   from_environment.password_file = environment("INSTAR_PASSWORD_FILE");
   from_environment.prefix = environment("INSTAR_PREFIX");
   INSTAR_TRY(auto config, load_config(flags.config_path));
-  const auto options = merge(merge(flags, std::move(from_environment)), std::move(config));
+  const auto options = merge(merge(flags, std::move(from_environment)), std::move(config.connection));
   Connection connection;
   connection.broker = options.broker.value_or(std::string(kDefaultBroker));
   INSTAR_TRY(const auto server, server_of(connection.broker));
@@ -153,35 +180,6 @@ Result<Connection> settle(const ConnectionOptions& flags) {
   return connection;
 }
 
-std::string network_reason(std::string_view server_uri) {
-  const auto start = server_uri.find("://");
-  const auto colon = server_uri.rfind(':');
-  if (start == std::string_view::npos || colon <= start) return {};
-  std::string host(server_uri.substr(start + 3, colon - start - 3));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const std::string port(server_uri.substr(colon + 1));
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  if (const int rc = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list); rc != 0) {
-    return "the name " + host + " cannot be resolved (" + ::gai_strerror(rc) + ")";
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(list, &::freeaddrinfo);
-  std::string reason;
-  for (const auto* address = list; address != nullptr; address = address->ai_next) {
-    const int fd = ::socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, address->ai_protocol);
-    if (fd < 0) continue;
-    timeval timeout{.tv_sec = kNetworkProbeSeconds, .tv_usec = 0};
-    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
-    const bool connected = ::connect(fd, address->ai_addr, address->ai_addrlen) == 0;
-    const int number = errno;
-    ::close(fd);
-    if (connected) return {};
-    reason = number == EINPROGRESS ? "no answer" : std::strerror(number);
-  }
-  return reason;
-}
-
 mqtt::Options mqtt_options(const Connection& connection, const std::string& client_id) {
   mqtt::Options options;
   options.server_uri = connection.server_uri;
@@ -194,8 +192,9 @@ mqtt::Options mqtt_options(const Connection& connection, const std::string& clie
   options.clean_session = true;
   options.reconnect_ms_min = 200;
   options.reconnect_ms_max = 5'000;
+  // Half of the time is left to find out why.
   options.connect_timeout_s =
-      static_cast<std::uint32_t>(std::clamp<std::int64_t>(connection.timeout_ms / 1000, 1, 120));
+      static_cast<std::uint32_t>(std::clamp<std::int64_t>(connection.timeout_ms / 2'000, 1, 120));
   options.queue_events_max = 4096;
   return options;
 }

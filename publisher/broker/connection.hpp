@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.hpp"
 #include "mqtt/client.hpp"
@@ -25,6 +26,19 @@ struct ConnectionOptions {
   std::string config_path;                 // --config; empty = the user's own, which may be absent
 };
 
+// What a config file may say of releases, so that not every command line must.
+struct ReleaseDefaults {
+  std::string root;               // a root document
+  std::vector<std::string> keys;  // secret release keys
+  std::string product;
+  std::vector<std::string> groups;
+};
+
+struct ConfigFile {
+  ConnectionOptions connection;
+  ReleaseDefaults release;
+};
+
 // The options after all sources were read.
 struct Connection {
   std::string broker;      // as the operator wrote it, for messages
@@ -39,18 +53,18 @@ struct Connection {
   std::string warning;  // not empty: what the operator should put right
 };
 
-// Parses "key = value" lines and '#' comments. A key is a long option without the dashes in front. Errors: malformed,
-// naming the line.
-[[nodiscard]] Result<ConnectionOptions> parse_config(std::string_view text, const std::string& where);
+// Parses "key = value" lines and '#' comments. A key is a long option without the dashes in front; `key` and `group`
+// may stand several times. Errors: malformed, naming the line.
+[[nodiscard]] Result<ConfigFile> parse_config(std::string_view text, const std::string& where);
+// The file `chosen`, or the user's own where that is empty, which may be absent. Paths in it are relative to its
+// folder, and ~/ is $HOME. Errors: not_found, malformed.
+[[nodiscard]] Result<ConfigFile> load_config(const std::string& chosen);
 // tcp://… or ssl://… with a port. `broker` may be a host alone. Errors: those of parse_server_uri().
 [[nodiscard]] Result<std::string> server_uri(std::string_view broker);
 // Reads environment (INSTAR_BROKER, INSTAR_USERNAME, INSTAR_PASSWORD_FILE, INSTAR_PREFIX), config and password file.
 // Errors besides those of a bad value: refused, when others may write a password's file or read a key's, or a password
 // would go unencrypted to another machine.
 [[nodiscard]] Result<Connection> settle(const ConnectionOptions& flags);
-// The system's reason why `server_uri` cannot be reached ("connection refused"), found by one TCP connection that is
-// closed at once. Empty when the connection works. For messages, after MQTT has failed.
-[[nodiscard]] std::string network_reason(std::string_view server_uri);
 [[nodiscard]] mqtt::Options mqtt_options(const Connection& connection, const std::string& client_id);
 
 }  // namespace instar::publisher

@@ -38,10 +38,20 @@ TEST(ServerUri, RefusesEverythingElse) {
 TEST(Config, TakesKeysAndComments) {
   const auto options = parse_config("# mine\n\n broker = mqtts://b \r\nusername=alice\ntimeout = 5s", "config");
   ASSERT_TRUE(options);
-  EXPECT_EQ(options->broker, "mqtts://b");
-  EXPECT_EQ(options->username, "alice");
-  EXPECT_EQ(options->timeout, "5s");
-  EXPECT_FALSE(options->ca);
+  EXPECT_EQ(options->connection.broker, "mqtts://b");
+  EXPECT_EQ(options->connection.username, "alice");
+  EXPECT_EQ(options->connection.timeout, "5s");
+  EXPECT_FALSE(options->connection.ca);
+}
+
+TEST(Config, TakesWhatEachReleaseNeeds) {
+  const auto config =
+      parse_config("root = r\nkey = a.key\nkey = b.key\nproduct = gateway\ngroup = plant-7\ngroup = plant-9", "config");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->release.root, "r");
+  EXPECT_THAT(config->release.keys, testing::ElementsAre("a.key", "b.key"));
+  EXPECT_EQ(config->release.product, "gateway");
+  EXPECT_THAT(config->release.groups, testing::ElementsAre("plant-7", "plant-9"));
 }
 
 TEST(Config, ErrorsNameTheLine) {
@@ -89,6 +99,16 @@ TEST_F(Settle, AConfigFileThatIsNamedMustExist) {
   const auto connection = settle(flags);
   ASSERT_FALSE(connection);
   EXPECT_EQ(connection.error().code, Code::not_found);
+}
+
+TEST_F(Settle, PathsInAConfigFileAreRelativeToIt) {
+  write("instar/config", "root = keys/root.instar\nkey = /k\nkey = ~/release.key\nca = ca.pem\n");
+  ::setenv("HOME", "/srv/alice", 1);
+  const auto config = load_config("");
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->release.root, folder_ / "instar/keys/root.instar");
+  EXPECT_THAT(config->release.keys, testing::ElementsAre("/k", "/srv/alice/release.key"));
+  EXPECT_EQ(config->connection.ca, folder_ / "instar/ca.pem");
 }
 
 TEST_F(Settle, ThePasswordIsTheFirstLine) {
@@ -155,11 +175,6 @@ TEST_F(Settle, TlsOptionsMustFitTogether) {
   EXPECT_EQ(options.client_id, "op-1");
   EXPECT_TRUE(options.clean_session);
   EXPECT_EQ(options.ca_file, "ca.pem");
-}
-
-TEST(NetworkReason, SaysWhatTheSystemSays) {
-  EXPECT_EQ(network_reason("tcp://127.0.0.1:1"), "Connection refused");
-  EXPECT_EQ(network_reason("nonsense"), "");
 }
 
 }  // namespace

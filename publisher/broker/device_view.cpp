@@ -135,10 +135,13 @@ std::string devices_text(const Json& rows, WallMs now) {
     const Json& running = get(row, "running");
     const auto release = get_text(running, "release");
     const std::string online = get_flag(row, "online") ? "yes" : "no";
-    table.row({get_text(row, "device"), get_flag(row, "cloned") ? online + ", cloned?" : online,
-               get_text(row, "product"), release.empty() ? "-" : release,
-               release.empty() ? "-" : std::to_string(get_number(running, "sequence")), get_text(row, "target", "-"),
-               relative_time(get_time(row, "last_seen_ms"), now), joined(get_texts(row, "groups"))});
+    const auto* const doubt = get_flag(row, "cloned")                    ? ", cloned?"
+                              : get_time(row, "other_key_ms").value != 0 ? ", other key"
+                                                                         : "";
+    table.row({get_text(row, "device"), online + doubt, get_text(row, "product"), release.empty() ? "-" : release,
+               release.empty() ? "-" : std::to_string(get_number(running, "sequence")),
+               get_text(row, "target_release", "-"), relative_time(get_time(row, "last_seen_ms"), now),
+               joined(get_texts(row, "groups"))});
   }
   return table.empty() ? "no devices known here; one appears when its instar-device connects\n" : table.str();
 }
@@ -171,6 +174,13 @@ std::string device_text(const Json& json, WallMs now) {
   if (get_flag(json, "cloned")) {
     fields.add("cloned?",
                "two devices have spoken with this name and key, " + relative_time(get_time(json, "cloned_ms"), now));
+  }
+  if (const auto came = get_time(json, "other_key_ms"); came.value != 0) {
+    fields.add("other key", "another key says hello as " + device.device + " and is refused, " +
+                                relative_time(came, now) +
+                                ": if that is new hardware, or the client was installed again, take it in with: instar "
+                                "devices replace " +
+                                device.device + " --key-id " + get_text(json, "other_key_id"));
   }
   fields.add("machine", description.architecture + ", kernel " + description.kernel);
   fields.add("client", description.client_version);

@@ -14,6 +14,12 @@ constexpr std::uint32_t kUploadTurnMs = 50;
 constexpr std::size_t kSlowestBytesAMs = 8;
 // Before the directory is sent again to a broker that has no room for it yet.
 constexpr std::int64_t kNoRoomPauseMs = 2'000;
+// An upload that was never answered is looked into after so long, and one that was after the longer time, since looking
+// ends the connection. It counts from when all has arrived at the broker.
+constexpr std::int64_t kFirstSilenceMs = 3'000;
+constexpr std::int64_t kLaterSilenceMs = 8'000;
+// So long it is looked for why a piece was lost, before the broker's own words are the reason.
+constexpr std::int64_t kLossLookMs = 15'000;
 
 }  // namespace
 
@@ -163,7 +169,9 @@ class Uploader {
       if (interrupted())
         return fail(Exit::interrupted, Code::unavailable,
                     "interrupted; what the broker holds already is not sent again next time");
-      if (!is_pausing()) INSTAR_CHECK(send(upload));
+      if (session_.fault()) return fail(*session_.fault());
+      if (loss_ && monotonic_now() - lost_at_ >= kLossLookMs) return fail(*loss_);
+      if (!is_pausing() && !loss_) INSTAR_CHECK(send(upload));
       INSTAR_CHECK(hear(upload, pack));
       if (progress_) progress_(done_before + upload.bytes_done(), result_.bytes_all);
     }
@@ -199,8 +207,33 @@ class Uploader {
                                  wire::Qos::at_least_once, wire::Retain::no};
       }
       if (!session_.try_publish(*waiting_)) return {};
+      if (!largest_sent_ || waiting_->payload.size() >= largest_sent_->payload.size())
+        largest_sent_ = std::move(*waiting_);
       waiting_.reset();
     }
+  }
+
+  // Says what is waited for, and looks into it where it takes too long.
+  void note_silence(const PackUpload& upload, const PackFile& pack, std::int64_t on_its_way) {
+    const bool is_there = upload.bytes_on_their_way() > 0 && session_.unacknowledged() == 0;
+    const auto silent = monotonic_now() - heard_ - (is_there ? 0 : on_its_way);
+    session_.waits_for("the broker to store " + pack.path() + ", of which " + std::to_string(upload.bytes_done()) +
+                       " of " + std::to_string(upload.bytes_all()) + " bytes are there" +
+                       (is_pausing() ? " (" + no_room_ + ")" : ""));
+    if (!is_pausing() && largest_sent_ && silent >= (was_answered_ ? kLaterSilenceMs : kFirstSilenceMs)) find_out_why();
+  }
+
+  void find_out_why() { session_.find_out_why({*largest_sent_, {stored_topic_}, true, was_answered_}); }
+
+  // Pieces arrive in the order in which they are sent. One that does not follow what came before shows that the broker
+  // has dropped another, as those do that are too large for it.
+  Outcome<void> refused(const wire::Stored& stored, Failure failure) {
+    if (loss_) return {};
+    if (stored.code != Code::malformed || !largest_sent_) return fail(std::move(failure));
+    loss_ = std::move(failure);
+    lost_at_ = monotonic_now();
+    find_out_why();
+    return {};
   }
 
   Outcome<void> hear(PackUpload& upload, const PackFile& pack) {
@@ -214,29 +247,35 @@ class Uploader {
     if (event && event->kind == mqtt::EventKind::message && event->message.topic == stored_topic_) {
       heard_ = now;
       silences_ = 0;
+      was_answered_ = true;
+      session_.waits_no_more();
       auto stored = wire::decode_stored(event->message.payload);
       if (!stored) return fail(Failure(Exit::failed, with_context(stored.error(), "the broker's answer to an upload")));
       if (is_refused_for_now(upload, pack, *stored)) {
         upload.restart();
         waiting_.reset();
+        no_room_ = stored->reason;
         paused_until_ = now + kNoRoomPauseMs;
         return {};
       }
       auto status = upload.on_stored(*stored);
       if (!status)
-        return fail(Failure(stored->code == Code::ok ? Exit::failed : Exit::refused,
-                            with_context(status.error(), "uploading " + pack.path())));
+        return refused(*stored, Failure(stored->code == Code::ok ? Exit::failed : Exit::refused,
+                                        with_context(status.error(), "uploading " + pack.path())));
     }
     const auto on_its_way = static_cast<std::int64_t>(upload.bytes_on_their_way() / kSlowestBytesAMs);
-    if (is_pausing() || now - heard_ < session_.timeout_ms() + on_its_way) return {};
+    note_silence(upload, pack, on_its_way);
+    if (is_pausing() || loss_ || now - heard_ < session_.timeout_ms() + on_its_way) return {};
     heard_ = now;
+    if (const auto lost = session_.lost()) return fail(*lost);
     // A directory is answered at once: who gets no answer to it may not write there, or is not answered at all.
     if (!upload.is_directory_answered() || ++silences_ >= limits::kUploadSilencesMax) {
       return fail(Exit::timed_out, Code::unavailable,
                   "the broker did not answer the upload of " + pack.path() + " within " +
                       std::to_string(session_.timeout_ms() / 1'000) + " s. May this user write to " +
                       session_.topics().put(session_.client_id()) + " and read " + stored_topic_ +
-                      ", and is it among the plugin's operators? Run the same command again: what is stored stays");
+                      ", and is it among the plugin's operators? Run the same command again: what is stored stays" +
+                      session_.words_of_silence());
     }
     upload.restart();
     waiting_.reset();
@@ -248,6 +287,11 @@ class Uploader {
   UploadResult& result_;
   std::string stored_topic_;
   std::optional<mqtt::Message> waiting_;
+  std::optional<mqtt::Message> largest_sent_;
+  std::optional<Failure> loss_;  // a piece of the upload did not arrive
+  MonotonicMs lost_at_;
+  bool was_answered_ = false;
+  std::string no_room_;  // why the broker takes nothing now
   MonotonicMs heard_;
   std::uint32_t silences_ = 0;
   std::optional<MonotonicMs> refused_since_;  // for now

@@ -240,7 +240,17 @@ class AnsweringClient final : public mqtt::Client {
   std::uint64_t dropped_messages() const noexcept override { return 0; }
   void stop(std::uint32_t) override { connected_ = false; }
 
+  void find_out_why(mqtt::Silence silence) override {
+    asked_why.push_back(std::move(silence));
+    if (explanation.kind == mqtt::EventKind::explained) events_.push_back(explanation);
+  }
+  void explain(mqtt::Fault fault, std::string words) {
+    events_.push_back({mqtt::EventKind::explained, {}, std::move(words), fault});
+  }
+
   std::string refuse_connection;
+  std::vector<mqtt::Silence> asked_why;
+  mqtt::Event explanation;  // what is found out, when it is an `explained`
 
  private:
   void control(const mqtt::Message& message) {
@@ -283,8 +293,54 @@ TEST_F(Sessions, ABrokerThatCannotBeReachedIsAnError) {
   const auto session = open();
   ASSERT_FALSE(session);
   EXPECT_EQ(session.error().exit, Exit::unreachable);
-  EXPECT_THAT(session.error().error.message, HasSubstr("Connection refused"));
+  EXPECT_THAT(session.error().error.message, HasSubstr("MQTT error [-1]"));
   EXPECT_THAT(session.error().error.message, HasSubstr("INSTAR_BROKER"));
+}
+
+TEST_F(Sessions, ACauseThatLastsEndsTheWaitForAConnection) {
+  before_open_ = [](AnsweringClient& client) {
+    client.refuse_connection = "TCP/TLS connect failure";
+    client.explain(mqtt::Fault::certificate_expired, "the broker's certificate expired. Renew it");
+  };
+  const auto session = open(600'000);
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().exit, Exit::unreachable);
+  EXPECT_EQ(session.error().error.message,
+            "cannot reach mqtt://127.0.0.1:1: the broker's certificate expired. Renew it");
+}
+
+TEST_F(Sessions, WhatTheBrokerNeverTakesEndsARequest) {
+  auto session = open(600'000);
+  ASSERT_TRUE(session);
+  client_->explain(mqtt::Fault::packet_too_large, "the broker takes packets of at most 60 bytes");
+  const auto data = (*session)->request("getVersion");
+  ASSERT_FALSE(data);
+  EXPECT_EQ(data.error().exit, Exit::refused);
+  EXPECT_EQ(data.error().error.message, "mqtt://127.0.0.1:1: the broker takes packets of at most 60 bytes");
+}
+
+TEST_F(Sessions, AFirstRequestThatNobodyAnswersIsLookedInto) {
+  auto session = open(20'000);
+  ASSERT_TRUE(session);
+  client_->explanation = {
+      mqtt::EventKind::explained, {}, "the broker does not let this client write", mqtt::Fault::may_not_write};
+  const auto data = (*session)->request("getVersion");
+  ASSERT_FALSE(data);
+  EXPECT_EQ(data.error().exit, Exit::refused);
+  EXPECT_THAT(data.error().error.message, HasSubstr("does not let this client write"));
+  ASSERT_EQ(client_->asked_why.size(), 1U);
+  EXPECT_EQ(client_->asked_why[0].message.topic, "$CONTROL/instar/v1");
+  EXPECT_FALSE(client_->asked_why[0].same_id);
+}
+
+TEST_F(Sessions, ABrokerThatIsPerhapsOnlySlowIsWaitedForAndItsSilenceExplained) {
+  auto session = open(4'000);
+  ASSERT_TRUE(session);
+  client_->explanation = {mqtt::EventKind::explained, {}, "nobody answers there", mqtt::Fault::no_plugin};
+  const auto data = (*session)->request("getVersion");
+  ASSERT_FALSE(data);
+  EXPECT_EQ(data.error().exit, Exit::timed_out);
+  EXPECT_THAT(data.error().error.message, HasSubstr("within 4 s. nobody answers there"));
 }
 
 TEST_F(Sessions, RequestsGetTheirAnswersByCorrelation) {
@@ -447,6 +503,7 @@ TEST_F(Sessions, UploadsUnderTheClientIdThatTheBrokerHasMade) {
 
 wire::Manifest one_group() {
   wire::Manifest manifest;
+  manifest.product = "gateway-2";
   manifest.groups = {*GroupPath::parse("plant-7")};
   return manifest;
 }
@@ -456,7 +513,7 @@ TEST_F(Sessions, WaitsForTheBrokersAnswerToAManifest) {
   ASSERT_TRUE(session);
   std::string state = "active";
   client_->on_publish = [&](const mqtt::Message& message, AnsweringClient& client) {
-    if (message.topic != "instar/v1/g/plant-7/manifest") return;
+    if (message.topic != "instar/v1/manifest/plant-7/gateway-2") return;
     EXPECT_EQ(message.retain, wire::Retain::yes);
     const std::string text =
         dump({{"rollout", "00"}, {"state", state}, {"code", "stale"}, {"reason", "sequence 1 is old"}});

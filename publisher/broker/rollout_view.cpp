@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "publisher/broker/rollout_outcome.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/table.hpp"
 #include "publisher/console/text.hpp"
@@ -59,7 +60,8 @@ std::uint64_t RolloutStatus::finished() const noexcept {
 }
 
 bool RolloutStatus::is_over() const noexcept {
-  return state == "complete" || state == "aborted" || state == "reverted" || state == "refused";
+  return state == "complete" || state == "superseded" || state == "aborted" || state == "reverted" ||
+         state == "refused";
 }
 
 RolloutStatus read_status(const Json& json) {
@@ -70,6 +72,9 @@ RolloutStatus read_status(const Json& json) {
   status.sequence = get_number(json, "sequence");
   status.groups = get_texts(json, "groups");
   status.state = get_text(json, "state");
+  status.outcome = get_text(json, "outcome");
+  status.superseded_by = get_text(json, "superseded_by");
+  status.content = get_text(json, "content");
   status.devices = get_number(json, "devices");
   const Json& counts = get(json, "counts");
   for (std::size_t i = 0; i < kSteps.size(); ++i) status.counts[i] = get_number(counts, kSteps[i]);
@@ -86,6 +91,8 @@ RolloutStatus read_status(const Json& json) {
   status.asking = get_number(json, "asking");
   status.retrying = get_number(json, "retrying");
   status.bytes_budget = get_number(json, "bytes_budget");
+  status.devices_ahead = get_number(get(json, "devices_ahead"), "devices");
+  status.sequence_ahead = get_number(get(json, "devices_ahead"), "highest_sequence");
   for (const auto& row : get(json, "waves")) {
     RolloutStatus::Wave wave;
     wave.admitted = get_number(row, "admitted");
@@ -111,7 +118,8 @@ RolloutStatus read_status(const Json& json) {
 
 Exit exit_of(const RolloutStatus& status) noexcept {
   if (status.state == "refused") return Exit::refused;
-  if (status.state == "complete" && status.unsuccessful() == 0) return Exit::ok;
+  const bool all_took_it = status.outcome == "complete" || (status.outcome.empty() && status.unsuccessful() == 0);
+  if (status.state == "complete" && all_took_it) return Exit::ok;
   return Exit::rollout_failed;
 }
 
@@ -130,7 +138,7 @@ std::string rollouts_text(const std::vector<RolloutStatus>& rollouts, WallMs now
   table.column("STARTED");
   table.column("GROUPS");
   for (const auto& each : rollouts) {
-    table.row({each.rollout, each.product, each.release, std::to_string(each.sequence), each.state,
+    table.row({each.rollout, each.product, each.release, std::to_string(each.sequence), state_text(each),
                std::to_string(each.devices), std::to_string(each.count("committed")),
                std::to_string(each.unsuccessful()), human_bytes(each.bytes_sent), relative_time(each.started, now),
                joined(each.groups)});
@@ -149,9 +157,15 @@ std::vector<std::string> next_commands(const RolloutStatus& status) {
                        "   # opens wave " + std::to_string(status.wave + 1));
   }
   if (status.state == "paused") {
-    if (status.count("failed") + status.count("rolled_back") > 0) add("retry", "lets the failed devices try anew");
+    if (status.count("failed") + status.count("rolled_back") > 0) add("retry", "lets the failed devices try again");
     add("resume", "goes on in spite of it");
     add("abort", "ends it; devices stay with what they run");
+  }
+  if (status.state == "superseded")
+    commands.push_back("instar rollout show " + status.superseded_by + "   # has taken over in its groups");
+  if (status.state == "complete" && exit_of(status) != Exit::ok) {
+    commands.push_back("instar rollout show " + status.rollout + " --devices   # which did not take it, and why");
+    if (status.superseded_by.empty()) add("retry", "lets those that failed, or refused, try again");
   }
   return commands;
 }
@@ -161,7 +175,14 @@ std::string rollout_text(const RolloutStatus& status, WallMs now) {
   fields.add("rollout", status.rollout);
   fields.add("release", status.product + " " + status.release + " (sequence " + std::to_string(status.sequence) + ")");
   fields.add("groups", joined(status.groups));
-  fields.add("state", status.state + (status.cause.empty() ? "" : ": " + status.cause));
+  fields.add("state", state_text(status) + (status.cause.empty() ? "" : ": " + status.cause) +
+                          (status.state == "superseded" ? " by rollout " + status.superseded_by : ""));
+  if (status.devices_ahead > 0) {
+    fields.add("refused by", count_of(status.devices_ahead, "device") + " of its groups: they have obeyed sequence " +
+                                 std::to_string(status.sequence_ahead) +
+                                 " already (from a store that the broker has lost?); publish it again, with the "
+                                 "sequence that is chosen now");
+  }
   if (status.waves.size() > 1) {
     fields.add("wave", std::to_string(status.wave) + " of " + std::to_string(status.waves.size()) +
                            (status.waits_for.empty() ? "" : "; waits for " + status.waits_for));
@@ -174,9 +195,7 @@ std::string rollout_text(const RolloutStatus& status, WallMs now) {
   if (status.bytes_budget != 0) sent += " of at most " + human_bytes(status.bytes_budget);
   if (status.bytes_full != 0) sent += "; " + human_bytes(status.bytes_full) + " if every device had fetched the whole";
   fields.add("bytes", sent);
-  fields.add("done", bar(status.finished() - std::min(status.retrying, status.finished()), status.devices) + " " +
-                         std::to_string(status.finished() - std::min(status.retrying, status.finished())) + " of " +
-                         count_of(status.devices, "device"));
+  fields.add("committed", bar(status.count("committed"), status.devices) + " " + results_text(status));
   if (status.asking > 0) fields.add("asking", count_of(status.asking, "device") + " for a turn");
   std::string next;
   for (const auto& command : next_commands(status)) next += (next.empty() ? "\nnext:\n  " : "  ") + command + "\n";
@@ -214,8 +233,7 @@ std::string groups_text(const Json& rows) {
   table.column("GROUP");
   table.column("DEVICES", Align::right);
   table.column("ONLINE", Align::right);
-  table.column("ROLLOUT");
-  table.column("STATE");
+  table.column("ROLLOUTS");
   table.column("RUNNING");
   for (const auto& row : rows) {
     const auto path = get_text(row, "group");
@@ -223,18 +241,24 @@ std::string groups_text(const Json& rows) {
     std::string running;
     for (const auto& release : get(row, "releases")) {
       const auto name = get_text(release, "release");
-      running += (running.empty() ? "" : ", ") + (name.empty() ? std::string("nothing") : name) + " ×" +
-                 std::to_string(get_number(release, "devices"));
+      running += (running.empty() ? "" : ", ") + get_text(release, "product") + " " +
+                 (name.empty() ? std::string("nothing") : name) + " ×" + std::to_string(get_number(release, "devices"));
+    }
+    std::string rollouts;
+    for (const auto& rollout : get(row, "rollouts")) {
+      rollouts += (rollouts.empty() ? "" : ", ") + get_text(rollout, "product") + " " + get_text(rollout, "release") +
+                  " " + get_text(rollout, "state");
     }
     table.row({std::string(2 * depth, ' ') + (depth == 0 ? path : path.substr(path.rfind('/') + 1)),
                std::to_string(get_number(row, "devices")), std::to_string(get_number(row, "online")),
-               get_text(row, "rollout_release", "-"), get_text(row, "rollout_state", "-"), running});
+               rollouts.empty() ? "-" : rollouts, running});
   }
   return table.empty() ? "no groups yet: they come with devices and releases\n" : table.str();
 }
 
 std::string rollout_line(const RolloutStatus& status) {
   std::string out = status.rollout + " " + status.state;
+  if (status.outcome != "" && status.outcome != status.state) out += " (" + status.outcome + ")";
   if (status.waves.size() > 1)
     out += " wave=" + std::to_string(status.wave) + "/" + std::to_string(status.waves.size());
   for (std::size_t i = 0; i < kSteps.size(); ++i) {
@@ -263,22 +287,35 @@ std::string members_text(const Json& rows, WallMs now) {
   return table.empty() ? "no devices have taken it up yet\n" : table.str();
 }
 
-Outcome<std::string> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name) {
-  std::vector<const RolloutStatus*> matches;
+Outcome<PickedRollout> pick_rollout(const std::vector<RolloutStatus>& rollouts, const std::string& name) {
+  std::vector<const RolloutStatus*> releases;  // newest first
+  std::vector<const RolloutStatus*> ids;
   for (const auto& each : rollouts) {
-    if (each.rollout == name) return each.rollout;
-    if (each.release == name || (!name.empty() && each.rollout.starts_with(name))) matches.push_back(&each);
+    if (each.rollout == name) return PickedRollout{each, ""};
+    if (each.release == name || each.product + "/" + each.release == name) releases.push_back(&each);
+    if (!name.empty() && each.rollout.starts_with(name)) ids.push_back(&each);
   }
-  if (matches.size() == 1) return matches.front()->rollout;
+  const auto& matches = releases.empty() ? ids : releases;
   if (matches.empty()) {
     return fail(Exit::invalid_input, Code::not_found,
                 "no rollout '" + name + "'; `instar rollout list` shows those there are");
   }
+  const auto& newest = *matches.front();
+  if (matches.size() == 1) return PickedRollout{newest, ""};
+  const bool one_product =
+      std::ranges::all_of(releases, [&](const RolloutStatus* each) { return each->product == newest.product; });
   std::string which;
-  for (const auto* each : matches)
-    which += (which.empty() ? "" : ", ") + each->rollout + " (" + each->product + " " + each->release + ")";
+  for (const auto* each : matches) {
+    which += (which.empty() ? "" : ", ") + each->rollout + " (" + each->product + " " + each->release + ", " +
+             state_text(*each) + ")";
+  }
+  if (!releases.empty() && one_product) {
+    return PickedRollout{
+        newest, "'" + name + "' means the newest of " + std::to_string(matches.size()) + " rollouts: " + which};
+  }
   return fail(Exit::invalid_input, Code::invalid_argument,
-              "'" + name + "' means several rollouts: " + which + "; give more of the id");
+              "'" + name + "' means several rollouts: " + which +
+                  (releases.empty() ? "; give more of the id" : "; say PRODUCT/" + newest.release + ", or the id"));
 }
 
 }  // namespace instar::publisher

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "publisher/console/json_fields.hpp"
 
 namespace instar::publisher {
@@ -72,7 +74,7 @@ TEST(RolloutStatus, TheExitCodeShowsHowItEnded) {
 TEST(RolloutViews, ShowStateReasonAndNextCommand) {
   const auto text = rollout_text(read_status(status_json("active", 2, 1)), kNow);
   for (const auto* part : {"gateway 2.4.1 (sequence 7)", "active", "1 min ago", "1.23 MB sent", "9.88 MB",
-                           "3 of 4 devices", "rolled_back", "probe exited 1"}) {
+                           "2 of 4 devices have committed, 1 rolled back", "rolled_back", "probe exited 1"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_EQ(rollout_line(read_status(status_json("active", 2, 1))),
@@ -88,21 +90,52 @@ TEST(RolloutViews, ShowWhyAMemberFailed) {
       HasSubstr("unhealthy: probe"));
 }
 
-TEST(PickRollout, TakesIdPrefixOrRelease) {
-  std::vector<RolloutStatus> all(3);
-  all[0].rollout = "aa11223344556677";
-  all[0].release = "1.0";
-  all[1].rollout = "aa99223344556677";
-  all[1].release = "2.0";
-  all[2].rollout = "bb11223344556677";
-  all[2].release = "2.0";
-  EXPECT_EQ(*pick_rollout(all, "aa11223344556677"), "aa11223344556677");
-  EXPECT_EQ(*pick_rollout(all, "aa1"), "aa11223344556677");
-  EXPECT_EQ(*pick_rollout(all, "1.0"), "aa11223344556677");
+class PickRollout : public testing::Test {
+ protected:
+  // Newest first.
+  PickRollout() {
+    for (const auto& [id, product, release] : {std::tuple{"dd11223344556677", "gateway", "1.0"},
+                                               {"cc11223344556677", "press", "2.0"},
+                                               {"bb11223344556677", "gateway", "2.0"},
+                                               {"aa99223344556677", "gateway", "3.0"},
+                                               {"aa11223344556677", "gateway", "1.0"}}) {
+      auto& one = all.emplace_back();
+      one.rollout = id;
+      one.product = product;
+      one.release = release;
+    }
+  }
+  [[nodiscard]] std::string picked(const std::string& name) const {
+    const auto found = pick_rollout(all, name);
+    return found ? found->status.rollout : found.error().error.message;
+  }
+  std::vector<RolloutStatus> all;
+};
+
+TEST_F(PickRollout, TakesIdPrefixOrRelease) {
+  EXPECT_EQ(picked("aa11223344556677"), "aa11223344556677");
+  EXPECT_EQ(picked("aa1"), "aa11223344556677");
+  EXPECT_EQ(picked("3.0"), "aa99223344556677");
+  EXPECT_EQ(pick_rollout(all, "3.0")->note, "");
   EXPECT_EQ(pick_rollout(all, "aa").error().error.code, Code::invalid_argument);
-  EXPECT_THAT(pick_rollout(all, "2.0").error().error.message, HasSubstr("bb11223344556677"));
-  EXPECT_EQ(pick_rollout(all, "cc").error().error.code, Code::not_found);
+  EXPECT_EQ(pick_rollout(all, "ee").error().error.code, Code::not_found);
   EXPECT_EQ(pick_rollout(all, "").error().error.code, Code::not_found);
+}
+
+TEST_F(PickRollout, OfOneNameTakesTheNewestAndSaysSo) {
+  EXPECT_EQ(picked("1.0"), "dd11223344556677");
+  EXPECT_THAT(pick_rollout(all, "1.0")->note, HasSubstr("'1.0' means the newest of 2 rollouts: dd11223344556677"));
+}
+
+TEST_F(PickRollout, OfTwoProductsTakesNone) {
+  EXPECT_THAT(picked("2.0"), HasSubstr("bb11223344556677 (gateway 2.0"));
+  EXPECT_THAT(picked("2.0"), HasSubstr("say PRODUCT/2.0"));
+  EXPECT_EQ(picked("gateway/2.0"), "bb11223344556677");
+}
+
+TEST_F(PickRollout, AReleaseGoesBeforeTheBeginningOfAnId) {
+  all[2].release = "aa";
+  EXPECT_EQ(picked("aa"), "bb11223344556677");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "publisher/broker/broker_clock.hpp"
 #include "publisher/broker/pages.hpp"
+#include "publisher/broker/rollout_screen.hpp"
 #include "publisher/console/json_fields.hpp"
 
 namespace instar::publisher {
@@ -14,6 +15,8 @@ namespace {
 constexpr std::uint32_t kRolloutTurnMs = 100;
 // How long to wait, after the first answer to a manifest, for a refusal for another of its groups.
 constexpr std::int64_t kOtherGroupsMs = 300;
+// A manifest without a word of the broker for so long is looked into.
+constexpr std::int64_t kManifestSilenceMs = 3'000;
 
 // The status message in an event, if it is one of `rollout`.
 std::optional<RolloutStatus> status_in(const std::optional<mqtt::Event>& event, const std::string& topic,
@@ -47,7 +50,7 @@ Outcome<NextSequence> next_sequence(Session& session, const std::string& product
   for (const auto& group : groups) names.push_back(group.str());
   INSTAR_TRY(const auto data, session.request("nextSequence", {{"product", product}, {"groups", std::move(names)}}));
   const NextSequence next{get_number(data, "sequence"), get_number(data, "devices"),
-                          get_number(data, "devices_refusing")};
+                          get_number(data, "devices_refusing"), read_known_fleet(data)};
   if (next.sequence == 0) {
     return fail(Exit::refused, Code::unsupported,
                 "the broker did not say which sequence comes next: give one with --sequence");
@@ -81,9 +84,11 @@ Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& man
                                      const std::string& rollout) {
   const std::string topic = session.topics().status(rollout);
   INSTAR_CHECK(session.subscribe(topic));
+  mqtt::Message message;
   for (const auto& group : manifest.groups) {
-    INSTAR_CHECK(session.publish(
-        {session.topics().manifest(group), to_bytes(envelope), wire::Qos::at_least_once, wire::Retain::yes}));
+    message = {session.topics().manifest(group, manifest.product), to_bytes(envelope), wire::Qos::at_least_once,
+               wire::Retain::yes};
+    INSTAR_CHECK(session.publish(message));
   }
   const auto start = monotonic_now();
   std::optional<RolloutStatus> accepted;
@@ -91,13 +96,20 @@ Outcome<RolloutStatus> send_manifest(Session& session, const wire::Manifest& man
   while (true) {
     if (interrupted()) return fail(Exit::interrupted, Code::unavailable, "interrupted; the manifest was sent");
     const auto now = monotonic_now();
-    if (accepted && now - accepted_at >= kOtherGroupsMs) return std::move(*accepted);
-    if (!accepted && now - start >= session.timeout_ms()) {
-      return fail(
-          Exit::timed_out, Code::unavailable,
-          "the broker said nothing about rollout " + rollout + " on " + topic +
-              ". May this user write to the groups' manifest topics? `instar rollout list` shows whether it was taken");
+    if (accepted && now - accepted_at >= kOtherGroupsMs) {
+      session.waits_no_more();
+      return std::move(*accepted);
     }
+    if (session.fault()) return fail(*session.fault());
+    if (!accepted && now - start >= session.timeout_ms()) {
+      if (const auto lost = session.lost()) return fail(*lost);
+      return fail(Exit::timed_out, Code::unavailable,
+                  "the broker said nothing about rollout " + rollout + " on " + topic + ". May this user write to " +
+                      session.topics().prefix() + "/manifest/#? `instar rollout list` shows whether it was taken" +
+                      session.words_of_silence());
+    }
+    session.waits_for("the broker's word on the manifest");
+    if (!accepted && now - start >= kManifestSilenceMs) session.find_out_why({message, {topic}, false});
     const auto event = session.next(kRolloutTurnMs);
     const auto status = status_in(event, topic, nullptr);
     if (!status) continue;
@@ -111,9 +123,10 @@ Outcome<RolloutStatus> watch_rollout(Session& session, const Console& console, c
                                      std::int64_t timeout_ms) {
   const std::string topic = session.topics().status(rollout);
   INSTAR_CHECK(session.subscribe(topic));
-  const bool redraw = console.out_is_terminal && !console.json;
+  const bool redraw = console.out_is_terminal && !console.json && can_move_cursor();
   const auto start = monotonic_now();
-  std::size_t lines_drawn = 0;
+  LiveScreen screen(console.out);
+  std::optional<RolloutStatus> drawn;
   std::string line_before;
   while (true) {
     if (interrupted()) return fail(Exit::interrupted, Code::unavailable, "interrupted; the rollout goes on");
@@ -122,16 +135,17 @@ Outcome<RolloutStatus> watch_rollout(Session& session, const Console& console, c
           Exit::timed_out, Code::unavailable,
           "rollout " + rollout + " is not over yet; it goes on. Look again with: instar rollout watch " + rollout);
     }
+    if (session.fault()) return fail(*session.fault());
     const auto event = session.next(kRolloutTurnMs);
     Json document;
     const auto status = status_in(event, topic, &document);
+    if (status) drawn = status;
+    const auto size = redraw ? screen_size() : ScreenSize{};
+    const bool is_resized = redraw && drawn && size != screen.size();
+    if (redraw && (status || is_resized)) screen.draw(rollout_screen(*drawn, wall_now(), size), size);
     if (!status) continue;
-    if (redraw) {
-      const std::string text = rollout_text(*status, wall_now());
-      if (lines_drawn > 0) console.out << "\x1b[" << lines_drawn << "A\x1b[J";
-      console.out << text << std::flush;
-      lines_drawn = static_cast<std::size_t>(std::ranges::count(text, '\n'));
-    } else if (const auto line = console.json ? dump(document) : rollout_line(*status); line != line_before) {
+    const auto line = console.json ? dump(document) : rollout_line(*status);
+    if (!redraw && line != line_before) {
       console.out << line << "\n" << std::flush;
       line_before = line;
     }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "publisher/broker/pack_upload.hpp"
+#include "publisher/broker/release_checks.hpp"
 #include "publisher/broker/rollout_view.hpp"
 #include "publisher/broker/session.hpp"
 #include "publisher/release/release.hpp"
@@ -20,6 +21,7 @@ struct NextSequence {
   std::uint64_t sequence = 0;
   std::uint64_t devices = 0;   // that the release is for, as far as the broker knows them
   std::uint64_t refusing = 0;  // those of them that would not take a release with that sequence
+  KnownFleet fleet = {};
 };
 [[nodiscard]] Outcome<NextSequence> next_sequence(Session& session, const std::string& product,
                                                   const std::vector<GroupPath>& groups);

@@ -10,18 +10,26 @@
 namespace instar::publisher {
 namespace {
 
+// After so long without the document it is looked into.
+constexpr std::int64_t kRootSilenceMs = 3'000;
 constexpr std::uint32_t kRootPollMs = 200;
 constexpr std::int64_t kFetchRootsMs = 5'000;
 
 // Publishes one document and waits until the broker's state is as `is_there` wants it.
 Outcome<RootState> send_root(Session& session, ByteView envelope, std::uint64_t version,
                              const std::function<bool(const RootState&)>& is_there) {
-  INSTAR_CHECK(
-      session.publish({session.topics().root(), to_bytes(envelope), wire::Qos::at_least_once, wire::Retain::yes}));
+  const mqtt::Message message{session.topics().root(), to_bytes(envelope), wire::Qos::at_least_once, wire::Retain::yes};
+  INSTAR_CHECK(session.publish(message));
   const auto start = monotonic_now();
   while (true) {
     INSTAR_TRY(auto state, ask_roots(session));
-    if (is_there(state)) return state;
+    if (is_there(state)) {
+      session.waits_no_more();
+      return state;
+    }
+    if (session.fault()) return fail(*session.fault());
+    session.waits_for("the broker to take root document version " + std::to_string(version));
+    if (monotonic_now() - start >= kRootSilenceMs) session.find_out_why({message, {}, false});
     if (monotonic_now() - start >= session.timeout_ms()) {
       return fail(Exit::refused, Code::refused,
                   "the broker did not take root document version " + std::to_string(version) + "; it holds version " +
@@ -109,7 +117,7 @@ Outcome<std::vector<Bytes>> fetch_roots(Session& session, std::uint32_t newest) 
   for (std::uint32_t version = 1; version < newest; ++version) wanted += state.keeps(version) ? 1 : 0;
   std::map<std::uint32_t, Bytes> found;
   if (wanted == 0) return std::vector<Bytes>{};
-  INSTAR_CHECK(session.subscribe(session.topics().root_versions()));
+  INSTAR_CHECK(session.subscribe(session.topics().root_versions(), false));
   const auto start = monotonic_now();
   while (found.size() < wanted && monotonic_now() - start < kFetchRootsMs) {
     auto event = session.next(kRootPollMs);

@@ -20,6 +20,8 @@ constexpr std::int64_t kResendMs = 10'000;
 // A refusal that names no request counts as the answer to ours if no other answer comes within this time.
 constexpr std::int64_t kStrangerMs = 1'000;
 constexpr std::uint32_t kStopMs = 3'000;
+// A first request without an answer for so long is looked into.
+constexpr std::int64_t kSilenceLookMs = 3'000;
 constexpr std::size_t kClientIdBytes = 6;
 
 std::atomic<bool> g_interrupted{false};
@@ -37,46 +39,78 @@ void interrupt() noexcept {
   g_interrupted.store(true);
 }
 
-Session::Session(Connection connection, wire::Topics topics, ClientId client_id, std::unique_ptr<mqtt::Client> client)
+Session::Session(Connection connection, wire::Topics topics, ClientId client_id, std::unique_ptr<mqtt::Client> client,
+                 std::ostream* notices)
     : connection_(std::move(connection)),
       topics_(std::move(topics)),
       client_id_(std::move(client_id)),
-      client_(std::move(client)) {}
+      client_(std::move(client)),
+      notice_(notices) {}
 
 Session::~Session() {
   client_->stop(kStopMs);
 }
 
 Outcome<std::unique_ptr<Session>> Session::open(const Connection& connection, wire::Topics topics, ClientId client_id,
-                                                std::unique_ptr<mqtt::Client> client) {
-  std::unique_ptr<Session> session(new Session(connection, std::move(topics), std::move(client_id), std::move(client)));
+                                                std::unique_ptr<mqtt::Client> client, std::ostream* notices) {
+  std::unique_ptr<Session> session(
+      new Session(connection, std::move(topics), std::move(client_id), std::move(client), notices));
   INSTAR_CHECK(session->client_->start());
   INSTAR_CHECK(session->wait_connected());
   return session;
 }
 
 tl::unexpected<Failure> Session::unreachable() const {
-  // Paho reports a refused connection, an unknown name and all other failures in the same way.
-  std::string reason = network_reason(connection_.server_uri);
-  if (reason.empty()) reason = last_reason_.empty() ? "no answer" : last_reason_;
+  std::string reason = explanation_.empty() ? last_reason_ : explanation_;
+  if (reason.empty())
+    reason = mqtt::found(mqtt::Fault::no_answer, {{"endpoint", connection_.broker},
+                                                  {"seconds", std::to_string(connection_.timeout_ms / 1'000)}})
+                 .text();
   return fail(Exit::unreachable, Code::unavailable,
               "cannot reach " + connection_.broker + ": " + reason +
-                  ". Is Mosquitto running there? Set the broker with --broker or INSTAR_BROKER");
+                  (is_lasting_ ? "" : ". The broker is set with --broker or INSTAR_BROKER"));
+}
+
+void Session::note(const mqtt::Event& event) {
+  if (event.kind == mqtt::EventKind::disconnected) last_reason_ = event.reason;
+  if (event.kind == mqtt::EventKind::connected) explanation_.clear();
+  if (event.kind != mqtt::EventKind::explained || event.reason.empty()) return;
+  is_lasting_ = mqtt::lasts(event.fault);
+  const auto kind =
+      event.fault == mqtt::Fault::unknown ? mqtt::FaultKind::no_connection : mqtt::entry_of(event.fault).kind;
+  if (kind == mqtt::FaultKind::no_connection) {
+    explanation_ = event.reason;
+    if (is_lasting_) fault_ = unreachable().value();
+  } else if (is_lasting_) {
+    const auto exit = kind == mqtt::FaultKind::silence ? Exit::timed_out : Exit::refused;
+    const auto code = kind == mqtt::FaultKind::silence ? Code::unavailable : Code::refused;
+    fault_ = Failure(exit, {code, connection_.broker + ": " + event.reason});
+  } else {
+    silence_ = event.reason;
+    notice_.note(event.reason);
+  }
 }
 
 Outcome<void> Session::wait_connected() {
   const auto start = monotonic_now();
   std::uint32_t failures = 0;
+  bool is_explained = true;
   while (!client_->is_connected()) {
     if (interrupted()) return interrupted_failure();
+    if (fault_) return fail(*fault_);
     // If the broker has refused three attempts at the first connection, waiting longer does not help.
-    if (failures >= 3 || monotonic_now() - start >= connection_.timeout_ms) return unreachable();
+    if ((failures >= 3 && is_explained) || monotonic_now() - start >= connection_.timeout_ms) return unreachable();
+    waits_for("a connection to " + connection_.broker);
     const auto event = client_->take(kSessionTurnMs);
-    if (event && event->kind == mqtt::EventKind::disconnected) {
-      last_reason_ = event->reason;
-      ++failures;
+    if (!event) {
+      is_explained = true;  // what is not said by now takes longer
+      continue;
     }
+    note(*event);
+    if (event->kind == mqtt::EventKind::disconnected) ++failures;
+    is_explained = event->kind != mqtt::EventKind::disconnected;
   }
+  waits_no_more();
   // From here on `connected` means "connected again".
   for (auto event = client_->take(0); event && event->kind != mqtt::EventKind::connected;)
     event = client_->take(kSessionTurnMs);
@@ -90,7 +124,7 @@ std::optional<mqtt::Event> Session::next(std::uint32_t wait_ms) {
     return event;
   }
   auto event = client_->take(wait_ms);
-  if (event && event->kind == mqtt::EventKind::disconnected) last_reason_ = event->reason;
+  if (event) note(*event);
   return event;
 }
 
@@ -102,19 +136,56 @@ Outcome<void> Session::publish(mqtt::Message message) {
   const auto start = monotonic_now();
   while (true) {
     auto status = client_->publish(message);
-    if (status) return {};
+    if (status) {
+      waits_no_more();
+      return {};
+    }
     if (status.error().code != Code::unavailable) return fail(Failure(std::move(status.error())));
     if (interrupted()) return interrupted_failure();
+    if (fault_) return fail(*fault_);
     if (monotonic_now() - start >= connection_.timeout_ms) return unreachable();
+    waits_for("the connection to " + connection_.broker);
     auto event = client_->take(kSessionTurnMs);
-    if (event && event->kind == mqtt::EventKind::disconnected) last_reason_ = event->reason;
+    if (event) note(*event);
     if (event && waiting_.size() < limits::kWaitingEventsMax) waiting_.push_back(std::move(*event));
   }
 }
 
-Outcome<void> Session::subscribe(const std::string& filter) {
-  INSTAR_CHECK(client_->subscribe({filter, wire::Qos::at_least_once}));
+Outcome<void> Session::subscribe(const std::string& filter, bool is_needed) {
+  INSTAR_CHECK(client_->subscribe({filter, wire::Qos::at_least_once, is_needed}));
   return {};
+}
+
+void Session::waits_for(const std::string& what) {
+  const bool is_lost = !client_->is_connected() && !explanation_.empty();
+  notice_.waiting(is_lost ? what + " (" + explanation_ + ")" : what, monotonic_now());
+}
+
+std::optional<Failure> Session::lost() const {
+  if (client_->is_connected()) return std::nullopt;
+  return unreachable().value();
+}
+
+void Session::find_out_why(mqtt::Silence silence) {
+  if (!std::exchange(asked_why_, true)) client_->find_out_why(std::move(silence));
+}
+
+void Session::is_silent(const std::string& command, const mqtt::Message& message, MonotonicMs since) {
+  waits_for("the answer of " + connection_.broker + " to '" + command + "'");
+  // A broker that has answered before is only slow.
+  if (was_answered_ || monotonic_now() - since < kSilenceLookMs) return;
+  find_out_why({message, {topics_.control_response()}, false});
+}
+
+tl::unexpected<Failure> Session::not_answered(const std::string& command) const {
+  if (!client_->is_connected()) return unreachable();
+  const std::string what = connection_.broker + " did not answer '" + command + "' on " + topics_.control() +
+                           " within " + std::to_string(connection_.timeout_ms / 1'000) + " s";
+  if (!silence_.empty()) return fail(Exit::timed_out, Code::unavailable, what + words_of_silence());
+  return fail(Exit::timed_out, Code::unavailable,
+              what +
+                  ". Is the plugin mosquitto_instar.so loaded there, with this --prefix, and may this user write to "
+                  "that topic and read from its /response?");
 }
 
 std::optional<Json> Session::answer_in(const mqtt::Message& message, const std::string& correlation,
@@ -135,6 +206,7 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
   parameters["command"] = command;
   parameters["correlationData"] = correlation;
   const std::string body = dump({{"commands", Json::array({std::move(parameters)})}});
+  const mqtt::Message message{topics_.control(), to_bytes(body), wire::Qos::at_least_once, wire::Retain::no};
   const auto start = monotonic_now();
   bool is_sent = false;
   MonotonicMs sent;
@@ -146,29 +218,25 @@ Outcome<Json> Session::request(const std::string& command, Json parameters) {
     if (!stranger.empty() && now - stranger_at >= kStrangerMs) {
       return fail(Exit::refused, Code::refused, "the broker refused '" + command + "': " + stranger);
     }
-    if (now - start >= connection_.timeout_ms) {
-      if (!client_->is_connected()) return unreachable();
-      return fail(Exit::timed_out, Code::unavailable,
-                  connection_.broker + " did not answer '" + command + "' on " + topics_.control() + " within " +
-                      std::to_string(connection_.timeout_ms / 1000) +
-                      " s. Is the plugin mosquitto_instar.so loaded there, with this --prefix, and may this user write "
-                      "to that topic "
-                      "and read from its /response?");
-    }
+    if (fault_) return fail(*fault_);
+    if (now - start >= connection_.timeout_ms) return not_answered(command);
     if (!is_sent || now - sent >= kResendMs) {
-      INSTAR_CHECK(publish({topics_.control(), to_bytes(body), wire::Qos::at_least_once, wire::Retain::no}));
+      INSTAR_CHECK(publish(message));
       sent = monotonic_now();
       is_sent = true;
     }
+    is_silent(command, message, start);
     auto event = client_->take(kSessionTurnMs);
     if (!event) continue;
-    if (event->kind == mqtt::EventKind::disconnected) last_reason_ = event->reason;
+    note(*event);
     if (event->kind == mqtt::EventKind::connected) is_sent = false;
     if (event->kind == mqtt::EventKind::message && event->message.topic == topics_.control_response()) {
       const bool first = stranger.empty();
       auto answer = answer_in(event->message, correlation, stranger);
       if (first && !stranger.empty()) stranger_at = monotonic_now();
       if (!answer) continue;
+      was_answered_ = true;
+      waits_no_more();
       if (const auto error = get_text(*answer, "error"); !error.empty()) {
         return fail(Exit::refused, Code::refused, "the broker refused '" + command + "': " + error);
       }
@@ -191,7 +259,7 @@ Outcome<std::unique_ptr<Session>> connect(const ConnectionOptions& options) {
   const std::string id = "op-" + to_hex(random);
   INSTAR_TRY(auto client_id, ClientId::parse(id));
   return Session::open(connection, std::move(topics), std::move(client_id),
-                       mqtt::make_client(mqtt_options(connection, id)));
+                       mqtt::make_client(mqtt_options(connection, id)), &std::cerr);
 }
 
 }  // namespace instar::publisher

@@ -8,10 +8,13 @@
 #include <string>
 
 #include "publisher/broker/connection.hpp"
+#include "publisher/broker/session.hpp"
+#include "publisher/check/container_check.hpp"
 #include "publisher/console/console.hpp"
 #include "publisher/console/failure.hpp"
 #include "publisher/console/progress.hpp"
 #include "publisher/console/work.hpp"
+#include "publisher/release/release.hpp"
 
 namespace instar::publisher {
 
@@ -57,6 +60,10 @@ namespace packs_command {
 void add(CLI::App& app, Context& context);
 }
 void add_help(CLI::App& app, Context& context);
+// `completion`, and the hidden `complete` that its scripts call.
+void add_completion(CLI::App& app, Context& context);
+// `man`
+void add_man(CLI::App& app, Context& context);
 
 // Shows a progress line on the terminal for each stage of long work, and stops the work after Ctrl-C.
 class TerminalWork {
@@ -75,6 +82,17 @@ class TerminalWork {
 };
 // An error of such work: exit code 130 when it was stopped by Ctrl-C.
 [[nodiscard]] Failure failure_of(Error error);
+
+// Whether `tree` is the root file system of a container. A person is asked where it does not look like one; where
+// nobody can be asked, what is surely a mistake is refused, and the rest is said. Errors: invalid_input.
+[[nodiscard]] Outcome<void> check_shape(const std::string& tree, const Console& console);
+// Whether the containers of a release can start. Prints what may be wrong. Errors: invalid_input, what is wrong.
+[[nodiscard]] Outcome<TreeFindings> check_trees(const ReleaseSpec& spec, const ArtifactFolders& artifacts,
+                                                const Console& console);
+// Whether the devices of the release's groups, as the broker knows them, can run the programs in its trees. Errors:
+// invalid_input, those of Session::request.
+[[nodiscard]] Outcome<void> check_machines_of_devices(Session& session, const ReleaseSpec& spec,
+                                                      const TreeFindings& findings);
 
 // --json
 void add_json(CLI::App& command, Context& context);

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -7,9 +9,13 @@
 #include "core/wire/messages.hpp"
 #include "files/files.hpp"
 #include "publisher/broker/device_view.hpp"
+#include "publisher/broker/next_release.hpp"
 #include "publisher/broker/pages.hpp"
+#include "publisher/broker/rollouts.hpp"
 #include "publisher/broker/session.hpp"
 #include "publisher/commands/commands.hpp"
+#include "publisher/commands/listing.hpp"
+#include "publisher/commands/signing.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/text.hpp"
 #include "publisher/release/keyring.hpp"
@@ -24,34 +30,69 @@ struct Options {
   std::string groups;
   bool clear = false;
   bool no_wait = false;
-  std::vector<std::string> keys;
-  std::string root;
+  SigningOptions signing;
   std::string device;
   bool all = false;
   bool unknown = false;
   bool allow_key = false;
   std::string older_than;
-  std::string group;
-  std::string release;
+  DeviceFilter filter;
+  Paging paging;
 };
 
-Outcome<Exit> list(const Options& options, const Console& console) {
-  INSTAR_TRY(const auto session, connect(options.connection));
+// Device → its step in the newest rollout that it took part in.
+Outcome<std::map<std::string, std::string>> last_steps(Session& session) {
+  std::map<std::string, std::string> steps;
+  INSTAR_TRY(const auto rollouts, list_rollouts(session));
+  for (const auto& rollout : rollouts) {
+    const Json parameters{{"rollout", rollout.rollout}, {"devices", true}, {"count", 1'000}};
+    INSTAR_CHECK(for_each_row(session, "getRollout", "members", parameters, [&](const Json& row) {
+      steps.emplace(get_text(row, "device"), get_text(row, "step"));  // rollouts come with the newest first
+    }));
+  }
+  return steps;
+}
+
+// The rows that the filter takes, in the order of their names.
+Outcome<Json> matching_devices(Session& session, const DeviceFilter& filter, const std::vector<std::string>& states,
+                               bool verbose) {
+  Json parameters{{"verbose", verbose || filter.degraded}};
+  if (!filter.group.empty()) parameters["group"] = filter.group;
+  if (filter.unknown) parameters["unknown"] = true;
+  std::map<std::string, std::string> steps;
+  if (filter.needs_steps()) {
+    INSTAR_TRY(steps, last_steps(session));
+  }
   Json rows = Json::array();
-  Json parameters{{"verbose", console.json}};
-  if (!options.group.empty()) parameters["group"] = options.group;
-  if (options.unknown) parameters["unknown"] = true;
-  INSTAR_CHECK(for_each_row(*session, "listDevices", "devices", parameters, [&](const Json& row) {
-    if (options.release.empty() || get_text(get(row, "running"), "release") == options.release) rows.push_back(row);
+  INSTAR_CHECK(for_each_row(session, "listDevices", "devices", parameters, [&](const Json& row) {
+    if (!filter.takes(row)) return;
+    if (filter.needs_steps() && !is_one_of(steps[get_text(row, "device")], states)) return;
+    rows.push_back(row);
   }));
+  sort_naturally(rows, "device");
+  return rows;
+}
+
+Outcome<Exit> list(const Options& options, const Console& console) {
+  const auto& filter = options.filter;
+  INSTAR_TRY(auto states, states_of(filter.states, all_steps()));
+  if (filter.failed) std::ranges::copy(failed_steps(), std::back_inserter(states));
+  INSTAR_TRY(const auto session, connect(options.connection));
+  INSTAR_TRY(const auto rows, matching_devices(*session, filter, states, console.json));
   Json refused = Json::array();
-  if (options.unknown) {
+  if (filter.unknown) {
     INSTAR_TRY(const auto page, session->request("listDevices", {{"unknown", true}, {"count", 1}}));
     refused = get(page, "refused");
   }
-  console.text() << devices_text(rows, wall_now()) << refused_text(refused, wall_now());
-  Json out{{"devices", std::move(rows)}};
-  if (options.unknown && refused.is_array()) out["refused"] = std::move(refused);
+  std::string nobody;
+  if (rows.empty() && filter.is_set() && !console.json) {
+    INSTAR_TRY(nobody, nobody_text(*session, filter));
+  }
+  auto page = page_of(rows, options.paging);
+  console.text() << (nobody.empty() ? devices_text(page.rows, wall_now()) : nobody) << page_text(page, options.paging)
+                 << refused_text(refused, wall_now());
+  Json out{{"devices", std::move(page.rows)}, {"total", page.total}};
+  if (filter.unknown && refused.is_array()) out["refused"] = std::move(refused);
   console.document(out);
   return Exit::ok;
 }
@@ -99,10 +140,10 @@ Outcome<Exit> forget(const Options& options, const Console& console) {
   return Exit::ok;
 }
 
-Result<std::vector<GroupPath>> read_groups(const Options& options) {
+Outcome<std::vector<GroupPath>> read_groups(const Options& options) {
   std::vector<GroupPath> groups;
   if (options.clear == !options.groups.empty()) {
-    return fail(Code::invalid_argument,
+    return fail(Exit::usage, Code::invalid_argument,
                 "give either --groups a,b/c or --clear (the devices' own configurations count again)");
   }
   std::string_view rest = options.groups;
@@ -147,10 +188,10 @@ Outcome<bool> has_moved(Session& session, const std::string& device, const std::
 
 Outcome<Exit> assign(const Options& options, const Console& console) {
   INSTAR_TRY(const auto groups, read_groups(options));
-  INSTAR_TRY(const auto keys, load_secret_keys(options.keys));
-  INSTAR_TRY(const auto root_bytes, files::read_file(options.root, limits::kMessageBytesMax));
+  INSTAR_TRY(const auto keys, load_secret_keys(options.signing.keys));
+  INSTAR_TRY(const auto root_bytes, files::read_file(options.signing.root, limits::kMessageBytesMax));
   auto root = trust::TrustStore::from_pinned(root_bytes);
-  if (!root) return fail(Failure(with_context(root.error(), options.root)));
+  if (!root) return fail(Failure(with_context(root.error(), options.signing.root)));
   INSTAR_TRY(const auto session, connect(options.connection));
   Json moved = Json::array();
   for (const auto& name : options.devices) {
@@ -170,7 +211,14 @@ Outcome<Exit> assign(const Options& options, const Console& console) {
                              : options.no_wait ? " is told"
                                                : " is told, and has not answered yet: it will when it is connected";
     console.text() << name << what << "\n";
-    moved.push_back({{"device", name}, {"moved", there}});
+    Json row{{"device", name}, {"moved", there}};
+    if (!groups.empty()) {
+      INSTAR_TRY(const auto rollouts, list_rollouts(*session));
+      const auto next = next_release(read_device(before), groups, rollouts);
+      console.text() << "  " << next.text << "\n";
+      row["next"] = {{"release", next.release}, {"taken", next.is_taken}, {"text", next.text}};
+    }
+    moved.push_back(std::move(row));
   }
   console.document({{"devices", std::move(moved)}});
   return Exit::ok;
@@ -184,10 +232,8 @@ void add(CLI::App& app, Context& context) {
 
   const auto list_options = std::make_shared<Options>();
   auto* list_command = devices->add_subcommand("list", "List devices, what they run and when they were last heard");
-  list_command->add_option("--group,-g", list_options->group, "Only those in this group or below it")
-      ->type_name("PATH");
-  list_command->add_option("--release", list_options->release, "Only those that run this release")->type_name("NAME");
-  list_command->add_flag("--unknown", list_options->unknown, "Only those that have never taken part in a rollout");
+  add_device_filter(*list_command, list_options->filter);
+  add_paging(*list_command, list_options->paging);
   add_json(*list_command, context);
   add_connection(*list_command, list_options->connection);
   list_command->callback([list_options, &context] {
@@ -222,16 +268,15 @@ void add(CLI::App& app, Context& context) {
   group_command->add_option("--groups", group_options->groups, "The groups, by commas")->type_name("PATH,…");
   group_command->add_flag("--clear", group_options->clear, "The devices' own configurations count again");
   group_command->add_flag("--no-wait", group_options->no_wait, "Do not wait for the devices to be there");
-  group_command->add_option("--root", group_options->root, "Root document, to check the signature as devices will")
-      ->required()
-      ->type_name("FILE");
-  group_command->add_option("--key", group_options->keys, "Secret release key; repeat for several signatures")
-      ->required()
-      ->type_name("FILE");
+  add_signing(*group_command, group_options->signing, "Root document, to check the signature as devices will");
   add_json(*group_command, context);
   add_connection(*group_command, group_options->connection);
   group_command->callback([group_options, &context] {
-    context.run = [group_options, &context] { return assign(*group_options, context.console); };
+    context.run = [group_options, &context]() -> Outcome<Exit> {
+      INSTAR_TRY(const auto config, load_config(group_options->connection.config_path));
+      INSTAR_CHECK(settle_signing(group_options->signing, config.release));
+      return assign(*group_options, context.console);
+    };
   });
 
   const auto forget_options = std::make_shared<Options>();

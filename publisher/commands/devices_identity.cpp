@@ -3,9 +3,11 @@
 
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
+#include "core/trust/signatures.hpp"
 #include "files/files.hpp"
 #include "publisher/broker/session.hpp"
 #include "publisher/commands/commands.hpp"
+#include "publisher/commands/signing.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/text.hpp"
 #include "publisher/release/enrolment_list.hpp"
@@ -28,15 +30,14 @@ struct IdentityOptions {
   std::string list;
   std::string tokens_out;
   std::string expires = "30d";
-  std::vector<std::string> keys;
-  std::string root;
+  SigningOptions signing;
 };
 
 Outcome<Exit> replace(const IdentityOptions& options, const Console& console) {
   Json parameters{{"device", options.device}};
   if (!options.key_id.empty()) {
     INSTAR_TRY(const auto id, parse_key_id(options.key_id));
-    parameters["key_id"] = key_id_text(id);
+    parameters["key_id"] = trust::key_text(id);
   }
   INSTAR_TRY(const auto session, connect(options.connection));
   INSTAR_CHECK(session->request("replaceDevice", parameters));
@@ -48,26 +49,29 @@ Outcome<Exit> replace(const IdentityOptions& options, const Console& console) {
   return Exit::ok;
 }
 
-Result<std::vector<EnrolmentRow>> rows_of(const IdentityOptions& options) {
+Outcome<std::vector<EnrolmentRow>> rows_of(const IdentityOptions& options) {
   if (!options.list.empty()) {
     if (!options.device.empty() || !options.product.empty() || !options.groups.empty() || !options.public_key.empty())
-      return fail(Code::invalid_argument, "--list names the devices, with all that is said of them");
+      return fail(Exit::usage, Code::invalid_argument, "--list names the devices, with all that is said of them");
     INSTAR_TRY(const auto text, files::read_file(options.list, kListBytes));
     auto rows = parse_enrolment_list(as_text(text));
-    if (!rows) return fail(with_context(std::move(rows.error()), options.list));
-    return rows;
+    if (!rows) return fail(Failure(with_context(std::move(rows.error()), options.list)));
+    return std::move(*rows);
   }
   if (options.device.empty() || options.product.empty() || options.groups.empty())
-    return fail(Code::invalid_argument, "name a device with --product and --group, or give a --list of devices");
+    return fail(Exit::usage, Code::invalid_argument,
+                "name a device with --product and --group, or give a --list of devices");
   EnrolmentRow row;
   INSTAR_TRY(row.device, DeviceId::parse(options.device));
+  if (!is_product(options.product))
+    return fail(Code::invalid_argument, "product '" + options.product.substr(0, 80) + "' " + std::string(kProductRule));
   row.product = options.product;
   for (const auto& text : options.groups) {
     INSTAR_TRY(auto group, GroupPath::parse(text));
     row.groups.push_back(std::move(group));
   }
   if (options.public_key.empty() != options.token)
-    return fail(Code::invalid_argument, "give either --public-key or --token");
+    return fail(Exit::usage, Code::invalid_argument, "give either --public-key or --token");
   if (!options.token) {
     INSTAR_TRY(row.key, read_device_key(options.public_key));
   }
@@ -103,10 +107,10 @@ Status keep_tokens(const std::string& path, const std::vector<EnrolmentRow>& row
 
 Outcome<Exit> enrol(const IdentityOptions& options, const Console& console) {
   INSTAR_TRY(const auto rows, rows_of(options));
-  INSTAR_TRY(const auto keys, load_secret_keys(options.keys));
-  INSTAR_TRY(const auto root_bytes, files::read_file(options.root, limits::kMessageBytesMax));
+  INSTAR_TRY(const auto keys, load_secret_keys(options.signing.keys));
+  INSTAR_TRY(const auto root_bytes, files::read_file(options.signing.root, limits::kMessageBytesMax));
   auto root = trust::TrustStore::from_pinned(root_bytes);
-  if (!root) return fail(Failure(with_context(root.error(), options.root)));
+  if (!root) return fail(Failure(with_context(root.error(), options.signing.root)));
   const auto now = wall_now();
   WallMs expires;
   if (options.expires != "never") {
@@ -181,16 +185,16 @@ void add_enrol(CLI::App& devices, Context& context) {
   command->add_option("--expires", options->expires, "The device must first come within this time, or `never`")
       ->type_name("TIME")
       ->capture_default_str();
-  command->add_option("--root", options->root, "Root document, to check the signature as the broker will")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")
-      ->required()
-      ->type_name("FILE");
+  add_signing(*command, options->signing, "Root document, to check the signature as the broker will");
   add_json(*command, context);
   add_connection(*command, options->connection);
-  command->callback(
-      [options, &context] { context.run = [options, &context] { return enrol(*options, context.console); }; });
+  command->callback([options, &context] {
+    context.run = [options, &context]() -> Outcome<Exit> {
+      INSTAR_TRY(const auto config, load_config(options->connection.config_path));
+      INSTAR_CHECK(settle_signing(options->signing, config.release));
+      return enrol(*options, context.console);
+    };
+  });
 }
 
 }  // namespace instar::publisher::devices_command

@@ -4,6 +4,7 @@
 #include "publisher/broker/rollout_view.hpp"
 #include "publisher/broker/session.hpp"
 #include "publisher/commands/commands.hpp"
+#include "publisher/commands/listing.hpp"
 #include "publisher/console/json_fields.hpp"
 
 namespace instar::publisher::groups_command {
@@ -21,7 +22,12 @@ Outcome<Exit> groups(const Options& options, const Console& console) {
   if (!options.prefix.empty()) parameters["prefix"] = options.prefix;
   INSTAR_CHECK(
       for_each_row(*session, "listGroups", "groups", parameters, [&](const Json& row) { rows.push_back(row); }));
-  console.text() << groups_text(rows);
+  if (rows.empty() && !options.prefix.empty()) {
+    INSTAR_TRY(const auto text, no_group_text(*session, options.prefix));
+    console.text() << text;
+  } else {
+    console.text() << groups_text(rows);
+  }
   console.document({{"groups", std::move(rows)}});
   return Exit::ok;
 }

@@ -16,7 +16,7 @@ Outcome<Exit> run(const InspectOptions& options, const Console& console) {
 void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<InspectOptions>();
   auto* command = app.add_subcommand("inspect",
-                                     "Tell what a file is and all that is in it\n\n"
+                                     "Say what a file is, and all that is in it\n\n"
                                      "Knows manifests, root documents, gates, hellos and reports (as heard on MQTT), "
                                      "packs, indexes, keys and artifact folders. "
                                      "Ends with 5 when a check does not hold.");
@@ -32,7 +32,7 @@ void add(CLI::App& app, Context& context) {
   add_json(*command, context);
   command->footer(
       "Examples:\n  instar inspect out/web-2.4.1 --contents\n"
-      "  mosquitto_sub -C 1 -t instar/v1/g/plant-7/manifest > m && instar inspect m --root keys/root.instar");
+      "  mosquitto_sub -C 1 -t instar/v1/manifest/plant-7/press > m && instar inspect m --root keys/root.instar");
   command->callback(
       [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
 }

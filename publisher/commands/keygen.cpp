@@ -26,10 +26,10 @@ Outcome<Exit> run(KeygenOptions options, const std::string& expires, const Conso
   table.column("WHERE IT BELONGS");
   for (const auto& key : result.keys) {
     keys.push_back({{"role", std::string(role_text(key.role))},
-                    {"id", key_id_text(key.id)},
+                    {"id", trust::key_text(key.id)},
                     {"secret_file", key.path},
                     {"public_file", key.public_path}});
-    table.row({key.path, key_id_text(key.id), std::string(place_of(key.role))});
+    table.row({key.path, trust::key_text(key.id), std::string(place_of(key.role))});
   }
   table.row({result.root_path, "-", "on every device and on the broker: plugin_opt_root; it is public"});
   console.text() << table.str()
@@ -69,8 +69,9 @@ void add(CLI::App& app, Context& context) {
       ->add_option("--release-groups", options->release_filter,
                    "Limit the release keys to a group (plant-7) or to one and all below it (plant-7/#)")
       ->type_name("FILTER");
-  command->add_option("--product,--label", options->label, "Name to put before each key's label, for people")
-      ->type_name("TEXT");
+  command->add_option("--label", options->label, "Name to put before each key's label, for people")->type_name("TEXT");
+  // Its name before, which looks as if keys belonged to a product.
+  command->add_option("--product", options->label)->group("");
   command
       ->add_option("--expires", *expires,
                    "After this time devices begin with nothing new until a next root document is there, or `never`")

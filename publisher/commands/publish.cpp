@@ -9,9 +9,12 @@
 #include "publisher/broker/fleet.hpp"
 #include "publisher/broker/fleet_plan.hpp"
 #include "publisher/broker/pages.hpp"
+#include "publisher/broker/rollout_outcome.hpp"
 #include "publisher/broker/rollouts.hpp"
 #include "publisher/broker/roots.hpp"
 #include "publisher/commands/commands.hpp"
+#include "publisher/commands/publish_doubts.hpp"
+#include "publisher/commands/signing.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/progress.hpp"
 #include "publisher/console/text.hpp"
@@ -33,11 +36,12 @@ struct Options {
   std::string delta_time = kDeltaTimeDefault;
   bool no_delta = false;
   ConnectionOptions connection;
-  std::vector<std::string> keys;
-  std::string root;
+  SigningOptions signing;
   std::string manifest_out;
   std::string bundle;
   std::vector<std::string> root_chain;
+  DoubtOptions doubts;
+  bool unchecked = false;
   bool dry_run = false;
   bool wait = false;
   std::string wait_timeout;
@@ -53,6 +57,7 @@ struct Prepared {
   std::vector<Bytes> roots;  // older ones that were found in files
   std::int64_t wait_timeout_ms = 0;
   ReleaseDeltaOptions deltas;
+  TreeFindings findings;  // of the trees; none with --unchecked
 };
 
 struct Signed {
@@ -61,22 +66,38 @@ struct Signed {
   std::string rollout;
 };
 
-Outcome<Prepared> prepare(const Options& options) {
+// Takes from the config file what the command line does not say. Errors: usage, when something that each release needs
+// is said nowhere.
+Outcome<void> settle_options(Options& options) {
+  INSTAR_TRY(const auto config, load_config(options.connection.config_path));
+  auto& release = options.release;
+  release.product_default = config.release.product;
+  release.groups_default = config.release.groups;
+  if (auto missing = missing_option(release); !missing.empty())
+    return fail(Exit::usage, Code::invalid_argument, std::move(missing));
+  return settle_signing(options.signing, config.release);
+}
+
+Outcome<Prepared> prepare(const Options& options, const Console& console) {
   INSTAR_TRY(auto spec, release_of(options.release));
   std::int64_t wait_timeout_ms = 0;
   if (!options.wait_timeout.empty()) {
     INSTAR_TRY(wait_timeout_ms, parse_duration_ms(options.wait_timeout));
   }
-  INSTAR_TRY(auto keys, load_secret_keys(options.keys));
-  INSTAR_TRY(const auto root_bytes, files::read_file(options.root, limits::kMessageBytesMax));
+  INSTAR_TRY(auto keys, load_secret_keys(options.signing.keys));
+  INSTAR_TRY(const auto root_bytes, files::read_file(options.signing.root, limits::kMessageBytesMax));
   auto root = trust::TrustStore::from_pinned(root_bytes);
-  if (!root) return fail(Failure(with_context(root.error(), options.root)));
+  if (!root) return fail(Failure(with_context(root.error(), options.signing.root)));
   INSTAR_TRY(auto artifacts, open_artifacts(spec));
+  TreeFindings findings;
+  if (!options.unchecked) {
+    INSTAR_TRY(findings, check_trees(spec, artifacts, console));
+  }
   auto deltas = options.deltas;
   INSTAR_TRY(deltas.time_ms, parse_duration_ms(options.delta_time));
-  INSTAR_TRY(auto roots, read_roots(options.root_chain, options.root));
-  return Prepared{std::move(spec),  std::move(artifacts), std::move(keys),  std::move(*root),
-                  std::move(roots), wait_timeout_ms,      std::move(deltas)};
+  INSTAR_TRY(auto roots, read_roots(options.root_chain, options.signing.root));
+  return Prepared{std::move(spec),  std::move(artifacts), std::move(keys),   std::move(*root),
+                  std::move(roots), wait_timeout_ms,      std::move(deltas), std::move(findings)};
 }
 
 // Makes the release's deltas and prints what was made. `session`: nullptr when the broker is not to be asked.
@@ -185,6 +206,8 @@ Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console&
   std::unique_ptr<Session> session;
   if (!prepared.spec.sequence) {
     INSTAR_TRY(session, connect(options.connection));
+    INSTAR_CHECK(check_before_publish(prepared.spec, prepared.artifacts, options.doubts, *session, console));
+    INSTAR_CHECK(check_machines_of_devices(*session, prepared.spec, prepared.findings));
     INSTAR_TRY(sequence, ask_sequence(*session, prepared.spec, console));
   }
   INSTAR_TRY(auto deltas, make_deltas(options, prepared, session.get(), console));
@@ -255,8 +278,9 @@ Outcome<Exit> plan(const Options& options, const Console& console) {
   PlanOptions how;
   how.now = wall_now();
   INSTAR_TRY(how.link_bytes_per_s, parse_link(options.link));
-  INSTAR_TRY(auto prepared, prepare(options));
+  INSTAR_TRY(auto prepared, prepare(options, console));
   INSTAR_TRY(const auto session, connect(options.connection));
+  INSTAR_CHECK(check_machines_of_devices(*session, prepared.spec, prepared.findings));
   std::uint64_t sequence = prepared.spec.sequence.value_or(0);
   if (!prepared.spec.sequence) {
     INSTAR_TRY(sequence, ask_sequence(*session, prepared.spec, console));
@@ -286,13 +310,15 @@ Outcome<RootOutcome> bring_newer_root(Session& session, const Prepared& prepared
 }
 
 Outcome<Exit> run(const Options& options, const Console& console) {
-  INSTAR_TRY(auto prepared, prepare(options));
+  INSTAR_TRY(auto prepared, prepare(options, console));
   if (options.dry_run) return dry_run(options, prepared, console);
   INSTAR_TRY(const auto session, connect(options.connection));
   INSTAR_TRY(const auto clock, ask_broker_clock(*session));
   INSTAR_CHECK(check_not_ahead(clock));
   if (const auto text = broker_clock_text(clock); !text.empty()) console.err << "instar: " << text << "\n";
   warn_of_roots(prepared.root.root(), console);
+  INSTAR_CHECK(check_before_publish(prepared.spec, prepared.artifacts, options.doubts, *session, console));
+  INSTAR_CHECK(check_machines_of_devices(*session, prepared.spec, prepared.findings));
   INSTAR_TRY(const auto root, bring_newer_root(*session, prepared));
   if (root.published) console.text() << "root document version " << root.version_now << " given to the broker\n";
   std::uint64_t sequence = prepared.spec.sequence.value_or(0);
@@ -326,7 +352,9 @@ Outcome<Exit> run(const Options& options, const Console& console) {
   const Console watching{console.text(), console.err, console.json ? console.err_is_terminal : console.out_is_terminal,
                          console.err_is_terminal, false};
   INSTAR_TRY(const auto last, watch_rollout(*session, watching, signed_manifest.rollout, prepared.wait_timeout_ms));
+  console.text() << ending_text(last);
   json["state"] = last.state;
+  json["outcome"] = last.outcome;
   json["devices"] = last.devices;
   json["committed"] = last.count("committed");
   json["unsuccessful"] = last.unsuccessful();
@@ -454,12 +482,9 @@ void add(CLI::App& app, Context& context) {
   add_release_options(*command, options->release);
   add_policy_options(*command, options->release);
   add_delta_options(*command, *options);
-  command->add_option("--root", options->root, "Root document, to check the signature as devices will")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")
-      ->required()
-      ->type_name("FILE");
+  add_signing(*command, options->signing, "Root document, to check the signature as devices will");
+  command->add_flag("--unchecked", options->unchecked,
+                    "Do not look whether init, probe, their interpreters and libraries are in the trees");
   command->add_option("--manifest-out", options->manifest_out, "Write the signed manifest to this file too")
       ->type_name("FILE");
   command
@@ -473,6 +498,7 @@ void add(CLI::App& app, Context& context) {
                    "*.instar; those beside --root are found, and those that the broker keeps")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  add_doubts(*command, options->doubts);
   command->add_flag("--dry-run", options->dry_run, "Do everything but send; with --sequence N no broker is needed");
   auto* wait = command->add_flag("--wait", options->wait,
                                  "Follow the rollout until it is over; ends with 7 if devices did not take it");
@@ -487,8 +513,12 @@ void add(CLI::App& app, Context& context) {
       "      --init /usr/sbin/webd --probe \"/usr/bin/curl -sf http://localhost/\" --root keys/root.instar --key "
       "keys/release.key\n"
       "  instar publish --spec release.json --root keys/root.instar --key keys/release.key --wait");
-  command->callback(
-      [options, &context] { context.run = [options, &context] { return run(*options, context.console); }; });
+  command->callback([options, &context] {
+    context.run = [options, &context]() -> Outcome<Exit> {
+      INSTAR_CHECK(settle_options(*options));
+      return run(*options, context.console);
+    };
+  });
 }
 
 void add_plan(CLI::App& app, Context& context) {
@@ -501,20 +531,21 @@ void add_plan(CLI::App& app, Context& context) {
   add_release_options(*command, options->release);
   add_policy_options(*command, options->release);
   add_delta_options(*command, *options);
-  command->add_option("--root", options->root, "Root document, to check the signature as devices will")
-      ->required()
-      ->type_name("FILE");
-  command->add_option("--key", options->keys, "Secret release key; repeat for several signatures")
-      ->required()
-      ->type_name("FILE");
+  add_signing(*command, options->signing, "Root document, to check the signature as devices will");
+  command->add_flag("--unchecked", options->unchecked,
+                    "Do not look whether init, probe, their interpreters and libraries are in the trees");
   command
       ->add_option("--link", options->link,
                    "Rate of a device's link, in bits (64kbit, 1Mbit) or bytes a second [64kbit]")
       ->type_name("RATE");
   add_json(*command, context);
   add_connection(*command, options->connection);
-  command->callback(
-      [options, &context] { context.run = [options, &context] { return plan(*options, context.console); }; });
+  command->callback([options, &context] {
+    context.run = [options, &context]() -> Outcome<Exit> {
+      INSTAR_CHECK(settle_options(*options));
+      return plan(*options, context.console);
+    };
+  });
 }
 
 }  // namespace instar::publisher::publish_command

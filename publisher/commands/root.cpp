@@ -8,13 +8,19 @@
 namespace instar::publisher::root_command {
 namespace {
 
+Result<trust::TrustStore> open_root(ByteView bytes, const std::string& path) {
+  auto store = trust::TrustStore::from_pinned(bytes);
+  if (!store) return fail(with_context(std::move(store.error()), path + " is no root document that can be used"));
+  return store;
+}
+
 void warn_of_expiry(const trust::RootDocument& root, const Console& console) {
   if (const auto warning = trust::expiry_warning(root, wall_now())) console.err << "instar: " << *warning << "\n";
 }
 
 Outcome<Exit> show(const std::string& path, const Console& console) {
   INSTAR_TRY(const auto bytes, files::read_file(path, limits::kMessageBytesMax));
-  INSTAR_TRY(const auto store, trust::TrustStore::from_pinned(bytes));
+  INSTAR_TRY(const auto store, open_root(bytes, path));
   warn_of_expiry(store.root(), console);
   console.text() << root_text(store.root());
   console.document(root_json(store.root()));
@@ -24,7 +30,7 @@ Outcome<Exit> show(const std::string& path, const Console& console) {
 Outcome<Exit> publish(const std::string& path, const std::vector<std::string>& older,
                       const ConnectionOptions& connection, const Console& console) {
   INSTAR_TRY(const auto bytes, files::read_file(path, limits::kMessageBytesMax));
-  INSTAR_TRY(const auto store, trust::TrustStore::from_pinned(bytes));
+  INSTAR_TRY(const auto store, open_root(bytes, path));
   INSTAR_TRY(const auto found, read_roots(older, path));
   INSTAR_TRY(const auto session, connect(connection));
   INSTAR_TRY(const auto outcome, bring_root(*session, store, chain_before(bytes, found)));

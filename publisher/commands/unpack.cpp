@@ -49,10 +49,11 @@ void add(CLI::App& app, Context& context) {
   auto* command = app.add_subcommand(
       "unpack",
       "Rebuild the directory tree of a pack\n\n"
-      "Writes to DEST what a device would have: files, folders, links, owners, modes, file capabilities; of an image, "
-      "the file DEST/image. Every "
-      "content is checked against the index, and the index against the artifact id. A delta needs the tree that "
-      "it is against. As another user than root, owners and capabilities that cannot be set are left out, and told.");
+      "Writes to DEST what a device would have: files, folders, links, owners, modes, ACLs, file capabilities, xattrs "
+      "user.*; of an image, the file DEST/image. Without times in the artifact, each content has a time of its own. "
+      "Every content is checked against the index, and the index against the artifact id. A delta needs the tree that "
+      "it is against. As another user than root, owners and capabilities that cannot be set are left out, and "
+      "counted.");
   command
       ->add_option("PACK", options->source,
                    "Pack file, or artifact folder: its delta against --base, else its full pack")

@@ -7,6 +7,11 @@
 
 namespace instar::publisher {
 
+std::ostream& no_output() {
+  static std::ostream nowhere(nullptr);
+  return nowhere;
+}
+
 std::string dump(const Json& value, int indent) {
   return clean_json(value.dump(indent, ' ', false, Json::error_handler_t::replace));
 }

@@ -1,4 +1,5 @@
-// A command's output. With --json exactly one document goes to `out`, and text for people to `err`.
+// A command's output. With --json exactly one document goes to `out`, text for people nowhere, and errors and notices
+// to `err`.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,6 +13,9 @@ namespace instar::publisher {
 
 using Json = nlohmann::ordered_json;
 
+// Drops what is written to it.
+[[nodiscard]] std::ostream& no_output();
+
 struct Console {
   std::ostream& out;
   std::ostream& err;
@@ -21,8 +25,8 @@ struct Console {
   // One document per line, for commands that print several.
   bool json_lines = false;
 
-  // For text for people: `out`, or `err` when `out` is kept for JSON.
-  [[nodiscard]] std::ostream& text() const { return json ? err : out; }
+  // For text for people: `out`, or a stream that drops it when `out` is kept for JSON.
+  [[nodiscard]] std::ostream& text() const { return json ? no_output() : out; }
   // Prints one JSON document if --json was given.
   void document(const Json& value) const;
 };

@@ -6,10 +6,14 @@
 
 #include "core/base/limits.hpp"
 #include "json/read.hpp"
+#include "publisher/console/similar.hpp"
 #include "publisher/console/text.hpp"
 
 namespace instar::publisher {
 namespace {
+
+// Bytes of an unknown key that a message shows.
+constexpr std::size_t kKeyBytesShown = 64;
 
 const Json* member(const Json& object, std::string_view key) {
   if (!object.is_object()) return nullptr;
@@ -30,12 +34,25 @@ Result<JsonObject> JsonObject::of(const Json& value, std::string where) {
   return JsonObject(value, std::move(where));
 }
 
+Result<JsonObject> JsonObject::of(const Json& value, std::string where, std::initializer_list<std::string_view> keys) {
+  INSTAR_TRY(auto object, of(value, std::move(where)));
+  for (const auto& [key, item] : value.items()) {
+    if (std::ranges::find(keys, key) != keys.end()) continue;
+    const auto meant = most_similar(key, {keys.begin(), keys.end()});
+    std::string known;
+    for (const auto name : keys) known += (known.empty() ? "" : ", ") + std::string(name);
+    return fail(Code::malformed, object.where_ + ": unknown key '" + key.substr(0, kKeyBytesShown) + "'" +
+                                     (meant.empty() ? "" : ", did you mean '" + meant + "'?") +
+                                     " (known here: " + known + ")");
+  }
+  return object;
+}
+
 std::string JsonObject::where(std::string_view key) const {
   return where_ + ": " + std::string(key);
 }
 
-const Json* JsonObject::find(std::string_view key) {
-  asked_.emplace(key);
+const Json* JsonObject::find(std::string_view key) const {
   return member(*value_, key);
 }
 
@@ -104,17 +121,6 @@ Result<std::uint64_t> JsonObject::size_or(std::string_view key, std::uint64_t fa
   auto parsed = parse_size(value->get<std::string>());
   if (!parsed) return fail(with_context(parsed.error(), where(key)));
   return parsed;
-}
-
-Status JsonObject::done() const {
-  for (const auto& [key, value] : value_->items()) {
-    if (!asked_.contains(key)) {
-      std::string known;
-      for (const auto& name : asked_) known += (known.empty() ? "" : ", ") + name;
-      return fail(Code::malformed, where_ + ": unknown key '" + key + "' (known here: " + known + ")");
-    }
-  }
-  return {};
 }
 
 std::string get_text(const Json& object, std::string_view key, std::string_view fallback) {

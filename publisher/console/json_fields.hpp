@@ -1,10 +1,10 @@
-// Reads JSON without exceptions. JsonObject is for JSON that people write: every error names the place, and an unknown
-// key is an error. The get_* functions are for answers of the broker: a missing field has a default, and an unknown one
-// is ignored.
+// Reads JSON without exceptions. JsonObject is for JSON that people write: every error names the place, and where the
+// keys are given an unknown one is an error. The get_* functions are for answers of the broker: a missing field has a
+// default, and an unknown one is ignored.
 #pragma once
 
 #include <cstdint>
-#include <set>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +22,13 @@ class JsonObject {
  public:
   // `value` must outlive this object. Each message starts with `where`, such as "release.json: containers[0]".
   [[nodiscard]] static Result<JsonObject> of(const Json& value, std::string where);
+  // An object that has none but these keys. Any other is the first error, before one that is missing: a misspelt key
+  // must not be ignored silently, and is named with the one that was meant.
+  [[nodiscard]] static Result<JsonObject> of(const Json& value, std::string where,
+                                             std::initializer_list<std::string_view> keys);
 
   // nullptr when absent or null.
-  [[nodiscard]] const Json* find(std::string_view key);
+  [[nodiscard]] const Json* find(std::string_view key) const;
   [[nodiscard]] Result<std::string> text(std::string_view key);
   [[nodiscard]] Result<std::string> text_or(std::string_view key, std::string fallback);
   [[nodiscard]] Result<std::uint64_t> number_or(std::string_view key, std::uint64_t fallback, std::uint64_t max);
@@ -35,16 +39,12 @@ class JsonObject {
   // "10s" or a number of milliseconds; "64Mi" or a number of bytes.
   [[nodiscard]] Result<std::int64_t> duration_ms_or(std::string_view key, std::int64_t fallback);
   [[nodiscard]] Result<std::uint64_t> size_or(std::string_view key, std::uint64_t fallback);
-  // An error if a key was never read: a misspelt key must not be ignored silently.
-  [[nodiscard]] Status done() const;
-
   [[nodiscard]] std::string where(std::string_view key) const;
 
  private:
   JsonObject(const Json& value, std::string where) : value_(&value), where_(std::move(where)) {}
   const Json* value_;
   std::string where_;
-  std::set<std::string, std::less<>> asked_;
 };
 
 [[nodiscard]] std::string get_text(const Json& object, std::string_view key, std::string_view fallback = {});

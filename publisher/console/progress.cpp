@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "publisher/console/screen.hpp"
 #include "publisher/console/table.hpp"
 #include "publisher/console/text.hpp"
 
@@ -47,7 +48,9 @@ void Progress::update(std::uint64_t done, std::uint64_t all, MonotonicMs now) {
   if (!on_ || (now - drawn_ < kDrawIntervalMs && done < all)) return;
   drawn_ = now;
   shown_ = true;
-  out_ << "\r\x1b[K" << progress_line(label_, done, all, now - start_, kColumns) << std::flush;
+  // A line that is wider than the terminal could not be removed again.
+  const auto columns = std::min(screen_size().columns - 1, kColumns);
+  out_ << "\r\x1b[K" << cut_to(progress_line(label_, done, all, now - start_, columns), columns) << std::flush;
 }
 
 void Progress::finish() {

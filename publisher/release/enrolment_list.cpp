@@ -34,6 +34,9 @@ Result<EnrolmentRow> parse_row(std::string_view line) {
     return fail(Code::malformed, "expected DEVICE,PRODUCT,GROUP[;GROUP…][,PUBLIC KEY]");
   EnrolmentRow row;
   INSTAR_TRY(row.device, DeviceId::parse(fields[0]));
+  if (!is_product(fields[1]))
+    return fail(Code::invalid_argument,
+                "product '" + std::string(fields[1].substr(0, 80)) + "' " + std::string(kProductRule));
   row.product = fields[1];
   for (const auto group : cut_at(fields[2], ';')) {
     INSTAR_TRY(auto path, GroupPath::parse(group));

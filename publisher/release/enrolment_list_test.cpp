@@ -34,7 +34,8 @@ TEST(EnrolmentList, IsReadLineByLine) {
 }
 
 TEST(EnrolmentList, NamesTheLineThatCannotBeRead) {
-  for (const std::string line : {"gw-01", "gw-01,product", "gw/01,p,g", "gw-01,p,", "gw-01,p,g,abc", "a,b,c,,e"}) {
+  for (const std::string line :
+       {"gw-01", "gw-01,product", "gw/01,p,g", "gw-01,p,", "gw-01,p,g,abc", "a,b,c,,e", "gw-01,p.2,g", "gw-01,,g"}) {
     const auto rows = parse_enrolment_list("gw-00,p,g\n" + line + "\n");
     ASSERT_FALSE(rows.has_value()) << line;
     EXPECT_THAT(rows.error().message, HasSubstr("line 2")) << line;

@@ -22,6 +22,7 @@ class ImageArtifact : public testing::Test {
     options.tree = folder_ / image;
     options.out = folder_ / out;
     options.level = 1;
+    options.replace = true;
     return build_artifact(options);
   }
   void rewrite_listing(const std::string& from, const std::string& to) const {

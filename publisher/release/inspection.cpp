@@ -8,6 +8,7 @@
 #include "core/artifact/index.hpp"
 #include "core/base/limits.hpp"
 #include "core/trust/envelope.hpp"
+#include "core/trust/signatures.hpp"
 #include "core/wire/approval.hpp"
 #include "core/wire/manifest.hpp"
 #include "core/wire/messages.hpp"
@@ -173,7 +174,7 @@ Status check_device_signature(const InspectOptions& options, ByteView bytes, tru
   }
   INSTAR_TRY(const auto key, load_public_key(options.device_key));
   const auto opened = trust::open_by_key(bytes, kind, key);
-  set_verdict(inspection, "by key " + key_id_text(key.id()), opened ? Status{} : Status{fail(opened.error())});
+  set_verdict(inspection, "by key " + trust::key_text(key.id()), opened ? Status{} : Status{fail(opened.error())});
   return {};
 }
 
@@ -193,7 +194,7 @@ Status inspect_hello(const InspectOptions& options, ByteView bytes, const trust:
                               {"acked_sequence", hello.acked_sequence},
                               {"root_version", hello.description.root_version},
                               {"handlers", hello.description.handlers},
-                              {"key", key_id_text(hello.key.id())}};
+                              {"key", trust::key_text(hello.key.id())}};
   Fields fields;
   fields.add("device", hello.device.str() + ", " + hello.description.product);
   fields.add("groups", groups);
@@ -236,8 +237,8 @@ Result<Inspection> inspect_envelope(const InspectOptions& options, ByteView byte
   Json signers = Json::array();
   std::string signed_by;
   for (const auto& signature : envelope.signatures) {
-    signers.push_back(key_id_text(signature.key_id));
-    signed_by += " " + key_id_text(signature.key_id);
+    signers.push_back(trust::key_text(signature.key_id));
+    signed_by += " " + trust::key_text(signature.key_id);
   }
   inspection.json = {{"type", std::string(kind_text(envelope.kind))},
                      {"bytes", bytes.size()},
@@ -377,13 +378,13 @@ Result<Inspection> inspect_key(ByteView text) {
   Inspection inspection;
   if (const auto secret = trust::parse_secret_key(as_text(text))) {
     const auto key = secret->public_key();
-    inspection.json = {{"type", "secret-key"}, {"id", key_id_text(key.id())}, {"public_key", to_hex(key.bytes)}};
-    inspection.text = "secret key " + key_id_text(key.id()) + ", public part " + to_hex(key.bytes) + "\n";
+    inspection.json = {{"type", "secret-key"}, {"id", trust::key_text(key.id())}, {"public_key", to_hex(key.bytes)}};
+    inspection.text = "secret key " + trust::key_text(key.id()) + ", public part " + to_hex(key.bytes) + "\n";
     return inspection;
   }
   INSTAR_TRY(const auto key, trust::parse_public_key(as_text(text)));
-  inspection.json = {{"type", "public-key"}, {"id", key_id_text(key.id())}, {"public_key", to_hex(key.bytes)}};
-  inspection.text = "public key " + key_id_text(key.id()) + ", " + to_hex(key.bytes) + "\n";
+  inspection.json = {{"type", "public-key"}, {"id", trust::key_text(key.id())}, {"public_key", to_hex(key.bytes)}};
+  inspection.text = "public key " + trust::key_text(key.id()) + ", " + to_hex(key.bytes) + "\n";
   return inspection;
 }
 

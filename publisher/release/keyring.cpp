@@ -165,7 +165,7 @@ Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<co
   next.expires = change.expires_after_ms == 0 ? WallMs{0} : now + change.expires_after_ms;
   for (const auto id : change.remove) {
     const auto removed = std::erase_if(next.keys, [&](const trust::RootKey& key) { return key.key.id() == id; });
-    if (removed == 0) return fail(Code::not_found, "the root document has no key " + key_id_text(id));
+    if (removed == 0) return fail(Code::not_found, "the root document has no key " + trust::key_text(id));
     for (auto& role : next.roles) std::erase(role.key_ids, id);
   }
   std::erase_if(next.roles,
@@ -174,7 +174,7 @@ Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<co
     INSTAR_CHECK(check_filter(added.group_filter));
     for (const auto& key : next.keys) {
       if (key.key == added.key)
-        return fail(Code::invalid_argument, "the root document holds key " + key_id_text(added.key.id()) + " already");
+        return fail(Code::invalid_argument, "the root document holds key " + trust::key_text(added.key.id()) + " already");
     }
     next.keys.push_back({added.key, added.group_filter, added.label});
     add_to_role(next, added.role, added.key.id());
@@ -192,12 +192,6 @@ Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<co
   auto status = trust_store.advance(sealed);
   if (!status) return fail(with_context(status.error(), "the new root document would not be accepted"));
   return sealed;
-}
-
-std::string key_id_text(trust::KeyId id) {
-  Bytes bytes;
-  for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<std::uint8_t>(id >> (8 * i)));
-  return to_hex(bytes);
 }
 
 Result<trust::KeyId> parse_key_id(std::string_view text) {
@@ -224,7 +218,7 @@ std::string_view role_text(trust::RoleName role) noexcept {
 Json root_json(const trust::RootDocument& document) {
   Json keys = Json::array();
   for (const auto& key : document.keys) {
-    keys.push_back({{"id", key_id_text(key.key.id())},
+    keys.push_back({{"id", trust::key_text(key.key.id())},
                     {"public_key", to_hex(key.key.bytes)},
                     {"group_filter", key.group_filter},
                     {"label", key.label}});
@@ -232,7 +226,7 @@ Json root_json(const trust::RootDocument& document) {
   Json roles = Json::array();
   for (const auto& role : document.roles) {
     Json ids = Json::array();
-    for (const auto id : role.key_ids) ids.push_back(key_id_text(id));
+    for (const auto id : role.key_ids) ids.push_back(trust::key_text(id));
     roles.push_back(
         {{"role", std::string(role_text(role.name))}, {"threshold", role.threshold}, {"keys", std::move(ids)}});
   }
@@ -268,7 +262,7 @@ std::string root_text(const trust::RootDocument& document) {
       has_groups |= role.name == trust::RoleName::release || role.name == trust::RoleName::approve;
     }
     const std::string groups = !has_groups ? "-" : key.group_filter.empty() ? "all" : key.group_filter;
-    table.row({key_id_text(key.key.id()), roles, groups, key.label});
+    table.row({trust::key_text(key.key.id()), roles, groups, key.label});
   }
   return fields.str() + "\n" + table.str();
 }

@@ -9,6 +9,7 @@
 #include "core/base/result.hpp"
 #include "core/trust/keys.hpp"
 #include "core/trust/root.hpp"
+#include "core/trust/signatures.hpp"
 #include "publisher/console/console.hpp"
 
 namespace instar::publisher {
@@ -72,8 +73,7 @@ inline constexpr const char* kRootExpiresDefault = "730d";
 [[nodiscard]] Result<Bytes> next_root(ByteView current, const RootChange& change,
                                       std::span<const trust::SecretKey> signers, WallMs now);
 
-// A key id as people see and type it: 16 hex digits, the first bytes of the digest in order.
-[[nodiscard]] std::string key_id_text(trust::KeyId id);
+// A key id as people type it, and as trust::key_text writes it: 16 hex digits.
 [[nodiscard]] Result<trust::KeyId> parse_key_id(std::string_view text);
 [[nodiscard]] std::string_view role_text(trust::RoleName role) noexcept;
 

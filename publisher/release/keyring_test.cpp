@@ -189,7 +189,7 @@ TEST_F(Keyring, ARootDocumentNeedsTheRootKeys) {
 
 TEST_F(Keyring, KeyIdsReadBack) {
   const auto id = fresh_key().id();
-  EXPECT_EQ(parse_key_id(key_id_text(id)), id);
+  EXPECT_EQ(parse_key_id(trust::key_text(id)), id);
   for (const auto* text : {"", "12", "zz00000000000000", "00000000000000000"}) EXPECT_FALSE(parse_key_id(text)) << text;
 }
 

@@ -57,7 +57,8 @@ Json container_json(const wire::Container& container) {
                        {"path", volume.path},
                        {"mode", volume.mode},
                        {"uid", volume.uid},
-                       {"gid", volume.gid}});
+                       {"gid", volume.gid},
+                       {"shared", volume.shared}});
   }
   return {{"name", container.name},
           {"artifact", container.artifact.hex()},

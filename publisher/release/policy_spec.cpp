@@ -120,7 +120,8 @@ Result<wire::Wave> read_wave(const Json& json, const std::string& where) {
     if (!wave) return fail(with_context(wave.error(), where));
     return wave;
   }
-  INSTAR_TRY(auto object, JsonObject::of(json, where));
+  INSTAR_TRY(auto object,
+             JsonObject::of(json, where, {"devices", "count", "share", "success", "quorum", "soak", "approval"}));
   wire::Wave wave;
   INSTAR_TRY(wave.devices, object.texts("devices"));
   INSTAR_TRY(const auto count, object.number_or("count", 0, kLargestU32));
@@ -140,14 +141,13 @@ Result<wire::Wave> read_wave(const Json& json, const std::string& where) {
   wave.soak_s =
       static_cast<std::uint32_t>(std::min<std::int64_t>(soak_ms / 1'000, static_cast<std::int64_t>(kLargestU32)));
   INSTAR_TRY(wave.approval, object.flag_or("approval", false));
-  INSTAR_CHECK(object.done());
   return wave;
 }
 
 Status read_budget(JsonObject& fields, wire::Policy& policy) {
   const Json* value = fields.find("error_budget");
   if (value == nullptr) return {};
-  INSTAR_TRY(auto object, JsonObject::of(*value, fields.where("error_budget")));
+  INSTAR_TRY(auto object, JsonObject::of(*value, fields.where("error_budget"), {"failures", "action"}));
   const Json* failures = object.find("failures");
   if (failures == nullptr)
     return fail(Code::malformed, object.where("failures") + " must be a number or a share such as \"2%\"");
@@ -155,7 +155,7 @@ Status read_budget(JsonObject& fields, wire::Policy& policy) {
   if (!taken) return fail(with_context(taken.error(), object.where("failures")));
   INSTAR_TRY(const auto action, object.text_or("action", "pause"));
   INSTAR_TRY(policy.budget_action, parse_action(action));
-  return object.done();
+  return {};
 }
 
 Result<std::uint32_t> seconds32(JsonObject& object, std::string_view key, std::uint32_t fallback) {
@@ -275,7 +275,12 @@ Result<wire::Policy> parse_policy(JsonObject& release) {
   wire::Policy policy;
   const Json* value = release.find("policy");
   if (value == nullptr) return policy;
-  INSTAR_TRY(auto fields, JsonObject::of(*value, release.where("policy")));
+  INSTAR_TRY(auto fields,
+             JsonObject::of(*value, release.where("policy"),
+                            {"waves", "error_budget", "attempts_max", "backoff", "silent", "stale_after",
+                             "in_flight_max", "starts_per_minute_max", "device_bytes_max", "rollout_bytes_max",
+                             "rate_max", "metered_fallback", "fall_back_stops", "unmetered_only", "download_any_time",
+                             "consent", "revert_allowed", "approval", "windows"}));
   if (const Json* waves = fields.find("waves")) {
     if (!waves->is_array()) return fail(Code::malformed, fields.where("waves") + " must be an array");
     for (std::size_t i = 0; i < waves->size(); ++i) {
@@ -291,7 +296,6 @@ Result<wire::Policy> parse_policy(JsonObject& release) {
     if (!window) return fail(with_context(window.error(), fields.where("windows")));
     policy.windows.push_back(*window);
   }
-  INSTAR_CHECK(fields.done());
   return policy;
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "core/base/limits.hpp"
 #include "publisher/console/text.hpp"
 #include "publisher/release/policy_spec.hpp"
 
@@ -11,6 +12,11 @@ namespace instar::publisher {
 namespace {
 
 constexpr const char* kDefaultContainer = "app";
+
+constexpr const char* kNoContent = "a release needs content: give --artifact OUT, --container NAME=OUT or --spec FILE";
+constexpr const char* kNoProduct = "a release needs a product, the kind of device that it is for: --product NAME";
+constexpr const char* kNoRelease = "a release needs a name, like 2.4.1: --release NAME";
+constexpr const char* kNoGroup = "a release needs at least one group of devices: --group PATH, like plant-7/line-a";
 
 tl::unexpected<Error> bad_options(std::string message) {
   return fail(Code::invalid_argument, std::move(message));
@@ -32,8 +38,7 @@ Status add_containers(const PublishOptions& options, ReleaseSpec& spec) {
     spec.containers.push_back({text.substr(equals + 1), {}});
     spec.containers.back().container.name = text.substr(0, equals);
   }
-  if (spec.containers.empty())
-    return bad_options("a release needs content: give --artifact OUT, --container NAME=OUT or --spec FILE");
+  if (spec.containers.empty()) return bad_options(kNoContent);
   if (!describes_container(options)) return {};
   if (spec.containers.size() != 1) {
     return bad_options(
@@ -125,15 +130,53 @@ Status set_sequence(const std::string& text, ReleaseSpec& spec) {
   return {};
 }
 
-Status check_release(const ReleaseSpec& spec) {
-  if (!is_name(spec.product))
-    return bad_options(
-        "a release needs a product, the kind of device it is for: --product NAME (letters, digits, . _ -)");
-  if (!is_name(spec.release))
-    return bad_options("a release needs a name, like 2.4.1: --release NAME (letters, digits, . _ -)");
-  if (spec.groups.empty())
-    return bad_options("a release needs at least one group of devices: --group PATH, like plant-7/line-a");
+// The first character that no name has, whole; empty: there is none.
+std::string bad_character(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_name("x" + std::string(1, text[i]))) continue;
+    std::size_t end = i + 1;
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) ++end;
+    return std::string(text.substr(i, end - i));
+  }
   return {};
+}
+
+// The name with a dash for what cannot be in one: 2.4.1-rc1 for 2.4.1~rc1. Empty: nothing comes of it.
+std::string near_name(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool fits = is_name("x" + std::string(1, c));
+    if (fits || !out.ends_with('-')) out += fits ? c : '-';
+  }
+  while (out.starts_with('.') || out.starts_with('-')) out.erase(0, 1);
+  while (out.ends_with('-')) out.pop_back();
+  return is_name(out) ? out : std::string();
+}
+
+// Errors: invalid_argument, with what is wrong with the name.
+Status check_name(std::string_view what, const std::string& text) {
+  if (is_name(text)) return {};
+  std::string why;
+  if (text.size() > limits::kNameBytesMax) {
+    why = "it has " + std::to_string(text.size()) + " characters, " + std::to_string(limits::kNameBytesMax) +
+          " at most are taken";
+  } else if (text.front() == '.') {
+    why = "a name does not begin with a dot";
+  } else {
+    why = "'" + bad_character(text) + "' is none of the characters of a name: A-Z a-z 0-9 . _ -";
+  }
+  const auto other = near_name(text);
+  return bad_options(std::string(what) + " '" + text + "' cannot be used: " + why +
+                     (other.empty() ? "" : "; take " + other));
+}
+
+Status check_release(const ReleaseSpec& spec) {
+  if (spec.product.empty()) return bad_options(kNoProduct);
+  if (spec.release.empty()) return bad_options(kNoRelease);
+  if (spec.groups.empty()) return bad_options(kNoGroup);
+  if (!is_product(spec.product))
+    return bad_options("product '" + spec.product.substr(0, 80) + "' " + std::string(kProductRule));
+  return check_name("release", spec.release);
 }
 
 }  // namespace
@@ -141,6 +184,15 @@ Status check_release(const ReleaseSpec& spec) {
 Result<std::vector<std::string>> command_words(const std::vector<std::string>& words) {
   if (words.size() != 1) return words;
   return split_words(words.front());
+}
+
+std::string missing_option(const PublishOptions& options) {
+  if (!options.spec_path.empty()) return {};
+  if (options.artifact.empty() && options.containers.empty()) return kNoContent;
+  if (options.product.empty() && options.product_default.empty()) return kNoProduct;
+  if (options.release.empty()) return kNoRelease;
+  if (options.groups.empty() && options.groups_default.empty()) return kNoGroup;
+  return {};
 }
 
 Result<ReleaseSpec> release_of(const PublishOptions& options) {
@@ -156,8 +208,9 @@ Result<ReleaseSpec> release_of(const PublishOptions& options) {
   if (!options.product.empty()) spec.product = options.product;
   if (!options.release.empty()) spec.release = options.release;
   if (!options.notes.empty()) spec.notes = options.notes;
+  if (spec.product.empty()) spec.product = options.product_default;
   if (!options.groups.empty()) spec.groups.clear();
-  for (const auto& name : options.groups) {
+  for (const auto& name : spec.groups.empty() && options.groups.empty() ? options.groups_default : options.groups) {
     INSTAR_TRY(auto group, GroupPath::parse(name));
     spec.groups.push_back(std::move(group));
   }

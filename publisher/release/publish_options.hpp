@@ -44,7 +44,13 @@ struct PublishOptions {
   std::string device_bytes;
   std::string rollout_bytes;
   std::string rate;
+  // Of the config file: count where neither the options nor the release file says any.
+  std::string product_default;
+  std::vector<std::string> groups_default;
 };
+
+// What has to be said and is not, where there is no release file; empty when nothing lacks. It names the option.
+[[nodiscard]] std::string missing_option(const PublishOptions& options);
 
 // The release of the spec file, with the options of the command line over it; without a file, the release of the
 // options alone. Everything that can be checked without the broker is an error here: invalid_argument, malformed.

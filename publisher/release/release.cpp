@@ -57,7 +57,8 @@ Result<std::vector<wire::Volume>> parse_volumes(JsonObject& object) {
   if (value == nullptr) return volumes;
   if (!value->is_array()) return fail(Code::malformed, object.where("volumes") + " must be an array");
   for (std::size_t i = 0; i < value->size(); ++i) {
-    INSTAR_TRY(auto item, JsonObject::of((*value)[i], object.where("volumes[" + std::to_string(i) + "]")));
+    INSTAR_TRY(auto item, JsonObject::of((*value)[i], object.where("volumes[" + std::to_string(i) + "]"),
+                                         {"name", "path", "mode", "uid", "gid", "shared"}));
     wire::Volume volume;
     INSTAR_TRY(volume.name, item.text("name"));
     INSTAR_TRY(volume.path, item.text("path"));
@@ -65,7 +66,7 @@ Result<std::vector<wire::Volume>> parse_volumes(JsonObject& object) {
     INSTAR_TRY(volume.mode, parse_mode(mode, item.where("mode")));
     INSTAR_TRY(volume.uid, item.number32_or("uid", 0));
     INSTAR_TRY(volume.gid, item.number32_or("gid", 0));
-    INSTAR_CHECK(item.done());
+    INSTAR_TRY(volume.shared, item.flag_or("shared", false));
     volumes.push_back(std::move(volume));
   }
   return volumes;
@@ -75,26 +76,27 @@ Result<wire::Health> parse_health(JsonObject& object) {
   wire::Health health;
   const Json* value = object.find("health");
   if (value == nullptr) return health;
-  INSTAR_TRY(auto fields, JsonObject::of(*value, object.where("health")));
+  INSTAR_TRY(auto fields, JsonObject::of(*value, object.where("health"), {"settle", "ready_timeout", "probe"}));
   INSTAR_TRY(health.settle_ms, millis32(fields, "settle", health.settle_ms));
   INSTAR_TRY(health.ready_timeout_ms, millis32(fields, "ready_timeout", 0));
   if (const Json* probe_value = fields.find("probe")) {
-    INSTAR_TRY(auto probe_fields, JsonObject::of(*probe_value, fields.where("probe")));
+    INSTAR_TRY(auto probe_fields,
+               JsonObject::of(*probe_value, fields.where("probe"), {"command", "timeout", "interval", "failures_max"}));
     wire::Probe probe;
     INSTAR_TRY(probe.command, probe_fields.texts("command"));
     if (probe.command.empty()) return fail(Code::malformed, probe_fields.where("command") + " must name what to run");
     INSTAR_TRY(probe.timeout_ms, millis32(probe_fields, "timeout", probe.timeout_ms));
     INSTAR_TRY(probe.interval_ms, millis32(probe_fields, "interval", probe.interval_ms));
     INSTAR_TRY(probe.failures_max, probe_fields.number32_or("failures_max", probe.failures_max));
-    INSTAR_CHECK(probe_fields.done());
     health.probe = std::move(probe);
   }
-  INSTAR_CHECK(fields.done());
   return health;
 }
 
 Result<ContainerSpec> parse_container(const Json& json, const std::string& where, const std::string& folder) {
-  INSTAR_TRY(auto object, JsonObject::of(json, where));
+  INSTAR_TRY(auto object,
+             JsonObject::of(json, where,
+                            {"name", "artifact", "init", "settings", "volumes", "health", "start_order", "handler"}));
   ContainerSpec spec;
   INSTAR_TRY(spec.container.name, object.text("name"));
   INSTAR_TRY(spec.artifact_path, object.text("artifact"));
@@ -111,7 +113,6 @@ Result<ContainerSpec> parse_container(const Json& json, const std::string& where
     return fail(
         Code::malformed,
         where + ": a payload of a handler has no init, settings, volumes or probe: its handler knows what to do");
-  INSTAR_CHECK(object.done());
   return spec;
 }
 
@@ -119,13 +120,13 @@ Result<wire::Requirements> parse_requirements(JsonObject& object) {
   wire::Requirements requirements;
   const Json* value = object.find("requirements");
   if (value == nullptr) return requirements;
-  INSTAR_TRY(auto fields, JsonObject::of(*value, object.where("requirements")));
+  INSTAR_TRY(auto fields, JsonObject::of(*value, object.where("requirements"),
+                                         {"architectures", "kernel_min", "client_min", "memory_min", "free_min"}));
   INSTAR_TRY(requirements.architectures, fields.texts("architectures"));
   INSTAR_TRY(requirements.kernel_min, fields.text_or("kernel_min", ""));
   INSTAR_TRY(requirements.client_min, fields.text_or("client_min", ""));
   INSTAR_TRY(requirements.memory_bytes_min, fields.size_or("memory_min", 0));
   INSTAR_TRY(requirements.free_bytes_min, fields.size_or("free_min", 0));
-  INSTAR_CHECK(fields.done());
   return requirements;
 }
 
@@ -141,7 +142,9 @@ Result<std::optional<std::uint64_t>> parse_sequence(JsonObject& object) {
 
 Result<ReleaseSpec> parse_release(std::string_view text, const std::string& where, const std::string& folder) {
   INSTAR_TRY(const auto json, parse_json(text, where));
-  INSTAR_TRY(auto object, JsonObject::of(json, where));
+  INSTAR_TRY(auto object, JsonObject::of(json, where,
+                                         {"product", "release", "sequence", "groups", "expires", "notes", "containers",
+                                          "requirements", "start_within", "policy"}));
   ReleaseSpec spec;
   INSTAR_TRY(spec.product, object.text_or("product", ""));
   INSTAR_TRY(spec.release, object.text_or("release", ""));
@@ -165,7 +168,6 @@ Result<ReleaseSpec> parse_release(std::string_view text, const std::string& wher
   INSTAR_TRY(spec.requirements, parse_requirements(object));
   INSTAR_TRY(spec.deadline_after_ms, object.duration_ms_or("start_within", 0));
   INSTAR_TRY(spec.policy, parse_policy(object));
-  INSTAR_CHECK(object.done());
   return spec;
 }
 
@@ -206,6 +208,9 @@ Status as_published(const Status& checked) {
 // Reads the index of each tree that has volumes over it.
 Status check_volumes(const ReleaseSpec& spec, const ArtifactFolders& folders) {
   std::map<std::string, wire::VolumePaths> volumes;
+  std::vector<const wire::Container*> containers;
+  for (const auto& each : spec.containers) containers.push_back(&each.container);
+  INSTAR_CHECK(as_published(wire::check_shared_volumes(containers)));
   for (const auto& each : spec.containers) {
     INSTAR_CHECK(as_published(wire::check_volume_paths(each.container)));
     const auto folder = folders.find(each.artifact_path);

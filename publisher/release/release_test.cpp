@@ -103,6 +103,22 @@ TEST_F(Releases, TwoContainersOfOneArtifactNameItOnce) {
   EXPECT_EQ(made->containers.size(), 2U);
 }
 
+TEST_F(Releases, AFolderOfTwoContainersIsSharedInSoManyWords) {
+  const auto error_of = [&](const std::string& first, const std::string& second) {
+    const auto made = manifest_of(R"({"product": "p", "release": "1", "groups": ["g"], "containers": [
+      {"name": "a", "artifact": "out", "volumes": [{"name": "v", "path": "/v")" +
+                                  first + R"(}]},
+      {"name": "b", "artifact": "out", "volumes": [{"name": "v", "path": "/w")" +
+                                  second + "}]}]}");
+    if (!made) return made.error().message;
+    EXPECT_TRUE(made->containers[0].volumes[0].shared && made->containers[1].volumes[0].shared);
+    return std::string("none");
+  };
+  EXPECT_THAT(error_of("", ""), HasSubstr("volume 'v' of container 'b' is that of 'a' too"));
+  EXPECT_THAT(error_of(R"(, "shared": true)", ""), HasSubstr("say that it is shared with both"));
+  EXPECT_EQ(error_of(R"(, "shared": true)", R"(, "shared": true)"), "none");
+}
+
 TEST_F(Releases, AVolumeThatDevicesWouldRefuseIsNotPublished) {
   ASSERT_EQ(::symlink("/run", (folder_ / "tree/link").c_str()), 0);
   ASSERT_TRUE(files::make_folders(folder_ / "tree/folder"));
@@ -126,12 +142,40 @@ TEST_F(Releases, AVolumeThatDevicesWouldRefuseIsNotPublished) {
   EXPECT_EQ(error_of("/folder"), "none");
 }
 
+TEST_F(Releases, AMisspeltKeyIsNamedAtEachDepthBeforeOneThatIsMissing) {
+  const auto error_of = [&](const std::string& text) {
+    const auto made = manifest_of(text);
+    return made ? std::string("none") : made.error().message;
+  };
+  const auto in_container = [&](const std::string& more) {
+    return error_of(R"({"containers": [{"name": "a", "artifact": "out", )" + more + "}]}");
+  };
+  EXPECT_THAT(error_of(R"({"containers": [{"nmae": "a"}]})"),
+              HasSubstr("containers[0]: unknown key 'nmae', did you mean 'name'?"));
+  EXPECT_THAT(in_container(R"("volumes": [{"name": "d", "paht": "/d"}])"),
+              HasSubstr("containers[0]: volumes[0]: unknown key 'paht', did you mean 'path'?"));
+  EXPECT_THAT(in_container(R"("health": {"setle": "1s"})"),
+              HasSubstr("containers[0]: health: unknown key 'setle', did you mean 'settle'?"));
+  EXPECT_THAT(in_container(R"("health": {"probe": {"comand": ["/bin/true"]}})"),
+              HasSubstr("health: probe: unknown key 'comand', did you mean 'command'?"));
+  EXPECT_THAT(error_of(R"({"containers": [], "requirements": {"architecture": ["x86_64"]}})"),
+              HasSubstr("requirements: unknown key 'architecture', did you mean 'architectures'?"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"waves": [{"shre": "10%"}]}})"),
+              HasSubstr("policy: waves[0]: unknown key 'shre', did you mean 'share'?"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"error_budget": {"failure": 3}}})"),
+              HasSubstr("policy: error_budget: unknown key 'failure', did you mean 'failures'?"));
+  EXPECT_THAT(error_of(R"({"containers": [], "policy": {"nonsense": 3}})"),
+              HasSubstr("policy: unknown key 'nonsense' (known here: waves"));
+}
+
 TEST_F(Releases, ErrorsInAReleaseFileNameThePlace) {
   const auto error_of = [&](const std::string& text) {
     const auto made = manifest_of(text);
     return made ? std::string("none") : made.error().message;
   };
   EXPECT_THAT(error_of("{\n  \"product\": oops\n}"), HasSubstr("line 2"));
+  EXPECT_THAT(error_of(R"({"product": "gateway", "contaners": []})"),
+              HasSubstr("test.json: unknown key 'contaners', did you mean 'containers'?"));
   EXPECT_THAT(error_of("[]"), HasSubstr("test.json must be a JSON object"));
   EXPECT_THAT(error_of("{}"), HasSubstr("containers must be an array"));
   EXPECT_THAT(error_of(R"({"containers": [], "prodct": "x"})"), HasSubstr("unknown key 'prodct'"));
@@ -244,7 +288,9 @@ TEST_F(Releases, ErrorsNameTheWrongOption) {
     return spec ? std::string("none") : spec.error().message;
   };
   EXPECT_THAT(error_of([](auto& o) { o.product = ""; }), HasSubstr("--product"));
-  EXPECT_THAT(error_of([](auto& o) { o.release = "a b"; }), HasSubstr("--release"));
+  EXPECT_THAT(error_of([](auto& o) { o.product = "press.2"; }), HasSubstr("product 'press.2' must be"));
+  EXPECT_THAT(error_of([](auto& o) { o.release = ""; }), HasSubstr("--release"));
+  EXPECT_THAT(error_of([](auto& o) { o.release = "a b"; }), HasSubstr("release 'a b' cannot be used: ' ' is none"));
   EXPECT_THAT(error_of([](auto& o) { o.groups = {}; }), HasSubstr("--group"));
   EXPECT_THAT(error_of([](auto& o) { o.groups = {"a/+/b"}; }), HasSubstr("a/+/b"));
   EXPECT_THAT(error_of([](auto& o) { o.artifact = ""; }), HasSubstr("--artifact"));

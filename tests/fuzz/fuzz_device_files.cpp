@@ -5,6 +5,7 @@
 #include "core/base/text.hpp"
 #include "device-client/containers/run_record.hpp"
 #include "device-client/process/config.hpp"
+#include "device-client/process/container_files.hpp"
 #include "device-client/process/container_image.hpp"
 #include "device-client/process/container_volumes.hpp"
 #include "device-client/process/json_line.hpp"
@@ -55,6 +56,9 @@ void left_for_helper(std::string_view text) {
   }
   if (const auto image = parse_container_image(text)) {
     INSTAR_ASSERT(format_container_image(*image) == text);
+  }
+  if (const auto files = parse_container_files(text)) {
+    INSTAR_ASSERT(format_container_files(*files) == text);
   }
   if (const auto volumes = parse_container_volumes(text)) {
     INSTAR_ASSERT(format_container_volumes(*volumes) == text);

@@ -83,7 +83,7 @@ void short_forms(std::string_view text) {
   if (const auto action = parse_action(text)) INSTAR_ASSERT(*action <= wire::BudgetAction::revert);
   if (const auto setting = parse_setting(text)) INSTAR_ASSERT(setting->key + "=" + setting->value == text);
   if (const auto volume = parse_volume(text)) INSTAR_ASSERT(volume->name + ":" + volume->path == text);
-  if (const auto id = parse_key_id(text)) INSTAR_ASSERT(*parse_key_id(key_id_text(*id)) == *id);
+  if (const auto id = parse_key_id(text)) INSTAR_ASSERT(*parse_key_id(trust::key_text(*id)) == *id);
   if (const auto size = parse_size(text)) INSTAR_ASSERT(!human_bytes(*size).empty());
   if (const auto ms = parse_duration_ms(text)) INSTAR_ASSERT(*ms >= 0 && !human_duration(*ms).empty());
   if (const auto words = split_words(text)) INSTAR_ASSERT(words->size() <= text.size());
@@ -99,9 +99,11 @@ void configuration(std::string_view text) {
     INSTAR_ASSERT(options.error().message.starts_with("config, line "));
     return;
   }
-  INSTAR_ASSERT(options->broker == moved->broker && options->prefix == moved->prefix);
-  if (options->broker) {
-    const auto uri = server_uri(*options->broker);
+  const auto& connection = options->connection;
+  INSTAR_ASSERT(connection.broker == moved->connection.broker && connection.prefix == moved->connection.prefix);
+  INSTAR_ASSERT(options->release.keys == moved->release.keys && options->release.groups == moved->release.groups);
+  if (connection.broker) {
+    const auto uri = server_uri(*connection.broker);
     if (uri.has_value()) INSTAR_ASSERT(server_uri(*uri).has_value() && *server_uri(*uri) == *uri);
   }
 }

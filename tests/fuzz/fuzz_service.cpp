@@ -81,7 +81,9 @@ void Scene::step(std::uint8_t kind, ByteView body) {
     case 3: sealed(trust::Kind::report, TopicKind::device_report, body); break;
     case 4: from_device(TopicKind::device_fetch, to_bytes(body)); break;
     case 5: (void)fixture_.send("op-1", topics.put(client_id("op-1")), body); break;
-    case 6: published(trust::Kind::manifest, topics.manifest(group_path("plant-7")), body, kReleaseKey); break;
+    case 6:
+      published(trust::Kind::manifest, topics.manifest(group_path("plant-7"), "gateway-2"), body, kReleaseKey);
+      break;
     case 7:
       published(trust::Kind::assignment, topics.device(device_.id, TopicKind::device_assignment), body, kReleaseKey);
       break;

@@ -38,8 +38,8 @@ std::string rebuilt(const wire::Topics& topics, const wire::Topic& topic) {
   switch (topic.kind) {
     case TopicKind::root: return topics.root();
     case TopicKind::root_version: return topics.root(topic.root_version);
-    case TopicKind::group_manifest: return topics.manifest(topic.group);
-    case TopicKind::group_gate: return topics.gate(topic.group);
+    case TopicKind::group_manifest: return topics.manifest(topic.group, topic.product);
+    case TopicKind::group_gate: return topics.gate(topic.group, topic.product);
     case TopicKind::rollout_status: return topics.status(topic.rollout);
     case TopicKind::operator_put: return topics.put(topic.client);
     case TopicKind::operator_stored: return topics.stored(topic.client);

@@ -150,6 +150,43 @@ def artifact_folders() -> None:
     seed("artifact", "gzip", size, b"\x1f\x8b\x08")
 
 
+def made_elf(loader: bytes, needed: list[bytes], bits: int = 64) -> bytes:
+    """Headers, a dynamic section and its texts, for x86."""
+    word = "Q" if bits == 64 else "I"
+    texts, offsets = b"\0", []
+    for name in [loader, *needed, b"$ORIGIN/../lib"]:
+        offsets.append(len(texts))
+        texts += name + b"\0"
+    start = 64 + 3 * 56 if bits == 64 else 52 + 3 * 32
+    rows = [(1, offset) for offset in offsets[1:-1]] + [(29, offsets[-1]), (5, start), (0, 0)]
+    dynamic = b"".join(struct.pack("<2" + word, *row) for row in rows)
+    places = [(1, 0, start + len(texts) + len(dynamic)), (3, start + offsets[0], len(loader) + 1), (2, start + len(texts), len(dynamic))]
+    head = b"\x7fELF" + bytes([2 if bits == 64 else 1, 1, 1]) + bytes(9)
+    if bits == 64:
+        head += struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 64, 64, 0, 0, 64, 56, 3, 0, 0, 0)
+        head += b"".join(struct.pack("<IIQQQQQQ", kind, 4, at, at, at, size, size, 1) for kind, at, size in places)
+    else:
+        head += struct.pack("<HHIIIIIHHHHHH", 3, 3, 1, 52, 52, 0, 0, 52, 32, 3, 0, 0, 0)
+        head += b"".join(struct.pack("<8I", kind, at, at, at, size, size, 4, 1) for kind, at, size in places)
+    return head + texts + dynamic
+
+
+def programs() -> None:
+    usual = made_elf(b"/lib64/ld-linux-x86-64.so.2", [b"libx.so", b"libc.so.6"])
+    for pick, name in [(0, "elf"), (2, "init"), (3, "library")]:
+        seed("programs", name, pick, usual)
+    seed("programs", "elf-32", 0, made_elf(b"/lib/ld-linux.so.2", [b"libc.so.6"], 32))
+    seed("programs", "musl", 2, made_elf(b"/lib/ld-musl-x86_64.so.1", [b"libz.so", b"libc.musl-x86_64.so.1"]))
+    for number, line in enumerate(["#!/bin/sh\n", "#! /usr/bin/env -S A=1 sh -e\n", "#!/bin/sh\r\n", "#!/sbin/init\n", "exec sh\n",
+                                   "#!" + "/" * 300, "\ufeff#!/bin/sh\n", "MZ"]):
+        seed("programs", f"line-{number}", 1, line)
+        seed("programs", f"script-{number}", 2, line)
+    seed("programs", "cache", 4, b"glibc-ld.so.cache1.1\0\0liby.so\0/lib/libx.so\0libz.so\0/opt/libz.so\0")
+    seed("programs", "path", 5, "/lib:/opt/lib\n/usr/lib\n")
+    for number, target in enumerate(["../bin/sh", "/sbin/start", "../../../usr/bin/sh", "init/x"]):
+        seed("programs", f"link-{number}", 6, target)
+
+
 def device_files() -> None:
     least = "device_id = press-12\nproduct = press\ngroups = plant-7/line-a, plant-7\nserver = ssl://broker.example:8883\n"
     seed("device_files", "conf", 0, (ROOT / "deploy/device.conf").read_text())
@@ -164,6 +201,7 @@ def device_files() -> None:
     seed("device_files", "json-text", 1, 'a "quoted" \\ text \u202e \x01\n')
     seed("device_files", "record", 2, f'{{"container":"web","revision":7,"order":0,"fingerprint":"{"ab" * 32}"}}\n')
     seed("device_files", "image", 2, "squashfs\n/var/lib/instar/image\n/var/lib/instar/upper\nnodev\n")
+    seed("device_files", "files", 2, "/var/lib/instar/names/resolv.conf\0resolv.conf\0bind\0/etc/localtime\0localtime\0bind-missing\0")
     seed("device_files", "volumes", 2, "data\0/var/lib/instar/volumes/data\0/var/lib/app\0logs\0/v/logs\0/logs\0")
     for number, text in enumerate(["tcp://localhost:1883", "mqtts://broker.example", "ssl://[::1]:8883", "wss://b", "mqtt://127.0.0.1"]):
         seed("device_files", f"uri-{number}", 3, text)
@@ -216,7 +254,7 @@ def service() -> None:
 def main() -> int:
     for old in CORPUS.glob("*/seed-*"):
         old.unlink()
-    for make in [signed_and_keys, messages, artifacts, deltas, bundles, operator_files, artifact_folders, device_files, store_records,
+    for make in [signed_and_keys, messages, artifacts, deltas, bundles, operator_files, artifact_folders, device_files, programs, store_records,
                  service]:
         make()
     return 0

@@ -39,6 +39,9 @@ class Device:
         self.config.write_text("".join(f"{key} = {value}\n" for key, value in self.settings.items()))
 
     def start(self, environment: dict[str, str] | None = None) -> "Device":
+        """Nothing is done where it runs already."""
+        if self.process.is_running():
+            return self
         self.configure()
         self.process.spawn([str(self.program), "run", "--config", str(self.config)], env=os.environ | (environment or {}))
         return self

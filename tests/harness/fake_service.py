@@ -7,8 +7,7 @@ from pathlib import Path
 from . import forge
 from .mqtt import Closed, Mqtt, Packet
 from .process import HANGS_S, wait_for
-
-PREFIX = "instar/v1"
+from .topics import PREFIX, gate_topic, manifest_topic
 
 
 class FakeService:
@@ -44,7 +43,7 @@ class FakeService:
         rollout = forge.digest(forge.payload_of(envelope))
         for pack in packs:
             self.packs[pack.id] = pack
-        self.send(f"{PREFIX}/g/{group}/manifest", envelope, retain=True)
+        self.send(manifest_topic(group, product), envelope, retain=True)
         if gate:
             self._issue += 1
             now = int(time.time() * 1000)
@@ -52,7 +51,7 @@ class FakeService:
                 "group": group, "product": product, "manifest": forge.hash_value(rollout), "sequence": sequence, "state": 0,
                 "admitted_bp": 10000, "fresh_ms": now, "wave_opened_ms": [now], "issue": self._issue,
             })
-            self.send(f"{PREFIX}/g/{group}/gate", forge.seal(forge.GATE, payload, self.gate_key), retain=True)
+            self.send(gate_topic(group, product), forge.seal(forge.GATE, payload, self.gate_key), retain=True)
         return rollout
 
     def last_report(self, rollout: bytes | None = None) -> dict | None:

@@ -75,9 +75,10 @@ class Operator:
         return path
 
     def publish(self, release: str, tree: Path, *, key: Path | None = None, timeout_s: float = COMMAND_S, options: tuple[str, ...] = (),
-                **changes: object) -> dict:
-        """`options`: further ones for the command line; `changes`: of the release file."""
+                ask: bool = False, **changes: object) -> dict:
+        """`options`: further ones for the command line; `ask`: a group that nobody is in is asked about; `changes`: of the release file."""
         path = self.describe(release, self.pack(tree), **changes)
+        options = options if ask else (*options, "--empty-group")
         return self.ask("publish", str(path), "--key", str(key or self.keys.release), "--root", str(self.keys.root), *options,
                         timeout_s=timeout_s)
 

@@ -23,7 +23,7 @@ PLUGIN = BUILD / "broker-plugin/mosquitto_instar.so"
 
 # Even on a busy machine nothing takes so long unless it hangs. Tests wait for conditions within this bound, and never for a time that
 # something "should" take. A test that fails may be slow.
-HANGS_S = 300
+HANGS_S = int(os.environ.get("INSTAR_HANGS_S", "300"))
 
 
 def wait_for(what: str, check: Callable[[], T], timeout_s: float = HANGS_S, interval_s: float = 0.1) -> T:

@@ -28,7 +28,7 @@ def make_tree(folder: Path, version: str, *, noise_bytes: int = 0, changed_bytes
     for name in ("bin", "sbin", "dev", "proc", "sys", "etc", "tmp", "www", "var/lib", "usr/share/data"):
         (folder / name).mkdir(parents=True)
     shutil.copy(BUSYBOX, folder / "bin/busybox")
-    for applet in ("sh", "cat", "wget", "sleep", "test", "grep", "httpd", "ls"):
+    for applet in ("sh", "cat", "wget", "sleep", "test", "grep", "httpd", "ls", "true", "false", "echo", "env", "id", "kill", "mkdir", "ps", "touch"):
         (folder / "bin" / applet).symlink_to("busybox")
     (folder / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
     (folder / "www/version").write_text(version + "\n")

@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "core/trust": ["core/base", "schemas"],
     "core/artifact": ["core/base", "core/trust"],
     "core/delta": CORE_BELOW_WIRE,
-    "core/delta/make": ["core/base", "core/trust", "core/delta"],
+    "core/delta/make": ["core/base", "core/trust", "core/artifact", "core/delta"],
     "core/wire": CORE_BELOW_WIRE + ["schemas"],
     # The devices' side and the rollout's side speak through `exchange` only.
     "core/rollout": ["core/base", "core/wire", "core/rollout/devices", "core/rollout/rollouts", "core/rollout/exchange"],
@@ -39,11 +39,12 @@ MAY_INCLUDE = {
     # A ladder: each room uses the rooms below it.
     "publisher": ["publisher/commands", "publisher/broker"],
     "publisher/commands": ["core/base", "core/trust", "core/wire", "files", "publisher/broker", "publisher/release", "publisher/delta",
-                           "publisher/artifact", "publisher/console"],
+                           "publisher/check", "publisher/artifact", "publisher/console"],
     "publisher/broker": ["core/base", "core/artifact", "core/wire", "core/revision", "files", "mqtt", "publisher/release",
                          "publisher/artifact", "publisher/console"],
     "publisher/release": CORE_BELOW_WIRE + ["core/wire", "files", "publisher/delta", "publisher/artifact", "publisher/console"],
     "publisher/delta": CORE_BELOW_WIRE + ["core/delta", "core/delta/make", "files", "publisher/artifact", "publisher/console"],
+    "publisher/check": ["core/base", "core/artifact", "core/wire", "files", "publisher/artifact", "publisher/console"],
     "publisher/artifact": CORE_BELOW_WIRE + ["core/wire", "core/delta", "files", "publisher/console"],
     "publisher/console": ["core/base", "json"],
     # Staging, containers and lxc stand side by side: none knows another.
@@ -72,7 +73,7 @@ IMPURE_CALLS = re.compile(r"\b(system_clock|steady_clock|random_device|getenv|ra
 ADAPTERS = {
     "rocksdb/*": ["storage/rocks_store*.cpp"],
     "mosquitto*.h": ["broker-plugin/mosquitto/*.cpp", "broker-plugin/mosquitto/*.hpp"],
-    "openssl/*": ["broker-plugin/mosquitto/certificate.cpp"],
+    "openssl/*": ["broker-plugin/mosquitto/certificate.cpp", "mqtt/certificate_fault.cpp", "mqtt/probe_link.cpp"],
     "mqtt/*.h": ["mqtt/paho_cpp/paho_cpp.cpp"],
     "MQTT*.h": ["mqtt/paho_c/paho_c.cpp"],
     "lxc/*": ["device-client/lxc/lxc_helper*.cpp"],

@@ -8,6 +8,7 @@ from harness.clock import DAY_S, YEAR_S, WrongClock
 from harness.operator import Refused
 from harness.process import HANGS_S, wait_for
 from harness.site import Site
+from harness.topics import manifest_topic
 
 GROUP = "test/line"
 HOUR_S = 3600
@@ -32,7 +33,7 @@ class Clocked:
 
     def retained(self, kind: str) -> bytes | None:
         with self.site.broker.client("op-retained") as client:
-            client.subscribe(f"instar/v1/g/{GROUP}/{kind}")
+            client.subscribe(f"instar/v1/{kind}/{GROUP}/test-box")
             found = [packet.payload for packet in client.drain() if packet.retained]
         return found[-1] if found else None
 
@@ -109,7 +110,7 @@ def test_a_release_that_is_dated_ahead_waits_for_its_time(tmp_path, keys):
         value |= {"sequence": value["sequence"] + 1, "release": "2.0", "issued_ms": int((time.time() + HOUR_S) * 1000)}
         envelope = forge.seal(forge.MANIFEST, forge.flat("manifest", value), forge.Key.load(keys.release))
         with it.site.broker.client("op-ahead") as client:
-            client.publish(f"instar/v1/g/{GROUP}/manifest", envelope, qos=1, retain=True)
+            client.publish(manifest_topic(GROUP), envelope, qos=1, retain=True)
         rollout = forge.digest(forge.payload_of(envelope)).hex()[:16]
         wait_for("the broker has it", lambda: rollout in [row["rollout"] for row in it.site.operator.rollouts()["rollouts"]])
         assert "ahead of the broker's clock" in it.waits_for(rollout)

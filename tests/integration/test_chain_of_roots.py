@@ -189,7 +189,7 @@ def test_damage_of_one_file_loses_neither_root_nor_sequence(site, chain, damage)
 def test_what_a_removed_key_has_signed_is_withdrawn(site, chain):
     device = site.add_device("d", groups="other/line")
     rollout = site.publish("1.0")
-    topic = f"g/{site.operator.group}/manifest"
+    topic = f"manifest/{site.operator.group}/{site.operator.product}"
     assert retained(site, topic)
     publish_all(site, chain, 2)
     wait_for("the manifest is withdrawn", lambda: not retained(site, topic))

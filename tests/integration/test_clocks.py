@@ -10,6 +10,7 @@ from harness.device import Device
 from harness.fake_service import COMMITTED, PREFIX, REFUSED, WAITING, FakeService
 from harness.process import wait_for
 from harness.site import Site
+from harness.topics import gate_topic, manifest_topic
 from harness.trees import make_tree
 
 GROUP, PRODUCT = "test/line", "test-box"
@@ -59,7 +60,7 @@ class World:
                             "health": {"settle_ms": 200}}],
         } | changes
         envelope = forge.seal(forge.MANIFEST, forge.flat("manifest", value), self.signer)
-        self.service.send(f"{PREFIX}/g/{GROUP}/manifest", envelope, retain=True)
+        self.service.send(manifest_topic(GROUP, PRODUCT), envelope, retain=True)
         return forge.digest(forge.payload_of(envelope))
 
     def gate(self, rollout: bytes, **changes) -> bytes:
@@ -70,7 +71,7 @@ class World:
             "fresh_ms": now, "wave_opened_ms": [now], "issue": self.issue,
         } | changes
         envelope = forge.seal(forge.GATE, forge.flat("gate", value), self.gate_key)
-        self.service.send(f"{PREFIX}/g/{GROUP}/gate", envelope, retain=True)
+        self.service.send(gate_topic(GROUP, PRODUCT), envelope, retain=True)
         return envelope
 
     def reason(self, step: int, rollout: bytes) -> str:
@@ -134,7 +135,7 @@ def test_a_pause_outlasts_all_other_gates(world):
         other = forge.digest(b"rollout %d" % number)
         world.gate(other, sequence=1000 + number)
     replayed = forge.unflat("gate", forge.payload_of(open_gate)) | {"state": 0, "issue": 4}
-    world.service.send(f"{PREFIX}/g/{GROUP}/gate", forge.seal(forge.GATE, forge.flat("gate", replayed), world.gate_key), retain=True)
+    world.service.send(gate_topic(GROUP, PRODUCT), forge.seal(forge.GATE, forge.flat("gate", replayed), world.gate_key), retain=True)
     wait_for("the replay is refused", lambda: "is older (issue 4) than one heard before (5)" in world.device.log_text())
     assert not world.has_taken(rollout)
 

@@ -15,6 +15,7 @@ from harness.broker import Broker
 from harness.device import Device
 from harness.fake_service import COMMITTED, FAILED, REFUSED, FakeService
 from harness.process import HANGS_S, wait_for
+from harness.topics import manifest_topic
 from harness.trees import fingerprint, make_tree
 
 GROUP, PRODUCT = "test/line", "test-box"
@@ -115,7 +116,7 @@ def test_one_flipped_bit_anywhere(world):
     envelope = forge.seal(forge.MANIFEST, forge.flat("manifest", world.manifest(world.good)), world.signer)
     dice, fetched = random.Random(7), world.service.bytes_sent
     fetches = len(world.service.fetches)
-    topic = f"instar/v1/g/{GROUP}/manifest"
+    topic = manifest_topic(GROUP, PRODUCT)
     # Every byte of the frame, some of the rest.
     for at in [*range(84), *range(84, len(envelope), 9)]:
         flipped = bytearray(envelope)

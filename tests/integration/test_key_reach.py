@@ -9,6 +9,7 @@ from harness import forge
 from harness.operator import Keys, Refused, run
 from harness.process import HANGS_S, wait_for
 from harness.site import Site
+from harness.topics import manifest_topic
 
 PREFIX = "instar/v1"
 NEVER_MS = 253402300799000  # the year 9999
@@ -54,7 +55,7 @@ def offer(site: Site, base: dict, key: forge.Key, topic_group: str, groups: list
     rollout = forge.digest(forge.payload_of(envelope))[:8].hex()
     with site.broker.client("op-by-hand") as client:
         client.subscribe(f"{PREFIX}/r/{rollout}/status")
-        client.publish(f"{PREFIX}/g/{topic_group}/manifest", envelope, qos=1, retain=True)
+        client.publish(manifest_topic(topic_group), envelope, qos=1, retain=True)
         status = json.loads(client.next_message().payload)
     return status["state"], status.get("code", "")
 
@@ -107,7 +108,7 @@ def test_a_limited_key_moves_no_device_of_another_plant(site, plants):
 def test_a_limited_key_uses_up_its_own_numbers_alone(site, plants):
     near, far = site.add_device("near", groups="plant-7/line-a"), site.add_device("far", groups="plant-9/line-a")
     site.wait_for_counts(site.publish("1.0", groups=["plant-7", "plant-9"]), {"committed": 2})
-    base = forge.unflat("manifest", forge.payload_of(retained(site, f"{PREFIX}/g/plant-7/manifest")))
+    base = forge.unflat("manifest", forge.payload_of(retained(site, manifest_topic("plant-7"))))
     assert offer(site, base, plants.limited, "plant-7", ["plant-7", "plant-9"], 2, "both") == ("refused", "untrusted_key")
     assert offer(site, base, plants.exact, "plant-7/line-a", ["plant-7/line-a"], 2, "below") == ("refused", "untrusted_key")
     assert offer(site, base, plants.limited, "plant-7", ["plant-7"], 2**64 - 1, "last") == ("refused", "refused")

@@ -48,17 +48,17 @@ def test_defer_leaves_the_decision_to_the_acl_file(tmp_path):
             take(two, 1)
             one.publish("instar/v1/d/dev1/hello", "x", qos=1)
             one.publish("instar/v1/d/dev1/ack", "x", qos=1)  # the file would allow it, the plugin does not
-            one.publish("instar/v1/g/a/manifest", "x", qos=1)  # the plugin would allow it, the file does not
+            one.publish("instar/v1/manifest/a/press", "x", qos=1)  # the plugin would allow it, the file does not
             assert events(broker, "message") == ["dev1 instar/v1/d/dev1/hello 1 q1"]
             assert two.drain() == []
 
 
 def test_acl_file_of_the_page_lets_devices_and_operators_work_and_nobody_else(tmp_path):
     page = (SOURCE / "docs/broker.md").read_text()
-    (tmp_path / "acl").write_text(re.search(r"### What an `acl_file` needs\n+```\n(.*?)```", page, re.S).group(1))
+    (tmp_path / "acl").write_text(re.search(r"^# append to /etc/mosquitto/acl\n(.*?)^```", page, re.S | re.M).group(1))
     with probe_broker(tmp_path, options={"acl_fallthrough": "defer"}, lines=[f"acl_file {tmp_path}/acl"]) as broker, \
-         broker.client("dev1") as device, broker.client("op-1", username="alice") as alice:
-        device.subscribe("instar/v1/root", "instar/v1/g/a/#", "instar/v1/d/dev1/chunk", "instar/v1/d/dev1/ack")
+         broker.client("dev1", username="dev1") as device, broker.client("op-1", username="alice") as alice:
+        device.subscribe("instar/v1/root", "instar/v1/manifest/a/#", "instar/v1/gate/a/#", "instar/v1/d/dev1/chunk", "instar/v1/d/dev1/ack")
         alice.subscribe("$CONTROL/instar/v1/response", "instar/v1/r/+/status", "instar/v1/d/+/presence")
         assert [p.payload for p in take(device, 1)] == [b"root of the start"]
         for name in ("hello", "report"):
@@ -66,15 +66,15 @@ def test_acl_file_of_the_page_lets_devices_and_operators_work_and_nobody_else(tm
         device.publish("instar/v1/d/dev1/fetch", "flood 2 10", qos=1)
         device.publish("instar/v1/d/dev1/report", "commit", qos=1)
         device.publish("instar/v1/d/dev1/presence", "route", qos=1)
-        for topic in ("instar/v1/g/a/manifest", "instar/v1/root", "instar/v1/d/dev2/hello", "plant/x", "$CONTROL/instar/v1"):
+        for topic in ("instar/v1/manifest/a/press", "instar/v1/root", "instar/v1/d/dev2/hello", "plant/x", "$CONTROL/instar/v1"):
             device.publish(topic, "route", qos=1)
-        alice.publish("instar/v1/g/a/manifest", "route", qos=1)
+        alice.publish("instar/v1/manifest/a/press", "route", qos=1)
         alice.publish("instar/v1/o/op-1/put", "x", qos=1)
         alice.publish("$CONTROL/instar/v1", "list", qos=1)
         assert sorted(p.payload for p in take(device, 4)) == [b"durable", b"route", b"x" * 10, b"x" * 10]
         assert sorted(p.payload for p in take(alice, 2)) == [b"alice said list", b"route"]
         assert [e.split()[1] for e in events(broker, "message")] == [f"instar/v1/{t}" for t in (
-            "d/dev1/hello", "d/dev1/report", "d/dev1/fetch", "d/dev1/report", "d/dev1/presence", "g/a/manifest", "o/op-1/put")]
+            "d/dev1/hello", "d/dev1/report", "d/dev1/fetch", "d/dev1/report", "d/dev1/presence", "manifest/a/press", "o/op-1/put")]
 
 
 @pytest.mark.parametrize("fallthrough", ["allow", "defer"])
@@ -83,7 +83,7 @@ def test_own_denials_hold(tmp_path, fallthrough):
     lines = [f"acl_file {tmp_path}/acl"] if fallthrough == "defer" else []
     with probe_broker(tmp_path, options={"acl_fallthrough": fallthrough}, lines=lines) as broker:
         with broker.client("dev1", version=5) as one:
-            for topic in ("d/dev2/hello", "d/dev2/report", "d/dev1/chunk", "d/dev1/ack", "g/a/gate", "no/such/form", "d/dev1/hello/x"):
+            for topic in ("d/dev2/hello", "d/dev2/report", "d/dev1/chunk", "d/dev1/ack", "gate/a/press", "no/such/form", "d/dev1/hello/x"):
                 assert one.publish_for_reason(f"instar/v1/{topic}", b"x") == 0x87, topic
             assert one.publish_for_reason("instar/v1/d/dev1/hello", b"x") < 0x80
         assert len(events(broker, "message")) == 1
@@ -133,9 +133,9 @@ def dies_with_will(broker, client_id: str, topic: str) -> None:
 
 def test_will_may_be_on_presence_and_on_no_other_topic_of_ours(tmp_path):
     with probe_broker(tmp_path) as broker, broker.client("listener") as listener:
-        listener.subscribe("instar/v1/d/+/presence", "instar/v1/g/#", "instar/v1/root", "plant/#")
+        listener.subscribe("instar/v1/d/+/presence", "instar/v1/manifest/#", "instar/v1/root", "plant/#")
         take(listener, 1)
-        dies_with_will(broker, "dev1", "instar/v1/g/a/manifest")
+        dies_with_will(broker, "dev1", "instar/v1/manifest/a/press")
         dies_with_will(broker, "dev2", "instar/v1/root")
         dies_with_will(broker, "dev3", "instar/v1/d/dev1/presence")
         dies_with_will(broker, "dev4", "instar/v1/d/dev4/presence")

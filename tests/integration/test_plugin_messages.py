@@ -47,15 +47,15 @@ def test_a_consumed_message_is_acknowledged_and_not_routed(broker, version, qos,
 @pytest.mark.parametrize("version", [4, 5])
 def test_a_refusal_is_answered_as_far_as_mqtt_can_and_the_connection_stays(broker, version, qos, verb):
     with broker.client("dev1", version=version) as one, broker.client("listener") as listener:
-        listener.subscribe("instar/v1/g/#", "marker")
+        listener.subscribe("instar/v1/manifest/#", "marker")
         if qos:
-            assert one.publish_for_reason("instar/v1/g/a/manifest", verb.encode(), qos=qos, retain=True) == (0x87 if version == 5 else 0)
+            assert one.publish_for_reason("instar/v1/manifest/a/press", verb.encode(), qos=qos, retain=True) == (0x87 if version == 5 else 0)
         else:
-            one.publish("instar/v1/g/a/manifest", verb, retain=True)
+            one.publish("instar/v1/manifest/a/press", verb, retain=True)
         assert one.ping()
         assert received_before_marker(broker, listener) == []
     with broker.client("later") as later:
-        later.subscribe("instar/v1/g/#", "marker")
+        later.subscribe("instar/v1/manifest/#", "marker")
         assert received_before_marker(broker, later) == []
     assert ("a message failed: as told" in broker.log_text()) == (verb == "throw")
 
@@ -64,23 +64,23 @@ def test_a_refusal_is_answered_as_far_as_mqtt_can_and_the_connection_stays(broke
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_a_routed_message_is_routed_and_retained(broker, version, qos):
     with broker.client("op", version=version) as op, broker.client("listener") as listener:
-        listener.subscribe("instar/v1/g/#")
+        listener.subscribe("instar/v1/manifest/#")
         if qos:
-            assert op.publish_for_reason("instar/v1/g/a/manifest", b"route", qos=qos, retain=True) == 0
+            assert op.publish_for_reason("instar/v1/manifest/a/press", b"route", qos=qos, retain=True) == 0
         else:
-            op.publish("instar/v1/g/a/manifest", "route", retain=True)
+            op.publish("instar/v1/manifest/a/press", "route", retain=True)
         received = listener.next_message()
-        assert (received.topic, received.payload) == ("instar/v1/g/a/manifest", b"route")
+        assert (received.topic, received.payload) == ("instar/v1/manifest/a/press", b"route")
     with broker.client("later") as later:
-        later.subscribe("instar/v1/g/#", "marker")
+        later.subscribe("instar/v1/manifest/#", "marker")
         assert [(p.payload, p.retained) for p in received_before_marker(broker, later)] == [(b"route", True)]
 
 
 def test_one_taken_message_does_not_hide_the_next(broker):
     with broker.client("op") as op, broker.client("listener") as listener:
-        listener.subscribe("instar/v1/g/#", "marker")
+        listener.subscribe("instar/v1/manifest/#", "marker")
         for verb in ("consume", "route", "consume", "refuse", "route"):
-            op.publish("instar/v1/g/a/manifest", verb, qos=1)
+            op.publish("instar/v1/manifest/a/press", verb, qos=1)
         assert [p.payload for p in received_before_marker(broker, listener)] == [b"route", b"route"]
 
 

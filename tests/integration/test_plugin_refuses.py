@@ -8,9 +8,10 @@ import pytest
 from harness import forge
 from harness.operator import Refused
 from harness.site import Site
+from harness.topics import manifest_topic
 
 GROUP, PRODUCT = "test/line", "test-box"
-TOPIC = f"instar/v1/g/{GROUP}/manifest"
+TOPIC = manifest_topic(GROUP, PRODUCT)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from harness.operator import Refused
 from harness.paper_device import PaperDevice, size
 from harness.process import wait_for
 from harness.site import Site
+from harness.topics import gate_topic, manifest_topic
 from harness.trees import make_tree
 
 GROUP = "test/line"
@@ -22,7 +23,7 @@ def site(tmp_path, keys):
 
 
 def topics_missing(found: dict[str, bytes]) -> bool:
-    return sorted(topic.split("/")[2] + topic.split("/")[-1] for topic in found) != ["ggate", "gmanifest", "root1", "rootroot", "rstatus"]
+    return sorted(topic.split("/")[2] + topic.split("/")[-1] for topic in found) != ["gatetest-box", "manifesttest-box", "root1", "rootroot", "rstatus"]
 
 
 def retained(site) -> dict[str, bytes]:
@@ -46,12 +47,12 @@ def command(site, **fields: object) -> dict:
 
 
 def manifest_hash(site) -> bytes:
-    return forge.digest(forge.payload_of(retained(site)[f"instar/v1/g/{GROUP}/manifest"]))
+    return forge.digest(forge.payload_of(retained(site)[manifest_topic(GROUP)]))
 
 
 def pack_of(site) -> tuple[bytes, dict]:
     """The full pack of the manifest that is out."""
-    manifest = forge.unflat("manifest", forge.payload_of(retained(site)[f"instar/v1/g/{GROUP}/manifest"]))
+    manifest = forge.unflat("manifest", forge.payload_of(retained(site)[manifest_topic(GROUP)]))
     pack = next(p for p in manifest["artifacts"][0]["packs"] if p["kind"] == "full")
     return bytes(pack["id"]["bytes"]), pack
 
@@ -65,9 +66,9 @@ def test_all_that_was_retained_is_back_after_kill_9(site):
         site.broker.start()
         after = retained(site)
         assert sorted(after) == sorted(before)
-        for topic in (f"instar/v1/g/{GROUP}/manifest", "instar/v1/root"):
+        for topic in (manifest_topic(GROUP), "instar/v1/root"):
             assert after[topic] == before[topic]
-        gates = [forge.unflat("gate", forge.payload_of(r[f"instar/v1/g/{GROUP}/gate"])) for r in (before, after)]
+        gates = [forge.unflat("gate", forge.payload_of(r[gate_topic(GROUP)])) for r in (before, after)]
         assert gates[0]["manifest"] == gates[1]["manifest"] and gates[1]["issue"] >= gates[0]["issue"]
 
 
@@ -165,7 +166,7 @@ def test_only_operators_publish_and_command_when_they_are_named(tmp_path, keys):
             assert len(carol.drain()) == 1, "the other two have no answer"
         for user, reason in (("bob", 0x87), (None, 0x87)):
             with site.broker.client("op-9", username=user, version=5) as client:
-                for topic in (f"g/{GROUP}/manifest", "root", "o/op-9/put"):
+                for topic in (f"manifest/{GROUP}/test-box", "root", "o/op-9/put"):
                     assert client.publish_for_reason(f"instar/v1/{topic}", b"x") == reason
         with site.broker.client("listener", username="bob") as bob:
             bob.subscribe("$CONTROL/instar/v1/response")
@@ -188,7 +189,7 @@ def test_release_of_a_named_operator_reaches_others_now_later_and_after_restarts
             stop()
             if not site.broker.process.is_running():
                 site.broker.start()
-            assert f"instar/v1/g/{GROUP}/manifest" in retained(site)
+            assert manifest_topic(GROUP) in retained(site)
 
 
 def test_transfer_log_follows_logrotate(site):
@@ -219,6 +220,6 @@ def test_store_of_another_broker_is_not_touched(site):
 @pytest.mark.parametrize("size", [128 * 1024 + 1, 1_000_000])
 def test_over_long_messages_are_refused_whatever_they_are(site, size):
     with site.broker.client("paper-1", version=5) as client:
-        for topic in ("d/paper-1/hello", "d/paper-1/report", "d/paper-1/fetch", f"g/{GROUP}/manifest", "root", "o/paper-1/put"):
+        for topic in ("d/paper-1/hello", "d/paper-1/report", "d/paper-1/fetch", f"manifest/{GROUP}/test-box", "root", "o/paper-1/put"):
             assert client.publish_for_reason(f"instar/v1/{topic}", b"x" * size) == 0x87
         assert client.ping()

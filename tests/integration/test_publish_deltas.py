@@ -1,7 +1,7 @@
 """The operator's deltas: chosen by what the fleet runs, weighed by what devices fetch."""
 
 import pytest
-from harness.operator import run
+from harness.operator import Refused, run
 from harness.site import Site
 
 
@@ -45,6 +45,26 @@ def test_devices_whose_artifact_is_not_on_this_machine_are_listed(site, tmp_path
     tree = site.tree("3.0", noise_bytes=100_000)
     published = site.operator.publish("3.0", tree, options=("--artifacts", str(tmp_path)))
     assert [base["kept"] for base in published["deltas"]["bases"]] == [True]
+    site.wait_for_counts(published["rollout"], {"committed": 1})
+
+
+def test_a_build_job_packs_to_one_place_and_keeps_the_base_of_its_fleet(site):
+    out = site.operator.folder / "web"
+
+    def publish(release: str) -> dict:
+        spec = site.operator.describe(release, out)
+        return site.operator.ask("publish", str(spec), "--key", str(site.keys.release), "--root", str(site.keys.root))
+
+    run(["pack", str(site.tree("1.0", noise_bytes=300_000)), "--out", str(out), "--level", "3"])
+    site.add_device("a")
+    site.wait_for_counts(publish("1.0")["rollout"], {"committed": 1})
+    again = ["pack", str(site.tree("2.0", noise_bytes=300_000, changed_bytes=20_000)), "--out", str(out), "--level", "3"]
+    with pytest.raises(Refused, match="--replace"):
+        run(again)
+    assert run([*again, "--replace"])["kept_aside"].startswith(f"{out}-")
+    published = publish("2.0")
+    (base,) = published["deltas"]["bases"]
+    assert base["kept"] and base["release"] == "1.0" and published["deltas"]["missing"] == []
     site.wait_for_counts(published["rollout"], {"committed": 1})
 
 

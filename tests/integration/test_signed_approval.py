@@ -6,10 +6,11 @@ import pytest
 from harness import forge
 from harness.broker import Broker
 from harness.device import Device
-from harness.fake_service import COMMITTED, PREFIX, FakeService
+from harness.fake_service import COMMITTED, FakeService
 from harness.operator import Keys, Refused, run
 from harness.process import HANGS_S, wait_for
 from harness.site import Site
+from harness.topics import gate_topic
 from harness.trees import make_tree
 
 SIGNED = "an operator's signed approval"
@@ -21,7 +22,7 @@ def approve(site: Site, rollout: str, key, *options: str) -> dict:
 
 def retained_gate(site: Site) -> dict:
     with site.broker.client("gate-reader") as client:
-        client.subscribe(f"{PREFIX}/g/{site.operator.group}/gate")
+        client.subscribe(gate_topic(site.operator.group))
         return forge.unflat("gate", forge.payload_of(client.next_message().payload))
 
 
@@ -122,7 +123,7 @@ class Taken:
                 "admitted_bp": 10000, "wave": wave - 1, "fresh_ms": now, "wave_opened_ms": [now] * wave, "issue": self.issue}
         if approval:
             gate["approval"] = list(approval)
-        self.service.send(f"{PREFIX}/g/{self.GROUP}/gate", forge.seal(forge.GATE, forge.flat("gate", gate), self.gate_key), retain=True)
+        self.service.send(gate_topic(self.GROUP, self.PRODUCT), forge.seal(forge.GATE, forge.flat("gate", gate), self.gate_key), retain=True)
 
     def approval(self, rollout: bytes, wave: int, key: forge.Key) -> bytes:
         return forge.seal(forge.APPROVAL, forge.flat("approval", {

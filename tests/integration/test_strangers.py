@@ -5,6 +5,7 @@ from harness import forge
 from harness.paper_device import PaperDevice, size
 from harness.process import wait_for
 from harness.site import Site
+from harness.topics import manifest_topic
 
 GROUP = "test/line"
 HUGE = 2**64 - 1
@@ -19,7 +20,7 @@ def site(tmp_path, keys):
 def manifest_of(site) -> bytes:
     """The envelope that stands on the group's topic."""
     with site.broker.client("manifest-reader") as client:
-        client.subscribe(f"instar/v1/g/{GROUP}/manifest")
+        client.subscribe(manifest_topic(GROUP))
         message = client.next_message()
         assert message is not None, "no manifest is retained"
         return message.payload

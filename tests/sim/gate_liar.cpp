@@ -54,7 +54,7 @@ void GateLiar::send(const Release& release, wire::Gate gate) {
   }
   for (const auto& group : release.manifest.groups) {
     gate.group = group;
-    send_sealed(wire::Topics().gate(group), gate);
+    send_sealed(wire::Topics().gate(group, gate.product), gate);
   }
 }
 
@@ -69,7 +69,7 @@ void GateLiar::skip_waves(const Release& release) {
   }
   for (const auto& group : release.manifest.groups) {
     gate.group = group;
-    send_sealed(wire::Topics().gate(group), gate);
+    send_sealed(wire::Topics().gate(group, gate.product), gate);
   }
 }
 
@@ -106,7 +106,7 @@ void GateLiar::flood(const Release& release) {
     gate.group = release.manifest.groups.front();
     gate.wave = 0;
     gate.wave_opened = {world_.wall()};
-    send_sealed(wire::Topics().gate(gate.group), gate, kSettledMs);
+    send_sealed(wire::Topics().gate(gate.group, gate.product), gate, kSettledMs);
   }
 }
 

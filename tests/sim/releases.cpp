@@ -102,7 +102,8 @@ void ReleaseMaker::add_delta(const ArtifactId& base, const Bytes& index, const B
   release.packs[pack.id] = std::move(made);
 }
 
-Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy, ReleaseDates dates) {
+Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy, ReleaseDates dates,
+                           std::string product) {
   auto& changed = files_[random_.below(files_.size())];
   changed.content = random_.noise(static_cast<std::size_t>(random_.between(1'000, 120'000)));
   std::vector<artifact::Entry> entries(1);
@@ -153,7 +154,7 @@ Release ReleaseMaker::make(Nature nature, std::vector<GroupPath> groups, wire::P
   }
   artifacts_.push_back(artifact.id);
   auto& manifest = release.manifest;
-  manifest.product = "pump";
+  manifest.product = std::move(product);
   manifest.sequence = ++sequence_;
   manifest.release = "r" + std::to_string(sequence_);
   manifest.issued = dates.issued;

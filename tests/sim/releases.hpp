@@ -8,6 +8,7 @@
 #include "core/artifact/pack.hpp"
 #include "core/trust/root.hpp"
 #include "core/wire/manifest.hpp"
+#include "tests/sim/names.hpp"
 #include "tests/sim/world.hpp"
 
 namespace instar::sim {
@@ -51,7 +52,8 @@ struct ReleaseDates {
 class ReleaseMaker {
  public:
   ReleaseMaker(Random& random, const Keys& keys);
-  [[nodiscard]] Release make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy, ReleaseDates dates);
+  [[nodiscard]] Release make(Nature nature, std::vector<GroupPath> groups, wire::Policy policy, ReleaseDates dates,
+                             std::string product = kFleetProduct);
 
  private:
   struct File {

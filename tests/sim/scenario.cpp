@@ -1,10 +1,13 @@
 #include "tests/sim/scenario.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <list>
 #include <memory>
 
+#include "core/rollout/exchange/record.hpp"
 #include "core/trust/envelope.hpp"
+#include "storage/key_layout.hpp"
 #include "tests/sim/adversary.hpp"
 #include "tests/sim/policies.hpp"
 
@@ -16,6 +19,7 @@ constexpr std::int64_t kFaultPhaseMs = 900 * kSecond;
 // Once everything is healed: the longest pauses of the protocol (a report's resend, a broker's grace, a staged retry)
 // and a fetch.
 constexpr std::int64_t kHealBoundMs = 1'200 * kSecond;
+constexpr const char* kTypo = "pmup";
 
 // Mostly small fleets, where chance meets itself often; now and then a large one.
 std::uint32_t devices_of(std::uint64_t seed) {
@@ -195,6 +199,8 @@ class Scenario {
     world_.run_until(world_.now() + 310 * kSecond);
     const auto& last = make(Nature::good, draw_gentle_policy(world_.random, names_), adversary_.last_dates());
     put_out(last);
+    const auto& typo = make_typo(last);
+    put_out_typo(typo);
     const auto end = world_.now() + kHealBoundMs;
     while (world_.now() < end && world_.findings.empty() && !all_done(last))
       world_.run_until(world_.now() + 10 * kSecond);
@@ -205,6 +211,64 @@ class Scenario {
     if (!world_.findings.empty()) return;
     world_.run_until(world_.now() + 10 * kSecond);  // statuses are published at most once a second
     check_end();
+    for (const auto* release : {&last, &typo}) check_offered(*release, release->manifest.groups);
+    if (!world_.findings.empty()) return;
+    broker_.command("abortRollout", last);
+    world_.run_until(world_.now() + 10 * kSecond);
+    for (const auto* path : {"plant", "plant/a", "plant/b"}) check_came_back(*GroupPath::parse(path));
+  }
+
+  // A release for the same groups, of a product that no device is: it takes no other's place.
+  const Release& make_typo(const Release& last) {
+    typos_.push_back(maker_.make(Nature::good, last.manifest.groups, draw_gentle_policy(world_.random, names_),
+                                 adversary_.last_dates(), kTypo));
+    admissions_.published(typos_.back());
+    waves_.published(typos_.back());
+    return typos_.back();
+  }
+
+  void put_out_typo(const Release& typo) {
+    if (broker_.has(typo)) return;
+    static_cast<void>(broker_.release(typo));
+    world_.after(2 * kSecond, [this, &typo] { put_out_typo(typo); });
+  }
+
+  // It stands on the topics of its product, for those that come late.
+  void check_offered(const Release& release, const std::vector<GroupPath>& groups) {
+    for (const auto& group : groups) {
+      const auto topic = wire::Topics().manifest(group, release.manifest.product);
+      const auto found = broker_.retained().find(topic);
+      if (found == broker_.retained().end() || found->second != release.envelope)
+        world_.found("release " + release.manifest.release + " does not stand on " + topic);
+    }
+  }
+
+  // Worked out again from what is durable: once the newest has ended, the newest that goes on stands there.
+  void check_came_back(const GroupPath& group) {
+    const Release* newest = nullptr;
+    const Release* standing = nullptr;
+    std::uint64_t newest_order = 0;
+    std::uint64_t standing_order = 0;
+    bool has_ended = false;
+    for (const auto& release : releases_) {
+      const auto bytes = broker_.store().durable(storage::Column::rollouts, storage::rollout_key(release.rollout));
+      if (!bytes || std::ranges::find(release.manifest.groups, group) == release.manifest.groups.end()) continue;
+      const auto record = rollout::decode_rollout_record(*bytes).value();
+      const bool goes_on = rollout::goes_on(record.state);
+      // Whether it comes back depends on when it expired.
+      if (release.manifest.expires.value != 0 && goes_on) return;
+      if (record.order > newest_order) {
+        newest = &release;
+        newest_order = record.order;
+        has_ended = !goes_on;
+      }
+      if (goes_on && record.order > standing_order) {
+        standing = &release;
+        standing_order = record.order;
+      }
+    }
+    const auto* expected = has_ended && standing != nullptr ? standing : newest;
+    if (expected != nullptr) check_offered(*expected, {group});
   }
 
   [[nodiscard]] bool is_done(const SimDevice& device, const Release& last) const {
@@ -262,6 +326,7 @@ class Scenario {
   std::vector<std::string> names_;
   std::int64_t assigned_ = 0;
   std::list<Release> releases_;
+  std::list<Release> typos_;
   SimBroker broker_;
   std::vector<std::unique_ptr<SimDevice>> devices_;
   Adversary adversary_;

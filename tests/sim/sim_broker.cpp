@@ -317,7 +317,7 @@ void SimBroker::forget(const DeviceId& device) {
 bool SimBroker::release(const Release& release) {
   if (!service_ || !upload(release)) return false;
   for (const auto& group : release.manifest.groups) {
-    const auto topic = wire::Topics().manifest(group);
+    const auto topic = wire::Topics().manifest(group, release.manifest.product);
     if (service_->on_message({"op-1", "", true}, topic, release.envelope, wire::Qos::at_least_once, wire::Retain::yes,
                              now()) != broker::Verdict::consume)
       return false;

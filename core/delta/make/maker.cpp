@@ -9,7 +9,6 @@ namespace instar::delta {
 namespace {
 
 constexpr std::uint32_t kWindowBytes = 64 * 1024;
-constexpr std::uint64_t kBlockBytes = 4096;
 
 struct Setting {
   std::uint8_t literal_context_bits;
@@ -48,7 +47,7 @@ class DeltaMaker::Impl {
     extra_.insert(extra_.end(), file.extra.begin(), file.extra.end());
     ++header_.file_count;
     header_.file_bytes += file.size;
-    header_.file_blocks += (file.size + kBlockBytes - 1) / kBlockBytes;
+    header_.file_blocks += file.blocks;
     header_.operations_max = std::max(header_.operations_max, static_cast<std::uint32_t>(file.operations.size()));
     header_.uses_gzip = header_.uses_gzip || file.control.is_gzip;
   }

@@ -19,7 +19,8 @@ struct FileDelta {
   std::vector<Operation> operations;
   Bytes difference;
   Bytes extra;
-  std::uint64_t size = 0;  // of the new file
+  std::uint64_t size = 0;    // of the new file
+  std::uint64_t blocks = 0;  // of 4096 bytes that it takes up, without holes
   // A rough guess of its share of the compressed pack, in bytes; for choosing among bases.
   std::uint64_t cost_estimate = 0;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/artifact/holes.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
 #include "core/delta/make/gzip_finder.hpp"
@@ -139,6 +140,8 @@ void match_content(FileDelta& made, ByteView old, ByteView now, const MatchOptio
 
 FileDelta match_file(ByteView old, ByteView now, const MatchOptions& options) {
   FileDelta made;
+  made.size = now.size();
+  made.blocks = artifact::blocks_without_holes(now);
   if (options.gzip) {
     if (auto found = find_gzip_recipe(now)) {
       made.control.is_gzip = true;
@@ -146,12 +149,10 @@ FileDelta match_file(ByteView old, ByteView now, const MatchOptions& options) {
       const auto parts = unpack_gzip(old, limits::kGzipFindBytesMax);
       made.control.base_is_gzip = parts.has_value();
       match_content(made, parts ? ByteView(parts->content) : old, found->content, options);
-      made.size = now.size();
       return made;
     }
   }
   match_content(made, old, now, options);
-  made.size = now.size();
   return made;
 }
 

@@ -142,12 +142,12 @@ void MachineFixture::put(const std::string& topic, Bytes payload) {
 }
 
 void MachineFixture::put_gate(const wire::Gate& gate) {
-  put(topics.gate(gate.group), trust::seal(trust::Kind::gate, wire::encode(gate), gate_key));
+  put(topics.gate(gate.group, gate.product), trust::seal(trust::Kind::gate, wire::encode(gate), gate_key));
 }
 
 void MachineFixture::publish(const wire::Manifest& manifest) {
   store_packs(manifest);
-  put(topics.manifest(manifest.groups.front()), seal(manifest));
+  put(topics.manifest(manifest.groups.front(), manifest.product), seal(manifest));
   put_gate(gate_for(manifest));
 }
 

@@ -68,6 +68,7 @@ class MachineFixture {
   // at once.
   std::map<PackId, PackUnusable> short_packs;
   int switch_back_failures = 0;
+  std::string switch_remark;                // of the next starts
   std::int64_t power_cut_after = -1;        // effects until the power goes; -1 = never
   std::function<bool(const Effect&)> drop;  // true: the effect is lost, and nothing follows from it
 

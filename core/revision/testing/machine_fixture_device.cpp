@@ -121,7 +121,7 @@ void MachineFixture::carry(StartTry& effect) {
     return;
   }
   running = effect.to;
-  queue_.emplace_back(TryStarted{effect.to, 30});
+  queue_.emplace_back(TryStarted{effect.to, 30, switch_remark});
   if (stopping.contains(effect.manifest.release)) queue_.emplace_back(ContainerStopped{effect.to, "app", "exit 1"});
 }
 

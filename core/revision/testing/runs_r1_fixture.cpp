@@ -20,7 +20,7 @@ void RunsR1Fixture::gate(const wire::Manifest& manifest, std::uint64_t issue, wi
 
 void RunsR1Fixture::offer(const wire::Manifest& manifest) {
   fixture.store_packs(manifest);
-  fixture.put(fixture.topics.manifest(manifest.groups.front()), fixture.seal(manifest));
+  fixture.put(fixture.topics.manifest(manifest.groups.front(), manifest.product), fixture.seal(manifest));
 }
 
 void RunsR1Fixture::turn(const wire::Manifest& manifest, std::uint32_t attempt) {

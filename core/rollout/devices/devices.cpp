@@ -53,6 +53,7 @@ Result<bool> Devices::hello(const wire::Hello& hello, const Origin& origin, Now 
   if (auto status = roster_.check(hello, origin, now.wall); !status.has_value()) {
     if (status.error().code == Code::stale && roster_.note_stale(hello, now, effects)) save(hello.device, effects);
     const auto code = status.error().code;
+    if (code == Code::untrusted_key) roster_.note_other_key(hello, now.wall);
     if (roster_.enrolments().is_demanded() && code != Code::stale && code != Code::unavailable)
       roster_.enrolments().note_refused(hello, origin.login, status.error(), now.wall);
     return fail(std::move(status.error()));
@@ -226,8 +227,9 @@ void Devices::save(const DeviceId& device, Effects& effects) {
   }
 }
 
-void Devices::send_ack(const DeviceId& device, Effects& effects) const {
-  effects.emplace_back(SendAck{device, {roster_.find(device)->record.applied_sequence, Code::ok, "", 0, 0}});
+void Devices::send_ack(const DeviceId& device, Effects& effects, std::vector<wire::Gate> endings) const {
+  effects.emplace_back(
+      SendAck{device, {roster_.find(device)->record.applied_sequence, Code::ok, "", 0, 0}, std::move(endings)});
 }
 
 void Devices::heard(const DeviceId& device, Now now) {

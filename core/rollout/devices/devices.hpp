@@ -47,7 +47,7 @@ class Devices final : public Fleet {
   [[nodiscard]] Result<bool> report(const wire::Report& report, Now now, Effects& effects);
   // Saves the device, with the bytes that were counted for its memberships.
   void save(const DeviceId& device, Effects& effects);
-  void send_ack(const DeviceId& device, Effects& effects) const;
+  void send_ack(const DeviceId& device, Effects& effects, std::vector<wire::Gate> endings = {}) const;
   // Some message of the device came.
   void heard(const DeviceId& device, Now now);
   // It is connected.
@@ -79,7 +79,7 @@ class Devices final : public Fleet {
   [[nodiscard]] std::optional<std::uint32_t> point_after(const ManifestId& rollout, std::uint64_t count) const override;
   [[nodiscard]] std::uint64_t in_flight(const ManifestId& rollout, std::int64_t silent_ms,
                                         MonotonicMs now) const override;
-  [[nodiscard]] std::optional<TurnRequest> next_request(const ManifestId& rollout) override;
+  [[nodiscard]] std::optional<TurnRequest> next_request(const ManifestId& rollout, Latecomers latecomers) override;
   CountChanges give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) override;
   [[nodiscard]] std::uint64_t failed_since(const ManifestId& rollout, std::optional<WallMs> since) const override;
   [[nodiscard]] std::vector<SequenceClaim> claims(std::string_view product, std::uint32_t since) const override;

@@ -97,12 +97,12 @@ TEST_F(DevicesTest, TurnsAreAskedForInOrderAndGivenByTheOtherSide) {
     apply(asks);
   }
   EXPECT_EQ(devices.in_flight(hash(1), 1'000, kNow.monotonic), 0U);
-  const auto first = devices.next_request(hash(1));
+  const auto first = devices.next_request(hash(1), Latecomers::may_begin);
   ASSERT_EQ(first, (TurnRequest{id("b"), 1, false}));
   effects.clear();
   devices.give_turn(hash(1), *first, effects);
   EXPECT_EQ(count([](const Effect& effect) { return std::holds_alternative<SendAck>(effect); }), 1);
-  EXPECT_EQ(devices.next_request(hash(1)), (TurnRequest{id("a"), 1, false}));
+  EXPECT_EQ(devices.next_request(hash(1), Latecomers::may_begin), (TurnRequest{id("a"), 1, false}));
   EXPECT_EQ(devices.in_flight(hash(1), 1'000, kNow.monotonic), 1U);
   devices.gone(id("b"), kNow);
   EXPECT_EQ(devices.in_flight(hash(1), 1'000, kNow.monotonic + 1'000), 0U) << "silent for long";

@@ -69,8 +69,8 @@ std::uint64_t Devices::in_flight(const ManifestId& rollout, std::int64_t silent_
   }));
 }
 
-std::optional<TurnRequest> Devices::next_request(const ManifestId& rollout) {
-  return members_.at(rollout).next_request();
+std::optional<TurnRequest> Devices::next_request(const ManifestId& rollout, Latecomers latecomers) {
+  return members_.at(rollout).next_request(latecomers);
 }
 
 CountChanges Devices::give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) {

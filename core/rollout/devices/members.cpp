@@ -12,6 +12,11 @@ bool is_untouched(const MemberRecord& member) noexcept {
   return member.step == wire::Step::waiting && member.report_sequence == 0 && member.bytes_sent == 0;
 }
 
+bool has_begun(const MemberRecord& member) noexcept {
+  const auto standing = standing_of(member);
+  return member.granted != 0 || member.attempt > 1 || (standing != Standing::waiting && standing != Standing::left_out);
+}
+
 Members::Members(const wire::Policy& policy)
     : waves_(wire::wave_count(policy)), named_unknown_(wire::wave_count(policy)) {
   for (std::size_t wave = 0; wave < policy.waves.size(); ++wave) {
@@ -33,16 +38,26 @@ Weight Members::weight_of(const Terms& terms, const Member& member) noexcept {
   return member.known_since <= terms.wave_opened[static_cast<std::size_t>(member.wave)] ? Weight::full : Weight::none;
 }
 
+// A latecomer goes with the next wave that opens: it was known before that one.
+std::int16_t Members::wave_for(const Terms& terms, const DeviceId& device, const Member& member,
+                               std::uint64_t bytes_sent) {
+  const auto first = wire::first_wave(terms.policy(), terms.wave_limits, device, member.point);
+  if (!first.has_value()) return -1;
+  auto wave = *first;
+  while (wave < terms.wave_opened.size() && member.known_since > terms.wave_opened[wave]) ++wave;
+  const bool is_late = wave == terms.wave_opened.size();
+  return static_cast<std::int16_t>(is_late || bytes_sent > 0 ? *first : wave);
+}
+
 void Members::set(const Terms& terms, const DeviceId& device, MemberRecord record, bool stored, bool is_online,
                   WallMs known_since) {
   const auto [it, is_new] = members_.try_emplace(device);
   auto& member = it->second;
   if (is_new) {
     member.point = wire::placement_point(terms.policy().salt, device);
-    const auto wave = wire::first_wave(terms.policy(), terms.wave_limits, device, member.point);
-    member.wave = wave.has_value() ? static_cast<std::int16_t>(*wave) : std::int16_t{-1};
-    member.seen = is_online;
     member.known_since = known_since;
+    member.wave = wave_for(terms, device, member, record.bytes_sent);
+    member.seen = is_online;
   } else {
     take_out(device, member);
   }
@@ -67,7 +82,7 @@ void Members::clear() {
   turns_.clear();
   counts_ = {};
   weighed_ = {};
-  not_admitted_ = 0;
+  not_admitted_ = known_ = late_begun_ = asking_settled_ = 0;
   waves_.assign(waves_.size(), {});
 }
 
@@ -120,16 +135,13 @@ bool Members::add_bytes(const DeviceId& device, std::uint64_t bytes) {
 void Members::admit(const Terms& terms, const IsOnline& is_online) {
   for (auto& [device, member] : members_) {
     take_out(device, member);
-    if (member.wave < 0) {
-      const auto wave = wire::first_wave(terms.policy(), terms.wave_limits, device, member.point);
-      if (wave.has_value()) member.wave = static_cast<std::int16_t>(*wave);
-    }
+    if (member.weight == Weight::none) member.wave = wave_for(terms, device, member, member.record.bytes_sent);
     member.seen = is_online(device);
     put_in(terms, device, member);
   }
 }
 
-std::optional<TurnRequest> Members::next_request() {
+std::optional<TurnRequest> Members::next_request(Latecomers latecomers) {
   while (const auto device = turns_.first_to_repeat()) {
     const auto* member = find(*device);
     if (member != nullptr && member->record.step == wire::Step::waiting &&
@@ -137,7 +149,10 @@ std::optional<TurnRequest> Members::next_request() {
       return TurnRequest{*device, member->record.attempt, true};
     turns_.drop_repeat();
   }
-  const auto device = turns_.first_asking();
+  if (latecomers == Latecomers::wait && asking_settled_ == 0) return std::nullopt;
+  const auto device = latecomers == Latecomers::may_begin
+                          ? turns_.first_asking()
+                          : turns_.first_asking([this](const DeviceId& id) { return !needs_room(members_.at(id)); });
   if (!device.has_value()) return std::nullopt;
   return TurnRequest{*device, members_.at(*device).record.attempt, false};
 }
@@ -174,7 +189,9 @@ Tally Members::tally() const {
           weighed_.failed,
           weighed_.all_ended() && not_admitted_ == 0,
           waves_,
-          named_unknown_};
+          named_unknown_,
+          known_,
+          late_begun_};
 }
 
 CountChange Members::take_change(const ManifestId& rollout) {
@@ -185,11 +202,19 @@ void Members::count(const Member& member, bool in) {
   const auto change = [&](Counts& counts) { in ? counts.add(member.record) : counts.subtract(member.record); };
   change(counts_);
   if (member.weight == Weight::full) change(weighed_);
+  if (member.known) known_ += in ? 1 : -1;
+  const bool is_late = member.wave >= 0 && member.weight == Weight::none;
+  if (is_late && has_begun(member.record)) late_begun_ += in ? 1 : -1;
+  if (member.record.asks != 0 && !needs_room(member)) asking_settled_ += in ? 1 : -1;
   if (member.wave < 0) {
     not_admitted_ += in ? 1 : -1;
   } else {
     count_wave(waves_.at(static_cast<std::size_t>(member.wave)), member, in);
   }
+}
+
+bool Members::needs_room(const Member& member) noexcept {
+  return member.weight == Weight::none && !has_begun(member.record);
 }
 
 void Members::count_wave(WaveCounts& wave, const Member& member, bool in) {
@@ -213,6 +238,9 @@ void Members::count_wave(WaveCounts& wave, const Member& member, bool in) {
 
 void Members::put_in(const Terms& terms, const DeviceId& device, Member& member) {
   member.weight = weight_of(terms, member);
+  const auto& opened = terms.wave_opened;
+  const auto wave = member.wave < 0 ? opened.size() - 1 : static_cast<std::size_t>(member.wave);
+  member.known = !opened.empty() && member.known_since <= opened[wave];
   count_named(device, member, true);
   count(member, true);
 }
@@ -239,18 +267,25 @@ void Members::assert_invariants() const {
   std::uint64_t not_admitted = 0;
   std::vector<WaveCounts> waves(waves_.size());
   std::size_t asking = 0;
+  std::uint64_t asking_settled = 0;
+  std::uint64_t late_begun = 0;
+  std::uint64_t known = 0;
   for (const auto& [device, member] : members_) {
     counts.add(member.record);
     if (member.weight == Weight::full) weighed.add(member.record);
     INSTAR_ASSERT(member.wave >= 0 || member.weight == Weight::none);
     not_admitted += member.wave < 0 ? 1 : 0;
     if (member.wave >= 0) count_wave(waves.at(static_cast<std::size_t>(member.wave)), member, true);
+    known += member.known ? 1 : 0;
+    late_begun += member.wave >= 0 && member.weight == Weight::none && has_begun(member.record) ? 1 : 0;
     if (member.record.asks == 0) continue;
     ++asking;
+    asking_settled += needs_room(member) ? 0 : 1;
     INSTAR_ASSERT(turns_.asks(device, member.record.asks));
   }
   INSTAR_ASSERT(counts == counts_ && weighed == weighed_ && not_admitted == not_admitted_ && waves == waves_);
   INSTAR_ASSERT(asking == turns_.asking());
+  INSTAR_ASSERT(asking_settled == asking_settled_ && late_begun == late_begun_ && known == known_);
   for (const auto& device : turns_.in_flight()) INSTAR_ASSERT(members_.contains(device));
 }
 

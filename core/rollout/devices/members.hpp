@@ -14,15 +14,18 @@ namespace instar::rollout {
 struct Member {
   MemberRecord record;
   std::uint32_t point = 0;  // its place (core/wire/placement.hpp)
-  std::int16_t wave = -1;   // the first that admits it; -1: none of those opened
+  std::int16_t wave = -1;   // the first that admits it, of those that opened when it was known; -1: none does
   bool stored = false;      // false: follows from the device's groups alone
   bool seen = false;        // a message of it came since the current wave opened
   WallMs known_since;       // when the device itself became known here
   Weight weight = Weight::none;
+  bool known = false;  // when its wave, or the last one, opened
 };
 
 // Nothing of it is lost if it leaves the rollout: it has reported nothing and was sent nothing.
 [[nodiscard]] bool is_untouched(const MemberRecord& member) noexcept;
+// It has its turn, or has begun some attempt.
+[[nodiscard]] bool has_begun(const MemberRecord& member) noexcept;
 
 class Members {
  public:
@@ -60,7 +63,7 @@ class Members {
   void repeat_turn(const DeviceId& device) { turns_.repeat(device); }
   void turn_repeated() { turns_.drop_repeat(); }
   // Forgets repeats that are needed no more.
-  [[nodiscard]] std::optional<TurnRequest> next_request();
+  [[nodiscard]] std::optional<TurnRequest> next_request(Latecomers latecomers);
   [[nodiscard]] bool has_turn(const DeviceId& device, std::uint32_t attempt) const noexcept;
 
   [[nodiscard]] std::optional<std::uint32_t> point_after(std::uint64_t count) const;
@@ -74,6 +77,11 @@ class Members {
   // In and out again comes to nothing: only what `member` itself says is looked at.
   void count(const Member& member, bool in);
   static void count_wave(WaveCounts& wave, const Member& member, bool in);
+  // Where a member belongs; one that came after all that admit it, to the first of them.
+  [[nodiscard]] static std::int16_t wave_for(const Terms& terms, const DeviceId& device, const Member& member,
+                                             std::uint64_t bytes_sent);
+  // A latecomer that has not begun: in a wave by count it begins only while there is room.
+  [[nodiscard]] static bool needs_room(const Member& member) noexcept;
   [[nodiscard]] static Weight weight_of(const Terms& terms, const Member& member) noexcept;
   void count_named(const DeviceId& device, const Member& member, bool in);
   // Each change of a member stands between the two: what it counts for is taken out, and put in again.
@@ -86,6 +94,9 @@ class Members {
   Counts counts_;
   Counts weighed_;
   std::uint64_t not_admitted_ = 0;
+  std::uint64_t known_ = 0;           // see Tally
+  std::uint64_t late_begun_ = 0;      // see Tally
+  std::uint64_t asking_settled_ = 0;  // of those that ask for a turn, the ones that need no room in a wave by count
   std::vector<WaveCounts> waves_;
   std::map<DeviceId, std::vector<std::size_t>> named_in_;  // the waves that name a device
   std::vector<std::uint64_t> named_unknown_;               // of each wave: names that are no members, or late

@@ -88,11 +88,11 @@ TEST_F(MembersTest, ARepeatedTurnComesBeforeNewOnesUnlessTheDeviceHasMovedOn) {
   record.granted = 0;
   record.asks = 4;
   set("c", record);
-  EXPECT_EQ(members.next_request(), (TurnRequest{id("a"), 1, true}));
+  EXPECT_EQ(members.next_request(Latecomers::may_begin), (TurnRequest{id("a"), 1, true}));
   record = at(Step::fetching);
   record.granted = 1;
   set("a", record);
-  EXPECT_EQ(members.next_request(), (TurnRequest{id("c"), 1, false}));
+  EXPECT_EQ(members.next_request(Latecomers::may_begin), (TurnRequest{id("c"), 1, false}));
 }
 
 TEST_F(MembersTest, ATurnHoldsForItsAttempt) {
@@ -131,7 +131,7 @@ TEST_F(MembersTest, ClearedTheyAddUpToNothing) {
   set("a", record);
   members.clear();
   EXPECT_EQ(members.tally(), Members(terms.policy()).tally());
-  EXPECT_EQ(members.next_request(), std::nullopt);
+  EXPECT_EQ(members.next_request(Latecomers::may_begin), std::nullopt);
 }
 
 }  // namespace

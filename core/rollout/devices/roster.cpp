@@ -40,8 +40,9 @@ Status Roster::check(const wire::Hello& hello, const Origin& origin, WallMs now)
   if (last.key != hello.key) {
     return fail(Code::untrusted_key,
                 "device " + hello.device.str() +
-                    " is known here by another key; if it was made anew on purpose, an operator must replace it first "
-                    "(instar devices replace), or forget it");
+                    " is known here by another key: if it was installed again, or is new hardware, an operator takes "
+                    "it in (instar devices replace " +
+                    hello.device.str() + "), or forgets it");
   }
   if (std::tie(hello.boot, hello.connect) > std::tie(last.boot, last.connect)) return {};
   return fail(Code::stale, "device " + hello.device.str() + ": a hello of start " + std::to_string(hello.boot) + ", " +
@@ -70,6 +71,13 @@ bool Roster::note_clone(const wire::Hello& hello, DeviceRecord& record, bool is_
 bool Roster::note_stale(const wire::Hello& hello, Now now, Effects& effects) {
   auto* const known = find(hello.device);
   return known != nullptr && note_clone(hello, known->record, false, now, effects);
+}
+
+void Roster::note_other_key(const wire::Hello& hello, WallMs now) noexcept {
+  auto* const known = find(hello.device);
+  if (known == nullptr || known->record.key == hello.key || !tombstones_.check(hello.device, hello.key)) return;
+  known->other_key = hello.key.id();
+  known->other_key_at = now;
 }
 
 void Roster::pin(const wire::Hello& hello, DeviceRecord& record, bool is_new, Effects& effects) {
@@ -107,7 +115,11 @@ Device& Roster::describe(const wire::Hello& hello, Now now, Effects& effects, co
     record.login = login;
     newcomers_.add(login);
   }
-  if (is_new || record.awaits_key) pin(hello, record, is_new, effects);
+  if (is_new || record.awaits_key) {
+    pin(hello, record, is_new, effects);
+    device.other_key = 0;
+    device.other_key_at = {};
+  }
   static_cast<void>(note_clone(hello, record, true, now, effects));
   if (record.instance != hello.instance) {
     auto& before = record.instances_before;

@@ -25,6 +25,10 @@ struct Device {
   std::optional<ManifestId> target;  // the rollout that it should take
   bool online = false;
   MonotonicMs heard;  // when its last message came, or its connection ended
+  // Another key that has said hello under its name, which was refused, and when: new hardware, a client that was
+  // installed again, or somebody else. Not kept over a restart of the broker: it comes again.
+  trust::KeyId other_key = 0;
+  WallMs other_key_at;
 };
 
 // Whether a hello came from a client that MQTT knows as this device, or over a bridge where that is not known.
@@ -48,6 +52,8 @@ class Roster {
   [[nodiscard]] Status check(const wire::Hello& hello, const Origin& origin, WallMs now) const;
   // A hello that is stale may still show that two devices have one name and key. True: that is news, to be saved.
   [[nodiscard]] bool note_stale(const wire::Hello& hello, Now now, Effects& effects);
+  // One that was refused for its key, unless that was taken back.
+  void note_other_key(const wire::Hello& hello, WallMs now) noexcept;
   // Takes over what a hello that passed check() says of the device, pins the key of a new one, and takes it for
   // connected.
   Device& describe(const wire::Hello& hello, Now now, Effects& effects, const std::string& login = {});

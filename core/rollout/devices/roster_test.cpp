@@ -24,6 +24,19 @@ TEST_F(RosterTest, PinsTheKeyOfTheFirstHello) {
   EXPECT_EQ(roster.check(other, Via::own_connection, kNow.wall).error().code, Code::untrusted_key);
 }
 
+TEST_F(RosterTest, AnotherKeyIsRememberedUntilItIsTakenIn) {
+  say(hello("d"));
+  auto other = hello("d");
+  other.key = wire::examples::key(7).public_key();
+  roster.note_other_key(hello("d"), kNow.wall);
+  EXPECT_EQ(roster.find(id("d"))->other_key_at, WallMs{}) << "its own is no other";
+  roster.note_other_key(other, kNow.wall);
+  EXPECT_EQ(roster.find(id("d"))->other_key, other.key.id());
+  EXPECT_EQ(roster.find(id("d"))->other_key_at, kNow.wall);
+  roster.await_key(id("d"), *roster.find(id("d")), other.key.id(), kNow.wall, effects);
+  EXPECT_EQ(say(other).other_key_at, WallMs{});
+}
+
 TEST_F(RosterTest, AHelloThatIsNotLaterIsStaleOnEveryPath) {
   auto last = hello("d");
   last.boot = 5;

@@ -55,6 +55,13 @@ std::optional<DeviceId> TurnQueue::first_asking() const {
   return asking_.begin()->second;
 }
 
+std::optional<DeviceId> TurnQueue::first_asking(const std::function<bool(const DeviceId&)>& may) const {
+  for (const auto& [place, device] : asking_) {
+    if (may(device)) return device;
+  }
+  return std::nullopt;
+}
+
 bool TurnQueue::asks(const DeviceId& device, std::uint64_t place) const {
   const auto found = asking_.find(place);
   return found != asking_.end() && found->second == device;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -26,6 +27,8 @@ class TurnQueue {
   [[nodiscard]] std::optional<DeviceId> first_to_repeat() const;
   // The first that asks; nullopt: nobody does.
   [[nodiscard]] std::optional<DeviceId> first_asking() const;
+  // The first of those that `may`. Time: through those that ask before it.
+  [[nodiscard]] std::optional<DeviceId> first_asking(const std::function<bool(const DeviceId&)>& may) const;
   [[nodiscard]] const std::set<DeviceId>& in_flight() const noexcept { return in_flight_; }
   [[nodiscard]] std::size_t asking() const noexcept { return asking_.size(); }
   [[nodiscard]] bool asks(const DeviceId& device, std::uint64_t place) const;

@@ -80,6 +80,8 @@ std::shared_ptr<const Release> release_of(const wire::Manifest& manifest, std::v
   release->signers = std::move(signers);
   release->policy = manifest.policy;
   release->issued = manifest.issued;
+  release->expires = manifest.expires;
+  release->content = wire::content_hash(manifest);
   for (const auto& artifact : manifest.artifacts) {
     std::uint64_t largest = 0;
     for (const auto& pack : artifact.packs) {

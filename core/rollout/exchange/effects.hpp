@@ -16,6 +16,13 @@
 
 namespace instar::rollout {
 
+// The devices of one product in a group, and in those below it: a manifest and a gate stand for each.
+struct Audience {
+  GroupPath group;
+  std::string product;
+  friend auto operator<=>(const Audience&, const Audience&) = default;
+};
+
 struct SaveDevice {
   DeviceId device;
   Bytes record;
@@ -70,17 +77,25 @@ struct SaveEvent {
   Bytes record;
 };
 
+// `endings`: of rollouts that the device has to leave, to be signed and go with the ack.
 struct SendAck {
   DeviceId device;
   wire::Ack ack;
+  std::vector<wire::Gate> endings = {};
 };
 // To be signed and published, retained.
 struct SendGate {
   wire::Gate gate;
 };
-// The retained manifest on the group's topic is to be taken away.
+// The manifest of a rollout that was taken before is to be published again, retained, if the rollout is its audience's
+// current one still.
+struct OfferManifest {
+  Audience audience;
+  ManifestId rollout;
+};
+// The retained manifest on that topic is to be taken away.
 struct ClearManifest {
-  GroupPath group;
+  Audience audience;
 };
 // Counts or state of a rollout have changed.
 struct ShowStatus {
@@ -100,7 +115,7 @@ struct Note {
 
 using Effect = std::variant<SaveDevice, RemoveDevice, SaveTombstones, SaveEnrolment, SpendToken, SaveMember,
                             RemoveMember, SaveRollout, RemoveRollout, SaveReport, SaveEvent, SendAck, SendGate,
-                            ClearManifest, ShowStatus, LeaseSaved, Note>;
+                            OfferManifest, ClearManifest, ShowStatus, LeaseSaved, Note>;
 using Effects = std::vector<Effect>;
 
 }  // namespace instar::rollout

@@ -49,6 +49,8 @@ struct Tally {
   std::vector<WaveCounts> waves;  // of all waves of the policy; nothing is admitted to those not opened
   // Of the same: devices that the wave names and that are no members, or late.
   std::vector<std::uint64_t> named_unknown;
+  std::uint64_t known = 0;       // members that were known when their wave, or of those without one the last, opened
+  std::uint64_t late_begun = 0;  // latecomers, so without weight, that have begun or have their turn
   friend bool operator==(const Tally&, const Tally&) = default;
 };
 
@@ -65,10 +67,12 @@ using CountChanges = std::vector<CountChange>;
 struct Release {
   wire::Policy policy;
   WallMs issued;                  // when it was signed, by the clock of the machine that signed it
+  WallMs expires;                 // 0 = never
   std::vector<PackId> packs;      // ascending; nothing else is served for the rollout
   std::uint64_t bytes_full = 0;   // of the largest pack of each artifact: no device can save more
   std::uint64_t bytes_packs = 0;  // of all packs: no device can plan or fetch more
   std::vector<trust::KeyId> signers;
+  Hash256 content;  // wire::content_hash()
 };
 [[nodiscard]] std::shared_ptr<const Release> release_of(const wire::Manifest& manifest,
                                                         std::vector<trust::KeyId> signers = {});
@@ -112,6 +116,9 @@ struct TurnRequest {
   friend bool operator==(const TurnRequest&, const TurnRequest&) = default;
 };
 
+// Whether latecomers that have not begun are given turns. They are not where a wave by count has as many as it may.
+enum class Latecomers : std::uint8_t { wait, may_begin };
+
 // What the rollout's side asks of the devices' side. `rollout` must have been offered, and not withdrawn.
 class Fleet {
  public:
@@ -130,7 +137,7 @@ class Fleet {
   [[nodiscard]] virtual std::uint64_t in_flight(const ManifestId& rollout, std::int64_t silent_ms,
                                                 MonotonicMs now) const = 0;
   // Who is the next to get a turn? Those that have theirs and do not know it come first, then the order of asking.
-  [[nodiscard]] virtual std::optional<TurnRequest> next_request(const ManifestId& rollout) = 0;
+  [[nodiscard]] virtual std::optional<TurnRequest> next_request(const ManifestId& rollout, Latecomers latecomers) = 0;
   // Gives the turn that next_request() has named, and notifies the device.
   virtual CountChanges give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) = 0;
   // Members that have failed, whatever the reason, and do not try again by themselves. Only those of after `since`.

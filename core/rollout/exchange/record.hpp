@@ -20,6 +20,10 @@ namespace instar::rollout {
 
 // Frozen numbers, the same as a gate's. (`complete` is not among them: it follows from the members.)
 enum class RolloutState : std::uint8_t { active = 0, paused = 1, aborted = 2, reverted = 3 };
+// Devices are to take it, at once or later.
+[[nodiscard]] constexpr bool goes_on(RolloutState state) noexcept {
+  return state == RolloutState::active || state == RolloutState::paused;
+}
 
 // The device's state in one rollout, as its last report about it says.
 struct MemberRecord {

@@ -1,6 +1,7 @@
 #include "core/rollout/rollouts/catalog.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/base/assert.hpp"
 
@@ -12,11 +13,34 @@ void Catalog::add(const ManifestId& rollout, const RolloutRecord& record) {
   order_last_ = std::max(order_last_, record.order);
   orders_[rollout] = record.order;
   for (const auto& group : record.groups) {
-    const auto before = by_group_.find(group);
-    if (before == by_group_.end() || orders_.at(before->second) < record.order) by_group_[group] = rollout;
+    const Audience audience{group, record.product};
+    auto& orders = of_audience_[audience];
+    orders[record.order] = rollout;
+    by_audience_[audience] = orders.rbegin()->second;
   }
   current_.clear();
-  for (const auto& [group, current] : by_group_) current_.insert(current);
+  for (const auto& [audience, current] : by_audience_) current_.insert(current);
+}
+
+std::vector<Audience> Catalog::choose(const std::function<OfferState(const ManifestId&)>& state_of) {
+  std::vector<Audience> changed;
+  current_.clear();
+  for (auto& [audience, current] : by_audience_) {
+    const auto& orders = of_audience_.at(audience);
+    auto choice = orders.rbegin();
+    const auto before = current;
+    if (state_of(choice->second) == OfferState::ended) {
+      const auto earlier = std::find_if(std::next(choice), orders.rend(), [&](const auto& one) {
+        const auto state = state_of(one.second);
+        return state == OfferState::stands || (state != OfferState::ended && one.second == before);
+      });
+      if (earlier != orders.rend()) choice = earlier;
+    }
+    current = choice->second;
+    if (current != before) changed.push_back(audience);
+    current_.insert(current);
+  }
+  return changed;
 }
 
 void Catalog::remove(const ManifestId& rollout, const RolloutRecord& record) {
@@ -24,11 +48,12 @@ void Catalog::remove(const ManifestId& rollout, const RolloutRecord& record) {
   by_product_[record.product].erase(record.order);
   by_prefix_.erase(rollout.prefix64());
   orders_.erase(rollout);
+  for (const auto& group : record.groups) of_audience_.at({group, record.product}).erase(record.order);
 }
 
-bool Catalog::is_current_for(const GroupPath& group, const ManifestId& rollout) const {
-  const auto found = by_group_.find(group);
-  return found != by_group_.end() && found->second == rollout;
+bool Catalog::is_current_for(const Audience& audience, const ManifestId& rollout) const {
+  const auto found = by_audience_.find(audience);
+  return found != by_audience_.end() && found->second == rollout;
 }
 
 std::optional<ManifestId> Catalog::oldest_replaced() const {
@@ -55,8 +80,10 @@ std::optional<ManifestId> Catalog::by_prefix(std::uint64_t prefix64) const {
 
 void Catalog::assert_invariants() const {
   std::set<ManifestId> current;
-  for (const auto& [group, rollout] : by_group_) {
+  INSTAR_ASSERT(by_audience_.size() == of_audience_.size());
+  for (const auto& [audience, rollout] : by_audience_) {
     INSTAR_ASSERT(orders_.contains(rollout));
+    INSTAR_ASSERT(of_audience_.at(audience).contains(orders_.at(rollout)));
     current.insert(rollout);
   }
   INSTAR_ASSERT(current == current_);

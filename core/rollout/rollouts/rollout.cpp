@@ -22,10 +22,6 @@ std::string past_tense(Action action) {
   return "";
 }
 
-bool goes_on(RolloutState state) noexcept {
-  return state == RolloutState::active || state == RolloutState::paused;
-}
-
 }  // namespace
 
 Rollout::Rollout(const ManifestId& id, RolloutRecord record, std::shared_ptr<const Release> release)
@@ -88,7 +84,7 @@ void Rollout::give_turns(Context& context) {
   const auto in_flight_max = policy().in_flight_max;
   std::optional<std::uint64_t> in_flight;
   bool given = false;
-  while (const auto request = context.fleet.next_request(id_)) {
+  while (const auto request = context.fleet.next_request(id_, latecomers())) {
     if (!request->given_before && in_flight_max != 0) {
       if (!in_flight.has_value())
         in_flight = context.fleet.in_flight(id_, std::int64_t{policy().silent_s} * 1'000, context.now.monotonic);
@@ -104,6 +100,17 @@ void Rollout::give_turns(Context& context) {
   if (given) save(context.effects);
 }
 
+// Of a wave by count as many may begin as it says, with those before it: those that were known when it opened have
+// their places, latecomers have what is left. Only turns can hold to that: a gate admits by place, and how many devices
+// will come to lie below its limit nobody knows.
+Latecomers Rollout::latecomers() const {
+  const auto count = wire::wave_of(policy(), record_.wave).device_count;
+  if (count == 0) return Latecomers::may_begin;
+  auto taken = tally_.late_begun;
+  for (std::size_t wave = 0; wave <= record_.wave; ++wave) taken += tally_.waves[wave].admitted;
+  return taken < count ? Latecomers::may_begin : Latecomers::wait;
+}
+
 bool Rollout::advance_wave(Context& context) {
   const auto judgement = judge(context.now.monotonic);
   if (judgement.holds != (record_.settled.value != 0)) {
@@ -116,7 +123,7 @@ bool Rollout::advance_wave(Context& context) {
   }
   if (judgement.wait == Wait::stuck && !record_.stuck_forgiven) {
     record_.cause =
-        "wave " + std::to_string(record_.wave + 1) + " cannot go on: " + waits_for(policy(), record_, judgement);
+        "wave " + std::to_string(record_.wave + 1) + " cannot go on: " + commits_text(policy(), record_, judgement);
     set_state(RolloutState::paused, kBroker, "paused: " + record_.cause, context);
     return false;
   }
@@ -125,16 +132,6 @@ bool Rollout::advance_wave(Context& context) {
   if (judgement.wait != Wait::nothing || !may_sign(context)) return false;
   open_wave(record_.wave + 1, context);
   return true;
-}
-
-void Rollout::finish(Context& context) {
-  if (record_.completed.value != 0 || state_name() != "complete") return;
-  record_.completed = context.now.wall;
-  note_event(
-      kBroker,
-      "complete: " + std::to_string(tally_.committed) + " of " + counted(tally_.devices, "device") + " committed",
-      context);
-  save(context.effects);
 }
 
 // Now and then: a restart of the broker costs at most a sixty-fourth of a soak.
@@ -178,7 +175,7 @@ std::uint64_t Rollout::limit_of(std::uint32_t wave, const Fleet& fleet) const {
   const auto before = record_.wave_limits.empty() ? 0 : record_.wave_limits.back();
   const auto most = wire::point_max(policy(), wave);
   const auto count = wire::wave_of(policy(), wave).device_count;
-  // Of the devices that are known, so many; one that comes later and is placed below goes with them.
+  // Of the devices that are known, so many. One that comes later and is placed below asks for its turn (latecomers()).
   const auto point = count == 0 ? std::nullopt : fleet.point_after(id_, count);
   return point.has_value() ? std::clamp<std::uint64_t>(*point, before, most) : std::max(before, most);
 }
@@ -188,12 +185,16 @@ void Rollout::set_state(RolloutState state, const std::string& who, std::string 
   record_.updated = updated_ = context.now.wall;
   context.effects.emplace_back(Note{LogLevel::notice, "rollout " + id_.short_hex() + " is " + what + " by " + who});
   note_event(who, std::move(what), context);
-  if (!goes_on(state)) offer(context);
+  if (!goes_on(state)) {
+    context.ended = id_;
+    offer(context);
+  }
   send_gates(context);
   context.effects.emplace_back(ShowStatus{id_});
 }
 
 Status Rollout::act(Action action, const std::string& who, Context& context) {
+  INSTAR_CHECK(check_not_over(action));
   const auto to = state_after(record_.state, action);
   if (!to.has_value()) {
     return fail(Code::refused, "rollout " + id_.short_hex() + " was " + std::string(state_name()) +
@@ -228,6 +229,7 @@ Status Rollout::approve(const Yes& yes, const std::string& who, Context& context
   const bool is_known = which < record_.approved || which < record_.wave;
   const bool asks = wire::wave_of(policy(), which).approval;
   if (is_known && !(asks && policy().approval_signed)) return {};
+  INSTAR_CHECK(check_not_over(std::nullopt));
   if (which > record_.wave || !is_open()) {
     const auto where = is_open() ? "the rollout is in wave " + std::to_string(record_.wave + 1)
                                  : "it waits for " + waiting_for(context.now, context.held);
@@ -253,7 +255,7 @@ Status Rollout::approve(const Yes& yes, const std::string& who, Context& context
   }
   record_.approved = which + 1;
   if (policy().approval_signed) record_.approval = yes.approval;
-  record_.updated = context.now.wall;
+  record_.updated = updated_ = context.now.wall;
   note_event(who, "approved " + number, context);
   save(context.effects);
   context.effects.emplace_back(ShowStatus{id_});
@@ -265,6 +267,7 @@ Status Rollout::approve(const Yes& yes, const std::string& who, Context& context
 void Rollout::renew_approval(const Yes& yes, std::uint32_t wave, const std::string& who, Context& context) {
   if (yes.approval == record_.approval || wave + 1 < record_.approved) return;
   record_.approval = yes.approval;
+  record_.updated = updated_ = context.now.wall;
   note_event(who, "approved wave " + std::to_string(wave + 1) + " again", context);
   send_gates(context);
 }
@@ -274,6 +277,7 @@ Status Rollout::retry(const std::string& who, Context& context) {
     return fail(Code::refused,
                 "rollout " + id_.short_hex() + " was " + std::string(state_name()) + ": publish a new release");
   }
+  INSTAR_CHECK(check_not_over(std::nullopt));
   const auto since = record_.retry_epoch == 0 ? std::nullopt : std::optional(record_.retried);
   const auto failed = context.fleet.failed_since(id_, since);
   if (failed == 0) return {};
@@ -281,8 +285,9 @@ Status Rollout::retry(const std::string& who, Context& context) {
   record_.retried = record_.updated = updated_ = context.now.wall;
   record_.stuck_forgiven = true;
   record_.forgiven = tally_.failed;
+  record_.completed = {};
   offer(context);
-  note_event(who, "let " + std::to_string(failed) + " failed device(s) try again", context);
+  note_event(who, "let " + counted(failed, "device") + " that had failed, or refused, try again", context);
   send_gates(context);
   context.effects.emplace_back(ShowStatus{id_});
   return {};
@@ -329,20 +334,6 @@ Terms Rollout::terms() const {
 
 bool Rollout::is_last_wave() const noexcept {
   return record_.wave + 1 >= tally_.waves.size();
-}
-
-std::string_view Rollout::state_name() const noexcept {
-  switch (record_.state) {
-    case RolloutState::paused: return "paused";
-    case RolloutState::aborted: return "aborted";
-    case RolloutState::reverted: return "reverted";
-    case RolloutState::active: break;
-  }
-  const auto& archived = record_.archived;
-  const auto devices = archived.has_value() ? archived->devices : tally_.devices;
-  const bool all_ended =
-      archived.has_value() ? record_.completed.value != 0 || archived->all_ended() : tally_.all_ended;
-  return devices > 0 && is_open() && is_last_wave() && all_ended ? "complete" : "active";
 }
 
 Judgement Rollout::judge(MonotonicMs now) const {

@@ -25,8 +25,9 @@ struct Context {
   const Catalog& catalog;
   Now now;
   Effects& effects;
-  CountChanges others = {};    // of other rollouts, which a call has caused
-  std::string_view held = {};  // why no gate is signed for now; empty: gates are
+  CountChanges others = {};                        // of other rollouts, which a call has caused
+  std::string_view held = {};                      // why no gate is signed for now; empty: gates are
+  std::optional<ManifestId> ended = std::nullopt;  // the rollout that has been aborted or reverted meanwhile
 };
 
 class Rollout {
@@ -55,9 +56,21 @@ class Rollout {
   // False: devices do not take it any more, as its keys were replaced.
   void set_in_force(bool in_force) noexcept { in_force_ = in_force; }
   [[nodiscard]] bool is_in_force() const noexcept { return in_force_; }
+  // Devices are to take it: it goes on, or is complete, and its keys are in force.
+  [[nodiscard]] bool is_offered() const noexcept;
+  // A newer one has taken over (rollouts/supersession.hpp), or nullopt: none has, or none goes on any more. True: that
+  // is news.
+  bool set_superseded_by(std::optional<ManifestId> by);
+  [[nodiscard]] const std::optional<ManifestId>& superseded_by() const noexcept { return superseded_by_; }
+  // It has just been taken over by `release`: its history says so, if it had not ended.
+  void note_superseded(const std::string& release, Context& context);
   // Of one that is not in force: it ends, unless it has come to its end.
   void end_unsigned(Context& context);
-  // A gate for each group whose current rollout this is: at once, or when it may be signed.
+  // It is current again, for audiences whose current rollout has ended: history says so, and gates go out.
+  void come_back(const std::vector<Audience>& audiences, Context& context);
+  // What says that it has ended, for its devices in one of its groups. nullopt: it goes on, or was open for nobody.
+  [[nodiscard]] std::optional<wire::Gate> ending(const GroupPath& group, Now now, std::string_view held) const;
+  // A gate for each audience whose current rollout this is: at once, or when it may be signed.
   void send_gates(Context& context);
   // Those that could not be signed, or are to be signed again, if they can be now.
   void send_due_gates(Context& context);
@@ -85,18 +98,30 @@ class Rollout {
   [[nodiscard]] WallMs updated() const noexcept { return updated_; }
   [[nodiscard]] Terms terms() const;
   [[nodiscard]] bool is_last_wave() const noexcept;
-  // "active", "paused", "aborted", "reverted", or "complete": active, its last wave open, with devices, all of which
-  // have ended.
+  // "active", "paused", "aborted", "reverted", "complete": all of its devices had ended while its last wave was open,
+  // and nobody has let them try again since; or "superseded": a newer one took over before that.
   [[nodiscard]] std::string_view state_name() const noexcept;
+  // What came of one that has ended: its state, or of a complete one "complete" (everyone has taken it), "complete with
+  // failures" or "nobody took it". Empty: it goes on.
+  [[nodiscard]] std::string_view outcome() const noexcept;
   // What the current wave, or the first one, waits for; empty when it waits for nothing. `held`: as in Context.
   [[nodiscard]] std::string waiting_for(Now now, std::string_view held) const;
   void assert_invariants() const;
 
  private:
   [[nodiscard]] Judgement judge(MonotonicMs now) const;
+  // In its last wave, as far as they count.
+  [[nodiscard]] bool have_all_ended() const noexcept;
+  [[nodiscard]] bool is_complete() const noexcept;
+  // Errors: refused (it is a newer one's now, or it has ended and `action` would do nothing).
+  [[nodiscard]] Status check_not_over(std::optional<Action> action) const;
+  // Whether latecomers may begin, in a wave by count.
+  [[nodiscard]] Latecomers latecomers() const;
   [[nodiscard]] bool is_open() const noexcept { return !record_.wave_opened.empty(); }
   // Devices hold a gate against the time of its manifest: the first wave does not open before this.
   [[nodiscard]] WallMs earliest() const noexcept;
+  // That a gate is fresh as of.
+  [[nodiscard]] WallMs fresh(Now now, std::string_view held) const noexcept;
   // False: it has to wait.
   [[nodiscard]] bool open_first_wave(Context& context);
   [[nodiscard]] bool may_sign(const Context& context) const noexcept;
@@ -121,6 +146,7 @@ class Rollout {
   RolloutRecord record_;
   std::shared_ptr<const Release> release_;
   bool in_force_ = true;
+  std::optional<ManifestId> superseded_by_;
   bool gates_due_ = false;  // the last ones could not be signed, or say what does not hold any more
   Tally tally_;             // as last received
   WallMs updated_;          // of the record or of any member

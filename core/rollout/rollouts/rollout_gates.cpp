@@ -54,13 +54,35 @@ void Rollout::send_gates(Context& context) {
   save(context.effects);
   gates_due_ = !may_sign(context);
   if (gates_due_) return;
-  // The time of a clock in doubt is not signed.
-  const auto opened = record_.wave_opened.back();
-  const auto fresh = context.held.empty() ? std::max(context.now.wall, opened) : opened;
+  const auto when = fresh(context.now, context.held);
   for (const auto& group : record_.groups) {
-    if (context.catalog.is_current_for(group, id_))
-      context.effects.emplace_back(SendGate{gate_of(id_, record_, policy(), group, fresh)});
+    if (context.catalog.is_current_for({group, record_.product}, id_))
+      context.effects.emplace_back(SendGate{gate_of(id_, record_, policy(), group, when)});
   }
+}
+
+// The time of a clock in doubt is not signed.
+WallMs Rollout::fresh(Now now, std::string_view held) const noexcept {
+  const auto opened = record_.wave_opened.back();
+  return held.empty() ? std::max(now.wall, opened) : opened;
+}
+
+std::optional<wire::Gate> Rollout::ending(const GroupPath& group, Now now, std::string_view held) const {
+  if (goes_on(record_.state) || !is_open()) return std::nullopt;
+  return gate_of(id_, record_, policy(), group, fresh(now, held));
+}
+
+void Rollout::come_back(const std::vector<Audience>& audiences, Context& context) {
+  if (goes_on(record_.state)) {
+    std::string groups;
+    for (const auto& audience : audiences) groups += (groups.empty() ? "" : ", ") + audience.group.str();
+    const std::string what = "offered again to " + groups + ": nothing newer is in force there";
+    context.effects.emplace_back(Note{LogLevel::notice, "rollout " + id_.short_hex() + " of " + record_.product + " " +
+                                                            record_.release + " is " + what});
+    note_event("the broker", what, context);
+  }
+  send_gates(context);
+  context.effects.emplace_back(ShowStatus{id_});
 }
 
 void Rollout::send_due_gates(Context& context) {
@@ -95,7 +117,7 @@ void Rollout::mend_times(Context& context) {
 }
 
 std::string Rollout::waiting_for(Now now, std::string_view held) const {
-  if (record_.archived.has_value() || record_.state != RolloutState::active) return "";
+  if (record_.archived.has_value() || record_.state != RolloutState::active || superseded_by_.has_value()) return "";
   if (!held.empty() && (gates_due_ || !is_open() || !is_last_wave()))
     return "the broker's clock, which is in doubt: " + std::string(held);
   const auto ahead_ms = (is_open() ? record_.wave_opened.back() : earliest()) - now.wall;

@@ -5,6 +5,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/rollout/rollouts/supersession.hpp"
 #include "core/wire/placement.hpp"
 
 namespace instar::rollout {
@@ -32,6 +33,7 @@ void Rollouts::take_keys(KeysInForce keys, Fleet& fleet, Effects& effects) {
     sequences_.set_in_force(id, in_force);
     take_counts(fleet.offer(id, rollout.terms(), effects), effects);
     effects.emplace_back(ShowStatus{id});
+    find_superseded(rollout.record().product, effects);
     if (in_force) continue;
     effects.emplace_back(Note{LogLevel::notice,
                               "rollout " + id.short_hex() + " of " + rollout.record().product + " " +
@@ -46,10 +48,13 @@ void Rollouts::withdraw_unsigned(Fleet& fleet, Now now, Effects& effects) {
     if (rollout.is_in_force()) continue;
     auto context = context_of(fleet, now, effects);
     rollout.end_unsigned(context);
-    take_counts(context.others, effects);
-    for (const auto& group : rollout.record().groups)
-      if (catalog_.is_current_for(group, id)) effects.emplace_back(ClearManifest{group});
+    settle(context);
   }
+  // Also after those that had come to their end before: and what is signed well again comes back too.
+  auto context = context_of(fleet, now, effects);
+  choose_current(context);
+  for (const auto& [audience, id] : catalog_.by_audience())
+    if (!rollouts_.at(id).is_in_force()) effects.emplace_back(ClearManifest{audience});
 }
 
 Sequences::Next Rollouts::next_sequence(std::string_view product, const std::vector<GroupPath>& groups,
@@ -58,7 +63,14 @@ Sequences::Next Rollouts::next_sequence(std::string_view product, const std::vec
 }
 
 void Rollouts::loaded(Now now) {
-  for (auto& [id, rollout] : rollouts_) rollout.loaded(now);
+  std::set<std::string> products;
+  for (auto& [id, rollout] : rollouts_) {
+    rollout.loaded(now);
+    products.insert(rollout.record().product);
+  }
+  catalog_.choose([&](const ManifestId& id) { return offer_state(id, now.wall); });
+  Effects shown;  // each rollout's status is, after a start
+  for (const auto& product : products) find_superseded(product, shown);
 }
 
 void Rollouts::take_counts(const CountChanges& changes, Effects& effects) {
@@ -73,18 +85,18 @@ void Rollouts::advance(const ManifestId& rollout, Fleet& fleet, Now now, Effects
   if (found == rollouts_.end()) return;
   auto context = context_of(fleet, now, effects);
   found->second.advance(context);
-  take_counts(context.others, effects);
+  settle(context);
 }
 
 void Rollouts::give_turns(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects) {
   auto context = context_of(fleet, now, effects);
   rollouts_.at(rollout).give_turns(context);
-  take_counts(context.others, effects);
+  settle(context);
 }
 
 void Rollouts::tick(Fleet& fleet, Now now, Effects& effects) {
   extend_leases(effects);
-  for (const auto& id : catalog_.current()) {
+  for (const auto& id : std::set(catalog_.current())) {  // one that ends changes it
     auto& rollout = rollouts_.at(id);
     auto context = context_of(fleet, now, effects);
     rollout.send_due_gates(context);
@@ -106,12 +118,38 @@ void Rollouts::mend_times(Fleet& fleet, Now now, Effects& effects) {
   for (auto& [id, rollout] : rollouts_) {
     auto context = context_of(fleet, now, effects);
     rollout.mend_times(context);
-    take_counts(context.others, effects);
+    settle(context);
   }
 }
 
+std::vector<ManifestId> Rollouts::find_superseded(std::string_view product, Effects& effects) {
+  std::vector<Contender> contenders;
+  for (const auto& id : catalog_.of_product(product)) {
+    const auto& rollout = rollouts_.at(id);
+    // One that expired may have been passed over for an older one, which is not taken over by it then.
+    contenders.push_back({id, &rollout.record(), rollout.is_offered() && catalog_.is_current(id)});
+  }
+  const auto found = superseded(contenders);
+  std::vector<ManifestId> news;
+  for (const auto& one : contenders) {
+    const auto by = found.find(one.id);
+    auto& rollout = rollouts_.at(one.id);
+    const bool is_first = !rollout.superseded_by().has_value();
+    if (!rollout.set_superseded_by(by == found.end() ? std::nullopt : std::optional(by->second))) continue;
+    effects.emplace_back(ShowStatus{one.id});
+    if (is_first) news.push_back(one.id);
+  }
+  return news;
+}
+
 Context Rollouts::context_of(Fleet& fleet, Now now, Effects& effects) const {
-  return {.fleet = fleet, .catalog = catalog_, .now = now, .effects = effects, .others = {}, .held = held_};
+  return {.fleet = fleet,
+          .catalog = catalog_,
+          .now = now,
+          .effects = effects,
+          .others = {},
+          .held = held_,
+          .ended = std::nullopt};
 }
 
 std::string Rollouts::waiting_for(const ManifestId& rollout, Now now) const {
@@ -129,18 +167,20 @@ Result<Rollouts::Taken> Rollouts::take_manifest(const ManifestId& rollout, const
   make_room(fleet, effects);
   if (rollouts_.size() >= limits::kRolloutsMax) {
     return fail(Code::too_large, "the broker keeps at most " + std::to_string(limits::kRolloutsMax) +
-                                     " rollouts, and all are some group's current one");
+                                     " rollouts, and all are the current one of some product and group");
   }
   auto context = context_of(fleet, now, effects);
   begin(rollout, manifest, signers, who, context);
-  take_counts(context.others, effects);
+  settle(context);
+  for (const auto& older : find_superseded(manifest.product, effects))
+    rollouts_.at(older).note_superseded(manifest.release, context);
   archive_old(manifest.product, fleet, effects);
   return Taken::created;
 }
 
 bool Rollouts::is_current_everywhere(const ManifestId& rollout, const wire::Manifest& manifest) const {
   return rollouts_.contains(rollout) && std::ranges::all_of(manifest.groups, [&](const GroupPath& group) {
-           return catalog_.is_current_for(group, rollout);
+           return catalog_.is_current_for({group, manifest.product}, rollout);
          });
 }
 
@@ -185,7 +225,7 @@ void Rollouts::archive_old(std::string_view product, Fleet& fleet, Effects& effe
   for (const auto& id : catalog_.of_product(product)) {
     if (++newer <= limits::kRolloutsWithMembersMax || catalog_.is_current(id)) continue;
     auto& rollout = rollouts_.at(id);
-    if (rollout.record().archived.has_value()) return;  // and so are all before it
+    if (rollout.record().archived.has_value()) continue;
     rollout.archive(fleet, effects);
   }
 }
@@ -201,7 +241,7 @@ Status Rollouts::act(const ManifestId& rollout, Action action, const std::string
   INSTAR_TRY(auto* const found, find_for_operator(rollout));
   auto context = context_of(fleet, now, effects);
   const auto status = found->act(action, who, context);
-  take_counts(context.others, effects);
+  settle(context);
   return status;
 }
 
@@ -210,7 +250,7 @@ Status Rollouts::approve(const ManifestId& rollout, const Yes& yes, const std::s
   INSTAR_TRY(auto* const found, find_for_operator(rollout));
   auto context = context_of(fleet, now, effects);
   const auto status = found->approve(yes, who, context);
-  take_counts(context.others, effects);
+  settle(context);
   return status;
 }
 
@@ -218,7 +258,7 @@ Status Rollouts::retry(const ManifestId& rollout, const std::string& who, Fleet&
   INSTAR_TRY(auto* const found, find_for_operator(rollout));
   auto context = context_of(fleet, now, effects);
   const auto status = found->retry(who, context);
-  take_counts(context.others, effects);
+  settle(context);
   return status;
 }
 

@@ -33,7 +33,7 @@ class Rollouts {
   void advance(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects);
   // A device waits for its turn in a rollout that is known.
   void give_turns(const ManifestId& rollout, Fleet& fleet, Now now, Effects& effects);
-  // Time has passed. O(rollouts that are some group's current one).
+  // Time has passed. O(rollouts that are some audience's current one).
   void tick(Fleet& fleet, Now now, Effects& effects);
 
   // --- operators; `who`: as history names them ---
@@ -47,7 +47,8 @@ class Rollouts {
   // whose keys are not among them, or do not reach their groups any more, are no device's target, and set no bar to
   // sequences.
   void take_keys(KeysInForce keys, Fleet& fleet, Effects& effects);
-  // After loading, and after each take_keys(): what those rollouts have retained is taken away, and they end.
+  // After loading, and after each take_keys(): what those rollouts have retained is taken away, or gives way to what
+  // stood there before, and they end.
   void withdraw_unsigned(Fleet& fleet, Now now, Effects& effects);
   // Errors: not_found, and those of Rollout.
   [[nodiscard]] Status act(const ManifestId& rollout, Action action, const std::string& who, Fleet& fleet, Now now,
@@ -60,11 +61,11 @@ class Rollouts {
   // tick().
   void hold(std::string why, Effects& effects);
   [[nodiscard]] bool is_held() const noexcept { return !held_.empty(); }
-  // The gates of each group's rollout are to be signed again: with the next tick().
+  // The gates of each audience's rollout are to be signed again: with the next tick().
   void renew_gates();
   // The wall clock has gone back. O(rollouts).
   void mend_times(Fleet& fleet, Now now, Effects& effects);
-  // New gates of each group's rollout, fresh as of now.
+  // New gates of each audience's rollout, fresh as of now.
   void refresh_gates(Fleet& fleet, Now now, Effects& effects);
 
   // --- bytes ---
@@ -83,6 +84,10 @@ class Rollouts {
   [[nodiscard]] const Rollout* find(const ManifestId& rollout) const noexcept;
   [[nodiscard]] const std::map<ManifestId, Rollout>& all() const noexcept { return rollouts_; }
   [[nodiscard]] const Catalog& catalog() const noexcept { return catalog_; }
+  // The gates that a device has to receive of rollouts that have ended and left its topics: of the one that it is at
+  // (`at`), and of the one that it runs if that is to be taken back.
+  [[nodiscard]] std::vector<wire::Gate> endings_for(const wire::Description& device,
+                                                    const std::optional<ManifestId>& at, Now now) const;
   // What the rollout waits for; empty when it waits for nothing.
   [[nodiscard]] std::string waiting_for(const ManifestId& rollout, Now now) const;
   void assert_invariants() const;
@@ -91,9 +96,17 @@ class Rollouts {
   [[nodiscard]] Context context_of(Fleet& fleet, Now now, Effects& effects) const;
   [[nodiscard]] Result<Rollout*> find_for_operator(const ManifestId& rollout);
   [[nodiscard]] bool is_current_everywhere(const ManifestId& rollout, const wire::Manifest& manifest) const;
+  // What an event has brought along: counts of other rollouts, and what comes back after one that has ended.
+  void settle(Context& context);
+  void bring_back(const ManifestId& ended, Context& context);
+  // Chooses current rollouts; those that are so again are offered. They are returned.
+  std::set<ManifestId> choose_current(Context& context);
+  [[nodiscard]] OfferState offer_state(const ManifestId& rollout, WallMs now) const;
   void begin(const ManifestId& rollout, const wire::Manifest& manifest, const std::vector<trust::KeyId>& signers,
              const std::string& who, Context& context);
   [[nodiscard]] bool is_in_force(const Rollout& rollout) const;
+  // Those that have just been taken over.
+  std::vector<ManifestId> find_superseded(std::string_view product, Effects& effects);
   // Drops the oldest rollout that is no group's current one, if there are too many.
   void make_room(Fleet& fleet, Effects& effects);
   // Of old rollouts the sums are kept, not each member: memory and disk must not grow with every release.

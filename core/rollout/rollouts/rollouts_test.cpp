@@ -74,7 +74,7 @@ TEST_F(RolloutsTest, CountsAloneOpenTheNextWave) {
   ASSERT_TRUE(take(two_waves()).has_value());
   count(1);
   EXPECT_EQ(first().record().wave, 0U);
-  EXPECT_EQ(first().waiting_for(now, ""), "1 of 2 devices have committed, 2 are needed (success 100 %)");
+  EXPECT_EQ(first().waiting_for(now, ""), "more commits: 1 of 2 devices have committed, 2 are needed (success 100 %)");
   effects.clear();
   count(2);
   EXPECT_EQ(first().record().wave, 1U);

@@ -31,6 +31,17 @@ std::string duration(std::int64_t ms) {
   return std::to_string((seconds + 3'599) / 3'600) + " h";
 }
 
+// Devices that came when the wave was open prove nothing by lying outside of it; and where the fleet was not known, one
+// by count waits for as many as it lets begin. When it has stayed so for long, it goes by those that there are; with
+// none that counts only if it has no latecomer either, whose proof would come.
+bool waits_for_devices(const wire::Wave& row, const Tally& tally, Judgement& out) {
+  out.begun = out.sums.admitted + tally.late_begun;
+  if (tally.known > 0) return false;
+  const bool by_count = row.device_count > 0;
+  if (out.sums.admitted == 0) return !out.silent_over || out.sums.late > 0;
+  return by_count && out.begun < row.device_count && !out.silent_over;
+}
+
 }  // namespace
 
 Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, const Tally& tally, WaveTimes times) {
@@ -44,6 +55,7 @@ Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, co
   const auto row = wire::wave_of(policy, record.wave);
   const auto& sums = out.sums;
   out.silent_over = times.open_ms >= std::int64_t{policy.silent_s} * 1'000;
+  if (waits_for_devices(row, tally, out)) return out;
   if (sums.admitted > 0) {
     const auto quorum = std::max<std::uint64_t>(share_of(sums.admitted, row.quorum_bp), 1);
     if (sums.seen() < quorum) {
@@ -51,12 +63,14 @@ Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, co
       out.needed = quorum;
       return out;
     }
-    const auto counted = sums.admitted - sums.left_out - (out.silent_over ? sums.unseen : 0);
+    // Of a wave by count, latecomers that have begun are waited for like those that were known.
+    const auto pending = row.device_count > 0 && !out.silent_over ? tally.late_begun : 0;
+    const auto counted = sums.admitted + pending - sums.left_out - (out.silent_over ? sums.unseen : 0);
     const auto ended = sums.committed + sums.failed + sums.left_out;
     // One at least, or it would prove nothing.
     out.needed = std::max<std::uint64_t>(share_of(counted, row.success_bp), 1);
     if (sums.committed < out.needed) {
-      const bool all_ended = ended + (out.silent_over ? sums.unseen : 0) == sums.admitted;
+      const bool all_ended = ended + (out.silent_over ? sums.unseen : 0) == sums.admitted && pending == 0;
       out.wait = all_ended ? Wait::stuck : Wait::success;
       return out;
     }
@@ -72,26 +86,40 @@ Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, co
   return out;
 }
 
+std::string commits_text(const wire::Policy& policy, const RolloutRecord& record, const Judgement& judgement) {
+  const auto row = wire::wave_of(policy, record.wave);
+  const auto& sums = judgement.sums;
+  auto text = std::to_string(sums.committed) + " of " + devices(sums.admitted) + " have committed, " +
+              std::to_string(judgement.needed) + " are needed (success " + percent(row.success_bp) + ")";
+  if (sums.failed > 0) text += "; " + std::to_string(sums.failed) + " failed for good";
+  if (sums.retrying > 0) text += "; " + std::to_string(sums.retrying) + " will try once more";
+  if (sums.left_out > 0) text += "; " + std::to_string(sums.left_out) + " refused it or were stopped";
+  if (sums.unseen > 0) {
+    text += judgement.silent_over
+                ? "; " + std::to_string(sums.unseen) + " silent ones are left out"
+                : "; " + std::to_string(sums.unseen) + " have not been heard of since the wave opened";
+  }
+  return text;
+}
+
 std::string waits_for(const wire::Policy& policy, const RolloutRecord& record, const Judgement& judgement) {
   const auto row = wire::wave_of(policy, record.wave);
   const auto& sums = judgement.sums;
   switch (judgement.wait) {
-    case Wait::devices: return "no device of its groups is known yet";
+    case Wait::devices:
+      if (row.device_count > 0)
+        return "more devices: " + devices(row.device_count) + " may begin in this wave, " +
+               std::to_string(judgement.begun) + (judgement.begun == 1 ? " has" : " have");
+      if (sums.late > 0)
+        return "a device: none of its groups was known when the wave opened, and of " + devices(sums.late) +
+               " that came later none has fetched anything yet";
+      return "a device: none of its groups was known when the wave opened";
     case Wait::quorum:
-      return std::to_string(sums.seen()) + " of " + devices(sums.admitted) +
+      return "more devices: " + std::to_string(sums.seen()) + " of " + devices(sums.admitted) +
              " have been heard of since the wave opened, " + std::to_string(judgement.needed) + " are needed (quorum " +
              percent(row.quorum_bp) + ")";
     case Wait::success:
-    case Wait::stuck: {
-      auto text = std::to_string(sums.committed) + " of " + devices(sums.admitted) + " have committed, " +
-                  std::to_string(judgement.needed) + " are needed (success " + percent(row.success_bp) + ")";
-      if (sums.unseen > 0) {
-        text += judgement.silent_over
-                    ? "; " + std::to_string(sums.unseen) + " silent ones are left out"
-                    : "; " + std::to_string(sums.unseen) + " have not been heard of since the wave opened";
-      }
-      return text;
-    }
+    case Wait::stuck: return "more commits: " + commits_text(policy, record, judgement);
     case Wait::soak: return "the soak: " + duration(judgement.left_ms) + " left";
     case Wait::approval: return policy.approval_signed ? "an operator's signed approval" : "an operator's approval";
     case Wait::nothing: break;

@@ -27,6 +27,7 @@ struct Judgement {
   WaveCounts sums;           // of waves 0 … current
   bool silent_over = false;  // those unseen are not waited for any more
   std::uint64_t needed = 0;  // Wait::quorum: devices to be seen; success, stuck: devices to commit
+  std::uint64_t begun = 0;   // of a wave by count: those that have their place in it
   std::int64_t left_ms = 0;  // Wait::soak
 };
 
@@ -39,7 +40,10 @@ struct WaveTimes {
 // A device that a wave names and nobody knows is waited for like any other that is silent.
 [[nodiscard]] Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, const Tally& tally,
                                    WaveTimes times);
-// For people: "8 of 10 devices have committed, 10 are needed".
+// For people: "8 of 10 devices have committed, 10 are needed (success 100 %); 2 failed for good".
+[[nodiscard]] std::string commits_text(const wire::Policy& policy, const RolloutRecord& record,
+                                       const Judgement& judgement);
+// The same of whatever it waits for, after "waits for": "more commits: 8 of 10 devices have committed, 10 are needed".
 [[nodiscard]] std::string waits_for(const wire::Policy& policy, const RolloutRecord& record,
                                     const Judgement& judgement);
 

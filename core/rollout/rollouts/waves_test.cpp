@@ -31,6 +31,19 @@ TEST_F(JudgeWaveTest, WithoutADeviceNothingIsProved) {
   EXPECT_EQ(judge().wait, Wait::devices);
 }
 
+TEST_F(JudgeWaveTest, WhereNobodyWasKnownALatecomersProofIsWaitedFor) {
+  tally.waves[0] = {};
+  EXPECT_EQ(judge().wait, Wait::devices);
+  const WaveTimes silent{.open_ms = 100'000, .settled_ms = 0};
+  EXPECT_TRUE(judge(silent).holds) << "nobody is there, and nobody comes";
+  tally.waves[0].late = 1;
+  EXPECT_EQ(judge(silent).wait, Wait::devices) << "it has fetched nothing, so it does not count";
+  tally.waves[0] = {.admitted = 1, .in_flight = 1};
+  EXPECT_EQ(judge(silent).wait, Wait::success);
+  tally.waves[0].committed = 1;
+  EXPECT_TRUE(judge(silent).holds);
+}
+
 TEST_F(JudgeWaveTest, NamedDevicesThatNobodyKnowsAreSilentOnes) {
   tally.named_unknown[0] = 1;
   EXPECT_EQ(judge().wait, Wait::success);

@@ -27,7 +27,8 @@ std::uint64_t FakeFleet::in_flight(const ManifestId& /*rollout*/, std::int64_t /
   return in_flight_count;
 }
 
-std::optional<TurnRequest> FakeFleet::next_request(const ManifestId& /*rollout*/) {
+std::optional<TurnRequest> FakeFleet::next_request(const ManifestId& /*rollout*/, Latecomers latecomers) {
+  latecomers_asked.push_back(latecomers);
   if (requests.empty()) return std::nullopt;
   return requests.front();
 }

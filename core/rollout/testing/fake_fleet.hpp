@@ -22,6 +22,7 @@ class FakeFleet final : public Fleet {
   // What was asked.
   std::vector<Terms> offered;
   std::vector<DeviceId> turns_given;
+  std::vector<Latecomers> latecomers_asked;
   std::vector<ManifestId> archived;
   std::vector<ManifestId> withdrawn;
 
@@ -31,7 +32,7 @@ class FakeFleet final : public Fleet {
   [[nodiscard]] std::optional<std::uint32_t> point_after(const ManifestId& rollout, std::uint64_t count) const override;
   [[nodiscard]] std::uint64_t in_flight(const ManifestId& rollout, std::int64_t silent_ms,
                                         MonotonicMs now) const override;
-  [[nodiscard]] std::optional<TurnRequest> next_request(const ManifestId& rollout) override;
+  [[nodiscard]] std::optional<TurnRequest> next_request(const ManifestId& rollout, Latecomers latecomers) override;
   CountChanges give_turn(const ManifestId& rollout, const TurnRequest& request, Effects& effects) override;
   [[nodiscard]] std::uint64_t failed_since(const ManifestId& rollout, std::optional<WallMs> since) const override;
   [[nodiscard]] std::vector<SequenceClaim> claims(std::string_view product, std::uint32_t since) const override;

@@ -46,6 +46,11 @@ void TrackerFixture::save_bytes() {
   static_cast<void>(end({}));
 }
 
+void TrackerFixture::refresh_gates() {
+  tracker.refresh_gates(now, begin());
+  static_cast<void>(end({}));
+}
+
 void TrackerFixture::pass(std::int64_t seconds, std::int64_t step) {
   Effects all;
   for (std::int64_t left = seconds; left > 0; left -= step) {

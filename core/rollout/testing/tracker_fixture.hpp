@@ -33,6 +33,7 @@ class TrackerFixture {
   // By any other key.
   Status replace(std::string_view device);
   void save_bytes();
+  void refresh_gates();
   // Time goes by, second by second where that matters.
   void pass(std::int64_t seconds, std::int64_t step = 1);
   // The broker's process ends, and another starts from what is saved.

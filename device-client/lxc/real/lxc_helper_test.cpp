@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -370,6 +371,96 @@ TEST_F(LxcTest, AContainerHasLoopbackAndNoAccessToTheHost) {
   EXPECT_TRUE(probe({"loopback"}).passed);
   EXPECT_THAT(probe({"escape"}).detail, HasSubstr("could:"));
   EXPECT_EQ(probe({"escape"}).detail, "exit code 0: could:");
+}
+
+TEST_F(LxcTest, AProgramThatWaitsForItsSignalEndsByItself) {
+  start(staged(1, {"/bin/payload", "serve"}));
+  EXPECT_EQ(helper("switch", "--stop").text("ending"), "itself");
+  only<revision::ContainerStopped>(work(1));
+}
+
+TEST_F(LxcTest, AProgramWithoutAHandlerIsKilledWhenTheOthersHaveEnded) {
+  auto manifest = staged(1, {"/bin/payload", "company", "/kept/asked"});
+  manifest.containers[0].volumes = {{"kept", "/kept", 0755, 0, 0}};
+  start(manifest);
+  const pid_t pid = init_pid();
+  const auto stopped = helper("switch", "--stop");
+  EXPECT_EQ(stopped.text("ending"), "deaf");
+  EXPECT_EQ(stopped.text("signal"), "SIGTERM");
+  EXPECT_FALSE(alive(pid));
+  EXPECT_EQ(only<revision::ContainerStopped>(work(1)).container, "app") << "nobody of this client stopped it";
+  EXPECT_TRUE(fs::exists(config.state_dir + "/volumes/kept/asked")) << "the other program was asked, and waited for";
+}
+
+TEST_F(LxcTest, AProgramThatRunsOnAfterItsSignalIsReportedWithTheSwitch) {
+  start(staged(1, {"/bin/payload", "slow"}));
+  wait_for_payload(init_pid());
+  EXPECT_TRUE(probe({"exit", "0"}).passed);
+  supervisor->start_try({1, 2, staged(2, {"/bin/payload", "serve"})});
+  EXPECT_THAT(only<revision::TryStarted>(work(1)).remark, HasSubstr("did not react to SIGTERM in "));
+}
+
+TEST_F(LxcTest, AContainerHasBoundedMemoryFilesOfItsOwn) {
+  start(staged(1, {"/bin/payload", "serve"}));
+  EXPECT_TRUE(probe({"semaphore"}).passed);
+  const auto bytes = std::to_string(tmpfs_bytes(read_host().memory_bytes));
+  EXPECT_EQ(probe({"bounded", "/dev/shm", bytes}).detail, "exit code 0: " + bytes + " bytes");
+  EXPECT_EQ(probe({"bounded", "/tmp", bytes}).detail, "exit code 0: " + bytes + " bytes") << "the tree has none";
+}
+
+TEST_F(LxcTest, ALinkAtTmpStaysAndLeadsNowhere) {
+  const fs::path host = fs::path(folder.path()) / "host";
+  fs::create_directories(host);
+  const auto manifest = staged(1, {"/bin/payload", "serve"});
+  fs::create_symlink(host, tree_of(1) / "tmp");
+  start(manifest);
+  EXPECT_FALSE(probe({"write", "/tmp/x"}).passed) << "there is no such folder in the container";
+  EXPECT_TRUE(fs::is_empty(host));
+}
+
+TEST_F(LxcTest, AFolderOfTheTreeCanBeRenamed) {
+  ASSERT_TRUE(read_host().renames_folders);
+  const auto manifest = staged(1, {"/bin/payload", "serve"});
+  std::ofstream(tree_of(1) / "data/file") << "x";
+  start(manifest);
+  EXPECT_EQ(probe({"move", "/data", "/moved"}).detail, "exit code 0");
+  EXPECT_TRUE(probe({"exists", "/moved/file"}).passed);
+  EXPECT_TRUE(fs::exists(tree_of(1) / "data/file"));
+}
+
+TEST_F(LxcTest, AContainerFindsItselfAndTheHostsResolver) {
+  config.network = Network::host;
+  restart_daemon();
+  auto manifest = staged(1, {"/bin/payload", "serve"});
+  fs::create_directories(tree_of(1) / "etc");
+  std::ofstream(tree_of(1) / "etc/resolv.conf") << "nameserver 192.0.2.1\n";  // of the machine where the tree was made
+  start(manifest);
+  EXPECT_THAT(probe({"line", "/etc/hosts", "127.0.1.1"}).detail, HasSubstr("127.0.1.1 app"));
+  EXPECT_TRUE(probe({"write", "/etc/hosts"}).passed) << "it is the container's own";
+  EXPECT_TRUE(probe({"exists", "/etc/localtime"}).passed);
+  EXPECT_TRUE(probe({"line", "/etc/resolv.conf", "# Put here by instar-device"}).passed) << "not the tree's";
+  EXPECT_FALSE(probe({"write", "/etc/resolv.conf"}).passed);
+}
+
+TEST_F(LxcTest, ALinkToWhatNobodyMakesGivesWayToTheHostsResolver) {
+  config.network = Network::host;
+  restart_daemon();
+  const auto manifest = staged(1, {"/bin/payload", "serve"});
+  fs::create_directories(tree_of(1) / "etc");
+  fs::create_symlink("/run/systemd/resolve/stub-resolv.conf", tree_of(1) / "etc/resolv.conf");
+  start(manifest);
+  EXPECT_TRUE(probe({"line", "/etc/resolv.conf", "# Put here by instar-device"}).passed);
+  EXPECT_TRUE(fs::is_symlink(tree_of(1) / "etc/resolv.conf"));
+}
+
+TEST_F(LxcTest, AContainerInheritsNothingThatIsTheClients) {
+  const auto umask = ::umask(077);
+  std::ofstream("/proc/self/oom_score_adj") << -500;
+  start(staged(1, {"/bin/payload", "serve"}));
+  ::umask(umask);
+  std::ofstream("/proc/self/oom_score_adj") << 0;
+  EXPECT_THAT(probe({"line", "/proc/1/status", "Umask:"}).detail, HasSubstr("0022"));
+  EXPECT_TRUE(probe({"line", "/proc/1/oom_score_adj", "0"}).passed);
 }
 
 TEST_F(LxcTest, AContainerRunsOnAfterAKillOfTheDaemonAndIsFoundAgain) {

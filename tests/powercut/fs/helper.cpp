@@ -30,7 +30,7 @@ void stop(const std::string& name) {
   if (pid > 0) ::kill(pid, SIGKILL);
   ::unlink(pid_file(name).c_str());
   std::printf(
-      "{\"name\":\"%s\",\"state\":\"STOPPED\",\"ran\":%s,\"forced\":false,\"at_ms\":0,\"ms\":1,\"orphans\":0}\n",
+      "{\"name\":\"%s\",\"state\":\"STOPPED\",\"ran\":%s,\"ending\":\"itself\",\"at_ms\":0,\"ms\":1,\"orphans\":0}\n",
       name.c_str(), pid > 0 ? "true" : "false");
 }
 

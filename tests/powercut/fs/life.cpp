@@ -111,8 +111,8 @@ class Broker final : public mqtt::Client {
   void offer() {
     const auto sequence = outside_.target.load();
     const auto group = GroupPath::parse(Releases::kGroup).value();
-    deliver(topics_.manifest(group), releases_.signed_manifest(sequence));
-    deliver(topics_.gate(group), releases_.signed_gate(sequence, device::read_clocks().wall));
+    deliver(topics_.manifest(group, Releases::kProduct), releases_.signed_manifest(sequence));
+    deliver(topics_.gate(group, Releases::kProduct), releases_.signed_gate(sequence, device::read_clocks().wall));
   }
   void offer_next() {
     if (!outside_.goes_on) return;

@@ -33,6 +33,7 @@
 #include "device-client/host.hpp"
 #include "device-client/revision_verify.hpp"
 #include "files/files.hpp"
+#include "files/spared_file.hpp"
 #include "tests/powercut/fs/flash.hpp"
 #include "tests/powercut/fs/life.hpp"
 
@@ -222,7 +223,7 @@ class Cutter {
   }
   // It was written before the state, so it is as far at least.
   void look_at_anchor(const revision::DeviceState& state) {
-    const auto bytes = files::read_file(device::anchor_path(life_.state_dir), limits::kStateFileBytesMax);
+    const auto bytes = files::read_spared_file(device::anchor_path(life_.state_dir), limits::kStateFileBytesMax);
     const auto anchor =
         bytes ? revision::decode_anchor(*bytes) : Result<revision::Anchor>(tl::unexpected(bytes.error()));
     if (!anchor) return fault("the anchor cannot be read: " + anchor.error().message);

@@ -557,8 +557,8 @@ inline constexpr std::size_t kUploadInFlightBytesMax = 4 * kChunkEncodedBytesMax
 inline constexpr std::size_t kUploadInFlightChunksMax = 64;
 // Silences of the broker in a row before an upload is given up.
 inline constexpr std::uint32_t kUploadSilencesMax = 3;
-// Symbolic links that are followed on one path of a tree: Linux's own bound (path_resolution(7)). Past it the path leads
-// to nothing.
+// Symbolic links that are followed on one path of a tree: Linux's own bound (path_resolution(7)). Past it the path
+// leads to nothing.
 inline constexpr std::size_t kLinksFollowedMax = 40;
 // Scripts that are each other's interpreters: Linux's own bound (exec_binprm). Past it nothing starts.
 inline constexpr unsigned kScriptNestingMax = 5;

@@ -114,8 +114,7 @@ Attempt::Planned Attempt::plan(const Plan& plan, std::uint64_t budget) {
 std::string Attempt::plan_reason(bool exact) const {
   auto reason = state_.fallback_reason;
   if (!reason.empty()) reason += ", " + std::to_string(state_.bytes_planned - state_.bytes_spent) + " bytes more";
-  if (!exact)
-    reason += (reason.empty() ? "" : "; ") + std::string("an estimate, until the head of the pack is there");
+  if (!exact) reason += (reason.empty() ? "" : "; ") + std::string("an estimate, until the head of the pack is there");
   return reason;
 }
 

@@ -26,7 +26,8 @@ struct FreeSpace {
   std::uint64_t files = UINT64_MAX;  // that can be made
 };  // comes at start, after each change, and now and then, as others write to the same disk
 
-// All that the shell knows of that does not work as it should, such as a full disk, as sentences. Comes when it changes.
+// All that the shell knows of that does not work as it should, such as a full disk, as sentences. Comes when it
+// changes.
 struct HostTrouble {
   std::vector<std::string> lines;
 };
@@ -122,8 +123,8 @@ struct LocalTime {
   wire::ClockState clock = wire::ClockState::free;
 };
 
-using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, HostTrouble, StagingWants, ChunkDurable,
-                           ChunkRefused, PackUnusable, StagingDone, StagingFailed, TryStarted, TryFailed,
+using Event = std::variant<Connected, Disconnected, MessageArrived, Ticked, FreeSpace, HostTrouble, StagingWants,
+                           ChunkDurable, ChunkRefused, PackUnusable, StagingDone, StagingFailed, TryStarted, TryFailed,
                            ContainerStopped, ProbeEnded, SwitchedBack, SwitchBackFailed, OwnerInstruction, LocalTime>;
 
 }  // namespace instar::revision

@@ -26,7 +26,7 @@ struct Config {
   std::string product;
   std::vector<GroupPath> groups;
 
-  std::string server;  // tcp://host:1883 or ssl://host:8883
+  std::string server;            // tcp://host:1883 or ssl://host:8883
   bool server_has_port = false;  // in the file; otherwise it is the usual one
   std::string username;
   std::string password_file;
@@ -61,9 +61,9 @@ struct Config {
   // What a container may write into its layer: 0: no bound of its own (docs/device.md, "When the disk is full").
   std::uint32_t layer_mib_max = 0;
   std::uint32_t layer_files_max = 0;
-  bool clear_full_layer = false;     // the layer of a container that fills the disk may be cleared
-  std::string reboot_command;        // for a shell; empty: payloads that need a boot fail
-  std::string watchdog;              // /dev/watchdog; empty: none
+  bool clear_full_layer = false;  // the layer of a container that fills the disk may be cleared
+  std::string reboot_command;     // for a shell; empty: payloads that need a boot fail
+  std::string watchdog;           // /dev/watchdog; empty: none
   std::uint32_t watchdog_s = 60;
   LogLevel log_level = LogLevel::info;
 };

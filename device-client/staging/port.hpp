@@ -19,8 +19,8 @@ class StagingPort {
   virtual void finish(const revision::FinishStaging& effect, Events& out) = 0;
   virtual void remove(const revision::RemoveRevision& effect) = 0;
   virtual void trim(const revision::TrimRevision& effect) = 0;
-  // Moves a file or folder of the state folder into the trash under `name`, to be removed in pieces. A stager that keeps
-  // no trash leaves it.
+  // Moves a file or folder of the state folder into the trash under `name`, to be removed in pieces. A stager that
+  // keeps no trash leaves it.
   virtual void discard(const std::string& path, const std::string& name) {
     static_cast<void>(path);
     static_cast<void>(name);

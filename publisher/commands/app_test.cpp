@@ -247,7 +247,8 @@ TEST_F(Program, AnOptionTakesOneValueEachTime) {
       folder_ / "r.json", as_bytes(R"({"containers": [{"name": "app", "artifact": "out"}], "release": "7"})")));
   // The file stands behind options that may be repeated.
   const auto signed_twice =
-      run("publish --dry-run --unchecked --sequence 1 --root @/keys/root.instar --product p --wave d1 --group g --group h --key "
+      run("publish --dry-run --unchecked --sequence 1 --root @/keys/root.instar --product p --wave d1 --group g "
+          "--group h --key "
           "@/keys/release-1.key --key @/keys/release-2.key @/r.json --json");
   ASSERT_EQ(signed_twice.exit, 0) << signed_twice.err;
   EXPECT_EQ(get_text(signed_twice.json(), "release"), "7");
@@ -262,7 +263,8 @@ TEST_F(Program, AReleaseTakesFromTheConfigFileWhatTheCommandLineDoesNotSay) {
   ASSERT_EQ(run("pack @/tree -o @/out --level 1").exit, 0);
   const std::string config = "root = keys/root.instar\nkey = keys/release.key\nproduct = gateway\ngroup = plant-7\n";
   ASSERT_TRUE(files::write_file_atomic(folder_ / "config", as_bytes(config)));
-  const std::string publish = "publish --config @/config --dry-run --unchecked --sequence 1 --json --release 1 --artifact @/out ";
+  const std::string publish =
+      "publish --config @/config --dry-run --unchecked --sequence 1 --json --release 1 --artifact @/out ";
   const auto taken = run(publish);
   ASSERT_EQ(taken.exit, 0) << taken.err;
   EXPECT_EQ(get_text(taken.json(), "product"), "gateway");

@@ -174,7 +174,8 @@ Result<Bytes> next_root(ByteView current, const RootChange& change, std::span<co
     INSTAR_CHECK(check_filter(added.group_filter));
     for (const auto& key : next.keys) {
       if (key.key == added.key)
-        return fail(Code::invalid_argument, "the root document holds key " + trust::key_text(added.key.id()) + " already");
+        return fail(Code::invalid_argument,
+                    "the root document holds key " + trust::key_text(added.key.id()) + " already");
     }
     next.keys.push_back({added.key, added.group_filter, added.label});
     add_to_role(next, added.role, added.key.id());

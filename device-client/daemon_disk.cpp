@@ -40,6 +40,8 @@ void Daemon::look_at_disk() {
   if (space && is_calm) {
     clear_dead_layers(*space);
     clear_full_layer();
+    // A layer comes into the trash when its container has stopped, which may be after the stager looked there.
+    if (disk_.is_short()) parts_.staging->discard("", "");
   }
   disk_look_at_ = now_.monotonic + (staging_busy_ || goes_on ? kBusyMs : disk_.is_short() ? kFullMs : kRoomMs);
   say_trouble();

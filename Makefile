@@ -23,6 +23,8 @@
 PRESET  ?= release
 BUILD   := build/$(PRESET)
 JOBS    ?= $(shell nproc)
+# Most tests wait more than they compute.
+TESTS   ?= $$((2 * $(JOBS)))
 CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
@@ -51,10 +53,10 @@ demo: configure
 
 test: build
 	@[ -z "$(ROOT)" ] || echo "test: LXC starts containers as root, so sudo may ask for your password"
-	@$(ROOT) $(CTEST) -j$(JOBS)
+	@$(ROOT) $(CTEST) -j$(TESTS)
 
 test-loaded: build
-	@$(ROOT) tests/beside_load -- $(CTEST) -j$(JOBS)
+	@$(ROOT) tests/beside_load -- $(CTEST) -j$(TESTS)
 
 check: build
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run -Werror

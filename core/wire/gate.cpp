@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cstdint>
+
 #include "core/base/limits.hpp"
 #include "core/wire/fields.hpp"
 #include "core/wire/messages.hpp"
@@ -47,9 +50,10 @@ Bytes encode(const Gate& gate) {
   const auto wave_opened = opened.empty() ? 0 : builder.CreateVector(opened);
   const auto approval = gate.approval.empty() ? 0 : builder.CreateVector(gate.approval);
   const auto manifest = flat_hash(gate.manifest);
+  const auto issue = static_cast<std::uint32_t>(std::min<std::uint64_t>(gate.issue, UINT32_MAX));
   const auto table = fb::CreateGate(
       builder, 1, group, product, &manifest, gate.sequence, static_cast<fb::GateState>(gate.state), gate.admitted_bp,
-      gate.wave, flat_time(gate.fresh), wave_opened, gate.issue, gate.retry_epoch, gate.admitted_point, approval);
+      gate.wave, flat_time(gate.fresh), wave_opened, issue, gate.retry_epoch, gate.admitted_point, approval);
   builder.Finish(table, fb::GateIdentifier());
   return flat::take(builder);
 }

@@ -18,6 +18,7 @@ class Device:
         self.id = device_id
         self.state_dir = state_dir or folder / "state"
         self.process = Process(folder / "device.log")
+        self.boot_before = 0  # what its state said of its starts, before the last one
         # A link that is slow to answer is not dead, and a broker that is slow to come back is no fault of the release.
         self.settings: dict[str, object] = {
             "device_id": device_id, "product": product, "groups": groups, "server": f"tcp://127.0.0.1:{port}", "root_file": root_file,
@@ -43,6 +44,7 @@ class Device:
         if self.process.is_running():
             return self
         self.configure()
+        self.boot_before = self.status().get("boot", 0)
         self.process.spawn([str(self.program), "run", "--config", str(self.config)], env=os.environ | (environment or {}))
         return self
 
@@ -57,7 +59,11 @@ class Device:
         self.start()
 
     def wait_until_up(self) -> None:
-        wait_for(f"the client of {self.id} is up; its log is {self.process.log}", lambda: self.status().get("daemon_pid") == self.process.pid)
+        """Until it has written that it started, and with that all that a start changes."""
+        def is_up() -> bool:
+            status = self.status()
+            return status.get("daemon_pid") == self.process.pid and status["boot"] > self.boot_before
+        wait_for(f"the client of {self.id} is up; its log is {self.process.log}", is_up)
 
     def status(self) -> dict:
         """What the device says of itself; {} while it has no state yet."""

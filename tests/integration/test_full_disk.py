@@ -15,7 +15,7 @@ from harness.site import Site
 
 # Once told to, it writes until nothing more goes, and again whenever something does, until it is told to stop.
 FILL = {
-    "bytes": "while ! /bin/test -e /stop; do /bin/cat /bin/busybox >> /filled; done",
+    "bytes": "while ! /bin/test -e /stop; do /bin/cat /bin/busybox >> /filled; done; : > /stopped",
     # To make a file XFS wants a quarter of a MiB free at once, for a moment: what writes without a pause takes that away, and this is bounded by
     # a quota alone (docs/device.md).
     "bytes, with pauses": "while ! /bin/test -e /stop; do /bin/cat /bin/busybox >> /filled || /bin/sleep 1; done",
@@ -159,6 +159,8 @@ def test_runs_what_is_committed_without_any_room_for_its_state(tmp_path, keys):
         wait_for("the log says why it does no more", lambda: "the state cannot be written" in device.log_text())
         assert device.process.is_running()
         device.ask("app", "/bin/busybox", "touch", "/stop")
+        # What it writes at this moment takes what is freed.
+        wait_for("nothing fills the disk any more", lambda: "stopped" in device.ask("app", "/bin/ls", "/").split())
         (place / "other").unlink()
         device.wait_until_up()
         site.wait_for_counts(site.publish("2.0"), {"committed": 1})

@@ -49,6 +49,7 @@ def test_a_new_product_begins_with_its_first_release(tmp_path, keys):
         device.settings["product"] = "other-box"
         device.start()
         device.wait_until_up()
+        wait_for("its container is looked after", lambda: device.container_pid("app") != 0)
         assert device.ask("app", "/bin/cat", "/www/version") == "1.2\n", "it runs until the new product's release comes"
         assert device.status()["highest_sequence"] == 0
         rollout = site.publish("0.1", product="other-box")

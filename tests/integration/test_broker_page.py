@@ -1,5 +1,6 @@
-"""docs/broker.md as it stands, for each kind of broker: its commands and files, with the packages, in a root of its own; then a device, a
-release that commits and one that is rolled back; then the plugin goes again."""
+"""docs/broker.md and docs/guides/first-update.md as they stand, with the packages, in a root of their own. For each kind of broker its
+commands and files, then a device, a release that commits and one that is rolled back; then the plugin goes again. The guide from its
+first command to its last."""
 
 import re
 import subprocess
@@ -11,6 +12,7 @@ from harness.process import BUILD, SOURCE, wait_for
 
 # No client goes to a host that is an example.
 PAGE = (SOURCE / "docs/broker.md").read_text().replace("broker.example.org", "broker.plant-7.lan")
+GUIDE = (SOURCE / "docs/guides/first-update.md").read_text()
 PASSWORDS = {"ALICE": "alice's own", "GATEWAY_17": "the gateway's", "ADMIN": "the admin's"}
 ACL_FILE = "An acl_file"
 
@@ -74,7 +76,7 @@ def answers(root: FreshRoot) -> None:
 def packages(tmp_path_factory) -> list[Path]:
     folder = tmp_path_factory.mktemp("packages")
     subprocess.run(["cpack", "--config", BUILD / "CPackConfig.cmake", "-B", folder], check=True, capture_output=True)
-    return [*folder.glob("instar_*.deb"), *folder.glob("mosquitto-instar_*.deb"), *folder.glob("instar-device-static_*.deb")]
+    return [*folder.glob("instar_*.deb"), *folder.glob("mosquitto-instar_*.deb"), *folder.glob("instar-device*.deb")]
 
 
 @pytest.fixture
@@ -143,6 +145,24 @@ def test_a_broker_of_each_kind(root, kind):
     follow(root, "Taking it out again")
     assert "mosquitto_instar" not in root.run("cat /proc/$(cat /run/broker.pid)/maps")
     assert root.attempt("ls -d /var/lib/mosquitto/instar /etc/mosquitto/instar").returncode != 0
+
+
+def test_the_guide_from_its_first_command_to_its_last(root):
+    root.run("rm -r keys; apt remove -y instar")
+    root.write("/etc/mosquitto/conf.d/site.conf", BEFORE["No rules at all"])
+    root.write("/site/.config/instar/config", "broker = mqtt://localhost\n")
+    for kind, text in re.findall(r"^```((?:conf|sh) (?:root|run(?: broker)?))\n(.*?)^```", GUIDE, re.S | re.M):
+        if kind == "conf root":
+            # The broker of this first try is without TLS.
+            write(root, re.sub(r"^server .*\nca_file .*", "server = tcp://localhost:1883", text, flags=re.M))
+            continue
+        root.run(text)
+        if "systemctl restart mosquitto" in text:
+            answers(root)
+        if "systemctl enable --now instar-device" in text:
+            wait_for("the device is known", lambda: "gateway-17" in root.run("instar devices list"))
+    assert '"1.1"' in root.run("instar devices show gateway-17 --json")
+    root.run("systemctl stop instar-device")
 
 
 def test_the_plugins_line_in_a_file_that_comes_later_is_what_the_page_warns_of(root):

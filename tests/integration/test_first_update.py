@@ -36,7 +36,7 @@ def shell(commands: str, folder: Path, broker: str = "", *, fails: bool = False)
 
 def settings_of_page() -> dict[str, str]:
     """The device.conf of the guide, but for what only this machine knows."""
-    (text,) = [block for block in blocks(GUIDE, "") if block.startswith("device_id")]
+    (text,) = [block for block in blocks(GUIDE, "conf root") if "\ndevice_id" in block]
     found = dict((part.strip() for part in line.split("=", 1)) for line in text.splitlines() if "=" in line)
     assert found.pop("server").startswith("ssl://") and found.pop("ca_file") and found.pop("device_id")
     return found

@@ -16,8 +16,9 @@ namespace {
 constexpr std::int64_t kBusyMs = 1'000;
 constexpr std::int64_t kFullMs = 5'000;
 constexpr std::int64_t kRoomMs = 60'000;
-// What a start of containers gets of the reserve: LXC's log and the work folder of an overlay.
-constexpr std::uint64_t kStartBytes = 64 * 1024;
+// What a start of containers gets of the reserve, for LXC's log and the work folder of an overlay: a part of it, since
+// disks are small where it is small, and XFS, which is large, wants a quarter of a MiB free to make one folder.
+constexpr std::uint64_t kStartPart = 8;
 constexpr std::uint32_t kStartInodes = 16;
 // A layer is what fills a disk if it is so large a part of it.
 constexpr std::uint64_t kLargePart = 8;
@@ -54,7 +55,7 @@ bool Daemon::is_disk_full() const {
 
 void Daemon::make_start_room() {
   if (!parts_.reserve) return;
-  static_cast<void>(parts_.reserve->release(kStartBytes));
+  static_cast<void>(parts_.reserve->release(parts_.reserve->bytes_whole() / kStartPart));
   parts_.reserve->release_inodes(kStartInodes);
   disk_look_at_ = now_.monotonic;
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""How large the messages are that each device of a fleet receives, with one signature: of a real release on a real broker, beside what is aimed
-at.
+"""How large the messages are that each device of a fleet receives, and its reports, with one signature: of a real release on a real broker,
+beside what is aimed at.
 
 Two devices run different releases, and one comes with a delta for each of them. Writes build/report/messages.json.
 """
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness.operator import Keys  # noqa: E402
 from harness.process import SOURCE, wait_for  # noqa: E402
 from harness.site import Site  # noqa: E402
 
-AIMED_AT = {"manifest": 1_024, "gate": 256}
+AIMED_AT = {"manifest": 1_024, "gate": 256, "report": 256}
 
 
 def kind_of(topic: str) -> str:
@@ -49,17 +50,23 @@ def messages_of_a_release(site: Site, listener: Mqtt) -> dict[str, list[bytes]]:
     return found
 
 
+def reports(site: Site) -> list[int]:
+    """The sizes of those that the devices have sent, as the broker's log has them: nobody but the plugin reads them."""
+    return [int(size) for size in re.findall(r"Received PUBLISH from .*/report'.*\((\d+) bytes\)", site.broker.log_text())]
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         keys = Keys(Path(folder) / "keys")
         with Site(Path(folder) / "site", keys) as site, site.broker.client("listener") as listener:
             listener.subscribe("instar/v1/manifest/#", "instar/v1/gate/#")
             found = messages_of_a_release(site, listener)
+            sizes = {kind: [len(message) for message in sent] for kind, sent in found.items()} | {"report": reports(site)}
     if delta_count(found["manifest"][-1]) != 2:
         raise SystemExit("the release has not the two deltas that this is about")
-    rows = {kind: {"largest": max(map(len, sent)), "aimed_at": AIMED_AT[kind]} for kind, sent in sorted(found.items())}
+    rows = {kind: {"largest": max(found), "median": sorted(found)[len(found) // 2], "aimed_at": AIMED_AT[kind]} for kind, found in sorted(sizes.items())}
     for kind, row in rows.items():
-        print(f"{kind:10} {row['largest']:6,} bytes, aimed at {row['aimed_at']:6,}")
+        print(f"{kind:10} {row['largest']:6,} bytes at most, {row['median']:6,} in the middle, aimed at {row['aimed_at']:6,}")
     report = SOURCE / "build/report/messages.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(rows, indent=1))

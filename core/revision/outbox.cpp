@@ -34,7 +34,9 @@ void Outbox::publish(wire::TopicKind kind, Bytes payload, wire::Qos qos) {
 
 void Outbox::report(wire::Report report) {
   report.device_time = now_.wall;
-  if (revisions_.current()) report.running = revisions_.current()->info;
+  // Only these change it. Before them the broker knows it from the hello.
+  const bool may_differ = report.step == wire::Step::committed || report.step == wire::Step::rolled_back;
+  if (may_differ && revisions_.current()) report.running = revisions_.current()->info;
   const auto& envelope = reporter_.add(std::move(report), now_.monotonic);
   persist();
   if (connected_) publish(wire::TopicKind::device_report, envelope, wire::Qos::at_least_once);

@@ -557,6 +557,30 @@ inline constexpr std::size_t kUploadInFlightBytesMax = 4 * kChunkEncodedBytesMax
 inline constexpr std::size_t kUploadInFlightChunksMax = 64;
 // Silences of the broker in a row before an upload is given up.
 inline constexpr std::uint32_t kUploadSilencesMax = 3;
+// Archives and container images that are packed (publisher/archive/). Bytes that all layers of an image, or one
+// archive, have unpacked: four times the content of an artifact, since later layers replace what earlier ones have.
+// Past it the archive is refused: a few kilobytes can be made to unpack to anything.
+inline constexpr std::uint64_t kArchiveBytesMax = 4 * kContentBytesMax;
+// Entries in all layers of an image, or in one archive, likewise. Past it the archive is refused.
+inline constexpr std::size_t kArchiveEntriesMax = 4 * kEntriesMax;
+// Bytes of the files that an archive of an image consists of, layers as they are compressed. Past it it is refused.
+inline constexpr std::uint64_t kArchiveFilesBytesMax = kArchiveBytesMax;
+// Files that an archive of an image, or its folder, consists of. Past it it is refused.
+inline constexpr std::size_t kArchiveFilesMax = 10'000;
+// Compressions around each other, such as tar.gz.xz: one is usual. Past it the archive is refused.
+inline constexpr int kArchiveFiltersMax = 3;
+// Bytes of a JSON document of an image: what registries take. Past it the image is refused.
+inline constexpr std::size_t kImageDocumentBytesMax = 4 * 1024 * 1024;
+// Indexes of images inside each other: two are usual. Past it the image is refused.
+inline constexpr std::size_t kImageIndexDepthMax = 4;
+// Images in one archive, all platforms counted. Past it it is refused.
+inline constexpr std::size_t kImagesMax = 1000;
+// Layers of an image; Docker makes 127 at most. Past it the image is refused.
+inline constexpr std::size_t kImageLayersMax = 512;
+// Labels that are kept of an image, in artifact.json. Past it the others are left out, and named.
+inline constexpr std::size_t kImageLabelsMax = 64;
+// Remarks on an image that are kept in artifact.json. Past it the others are left out.
+inline constexpr std::size_t kImageRemarksMax = 64;
 // Symbolic links that are followed on one path of a tree: Linux's own bound (path_resolution(7)). Past it the path
 // leads to nothing.
 inline constexpr std::size_t kLinksFollowedMax = 40;

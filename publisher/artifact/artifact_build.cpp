@@ -1,4 +1,4 @@
-// build_artifact(): a tree on disk, or an image file, becomes an artifact folder.
+// build_artifact(): a tree on disk, an image file, an archive or a container image becomes an artifact folder.
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,9 +15,9 @@
 #include "files/files.hpp"
 #include "files/tree.hpp"
 #include "publisher/artifact/artifact_folder.hpp"
-#include "publisher/artifact/image_file.hpp"
 #include "publisher/artifact/out_folder.hpp"
 #include "publisher/artifact/readable_tree.hpp"
+#include "publisher/artifact/source_tree.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -191,25 +191,19 @@ Result<Bytes> write_index(const std::vector<artifact::Entry>& entries, bool devi
   return bytes;
 }
 
-// For an image, `options.tree` is changed to the folder that holds it as a tree.
-Result<std::vector<artifact::Entry>> read_source(BuildOptions& options, std::optional<ImageTree>& image) {
-  const auto progress = [&](std::uint64_t done, std::uint64_t all) { options.work.tell("reading", done, all); };
-  if (is_file(options.tree)) {
-    INSTAR_TRY(image, open_image(options.tree, parent_folder(options.out), progress));
-    options.tree = image->tree;
-    return image->entries;
-  }
-  files::TreeOptions tree_options;
-  tree_options.rules.devices_allowed = options.devices_allowed;
-  tree_options.progress = progress;
-  tree_options.keep_times = options.keep_times;
-  tree_options.notes = options.notes;
-  return files::read_tree(options.tree, tree_options);
+Result<SourceTree> read_source(const BuildOptions& options) {
+  SourceOptions how;
+  how.rules.devices_allowed = options.devices_allowed;
+  how.keep_times = options.keep_times;
+  how.notes = options.notes;
+  how.image = options.image;
+  how.work = options.work;
+  return open_source(options.tree, parent_folder(options.out), how);
 }
 
 }  // namespace
 
-Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
+Result<ArtifactFolder> build_artifact(const BuildOptions& given, std::optional<SourceTree>* source_out) {
   BuildOptions options = given;
   std::ranges::sort(options.kinds);
   options.kinds.erase(std::unique(options.kinds.begin(), options.kinds.end()), options.kinds.end());
@@ -222,8 +216,9 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
                 "a delta needs the artifact that it is against: only full and dedupe can be made of a tree alone");
   }
   INSTAR_TRY(auto out, OutFolder::prepare(options));
-  std::optional<ImageTree> image;
-  INSTAR_TRY(const auto entries, read_source(options, image));
+  INSTAR_TRY(auto source, read_source(options));
+  options.tree = source.folder;
+  const auto& entries = source.entries;
   ArtifactId id;
   INSTAR_TRY(const auto index, write_index(entries, options.devices_allowed, id));
   INSTAR_CHECK(out.begin(id, options.replace));
@@ -231,7 +226,8 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
   INSTAR_CHECK(build_packs(options, index, entries));
 
   ArtifactFolder folder{.path = options.out, .id = id, .packs = {}, .weights = {}};
-  if (image) folder.image_format = image->format;
+  folder.image_format = source.format;
+  folder.origin = source.origin;
   for (const auto kind : options.kinds) {
     INSTAR_TRY(auto pack, PackFile::open(options.out + "/" + std::string(artifact::pack_kind_name(kind)) + ".pack"));
     folder.packs.push_back(std::move(pack));
@@ -244,6 +240,7 @@ Result<ArtifactFolder> build_artifact(const BuildOptions& given) {
   INSTAR_CHECK(write_listing(folder));
   folder.kept_aside = out.aside();
   out.keep();
+  if (source_out != nullptr) *source_out = std::move(source);
   return folder;
 }
 

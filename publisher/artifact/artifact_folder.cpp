@@ -29,6 +29,7 @@ struct Listing {
   wire::ImageFormat image_format = wire::ImageFormat::none;
   std::vector<std::string> pack_files;
   std::vector<BaseWeight> weights;
+  std::optional<Origin> origin;
 };
 
 Result<ArtifactId> parse_artifact(JsonObject& object, std::string_view key) {
@@ -79,6 +80,9 @@ Result<Listing> parse_listing(const Json& json, const std::string& where) {
       return fail(Code::malformed, where + ": pack file '" + file + "' must be a plain name inside the folder");
     listing.pack_files.push_back(file);
   }
+  if (const Json* const origin = object.find("origin")) {
+    INSTAR_TRY(listing.origin, parse_origin(*origin, object.where("origin")));
+  }
   const Json* bases = object.find("bases");
   if (bases == nullptr) return listing;
   if (!bases->is_array() || bases->size() > limits::kWeightBasesMax) {
@@ -98,10 +102,10 @@ std::string listing_of(const std::string& path) {
 
 Result<Listing> read_listing(const std::string& path) {
   if (is_file(path)) {
-    return fail(Code::invalid_argument,
-                path +
-                    " is a file, not an artifact folder. If it holds a file system, make one of it with: instar pack " +
-                    path + " -o OUT");
+    return fail(Code::invalid_argument, path +
+                                            " is a file, not an artifact folder. If it holds a file system or a "
+                                            "container image, make one of it with: instar pack " +
+                                            path + " -o OUT");
   }
   auto text = files::read_file(listing_of(path), limits::kArtifactFileBytesMax);
   if (!text) {
@@ -243,7 +247,8 @@ Result<ArtifactFolder> open_artifact(const std::string& path) {
                         .id = listing.id,
                         .image_format = listing.image_format,
                         .packs = {},
-                        .weights = std::move(listing.weights)};
+                        .weights = std::move(listing.weights),
+                        .origin = std::move(listing.origin)};
   const std::string index_path = path + "/" + std::string(kIndexFile);
   INSTAR_TRY(const auto index, files::read_file(index_path, limits::kIndexBytesMax));
   INSTAR_CHECK(check_index(index, index_path, folder));
@@ -357,6 +362,7 @@ Json artifact_json(const ArtifactFolder& folder) {
            {"packs", std::move(packs)}};
   if (folder.image_format != wire::ImageFormat::none)
     out["image_format"] = std::string(wire::image_format_name(folder.image_format));
+  if (folder.origin) out["origin"] = origin_json(*folder.origin);
   for (const auto& weight : folder.weights) {
     out["bases"].push_back({{"base", weight.base.hex()},
                             {"full_bytes", weight.full_bytes},
@@ -374,6 +380,8 @@ std::string artifact_text(const ArtifactFolder& folder) {
   fields.add("content", human_bytes(folder.content_bytes) +
                             (is_tree ? " in " + std::to_string(folder.entry_count) + " entries"
                                      : ", an image: " + std::string(wire::image_format_name(folder.image_format))));
+  if (folder.origin)
+    for (const auto& [name, value] : origin_fields(*folder.origin)) fields.add(name, value);
   Table table;
   table.column("PACK");
   table.column("BASE");

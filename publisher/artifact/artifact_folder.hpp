@@ -1,5 +1,5 @@
-// What `instar pack` makes of a tree or of an image file: a folder with the index, one file for each pack, and
-// artifact.json. docs/formats/pack-file.md
+// What `instar pack` makes of a tree, an image file, an archive or a container image: a folder with the index, one file
+// for each pack, and artifact.json. docs/formats/pack-file.md
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "core/wire/manifest.hpp"
 #include "files/tree_notes.hpp"
 #include "publisher/artifact/pack_file.hpp"
+#include "publisher/artifact/source_tree.hpp"
 #include "publisher/console/console.hpp"
 #include "publisher/console/work.hpp"
 
@@ -24,7 +25,7 @@ inline constexpr std::string_view kArtifactFile = "artifact.json";
 inline constexpr std::string_view kIndexFile = "index";
 
 struct BuildOptions {
-  std::string tree;  // or an image file
+  std::string tree;  // or an image file, an archive, a container image
   std::string out;
   std::vector<artifact::PackKind> kinds{artifact::PackKind::full, artifact::PackKind::dedupe};
   int level = 19;
@@ -33,6 +34,7 @@ struct BuildOptions {
   bool replace = false;
   bool keep_times = false;            // of the files and folders of a tree
   files::TreeNotes* notes = nullptr;  // gets what the artifact does not carry of a tree
+  ImageWish image;                    // which of several container images
   Work work;
 };
 
@@ -63,15 +65,18 @@ struct ArtifactFolder {
   // The figures of each base that a delta was made against, also of those whose delta was dropped because it saved
   // nothing.
   std::vector<BaseWeight> weights;
+  std::optional<Origin> origin = {};  // of one that was made from an archive or container image
   std::string kept_aside = {};  // when it was built: where the artifact is now that stood in its place; empty: none did
 };
 
 // Reads the tree and writes the folder. artifact.json is written last, so a folder that has one is complete. Each kind
 // of pack is made on its own thread. The same tree and level give the same bytes, wherever the tree is. Errors:
 // invalid_argument (no `full` among the kinds; `out` inside the tree or a folder that holds other things, or an
-// artifact of other content while `replace` is not set), those of files::read_tree and open_image, io, no_space,
+// artifact of other content while `replace` is not set), those of open_source, io, no_space,
 // unavailable (stopped: nothing is left behind). After an error an artifact of other content is in `out` as before.
-[[nodiscard]] Result<ArtifactFolder> build_artifact(const BuildOptions& options);
+// `source`: gets what was read, to make deltas against it; may be null.
+[[nodiscard]] Result<ArtifactFolder> build_artifact(const BuildOptions& options,
+                                                    std::optional<SourceTree>* source = nullptr);
 
 // Sets hole_bytes by the packs.
 void count_holes(ArtifactFolder& folder);

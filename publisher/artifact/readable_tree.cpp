@@ -6,9 +6,7 @@
 #include <utility>
 
 #include "core/trust/digest.hpp"
-#include "files/tree.hpp"
 #include "publisher/artifact/artifact_folder.hpp"
-#include "publisher/artifact/image_file.hpp"
 #include "publisher/artifact/pack_contents.hpp"
 
 namespace instar::publisher {
@@ -28,18 +26,6 @@ Result<ReadableTree> unpacked(const std::string& path, const std::string& scratc
   return tree;
 }
 
-Result<ReadableTree> of_image(const std::string& path, const std::string& scratch_parent, const Work& work) {
-  const auto progress = [&](std::uint64_t done, std::uint64_t all) { work.tell("reading " + path, done, all); };
-  INSTAR_TRY(auto image, open_image(path, scratch_parent, progress));
-  ReadableTree tree;
-  tree.name = path;
-  tree.entries = std::move(image.entries);
-  INSTAR_TRY(tree.id, index_id(tree.entries));
-  INSTAR_TRY(tree.tree, files::StagingTree::open(image.tree));
-  tree.scratch = std::move(image.scratch);
-  return tree;
-}
-
 }  // namespace
 
 bool is_artifact_folder(const std::string& path) {
@@ -48,20 +34,23 @@ bool is_artifact_folder(const std::string& path) {
          ::stat((path + "/" + std::string(kIndexFile)).c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
-Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent, const Work& work,
-                               bool keep_times) {
-  if (is_artifact_folder(path)) return unpacked(path, scratch_parent, work);
-  if (is_file(path)) return of_image(path, scratch_parent, work);
+Result<ReadableTree> to_readable(SourceTree source, const std::string& name) {
   ReadableTree tree;
-  tree.name = path;
-  files::TreeOptions options;
-  options.rules = kReadAll;
-  options.keep_times = keep_times;
-  options.progress = [&](std::uint64_t done, std::uint64_t all) { work.tell("reading " + path, done, all); };
-  INSTAR_TRY(tree.entries, files::read_tree(path, options));
+  tree.name = name;
+  tree.entries = std::move(source.entries);
   INSTAR_TRY(tree.id, index_id(tree.entries));
-  INSTAR_TRY(tree.tree, files::StagingTree::open(real_path(path)));
+  INSTAR_TRY(tree.tree, files::StagingTree::open(source.folder));
+  tree.scratch = std::move(source.scratch);
   return tree;
+}
+
+Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent, const Work& work,
+                               bool keep_times, const ImageWish& image) {
+  if (is_artifact_folder(path)) return unpacked(path, scratch_parent, work);
+  const SourceOptions options{
+      .rules = kReadAll, .keep_times = keep_times, .image = image, .reading = "reading " + path, .work = work};
+  INSTAR_TRY(auto source, open_source(path, scratch_parent, options));
+  return to_readable(std::move(source), path);
 }
 
 Result<Bytes> read_content(const files::StagingTree& tree, const artifact::Entry& file) {

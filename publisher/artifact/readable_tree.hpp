@@ -1,4 +1,4 @@
-// A directory tree whose contents can be read: a folder, an artifact folder, or an image file.
+// A directory tree whose contents can be read: what can be packed, or an artifact folder.
 #pragma once
 
 #include <optional>
@@ -10,6 +10,7 @@
 #include "core/base/result.hpp"
 #include "files/staging_tree.hpp"
 #include "publisher/artifact/out_folder.hpp"
+#include "publisher/artifact/source_tree.hpp"
 #include "publisher/console/work.hpp"
 
 namespace instar::publisher {
@@ -25,12 +26,14 @@ struct ReadableTree {
 };
 
 [[nodiscard]] bool is_artifact_folder(const std::string& path);
-// Opens a directory tree, an image file, or an artifact folder of `instar pack`, which is unpacked into a temporary
-// folder in `scratch_parent` (empty: $TMPDIR). Errors: those of files::read_tree, open_image and open_artifact,
-// corrupt, no_space.
-// `keep_times`: the times of a directory tree are part of it, as with `instar pack --times keep`.
+// The tree of what was opened to be packed.
+[[nodiscard]] Result<ReadableTree> to_readable(SourceTree source, const std::string& name);
+// Opens a directory tree, an image file, an archive or container image, or an artifact folder of `instar pack`, which
+// is unpacked into a temporary folder in `scratch_parent` (empty: $TMPDIR). Errors: those of open_source and
+// open_artifact, corrupt, no_space. `keep_times`: the times of a directory tree are part of it, as with `instar pack
+// --times keep`. `image`: which of several container images.
 [[nodiscard]] Result<ReadableTree> open_tree(const std::string& path, const std::string& scratch_parent,
-                                             const Work& work, bool keep_times = false);
+                                             const Work& work, bool keep_times = false, const ImageWish& image = {});
 
 // The whole content of one of its files, verified. Any thread may call it.
 // Errors: io, corrupt (it is not what the index says).

@@ -8,6 +8,7 @@
 
 #include "core/base/limits.hpp"
 #include "core/wire/image_format.hpp"
+#include "publisher/archive/origin.hpp"
 #include "publisher/check/pack_content.hpp"
 #include "publisher/check/program_check.hpp"
 #include "publisher/console/text.hpp"
@@ -185,6 +186,15 @@ Result<TreeFindings> check_containers(std::span<const ContainerOfTree> container
 Result<std::vector<std::string>> check_default_init(const ArtifactFolder& folder) {
   if (folder.image_format != wire::ImageFormat::none) return std::vector<std::string>{};
   INSTAR_TRY(const auto tree, open_folder(folder));
+  if (folder.origin && folder.origin->is_image()) {
+    wire::Container container;
+    container.name = "app";
+    complete_container(folder.origin->container, container);
+    TreeFindings findings;
+    INSTAR_CHECK(check_container(container, tree->entries, *tree->content, findings));
+    for (auto& note : findings.notes) findings.wrong.push_back(std::move(note));
+    return std::move(findings.wrong);
+  }
   const TreePaths paths(tree->entries);
   if (!has_default_init(paths)) return std::vector<std::string>{};
   ProgramCheck programs(paths, *tree->content);

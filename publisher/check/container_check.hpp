@@ -38,7 +38,8 @@ struct ContainerOfTree {
 [[nodiscard]] Result<TreeFindings> check_containers(std::span<const ContainerOfTree> containers,
                                                     const wire::Requirements& requirements);
 
-// The same of a tree that nobody has named a container for: its /sbin/init, if there is one. Empty when it would start,
+// The same of a tree that nobody has named a container for: what its container image says, or else its /sbin/init, if
+// there is one. Empty when it would start,
 // when there is none, or when the folder holds an image.
 [[nodiscard]] Result<std::vector<std::string>> check_default_init(const ArtifactFolder& folder);
 

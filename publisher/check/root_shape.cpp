@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "publisher/archive/image_files.hpp"
 #include "publisher/artifact/out_folder.hpp"
 #include "publisher/artifact/readable_tree.hpp"
 
@@ -19,9 +20,8 @@ constexpr std::array kRootNames = {"bin", "boot", "dev",  "etc", "home", "lib", 
 // Those with programs in them.
 constexpr std::array kProgramNames = {"bin", "sbin", "usr", "lib"};
 
-constexpr const char* kFromImage =
-    ": make a root file system of it (docker export $(docker create IMAGE) | tar -xpf - --numeric-owner -C rootfs, as "
-    "root, or umoci unpack), and pack that";
+constexpr const char* kWholeImage =
+    ": give the whole image, as docker save and podman save write it, or a folder in the OCI layout";
 
 using Names = std::vector<std::string>;
 
@@ -49,17 +49,13 @@ bool is_folder(const std::string& path) {
   return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-// An image of containers on disk, as `docker save`, skopeo and the like write it.
+// A part of a container image on disk.
 std::optional<ShapeDoubt> doubt_of_image(const std::string& path, const Names& names) {
-  if (has_name(names, "oci-layout") || (has_name(names, "index.json") && has_name(names, "blobs")))
-    return ShapeDoubt{path + " holds a container image (OCI), not a root file system" + kFromImage, true};
-  const bool has_layers = has_name(names, "repositories") || std::ranges::any_of(names, [&](const std::string& name) {
-                            return ends_like_archive(name) || has_name(list_names(path + "/" + name), "layer.tar");
-                          });
-  if (has_name(names, "manifest.json") && has_layers)
-    return ShapeDoubt{path + " holds a container image (docker save), not a root file system" + kFromImage, true};
   if (has_name(names, "layer.tar"))
-    return ShapeDoubt{path + " holds one layer of a container image, not a root file system" + kFromImage, true};
+    return ShapeDoubt{path + " holds one layer of a container image, not a root file system" + kWholeImage, true};
+  const bool has_part = has_name(names, "oci-layout") || (has_name(names, "index.json") && has_name(names, "blobs"));
+  if (has_part)
+    return ShapeDoubt{path + " holds a container image (OCI) of which a part is missing" + kWholeImage, true};
   return std::nullopt;
 }
 
@@ -84,6 +80,7 @@ std::optional<ShapeDoubt> doubt_about_shape(const std::string& path) {
   if (::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return std::nullopt;
   auto names = list_names(path);
   std::ranges::sort(names);
+  if (is_image_folder(path)) return std::nullopt;
   if (names.empty()) return ShapeDoubt{path + " is empty: name the folder that holds the root file system", true};
   if (is_artifact_folder(path)) {
     return ShapeDoubt{path +
@@ -98,16 +95,14 @@ std::optional<ShapeDoubt> doubt_about_shape(const std::string& path) {
       for (auto& inner : list_names(path + "/" + name)) whiteouts.push_back(std::move(inner));
   if (const auto found = std::ranges::find_if(whiteouts, is_whiteout); found != whiteouts.end()) {
     return ShapeDoubt{
-        path + " is one layer of a container image: it has '" + *found + "', which marks a deleted file" + kFromImage,
+        path + " is one layer of a container image: it has '" + *found + "', which marks a deleted file" + kWholeImage,
         true};
   }
   if (has_root) return std::nullopt;
   if (auto doubt = doubt_of_image(path, names)) return doubt;
   if (auto doubt = doubt_of_depth(path, names)) return doubt;
   if (std::ranges::all_of(names, ends_like_archive)) {
-    return ShapeDoubt{path +
-                      " holds an archive only: as a container's root file system it has to be unpacked (tar -xpf "
-                      "FILE --numeric-owner -C rootfs, as root)"};
+    return ShapeDoubt{path + " holds an archive only: pack the archive itself, which instar pack takes as it is"};
   }
   return ShapeDoubt{path +
                     " has none of the folders of a root file system, such as bin, etc, lib, usr: as a container it "

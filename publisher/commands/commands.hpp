@@ -94,6 +94,8 @@ class TerminalWork {
 [[nodiscard]] Outcome<void> check_machines_of_devices(Session& session, const ReleaseSpec& spec,
                                                       const TreeFindings& findings);
 
+// Which of several container images is meant: `option` (its name), and --expect.
+void add_image_choice(CLI::App& command, ImageWish& wish, const std::string& option);
 // --json
 void add_json(CLI::App& command, Context& context);
 // --broker and all options that belong to it.

@@ -16,6 +16,13 @@ struct Options {
   std::string times = "release";
   DeltaPolicy delta;
   bool unchecked = false;
+
+  // A base is of the same platform; its name and digest are others.
+  [[nodiscard]] ImageWish base_image() const {
+    ImageWish wish;
+    wish.architectures = build.image.architectures;
+    return wish;
+  }
 };
 
 Result<std::vector<artifact::PackKind>> parse_kinds(const Options& options) {
@@ -55,14 +62,14 @@ Status check_bases(const Options& options) {
   return {};
 }
 
-Result<std::vector<DeltaOutcome>> add_deltas(ArtifactFolder& folder, const Options& options,
+Result<std::vector<DeltaOutcome>> add_deltas(ArtifactFolder& folder, const Options& options, SourceTree source,
                                              const std::string& scratch) {
   std::vector<DeltaOutcome> outcomes;
   if (options.bases.empty()) return outcomes;
   const Work& work = options.delta.options.work;
-  INSTAR_TRY(const auto fresh, open_tree(options.build.tree, scratch, work, options.build.keep_times));
+  INSTAR_TRY(const auto fresh, to_readable(std::move(source), options.build.tree));
   for (const auto& path : options.bases) {
-    INSTAR_TRY(const auto base, open_tree(path, scratch, work, options.build.keep_times));
+    INSTAR_TRY(const auto base, open_tree(path, scratch, work, options.build.keep_times, options.base_image()));
     INSTAR_TRY(auto outcome, add_delta(folder, fresh, base, options.delta));
     outcomes.push_back(std::move(outcome));
   }
@@ -108,8 +115,10 @@ Outcome<Exit> run(Options options, const Console& console) {
   options.build.keep_times = options.times == "keep";
   files::TreeNotes notes;
   options.build.notes = &notes;
-  auto folder = build_artifact(options.build);
-  auto outcomes = folder ? add_deltas(*folder, options, measured ? measured->path() : parent_folder(options.build.out))
+  std::optional<SourceTree> source;
+  auto folder = build_artifact(options.build, &source);
+  auto outcomes = folder ? add_deltas(*folder, options, *std::move(source),
+                                      measured ? measured->path() : parent_folder(options.build.out))
                          : Result<std::vector<DeltaOutcome>>();
   terminal.end();
   if (!folder) return fail(failure_of(std::move(folder.error())));
@@ -121,7 +130,7 @@ Outcome<Exit> run(Options options, const Console& console) {
   auto& text = console.text();
   text << artifact_text(*folder) << (outcomes->empty() ? "" : "\n") << outcomes_text(*outcomes)
        << "\nmanifest: at least " << minimal_manifest_bytes(*folder) << " bytes\n"
-       << tree_notes_text(notes);
+       << tree_notes_text(notes) << (folder->origin ? remarks_text(*folder->origin) : "");
   if (!folder->kept_aside.empty())
     text << "the artifact that was there is " << folder->kept_aside
          << " now: publish finds it as a base. Remove it when no device runs it\n";
@@ -139,16 +148,19 @@ Outcome<Exit> run(Options options, const Console& console) {
 void add(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("pack",
-                                     "Make an artifact of a directory tree or an image\n\n"
+                                     "Make an artifact of a directory tree, an image or an archive\n\n"
                                      "Reads TREE (a container's root file system: files, folders, links, owners, "
                                      "modes, ACLs, file capabilities, xattrs user.*; or a file with a squashfs, "
                                      "erofs "
-                                     "or ext4 file system, which devices mount as it is) and writes to "
+                                     "or ext4 file system, which devices mount as it is; or a tar or cpio archive, "
+                                     "also compressed; or a container image of docker save, podman save or in the OCI "
+                                     "layout, docs/images-in.md) and writes to "
                                      "OUT its index and one pack file for each kind. The same tree gives the same "
                                      "bytes, on any machine. With --base it makes a delta "
                                      "against each OLD too, and says what a device that has OLD would fetch by each "
                                      "pack; a delta that does not pay is dropped.");
-  command->add_option("TREE", options->build.tree, "Directory tree, or image file, to pack")->required();
+  command->add_option("TREE", options->build.tree, "Directory tree, image file, archive or container image to pack")
+      ->required();
   command
       ->add_option("-o,--out", options->build.out,
                    "Folder for the artifact; new, empty, or of the same artifact. With --base: none, to measure only")
@@ -157,7 +169,8 @@ void add(CLI::App& app, Context& context) {
                     "OUT may hold an artifact of other content: it is kept beside the new one, as OUT-ID, for deltas");
   command
       ->add_option("--base", options->bases,
-                   "Directory tree, image file, or artifact folder, of before; repeat for several deltas")
+                   "Directory tree, image file, archive, container image or artifact folder of before; repeat for "
+                   "several deltas")
       ->allow_extra_args(false)
       ->type_name("OLD");
   command
@@ -182,6 +195,13 @@ void add(CLI::App& app, Context& context) {
       ->type_name("WHICH");
   command->add_flag("--allow-devices", options->build.devices_allowed,
                     "Take device nodes and fifos too; devices refuse them unless their own configuration allows it");
+  add_image_choice(*command, options->build.image, "--image");
+  command
+      ->add_option(
+          "--architecture", options->build.image.architectures,
+          "Of a container image for several platforms: for which machine (uname -m), or PLATFORM as images say it")
+      ->delimiter(',')
+      ->type_name("ARCH");
   command->add_flag("--unchecked", options->unchecked, "Do not ask whether TREE looks like a root file system");
   add_json(*command, context);
   command->footer(
@@ -189,6 +209,7 @@ void add(CLI::App& app, Context& context) {
       "  instar pack build/rootfs -o out/web-2.4.1\n"
       "  instar pack build/rootfs -o out/web-2.4.1 --base out/web-2.4.0\n"
       "  instar pack rootfs.erofs -o out/web-2.4.1\n"
+      "  docker save web:2.4.1 > web.tar && instar pack web.tar -o out/web-2.4.1\n"
       "  instar pack build/rootfs -o out/web --replace        the same place each time, as a build job has it\n"
       "  instar pack --base old/ new/ --json                  measure a pair");
   command->callback(

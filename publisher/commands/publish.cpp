@@ -14,6 +14,7 @@
 #include "publisher/broker/roots.hpp"
 #include "publisher/commands/commands.hpp"
 #include "publisher/commands/publish_doubts.hpp"
+#include "publisher/commands/publish_image.hpp"
 #include "publisher/commands/signing.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/console/progress.hpp"
@@ -32,6 +33,7 @@ constexpr const char* kDeltaTimeDefault = "30min";
 
 struct Options {
   PublishOptions release;
+  PackedImageOptions image;
   ReleaseDeltaOptions deltas;
   std::string delta_time = kDeltaTimeDefault;
   bool no_delta = false;
@@ -58,6 +60,7 @@ struct Prepared {
   std::int64_t wait_timeout_ms = 0;
   ReleaseDeltaOptions deltas;
   TreeFindings findings;  // of the trees; none with --unchecked
+  Json packed;            // what --image became
 };
 
 struct Signed {
@@ -73,6 +76,7 @@ Outcome<void> settle_options(Options& options) {
   auto& release = options.release;
   release.product_default = config.release.product;
   release.groups_default = config.release.groups;
+  INSTAR_CHECK(settle_image(options.image, release));
   if (auto missing = missing_option(release); !missing.empty())
     return fail(Exit::usage, Code::invalid_argument, std::move(missing));
   return settle_signing(options.signing, config.release);
@@ -88,6 +92,7 @@ Outcome<Prepared> prepare(const Options& options, const Console& console) {
   INSTAR_TRY(const auto root_bytes, files::read_file(options.signing.root, limits::kMessageBytesMax));
   auto root = trust::TrustStore::from_pinned(root_bytes);
   if (!root) return fail(Failure(with_context(root.error(), options.signing.root)));
+  INSTAR_TRY(auto packed, pack_image(options.image, options.release, console));
   INSTAR_TRY(auto artifacts, open_artifacts(spec));
   TreeFindings findings;
   if (!options.unchecked) {
@@ -96,8 +101,8 @@ Outcome<Prepared> prepare(const Options& options, const Console& console) {
   auto deltas = options.deltas;
   INSTAR_TRY(deltas.time_ms, parse_duration_ms(options.delta_time));
   INSTAR_TRY(auto roots, read_roots(options.root_chain, options.signing.root));
-  return Prepared{std::move(spec),  std::move(artifacts), std::move(keys),   std::move(*root),
-                  std::move(roots), wait_timeout_ms,      std::move(deltas), std::move(findings)};
+  return Prepared{std::move(spec), std::move(artifacts), std::move(keys),     std::move(*root), std::move(roots),
+                  wait_timeout_ms, std::move(deltas),    std::move(findings), std::move(packed)};
 }
 
 // Makes the release's deltas and prints what was made. `session`: nullptr when the broker is not to be asked.
@@ -179,15 +184,17 @@ std::uint64_t bytes_of(const std::vector<const PackFile*>& packs) {
   return bytes;
 }
 
-Json document_of(const Signed& signed_manifest) {
+Json document_of(const Signed& signed_manifest, const Prepared& prepared) {
   Json groups = Json::array();
   for (const auto& group : signed_manifest.manifest.groups) groups.push_back(group.str());
-  return {{"rollout", signed_manifest.rollout},
-          {"product", signed_manifest.manifest.product},
-          {"release", signed_manifest.manifest.release},
-          {"sequence", signed_manifest.manifest.sequence},
-          {"groups", std::move(groups)},
-          {"manifest_bytes", signed_manifest.envelope.size()}};
+  Json json{{"rollout", signed_manifest.rollout},
+            {"product", signed_manifest.manifest.product},
+            {"release", signed_manifest.manifest.release},
+            {"sequence", signed_manifest.manifest.sequence},
+            {"groups", std::move(groups)},
+            {"manifest_bytes", signed_manifest.envelope.size()}};
+  if (!prepared.packed.is_null()) json["packed"] = prepared.packed;
+  return json;
 }
 
 // The sequence of `auto`: the broker knows its rollouts, and what devices have obeyed.
@@ -222,7 +229,7 @@ Outcome<Exit> dry_run(const Options& options, Prepared& prepared, const Console&
                  << " bytes a group";
   if (lacking) console.text() << "; " << bytes_of(*lacking) << " bytes of packs would be uploaded";
   console.text() << "\n";
-  auto json = document_of(signed_manifest);
+  auto json = document_of(signed_manifest, prepared);
   json["deltas"] = std::move(deltas);
   json["dry_run"] = true;
   json["upload_bytes"] = lacking ? Json(bytes_of(*lacking)) : Json();
@@ -291,7 +298,7 @@ Outcome<Exit> plan(const Options& options, const Console& console) {
   const auto planned = plan_release(signed_manifest.manifest, signed_manifest.envelope.size(), fleet,
                                     dedupe_costs(prepared.artifacts), how.now);
   console.text() << plan_text(planned, how);
-  auto json = document_of(signed_manifest);
+  auto json = document_of(signed_manifest, prepared);
   json["deltas"] = std::move(deltas);
   json["plan"] = plan_json(planned, how);
   console.document(json);
@@ -339,7 +346,7 @@ Outcome<Exit> run(const Options& options, const Console& console) {
                  << prepared.spec.release << " (sequence " << sequence << ") is " << status.state << "\n";
   if (!status.waves.empty() && !status.waves.front().opened)
     console.text() << "it waits for " << status.waits_for << "\n";
-  auto json = document_of(signed_manifest);
+  auto json = document_of(signed_manifest, prepared);
   json["deltas"] = std::move(deltas);
   json["state"] = status.state;
   json["uploaded_bytes"] = uploaded.bytes_sent;
@@ -449,7 +456,9 @@ void add_delta_options(CLI::App& command, Options& options) {
     return command.add_option(flag, value, help)->group("Deltas")->type_name(type);
   };
   add("--base", options.deltas.bases,
-      "Make a delta against this tree, image file or artifact folder of before too; repeat for several", "OLD")
+      "Make a delta against this tree, image file, archive, container image or artifact folder of before too; repeat "
+      "for several",
+      "OLD")
       ->allow_extra_args(false);
   add("--artifacts", options.deltas.artifacts,
       "Folder of artifact folders, to find in it what devices run; those beside each artifact are found", "DIR");
@@ -480,6 +489,7 @@ void add(CLI::App& app, Context& context) {
                                      "Ends with 4 and the broker's reason if it is refused. Run again after a failure: "
                                      "what is stored is not sent twice.");
   add_release_options(*command, options->release);
+  add_packed_image(*command, options->image, options->release);
   add_policy_options(*command, options->release);
   add_delta_options(*command, *options);
   add_signing(*command, options->signing, "Root document, to check the signature as devices will");
@@ -512,6 +522,8 @@ void add(CLI::App& app, Context& context) {
       "  instar publish -g plant-7 --product gateway --release 2.4.1 --artifact out/web-2.4.1 \\\n"
       "      --init /usr/sbin/webd --probe \"/usr/bin/curl -sf http://localhost/\" --root keys/root.instar --key "
       "keys/release.key\n"
+      "  instar publish -g plant-7 --product gateway --release 2.4.1 --image web.tar --root keys/root.instar --key "
+      "keys/release.key\n"
       "  instar publish --spec release.json --root keys/root.instar --key keys/release.key --wait");
   command->callback([options, &context] {
     context.run = [options, &context]() -> Outcome<Exit> {
@@ -529,6 +541,7 @@ void add_plan(CLI::App& app, Context& context) {
       "Takes what `instar publish` takes. For each group: which devices take which pack, the bytes of each and of all, "
       "the time at a given link, how large the waves are, and which devices would refuse it and why.");
   add_release_options(*command, options->release);
+  add_packed_image(*command, options->image, options->release);
   add_policy_options(*command, options->release);
   add_delta_options(*command, *options);
   add_signing(*command, options->signing, "Root document, to check the signature as devices will");

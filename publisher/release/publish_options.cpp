@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kDefaultContainer = "app";
 
-constexpr const char* kNoContent = "a release needs content: give --artifact OUT, --container NAME=OUT or --spec FILE";
+constexpr const char* kNoContent =
+    "a release needs content: give --image FILE, --artifact OUT, --container NAME=OUT or --spec FILE";
 constexpr const char* kNoProduct = "a release needs a product, the kind of device that it is for: --product NAME";
 constexpr const char* kNoRelease = "a release needs a name, like 2.4.1: --release NAME";
 constexpr const char* kNoGroup = "a release needs at least one group of devices: --group PATH, like plant-7/line-a";

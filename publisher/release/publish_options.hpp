@@ -14,6 +14,7 @@ struct PublishOptions {
   std::vector<std::string> groups;
   std::string product;
   std::string release;
+  std::string image;                    // what is packed for the one container; its artifact goes to `artifact`
   std::string artifact;                 // of the one container
   std::vector<std::string> containers;  // NAME=OUT
   std::vector<std::string> init;

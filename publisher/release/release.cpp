@@ -9,6 +9,7 @@
 #include "core/trust/envelope.hpp"
 #include "core/wire/volume_paths.hpp"
 #include "files/files.hpp"
+#include "publisher/archive/origin.hpp"
 #include "publisher/console/json_fields.hpp"
 #include "publisher/release/policy_spec.hpp"
 
@@ -205,6 +206,16 @@ Status as_published(const Status& checked) {
   return fail(Code::invalid_argument, "this release cannot be published: " + checked.error().message);
 }
 
+// From the images that artifacts were made of.
+void complete_containers(const ArtifactFolders& folders, ReleaseSpec& spec) {
+  for (auto& each : spec.containers) {
+    const auto& origin = folders.at(each.artifact_path).origin;
+    if (!origin || !origin->is_image()) continue;
+    complete_container(origin->container, each.container);
+    if (spec.notes.empty()) spec.notes = notes_of(*origin);
+  }
+}
+
 // Reads the index of each tree that has volumes over it.
 Status check_volumes(const ReleaseSpec& spec, const ArtifactFolders& folders) {
   std::map<std::string, wire::VolumePaths> volumes;
@@ -231,13 +242,14 @@ Status check_volumes(const ReleaseSpec& spec, const ArtifactFolders& folders) {
 
 }  // namespace
 
-Result<ArtifactFolders> open_artifacts(const ReleaseSpec& spec) {
+Result<ArtifactFolders> open_artifacts(ReleaseSpec& spec) {
   ArtifactFolders folders;
   for (const auto& container : spec.containers) {
     if (folders.contains(container.artifact_path)) continue;
     INSTAR_TRY(auto folder, open_artifact(container.artifact_path));
     folders.emplace(container.artifact_path, std::move(folder));
   }
+  complete_containers(folders, spec);
   INSTAR_CHECK(check_volumes(spec, folders));
   return folders;
 }

@@ -41,11 +41,12 @@ struct ReleaseSpec {
 [[nodiscard]] Result<wire::Setting> parse_setting(std::string_view text);
 [[nodiscard]] Result<wire::Volume> parse_volume(std::string_view text);
 
-// Artifact folders by the path that was given for them. Each is opened once. Errors: those of open_artifact();
-// invalid_argument (a volume that devices would refuse: over /proc, /sys or /dev, or through a link or a file of its
-// tree).
+// Artifact folders by the path that was given for them. Each is opened once. What a container of `spec` leaves open,
+// and the notes, come from the container image that its artifact was made of, if it was. Errors: those of
+// open_artifact(); invalid_argument (a volume that devices would refuse: over /proc, /sys or /dev, or through a link or
+// a file of its tree).
 using ArtifactFolders = std::map<std::string, ArtifactFolder>;
-[[nodiscard]] Result<ArtifactFolders> open_artifacts(const ReleaseSpec& spec);
+[[nodiscard]] Result<ArtifactFolders> open_artifacts(ReleaseSpec& spec);
 
 // `salt`: 16 random bytes. Errors: invalid_argument for everything that decode_manifest() would refuse.
 [[nodiscard]] Result<wire::Manifest> make_manifest(const ReleaseSpec& spec, const ArtifactFolders& artifacts,

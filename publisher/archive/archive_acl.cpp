@@ -30,14 +30,14 @@ void put(Bytes& out, std::uint32_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
 }
 
+// Who is named without a number. GNU tar writes names only, and whose they are nobody knows.
+constexpr std::uint32_t kNobodyKnown = 0xffff'fffe;
+
 Result<AclEntry> acl_entry(int rights, int tag, int id) {
   AclEntry entry;
   entry.rights = static_cast<std::uint16_t>(rights & 7);
   const bool is_named = tag == ARCHIVE_ENTRY_ACL_USER || tag == ARCHIVE_ENTRY_ACL_GROUP;
-  if (is_named && id < 0)
-    return fail(Code::unsupported,
-                "its ACL names somebody without a number: write the archive with tar --acls --numeric-owner");
-  if (is_named) entry.id = static_cast<std::uint32_t>(id);
+  if (is_named) entry.id = id < 0 ? kNobodyKnown : static_cast<std::uint32_t>(id);
   switch (tag) {
     case ARCHIVE_ENTRY_ACL_USER_OBJ: entry.tag = kUserObject; break;
     case ARCHIVE_ENTRY_ACL_USER: entry.tag = kUser; break;
@@ -66,7 +66,7 @@ Result<std::vector<AclEntry>> read_acl(archive_entry* from, int want) {
   return entries;
 }
 
-void keep_acl(std::string_view name, const std::vector<AclEntry>& entries, ArchiveEntry& entry) {
+Bytes acl_bytes(const std::vector<AclEntry>& entries) {
   Bytes value;
   put(value, kAclVersion, 4);
   for (const auto& each : entries) {
@@ -74,8 +74,18 @@ void keep_acl(std::string_view name, const std::vector<AclEntry>& entries, Archi
     put(value, each.rights, 2);
     put(value, each.id, 4);
   }
+  return value;
+}
+
+// Keeps it as an xattr of `entry`. False: it cannot be kept.
+bool keep_acl(std::string_view name, const std::vector<AclEntry>& entries, ArchiveEntry& entry) {
   std::erase_if(entry.xattrs, [&](const artifact::Xattr& xattr) { return xattr.name == name; });
-  entry.xattrs.push_back({std::string(name), std::move(value)});
+  if (std::ranges::find(entries, kNobodyKnown, &AclEntry::id) != entries.end()) {
+    entry.acl_is_by_name = true;
+    return false;
+  }
+  entry.xattrs.push_back({std::string(name), acl_bytes(entries)});
+  return true;
 }
 
 }  // namespace
@@ -89,12 +99,13 @@ Status take_acls(archive_entry* from, ArchiveEntry& entry) {
     const auto mask = std::ranges::find(entries, kMask, &AclEntry::tag);
     if (mask != entries.end()) {
       entry.mode = static_cast<std::uint16_t>((entry.mode & ~070U) | static_cast<unsigned>(mask->rights) << 3U);
-      keep_acl(artifact::kAccessAcl, entries, entry);
+      if (!keep_acl(artifact::kAccessAcl, entries, entry))
+        entry.mode = artifact::mode_without_acl(entry.mode, acl_bytes(entries));
     }
   }
   if ((types & ARCHIVE_ENTRY_ACL_TYPE_DEFAULT) != 0) {
     INSTAR_TRY(const auto entries, read_acl(from, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT));
-    keep_acl(artifact::kDefaultAcl, entries, entry);
+    static_cast<void>(keep_acl(artifact::kDefaultAcl, entries, entry));
   }
   return {};
 }

@@ -41,8 +41,8 @@ class PlainLocale {
   locale_t before_;
 };
 
-// Opens `handle` on `input`.
-[[nodiscard]] Status open_archive_handle(archive* handle, ArchiveInput& input);
+// Opens `handle` on `input`. `otherwise`: what it means when that does not work.
+[[nodiscard]] Status open_archive_handle(archive* handle, ArchiveInput& input, const std::string& otherwise);
 // Why libarchive went no further: the source's own error, or malformed with its words.
 [[nodiscard]] tl::unexpected<Error> archive_failure(archive* handle, const ArchiveInput& input,
                                                     const std::string& otherwise);

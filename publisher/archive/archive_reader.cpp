@@ -16,6 +16,8 @@ namespace {
 
 using Kind = ArchiveEntry::Kind;
 
+constexpr const char* kNoArchive = "it is no tar or cpio archive, or is damaged or cut off";
+
 std::string text_or_empty(const char* text) {
   return text == nullptr ? std::string() : std::string(text);
 }
@@ -126,7 +128,7 @@ Result<std::unique_ptr<ArchiveReader>> ArchiveReader::open(ByteSource& source) {
   if (handle == nullptr) return fail(Code::internal, "no memory for libarchive");
   archive_read_support_format_tar(handle);
   archive_read_support_format_cpio(handle);
-  if (auto opened = open_archive_handle(handle, state->input); !opened) return fail(std::move(opened.error()));
+  INSTAR_CHECK(open_archive_handle(handle, state->input, kNoArchive));
   return std::unique_ptr<ArchiveReader>(new ArchiveReader(std::move(state)));
 }
 
@@ -137,7 +139,7 @@ Result<bool> ArchiveReader::next(ArchiveEntry& entry) {
   const int got = archive_read_next_header(handle, &from);
   if (got == ARCHIVE_EOF) return false;
   if (got != ARCHIVE_OK && !(got == ARCHIVE_WARN && is_about_a_name(handle)))
-    return archive_failure(handle, state_->input, "it is no tar or cpio archive, or is damaged or cut off");
+    return archive_failure(handle, state_->input, kNoArchive);
   state_->is_cpio = (archive_format(handle) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_CPIO;
   if (auto taken = take_entry(from, entry); !taken) {
     const auto path = entry.path.empty() ? std::string("an entry without a name") : "'" + entry.path + "'";

@@ -43,6 +43,7 @@ struct ArchiveEntry {
   std::uint32_t device_major = 0;
   std::uint32_t device_minor = 0;
   std::vector<artifact::Xattr> xattrs;  // in the archive's order; ACLs are among them
+  bool acl_is_by_name = false;          // it was left out therefore, and the mode lowered
 };
 
 enum class ArchiveFormat : std::uint8_t { tar, cpio };

@@ -7,18 +7,17 @@
 #include <cerrno>
 #include <utility>
 
-#include "core/base/limits.hpp"
 #include "files/files.hpp"
 #include "publisher/archive/archive_reader.hpp"
 #include "publisher/archive/image_container.hpp"
-#include "publisher/archive/layer.hpp"
 
 namespace instar::publisher {
 namespace {
 
 // The tree as it grows, with all that is counted on the way.
 struct Merging {
-  explicit Merging(const std::string& folder, const ArchiveOptions& how) : options(how), store(folder) {}
+  explicit Merging(const std::string& folder, const ArchiveOptions& how)
+      : options(how), store(folder), room(how.room) {}
   const ArchiveOptions& options;
   ContentStore store;
   MergedTree tree;
@@ -45,6 +44,11 @@ void add_remarks(const LayerNotes& notes, Origin& origin) {
   if (notes.devices_left_out.count > 0) {
     origin.remarks.push_back("left out: the device nodes " + several(notes.devices_left_out) +
                              ": LXC makes those of /dev at each start");
+  }
+  if (notes.acls_by_name.count > 0) {
+    origin.remarks.push_back("not kept: the ACL of " + several(notes.acls_by_name) +
+                             ": it names somebody without a number, as GNU tar writes it (bsdtar writes numbers); the "
+                             "mode was lowered, so that nobody gets more rights");
   }
   if (notes.sockets_left_out.count > 0)
     origin.remarks.push_back("left out: the sockets " + several(notes.sockets_left_out) + ": no tree carries them");
@@ -77,7 +81,7 @@ Status apply_image_layer(const ImageFiles& files, const ImageLayer& layer, Mergi
   }
   FileSource as_stored(std::move(file), files.shown(layer.name));
   HashedSource hashed(as_stored, kind_or_default(stored));
-  INSTAR_TRY(const auto unpacked, UnpackedSource::open(hashed, limits::kArchiveBytesMax));
+  INSTAR_TRY(const auto unpacked, UnpackedSource::open(hashed, merging.options.room.bytes));
   HashedSource contents(*unpacked, kind_or_default(layer.contents));
   INSTAR_CHECK(merging.apply(contents, true));
   INSTAR_TRY([[maybe_unused]] const bool more, read_to_end(hashed));
@@ -120,7 +124,7 @@ Status read_root_file_system(const std::string& path, Merging& merging, Origin& 
   const auto read = [&]() -> Status {
     INSTAR_TRY(auto file, files::open_file(path, O_RDONLY));
     FileSource packed(std::move(file), path);
-    INSTAR_TRY(const auto source, UnpackedSource::open(packed, limits::kArchiveBytesMax));
+    INSTAR_TRY(const auto source, UnpackedSource::open(packed, merging.options.room.bytes));
     return merging.apply(*source, false);
   };
   if (auto done = read(); !done) return fail(with_context(done.error(), path));

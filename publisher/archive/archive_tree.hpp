@@ -8,6 +8,7 @@
 #include "core/base/result.hpp"
 #include "files/tree_notes.hpp"
 #include "publisher/archive/image_choice.hpp"
+#include "publisher/archive/layer.hpp"
 #include "publisher/archive/origin.hpp"
 #include "publisher/console/work.hpp"
 
@@ -18,6 +19,7 @@ struct ArchiveOptions {
   bool devices_allowed = false;
   bool keep_times = false;
   files::TreeNotes* notes = nullptr;  // gets what no tree carries
+  ArchiveRoom room = {};              // less than the bounds, for tests
   Work work;
 };
 

@@ -111,6 +111,7 @@ class LayerReader {
       return fail(Code::refused,
                   "it is a device node or fifo: leave it out (LXC makes the usual ones), or allow devices explicitly");
     }
+    if (from.acl_is_by_name) notes_.acls_by_name.add(path);
     if (is_plain) INSTAR_CHECK(keep_xattrs(from, path, entry));
     if (!is_plain && entry.type != EntryType::symlink) lower_mode(from, path, entry);
     if (is_plain && options_.keep_times) {

@@ -32,6 +32,7 @@ struct LayerNotes {
   files::TreeNotes tree;
   files::TreeNotes::Entries devices_left_out;  // in /dev, which LXC fills itself
   files::TreeNotes::Entries sockets_left_out;
+  files::TreeNotes::Entries acls_by_name;
   bool is_cpio = false;  // the archive that was read last
 };
 

@@ -42,8 +42,8 @@ struct Origin {
 [[nodiscard]] Json origin_json(const Origin& origin);
 // Errors: malformed; they name the place.
 [[nodiscard]] Result<Origin> parse_origin(const Json& json, const std::string& where);
-// Gives a container what the image says and `container` leaves open: init, single settings and variables, volumes, probe.
-// A payload of a handler stays as it is.
+// Gives a container what the image says and `container` leaves open: init, single settings and variables, volumes,
+// probe. A payload of a handler stays as it is.
 void complete_container(const ImageContainer& image, wire::Container& container);
 // Lines for people, without the remarks.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> origin_fields(const Origin& origin);

@@ -9,6 +9,8 @@
 namespace instar::publisher {
 namespace {
 
+constexpr const char* kDamaged = "its compressed bytes are damaged or cut off";
+
 // Called by libarchive.
 la_ssize_t give_bytes(archive* /*handle*/, void* of, const void** bytes) noexcept {
   auto& input = *static_cast<ArchiveInput*>(of);
@@ -32,9 +34,9 @@ PlainLocale::~PlainLocale() {
   ::freelocale(own_);
 }
 
-Status open_archive_handle(archive* handle, ArchiveInput& input) {
+Status open_archive_handle(archive* handle, ArchiveInput& input, const std::string& otherwise) {
   if (archive_read_open(handle, &input, nullptr, give_bytes, nullptr) == ARCHIVE_OK) return {};
-  return archive_failure(handle, input, "it cannot be read");
+  return archive_failure(handle, input, otherwise);
 }
 
 tl::unexpected<Error> archive_failure(archive* handle, const ArchiveInput& input, const std::string& otherwise) {
@@ -68,14 +70,13 @@ Result<std::unique_ptr<UnpackedSource>> UnpackedSource::open(ByteSource& packed,
     filter(handle);
   archive_read_support_format_raw(handle);
   archive_read_support_format_empty(handle);
-  INSTAR_CHECK(open_archive_handle(handle, state->input));
+  INSTAR_CHECK(open_archive_handle(handle, state->input, kDamaged));
   if (archive_filter_count(handle) - 1 > limits::kArchiveFiltersMax)
     return fail(Code::too_large,
                 "it is compressed more than " + std::to_string(limits::kArchiveFiltersMax) + " times over");
   archive_entry* entry = nullptr;
   const int header = archive_read_next_header(handle, &entry);
-  if (header != ARCHIVE_OK && header != ARCHIVE_EOF)
-    return archive_failure(handle, state->input, "its compressed bytes cannot be read");
+  if (header != ARCHIVE_OK && header != ARCHIVE_EOF) return archive_failure(handle, state->input, kDamaged);
   state->is_empty = header == ARCHIVE_EOF;
   return std::unique_ptr<UnpackedSource>(new UnpackedSource(std::move(state)));
 }
@@ -88,8 +89,7 @@ Result<std::size_t> UnpackedSource::read(std::span<std::uint8_t> out) {
   if (state_->is_empty) return std::size_t{0};
   const PlainLocale plain;
   const la_ssize_t got = archive_read_data(state_->handle.get(), out.data(), out.size());
-  if (got < 0)
-    return archive_failure(state_->handle.get(), state_->input, "its compressed bytes are damaged or cut off");
+  if (got < 0) return archive_failure(state_->handle.get(), state_->input, kDamaged);
   state_->bytes += static_cast<std::uint64_t>(got);
   if (state_->bytes > state_->bytes_max) {
     return fail(Code::too_large,

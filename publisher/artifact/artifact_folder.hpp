@@ -34,7 +34,7 @@ struct BuildOptions {
   bool replace = false;
   bool keep_times = false;            // of the files and folders of a tree
   files::TreeNotes* notes = nullptr;  // gets what the artifact does not carry of a tree
-  ImageWish image;                    // which of several container images
+  ImageWish image = {};               // which of several container images
   Work work;
 };
 

@@ -104,9 +104,10 @@ Result<Found> read_superblock(ByteView first, const std::string& shown) {
     return Found{wire::ImageFormat::ext4, (high | number(super, 4, 4))
                                               << (10 + std::min<std::uint64_t>(number(super, 0x18, 4), 6))};
   }
-  return fail(Code::invalid_argument,
-              shown + " is no file system that devices mount as an image: " + looks_like(first) +
-                  ". Give squashfs, erofs or ext4 (mksquashfs, mkfs.erofs, mkfs.ext4 -d), or a directory tree");
+  return fail(Code::invalid_argument, shown +
+                                          " is no file system that devices mount as an image: " + looks_like(first) +
+                                          ". Give squashfs, erofs or ext4 (mksquashfs, mkfs.erofs, mkfs.ext4 -d), a "
+                                          "directory tree, a tar or cpio archive, or a container image");
 }
 
 // A hard link costs nothing. Where none can be made, the bytes are copied.

@@ -49,13 +49,17 @@ bool is_folder(const std::string& path) {
   return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-// A part of a container image on disk.
+// A container image on disk that is_image_folder() does not know, since a part of it is missing; or one layer of it.
 std::optional<ShapeDoubt> doubt_of_image(const std::string& path, const Names& names) {
+  if (has_name(names, "oci-layout") || (has_name(names, "index.json") && has_name(names, "blobs")))
+    return ShapeDoubt{path + " holds a container image (OCI) of which a part is missing" + kWholeImage, true};
+  const bool has_layers = has_name(names, "repositories") || std::ranges::any_of(names, [&](const std::string& name) {
+                            return ends_like_archive(name) || has_name(list_names(path + "/" + name), "layer.tar");
+                          });
+  if (has_name(names, "manifest.json") && has_layers)
+    return ShapeDoubt{path + " holds a container image of which a part is missing" + kWholeImage, true};
   if (has_name(names, "layer.tar"))
     return ShapeDoubt{path + " holds one layer of a container image, not a root file system" + kWholeImage, true};
-  const bool has_part = has_name(names, "oci-layout") || (has_name(names, "index.json") && has_name(names, "blobs"));
-  if (has_part)
-    return ShapeDoubt{path + " holds a container image (OCI) of which a part is missing" + kWholeImage, true};
   return std::nullopt;
 }
 

@@ -38,14 +38,21 @@ TEST_F(RootShape, AnEmptyFolderIsAMistake) {
   EXPECT_THAT(mistake("empty"), HasSubstr("is empty"));
 }
 
-TEST_F(RootShape, AnImageOfContainersIsAMistake) {
+TEST_F(RootShape, APartOfAnImageOfContainersIsAMistake) {
   for (const auto* path :
-       {"oci/oci-layout", "oci/index.json", "oci/blobs/sha256/ab", "old-oci/index.json", "old-oci/blobs/sha256/ab",
+       {"oci/oci-layout", "oci/blobs/sha256/ab", "old-oci/index.json", "old-oci/blobs/sha256/ab",
         "saved/manifest.json", "saved/repositories", "saved/ab12/layer.tar", "saved-2/manifest.json",
         "saved-2/ab12/layer.tar", "saved-3/manifest.json", "saved-3/ab12.tar", "layer/layer.tar", "layer/VERSION"})
     write(path);
   for (const auto* tree : {"oci", "old-oci", "saved", "saved-2", "saved-3", "layer"})
-    EXPECT_THAT(mistake(tree), HasSubstr("docker export")) << tree;
+    EXPECT_THAT(mistake(tree), HasSubstr("docker save")) << tree;
+}
+
+TEST_F(RootShape, AWholeImageOfContainersIsNotDoubted) {
+  for (const auto* path : {"oci/oci-layout", "oci/index.json", "oci/blobs/sha256/ab"}) write(path);
+  write_in(folder_.path(), "saved/manifest.json", as_bytes(R"([{"Layers": []}])"));
+  write_in(folder_.path(), "dir/manifest.json", as_bytes(R"({"schemaVersion": 2})"));
+  for (const auto* tree : {"oci", "saved", "dir"}) EXPECT_FALSE(doubt(tree)) << tree;
 }
 
 TEST_F(RootShape, ALayerWithWhiteoutsIsAMistake) {
@@ -85,7 +92,7 @@ TEST_F(RootShape, OtherFoldersAreDoubtedOnly) {
     ASSERT_TRUE(found) << tree;
     EXPECT_FALSE(found->is_mistake) << tree;
   }
-  EXPECT_THAT(doubt("archive")->text, HasSubstr("unpacked"));
+  EXPECT_THAT(doubt("archive")->text, HasSubstr("pack the archive itself"));
   EXPECT_THAT(doubt("client")->text, HasSubstr("bin, etc, lib, usr"));
 }
 

@@ -76,7 +76,6 @@ Outcome<Json> pack_image(const PackedImageOptions& options, const PublishOptions
   BuildOptions build;
   build.tree = release.image;
   build.out = release.artifact;
-  build.level = options.level;
   build.replace = true;
   build.notes = &notes;
   build.image = options.wish;

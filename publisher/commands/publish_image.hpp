@@ -11,7 +11,6 @@ namespace instar::publisher {
 struct PackedImageOptions {
   ImageWish wish;
   std::string out;  // where the artifact goes; empty: beside the image
-  int level = 19;
 };
 
 // --image and what belongs to it.

@@ -44,7 +44,7 @@ class Releases : public testing::Test {
   }
 
   Result<wire::Manifest> manifest_of(const std::string& text) const {
-    INSTAR_TRY(const auto spec, parse_release(text, "test.json", folder_.path()));
+    INSTAR_TRY(auto spec, parse_release(text, "test.json", folder_.path()));
     INSTAR_TRY(const auto artifacts, open_artifacts(spec));
     return make_manifest(spec, artifacts, spec.sequence.value_or(1), kReleaseNow, Bytes(16, 7));
   }

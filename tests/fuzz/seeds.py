@@ -3,9 +3,15 @@ is made here. To be run when a target or an example has changed; its output stay
 
 An input that found something is kept beside them as corpus/TARGET/found-WHAT; this leaves it alone."""
 
+import gzip
+import hashlib
+import io
+import json
+import lzma
 import re
 import struct
 import sys
+import tarfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -150,6 +156,61 @@ def artifact_folders() -> None:
     seed("artifact", "gzip", size, b"\x1f\x8b\x08")
 
 
+def tar_of(entries: list[tuple[str, bytes, bytes, str]], pax: dict[str, str] | None = None) -> bytes:
+    """`entries`: name, kind, content, target."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind, content, target in entries:
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname, info.pax_headers = kind, len(content), target, pax or {}
+            tar.addfile(info, io.BytesIO(content) if content else None)
+    return out.getvalue()[:-8192]  # without most of the zeros at its end
+
+
+def image_files(layer: bytes, config: str) -> dict[str, bytes]:
+    def sha256(data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest()
+
+    def descriptor(data: bytes) -> dict:
+        return {"digest": "sha256:" + sha256(data), "size": len(data)}
+
+    document = json.dumps({"os": "linux", "architecture": "amd64", "config": json.loads(config),
+                           "rootfs": {"diff_ids": ["sha256:" + sha256(layer)]}}).encode()
+    manifest = json.dumps({"config": descriptor(document), "layers": [descriptor(layer)]}).encode()
+    index = json.dumps({"manifests": [descriptor(manifest)]}).encode()
+    return {"oci-layout": b"{}", "index.json": index} | {"blobs/sha256/" + sha256(data): data for data in (document, manifest, layer)}
+
+
+def archives() -> None:
+    file, folder, link, symlink = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE
+    layer = tar_of([("etc", folder, b"", ""), ("etc/passwd", file, b"web:x:3:4:::/bin/sh\n", ""), ("a/.wh..wh..opq", file, b"", ""),
+                    (".wh.b", file, b"", ""), ("c", link, b"", "etc/passwd"), ("d", symlink, b"", "etc"), ("d/e", file, b"e", "")])
+    xattrs = tar_of([("f", file, b"f", "")], {"SCHILY.xattr.user.a": "b", "SCHILY.acl.access": "user::rw-,user:x:rw-:3,group::r--,mask::rw-,other::r--"})
+    sparse = tar_of([("s", file, b"s", "")], {"GNU.sparse.size": "8192", "GNU.sparse.numblocks": "1", "GNU.sparse.map": "4096,1"})
+    cpio = (b"070701" + b"00000001" + b"000081a4" + b"00000000" * 2 + b"00000001" + b"00000000" + b"00000002" + b"00000000" * 4 + b"00000002"
+            + b"00000000" + b"a\0" + b"hi\0\0" + b"070701" + b"0" * 88 + b"0000000b" + b"00000000" + b"TRAILER!!!\0\0\0\0")
+    config = ('{"Entrypoint":["/a"],"Env":["A=1"],"User":"web","WorkingDir":"/w","StopSignal":"INT","Volumes":{"/v":{}},'
+              '"Healthcheck":{"Test":["CMD-SHELL","x"],"Interval":1000000},"Labels":{"a":"b"},"ExposedPorts":{"1/tcp":{}},"OnBuild":["x"]}')
+    for name, data in (("layer", layer), ("xattrs", xattrs), ("sparse", sparse), ("cpio", cpio)):
+        seed("archive", name, 0, data)
+        seed("archive", f"{name}-gz", 1, gzip.compress(data, mtime=0))
+        seed("archive", f"{name}-xz", 1, lzma.compress(data))
+    seed("archive", "config", 2, config)
+    origin = {"file": "web.tar", "format": "oci", "config_digest": "sha256:aa", "labels": {"a": "b"}, "remarks": ["x"],
+              "container": {"init": ["/a"], "settings": [{"key": "lxc.environment", "value": "A=1"}],
+                            "volumes": [{"name": "v", "path": "/v", "mode": 493}], "probe": {"command": ["x"]}}}
+    seed("archive", "origin", 3, json.dumps(origin))
+    files = image_files(layer, config)
+    seed("archive", "image", 4, tar_of([(name, file, data, "") for name, data in files.items()]))
+    docker = {"c.json": files["blobs/sha256/" + list(files)[2].split("/")[2]], "l/layer.tar": layer,
+              "manifest.json": b'[{"Config":"c.json","RepoTags":["web:1"],"Layers":["l/layer.tar"]}]'}
+    seed("archive", "docker", 4, tar_of([(name, file, data, "") for name, data in docker.items()]))
+    seed("archive", "rootfs", 4, layer)
+    seed("archive", "user", 5, "web:4\nweb:x:3:4:::/bin/sh\nweb:x:4:web")
+    for number, name in enumerate(("sha256:" + "a" * 64, "linux/arm64/v8", "armv7l", "./a//b/../c")):
+        seed("archive", f"text-{number}", 6, name)
+
+
 def made_elf(loader: bytes, needed: list[bytes], bits: int = 64) -> bytes:
     """Headers, a dynamic section and its texts, for x86."""
     word = "Q" if bits == 64 else "I"
@@ -254,7 +315,7 @@ def service() -> None:
 def main() -> int:
     for old in CORPUS.glob("*/seed-*"):
         old.unlink()
-    for make in [signed_and_keys, messages, artifacts, deltas, bundles, operator_files, artifact_folders, device_files, programs, store_records,
+    for make in [signed_and_keys, messages, artifacts, deltas, bundles, operator_files, artifact_folders, archives, device_files, programs, store_records,
                  service]:
         make()
     return 0

@@ -39,7 +39,7 @@ MAY_INCLUDE = {
     # A ladder: each room uses the rooms below it.
     "publisher": ["publisher/commands", "publisher/broker"],
     "publisher/commands": ["core/base", "core/trust", "core/wire", "files", "publisher/broker", "publisher/release", "publisher/delta",
-                           "publisher/check", "publisher/artifact", "publisher/archive", "publisher/console"],
+                           "publisher/check", "publisher/artifact", "publisher/console"],
     "publisher/broker": ["core/base", "core/artifact", "core/wire", "core/revision", "files", "mqtt", "publisher/release",
                          "publisher/artifact", "publisher/console"],
     "publisher/release": CORE_BELOW_WIRE + ["core/wire", "files", "publisher/delta", "publisher/artifact", "publisher/archive",

@@ -14,6 +14,8 @@
 namespace instar::publisher {
 namespace {
 
+constexpr std::size_t kPythonHeaderBytes = 16;
+
 // The tree as it grows, with all that is counted on the way.
 struct Merging {
   explicit Merging(const std::string& folder, const ArchiveOptions& how)
@@ -134,11 +136,6 @@ Status read_root_file_system(const std::string& path, Merging& merging, Origin& 
   return {};
 }
 
-Status check_wish(const std::string& path, const ImageWish& wish) {
-  if (wish.name.empty() && wish.digest.empty()) return {};
-  return fail(Code::invalid_argument, path + " is no container image: --image and --expect are for images");
-}
-
 Status fill(const std::string& path, const std::string& scratch, Merging& merging, Origin& origin) {
   const auto& options = merging.options;
   if (is_image_folder(path)) {
@@ -148,7 +145,7 @@ Status fill(const std::string& path, const std::string& scratch, Merging& mergin
   auto content = look_into_archive(path, options.work);
   if (!content) return fail(with_context(content.error(), path));
   if (*content == ArchiveContent::root_file_system) {
-    INSTAR_CHECK(check_wish(path, options.image));
+    INSTAR_CHECK(check_no_image_wish(path, options.image));
     return read_root_file_system(path, merging, origin);
   }
   const std::string folder = scratch + "/files";
@@ -156,6 +153,21 @@ Status fill(const std::string& path, const std::string& scratch, Merging& mergin
   auto files = ImageFiles::of_archive(path, folder, options.work);
   if (!files) return fail(with_context(files.error(), path));
   return read_image(*files, merging, origin);
+}
+
+// As files::read_tree() notes it. Errors: io.
+Status note_stale_python(const ArchiveTree& tree, files::TreeNotes& notes) {
+  for (const auto& entry : tree.entries) {
+    const auto source = files::python_source_of(entry.path);
+    if (entry.type != artifact::EntryType::file || source.empty()) continue;
+    const auto found = std::ranges::lower_bound(tree.entries, source, artifact::path_before, &artifact::Entry::path);
+    if (found == tree.entries.end() || found->path != source) continue;
+    INSTAR_TRY(const auto file, files::open_file(tree.folder + "/" + entry.path, O_RDONLY | O_NOFOLLOW));
+    Bytes start(kPythonHeaderBytes);
+    INSTAR_TRY(const std::size_t got, files::read_at(file.get(), start, 0, entry.path));
+    if (files::names_a_time_of_python_source(ByteView(start).first(got))) notes.stale_python.add(entry.path);
+  }
+  return {};
 }
 
 }  // namespace
@@ -173,7 +185,9 @@ Result<ArchiveTree> read_archive(const std::string& path, const std::string& scr
   if (!entries) return fail(with_context(entries.error(), path));
   out.entries = std::move(*entries);
   add_remarks(merging.notes, out.origin);
-  if (options.notes != nullptr) *options.notes = std::move(merging.notes.tree);
+  if (options.notes == nullptr) return out;
+  *options.notes = std::move(merging.notes.tree);
+  if (!options.keep_times) INSTAR_CHECK(note_stale_python(out, *options.notes));
   return out;
 }
 

@@ -149,6 +149,11 @@ Result<ImageCandidate> choose_image(const ImageFiles& files, ImageCandidates ima
   return std::move(left.front());
 }
 
+Status check_no_image_wish(const std::string& path, const ImageWish& wish) {
+  if (wish.name.empty() && wish.digest.empty()) return {};
+  return fail(Code::invalid_argument, path + " is no container image: a name and --expect are for images");
+}
+
 Status check_expected(const std::string& expected, const ImageCandidate& image, const BlobDigest& config) {
   if (expected.empty()) return {};
   INSTAR_TRY(const auto wanted, parse_blob_digest(expected));

@@ -21,6 +21,9 @@ struct ImageWish {
 [[nodiscard]] Result<ImageCandidate> choose_image(const ImageFiles& files, ImageCandidates images,
                                                   const ImageWish& wish);
 
+// Of `path`, which is no container image: refuses a name and a digest. Errors: invalid_argument.
+[[nodiscard]] Status check_no_image_wish(const std::string& path, const ImageWish& wish);
+
 // Whether a machine of that name runs what is for `platform`. `is_exact`: it is its own kind, not an older one.
 struct PlatformFit {
   bool runs = false;

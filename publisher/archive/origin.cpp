@@ -155,8 +155,9 @@ void complete_container(const ImageContainer& image, wire::Container& container)
 }
 
 std::string remarks_text(const Origin& origin) {
+  const std::string before = origin.is_image() ? "of the image: " : "of the archive: ";
   std::string text;
-  for (const auto& remark : origin.remarks) text += "of the image: " + remark + "\n";
+  for (const auto& remark : origin.remarks) text += before + remark + "\n";
   return text;
 }
 
@@ -188,7 +189,10 @@ std::string notes_of(const Origin& origin) {
   if (text.empty()) return text;
   std::ranges::replace_if(
       text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
-  return text.substr(0, limits::kTextBytesMax);
+  if (text.size() <= limits::kTextBytesMax) return text;
+  std::size_t end = limits::kTextBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return text.substr(0, end);
 }
 
 }  // namespace instar::publisher

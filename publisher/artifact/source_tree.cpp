@@ -47,6 +47,7 @@ Result<SourceTree> open_source(const std::string& path, const std::string& scrat
     INSTAR_TRY(is_archive, is_archive_file(path));
   }
   if (is_archive) return of_archive(path, scratch_parent, options);
+  INSTAR_CHECK(check_no_image_wish(path, options.image));
   SourceTree source;
   if (is_one_file) {
     INSTAR_TRY(auto image, open_image(path, scratch_parent, progress));

@@ -92,7 +92,7 @@ Outcome<Prepared> prepare(const Options& options, const Console& console) {
   INSTAR_TRY(const auto root_bytes, files::read_file(options.signing.root, limits::kMessageBytesMax));
   auto root = trust::TrustStore::from_pinned(root_bytes);
   if (!root) return fail(Failure(with_context(root.error(), options.signing.root)));
-  INSTAR_TRY(auto packed, pack_image(options.image, options.release, console));
+  INSTAR_TRY(auto packed, pack_image(options.image, options.release, options.unchecked, console));
   INSTAR_TRY(auto artifacts, open_artifacts(spec));
   TreeFindings findings;
   if (!options.unchecked) {

@@ -69,8 +69,10 @@ Outcome<void> settle_image(PackedImageOptions& options, PublishOptions& release)
   return {};
 }
 
-Outcome<Json> pack_image(const PackedImageOptions& options, const PublishOptions& release, const Console& console) {
+Outcome<Json> pack_image(const PackedImageOptions& options, const PublishOptions& release, bool unchecked,
+                         const Console& console) {
   if (release.image.empty()) return Json();
+  if (!unchecked) INSTAR_CHECK(check_shape(release.image, console));
   TerminalWork terminal(console);
   files::TreeNotes notes;
   BuildOptions build;

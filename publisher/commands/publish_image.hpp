@@ -20,7 +20,8 @@ void add_packed_image(CLI::App& command, PackedImageOptions& options, PublishOpt
 // Packs the image, if there is one, and prints what it became. An artifact of before in its place is kept beside it,
 // for deltas. Returns the folder and where its content came from; null without an image. Errors: those of
 // build_artifact.
-[[nodiscard]] Outcome<Json> pack_image(const PackedImageOptions& options, const PublishOptions& release,
+// `unchecked`: whether it looks like a root file system is not asked.
+[[nodiscard]] Outcome<Json> pack_image(const PackedImageOptions& options, const PublishOptions& release, bool unchecked,
                                        const Console& console);
 
 }  // namespace instar::publisher

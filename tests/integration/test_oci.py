@@ -146,6 +146,25 @@ def test_options_win_over_the_config(tmp_path, keys):
     assert document["manifest"]["notes"] == "own words"
 
 
+def test_a_release_file_takes_from_the_image_what_it_does_not_say(tmp_path, keys):
+    pack(write_archive(tmp_path / "web.tar", docker_files(make_image(tmp_path))))
+    release = {"product": "box", "release": "1", "sequence": 1, "groups": ["test"],
+               "containers": [{"name": "web", "artifact": "artifacts/web.tar", "settings": {"lxc.environment": "GREETING=own"}}]}
+    (tmp_path / "release.json").write_text(json.dumps(release))
+    container = run(["publish", str(tmp_path / "release.json"), "--dry-run", "--no-delta", "--key", str(keys.release), "--root",
+                     str(keys.root)])["manifest"]["containers"][0]
+    assert container["init"] == ["/bin/sh", "-c", SERVE] and container["volumes"][0]["name"] == "data"
+    assert ("lxc.environment", "GREETING=own") in settings_of(container) and ("lxc.init.uid", "33") in settings_of(container)
+
+
+def test_python_that_would_compile_at_each_start_is_noted(tmp_path):
+    timed = b"\xa7\r\r\n" + bytes(4) + (10**9).to_bytes(4, "little") + bytes(4)
+    layer = make_tar([entry("lib/m.py", b"x = 1"), entry("lib/__pycache__/m.cpython-311.pyc", timed)])
+    archive = write_archive(tmp_path / "web.tar", layout_files(Image([layer], {"Cmd": ["/lib/m.py"]})))
+    assert pack(archive)["notes"]["stale_python"]["first"] == "lib/__pycache__/m.cpython-311.pyc"
+    assert pack(archive, "--times", "keep")["notes"]["stale_python"]["count"] == 0
+
+
 @pytest.mark.parametrize("config,remark", [
     ({"OnBuild": ["RUN x"]}, "not kept: OnBuild"),
     ({"Env": ["A=1\n2"]}, "not kept: Env A: its value has several lines"),
@@ -244,7 +263,8 @@ def test_the_digest_that_is_expected(tmp_path):
     assert "is no digest" in refusal(archive, "--expect", "latest")
     rootfs = tmp_path / "rootfs.tar"
     rootfs.write_bytes(base_layer(tmp_path))
-    assert "is no container image" in refusal(rootfs, "--expect", other)
+    for what in (rootfs, make_tree(tmp_path / "tree", "1.0")):
+        assert "is no container image" in refusal(what, "--expect", other)
 
 
 # --- archives of root file systems ---------------------------------------------------------------

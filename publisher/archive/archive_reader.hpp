@@ -1,4 +1,4 @@
-// Archives and compressed bytes, read by libarchive. Only archive_reader.cpp and unpacked_source.cpp know that library.
+// Archives and compressed bytes, read by libarchive. Only archive_*.cpp and unpacked_source.cpp know that library.
 #pragma once
 
 #include <cstdint>

@@ -30,7 +30,7 @@ class ImageFiles {
   [[nodiscard]] Result<Bytes> read(const std::string& name) const;
   // For messages: the archive or folder, and the file in it.
   [[nodiscard]] std::string shown(const std::string& name) const;
-  // Every name in the folder itself.
+  // Of the archive or folder.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:

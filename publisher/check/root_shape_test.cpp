@@ -40,9 +40,9 @@ TEST_F(RootShape, AnEmptyFolderIsAMistake) {
 
 TEST_F(RootShape, APartOfAnImageOfContainersIsAMistake) {
   for (const auto* path :
-       {"oci/oci-layout", "oci/blobs/sha256/ab", "old-oci/index.json", "old-oci/blobs/sha256/ab",
-        "saved/manifest.json", "saved/repositories", "saved/ab12/layer.tar", "saved-2/manifest.json",
-        "saved-2/ab12/layer.tar", "saved-3/manifest.json", "saved-3/ab12.tar", "layer/layer.tar", "layer/VERSION"})
+       {"oci/oci-layout", "oci/blobs/sha256/ab", "old-oci/index.json", "old-oci/blobs/sha256/ab", "saved/manifest.json",
+        "saved/repositories", "saved/ab12/layer.tar", "saved-2/manifest.json", "saved-2/ab12/layer.tar",
+        "saved-3/manifest.json", "saved-3/ab12.tar", "layer/layer.tar", "layer/VERSION"})
     write(path);
   for (const auto* tree : {"oci", "old-oci", "saved", "saved-2", "saved-3", "layer"})
     EXPECT_THAT(mistake(tree), HasSubstr("docker save")) << tree;

@@ -438,6 +438,37 @@ def test_an_index_inside_itself_and_deep_ones_are_refused(tmp_path):
     assert "deep in each other" in refusal(write_folder(tmp_path / "layout", files))
 
 
+def test_bounds_of_images(tmp_path):
+    files = layout_files(make_image(tmp_path))
+    listed = json.loads(files["index.json"])["manifests"]
+    files["index.json"] = json.dumps({"manifests": listed * 1001}).encode()
+    assert "has 1001 entries" in refusal(write_folder(tmp_path / "many", files))
+    files = docker_files(make_image(tmp_path)) | {f"file{number}": b"" for number in range(10_000)}
+    assert "more than 10000 files" in refusal(write_archive(tmp_path / "files.tar", files))
+    config = {"Cmd": ["/bin/true"], "Labels": {f"label{number:03}": "x" for number in range(65)}}
+    origin = pack(write_archive(tmp_path / "labels.tar", layout_files(make_image(tmp_path, config=config))))["origin"]
+    assert len(origin["labels"]) == 64 and "not kept: the label label064" in origin["remarks"]
+    config = {"Cmd": ["/bin/true"], **{f"Key{number:03}": 1 for number in range(100)}}
+    origin = pack(write_archive(tmp_path / "remarks.tar", layout_files(make_image(tmp_path, config=config))))["origin"]
+    assert len(origin["remarks"]) == 64
+
+
+def test_nobody_in_particular_packs_the_same(tmp_path):
+    """Owners, modes and devices come from the archive, not from what the operator may make on disk."""
+    image = make_image(tmp_path)
+    image.layers.append(make_tar([entry("bin/su", b"x", mode=0o4755, uid=7), entry("srv/null", kind=tarfile.CHRTYPE, major=1, minor=3)]))
+    archive = write_archive(tmp_path / "web.tar", layout_files(image))
+    expected = pack(archive, "--allow-devices")["artifact"]
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        shutil.copy(archive, place)
+        os.chmod(place, 0o777)
+        done = subprocess.run([str(INSTAR), "pack", f"{place}/web.tar", "-o", f"{place}/out", "--level", "1", "--allow-devices", "--json"],
+                              capture_output=True, text=True, user=65534, group=65534, extra_groups=[], cwd=place, env={"PATH": "/usr/bin:/bin"})
+        assert done.returncode == 0 and json.loads(done.stdout)["artifact"] == expected, done.stderr
+        # Nothing is left but the artifact.
+        assert sorted(os.listdir(place)) == ["out", "web.tar"]
+
+
 def test_links_in_a_layout_are_not_followed(tmp_path):
     image = make_image(tmp_path)
     layout = write_folder(tmp_path / "layout", layout_files(image))

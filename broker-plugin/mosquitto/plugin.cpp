@@ -1,12 +1,10 @@
 // The Mosquitto plugin: the functions that the broker calls, and nothing else. Where a rule looks odd, docs/broker.md
 // has the reason and tests/integration/test_plugin_*.py the test.
-#include <dlfcn.h>
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
 #include <time.h>
 
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <utility>
@@ -14,6 +12,7 @@
 #include "broker-plugin/mosquitto/certificate.hpp"
 #include "broker-plugin/mosquitto/instance.hpp"
 #include "broker-plugin/mosquitto/plugin_port.hpp"
+#include "broker-plugin/mosquitto/versions.hpp"
 
 namespace instar::broker {
 namespace {
@@ -23,6 +22,7 @@ struct Shared {
   MosquittoPort port;
   std::unique_ptr<Instance> instance;
   std::string control_topic;
+  mosquitto_plugin_id_t* owner = nullptr;  // of the first line: the callbacks are its own
   int references = 0;
 };
 Shared* shared = nullptr;
@@ -127,18 +127,20 @@ int on_disconnect(int, void* data, void*) noexcept {
   });
 }
 
-int on_tick(int, void*, void*) noexcept {
+int on_tick(int, void* data, void*) noexcept {
+  ask_for_next_tick(data);
   return guarded(MOSQ_ERR_SUCCESS, "a tick", [&] {
     shared->instance->on_tick(read_clocks());
     return static_cast<int>(MOSQ_ERR_SUCCESS);
   });
 }
 
-// Any other result makes Mosquitto drop its acl_file and password_file.
+// Any other result makes Mosquitto 2.0 drop its acl_file and password_file; any but success ends 2.1.
 int on_reload(int, void*, void*) noexcept {
-  return guarded(MOSQ_ERR_PLUGIN_DEFER, "a reload", [&] {
+  const int answer = is_since_2_1() ? MOSQ_ERR_SUCCESS : MOSQ_ERR_PLUGIN_DEFER;
+  return guarded(answer, "a reload", [&] {
     shared->instance->on_reload();
-    return static_cast<int>(MOSQ_ERR_PLUGIN_DEFER);
+    return answer;
   });
 }
 
@@ -146,36 +148,38 @@ int on_reload(int, void*, void*) noexcept {
 struct Callback {
   int event;
   MOSQ_FUNC_generic_callback function;
+  bool is_since_2_1 = false;
 };
-constexpr Callback kCallbacks[] = {{MOSQ_EVT_ACL_CHECK, on_acl_check}, {MOSQ_EVT_MESSAGE, on_message},
-                                   {MOSQ_EVT_CONTROL, on_control},     {MOSQ_EVT_DISCONNECT, on_disconnect},
-                                   {MOSQ_EVT_TICK, on_tick},           {MOSQ_EVT_RELOAD, on_reload}};
+constexpr Callback kCallbacks[] = {
+    {MOSQ_EVT_ACL_CHECK, on_acl_check},
+    {MOSQ_EVT_MESSAGE, on_message},
+    {MOSQ_EVT_CONTROL, on_control},
+    {MOSQ_EVT_DISCONNECT, on_disconnect},
+    {kEventClientOffline, on_disconnect, true},
+    {MOSQ_EVT_TICK, on_tick},
+    {MOSQ_EVT_RELOAD, on_reload},
+};
 
-void unregister_callbacks(mosquitto_plugin_id_t* identifier) noexcept {
+// 2.0 finds a callback by its function alone, 2.1 by the identifier that it was registered with too.
+void unregister_callbacks() noexcept {
   for (const auto& callback : kCallbacks) {
-    (void)::mosquitto_callback_unregister(identifier, callback.event, callback.function, shared->control_topic.c_str());
+    if (callback.is_since_2_1 && !is_since_2_1()) continue;
+    (void)::mosquitto_callback_unregister(shared->owner, callback.event, callback.function,
+                                          shared->control_topic.c_str());
   }
 }
 
-[[nodiscard]] Status register_callbacks(mosquitto_plugin_id_t* identifier) {
+[[nodiscard]] Status register_callbacks() {
   for (const auto& callback : kCallbacks) {
-    const int rc = ::mosquitto_callback_register(identifier, callback.event, callback.function,
+    if (callback.is_since_2_1 && !is_since_2_1()) continue;
+    const int rc = ::mosquitto_callback_register(shared->owner, callback.event, callback.function,
                                                  shared->control_topic.c_str(), nullptr);
     if (rc == MOSQ_ERR_SUCCESS) continue;
-    unregister_callbacks(identifier);
+    unregister_callbacks();
     return fail(Code::refused, "the broker did not take a callback (event " + std::to_string(callback.event) + ", " +
                                    std::to_string(rc) + "): is another plugin at " + shared->control_topic + "?");
   }
   return {};
-}
-
-// Under per_listener_settings, Mosquitto 2.0 passes an identifier whose first member is the listener. Later brokers,
-// which have a function that 2.0 lacks, use another layout. There the missing TICK shows it.
-[[nodiscard]] bool is_per_listener(const mosquitto_plugin_id_t* identifier) noexcept {
-  if (::dlsym(RTLD_DEFAULT, "mosquitto_plugin_set_info") != nullptr) return false;
-  const void* listener = nullptr;
-  std::memcpy(&listener, identifier, sizeof(listener));
-  return listener != nullptr;
 }
 
 void shut_down() noexcept {
@@ -208,7 +212,8 @@ void tell_of_access(const PluginOptions& options) {
   }
   shared->instance = std::move(*instance);
   shared->control_topic = shared->instance->control_topic();
-  const auto registered = register_callbacks(identifier);
+  shared->owner = identifier;
+  const auto registered = register_callbacks();
   if (!registered.has_value()) {
     shut_down();
     return registered;
@@ -217,13 +222,30 @@ void tell_of_access(const PluginOptions& options) {
   return {};
 }
 
-[[nodiscard]] Status load(mosquitto_plugin_id_t* identifier, const mosquitto_opt* lines, int line_count) {
-  if (is_per_listener(identifier)) {
-    return fail(Code::unsupported,
-                "per_listener_settings is true, under which Mosquitto gives plugins no clock and hides bridges from "
-                "them: set it to "
-                "false, and give what differs between listeners by users and the acl_file");
+// A listener that the plugin does not guard would take manifests and wills, and give chunks, without its rules.
+[[nodiscard]] Status check_reach(const mosquitto_plugin_id_t* identifier, const mosquitto_opt* lines, int line_count) {
+  switch (reach_of(identifier, lines, line_count)) {
+    case Reach::all_listeners: return {};
+    case Reach::unknown:
+      MosquittoPort().log(LogLevel::warning,
+                          "this Mosquitto is newer than the plugin, which cannot see whether it guards all listeners: "
+                          "it must, so leave per_listener_settings false and use no plugin_use for it");
+      return {};
+    case Reach::some_listeners: break;
   }
+  if (is_since_2_1()) {
+    return fail(Code::unsupported,
+                "per_listener_settings is true, or the plugin is given to single listeners by plugin_use: what clients "
+                "of other listeners do it does not see. Name it by a global_plugin line in place of that");
+  }
+  return fail(Code::unsupported,
+              "per_listener_settings is true, under which Mosquitto gives plugins no clock and hides bridges from "
+              "them: set it to false, and give what differs between listeners by users and the acl_file");
+}
+
+[[nodiscard]] Status load(mosquitto_plugin_id_t* identifier, const mosquitto_opt* lines, int line_count) {
+  INSTAR_CHECK(check_reach(identifier, lines, line_count));
+  introduce(identifier, INSTAR_VERSION);
   std::vector<OptionLine> given;
   for (int i = 0; i < line_count; ++i) given.push_back({view(lines[i].key), view(lines[i].value)});
   INSTAR_TRY(auto options, parse_options(given));
@@ -241,7 +263,7 @@ void tell_of_access(const PluginOptions& options) {
   const auto loaded = load(identifier, lines, line_count);
   if (!loaded.has_value()) {
     // Mosquitto ends now, so the store is closed first.
-    if (shared != nullptr) unregister_callbacks(identifier);
+    if (shared != nullptr) unregister_callbacks();
     shut_down();
     MosquittoPort().log(LogLevel::error, "not started: " + loaded.error().message);
     return MOSQ_ERR_INVAL;
@@ -274,9 +296,10 @@ INSTAR_EXPORT int mosquitto_plugin_cleanup(void* userdata, mosquitto_opt*, int) 
   using namespace instar::broker;
   return guarded(MOSQ_ERR_SUCCESS, "the stop", [&] {
     const std::unique_ptr<Registration> registration(static_cast<Registration*>(userdata));
-    if (registration == nullptr || shared == nullptr || --shared->references > 0)
-      return static_cast<int>(MOSQ_ERR_SUCCESS);
-    unregister_callbacks(registration->identifier);
+    if (registration == nullptr || shared == nullptr) return static_cast<int>(MOSQ_ERR_SUCCESS);
+    // The broker forgets the identifier after this.
+    if (registration->identifier == shared->owner) unregister_callbacks();
+    if (--shared->references > 0) return static_cast<int>(MOSQ_ERR_SUCCESS);
     // The store is closed even if this throws.
     (void)guarded(0, "saving at the stop", [] {
       shared->instance->on_stop();

@@ -9,7 +9,8 @@ from pathlib import Path
 from . import mqtt
 from .process import PLUGIN, Process, free_port, wait_for
 
-MOSQUITTO = "/usr/sbin/mosquitto"
+# Another one than the machine's: INSTAR_MOSQUITTO=build/brokers/sid/mosquitto (harness/brokers.py).
+MOSQUITTO = os.path.abspath(os.environ.get("INSTAR_MOSQUITTO", "/usr/sbin/mosquitto"))
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,11 @@ class Transfer:
 
 class Broker:
     """options: plugin_opt_ keys and values. lines: further lines of mosquitto.conf, after those of the plugin. quiet: logs what a broker in
-    service logs, not each packet: for what is measured."""
+    service logs, not each packet: for what is measured. program: which Mosquitto. first: lines before all others."""
 
     def __init__(self, folder: Path, *, plugin: bool = True, options: dict[str, str] | None = None, lines: list[str] | None = None,
-                 anonymous: bool = True, port: int | None = None, plugin_file: Path = PLUGIN, quiet: bool = False):
+                 anonymous: bool = True, port: int | None = None, plugin_file: Path = PLUGIN, quiet: bool = False,
+                 program: str = MOSQUITTO, first: list[str] | None = None):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
@@ -38,6 +40,8 @@ class Broker:
         self.options = {"store_dir": str(folder / "store"), "transfer_log": str(folder / "transfers"), "acl_fallthrough": "allow"}
         self.options.update(options or {})
         self.lines = lines or []
+        self.first = first or []
+        self.program = program
         self.anonymous = anonymous
         self.quiet = quiet
         self.environment: dict[str, str] = {}
@@ -57,7 +61,7 @@ class Broker:
         if self.plugin:
             lines.append(f"plugin {self.plugin_file}")
             lines += [f"plugin_opt_{key} {value}" for key, value in self.options.items() if value]
-        return "\n".join(lines + self.lines) + "\n"
+        return "\n".join(self.first + lines + self.lines) + "\n"
 
     def start(self) -> "Broker":
         (self.folder / "mosquitto.conf").write_text(self.configuration())
@@ -68,7 +72,7 @@ class Broker:
         """False when somebody else has its port just now."""
         logged = len(self.process.log_text())
         options = {"env": os.environ | self.environment} if self.environment else {}
-        self.process.spawn([MOSQUITTO, "-c", str(self.folder / "mosquitto.conf")], **options)
+        self.process.spawn([self.program, "-c", str(self.folder / "mosquitto.conf")], **options)
         try:
             wait_for(f"the broker answers on port {self.port}; its log is {self.process.log}", self._answers, interval_s=0.02)
         except AssertionError:

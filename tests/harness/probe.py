@@ -17,12 +17,12 @@ def probe_broker(folder: Path, *, options: dict[str, str] | None = None, **more)
     return Broker(folder, plugin_file=PROBE, options=OPTIONS | (options or {}), **more)
 
 
-def refused_start(folder: Path, configuration: str) -> str:
+def refused_start(folder: Path, configuration: str, program: str = MOSQUITTO) -> str:
     """What a Mosquitto says that must not start with this configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "mosquitto.conf"
     path.write_text(configuration)
-    ended = subprocess.run([MOSQUITTO, "-c", str(path)], capture_output=True, text=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
+    ended = subprocess.run([program, "-c", str(path)], capture_output=True, text=True, timeout=HANGS_S, stdin=subprocess.DEVNULL)
     assert ended.returncode != 0
     return ended.stdout + ended.stderr
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.broker import MOSQUITTO
+from harness.brokers import chosen
 from harness.mqtt import Closed, Mqtt
 from harness.probe import await_events, events, probe_broker, take
 from harness.process import SOURCE, wait_for
 
-DYNAMIC_SECURITY = next((p for p in Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")), None)
+DYNAMIC_SECURITY = chosen(MOSQUITTO).library("mosquitto_dynamic_security.so")
 
 
 def receives(broker, topic: str, **options) -> bool:

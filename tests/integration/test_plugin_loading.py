@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.broker import MOSQUITTO, Broker
+from harness.brokers import HERE, chosen
 from harness.mqtt import Closed, Mqtt
 from harness.probe import OPTIONS, PROBE, events, probe_broker, refused_start
 from harness.process import PLUGIN, free_port
@@ -29,9 +30,10 @@ def test_exports_the_plugin_functions_and_nothing_else(file):
 def test_asks_of_the_broker_only_what_its_headers_offer(file):
     out = subprocess.run(["nm", "-D", "--undefined-only", str(file)], capture_output=True, text=True, check=True).stdout
     wanted = {name for line in out.splitlines() if "@" not in (name := line.split()[-1])}  # with an @: the C library's
-    exported = subprocess.run(["nm", "-D", "--defined-only", MOSQUITTO], capture_output=True, text=True, check=True).stdout
+    exported = subprocess.run(["nm", "-D", "--defined-only", str(chosen(MOSQUITTO).elf)], capture_output=True, text=True, check=True).stdout
     brokers = {line.split()[-1] for line in exported.splitlines() if line.split()[-2] in "TDBR"}
-    assert "db" in brokers and "run" in brokers  # what a careless global of ours would meet
+    if chosen(MOSQUITTO).suite == HERE:  # what a careless global of ours would meet; Debian's newer ones show less
+        assert {"db", "run"} <= brokers
     taken = wanted & brokers
     assert taken and all(name.startswith("mosquitto_") for name in taken), taken
     assert "mosquitto_broker_publish_copy" not in taken
@@ -63,6 +65,7 @@ def test_per_listener_settings_is_refused_with_the_reason(tmp_path):
                          f"allow_anonymous true\nplugin {PROBE}\nplugin_opt_store_dir {tmp_path}/store\n"
                          "plugin_opt_gate_key /unused\nplugin_opt_root /unused\n")
     assert "instar: not started: per_listener_settings is true" in output
+    assert chosen(MOSQUITTO).version() < (2, 1) or "global_plugin" in output
 
 
 def test_two_lines_and_two_listeners_share_one_store(tmp_path):

@@ -5,6 +5,7 @@
 #   make test         every test there is; ends with ctest's summary (14 minutes, then 25)
 #   make check        format, the house rules, unit tests: quick, before each commit
 #   make test-loaded  every test, beside a load that keeps all cores busy: none may depend on how fast the machine is
+#   make brokers      gets the Mosquittos of newer Debians, and runs the plugin's tests in each (BROKERS: which, such as BROKERS=sid)
 #   make bench        measured side by side; writes build/report/*.json
 #   make bench-bytes  bytes on the wire, against every peer that Debian packages; writes docs/benchmarks.md
 #   make sim          simulated fleets, SEEDS of them, on all cores; prints the seed that finds something
@@ -30,11 +31,11 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
 .PHONY: help deps configure build demo test test-loaded check bench bench-bytes bench-fleet bench-floods sim packages clean device test-powercut \
-        test-powercut-fs test-faults fuzz bench-device pictures
+        test-powercut-fs test-faults brokers fuzz bench-device pictures
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '4,20s/^# *//p' Makefile
+	@sed -n '4,22s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -61,6 +62,14 @@ test-loaded: build
 check: build
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format --dry-run -Werror
 	@$(CTEST) -j$(JOBS) -L 'unit|house'
+
+BROKERS ?= trixie sid
+brokers: build
+	@cd tests && /usr/bin/python3 -B -m harness.brokers $(BROKERS)
+	@for suite in $(BROKERS); do $(ROOT) env INSTAR_BUILD=$(abspath $(BUILD)) INSTAR_MOSQUITTO=$(abspath build/brokers)/$$suite/mosquitto \
+	  /usr/bin/python3 -B -m pytest -q -p no:cacheprovider $(addprefix tests/integration/test_,plugin_loading.py plugin_access.py \
+	  plugin_messages.py plugin_service.py plugin_refuses.py existing_broker.py happy_path.py connection_faults.py) || exit 1; done
+	@$(ROOT) env INSTAR_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider tests/integration/test_brokers.py
 
 bench: build
 	@for bench in bench/*.py; do $(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B $$bench || exit 1; done

@@ -21,6 +21,8 @@ constexpr std::uint16_t kPublishId = 2;
 constexpr std::string_view kControl = "$CONTROL/";
 // A topic of nobody's.
 constexpr std::string_view kMountCheck = "$CONTROL/instar/why";
+// What Mosquitto 2.1 answers itself to what no plugin takes (control__negative_reply() in its src/control.c).
+constexpr std::string_view kNoEndpoint = R"({"error": "endpoint not available"})";
 
 class Examination {
  public:
@@ -317,7 +319,9 @@ Finding Examination::hear_answer() {
     // Mosquitto 2.0 leaves the mount_point before the topic.
     if (topic.ends_with(silence.message.topic) && silence.message.topic.starts_with(kControl))
       return found(Fault::mount_point, {{"topic", silence.message.topic}});
-    if (std::ranges::find(silence.answers_on, topic) != silence.answers_on.end()) return {};
+    if (std::ranges::find(silence.answers_on, topic) == silence.answers_on.end()) continue;
+    if (!as_text(packet_.body).ends_with(kNoEndpoint)) return {};
+    return found(Fault::no_plugin, {{"topic", silence.message.topic}});
   }
   if (!taken) return {};
   const auto& topic = silence.message.topic;

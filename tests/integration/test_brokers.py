@@ -16,6 +16,7 @@ from harness.broker import Broker
 from harness.brokers import Mosquitto
 from harness.fleet import Fleet, FleetRelease
 from harness.mqtt import Mqtt
+from harness.operator import Keys, Operator, Refused
 from harness.paper_device import PaperDevice
 from harness.probe import PROBE, await_events, events, probe_broker, refused_start
 from harness.process import SOURCE, free_port, wait_for
@@ -106,6 +107,26 @@ def test_the_loop_of_an_idle_broker_goes_round(tmp_path, mosquitto):
         client.subscribe("instar/v1/d/dev1/ack")
         client.publish("instar/v1/d/dev1/report", "commit-unwoken", qos=1)
         assert client.next_message().payload == b"durable"
+
+
+# --- what a broker may lack ------------------------------------------------------------------------
+def what_the_operator_reads(folder: Path, keys: Keys, port: int) -> str:
+    with pytest.raises(Refused) as refused:
+        Operator(folder, port, keys).ask("rollout", "list", "--timeout", "10s")
+    return refused.value.err
+
+
+def test_a_broker_without_the_plugin_is_named(tmp_path, keys, mosquitto):
+    """2.1 answers itself to what no plugin takes."""
+    with Broker(tmp_path / "b", plugin=False, program=mosquitto.program) as broker:
+        assert "this client may write to $CONTROL/instar/v1, and nobody answers there" in what_the_operator_reads(tmp_path, keys, broker.port)
+
+
+def test_a_listener_of_other_protocols_is_named(tmp_path, keys, newest):
+    other = free_port()
+    with Broker(tmp_path / "b", options=keys.plugin_options(), program=newest.program,
+                lines=[f"listener {other} 127.0.0.1", "accept_protocol_versions 5"]):
+        assert "the broker does not speak MQTT 3.1.1" in what_the_operator_reads(tmp_path, keys, other)
 
 
 # --- listeners -----------------------------------------------------------------------------------

@@ -101,14 +101,6 @@ def test_a_device_that_dies_in_a_fetch_is_known_as_gone(tmp_path, keys, mosquitt
             assert {piece["session"] for piece in device.pieces(1)} == {2}
 
 
-def test_the_loop_of_an_idle_broker_goes_round(tmp_path, mosquitto):
-    """Where nothing else asks for a turn, 2.1 would sleep for a day."""
-    with probe_broker(tmp_path, program=mosquitto.program, lines=["sys_interval 0"]) as broker, broker.client("dev1") as client:
-        client.subscribe("instar/v1/d/dev1/ack")
-        client.publish("instar/v1/d/dev1/report", "commit-unwoken", qos=1)
-        assert client.next_message().payload == b"durable"
-
-
 # --- what a broker may lack ------------------------------------------------------------------------
 def what_the_operator_reads(folder: Path, keys: Keys, port: int) -> str:
     with pytest.raises(Refused) as refused:

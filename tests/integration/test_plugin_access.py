@@ -143,7 +143,10 @@ def test_will_may_be_on_presence_and_on_no_other_topic_of_ours(tmp_path):
         dies_with_will(broker, "dev4", "instar/v1/d/dev4/presence")
         dies_with_will(broker, "dev5", "plant/dev5")
         await_events(broker, "gone", 5)
-        assert sorted(p.topic for p in take(listener, 2)) == ["instar/v1/d/dev4/presence", "plant/dev5"]
+        # From 2.1.3 on a will comes before the end of its connection, and looks like any message of one who may publish there (docs/broker.md).
+        unseen = ["instar/v1/manifest/a/press", "instar/v1/root"] if chosen(MOSQUITTO).version() >= (2, 1, 3) else []
+        expected = ["instar/v1/d/dev4/presence", *unseen, "plant/dev5"]
+        assert sorted(p.topic for p in take(listener, len(expected))) == expected
 
 
 # --- dynamic security ----------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """A message is taken, refused or routed. It is answered at once, and leaves nothing in the broker's memory."""
 
+import re
 import signal
 import statistics
 import struct
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -206,6 +208,18 @@ def test_heap_figure_stays_sane(broker):
 
 
 # --- answers -------------------------------------------------------------------------------------
+def test_the_loop_of_an_idle_broker_goes_round(tmp_path):
+    """Most do so by themselves, ten times a second. A Mosquitto 2.1 that was built without websockets does when a plugin asks for it."""
+    with probe_broker(tmp_path, lines=["sys_interval 0"]) as broker:
+        main = Path(f"/proc/{broker.process.pid}/task/{broker.process.pid}/status")
+
+        def sleeps() -> int:
+            return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", main.read_text(), re.M).group(1))
+
+        before = sleeps()
+        wait_for("it has gone round twenty times", lambda: sleeps() >= before + 20)
+
+
 def test_what_is_durable_is_answered_without_waiting_for_the_loop(tmp_path):
     """The same work with and without waking the loop, which looks by itself ten times a second. A busy machine delays either: that one
     that is woken answers much sooner is waited for. The store is in memory, so that no disk has a part in it."""

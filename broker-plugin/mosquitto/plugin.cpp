@@ -75,6 +75,8 @@ template <typename Body>
   return when_broken;
 }
 
+// 2.1 also has MOSQ_ERR_PLUGIN_IGNORE: as if the plugin were not there. The answer of the last plugin counts when
+// nobody says yes or no, so after others that have deferred it would allow what they leave denied.
 [[nodiscard]] int to_rc(AclAnswer answer) noexcept {
   if (answer == AclAnswer::allow) return MOSQ_ERR_SUCCESS;
   return answer == AclAnswer::deny ? MOSQ_ERR_ACL_DENIED : MOSQ_ERR_PLUGIN_DEFER;

@@ -55,14 +55,13 @@ def chosen(program: str) -> Mosquitto:
 
 
 def mirror() -> str:
-    """Where apt gets Debian's own packages from on this machine."""
-    listed = subprocess.run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(SITE)", "Created-By: Packages"],
-                            capture_output=True, text=True, check=True).stdout
-    for line in listed.splitlines():
-        origin, label, site = line.split("|")
-        if origin == label == "Debian":
-            return site
-    raise AssertionError("apt knows no mirror of Debian: run apt-get update")
+    """Where apt gets Debian's own packages from on this machine, whether it has its lists just now or not."""
+    asked = subprocess.run(["apt-get", "update", "--print-uris"], capture_output=True, text=True, check=True).stdout
+    found = re.findall(rf"^'(\S+)/dists/{HERE}/InRelease'", asked, re.M)
+    # Others have a suite of that name, too.
+    found.sort(key=lambda site: not site.rstrip("/").endswith("debian"))
+    assert found, f"apt is configured with no source of {HERE}"
+    return found[0]
 
 
 def apt(folder: Path, *command: str) -> None:

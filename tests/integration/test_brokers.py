@@ -108,9 +108,9 @@ def what_the_operator_reads(folder: Path, keys: Keys, port: int) -> str:
     return refused.value.err
 
 
-def test_a_broker_without_the_plugin_is_named(tmp_path, keys, mosquitto):
+def test_a_broker_without_the_plugin_is_named(tmp_path, keys, newest):
     """2.1 answers itself to what no plugin takes."""
-    with Broker(tmp_path / "b", plugin=False, program=mosquitto.program) as broker:
+    with Broker(tmp_path / "b", plugin=False, program=newest.program) as broker:
         assert "this client may write to $CONTROL/instar/v1, and nobody answers there" in what_the_operator_reads(tmp_path, keys, broker.port)
 
 

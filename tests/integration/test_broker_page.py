@@ -72,6 +72,12 @@ def answers(root: FreshRoot) -> None:
     wait_for("the broker listens", listens)
 
 
+def test_rules_by_client_id_are_those_by_user():
+    (by_user,) = [text for _, text in blocks(ACL_FILE) if text.startswith("# append to /etc/mosquitto/acl\n")]
+    (by_client_id,) = re.findall(r"^```\n(.*?)^```", section("What an `acl_file` needs"), re.S | re.M)
+    assert by_client_id == by_user.partition("\n")[2].replace("%u", "%c")
+
+
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory) -> list[Path]:
     folder = tmp_path_factory.mktemp("packages")

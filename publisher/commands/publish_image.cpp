@@ -38,7 +38,7 @@ void add_image_choice(CLI::App& command, ImageWish& wish, const std::string& opt
   command
       .add_option("--expect", wish.digest,
                   "Refuse a container image that has another digest: of its manifest, its index or its config (its id)")
-      ->type_name("sha256:…");
+      ->type_name("sha256:HEX");
 }
 
 void add_packed_image(CLI::App& command, PackedImageOptions& options, PublishOptions& release) {

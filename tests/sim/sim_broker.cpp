@@ -16,6 +16,11 @@ namespace {
 constexpr std::size_t kQueueMax = 1'000;  // of an absent client, as Mosquitto's max_queued_messages
 constexpr std::int64_t kTickMs = 50;
 
+Result<wire::Gate> gate_in(ByteView envelope) {
+  INSTAR_TRY(const auto parsed, trust::parse_envelope(envelope));
+  return wire::decode_gate(parsed.payload);
+}
+
 }  // namespace
 
 SimBroker::SimBroker(World& world, const Keys& keys, const Canaries& canaries, Checks checks)
@@ -156,6 +161,13 @@ void SimBroker::observe(const std::string& topic, ByteView payload) {
   if (parsed->kind == wire::TopicKind::device_ack) {
     const auto ack = wire::decode_ack(payload);
     checks_.hellos.look(parsed->device.str(), store_);
+    // The gates of rollouts that have ended stand on no topic any more.
+    for (const auto& ending : ack ? ack->endings : std::vector<Bytes>()) {
+      const auto gate = gate_in(ending);
+      if (!gate) return world_.found("the broker sends an ending that cannot be read");
+      checks_.admissions.gate(*gate);
+      checks_.strangers.gate(*gate, store_);
+    }
     if (!ack || ack->code != Code::ok || !is_of_fleet(parsed->device.str())) return;
     checks_.reports.acked(parsed->device.str(), ack->sequence);
     checks_.turns.ack(parsed->device.str(), *ack, store_);
@@ -171,8 +183,7 @@ void SimBroker::observe(const std::string& topic, ByteView payload) {
     world_.found("an assignment is seen on " + topic + " that is not durable");
   }
   if (parsed->kind == wire::TopicKind::group_gate) {
-    const auto envelope = trust::parse_envelope(payload);
-    const auto gate = envelope ? wire::decode_gate(envelope->payload) : Result<wire::Gate>(fail(Code::malformed, ""));
+    const auto gate = gate_in(payload);
     if (!gate) return world_.found("the broker sends a gate that cannot be read");
     recorder_.gate(topic, to_bytes(payload), *gate);
     checks_.admissions.gate(*gate);

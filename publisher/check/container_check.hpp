@@ -39,8 +39,7 @@ struct ContainerOfTree {
                                                     const wire::Requirements& requirements);
 
 // The same of a tree that nobody has named a container for: what its container image says, or else its /sbin/init, if
-// there is one. Empty when it would start,
-// when there is none, or when the folder holds an image.
+// there is one. Empty when it would start, when there is none, or when the folder holds an image.
 [[nodiscard]] Result<std::vector<std::string>> check_default_init(const ArtifactFolder& folder);
 
 // Refuses a release of which something is wrong. Errors: invalid_argument, with all sentences.

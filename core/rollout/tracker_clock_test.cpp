@@ -143,6 +143,26 @@ TEST_F(ClockTest, AStrangerDoesNotGainWeightByASetBackClock) {
   EXPECT_EQ(fixture.rollout(1).waves[0].admitted, 1U);
 }
 
+TEST_F(ClockTest, OneThatCameInTheFirstWaveDoesNotEitherThoughThatOpensWithTheNextNow) {
+  fleet({"a", "b", "c"});
+  fixture.now.wall = fixture.now.wall + kYearsMs;
+  auto release = by_name();
+  release.policy.waves[0].soak_s = 0;
+  ASSERT_TRUE(fixture.take(release).has_value());
+  fixture.now.wall = fixture.now.wall + 5'000;
+  fleet({"stranger"});
+  fixture.now.wall = fixture.now.wall + 5'000;
+  ASSERT_TRUE(fixture.report_step("a", 1, Step::committed).has_value());
+  ASSERT_TRUE(fixture.report_step("b", 1, Step::committed).has_value());
+  ASSERT_EQ(record().wave, 1U);
+  set_back_to(kNow.wall + kHourMs);
+  ASSERT_EQ(record().wave_opened[0], record().wave_opened[1]);
+  EXPECT_EQ(fixture.rollout(1).waves[1].late, 1U);
+  EXPECT_EQ(fixture.rollout(1).waves[1].admitted, 1U) << "c";
+  fixture.restart();
+  EXPECT_EQ(fixture.rollout(1).waves[1].late, 1U);
+}
+
 TEST_F(ClockTest, WhatFailsAfterTheClockWasSetBackMayTryAgain) {
   fleet({"a"});
   fixture.now.wall = fixture.now.wall + kYearsMs;

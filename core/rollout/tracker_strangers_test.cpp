@@ -114,6 +114,144 @@ TEST_F(StrangersTest, ALatecomerThatAWaveNamesIsWaitedFor) {
   EXPECT_EQ(fixture.rollout(1).record.wave, 1U);
 }
 
+TEST_F(StrangersTest, OneThatComesInTheFirstWaveMovesNothingInTheNextOnesEither) {
+  ASSERT_TRUE(fixture.hello(hello("e")).has_value());
+  auto release = one_failure_is_too_many();
+  release.policy.waves = {wire::Wave{.devices = {"d"}}, wire::Wave{.share_bp = 10'000}};
+  ASSERT_TRUE(fixture.take(release).has_value());
+  fixture.pass(10);
+  ASSERT_TRUE(fixture.hello(hello("early")).has_value());
+  ASSERT_TRUE(fixture.hello(hello("honest")).has_value());
+  fixture.pass(10);
+  ASSERT_TRUE(fixture.report_step("d", 1, Step::committed).has_value());
+  ASSERT_EQ(fixture.rollout(1).record.wave, 1U);
+  EXPECT_EQ(fixture.rollout(1).waves[1].admitted, 1U) << "e was there before it began";
+  EXPECT_EQ(fixture.rollout(1).waves[1].late, 2U);
+  fixture.pass(10);
+  ASSERT_TRUE(fixture.report_step("early", 1, Step::failed).has_value());
+  EXPECT_EQ(fixture.rollout(1).state_name(), "active") << "it was served nothing";
+  EXPECT_EQ(fixture.rollout(1).waves[1].failed, 0U);
+  fixture.restart();
+  fixture.pass(10);
+  EXPECT_EQ(fixture.rollout(1).state_name(), "active");
+  EXPECT_EQ(fixture.tracker.charge(id("honest"), hash(1).prefix64(), pack(), 1), Charge::ok);
+  fixture.save_bytes();
+  ASSERT_TRUE(fixture.report_step("honest", 1, Step::failed).has_value());
+  EXPECT_EQ(fixture.rollout(1).state_name(), "aborted") << "this one has seen the release";
+}
+
+TEST_F(StrangersTest, OneThatComesInTheFirstWaveDoesNotKeepTheRolloutFromItsEnd) {
+  auto release = manifest(1);
+  release.policy.waves = {wire::Wave{.devices = {"d"}}, wire::Wave{.share_bp = 10'000}};
+  ASSERT_TRUE(fixture.take(release).has_value());
+  fixture.pass(10);
+  ASSERT_TRUE(fixture.hello(hello("early")).has_value());
+  ASSERT_TRUE(fixture.report_step("d", 1, Step::committed).has_value());
+  EXPECT_EQ(fixture.rollout(1).state_name(), "complete");
+}
+
+// --- waves of latecomers -------------------------------------------------------------------------
+class LateFleetTest : public testing::Test {
+ protected:
+  // A tenth, then half, then everyone.
+  static wire::Manifest in_three() {
+    auto out = manifest(1);
+    out.policy.waves = {wire::Wave{.share_bp = 1'000}, wire::Wave{.share_bp = 5'000}, wire::Wave{.share_bp = 10'000}};
+    out.policy.silent_s = 600;
+    out.policy.failures_max = 1;
+    return out;
+  }
+  // So many names that lie between two shares.
+  static std::vector<std::string> between(std::uint64_t from_bp, std::uint64_t to_bp, std::size_t count) {
+    std::vector<std::string> out;
+    for (int i = 0; out.size() < count; ++i) {
+      auto name = "d" + std::to_string(i);
+      const auto place = std::uint64_t{wire::placement_point(in_three().policy.salt, id(name))} * wire::kWholeBp;
+      if (place >= from_bp * wire::kPointsEnd && place < to_bp * wire::kPointsEnd) out.push_back(std::move(name));
+    }
+    return out;
+  }
+  void come(const std::vector<std::string>& names) {
+    for (const auto& name : names) ASSERT_TRUE(fixture.hello(hello(name)).has_value());
+  }
+  void take_it(const std::string& name, Step step = Step::committed) {
+    ASSERT_EQ(fixture.tracker.charge(id(name), hash(1).prefix64(), pack(), 1), Charge::ok) << name;
+    fixture.save_bytes();
+    ASSERT_TRUE(fixture.report_step(name, 1, step).has_value());
+  }
+  [[nodiscard]] std::uint32_t wave() const { return fixture.rollout(1).record.wave; }
+  TrackerFixture fixture;
+  std::vector<std::string> first = between(0, 1'000, 2);
+  std::vector<std::string> second = between(1'000, 5'000, 3);
+  std::vector<std::string> third = between(5'000, 10'000, 3);
+};
+
+TEST_F(LateFleetTest, AWaveOfLatecomersAloneIsPassedOverWhereOthersWereKnown) {
+  come(first);
+  come({third[0]});
+  ASSERT_TRUE(fixture.take(in_three()).has_value());
+  fixture.pass(10);
+  come(second);
+  for (const auto& name : first) take_it(name);
+  EXPECT_EQ(wave(), 2U) << fixture.waits(1);
+  ASSERT_TRUE(fixture.report_step(second[0], 1, Step::failed).has_value());
+  EXPECT_EQ(fixture.rollout(1).state_name(), "active");
+  take_it(third[0]);
+  EXPECT_EQ(fixture.rollout(1).outcome(), "complete");
+}
+
+TEST_F(LateFleetTest, ALatecomerThatFetchesIsWaitedForAndFails) {
+  come(first);
+  come({third[0]});
+  auto release = in_three();
+  release.policy.waves[1].soak_s = 100;
+  ASSERT_TRUE(fixture.take(release).has_value());
+  fixture.pass(10);
+  come(second);
+  for (const auto& name : first) take_it(name);
+  ASSERT_EQ(wave(), 1U);
+  take_it(second[0], Step::fetching);
+  fixture.pass(200);
+  EXPECT_EQ(wave(), 1U) << "it is on its way";
+  ASSERT_TRUE(fixture.report_step(second[0], 1, Step::rolled_back).has_value());
+  EXPECT_EQ(fixture.rollout(1).state_name(), "paused");
+}
+
+TEST_F(LateFleetTest, WhereNobodyWasKnownEachWaveWaitsForThoseThatHaveCome) {
+  ASSERT_TRUE(fixture.take(in_three()).has_value());
+  fixture.pass(10);
+  come(first);
+  come(second);
+  come(third);
+  for (const auto& name : first) take_it(name);
+  for (const auto& name : second) {
+    EXPECT_EQ(wave(), 1U) << "what the first wave has proved does not open the third";
+    EXPECT_NE(fixture.waits(1).find("that came late are waited for too"), std::string::npos) << fixture.waits(1);
+    take_it(name);
+  }
+  for (const auto& name : third) {
+    EXPECT_EQ(wave(), 2U);
+    EXPECT_EQ(fixture.rollout(1).state_name(), "active");
+    take_it(name);
+  }
+  EXPECT_EQ(fixture.rollout(1).outcome(), "complete");
+}
+
+TEST_F(LateFleetTest, WhereNobodyWasKnownThoseThatFetchNothingHoldAWaveForTheTimeOfSilence) {
+  ASSERT_TRUE(fixture.take(in_three()).has_value());
+  fixture.pass(10);
+  come(first);
+  come(second);
+  for (const auto& name : first) take_it(name);
+  ASSERT_EQ(wave(), 1U);
+  fixture.pass(599, 100);
+  EXPECT_EQ(wave(), 1U);
+  fixture.pass(2);
+  EXPECT_EQ(wave(), 2U);
+  ASSERT_TRUE(fixture.report_step(second[0], 1, Step::failed).has_value());
+  EXPECT_EQ(fixture.rollout(1).state_name(), "active") << "nor does its word count there";
+}
+
 TEST_F(StrangersTest, ADeviceThatIsNotAdmittedYetMovesNothing) {
   auto release = one_failure_is_too_many();
   release.policy.waves = {wire::Wave{.devices = {"canary"}}, wire::Wave{.share_bp = 10'000}};

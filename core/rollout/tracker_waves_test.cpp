@@ -193,7 +193,7 @@ TEST_F(WavesTest, AFleetThatNobodyKnowsYetOpensNothing) {
   ASSERT_TRUE(fixture.take(canaries()).has_value());
   fixture.pass(10'000, 100);
   EXPECT_EQ(wave(), 0U);
-  EXPECT_EQ(fixture.waits(1), "a device: none of its groups was known when the wave opened");
+  EXPECT_EQ(fixture.waits(1), "a device: none of its groups was known when the rollout began");
 }
 
 TEST_F(WavesTest, RefusalsSayNothingAboutTheRelease) {

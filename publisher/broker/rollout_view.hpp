@@ -47,7 +47,7 @@ struct RolloutStatus {
     std::uint64_t failed = 0;
     std::uint64_t retrying = 0;
     std::uint64_t refused = 0;
-    std::uint64_t late = 0;  // came after the wave had opened, and move nothing
+    std::uint64_t late = 0;  // came when the rollout had begun, and move nothing
     bool opened = false;
     bool needs_approval = false;
     bool approved = false;

@@ -22,15 +22,15 @@ std::vector<std::uint64_t> limits_in(storage::Store& store, const ManifestId& ro
   return limits;
 }
 
-// Who came after the wave that admits it had opened, and was served nothing, proves nothing and is not waited for.
-bool is_latecomer(storage::Store& store, const DeviceId& device, const rollout::MemberRecord& member, WallMs opened) {
+// Who came after the first wave had opened, and was served nothing, proves nothing in any wave.
+bool is_latecomer(storage::Store& store, const DeviceId& device, const rollout::MemberRecord& member, WallMs began) {
   if (member.bytes_sent > 0) return false;
   bool late = false;
   const auto scanned =
       store.scan(storage::Column::devices, storage::device_key(device), [&](ByteView key, ByteView value) {
         if (as_text(key) != storage::device_key(device)) return true;
         const auto record = rollout::decode_device_record(value);
-        late = record && record->first_seen > opened;
+        late = record && record->first_seen > began;
         return false;
       });
   static_cast<void>(scanned);
@@ -103,9 +103,8 @@ void WaveCheck::check_opening(const Release& release, const Seen& seen, storage:
     const auto parsed = storage::parse_member_key(key);
     const auto record = rollout::decode_member_record(value);
     if (!parsed || !record || !is_of_fleet(parsed->second.str())) return true;
-    const auto its_wave = wave_of_device(policy, limits, parsed->second.str());
-    if (its_wave < 0) return true;
-    if (is_latecomer(store, parsed->second, *record, seen.opened.at(static_cast<std::size_t>(its_wave)))) return true;
+    if (wave_of_device(policy, limits, parsed->second.str()) < 0) return true;
+    if (is_latecomer(store, parsed->second, *record, seen.opened.front())) return true;
     ++devices;
     committed += record->step == wire::Step::committed ? 1 : 0;
     const bool is_failure = (record->step == wire::Step::failed || record->step == wire::Step::rolled_back) &&

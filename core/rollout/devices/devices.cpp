@@ -318,7 +318,7 @@ void Devices::count_bytes(const DeviceId& device, const std::optional<ManifestId
   const auto members = rollout.has_value() ? members_.find(*rollout) : members_.end();
   const bool is_member = members != members_.end() && members->second.find(device) != nullptr;
   unsaved_.count(device, is_member ? rollout : std::nullopt);
-  if (is_member && members->second.add_bytes(device, bytes)) changed_.insert(*rollout);
+  if (is_member && members->second.add_bytes(*offers_.find(*rollout), device, bytes)) changed_.insert(*rollout);
 }
 
 void Devices::save_bytes(std::size_t devices_max, Effects& effects) {

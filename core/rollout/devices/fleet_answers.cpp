@@ -27,8 +27,8 @@ CountChanges Devices::offer(const ManifestId& rollout, Terms terms, Effects& eff
   return take_changes();
 }
 
-// Who was known when a wave opened is so by the times as they are now, also after a restart: a wave whose devices all
-// came too late would have nothing to prove.
+// Who was known when the rollout began is so by the times as they are now, also after a restart: waves whose devices
+// all came too late would have nothing to prove.
 void Devices::keep_known(const ManifestId& rollout, const std::vector<WallMs>& opened_before, Effects& effects) {
   auto& members = members_.at(rollout);
   for (const auto& id : members.weigh(opened_before, *offers_.find(rollout))) {

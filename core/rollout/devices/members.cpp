@@ -32,21 +32,19 @@ const Member* Members::find(const DeviceId& device) const noexcept {
   return found == members_.end() ? nullptr : &found->second;
 }
 
-Weight Members::weight_of(const Terms& terms, const Member& member) noexcept {
+Weight Members::weight_of(const Member& member) noexcept {
   if (member.wave < 0) return Weight::none;
-  if (member.record.bytes_sent > 0) return Weight::full;
-  return member.known_since <= terms.wave_opened[static_cast<std::size_t>(member.wave)] ? Weight::full : Weight::none;
+  return member.known || member.record.bytes_sent > 0 ? Weight::full : Weight::none;
 }
 
-// A latecomer goes with the next wave that opens: it was known before that one.
-std::int16_t Members::wave_for(const Terms& terms, const DeviceId& device, const Member& member,
-                               std::uint64_t bytes_sent) {
+// A latecomer goes with the next wave that opens, and is a latecomer there too.
+std::int16_t Members::wave_for(const Terms& terms, const DeviceId& device, const Member& member) {
   const auto first = wire::first_wave(terms.policy(), terms.wave_limits, device, member.point);
   if (!first.has_value()) return -1;
   auto wave = *first;
   while (wave < terms.wave_opened.size() && member.known_since > terms.wave_opened[wave]) ++wave;
   const bool is_late = wave == terms.wave_opened.size();
-  return static_cast<std::int16_t>(is_late || bytes_sent > 0 ? *first : wave);
+  return static_cast<std::int16_t>(is_late || member.record.bytes_sent > 0 ? *first : wave);
 }
 
 void Members::set(const Terms& terms, const DeviceId& device, MemberRecord record, bool stored, bool is_online,
@@ -56,7 +54,6 @@ void Members::set(const Terms& terms, const DeviceId& device, MemberRecord recor
   if (is_new) {
     member.point = wire::placement_point(terms.policy().salt, device);
     member.known_since = known_since;
-    member.wave = wave_for(terms, device, member, record.bytes_sent);
     member.seen = is_online;
   } else {
     take_out(device, member);
@@ -82,7 +79,7 @@ void Members::clear() {
   turns_.clear();
   counts_ = {};
   weighed_ = {};
-  not_admitted_ = known_ = late_begun_ = asking_settled_ = 0;
+  not_admitted_ = known_ = late_begun_ = late_not_ended_ = asking_settled_ = 0;
   waves_.assign(waves_.size(), {});
 }
 
@@ -102,11 +99,10 @@ void Members::mark_stored(const DeviceId& device) {
 std::vector<DeviceId> Members::weigh(const std::vector<WallMs>& opened_before, const Terms& terms) {
   std::vector<DeviceId> moved;
   for (auto& [device, member] : members_) {
-    const auto wave = static_cast<std::size_t>(std::max<int>(member.wave, 0));
     take_out(device, member);
-    const bool was_known = member.wave >= 0 && wave < opened_before.size() && member.known_since <= opened_before[wave];
-    if (was_known && member.known_since > terms.wave_opened[wave]) {
-      member.known_since = terms.wave_opened[wave];
+    const bool was_known = !opened_before.empty() && member.known_since <= opened_before.front();
+    if (was_known && member.known_since > terms.wave_opened.front()) {
+      member.known_since = terms.wave_opened.front();
       moved.push_back(device);
     }
     put_in(terms, device, member);
@@ -121,21 +117,18 @@ void Members::set_known_since(const Terms& terms, const DeviceId& device, WallMs
   put_in(terms, device, member);
 }
 
-bool Members::add_bytes(const DeviceId& device, std::uint64_t bytes) {
+bool Members::add_bytes(const Terms& terms, const DeviceId& device, std::uint64_t bytes) {
   auto& member = members_.at(device);
+  const auto before = member.weight;
   take_out(device, member);
   member.record.bytes_sent += bytes;
-  const bool gains = member.wave >= 0 && member.weight == Weight::none && bytes > 0;
-  if (gains) member.weight = Weight::full;
-  count_named(device, member, true);
-  count(member, true);
-  return gains;
+  put_in(terms, device, member);
+  return member.weight != before;
 }
 
 void Members::admit(const Terms& terms, const IsOnline& is_online) {
   for (auto& [device, member] : members_) {
     take_out(device, member);
-    if (member.weight == Weight::none) member.wave = wave_for(terms, device, member, member.record.bytes_sent);
     member.seen = is_online(device);
     put_in(terms, device, member);
   }
@@ -183,15 +176,18 @@ std::uint64_t Members::failed_since(std::optional<WallMs> since) const {
   return failed;
 }
 
+// Where nobody was known, a last wave is not over because of what came of the waves before it.
 Tally Members::tally() const {
+  const bool late_go_on = known_ == 0 && waves_.size() > 1 && late_not_ended_ > 0;
   return {weighed_.devices + not_admitted_,
           weighed_.at(wire::Step::committed),
           weighed_.failed,
-          weighed_.all_ended() && not_admitted_ == 0,
+          weighed_.all_ended() && not_admitted_ == 0 && !late_go_on,
           waves_,
           named_unknown_,
           known_,
-          late_begun_};
+          late_begun_,
+          late_not_ended_};
 }
 
 CountChange Members::take_change(const ManifestId& rollout) {
@@ -205,6 +201,7 @@ void Members::count(const Member& member, bool in) {
   if (member.known) known_ += in ? 1 : -1;
   const bool is_late = member.wave >= 0 && member.weight == Weight::none;
   if (is_late && has_begun(member.record)) late_begun_ += in ? 1 : -1;
+  if (is_late && !has_ended(standing_of(member.record))) late_not_ended_ += in ? 1 : -1;
   if (member.record.asks != 0 && !needs_room(member)) asking_settled_ += in ? 1 : -1;
   if (member.wave < 0) {
     not_admitted_ += in ? 1 : -1;
@@ -237,10 +234,9 @@ void Members::count_wave(WaveCounts& wave, const Member& member, bool in) {
 }
 
 void Members::put_in(const Terms& terms, const DeviceId& device, Member& member) {
-  member.weight = weight_of(terms, member);
-  const auto& opened = terms.wave_opened;
-  const auto wave = member.wave < 0 ? opened.size() - 1 : static_cast<std::size_t>(member.wave);
-  member.known = !opened.empty() && member.known_since <= opened[wave];
+  member.known = !terms.wave_opened.empty() && member.known_since <= terms.wave_opened.front();
+  if (member.weight == Weight::none) member.wave = wave_for(terms, device, member);
+  member.weight = weight_of(member);
   count_named(device, member, true);
   count(member, true);
 }
@@ -269,6 +265,7 @@ void Members::assert_invariants() const {
   std::size_t asking = 0;
   std::uint64_t asking_settled = 0;
   std::uint64_t late_begun = 0;
+  std::uint64_t late_not_ended = 0;
   std::uint64_t known = 0;
   for (const auto& [device, member] : members_) {
     counts.add(member.record);
@@ -277,7 +274,9 @@ void Members::assert_invariants() const {
     not_admitted += member.wave < 0 ? 1 : 0;
     if (member.wave >= 0) count_wave(waves.at(static_cast<std::size_t>(member.wave)), member, true);
     known += member.known ? 1 : 0;
-    late_begun += member.wave >= 0 && member.weight == Weight::none && has_begun(member.record) ? 1 : 0;
+    const bool is_late = member.wave >= 0 && member.weight == Weight::none;
+    late_begun += is_late && has_begun(member.record) ? 1 : 0;
+    late_not_ended += is_late && !has_ended(standing_of(member.record)) ? 1 : 0;
     if (member.record.asks == 0) continue;
     ++asking;
     asking_settled += needs_room(member) ? 0 : 1;
@@ -285,7 +284,8 @@ void Members::assert_invariants() const {
   }
   INSTAR_ASSERT(counts == counts_ && weighed == weighed_ && not_admitted == not_admitted_ && waves == waves_);
   INSTAR_ASSERT(asking == turns_.asking());
-  INSTAR_ASSERT(asking_settled == asking_settled_ && late_begun == late_begun_ && known == known_);
+  INSTAR_ASSERT(asking_settled == asking_settled_ && known == known_);
+  INSTAR_ASSERT(late_begun == late_begun_ && late_not_ended == late_not_ended_);
   for (const auto& device : turns_.in_flight()) INSTAR_ASSERT(members_.contains(device));
 }
 

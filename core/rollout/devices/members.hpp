@@ -14,12 +14,12 @@ namespace instar::rollout {
 struct Member {
   MemberRecord record;
   std::uint32_t point = 0;  // its place (core/wire/placement.hpp)
-  std::int16_t wave = -1;   // the first that admits it, of those that opened when it was known; -1: none does
+  std::int16_t wave = -1;   // the first that admits it; of a latecomer: and that opened when it was there; -1: none
   bool stored = false;      // false: follows from the device's groups alone
   bool seen = false;        // a message of it came since the current wave opened
   WallMs known_since;       // when the device itself became known here
   Weight weight = Weight::none;
-  bool known = false;  // when its wave, or the last one, opened
+  bool known = false;  // when the first wave opened
 };
 
 // Nothing of it is lost if it leaves the rollout: it has reported nothing and was sent nothing.
@@ -47,14 +47,14 @@ class Members {
   // A message of the device came. True: that changes the counts.
   bool mark_seen(const DeviceId& device);
   void mark_stored(const DeviceId& device);
-  // The times of the waves were put right, and were `opened_before`. Who was known when its wave opened still is: those
-  // whose own time went back for that are returned.
+  // The times of the waves were put right, and were `opened_before`. Who was known when the first one opened still is:
+  // those whose own time went back for that are returned.
   [[nodiscard]] std::vector<DeviceId> weigh(const std::vector<WallMs>& opened_before, const Terms& terms);
   // The time of a member that is here was put right.
   void set_known_since(const Terms& terms, const DeviceId& device, WallMs known_since);
   // True: the member has gained its weight by them.
-  bool add_bytes(const DeviceId& device, std::uint64_t bytes);
-  // `terms` say that a wave has opened: everyone gets a new wave, and only those online count as seen.
+  bool add_bytes(const Terms& terms, const DeviceId& device, std::uint64_t bytes);
+  // `terms` say that a wave has opened: who moves nothing gets a new wave, and only those online count as seen.
   void admit(const Terms& terms, const IsOnline& is_online);
   // A member that had failed has begun another attempt.
   void note_recovered() noexcept { ++recovered_; }
@@ -78,11 +78,10 @@ class Members {
   void count(const Member& member, bool in);
   static void count_wave(WaveCounts& wave, const Member& member, bool in);
   // Where a member belongs; one that came after all that admit it, to the first of them.
-  [[nodiscard]] static std::int16_t wave_for(const Terms& terms, const DeviceId& device, const Member& member,
-                                             std::uint64_t bytes_sent);
+  [[nodiscard]] static std::int16_t wave_for(const Terms& terms, const DeviceId& device, const Member& member);
   // A latecomer that has not begun: in a wave by count it begins only while there is room.
   [[nodiscard]] static bool needs_room(const Member& member) noexcept;
-  [[nodiscard]] static Weight weight_of(const Terms& terms, const Member& member) noexcept;
+  [[nodiscard]] static Weight weight_of(const Member& member) noexcept;
   void count_named(const DeviceId& device, const Member& member, bool in);
   // Each change of a member stands between the two: what it counts for is taken out, and put in again.
   void take_out(const DeviceId& device, const Member& member);
@@ -96,6 +95,7 @@ class Members {
   std::uint64_t not_admitted_ = 0;
   std::uint64_t known_ = 0;           // see Tally
   std::uint64_t late_begun_ = 0;      // see Tally
+  std::uint64_t late_not_ended_ = 0;  // see Tally
   std::uint64_t asking_settled_ = 0;  // of those that ask for a turn, the ones that need no room in a wave by count
   std::vector<WaveCounts> waves_;
   std::map<DeviceId, std::vector<std::size_t>> named_in_;  // the waves that name a device

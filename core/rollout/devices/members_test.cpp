@@ -66,6 +66,36 @@ TEST_F(MembersTest, NamedDevicesThatAreNoMembersAreCounted) {
   EXPECT_EQ(members.tally().named_unknown[0], 2U);
 }
 
+TEST_F(MembersTest, WhoCameAfterTheFirstWaveHadOpenedMovesNoneUntilItIsServed) {
+  set("c", at(Step::waiting));
+  known_since = kNow.wall + 1'000;
+  set("d", at(Step::failed));
+  terms.wave_limits = {0, wire::kPointsEnd};
+  terms.wave_opened = {kNow.wall, kNow.wall + 2'000};
+  members.admit(terms, [](const DeviceId&) { return true; });
+  EXPECT_EQ(members.tally().waves[1].admitted, 1U);
+  EXPECT_EQ(members.tally().waves[1].late, 1U);
+  EXPECT_EQ(members.tally().failed, 0U);
+  EXPECT_TRUE(members.add_bytes(terms, id("d"), 1));
+  EXPECT_FALSE(members.add_bytes(terms, id("d"), 1)) << "it counts already";
+  EXPECT_EQ(members.tally().waves[1].late, 0U);
+  EXPECT_EQ(members.tally().failed, 1U);
+}
+
+TEST_F(MembersTest, ALatecomerGoesWithTheNextWaveAndOnceServedCountsInTheFirstThatAdmitsIt) {
+  known_since = kNow.wall + 1'000;
+  set("a", at(Step::waiting));
+  EXPECT_EQ(members.tally().waves[0].late, 1U);
+  EXPECT_EQ(members.tally().named_unknown[0], 2U);
+  terms.wave_limits = {0, wire::kPointsEnd};
+  terms.wave_opened = {kNow.wall, kNow.wall + 2'000};
+  members.admit(terms, [](const DeviceId&) { return true; });
+  EXPECT_EQ(members.tally().waves[1].late, 1U);
+  EXPECT_TRUE(members.add_bytes(terms, id("a"), 1));
+  EXPECT_EQ(members.tally().waves[0].admitted, 1U) << "as it will be after a restart";
+  EXPECT_EQ(members.tally().named_unknown[0], 1U);
+}
+
 TEST_F(MembersTest, AChangeCarriesTheLatestTimeOnce) {
   auto record = at(Step::waiting);
   record.updated = {500};

@@ -35,8 +35,8 @@ struct WaveCounts {
   [[nodiscard]] std::uint64_t seen() const noexcept { return admitted - unseen; }
 };
 
-// Whether a member moves the rollout: its waves, its error budget, its end. One that came after its wave had opened
-// could be anybody's invention, so it moves nothing until the broker has served it bytes of the release.
+// Whether a member moves the rollout: its waves, its error budget, its end. One that came after the first wave had
+// opened could be anybody's invention, so it moves nothing until the broker has served it bytes of the release.
 enum class Weight : std::uint8_t { none, full };
 
 // What the rollout's side decides by, of members with weight alone. Absolute numbers: the latest replaces all before
@@ -49,8 +49,9 @@ struct Tally {
   std::vector<WaveCounts> waves;  // of all waves of the policy; nothing is admitted to those not opened
   // Of the same: devices that the wave names and that are no members, or late.
   std::vector<std::uint64_t> named_unknown;
-  std::uint64_t known = 0;       // members that were known when their wave, or of those without one the last, opened
-  std::uint64_t late_begun = 0;  // latecomers, so without weight, that have begun or have their turn
+  std::uint64_t known = 0;           // members, of a wave or not, that were known when the first one opened
+  std::uint64_t late_begun = 0;      // latecomers, so without weight, that have begun or have their turn
+  std::uint64_t late_not_ended = 0;  // latecomers that have not come to an end
   friend bool operator==(const Tally&, const Tally&) = default;
 };
 

@@ -100,9 +100,9 @@ void Rollout::give_turns(Context& context) {
   if (given) save(context.effects);
 }
 
-// Of a wave by count as many may begin as it says, with those before it: those that were known when it opened have
-// their places, latecomers have what is left. Only turns can hold to that: a gate admits by place, and how many devices
-// will come to lie below its limit nobody knows.
+// Of a wave by count as many may begin as it says, with those before it: those that were known when the rollout began
+// have their places, latecomers have what is left. Only turns can hold to that: a gate admits by place, and how many
+// devices will come to lie below its limit nobody knows.
 Latecomers Rollout::latecomers() const {
   const auto count = wire::wave_of(policy(), record_.wave).device_count;
   if (count == 0) return Latecomers::may_begin;

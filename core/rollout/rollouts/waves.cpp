@@ -42,6 +42,15 @@ bool waits_for_devices(const wire::Wave& row, const Tally& tally, Judgement& out
   return by_count && out.begun < row.device_count && !out.silent_over;
 }
 
+// For so long as for those that are silent. Of a wave by count those that have begun. Where nobody was known there is
+// nobody else to go by: a later wave waits for all that are there, and does not open the next one by what the first has
+// proved.
+std::uint64_t latecomers_waited_for(const wire::Wave& row, std::uint32_t wave, const Tally& tally, bool silent_over) {
+  if (silent_over) return 0;
+  if (row.device_count > 0) return tally.late_begun;
+  return wave > 0 && tally.known == 0 ? tally.late_not_ended : 0;
+}
+
 }  // namespace
 
 Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, const Tally& tally, WaveTimes times) {
@@ -63,14 +72,13 @@ Judgement judge_wave(const wire::Policy& policy, const RolloutRecord& record, co
       out.needed = quorum;
       return out;
     }
-    // Of a wave by count, latecomers that have begun are waited for like those that were known.
-    const auto pending = row.device_count > 0 && !out.silent_over ? tally.late_begun : 0;
-    const auto counted = sums.admitted + pending - sums.left_out - (out.silent_over ? sums.unseen : 0);
+    out.late = latecomers_waited_for(row, record.wave, tally, out.silent_over);
+    const auto counted = sums.admitted + out.late - sums.left_out - (out.silent_over ? sums.unseen : 0);
     const auto ended = sums.committed + sums.failed + sums.left_out;
     // One at least, or it would prove nothing.
     out.needed = std::max<std::uint64_t>(share_of(counted, row.success_bp), 1);
     if (sums.committed < out.needed) {
-      const bool all_ended = ended + (out.silent_over ? sums.unseen : 0) == sums.admitted && pending == 0;
+      const bool all_ended = ended + (out.silent_over ? sums.unseen : 0) == sums.admitted && out.late == 0;
       out.wait = all_ended ? Wait::stuck : Wait::success;
       return out;
     }
@@ -94,6 +102,7 @@ std::string commits_text(const wire::Policy& policy, const RolloutRecord& record
   if (sums.failed > 0) text += "; " + std::to_string(sums.failed) + " failed for good";
   if (sums.retrying > 0) text += "; " + std::to_string(sums.retrying) + " will try once more";
   if (sums.left_out > 0) text += "; " + std::to_string(sums.left_out) + " refused it or were stopped";
+  if (judgement.late > 0) text += "; " + std::to_string(judgement.late) + " that came late are waited for too";
   if (sums.unseen > 0) {
     text += judgement.silent_over
                 ? "; " + std::to_string(sums.unseen) + " silent ones are left out"
@@ -111,9 +120,9 @@ std::string waits_for(const wire::Policy& policy, const RolloutRecord& record, c
         return "more devices: " + devices(row.device_count) + " may begin in this wave, " +
                std::to_string(judgement.begun) + (judgement.begun == 1 ? " has" : " have");
       if (sums.late > 0)
-        return "a device: none of its groups was known when the wave opened, and of " + devices(sums.late) +
+        return "a device: none of its groups was known when the rollout began, and of " + devices(sums.late) +
                " that came later none has fetched anything yet";
-      return "a device: none of its groups was known when the wave opened";
+      return "a device: none of its groups was known when the rollout began";
     case Wait::quorum:
       return "more devices: " + std::to_string(sums.seen()) + " of " + devices(sums.admitted) +
              " have been heard of since the wave opened, " + std::to_string(judgement.needed) + " are needed (quorum " +

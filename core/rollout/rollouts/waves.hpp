@@ -28,6 +28,7 @@ struct Judgement {
   bool silent_over = false;  // those unseen are not waited for any more
   std::uint64_t needed = 0;  // Wait::quorum: devices to be seen; success, stuck: devices to commit
   std::uint64_t begun = 0;   // of a wave by count: those that have their place in it
+  std::uint64_t late = 0;    // Wait::success: latecomers that are waited for too
   std::int64_t left_ms = 0;  // Wait::soak
 };
 

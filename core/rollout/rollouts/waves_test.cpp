@@ -44,6 +44,19 @@ TEST_F(JudgeWaveTest, WhereNobodyWasKnownALatecomersProofIsWaitedFor) {
   EXPECT_TRUE(judge(silent).holds);
 }
 
+TEST_F(JudgeWaveTest, WhereNobodyWasKnownALaterWaveWaitsForItsLatecomersAsLongAsForSilentOnes) {
+  policy.waves = {wire::Wave{.share_bp = 1'000}, wire::Wave{.share_bp = 2'000}, wire::Wave{.share_bp = 10'000}};
+  tally.waves.resize(3);
+  tally.named_unknown.resize(3);
+  record.wave = 1;
+  tally.waves[1].late = tally.late_not_ended = 3;
+  EXPECT_EQ(judge().wait, Wait::success);
+  EXPECT_EQ(judge().needed, 7U);
+  EXPECT_TRUE(judge({.open_ms = 100'000, .settled_ms = 0}).holds);
+  tally.known = 1;
+  EXPECT_TRUE(judge().holds) << "there are others to go by";
+}
+
 TEST_F(JudgeWaveTest, NamedDevicesThatNobodyKnowsAreSilentOnes) {
   tally.named_unknown[0] = 1;
   EXPECT_EQ(judge().wait, Wait::success);

@@ -63,6 +63,25 @@ def test_strangers_neither_open_a_wave_nor_add_to_sums(site):
     wait_for("the wave opens for the device that was known", lambda: site.operator.rollout(rollout)["wave"] == 2)
 
 
+def test_one_that_comes_in_the_first_wave_spends_no_budget_in_the_second(site):
+    known = [PaperDevice(site.broker, name, group=GROUP) for name in ("gw-01", "gw-02")]
+    for device in known:
+        assert device.hello()["code"] == 0
+    policy = {"waves": [{"devices": ["gw-01"]}, {"share": "100%"}], "error_budget": {"failures": 1, "action": "abort"}}
+    rollout = site.publish("1.0", policy=policy)
+    hash_ = forge.digest(forge.payload_of(manifest_of(site)))
+    late = PaperDevice(site.broker, "gw-03", group=GROUP)
+    assert late.hello()["code"] == 0
+    known[0].report(1, hash_, "committed")
+    wait_for("the second wave opens", lambda: site.operator.rollout(rollout)["wave"] == 2)
+    assert late.report(1, hash_, "failed", code=15, reason="it is bad, believe me")["sequence"] == 1
+    shown = site.operator.rollout(rollout)
+    assert (shown["state"], shown["cause"]) == ("active", "")
+    assert (shown["waves"][1]["late"], shown["waves"][1]["failed"]) == (1, 0)
+    known[1].report(1, hash_, "failed", code=15, reason="so it is")
+    wait_for("the budget is spent by one that was known", lambda: site.operator.rollout(rollout)["state"] == "aborted")
+
+
 def test_a_stranger_is_served_nothing_whatever_rollout_it_names(site):
     rollout = site.publish("1.0", noise_bytes=300_000, policy={"rollout_bytes_max": "2M"})
     manifest = forge.unflat("manifest", forge.payload_of(manifest_of(site)))

@@ -69,6 +69,7 @@ bool take_care(const Care& care, int stop_fd, const std::function<bool()>& has_r
     }
     supervisor.poll(now, events);
     if (watchdog) watchdog->tick(supervisor.is_well(), now);
+    care.pause.resume();
     if (wait_for(supervisor, stop_fd)) return false;
   }
 }

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "device-client/containers/container_config.hpp"
 #include "device-client/process/config.hpp"
+#include "device-client/process/container_pause.hpp"
 #include "device-client/process/log.hpp"
 #include "device-client/watchdog.hpp"
 
@@ -18,6 +20,7 @@ struct Care {
   const std::string& helper;
   const Log& log;
   const Watchdog::Options& watched;
+  ContainerPause& pause;
 };
 
 // Starts what the state file says is committed, starts it again when it stops, and feeds the watchdog. Now and then it

@@ -193,7 +193,9 @@ void Daemon::become_other_client() {
 }
 
 int Daemon::wait_ms(int wait_ms_max) {
-  if (staging_busy_ || !fresh_.empty() || !events_.empty()) return 0;
+  const bool has_work = staging_busy_ || !fresh_.empty() || !events_.empty();
+  const int rest_ms = parts_.pause ? parts_.pause->resume_if_due(has_work) : 0;
+  if (has_work) return rest_ms;
   now_ = parts_.clocks();
   std::int64_t wait = wait_ms_max;
   const auto until = [&](const std::optional<MonotonicMs>& when) {

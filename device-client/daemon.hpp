@@ -17,6 +17,7 @@
 #include "device-client/link_words.hpp"
 #include "device-client/owner.hpp"
 #include "device-client/process/config.hpp"
+#include "device-client/process/container_pause.hpp"
 #include "device-client/process/log.hpp"
 #include "device-client/staging/port.hpp"
 #include "device-client/watchdog.hpp"
@@ -47,6 +48,8 @@ struct DaemonParts {
   std::function<wire::ClockState()> clock_state = [] { return wire::ClockState::free; };
   // What is left to the client on a full disk; null: nothing.
   std::shared_ptr<files::Reserve> reserve = nullptr;
+  // What makes room from it pauses containers with this first; null: nothing does.
+  std::shared_ptr<ContainerPause> pause = nullptr;
   // What does not work on this machine, as sentences, for as long as the process runs.
   std::vector<std::string> troubles = {};
 };

@@ -125,11 +125,15 @@ void keep_memory_small() {
   ::mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
-// Asked by everything that writes from now on, when the disk is full.
-std::shared_ptr<files::Reserve> open_reserve(const std::string& state_dir) {
+// The reserve, which everything that writes from now on asks when the disk is full. What is freed then is for the
+// client: no container runs until it has used it.
+std::shared_ptr<files::Reserve> open_reserve(const std::string& state_dir, std::shared_ptr<ContainerPause> pause) {
   const auto space = files::free_space(state_dir).value_or(files::Space());
   auto reserve = std::make_shared<files::Reserve>(state_dir + "/reserve", space);
-  files::set_room_maker([reserve](std::uint64_t bytes) { return reserve->release(bytes); });
+  files::set_room_maker([reserve, pause = std::move(pause)](std::uint64_t bytes) {
+    pause->pause();
+    return reserve->release(bytes);
+  });
   return reserve;
 }
 
@@ -140,7 +144,8 @@ Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<Stat
   if (!lock) {
     INSTAR_TRY(lock, StateLock::take(config.state_dir));
   }
-  const auto reserve = open_reserve(config.state_dir);
+  const auto pause = std::make_shared<ContainerPause>(config.state_dir + "/lxc");
+  const auto reserve = open_reserve(config.state_dir, pause);
   INSTAR_TRY(auto helper, find_helper(config));
   INSTAR_TRY(auto key, load_identity(config.state_dir));
   auto facts = read_facts(config);
@@ -156,6 +161,7 @@ Result<DaemonParts> make_parts(Config config, const Log& log, std::optional<Stat
   parts.run_client_again = [] { return run_client_again(own_arguments); };
   parts.clock_state = [clock = parts.config.clock] { return read_clock_state(clock); };
   parts.reserve = reserve;
+  parts.pause = pause;
   for (const auto& finding : findings)
     if (finding.kind == Finding::Kind::machine) parts.troubles.push_back(finding.text);
   return parts;
@@ -175,7 +181,7 @@ Result<std::unique_ptr<Daemon>> open_daemon(const Config& config, const Log& log
       parts.troubles.push_back("there is no watchdog: " + watchdog.error().message);
     }
     log.notice("instar-device " + client_version() + " starts for device " + parts.config.device_id.str());
-    const auto [prepared, host, helper] = std::tuple(parts.config, parts.host, parts.helper);
+    const auto [prepared, host, helper, pause] = std::tuple(parts.config, parts.host, parts.helper, parts.pause);
     auto daemon = Daemon::open(std::move(parts));
     if (daemon || daemon.error().code != Code::no_space) return daemon;
     log.error(daemon.error().message);
@@ -183,7 +189,7 @@ Result<std::unique_ptr<Daemon>> open_daemon(const Config& config, const Log& log
       const auto space = files::free_space(prepared.state_dir);
       return space && !is_full(*space);
     };
-    if (!take_care({prepared, host, helper, log, watched}, stop_fd, has_room)) return nullptr;
+    if (!take_care({prepared, host, helper, log, watched, *pause}, stop_fd, has_room)) return nullptr;
   }
 }
 

@@ -2,26 +2,12 @@
 // runs. Starting it again would give two instances. They are found by the cgroup that LXC made for them.
 #pragma once
 
-#include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/base/result.hpp"
 
 namespace instar::device {
-
-// Mount points of all cgroup hierarchies (v1 and v2) in the text of /proc/self/mountinfo.
-[[nodiscard]] std::vector<std::string> cgroup_mounts(std::string_view mountinfo);
-
-// Whether `folder` is the payload cgroup of `name`. LXC names it "lxc.payload.<name>", and adds "-<number>" when the
-// name is taken. The longer name does not count if `is_container` knows a container of that name.
-[[nodiscard]] bool is_payload_folder(std::string_view folder, std::string_view name,
-                                     const std::function<bool(std::string_view)>& is_container);
-
-// The payload cgroups of `name` under `mounts`.
-[[nodiscard]] std::vector<std::string> payload_folders(const std::vector<std::string>& mounts, std::string_view name,
-                                                       const std::function<bool(std::string_view)>& is_container);
 
 // Process ids in these cgroups and all below them, each once.
 [[nodiscard]] std::vector<int> cgroup_processes(const std::vector<std::string>& folders);

@@ -10,11 +10,10 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "device-client/process/process_watch.hpp"
+#include "files/files.hpp"
 
 namespace instar::device {
 namespace {
@@ -22,12 +21,14 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kLookMs = 10;
+constexpr std::size_t kProcBytes = 64 * 1024;
 // Looks in a row at which a program takes no signal: between two waits for one it may seem so.
 constexpr int kDeafLooks = 3;
 
+// "": there is no such process, or it ended while this was read.
 std::string proc_text(pid_t pid, const char* name) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/" + name, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const auto bytes = files::read_file("/proc/" + std::to_string(pid) + "/" + name, kProcBytes);
+  return bytes ? std::string(as_text(*bytes)) : "";
 }
 
 // "SigBlk:\t0000000000004000"

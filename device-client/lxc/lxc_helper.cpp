@@ -44,7 +44,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -63,6 +62,7 @@
 #include "device-client/process/json_line.hpp"
 #include "device-client/process/own_program.hpp"
 #include "device-client/process/switch_files.hpp"
+#include "files/files.hpp"
 
 namespace instar::device {
 namespace {
@@ -146,13 +146,21 @@ std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
 }
 
-std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+// "" where there is no such file.
+Result<std::string> read_text(const std::string& path) {
+  const auto bytes = files::read_file(path, limits::kSwitchFileBytesMax);
+  if (bytes) return std::string(as_text(*bytes));
+  if (bytes.error().code == Code::not_found) return std::string();
+  return tl::unexpected(bytes.error());
+}
+
+// The same for a text that others have checked, or that is for people only: "" also where it cannot be read.
+std::string read_note(const std::string& path) {
+  return read_text(path).value_or("");
 }
 
 // The new file, which is to be put in place, or the current one when there is no new one.
-std::string next_text(const std::string& folder, const char* next, const char* now) {
+Result<std::string> next_text(const std::string& folder, const char* next, const char* now) {
   return read_text(::access((folder + next).c_str(), F_OK) == 0 ? folder + next : folder + now);
 }
 
@@ -190,23 +198,24 @@ Status Next::load(const std::string& lxcpath) {
   } else if (!container->is_defined(container.get())) {
     return fail(Code::io, "no usable LXC configuration in " + folder + kConfig);
   }
-  const std::string arguments = next_text(folder, kNextInit, kInit);  // a zero byte after each
+  INSTAR_TRY(const std::string arguments, next_text(folder, kNextInit, kInit));  // a zero byte after each
   for (std::size_t at = 0; at < arguments.size(); at += init.back().size() + 1)
     init.emplace_back(arguments.c_str() + at);
   return load_mounts(lxcpath);
 }
 
 Status Next::load_mounts(const std::string& lxcpath) {
-  if (const auto image = next_text(folder, kNextImage, kImage); !image.empty()) {
+  INSTAR_TRY(const auto image, next_text(folder, kNextImage, kImage));
+  if (!image.empty()) {
     if (!parse_container_image(image))
       return fail(Code::malformed, folder + kImage + " does not say which image is to be mounted");
     INSTAR_CHECK(add_hook("lxc.hook.pre-mount", "mount", lxcpath));
   }
-  const auto volumes = next_text(folder, kNextVolumes, kVolumes);
+  INSTAR_TRY(const auto volumes, next_text(folder, kNextVolumes, kVolumes));
   if (!parse_container_volumes(volumes))
     return fail(Code::malformed, folder + kVolumes + " does not say where volumes are to be mounted");
-  if (!volumes.empty() || !next_text(folder, kNextFiles, kFiles).empty())
-    INSTAR_CHECK(add_hook("lxc.hook.mount", "volumes", lxcpath));
+  INSTAR_TRY(const auto provided, next_text(folder, kNextFiles, kFiles));
+  if (!volumes.empty() || !provided.empty()) INSTAR_CHECK(add_hook("lxc.hook.mount", "volumes", lxcpath));
   return {};
 }
 
@@ -251,12 +260,12 @@ Status Next::start(const std::string& lxcpath) {
   for (auto& argument : init) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   if (!c->start(c, 0, init.empty() ? nullptr : arguments.data())) {
-    const std::string mount_error = read_text(folder + kMountError);
+    const std::string mount_error = read_note(folder + kMountError);
     return fail(Code::io, mount_error.empty() ? first_error(folder + "/log") : mount_error);
   }
   static_cast<void>(answer(line.add("pid", std::int64_t{c->init_pid(c)})
                                .add("ms", now_ms() - at_ms)
-                               .add("note", read_text(folder + kFilesNote))
+                               .add("note", read_note(folder + kFilesNote))
                                .add("orphans", static_cast<std::int64_t>(orphans))));
   return {};
 }
@@ -373,7 +382,7 @@ int end_hook(const std::string& folder, const Status& mounted) {
 // LXC's pre-mount hook.
 int mount(const Arguments& arguments) {
   const std::string folder = arguments.lxcpath + "/" + arguments.name();
-  const auto image = parse_container_image(read_text(folder + kImage));
+  const auto image = parse_container_image(read_note(folder + kImage));
   return end_hook(folder, image
                               ? mount_image(*image, folder + kLower)
                               : Status(fail(Code::malformed, folder + kImage + " does not say what is to be mounted")));
@@ -382,13 +391,13 @@ int mount(const Arguments& arguments) {
 // LXC's mount hook.
 int volumes(const Arguments& arguments) {
   const std::string folder = arguments.lxcpath + "/" + arguments.name();
-  const auto wanted = parse_container_volumes(read_text(folder + kVolumes));
+  const auto wanted = parse_container_volumes(read_note(folder + kVolumes));
   const char* const root = std::getenv("LXC_ROOTFS_MOUNT");
   if (!wanted || root == nullptr)
     return end_hook(folder,
                     fail(Code::malformed, folder + kVolumes + " does not say what is to be mounted, or LXC not where"));
   if (const auto mounted = mount_volumes(*wanted, root); !mounted) return end_hook(folder, mounted);
-  if (const auto files = parse_container_files(read_text(folder + kFiles)))
+  if (const auto files = parse_container_files(read_note(folder + kFiles)))
     for (const auto& why : provide_files(*files, root))
       std::ofstream(folder + kFilesNote, std::ios::app) << why << "; ";
   return 0;
@@ -520,7 +529,7 @@ bool parse(int argc, char** argv, Arguments& arguments) {
 void shed_what_is_the_clients() {
   constexpr const char* kSpared = "/proc/self/oom_score_adj";
   ::umask(022);
-  if (read_text(kSpared).starts_with('-')) std::ofstream(kSpared) << "0";
+  if (read_note(kSpared).starts_with('-')) std::ofstream(kSpared) << "0";
 }
 
 int run(int argc, char** argv) {

@@ -15,6 +15,7 @@
 #include "device-client/containers/supervisor.hpp"
 #include "device-client/host.hpp"
 #include "device-client/process/helper_process.hpp"
+#include "device-client/process/switch_files.hpp"
 #include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
@@ -299,6 +300,17 @@ TEST_F(LxcTest, SeveralContainersSwitchTogetherAndAnUnchangedOneRunsOn) {
   EXPECT_TRUE(alive(static_cast<pid_t>(pid_of("app"))));
   EXPECT_TRUE(alive(static_cast<pid_t>(pid_of("new"))));
   EXPECT_FALSE(fs::exists(config.state_dir + "/lxc/" + device + ".old"));
+}
+
+TEST_F(LxcTest, ASwitchWhoseFilesCannotBeReadStopsNothing) {
+  start(staged(1, {"/bin/payload", "serve"}));
+  const pid_t pid = init_pid();
+  const auto next = config.state_dir + "/lxc/" + device + ".app" + kNextImage;
+  fs::create_directory(next);  // it can be opened, and reading it fails
+  const auto line = helper("switch", "--start");
+  EXPECT_THAT(std::string(line.text("failed").value_or("")), HasSubstr(next));
+  EXPECT_TRUE(alive(pid));
+  fs::remove(next);
 }
 
 TEST_F(LxcTest, ASwitchWhoseSecondContainerCannotStartSaysWhichAndWhy) {

@@ -2,6 +2,8 @@
 
 #include <zstd.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 
@@ -30,28 +32,34 @@ Status check_sizes(const ChunkRef& ref, std::size_t encoded_bytes) {
   return {};
 }
 
-// Decodes one frame that gives its size and has nothing after it. The size is compared before memory is taken for it.
-Result<Bytes> decode_zstd(const ChunkRef& ref, ByteView encoded) {
-  const unsigned long long promised = ZSTD_getFrameContentSize(encoded.data(), encoded.size());
-  if (promised == ZSTD_CONTENTSIZE_ERROR) return fail(Code::corrupt, named(ref) + " is not a zstd frame");
-  if (promised == ZSTD_CONTENTSIZE_UNKNOWN) return fail(Code::corrupt, named(ref) + " is a zstd frame of unknown size");
-  if (promised != ref.decoded_bytes) {
-    return fail(Code::corrupt, named(ref) + " would unpack to " + std::to_string(promised) + " bytes instead of " +
-                                   std::to_string(ref.decoded_bytes));
-  }
-  const std::size_t frame_bytes = ZSTD_findFrameCompressedSize(encoded.data(), encoded.size());
-  if (ZSTD_isError(frame_bytes) != 0) return fail(Code::corrupt, named(ref) + " is a broken zstd frame");
-  if (frame_bytes != encoded.size()) return fail(Code::corrupt, named(ref) + " has bytes after its zstd frame");
-  Bytes decoded(ref.decoded_bytes);
-  const std::size_t got = ZSTD_decompress(decoded.data(), decoded.size(), encoded.data(), encoded.size());
-  if (ZSTD_isError(got) != 0) {
-    return fail(Code::corrupt, named(ref) + " is a broken zstd frame: " + ZSTD_getErrorName(got));
-  }
-  if (got != decoded.size()) {
-    return fail(Code::corrupt, named(ref) + " unpacked to " + std::to_string(got) + " bytes instead of " +
-                                   std::to_string(ref.decoded_bytes));
-  }
+// The size that a frame gives, compared before memory is taken for it.
+Result<std::uint64_t> promised_bytes(ByteView frame) {
+  const unsigned long long promised = ZSTD_getFrameContentSize(frame.data(), frame.size());
+  if (promised == ZSTD_CONTENTSIZE_ERROR) return fail(Code::corrupt, "is not a zstd frame");
+  if (promised == ZSTD_CONTENTSIZE_UNKNOWN) return fail(Code::corrupt, "is a zstd frame of unknown size");
+  return promised;
+}
+
+// Decodes a frame that gives this size and has nothing after it.
+Result<Bytes> unpack(ByteView frame, std::size_t bytes) {
+  const std::size_t frame_bytes = ZSTD_findFrameCompressedSize(frame.data(), frame.size());
+  if (ZSTD_isError(frame_bytes) != 0) return fail(Code::corrupt, "is a broken zstd frame");
+  if (frame_bytes != frame.size()) return fail(Code::corrupt, "has bytes after its zstd frame");
+  Bytes decoded(bytes);
+  const std::size_t got = ZSTD_decompress(decoded.data(), decoded.size(), frame.data(), frame.size());
+  if (ZSTD_isError(got) != 0)
+    return fail(Code::corrupt, std::string("is a broken zstd frame: ") + ZSTD_getErrorName(got));
+  if (got != bytes)
+    return fail(Code::corrupt, "unpacked to " + std::to_string(got) + " bytes instead of " + std::to_string(bytes));
   return decoded;
+}
+
+Result<Bytes> decode_zstd(const ChunkRef& ref, ByteView encoded) {
+  INSTAR_TRY(const auto promised, promised_bytes(encoded));
+  if (promised != ref.decoded_bytes)
+    return fail(Code::corrupt, "would unpack to " + std::to_string(promised) + " bytes instead of " +
+                                   std::to_string(ref.decoded_bytes));
+  return unpack(encoded, ref.decoded_bytes);
 }
 
 }  // namespace
@@ -81,7 +89,9 @@ Result<Bytes> decode_chunk(const ChunkRef& ref, ByteView encoded) {
       decoded = to_bytes(encoded);
       break;
     case Codec::zstd: {
-      INSTAR_TRY(decoded, decode_zstd(ref, encoded));
+      auto unpacked = decode_zstd(ref, encoded);
+      if (!unpacked) return fail(unpacked.error().code, named(ref) + " " + unpacked.error().message);
+      decoded = std::move(*unpacked);
       break;
     }
     default:
@@ -90,6 +100,19 @@ Result<Bytes> decode_chunk(const ChunkRef& ref, ByteView encoded) {
   }
   if (trust::digest(decoded) != ref.hash) return fail(Code::corrupt, named(ref) + " does not match its hash");
   return decoded;
+}
+
+bool is_zstd_frame(ByteView bytes) noexcept {
+  constexpr std::array<std::uint8_t, 4> kMagic = {0x28, 0xb5, 0x2f, 0xfd};  // RFC 8878, 3.1.1
+  return bytes.size() >= kMagic.size() && std::ranges::equal(bytes.first(kMagic.size()), kMagic);
+}
+
+Result<Bytes> decode_frame(ByteView frame, std::size_t bytes_max) {
+  INSTAR_TRY(const auto promised, promised_bytes(frame));
+  if (promised > bytes_max)
+    return fail(Code::too_large, "would unpack to " + std::to_string(promised) + " bytes; at most " +
+                                     std::to_string(bytes_max) + " may be");
+  return unpack(frame, static_cast<std::size_t>(promised));
 }
 
 }  // namespace instar::artifact

@@ -1,4 +1,5 @@
-// Chunk compression. Decoding is bounded by the expected size, so a bomb gives an error and takes no memory.
+// Compression of chunks and of manifests. Decoding is bounded by the expected size, so a bomb gives an error and takes
+// no memory.
 #pragma once
 
 #include <cstdint>
@@ -32,5 +33,11 @@ struct ChunkRef {
 // Decodes into exactly ref.decoded_bytes and checks the hash. Errors: corrupt (size, frame or hash differ; the message
 // says which), too_large (a size over limits.hpp), unsupported (codec).
 [[nodiscard]] Result<Bytes> decode_chunk(const ChunkRef& ref, ByteView encoded);
+
+// Whether `bytes` begin as a zstd frame does.
+[[nodiscard]] bool is_zstd_frame(ByteView bytes) noexcept;
+// Decodes one frame that says its size and has nothing after it. Errors: corrupt (the message says why), too_large
+// (over `bytes_max`; no memory is taken).
+[[nodiscard]] Result<Bytes> decode_frame(ByteView frame, std::size_t bytes_max);
 
 }  // namespace instar::artifact

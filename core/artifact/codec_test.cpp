@@ -168,5 +168,19 @@ TEST(Codec, RefusesAnUnknownCodec) {
   EXPECT_EQ(verdict({ChunkHash(trust::digest(bytes)), 10, 10, static_cast<Codec>(2)}, bytes), Code::unsupported);
 }
 
+TEST(Codec, DecodesAFrameThatIsNoChunkWithinABound) {
+  const Bytes bytes = text_bytes(1000);
+  auto frame = encode_chunk(bytes).bytes;
+  ASSERT_TRUE(is_zstd_frame(frame));
+  EXPECT_FALSE(is_zstd_frame(bytes));
+  EXPECT_FALSE(is_zstd_frame(ByteView(frame).first(3)));
+  EXPECT_EQ(decode_frame(frame, 1000).value(), bytes);
+  EXPECT_EQ(decode_frame(frame, 999).error().code, Code::too_large);
+  for (std::size_t size = 0; size < frame.size(); ++size)
+    EXPECT_EQ(decode_frame(ByteView(frame).first(size), 1000).error().code, Code::corrupt) << size;
+  frame.push_back(0);
+  EXPECT_EQ(decode_frame(frame, 1000).error().code, Code::corrupt);
+}
+
 }  // namespace
 }  // namespace instar::artifact

@@ -153,10 +153,13 @@ struct Manifest {
 
 // Same manifest, same bytes.
 [[nodiscard]] Bytes encode_manifest(const Manifest& manifest);
+// The payload that travels: what encode_manifest() gives, as a zstd frame where that is smaller. Each version of zstd
+// may make other bytes of it.
+[[nodiscard]] Bytes manifest_payload(const Manifest& manifest);
 // Of what a device comes to run by it: two manifests with the same one differ only in how, when and to whom they go
 // out.
 [[nodiscard]] Hash256 content_hash(const Manifest& manifest);
-// Errors: malformed, too_large, unsupported (a format or an enum value of a later version; the message says which).
+// Takes what either of the two gives. Errors: malformed, too_large, unsupported (a format or an enum value of a later version; the message says which).
 // Checks what can be checked with the manifest alone: bounds, names, at least one group, artifact and container,
 // sequence not 0, every container's artifact present, every artifact with a `full` pack, images with a format and the
 // index of an image, head sizes that add up, container names unique, paths of volumes absolute and clean, texts clean

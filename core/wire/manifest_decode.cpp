@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/artifact/codec.hpp"
 #include "core/artifact/image.hpp"
 #include "core/base/limits.hpp"
 #include "core/wire/fields.hpp"
@@ -306,11 +307,21 @@ Result<Manifest> read_manifest(const fb::Manifest& from) {
   return manifest;
 }
 
+Result<Manifest> decode_flat_manifest(ByteView payload) {
+  INSTAR_TRY(const auto from, flat::open<fb::Manifest>(payload, "manifest", fb::ManifestIdentifier()));
+  return read_in("manifest", read_manifest(*from));
+}
+
 }  // namespace
 
 Result<Manifest> decode_manifest(ByteView payload) {
-  INSTAR_TRY(const auto from, flat::open<fb::Manifest>(payload, "manifest", fb::ManifestIdentifier()));
-  return read_in("manifest", read_manifest(*from));
+  if (artifact::is_zstd_frame(payload)) {
+    const auto unpacked = artifact::decode_frame(payload, limits::kMessageBytesMax);
+    if (unpacked) return decode_flat_manifest(*unpacked);
+    const auto code = unpacked.error().code == Code::too_large ? Code::too_large : Code::malformed;
+    return fail(code, "manifest: " + unpacked.error().message);
+  }
+  return decode_flat_manifest(payload);
 }
 
 }  // namespace instar::wire

@@ -1,3 +1,5 @@
+#include "core/artifact/codec.hpp"
+#include "core/base/limits.hpp"
 #include "core/wire/fields.hpp"
 #include "core/wire/manifest.hpp"
 #include "schemas/manifest_generated.h"
@@ -132,6 +134,13 @@ Bytes encode_manifest(const Manifest& manifest) {
                          flat_time(manifest.expires), groups, artifacts, containers, requirements, policy, notes);
   builder.Finish(table, fb::ManifestIdentifier());
   return flat::take(builder);
+}
+
+Bytes manifest_payload(const Manifest& manifest) {
+  const auto flat = encode_manifest(manifest);
+  // One that is too large for a message even so is refused when it is sealed.
+  if (flat.size() > limits::kMessageBytesMax) return flat;
+  return artifact::encode_chunk(flat).bytes;
 }
 
 }  // namespace instar::wire

@@ -128,7 +128,8 @@ Outcome<Signed> sign(const Prepared& prepared, std::uint64_t sequence) {
   INSTAR_TRY(auto salt, files::random_bytes(kSaltBytes));
   INSTAR_TRY(auto manifest, make_manifest(prepared.spec, prepared.artifacts, sequence, wall_now(), std::move(salt)));
   INSTAR_TRY(auto envelope, sign_manifest(manifest, prepared.keys, prepared.root));
-  auto rollout = trust::digest(wire::encode_manifest(manifest)).short_hex();
+  INSTAR_TRY(const auto sealed, trust::parse_envelope(envelope));
+  auto rollout = sealed.payload_hash.short_hex();
   return Signed{std::move(manifest), std::move(envelope), std::move(rollout)};
 }
 

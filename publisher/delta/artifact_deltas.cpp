@@ -152,7 +152,7 @@ std::size_t minimal_manifest_bytes(const ArtifactFolder& folder) {
   // Any key will do, because all signatures have the same size.
   const auto key = trust::SecretKey::from_seed(Bytes(kSeedBytes));
   INSTAR_ASSERT(key.has_value());
-  return trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), *key).size();
+  return trust::seal(trust::Kind::manifest, wire::manifest_payload(manifest), *key).size();
 }
 
 Json outcomes_json(const std::vector<DeltaOutcome>& outcomes) {

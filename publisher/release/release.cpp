@@ -288,7 +288,7 @@ Result<Bytes> sign_manifest(const wire::Manifest& manifest, std::span<const trus
                             const trust::TrustStore& root) {
   if (keys.empty())
     return fail(Code::invalid_argument, "a manifest needs a signature: give a release key with --key FILE");
-  Bytes envelope = trust::seal(trust::Kind::manifest, wire::encode_manifest(manifest), keys);
+  Bytes envelope = trust::seal(trust::Kind::manifest, wire::manifest_payload(manifest), keys);
   if (envelope.size() > limits::kMessageBytesMax) {
     return fail(Code::too_large, "the manifest has " + std::to_string(envelope.size()) +
                                      " bytes, one message carries " + std::to_string(limits::kMessageBytesMax) +

@@ -44,6 +44,7 @@ configure: deps
 	@[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET) -Wno-dev > /dev/null
 
 build: configure
+	@deploy/install-deps dashboard
 	@cmake/build $(BUILD) $(JOBS) 14
 
 # Only the programs that it runs.

@@ -14,14 +14,14 @@ namespace {
 
 constexpr std::array<Command, 22> kCommands{{
     {"listRollouts", "offset count", Answer::list, list_rollouts},
-    {"getRollout", "rollout devices offset count history", Answer::object, get_rollout},
+    {"getRollout", "rollout devices steps match offset count history", Answer::object, get_rollout},
     {"pauseRollout", "rollout", Answer::object, pause_rollout},
     {"resumeRollout", "rollout", Answer::object, resume_rollout},
     {"abortRollout", "rollout", Answer::object, abort_rollout},
     {"approveRollout", "rollout wave approval", Answer::object, approve_rollout},
     {"revertRollout", "rollout", Answer::object, revert_rollout},
     {"retryRollout", "rollout", Answer::object, retry_rollout},
-    {"listDevices", "group unknown offset count verbose", Answer::list, list_devices},
+    {"listDevices", "group match online degraded unknown offset count verbose", Answer::list, list_devices},
     {"listGroups", "prefix offset count", Answer::list, list_groups},
     {"listArtifacts", "groups product offset count", Answer::list, list_artifacts},
     {"nextSequence", "product groups", Answer::object, next_sequence},

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "broker-plugin/commands.hpp"
+#include "broker-plugin/filters.hpp"
 #include "broker-plugin/history.hpp"
 #include "broker-plugin/reply.hpp"
 #include "core/base/limits.hpp"
@@ -121,11 +122,13 @@ Result<Json> list_devices(const CommandContext& context, const Json& command, co
     INSTAR_TRY(auto group, GroupPath::parse(text));
     groups.push_back(std::move(group));
   }
+  INSTAR_TRY(const auto filter, read_device_filter(command));
   const bool verbose = read_flag(command, "verbose");
   const bool unknown = read_flag(command, "unknown");
   PageOfRows page(command, slot.reply());
   for (const auto& [id, device] : context.tracker.devices()) {
     if (!is_in(groups, device.record.description) || (unknown && device.record.took_part)) continue;
+    if (!filter.takes(id, device)) continue;
     page.offer([&, &id = id] { return device_json(id, context.tracker, context.now.wall, verbose); });
   }
   Json out;

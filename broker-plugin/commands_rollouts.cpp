@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "broker-plugin/commands.hpp"
+#include "broker-plugin/filters.hpp"
 #include "broker-plugin/history.hpp"
 #include "broker-plugin/reply.hpp"
 #include "core/base/limits.hpp"
@@ -88,8 +89,10 @@ Json ahead_json(const rollout::Tracker& tracker, const ManifestId& id, const rol
   return devices == 0 ? Json() : Json{{"devices", devices}, {"highest_sequence", highest}};
 }
 
-void add_members(const rollout::Tracker& tracker, const rollout::RolloutView& rollout, PageOfRows page, Json& out) {
+void add_members(const rollout::Tracker& tracker, const rollout::RolloutView& rollout, const MemberFilter& filter,
+                 PageOfRows page, Json& out) {
   for (const auto& [id, member] : rollout.members) {
+    if (!filter.takes(id, member.record)) continue;
     page.offer([&, &id = id, &member = member] {
       const auto* device = tracker.device(id);
       Json row{{"device", id.str()}, {"online", device != nullptr && device->online}};
@@ -119,6 +122,7 @@ Result<Json> list_rollouts(const CommandContext& context, const Json& command, c
 
 Result<Json> get_rollout(const CommandContext& context, const Json& command, const Slot& slot) {
   INSTAR_TRY(const auto id, find_rollout(context.tracker, command));
+  INSTAR_TRY(const auto filter, read_member_filter(command));
   const auto rollout = *context.tracker.rollout(id);
   Json out = row_of(context, id);
   out["manifest"] = id.hex();
@@ -127,7 +131,8 @@ Result<Json> get_rollout(const CommandContext& context, const Json& command, con
   out["by_group"] = by_group_json(context.tracker, rollout);
   // Of one that has ended they are those of the next.
   out["devices_ahead"] = rollout.outcome().empty() ? ahead_json(context.tracker, id, rollout) : Json();
-  if (read_flag(command, "devices")) add_members(context.tracker, rollout, PageOfRows(command, slot.reply()), out);
+  if (read_flag(command, "devices"))
+    add_members(context.tracker, rollout, filter, PageOfRows(command, slot.reply()), out);
   if (read_flag(command, "history")) {
     out["events"] = Json::array();
     read_events(context.store, id, rollout.record.events, slot);

@@ -252,7 +252,8 @@ def hardened_sources(root: Path, compile_commands: Path, but: list[str]) -> list
 # Split so that this file does not find itself.
 UNFINISHED = re.compile("|".join([r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bX" + r"XX\b", "not " + "implemented", "GTEST_" + "SKIP",
                                   r"\bDIS" + "ABLED_", r"pytest\.mark\." + "skip", r"pytest\." + r"skip\("]), re.I)
-TEXT = ["*.cpp", "*.hpp", "*.h", "*.py", "*.md", "*.fbs", "*.txt", "*.cmake", "*.json", "*.sh", "*.conf", "*.service", "Makefile"]
+TEXT = ["*.cpp", "*.hpp", "*.h", "*.py", "*.md", "*.fbs", "*.txt", "*.cmake", "*.json", "*.sh", "*.conf", "*.service", "Makefile",
+        "*.ts", "*.tsx", "*.mjs", "*.css", "*.html"]
 
 
 def hygiene(root: Path) -> list[str]:
@@ -278,7 +279,7 @@ def hygiene(root: Path) -> list[str]:
                 bad.append(f"{path}:{number}: unfinished or skipped: {line.strip()}")
             if re.search(r"(?<![\w.])/(work/|root/|home/(?!alice/))\w", line):
                 bad.append(f"{path}:{number}: a path of somebody's machine: {line.strip()}")
-        if path.suffix in (".cpp", ".hpp", ".py") and text.count("\n") > FILE_LINES_MAX:
+        if path.suffix in (".cpp", ".hpp", ".py", ".ts", ".tsx") and text.count("\n") > FILE_LINES_MAX:
             bad.append(f"{path}: {text.count(chr(10))} lines, split it before {FILE_LINES_MAX}")
     return bad
 

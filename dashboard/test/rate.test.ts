@@ -32,8 +32,10 @@ test("samples are bounded, the newest are whole, and the first stays", () => {
   assert.deepEqual(samples.slice(-3).map((sample) => sample.time), [4997, 4998, 4999]);
 });
 
-test("the past is scaled from a part of the members, and never falls", () => {
-  const rows = [member("b", "failed", 3000), member("a", "committed", 2000), member("c", "waiting", 0), member("d", "committed", 9000)];
-  const past = pastOf(rows, 8, 1000, 5000);
-  assert.deepEqual(past.map((sample) => [sample.time, sample.committed, sample.failed]), [[1000, 0, 0], [2000, 2, 0], [3000, 2, 2], [5000, 4, 2]]);
+test("the past is scaled from a part of those that have ended, and joins what was watched", () => {
+  const rows = [member("b", "failed", 3000), member("a", "committed", 2000), member("d", "committed", 4000), member("e", "committed", 9000)];
+  const first = { time: 5000, committed: 3, failed: 2, flight: 0, finished: 5, bytes: 0 };
+  const past = pastOf(rows, 8, 1000, first);
+  assert.deepEqual(past.map((sample) => [sample.time, sample.committed, sample.failed]), [[1000, 0, 0], [2000, 2, 0], [3000, 2, 2], [4000, 3, 2]]);
+  assert.equal(pastOf([], 0, 1000, first).length, 1);
 });

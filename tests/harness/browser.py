@@ -31,7 +31,8 @@ class Browser:
             assert shutil.which(program), f"{program} is not installed: run deploy/install-deps dashboard"
         options = Options()
         options.binary_location = shutil.which(CHROMIUM)
-        for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars", "--force-color-profile=srgb",
+        for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
+                     "--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb",
                      f"--user-data-dir={folder / 'profile'}", "--lang=en"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

@@ -155,6 +155,13 @@ def test_the_operators_and_the_brokers_packages_install(packages, root):
     assert "not found" not in root.run("ldd", "/usr/lib/mosquitto/mosquitto_instar.so")
 
 
+def test_the_operators_page_is_in_the_brokers_package(packages, tmp_path):
+    run("dpkg-deb", "-x", packages["mosquitto-instar"], tmp_path)
+    page = tmp_path / "usr/share/instar/dashboard/index.html"
+    assert page.read_bytes() == (BUILD / "dashboard/instar-dashboard.html").read_bytes()
+    assert page.stat().st_mode & 0o777 == 0o644, "the broker's user reads it"
+
+
 def test_the_commands_page_and_completion_are_in_the_operators_package(packages, root):
     root.dpkg(packages["instar"])
     page = root.run("sh", "-c", "zcat /usr/share/man/man1/instar.1.gz | groff -man -ww -Kutf8 -Tutf8 -P-cbou 2>&1")

@@ -86,6 +86,7 @@ export class Session {
       let isOpen = false;
       const fail = (words: string) => {
         if (isOpen) return;
+        clearInterval(this.timer);
         client.end(true);
         reject(new Error(words));
       };

@@ -64,22 +64,21 @@ export function timeToGo(status: Status, rate: Rate, spanText: (ms: number) => s
   return `about ${spanText((60_000 * left) / rate.devicesPerMinute)}${where}`;
 }
 
-// What happened before the page was opened, from the times of the members' last reports: `rows` of `all` members, scaled up.
-export function pastOf(rows: Member[], all: number, started: number, until: number): Sample[] {
-  const ends = rows.filter((row) => ["committed", "rolled_back", "failed", "refused"].includes(row.step) && row.updated_ms > 0)
-    .sort((one, other) => one.updated_ms - other.updated_ms);
+// What happened before the first sample, from the times of the last reports: `rows` of `all` members that have come to an end, scaled up.
+export function pastOf(rows: Member[], all: number, started: number, first: Sample): Sample[] {
+  const ends = rows.filter((row) => row.updated_ms > 0 && row.updated_ms < first.time).sort((one, other) => one.updated_ms - other.updated_ms);
   const scale = rows.length === 0 ? 1 : all / rows.length;
   const step = Math.max(1, Math.ceil(ends.length / 200));
-  const out: Sample[] = [{ time: started, committed: 0, failed: 0, flight: 0, finished: 0, bytes: 0 }];
+  const out: Sample[] = [{ time: Math.min(started, first.time - 1), committed: 0, failed: 0, flight: 0, finished: 0, bytes: 0 }];
   let committed = 0;
   let failed = 0;
   ends.forEach((row, at) => {
     if (row.step === "committed") committed += 1;
     else failed += 1;
     if ((at + 1) % step !== 0 && at + 1 !== ends.length) return;
-    const time = Math.min(Math.max(row.updated_ms, started), until);
-    out.push({ time, committed: Math.round(committed * scale), failed: Math.round(failed * scale), flight: 0,
-               finished: Math.round((committed + failed) * scale), bytes: 0 });
+    // Where it is an estimate, it does not go above what is known then.
+    const [good, bad] = [Math.min(first.committed, Math.round(committed * scale)), Math.min(first.failed, Math.round(failed * scale))];
+    out.push({ time: Math.max(row.updated_ms, started), committed: good, failed: bad, flight: 0, finished: good + bad, bytes: 0 });
   });
   return out;
 }

@@ -21,11 +21,16 @@ function optionsOf(width: number, devices: number): uPlot.Options {
   const axis = { stroke: color("--quiet"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line"), width: 1 }, font: "12px system-ui, sans-serif", space: 90 };
   return {
     width, height: HEIGHT, cursor: { show: false }, legend: { show: false }, padding: [12, 12, 0, 0],
-    scales: { y: { range: [0, Math.max(1, devices)] } },
+    scales: { y: { range: (_, __, most) => [0, topOf(most, devices)] } },
     axes: [{ ...axis, values: clock },
            { ...axis, size: 56, space: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000] }],
     series: [{}, ...SERIES.map((series) => ({ label: series.name, stroke: color(series.color), width: 2, points: { show: false }, ...(series.dash ? { dash: series.dash } : {}), paths: uPlot.paths.stepped?.({ align: 1 }) }))],
   };
+}
+
+// All devices, but for the beginning of a large rollout, which would lie on the axis.
+function topOf(most: number, devices: number): number {
+  return most * 4 >= devices ? Math.max(1, devices) : Math.max(4, Math.ceil(most * 1.2));
 }
 
 // Hours and minutes; with the day where the axis has more than one.

@@ -98,7 +98,7 @@ export function FleetView() {
       </div>
       <section aria-labelledby="going">
         <h2 id="going">Rollouts under way</h2>
-        {going.length === 0 ? <Empty>{all.length === 0 ? "No rollouts yet; make one with `instar publish`." : "None is under way."}</Empty>
+        {going.length === 0 ? <Empty>{all.length === 0 ? <>No rollouts yet; make one with <code>instar publish</code>.</> : "None is under way."}</Empty>
           : <div class="cards">{going.slice(0, CARDS).map((row) => <RolloutCard key={row.rollout} status={row} now={now} />)}</div>}
         {going.length > CARDS && <p><a href="#/rollouts">{count(going.length - CARDS, "more rollout")}</a></p>}
       </section>

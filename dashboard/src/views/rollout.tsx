@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import * as api from "../broker/api.ts";
 import { useAsked, useDesk, useNow, useStore } from "../hooks.ts";
 import { codeText, bytes, count, percent, span } from "../model/format.ts";
-import { finished, isOver, of, resultsText, segments, stuckWave } from "../model/outcome.ts";
+import { finished, isOver, NOT_TAKEN, of, resultsText, segments, stuckWave } from "../model/outcome.ts";
 import { pastOf, rateOf, timeToGo, type Sample } from "../model/rate.ts";
 import type { Member, Status } from "../model/types.ts";
 import { Bar, ErrorNote, Fields, Figure, Loading, StateBadge, When } from "../parts/basics.tsx";
@@ -12,7 +12,7 @@ import { ActionButtons } from "./rollout_actions.tsx";
 import { EventTable, GroupTable, MembersPart, ReasonTable, WaveTable } from "./rollout_parts.tsx";
 
 const POLL_MS = 5000;
-// Members whose times make the plot's past: all of a small rollout, some of a large one.
+// Members that have come to an end, whose times make the plot's past: all where they are few, some where they are many.
 const PAST_PAGES = 4;
 const PAST_ROWS = 250;
 
@@ -51,33 +51,39 @@ function Progress({ status, samples, now }: { status: Status; samples: Sample[];
   );
 }
 
-// Some of the members, evenly spread over the list.
-async function loadPast(requests: Parameters<typeof api.members>[0], id: string): Promise<Member[]> {
-  const first = await api.members(requests, id, [], "", 0, PAST_ROWS);
-  const rows = [...first.rows];
-  const spread = first.total <= PAST_PAGES * PAST_ROWS ? PAST_ROWS : Math.floor(first.total / PAST_PAGES);
-  for (let at = spread; at < first.total; at += spread) {
-    const page = await api.members(requests, id, [], "", first.total <= PAST_PAGES * PAST_ROWS ? rows.length : at, PAST_ROWS);
-    rows.push(...page.rows);
-    if (rows.length >= first.total || page.rows.length === 0) break;
+interface Past {
+  rows: Member[];
+  total: number;
+}
+
+// Of those that have come to an end as many as PAST_PAGES have, evenly spread over the list.
+async function loadPast(requests: Parameters<typeof api.members>[0], id: string): Promise<Past> {
+  const ask = (offset: number) => api.members(requests, id, ["committed", ...NOT_TAKEN], "", offset, PAST_ROWS);
+  const { rows, total } = await ask(0);
+  const all = [...rows];
+  const stride = total > PAST_PAGES * PAST_ROWS ? Math.floor(total / PAST_PAGES) : 0;
+  for (let page = 1; page < 2 * PAST_PAGES && all.length < Math.min(total, PAST_PAGES * PAST_ROWS); page += 1) {
+    const more = await ask(stride === 0 ? all.length : page * stride);
+    if (more.rows.length === 0) break;
+    all.push(...more.rows);
   }
-  return rows;
+  return { rows: all, total };
 }
 
 function History({ status, samples, now }: { status: Status; samples: Sample[]; now: number }) {
   const { session } = useDesk();
-  const [past, setPast] = useState<Member[] | null>(null);
+  const [past, setPast] = useState<Past | null>(null);
   useEffect(() => {
-    loadPast(session.requests, status.rollout).then(setPast, () => setPast([]));
+    loadPast(session.requests, status.rollout).then(setPast, () => setPast({ rows: [], total: 0 }));
   }, [status.rollout]);
   const first = samples[0];
   if (past === null || first === undefined) return <p class="empty plot-room" role="status">asking the broker …</p>;
-  const before = pastOf(past, status.devices, status.started_ms, first.time);
-  // A rollout that is over stands where it ended: no line to the right of it.
+  const before = pastOf(past.rows, past.total, status.started_ms, first);
+  // What goes on is drawn up to now; a rollout that is over ends where it ended.
   const end = isOver(status) ? [] : [{ ...samples[samples.length - 1]!, time: now }];
-  const points = [...before.filter((sample) => sample.time < first.time), ...samples, ...end];
-  const note = past.length < status.devices && past.length > 0 ? `before ${new Date(first.time).toLocaleTimeString()}: estimated from ${past.length} of ${count(status.devices, "device")}` : "";
-  return <Plot samples={points} devices={status.devices} note={note} />;
+  const note = past.rows.length < past.total
+    ? `before ${new Date(first.time).toLocaleTimeString("en-GB")}: estimated from ${past.rows.length} of ${count(past.total, "device")} that have come to an end` : "";
+  return <Plot samples={[...before, ...samples, ...end]} devices={status.devices} note={note} />;
 }
 
 function Facts({ status, now }: { status: Status; now: number }) {

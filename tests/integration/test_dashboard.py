@@ -287,6 +287,18 @@ def test_a_wrong_password_and_a_broker_that_is_not_there_are_named(web, browser)
     assert "Needs you" not in browser.text()
 
 
+def test_the_page_may_come_from_elsewhere(web, browser):
+    browser.open(f"{PAGE.as_uri()}?broker={web.address.replace('http', 'ws')}")
+    browser.login("alice", "secret")
+    browser.press("Devices", "//nav")
+    browser.see("No devices known here")
+    browser.press("Log out")
+    browser.see("Log in")
+    assert "No devices" not in browser.text()
+    browser.open(f"{web.address}?broker=wss://another.example.org/")
+    browser.see("your password goes to another.example.org")
+
+
 def test_who_may_not_command_is_answered_with_that(tmp_path, keys, page_folder, browser):
     port = free_port()
     (tmp_path / "acl").write_text("topic readwrite other/#\n")

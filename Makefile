@@ -8,6 +8,7 @@
 #   make brokers      gets the Mosquittos of newer Debians, and runs the plugin's tests in each (BROKERS: which, such as BROKERS=sid)
 #   make bench        measured side by side; writes build/report/*.json
 #   make bench-bytes  bytes on the wire, against every peer that Debian packages; writes docs/benchmarks.md
+#   make bench-link   what an update gets of a link that is slow, late and cut, beside curl; writes build/report/link.json (LINK: options)
 #   make sim          simulated fleets, SEEDS of them, on all cores; prints the seed that finds something
 #   make bench-floods what a flood by 1 and by 50 clients costs everybody else; writes build/report/floods.json (FLOODS: options)
 #   make bench-fleet  10,000 devices on one broker; writes build/report/fleet.json (FLEET: options, KILLS=200: kill the broker as often)
@@ -30,12 +31,12 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps configure build demo test test-loaded check bench bench-bytes bench-fleet bench-floods sim packages clean device test-powercut \
+.PHONY: help deps configure build demo test test-loaded check bench bench-bytes bench-fleet bench-floods bench-link sim packages clean device test-powercut \
         test-powercut-fs test-faults brokers fuzz bench-device pictures
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '4,22s/^# *//p' Makefile
+	@sed -n '4,23s/^# *//p' Makefile
 
 deps:
 	@deploy/install-deps
@@ -80,6 +81,11 @@ bench-bytes: build
 	@deploy/install-deps bench
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) nice /usr/bin/python3 -B bench/bytes/run.py $(BYTES)
 	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/bytes/client_memory.py
+
+# LINK: options, such as LINK='--only "64 kbit/s, 2 s"' or LINK='--link-s 60 --jobs 12'.
+bench-link: build
+	@deploy/install-deps link
+	@$(ROOT) env INSTAR_BUILD=$(BUILD) /usr/bin/python3 -B bench/link/run.py $(LINK)
 
 SEEDS ?= 1000
 sim: build

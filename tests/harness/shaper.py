@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 
 from .process import wait_for
 
@@ -20,6 +21,11 @@ class Shaper:
     stall_at             reads no more from the broker once so many bytes have come from there, as a client that stops reading its socket;
                          counted as bytes_down is. stall() is: from now on
     refusing             True: no new connections (a dead link)
+    refuse_every         refuses the second connection, and each so-manieth after it
+    queue_bytes          what waits at most before a slow link, each way; more stays with who sends
+    handshake            True: what is sent on a new connection waits for a round trip first, as TCP has it
+    tap                  called with (number of the connection, is it towards the client, data) for all that is handed on
+    bytes_lost           had left the queue for the client, and were on their way when the connection was cut
     """
 
     def __init__(self, target_port: int, host: str = "127.0.0.1"):
@@ -31,12 +37,19 @@ class Shaper:
         self.cut_every_bytes: int | None = None
         self.stall_at: int | None = None
         self.refusing = False
+        self.refuse_every: int | None = None
+        self.queue_bytes = 32 * 1024
+        self.handshake = False
+        self.tap: Callable[[int, bool, bytes], None] | None = None
+        self.bytes_lost = 0
         self.bytes_read = 0  # from the broker
         self.bytes_down = 0
         self.bytes_up = 0
         self.connections = 0
         self.cuts = 0
         self._open: set[_Connection] = set()
+        self._half_closed: list[socket.socket] = []
+        self._asked = 0  # connections, also those that were refused
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._closed = False
@@ -56,7 +69,17 @@ class Shaper:
             open_now = list(self._open)
         for connection in open_now:
             self.cuts += 1
+            self.bytes_lost += connection.down.in_the_air()
             connection.reset()
+
+    def half_close(self) -> None:
+        """Ends all connections towards the client, as a proxy does whose other side is gone without a word: the broker sees nothing of it."""
+        with self._lock:
+            open_now = list(self._open)
+        for connection in open_now:
+            self.cuts += 1
+            self.bytes_lost += connection.down.in_the_air()
+            self._half_closed += connection.half_close()
 
     def stall(self) -> None:
         """Reads nothing more from the broker. Returns when all that was read has been handed on."""
@@ -94,6 +117,8 @@ class Shaper:
             pass
         self._listener.close()
         self.cut()
+        for side in self._half_closed:
+            side.close()
 
     def _accept(self) -> None:
         while not self._closed:
@@ -101,7 +126,8 @@ class Shaper:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            if self.refusing:
+            self._asked += 1
+            if self.refusing or (self.refuse_every and self._asked % self.refuse_every == 2 % self.refuse_every):
                 _reset(client)
                 continue
             try:
@@ -132,11 +158,28 @@ class _Connection:
         self.broker = broker
         self.bytes_read = 0
         self.bytes_down = 0  # handed on
+        self.number = shaper.connections
         self.dead = threading.Event()
+        self.down = _Pump(self, self.broker, self.client, down=True)
+        self.up = _Pump(self, self.client, self.broker, down=False)
 
     def start(self) -> None:
-        _Pump(self, self.broker, self.client, down=True).start()
-        _Pump(self, self.client, self.broker, down=False).start()
+        if self.shaper.handshake:
+            self.up.free_at = time.monotonic() + 2 * self.shaper.delay_s
+        self.down.start()
+        self.up.start()
+
+    def half_close(self) -> list[socket.socket]:
+        """The sockets that stay open."""
+        if self.dead.is_set():
+            return []
+        self.dead.set()
+        self.shaper._forget(self)
+        try:
+            self.client.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        return [self.client, self.broker]
 
     def reset(self) -> None:
         if not self.dead.is_set():
@@ -148,8 +191,6 @@ class _Connection:
 
 class _Pump:
     """One direction: a thread reads and stamps what it read with the moment at which it may leave, another one writes."""
-
-    QUEUE_BYTES_MAX = 32 * 1024
 
     def __init__(self, connection: _Connection, source: socket.socket, sink: socket.socket, down: bool):
         self.connection = connection
@@ -180,7 +221,7 @@ class _Pump:
                 now = time.monotonic()
                 self.free_at = max(now, self.free_at) + (len(data) / rate if rate else 0)
                 due = self.free_at + shaper.delay_s + random.random() * shaper.jitter_s
-                in_flight = self.QUEUE_BYTES_MAX + (int(rate * shaper.delay_s) if rate else 4_000_000)
+                in_flight = shaper.queue_bytes + (int(rate * shaper.delay_s) if rate else 4_000_000)
                 with self.condition:
                     while self.queued > in_flight and not connection.dead.is_set():
                         self.condition.wait(0.1)
@@ -210,6 +251,8 @@ class _Pump:
                     return
                 allowed = self._allowed(len(data))
                 self.sink.sendall(data[:allowed])
+                if shaper.tap:
+                    shaper.tap(connection.number, self.down, data[:allowed])
                 self._count(allowed)
                 with self.condition:
                     self.queue.popleft()
@@ -219,6 +262,12 @@ class _Pump:
             pass
         # One side has ended: so does the other. What MQTT has to say after a DISCONNECT is nothing.
         connection.reset()
+
+    def in_the_air(self) -> int:
+        """Bytes that have left the queue and have not arrived."""
+        left = time.monotonic() + self.connection.shaper.delay_s
+        with self.condition:
+            return sum(len(data) for due, data in self.queue if due <= left)
 
     def _allowed(self, count: int) -> int:
         """How many of `count` bytes go before the next cut: a cut falls at its byte, whatever one read happened to hold."""

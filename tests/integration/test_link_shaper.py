@@ -86,3 +86,51 @@ def test_stall_holds_what_the_broker_sends(link):
     assert shaper.bytes_down == before + 70_000
     shaper.stall_at = None
     assert [len(listener.next_message().payload) for _ in range(39)] == 39 * [50_000]
+
+
+def test_half_closed_is_seen_by_the_client_alone(link):
+    broker, shaper = link
+    listener = client(shaper, "a")
+    listener.subscribe("x")
+    shaper.half_close()
+    with pytest.raises(Closed):
+        listener.receive()
+    assert shaper.cuts == 1
+    broker.turn()
+    assert "Client a " not in broker.log_text(), "the broker has noticed"
+    assert client(shaper, "a").ping()
+
+
+def test_each_so_manieth_connection_is_refused_from_the_second_on(link):
+    _, shaper = link
+    shaper.refuse_every = 3
+
+    def gets_through(name):
+        try:
+            return client(shaper, name).ping()
+        except (Closed, OSError):
+            return False
+
+    assert [gets_through(f"c{number}") for number in range(6)] == [True, False, True, True, False, True]
+
+
+def test_a_new_connection_takes_a_round_trip_more(link):
+    _, shaper = link
+    shaper.delay_s, shaper.handshake = 0.1, True
+    began = time.monotonic()
+    client(shaper, "a")
+    assert time.monotonic() - began >= 0.4
+
+
+def test_what_was_on_its_way_at_a_cut_is_counted(link):
+    broker, shaper = link
+    listener = client(shaper, "a")
+    listener.subscribe("x")
+    shaper.delay_s = 300
+    with broker.client("b") as sender:
+        sender.publish("x", b"y" * 1_000)
+    # All of it has left the queue, and none of it arrives so soon.
+    wait_for("the message is on its way", lambda: shaper.bytes_read - shaper.bytes_down > 1_000)
+    wait_for("it is stamped", lambda: sum(c.down.in_the_air() for c in shaper._open) > 1_000)
+    shaper.cut()
+    assert shaper.bytes_lost > 1_000

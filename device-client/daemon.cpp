@@ -10,6 +10,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/wire/cut_piece.hpp"
 #include "device-client/host.hpp"
 #include "device-client/process/json_line.hpp"
 #include "files/files.hpp"
@@ -104,6 +105,7 @@ Status Daemon::connect() {
   options.key_file = config.key_file;
   if (!config.key_file.empty()) INSTAR_CHECK(files::check_private_key_file(config.key_file));
   options.clean_session = false;
+  options.takes_cut_messages = true;
   options.keepalive_s = config.keepalive_s;
   options.reconnect_ms_max = config.reconnect_s_max * 1000;
   options.will = mqtt::Message{config.topics.device(config.device_id, wire::TopicKind::device_presence),
@@ -236,11 +238,12 @@ void Daemon::take_messages() {
         link_words_.connected(now_);
         parts_.log.notice("connected to " + parts_.config.server);
         let_go_of_code();
-        handle(revision::Connected{});
+        handle(revision::Connected{event->is_opened && event->is_lasting});
         publish_presence(true);
         break;
       case mqtt::EventKind::disconnected: lost_link(*event); break;
       case mqtt::EventKind::explained: explain(*event); break;
+      case mqtt::EventKind::cut_off: take_cut_piece(*event); break;
       case mqtt::EventKind::message:
         leave_if_unwanted(event->message.topic);
         if (is_ack(event->message.topic)) unanswered_.reset();
@@ -249,6 +252,14 @@ void Daemon::take_messages() {
     }
     handle_all();
   }
+}
+
+// What has arrived of a piece is paid for, and the next one goes on behind it.
+void Daemon::take_cut_piece(const mqtt::Event& event) {
+  if (event.message.topic != parts_.config.topics.device(parts_.config.device_id, wire::TopicKind::device_chunk))
+    return;
+  const auto piece = wire::decode_cut_piece(event.message.payload, event.bytes);
+  if (piece) handle(revision::MessageArrived{event.message.topic, wire::encode(*piece)});
 }
 
 // The broker keeps the session of a client that was configured otherwise before: what that one listened to would come,
@@ -373,6 +384,7 @@ void Daemon::effect(const revision::Persist& persist) {
 void Daemon::effect(revision::Publish& publish) {
   if (!client_) return;
   mqtt::Message message{std::move(publish.topic), std::move(publish.payload), publish.qos, publish.retain};
+  if (publish.opens) return client_->open_with(std::move(message));
   const auto topic = parts_.config.topics.parse(message.topic);
   if (topic && topic->kind == wire::TopicKind::device_hello && connected_) {
     unanswered_ = message;

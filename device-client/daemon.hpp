@@ -91,6 +91,7 @@ class Daemon {
   [[nodiscard]] bool is_ack(const std::string& topic) const;
   void publish_presence(bool online);
   // A message came on that topic.
+  void take_cut_piece(const mqtt::Event& event);
   void leave_if_unwanted(const std::string& topic);
   // Nobody answers the hello: the cause is looked for, once a day.
   void look_at_silence();

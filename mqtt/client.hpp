@@ -5,6 +5,7 @@
 // everything else. MQTT 3.1.1. take() also connects again after a failure, with exponential backoff and jitter. An
 // owner that waits on event_fd() is woken for that too, and take() may then return nothing. Subscriptions are made
 // again at each connect, before the owner receives `connected`, so that they come before all that it publishes then.
+// Not at once where a connection that had lasted comes back and the broker has kept its session, and them.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +29,17 @@ struct Message {
 };
 
 // disconnected: the connection was lost, or an attempt to connect failed, or the broker refused a subscription that is
-// needed. explained: the words for a `disconnected` that came before, or what find_out_why() has found.
-enum class EventKind : std::uint8_t { connected, disconnected, message, explained };
+// needed. explained: the words for a `disconnected` that came before, or what find_out_why() has found. cut_off: the
+// start of a message that was under way when the connection was lost; it comes before `disconnected`.
+enum class EventKind : std::uint8_t { connected, disconnected, message, explained, cut_off };
 struct Event {
   EventKind kind = EventKind::message;
   Message message;               // kind == message; of a refused subscription its topic is the filter
   std::string reason;            // disconnected: what the library says. explained: what happened and what mends it
   Fault fault = Fault::unknown;  // explained. `unknown`: no more than the library's words, or, of a silence, nothing
+  bool is_opened = false;        // connected: the message of open_with() went out with the request to connect
+  bool is_lasting = false;       // connected: the broker has kept the session
+  std::size_t bytes = 0;         // cut_off: that the payload would have had
 };
 
 // A message that nobody answers.
@@ -73,6 +78,7 @@ struct Options {
   // Events that are kept while the owner is busy. Past this bound incoming QoS 0 messages are dropped (and counted),
   // and for other messages the library's thread waits.
   std::size_t queue_events_max = 256;
+  bool takes_cut_messages = false;  // `cut_off` is reported
 };
 
 class Client {
@@ -83,6 +89,10 @@ class Client {
   // Passes the message to the connection. `unavailable` when it is not connected or its buffer is full; then nothing is
   // queued.
   [[nodiscard]] virtual Status publish(Message message) = 0;
+  // Without a connection: the next attempt to connect sends this message right behind its request, so that it is there
+  // a round trip earlier; once. QoS 0. Whether it went, `connected` says. Subscriptions are those that the broker has
+  // kept.
+  virtual void open_with(Message message) { static_cast<void>(message); }
   // Waits at most `timeout_ms` for the next event. Also makes the next attempt to connect when it is due.
   [[nodiscard]] virtual std::optional<Event> take(std::uint32_t timeout_ms) = 0;
   [[nodiscard]] virtual bool is_connected() const noexcept = 0;

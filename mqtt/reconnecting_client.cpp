@@ -9,6 +9,7 @@
 
 #include "core/base/assert.hpp"
 #include "mqtt/option_checks.hpp"
+#include "mqtt/wire_tap.hpp"
 
 namespace instar::mqtt {
 namespace {
@@ -18,8 +19,33 @@ namespace {
 constexpr std::chrono::seconds kLastedS{5};
 // A connection that ends after a longer time was a good one: that the link is gone needs no cause.
 constexpr std::chrono::seconds kWasGoodS{60};
+// So many in a row that ended sooner, and the link may not be what ends them: another client of the same name, perhaps.
+constexpr std::uint64_t kManyShortLived = 32;
+// A connection that goes on with the session of the one before, whose subscriptions the broker had granted, makes them
+// again only after this time: with them all retained messages come again, some KB. Meanwhile what the session has is
+// relied on, which a broker that was restarted may have from an earlier day.
+constexpr std::uint32_t kSubscribeAgainMs = 120'000;
 // Bytes of a PUBLISH packet beside topic and payload, at most.
 constexpr std::size_t kPublishHeadBytes = 1 + 4 + 2 + 2;
+// The owner is given the end of the connection first: it may have something for the next one to open with.
+constexpr std::uint32_t kAtOnceMs = 1;
+
+// A PUBLISH of QoS 0.
+Bytes publish_packet(const Message& message) {
+  constexpr std::uint8_t kPublish = 0x30;
+  Bytes packet{kPublish};
+  std::size_t left = 2 + message.topic.size() + message.payload.size();
+  do {
+    const auto digit = static_cast<std::uint8_t>(left & 0x7fU);
+    left >>= 7U;
+    packet.push_back(left != 0 ? digit | 0x80U : digit);
+  } while (left != 0);
+  packet.push_back(static_cast<std::uint8_t>(message.topic.size() >> 8U));
+  packet.push_back(static_cast<std::uint8_t>(message.topic.size() & 0xffU));
+  packet.insert(packet.end(), message.topic.begin(), message.topic.end());
+  packet.insert(packet.end(), message.payload.begin(), message.payload.end());
+  return packet;
+}
 
 bool is_power_of_two(std::uint64_t number) {
   return number != 0 && (number & (number - 1)) == 0;
@@ -62,6 +88,7 @@ Status ReconnectingClient::start() {
 void ReconnectingClient::attempt() {
   const EventQueue::NoWaiting guard(queue());
   forget_traced_causes();
+  forget_cut_packet();
   if (const Status begun = transport_->connect(); !begun.has_value())
     queue().push({EventKind::disconnected, {}, begun.error().message});
 }
@@ -85,11 +112,17 @@ void ReconnectingClient::schedule_attempt() {
 void ReconnectingClient::send_subscriptions(const std::vector<Subscription>& subscriptions) {
   const EventQueue::NoWaiting guard(queue());
   for (const Subscription& subscription : subscriptions) {
+    ++subscriptions_sent_;
     const Status sent = transport_->subscribe(subscription);
     if (sent.has_value()) continue;
     queue().push({EventKind::disconnected, {}, "cannot subscribe: " + sent.error().message});
     return;
   }
+}
+
+void ReconnectingClient::subscribe_again() {
+  has_subscriptions_ = true;
+  send_subscriptions(options_.subscriptions);
 }
 
 bool ReconnectingClient::is_refusal_of_what_is_not_needed(const Event& event) const noexcept {
@@ -99,16 +132,23 @@ bool ReconnectingClient::is_refusal_of_what_is_not_needed(const Event& event) co
   });
 }
 
-void ReconnectingClient::note(const Event& event) {
+void ReconnectingClient::note(Event& event) {
   if (event.kind == EventKind::connected) {
+    event.is_opened = was_sent_behind_connect();
+    send_behind_connect({});
     transport_->reports().set_connected(true);
     connected_at_ = Clock::now();
-    set_timer(0);
-    send_subscriptions(options_.subscriptions);
+    subscriptions_sent_ = 0;
+    transport_->reports().forget_granted();
+    const bool goes_on = std::exchange(comes_back_, false) && event.is_lasting && has_subscriptions_;
+    set_timer(goes_on ? kSubscribeAgainMs : 0);
+    if (!goes_on) subscribe_again();
   } else if (event.kind == EventKind::disconnected) {
     const auto lasted = connected_at_ == Clock::time_point() ? Clock::duration::zero() : Clock::now() - connected_at_;
     if (lasted >= kLastedS) backoff_.reset();
     connected_at_ = {};
+    has_subscriptions_ =
+        has_subscriptions_ && event.message.topic.empty() && transport_->reports().granted() >= subscriptions_sent_;
     transport_->reports().set_connected(false);
     {
       // After a refused subscription the connection still exists, and is ended here. If it was lost meanwhile, that is
@@ -116,9 +156,19 @@ void ReconnectingClient::note(const Event& event) {
       const EventQueue::NoWaiting guard(queue());
       transport_->drop();
     }
-    explain(event, lasted);
+    send_behind_connect({});
+    if (is_to_come_back(event, lasted)) return set_timer(kAtOnceMs);
+    if (!std::exchange(comes_back_, false)) explain(event, lasted);
     if (!diagnosis_.is_running()) schedule_attempt();
   }
+}
+
+bool ReconnectingClient::is_to_come_back(const Event& event, Clock::duration lasted) {
+  if (lasted < kLastedS || takes_over_ || !event.message.topic.empty()) return false;
+  short_lived_ = lasted < kWasGoodS ? short_lived_ + 1 : 0;
+  if (short_lived_ >= kManyShortLived && is_power_of_two(short_lived_)) return false;
+  failures_ = 0;
+  return comes_back_ = true;
 }
 
 void ReconnectingClient::explain(const Event& event, Clock::duration lasted) {
@@ -126,10 +176,6 @@ void ReconnectingClient::explain(const Event& event, Clock::duration lasted) {
   if (const auto& filter = event.message.topic; !filter.empty()) {
     const auto finding = found(Fault::may_not_read, {{"topic", filter}});
     explained_ = Event{EventKind::explained, event.message, finding.text(), finding.fault};
-    return;
-  }
-  if (lasted >= kWasGoodS) {
-    failures_ = 0;
     return;
   }
   const bool is_other = std::exchange(failure_, event.reason) != event.reason;
@@ -152,6 +198,12 @@ std::optional<Event> ReconnectingClient::take_explanation() {
   return Event{EventKind::explained, {}, finding->text(), finding->fault};
 }
 
+void ReconnectingClient::open_with(Message message) {
+  // Not behind that of a diagnosis.
+  if (is_connected() || stopped_ || diagnosis_.is_running()) return;
+  send_behind_connect(publish_packet(message));
+}
+
 std::size_t ReconnectingClient::unacknowledged() {
   if (!can_send()) return 0;
   const EventQueue::NoWaiting guard(queue());
@@ -168,7 +220,7 @@ void ReconnectingClient::find_out_why(Silence silence) {
 std::optional<Event> ReconnectingClient::take(std::uint32_t timeout_ms) {
   const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
   while (!stopped_ && created_) {
-    if (timer_fired()) attempt();
+    if (timer_fired()) is_connected() ? subscribe_again() : attempt();
     if (auto event = queue().pop()) {
       if (is_refusal_of_what_is_not_needed(*event)) continue;
       note(*event);
@@ -199,7 +251,10 @@ Status ReconnectingClient::publish(Message message) {
 
 Status ReconnectingClient::subscribe(Subscription subscription) {
   options_.subscriptions.push_back(subscription);
-  if (can_send()) send_subscriptions({subscription});
+  if (can_send())
+    send_subscriptions({subscription});
+  else
+    has_subscriptions_ = false;
   return {};
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/base/limits.hpp"
 #include "mqtt/packet_bound.hpp"
+#include "mqtt/wire_tap.hpp"
 
 namespace instar::mqtt {
 
@@ -12,8 +13,30 @@ void Reports::connect_failed(const ConnectFailure& failure) noexcept {
   queue_.push({EventKind::disconnected, {}, failure_text(failure, options_)});
 }
 
+void Reports::connected(bool is_lasting) noexcept {
+  Event event{EventKind::connected, {}, {}};
+  event.is_lasting = is_lasting;
+  queue_.push(std::move(event));
+}
+
+// A message of QoS 0 is its topic and its payload. What comes again of itself, with QoS 1, nobody misses.
+void Reports::report_cut_message() noexcept {
+  const auto packet = options_.takes_cut_messages ? take_cut_packet() : std::nullopt;
+  if (!packet || packet->start.size() < 2) return;
+  const std::size_t topic_bytes = packet->start[0] * 256U + packet->start[1];
+  const std::size_t head_bytes = 2 + topic_bytes;
+  if (packet->start.size() <= head_bytes || packet->bytes <= head_bytes) return;
+  const auto topic_end = packet->start.begin() + static_cast<std::ptrdiff_t>(head_bytes);
+  Event event{EventKind::cut_off, {}, {}};
+  event.message.topic.assign(packet->start.begin() + 2, topic_end);
+  event.message.payload.assign(topic_end, packet->start.end());
+  event.bytes = packet->bytes - head_bytes;
+  queue_.push(std::move(event));
+}
+
 void Reports::connection_lost(std::string_view cause) noexcept {
   connected_ = false;
+  report_cut_message();
   std::string reason = "the connection was lost";
   if (const auto bytes = take_refused_packet(); bytes > 0) {
     reason = "the broker sent a packet of " + std::to_string(bytes) + " bytes, at most " +

@@ -20,24 +20,32 @@ class Reports {
   explicit Reports(const Options& options) : options_(options), queue_(options.queue_events_max) {}
 
   // The library's threads.
-  void connected() noexcept { queue_.push({EventKind::connected, {}, {}}); }
+  // `is_lasting`: the broker has kept the session.
+  void connected(bool is_lasting) noexcept;
   void connect_failed(const ConnectFailure& failure) noexcept;
+  // Before it, what has arrived of a message is reported.
   void connection_lost(std::string_view cause) noexcept;
   void subscription_refused(const std::string& filter) noexcept;
+  void subscription_granted() noexcept { ++granted_; }
   void message_arrived(Message message) noexcept { queue_.push({EventKind::message, std::move(message), {}}); }
 
   // Owner's thread.
   void set_connected(bool connected) noexcept { connected_ = connected; }
+  void forget_granted() noexcept { granted_ = 0; }
   // Any thread.
+  [[nodiscard]] std::size_t granted() const noexcept { return granted_; }
   [[nodiscard]] bool is_connected() const noexcept { return connected_; }
   [[nodiscard]] EventQueue& queue() noexcept { return queue_; }
   [[nodiscard]] const EventQueue& queue() const noexcept { return queue_; }
 
  private:
+  void report_cut_message() noexcept;
+
   const Options options_;
   EventQueue queue_;
   // The owner has received `connected`, and the library has not lost that connection since.
   std::atomic<bool> connected_ = false;
+  std::atomic<std::size_t> granted_ = 0;
 };
 
 // All functions: owner's thread, none waits for the network. An error's message is what the library says; nothing has
@@ -57,7 +65,7 @@ class Transport {
   // Begins an attempt to connect, whose outcome is reported.
   [[nodiscard]] virtual Status connect() = 0;
   [[nodiscard]] virtual Status publish(const Message& message) = 0;
-  // A refusal of the broker is reported.
+  // The broker's answer is reported.
   [[nodiscard]] virtual Status subscribe(const Subscription& subscription) = 0;
   [[nodiscard]] virtual Status unsubscribe(const std::string& filter) = 0;
   // Messages of QoS 1 or more without an acknowledgement.

@@ -152,6 +152,7 @@ void Device::carry(revision::Persist& effect) {
 }
 
 void Device::carry(revision::Publish& effect) {
+  if (effect.opens) return;
   totals_.reports += effect.topic.ends_with("/report") ? 1 : 0;
   static_cast<void>(link_.publish(effect.topic, effect.payload, effect.qos, effect.retain));
 }

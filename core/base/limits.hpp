@@ -402,10 +402,10 @@ inline constexpr std::uint32_t kWatchdogBootsMax = 3;
 inline constexpr int kStagingRecoveriesMax = 3;
 
 // --- device: fetching ----------------------------------------------------------------------------
-// Bytes of the window on the slowest link: it is halved no further.
+// Bytes of the window while nothing is known of a link that stalls: it is halved no further.
 inline constexpr std::uint32_t kFetchWindowBytesMin = 8 * 1024;
-// Milliseconds that a window may take: what a telemetry message may wait behind our bytes. Past it the window is
-// halved.
+// Milliseconds that a window may take beyond the round trip, with two pieces at least: what a telemetry message may
+// wait behind our bytes. Past it the window is smaller.
 inline constexpr std::int64_t kFetchWindowMsMax = 2'000;
 // Milliseconds without a piece before the device asks; longer where windows take longer. The link's own losses are
 // TCP's to mend, and a new connection opens a new session by itself. What is left to notice is a broker that has

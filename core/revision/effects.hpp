@@ -26,6 +26,9 @@ struct Publish {
   Bytes payload;
   wire::Qos qos = wire::Qos::at_least_once;
   wire::Retain retain = wire::Retain::no;
+  // There is no connection: the next one is to begin with this message, if it can be the very next one and the shell
+  // can do that; otherwise it is dropped.
+  bool opens = false;
 };
 // Which pack to use for one artifact.
 struct PackChoice {

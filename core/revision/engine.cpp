@@ -94,13 +94,15 @@ void Engine::finish(Effects& effects) {
 }
 
 void Engine::on(const Connected& event) {
-  static_cast<void>(event);
   parts_.out.connected();
   parts_.inbox.chain().connected(parts_.out.time());
   parts_.say_hello();
   parts_.out.start_reports();
   parts_.out.send_due_reports();
-  parts_.transfer.note_new_link();
+  if (event.is_opened)
+    parts_.transfer.note_opened(parts_.out.time());
+  else
+    parts_.transfer.note_new_link();
   fetching_.advance();
   trying_.judge();
 }
@@ -111,6 +113,7 @@ void Engine::on(const Disconnected& event) {
   parts_.inbox.chain().disconnected();
   parts_.transfer.close_session();
   if (parts_.attempt.has_uncounted()) parts_.out.persist();
+  fetching_.prepare();
 }
 
 void Engine::on(const MessageArrived& event) {

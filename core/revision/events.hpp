@@ -14,7 +14,11 @@
 
 namespace instar::revision {
 
-struct Connected {};
+// `is_opened`: the last message that was to open the next connection (Publish::opens) went out with the request for it,
+// and the broker has kept what this device listens to.
+struct Connected {
+  bool is_opened = false;
+};
 struct Disconnected {};
 struct MessageArrived {
   std::string topic;

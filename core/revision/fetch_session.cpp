@@ -10,8 +10,6 @@ namespace {
 
 // Long beside the pause between two pieces of a link that carries them at all well, short beside a stall.
 constexpr std::int64_t kQuietMs = 1'000;
-// A rate that is a tenth higher is a gain, less is noise.
-constexpr std::uint64_t kGainPercent = 110;
 
 // `chunk` right after `last` can stand in the same range: only a range's first chunk may start inside.
 bool joins(const WantedChunk& last, const WantedChunk& chunk) noexcept {
@@ -20,37 +18,8 @@ bool joins(const WantedChunk& last, const WantedChunk& chunk) noexcept {
 
 }  // namespace
 
-WindowControl::WindowControl(std::uint32_t bytes_max)
-    : bytes_max_(std::clamp<std::uint32_t>(bytes_max, limits::kFetchWindowBytesMin, limits::kWindowBytesMax)),
-      bytes_(std::min(kStartBytes, bytes_max_)) {}
-
-void WindowControl::measured(std::uint64_t bytes, std::int64_t ms) noexcept {
-  const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 1));
-  const std::uint64_t rate = bytes * 1'000 / span;
-  window_ms_ = static_cast<std::int64_t>(bytes_ * span / std::max<std::uint64_t>(bytes, 1));
-  if (window_ms_ > limits::kFetchWindowMsMax) {
-    bytes_ = std::max(limits::kFetchWindowBytesMin, bytes_ / 2);
-    best_rate_ = rate;
-  } else if (rate * 100 >= best_rate_ * kGainPercent && window_ms_ * 2 <= limits::kFetchWindowMsMax) {
-    bytes_ = std::min(bytes_max_, bytes_ * 2);
-    best_rate_ = rate;
-  }
-}
-
-void WindowControl::stalled() noexcept {
-  bytes_ = std::max(limits::kFetchWindowBytesMin, bytes_ / 2);
-  best_rate_ = 0;
-}
-
-void WindowControl::forget() noexcept {
-  bytes_ = std::min(kStartBytes, bytes_max_);
-  window_ms_ = 0;
-  best_rate_ = 0;
-}
-
 FetchSession::FetchSession(std::uint32_t window_bytes_max, std::uint32_t piece_bytes_max)
-    : window_(window_bytes_max),
-      piece_bytes_max_(std::clamp(piece_bytes_max, limits::kPieceBytesMin, limits::kPieceBytesMax)) {}
+    : window_(window_bytes_max, piece_bytes_max) {}
 
 std::uint64_t FetchSession::paid(MonotonicMs now) const noexcept {
   if (rate_ == 0 || paid_until_ <= now) return received_;
@@ -66,7 +35,7 @@ std::uint32_t FetchSession::window_bytes() const noexcept {
 std::optional<MonotonicMs> FetchSession::credit_deadline() const noexcept {
   if (!open_ || rate_ == 0 || queue_.empty() || received_ == credited_) return std::nullopt;
   const auto open = received_ - credited_;
-  const auto later = open - std::min<std::uint64_t>(open, std::max<std::uint32_t>(window_sent_ / 2, 1));
+  const auto later = open - std::min<std::uint64_t>(open, step_bytes());
   return paid_until_ + -static_cast<std::int64_t>(later * 1'000 / rate_);
 }
 
@@ -76,7 +45,13 @@ void FetchSession::credit_if_due(MonotonicMs now, std::vector<wire::Fetch>& out)
 }
 
 std::uint32_t FetchSession::piece_bytes() const noexcept {
-  return std::max(limits::kPieceBytesMin, std::min(piece_bytes_max_, window_bytes() / 4));
+  // An allowed rate may make the window smaller than the link's.
+  return std::max(limits::kPieceBytesMin, std::min(window_.piece_bytes(), window_bytes() / 2));
+}
+
+// Half of the window is half of what the broker knows: one that has grown since would never be half full.
+std::uint32_t FetchSession::step_bytes() const noexcept {
+  return std::max<std::uint32_t>(std::min(window_.step_bytes(), window_sent_ / 2), 1);
 }
 
 wire::Fetch FetchSession::credit(MonotonicMs now) {
@@ -102,18 +77,15 @@ void FetchSession::open(std::uint32_t id, const PackId& pack, std::uint64_t roll
   queue_.clear();
   later_.assign(chunks.begin(), chunks.end());
   ranges_asked_ = 0;
-  received_ = credited_ = mark_bytes_ = 0;
+  received_ = credited_ = 0;
   pieces_ = 0;
-  mark_time_ = progress_ = now;
+  progress_ = now;
   request(now, out);
 }
 
 void FetchSession::add(const std::vector<WantedChunk>& chunks, MonotonicMs now, std::vector<wire::Fetch>& out) {
   INSTAR_ASSERT(open_);
-  if (is_complete()) {  // the pause was ours, not the link's
-    mark_time_ = progress_ = now;
-    mark_bytes_ = received_;
-  }
+  if (is_complete()) progress_ = now;  // the pause was ours, not the link's
   later_.insert(later_.end(), chunks.begin(), chunks.end());
   if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
 }
@@ -141,7 +113,10 @@ void FetchSession::request(MonotonicMs now, std::vector<wire::Fetch>& out) {
     later_.pop_front();
   }
   if (ranges.empty()) return;
-  if (was_empty) progress_ = now;
+  if (was_empty) {
+    progress_ = now;
+    window_.asked(now);
+  }
   asked_last_ = false;
   auto fetch = credit(now);
   fetch.pack = pack_;
@@ -170,12 +145,12 @@ FetchSession::Taken FetchSession::take(const wire::ChunkPiece& piece, MonotonicM
     if (queue_.front().ends_range) --ranges_asked_;
     queue_.pop_front();
   }
-  if (received_ - mark_bytes_ >= window_.bytes()) measure(now);
+  window_.arrived(static_cast<std::uint32_t>(piece.data.size()), now);
+  if (is_complete()) window_.paused(now);
   ++pieces_;
   if (ranges_asked_ < limits::kFetchRangesMax / 2) request(now, out);
-  // The broker lets only so many pieces be out, however small they are. Half of the window is half of what it knows:
-  // one that has grown since would never be half full.
-  if (!queue_.empty() && (paid(now) - credited_ >= window_sent_ / 2 || pieces_ >= limits::kWindowPiecesMax / 2)) {
+  // The broker lets only so many pieces be out, however small they are.
+  if (!queue_.empty() && (paid(now) - credited_ >= step_bytes() || pieces_ >= limits::kWindowPiecesMax / 2)) {
     return_credit(now, out);
   }
   return Taken::next;
@@ -202,12 +177,6 @@ bool FetchSession::ask_position(MonotonicMs now, std::vector<wire::Fetch>& out) 
 void FetchSession::return_credit(MonotonicMs now, std::vector<wire::Fetch>& out) {
   pieces_ = 0;
   out.push_back(credit(now));
-}
-
-void FetchSession::measure(MonotonicMs now) noexcept {
-  window_.measured(received_ - mark_bytes_, now - mark_time_);
-  mark_bytes_ = received_;
-  mark_time_ = now;
 }
 
 std::optional<WantedChunk> FetchSession::half() const {

@@ -9,6 +9,7 @@
 
 #include "core/base/hash.hpp"
 #include "core/base/time.hpp"
+#include "core/revision/window_control.hpp"
 #include "core/wire/messages.hpp"
 
 namespace instar::revision {
@@ -18,35 +19,6 @@ struct WantedChunk {
   std::uint32_t ordinal = 0;
   std::uint32_t bytes = 0;
   std::uint32_t offset = 0;  // bytes of it that are held already
-};
-
-// How many bytes may be in flight: learnt from the link, kept from one session to the next of a connection.
-//
-// A window is measured from the moment it was granted until its bytes are there. While a larger window brings a higher
-// rate it doubles; a window that takes longer than limits::kFetchWindowMsMax holds up the device's own messages behind
-// it and is halved.
-class WindowControl {
- public:
-  // A window is sent in four pieces: 4 KiB take 4 s at 8 kbit/s, well before that counts as a stall. Faster links
-  // double it soon.
-  static constexpr std::uint32_t kStartBytes = 16 * 1024;
-
-  explicit WindowControl(std::uint32_t bytes_max);
-  [[nodiscard]] std::uint32_t bytes() const noexcept { return bytes_; }
-  // Time that a window takes, as last measured; 0 = not yet.
-  [[nodiscard]] std::int64_t window_ms() const noexcept { return window_ms_; }
-  // `bytes` came within `ms` under the present window.
-  void measured(std::uint64_t bytes, std::int64_t ms) noexcept;
-  // The link gave nothing for too long.
-  void stalled() noexcept;
-  // A new connection: the link may be another one.
-  void forget() noexcept;
-
- private:
-  std::uint32_t bytes_max_;
-  std::uint32_t bytes_;
-  std::int64_t window_ms_ = 0;
-  std::uint64_t best_rate_ = 0;  // bytes a second
 };
 
 class FetchSession {
@@ -67,7 +39,7 @@ class FetchSession {
     alive,    // nothing new, and nothing is lost: more is on its way
     fault,    // the broker cannot serve it: see the piece
   };
-  // Looks at a piece, and appends a return of credit when half a window has come, by bytes or by pieces.
+  // Looks at a piece, and appends a return of credit when enough of the window has come, by bytes or by pieces.
   [[nodiscard]] Taken take(const wire::ChunkPiece& piece, MonotonicMs now, std::vector<wire::Fetch>& out);
 
   [[nodiscard]] bool is_open() const noexcept { return open_; }
@@ -95,8 +67,12 @@ class FetchSession {
   // After a stall: asks the broker where it stands. Its answer comes behind all that is on the way, so a link that is
   // only slow is not taken for pieces that are lost. False: asked often enough in vain, give the session up.
   [[nodiscard]] bool ask_position(MonotonicMs now, std::vector<wire::Fetch>& out);
+  // The request went out at a time that is not known: not when it was made.
+  void note_opened(MonotonicMs now) noexcept {
+    progress_ = now;
+    window_.asked_earlier(now);
+  }
   void note_stalled() noexcept { window_.stalled(); }
-  void note_new_link() noexcept { window_.forget(); }
   [[nodiscard]] const WindowControl& window() const noexcept { return window_; }
   // Nothing is asked for while it is closed; no more credit is returned than was used.
   void assert_invariants() const;
@@ -104,16 +80,16 @@ class FetchSession {
  private:
   void request(MonotonicMs now, std::vector<wire::Fetch>& out);
   void return_credit(MonotonicMs now, std::vector<wire::Fetch>& out);
-  void measure(MonotonicMs now) noexcept;
   [[nodiscard]] wire::Fetch credit(MonotonicMs now);
   // Bytes received whose time at the allowed rate is over.
   [[nodiscard]] std::uint64_t paid(MonotonicMs now) const noexcept;
   [[nodiscard]] std::uint32_t window_bytes() const noexcept;
   [[nodiscard]] std::uint32_t piece_bytes() const noexcept;
+  // So many bytes that are paid for are worth a message to the broker.
+  [[nodiscard]] std::uint32_t step_bytes() const noexcept;
   [[nodiscard]] Taken take_position(const wire::ChunkPiece& piece, MonotonicMs now);
 
   WindowControl window_;
-  std::uint32_t piece_bytes_max_;
   bool open_ = false;
   std::uint32_t id_ = 0;
   PackId pack_;
@@ -131,10 +107,8 @@ class FetchSession {
   std::uint32_t pieces_ = 0;       // since the last return of credit
   std::uint32_t questions_ = 0;    // where the broker stands, since the last sign of it
   bool asked_last_ = false;        // nothing was requested after the last question
-  std::uint64_t mark_bytes_ = 0;   // where the present measurement began
-  MonotonicMs mark_time_;
-  std::uint32_t rate_ = 0;  // bytes a second
-  MonotonicMs paid_until_;  // when all that came is paid for
+  std::uint32_t rate_ = 0;         // bytes a second
+  MonotonicMs paid_until_;         // when all that came is paid for
   MonotonicMs progress_;
 };
 

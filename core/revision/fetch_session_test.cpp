@@ -31,7 +31,7 @@ TEST_F(FetchSessionTest, AsksForNeighboursInOneRange) {
   EXPECT_EQ(out[0].pack, kPack);
   EXPECT_EQ(out[0].rollout, 77u);
   EXPECT_EQ(out[0].window_bytes, WindowControl::kStartBytes);
-  EXPECT_EQ(out[0].piece_bytes_max, 4u * 1024) << "a quarter of the window";
+  EXPECT_EQ(out[0].piece_bytes_max, WindowControl::kStartPieceBytes);
   ASSERT_EQ(out[0].ranges.size(), 2u);
   EXPECT_EQ(out[0].ranges[0].first, 3u);
   EXPECT_EQ(out[0].ranges[0].count, 3u);
@@ -258,48 +258,6 @@ TEST_F(FetchSessionTest, AddsToWhatIsUnderWay) {
   EXPECT_EQ(out[0].session, 1u);
   EXPECT_EQ(out[0].received_bytes, 100u);
   EXPECT_FALSE(session.is_stalled(kFetchStart + 31'000)) << "the pause was ours";
-}
-
-TEST(WindowControl, GrowsWhileTheRateDoes) {
-  WindowControl window(256 * 1024);
-  EXPECT_EQ(window.bytes(), 16u * 1024);
-  window.measured(16 * 1024, 200);  // latency bound: 200 ms whatever the window
-  EXPECT_EQ(window.bytes(), 32u * 1024);
-  window.measured(32 * 1024, 200);
-  EXPECT_EQ(window.bytes(), 64u * 1024);
-  window.measured(64 * 1024, 200);
-  EXPECT_EQ(window.bytes(), 128u * 1024);
-  window.measured(128 * 1024, 210);
-  EXPECT_EQ(window.bytes(), 256u * 1024);
-  window.measured(256 * 1024, 220);
-  EXPECT_EQ(window.bytes(), 256u * 1024) << "not past the bound of the configuration";
-}
-
-TEST(WindowControl, StopsWhereALargerOneBringsNothing) {
-  WindowControl window(512 * 1024);
-  window.measured(16 * 1024, 500);
-  EXPECT_EQ(window.bytes(), 32u * 1024);
-  window.measured(32 * 1024, 1'000);  // the same rate: the link is full
-  EXPECT_EQ(window.bytes(), 32u * 1024);
-}
-
-TEST(WindowControl, ShrinksOnASlowLinkUntilTelemetryGetsThrough) {
-  WindowControl window(256 * 1024);
-  for (int i = 0; i < 10; ++i) window.measured(window.bytes(), window.bytes() / 8);  // 8 bytes a ms: 64 kbit/s
-  EXPECT_LE(window.bytes(), 16u * 1024);
-  EXPECT_GE(window.bytes(), limits::kFetchWindowBytesMin);
-  EXPECT_LE(window.window_ms(), 2'048);
-}
-
-TEST(WindowControl, ShrinksWithEachStallButNotToNothing) {
-  WindowControl window(256 * 1024);
-  for (int i = 0; i < 10; ++i) window.stalled();
-  EXPECT_EQ(window.bytes(), limits::kFetchWindowBytesMin);
-}
-
-TEST(WindowControl, KeepsWithinTheLimitsOfTheSystem) {
-  EXPECT_LE(WindowControl(0xffff'ffff).bytes(), limits::kWindowBytesMax);
-  EXPECT_EQ(WindowControl(1).bytes(), limits::kFetchWindowBytesMin);
 }
 
 // --- rate cap ------------------------------------------------------------------------------------------

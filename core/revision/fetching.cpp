@@ -242,7 +242,15 @@ void Fetching::advance() {
   auto& transfer = parts_.transfer;
   if (!parts_.course.is_acquiring() || !transfer.is_known()) return;
   if (transfer.is_done()) return finish_staging();
-  if (!parts_.out.is_connected()) return;
+  if (parts_.out.is_connected()) ask();
+}
+
+void Fetching::prepare() {
+  if (parts_.course.is_acquiring() && parts_.transfer.is_known() && !parts_.transfer.is_done()) ask();
+}
+
+void Fetching::ask() {
+  auto& transfer = parts_.transfer;
   const bool may_go_on = parts_.permission.may_go_on(Permission::Stage::fetch, parts_.course.phase(), parts_.revisions,
                                                      parts_.gates, parts_.attempt, parts_.out);
   if (!may_go_on) return transfer.close_session();
@@ -263,7 +271,7 @@ void Fetching::finish_staging() {
 }
 
 void Fetching::check_stall() {
-  if (parts_.course.is(Phase::fetching)) parts_.transfer.check_stall(parts_.out);
+  if (parts_.out.is_connected() && parts_.course.is(Phase::fetching)) parts_.transfer.check_stall(parts_.out);
 }
 
 }  // namespace instar::revision

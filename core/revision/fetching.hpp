@@ -33,11 +33,15 @@ class Fetching {
   void take_piece(ByteView payload);
   // Something that may stand in the way has changed, or time has passed.
   void advance();
+  // The link is gone: the next connection is to begin with what is fetched next.
+  void prepare();
   void check_stall();
 
  private:
   // The event is about what is being fetched or staged now.
   [[nodiscard]] bool is_about_us(std::uint32_t revision) const noexcept;
+  // Asks for what is wanted, if that may be now.
+  void ask();
   void plan();
   void finish_staging();
   void want_more();

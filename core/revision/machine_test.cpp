@@ -276,6 +276,35 @@ TEST_F(MachineTest, ADroppedLinkGoesOnWhereItWas) {
   EXPECT_EQ(fixture.applied.back().bytes_fetched, 94'000u);
 }
 
+TEST_F(MachineTest, AConnectionThatBeganWithTheFetchNeedsNoOther) {
+  fixture.serves = false;
+  fixture.publish(fixture.release(1));
+  fixture.settle();
+  EXPECT_TRUE(fixture.openings.empty());
+  for (int i = 0; i < 3; ++i) {
+    auto fetch = i == 0 ? fixture.fetches.back() : fixture.openings.back();
+    fetch.window_bytes = 20'000;
+    fixture.serve(fetch);
+    fixture.settle();
+    ASSERT_EQ(fixture.phase(), "fetching");
+    const auto fetches = fixture.fetches.size();
+    const auto openings = fixture.openings.size();
+    fixture.disconnect();
+    fixture.run(20'000);
+    ASSERT_EQ(fixture.openings.size(), openings + 1) << "once, and no question while there is no link";
+    EXPECT_TRUE(fixture.openings.back().pack.has_value());
+    fixture.connect(true);
+    EXPECT_EQ(fixture.fetches.size(), fetches) << "asked for already";
+  }
+  fixture.serves = true;
+  fixture.disconnect();
+  fixture.connect();
+  EXPECT_GT(fixture.fetches.back().session, fixture.openings.back().session) << "this one did not begin with it";
+  fixture.run(10'000);
+  EXPECT_EQ(fixture.running_release(), "r1");
+  EXPECT_EQ(fixture.bytes_sent, 94'000u);
+}
+
 TEST_F(MachineTest, SilenceIsAskedAboutAndThenOpensANewSessionWithWhatIsMissing) {
   fixture.serves = false;
   fixture.publish(fixture.release(1));

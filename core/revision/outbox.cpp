@@ -29,7 +29,7 @@ void Outbox::disconnected() noexcept {
 }
 
 void Outbox::publish(wire::TopicKind kind, Bytes payload, wire::Qos qos) {
-  emit(Publish{topics_.device(device_, kind), std::move(payload), qos, wire::Retain::no});
+  emit(Publish{topics_.device(device_, kind), std::move(payload), qos, wire::Retain::no, !connected_});
 }
 
 void Outbox::report(wire::Report report) {

@@ -48,6 +48,7 @@ class Outbox {
   [[nodiscard]] std::uint32_t next_hello() noexcept { return ++hellos_; }
 
   // --- messages
+  // Without a connection, for the next one to open with.
   void publish(wire::TopicKind kind, Bytes payload, wire::Qos qos);
   // Numbers the report, signs it and keeps it until it is acked; it goes out at once while connected.
   void report(wire::Report report);

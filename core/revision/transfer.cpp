@@ -210,8 +210,11 @@ void Transfer::close_session() noexcept {
 
 void Transfer::note_new_link() noexcept {
   close_session();
-  session_.note_new_link();
   fetch_after_.reset();
+}
+
+void Transfer::note_opened(MonotonicMs now) noexcept {
+  session_.note_opened(now);
 }
 
 std::optional<MonotonicMs> Transfer::next_deadline() const noexcept {

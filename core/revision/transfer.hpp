@@ -67,6 +67,8 @@ class Transfer {
   void check_stall(Outbox& out);
   void close_session() noexcept;
   void note_new_link() noexcept;
+  // A new connection that began with the fetch of the session that is open.
+  void note_opened(MonotonicMs now) noexcept;
   [[nodiscard]] std::optional<MonotonicMs> next_deadline() const noexcept;
 
   // An open session is of one of the packs, and no chunk is asked for without one.

@@ -98,6 +98,23 @@ TEST_F(TransferTest, GoesOnInTheMiddleOfAChunkInTheNextSession) {
   EXPECT_EQ(piece(again[0].session, 1, 1'500, 2'500), Transfer::Piece::taken);
 }
 
+TEST_F(TransferTest, AConnectionThatBeganWithTheFetchKeepsTheSession) {
+  ASSERT_EQ(transfer.take_wants(wants(1, {4'000})), Transfer::Wants::more);
+  const auto first = advance().at(0).session;
+  EXPECT_EQ(piece(first, 1, 0, 1'500), Transfer::Piece::taken);
+  transfer.close_session();
+  box.take();
+  const auto opening = advance();  // made while there is no link
+  ASSERT_EQ(opening.size(), 1U);
+  EXPECT_EQ(opening[0].ranges.at(0).offset, 1'500U);
+  box.pass(60'000);
+  transfer.note_opened(box.now());
+  EXPECT_TRUE(advance().empty()) << "asked for already";
+  transfer.check_stall(box.out);
+  EXPECT_TRUE(advance().empty()) << "the time without a link is no silence of the broker";
+  EXPECT_EQ(piece(opening[0].session, 1, 1'500, 2'500), Transfer::Piece::taken);
+}
+
 TEST_F(TransferTest, AGapEndsTheSessionAndASecondOneSoonAfterMakesItWait) {
   ASSERT_EQ(transfer.take_wants(wants(1, {4'000, 50})), Transfer::Wants::more);
   EXPECT_EQ(piece(advance().at(0).session, 1, 200, 100), Transfer::Piece::gap);

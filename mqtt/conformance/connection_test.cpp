@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "mqtt/testing/client_fixture.hpp"
 
@@ -64,6 +66,85 @@ TEST(Connection, OfALastingSessionDeliversWhatCameMeanwhile) {
   ASSERT_TRUE(other->publish(text("y", "x is there")).has_value());
   EXPECT_EQ(next_text(*other, "y"), "x is there");
   EXPECT_EQ(next_text(*connected_client(options), "x"), "meanwhile");
+}
+
+// Longer than a test may take.
+constexpr std::uint32_t kNeverMs = 1'000'000;
+
+// A client whose connection has lasted, and is then ended: the broker has closed it for another one of that id.
+std::unique_ptr<Client> lost_after_it_lasted(const Options& options) {
+  auto client = connected_client(options);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5'500));  // from 5 s on it counts
+  auto silent = options;
+  silent.subscriptions.clear();
+  auto other = connected_client(silent);
+  EXPECT_TRUE(wait_for(*client, EventKind::disconnected));
+  other->stop(60'000);
+  return client;
+}
+
+TEST(Connection, ThatHadLastedComesBackAtOnce) {
+  BrokerFixture broker;
+  broker.start();
+  auto options = options_for(broker, "lasting");
+  options.reconnect_ms_min = options.reconnect_ms_max = kNeverMs;
+  const auto client = lost_after_it_lasted(options);
+  const auto next = wait_for(*client, [](const Event& event) { return event.kind != EventKind::message; });
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->kind, EventKind::connected) << "nothing is found out before: " << next->reason;
+}
+
+TEST(Connection, ThatComesBackToItsSessionIsNotSentAllThatIsRetainedAgain) {
+  BrokerFixture broker;
+  broker.start();
+  auto options = options_for(broker, "kept");
+  options.clean_session = false;
+  options.subscriptions = {{"x", Qos::at_least_once}};
+  const auto writer = connected_client(options_for(broker, "writer"));
+  ASSERT_TRUE(writer->publish(text("x", "retained", Qos::at_least_once, Retain::yes)).has_value());
+  const auto client = lost_after_it_lasted(options);
+  const auto back = wait_for(*client, EventKind::connected);
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(back->is_lasting);
+  ASSERT_TRUE(writer->publish(text("x", "news")).has_value());
+  EXPECT_EQ(next_text(*client, "x"), "news");
+}
+
+TEST(Connection, BeginsWithAMessageThatItsOwnerHasForIt) {
+  BrokerFixture broker;
+  broker.start();
+  auto options = options_for(broker, "opens");
+  options.clean_session = false;
+  options.subscriptions = {{"x", Qos::at_least_once}};
+  const auto client = lost_after_it_lasted(options);
+  client->open_with(text("x", "first", Qos::at_most_once));
+  const auto back = wait_for(*client, EventKind::connected);
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(back->is_opened);
+  EXPECT_TRUE(back->is_lasting);
+  ASSERT_TRUE(client->publish(text("x", "second")).has_value());
+  EXPECT_EQ(next_text(*client, "x"), "first");
+  EXPECT_EQ(next_text(*client, "x"), "second");
+}
+
+TEST(Connection, SaysWhenItDidNotBeginWithAMessage) {
+  BrokerFixture broker;
+  broker.start();
+  auto options = options_for(broker, "plain");
+  options.subscriptions = {{"x", Qos::at_least_once}};
+  const auto client = make_client(options);
+  client->open_with(text("x", "early", Qos::at_most_once));
+  ASSERT_TRUE(client->start().has_value());
+  const auto first = wait_for(*client, EventKind::connected);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->is_opened);
+  EXPECT_FALSE(first->is_lasting) << "the broker has no session, so nobody has heard it";
+  broker.kill();
+  ASSERT_TRUE(wait_for(*client, EventKind::disconnected));
+  broker.start();
+  const auto again = wait_for(*client, EventKind::connected);
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->is_opened) << "once";
 }
 
 TEST(Connection, DescriptorWakesForMessagesAndForAttempts) {

@@ -67,6 +67,32 @@ TEST(Failures, APacketThatIsTooLargeEndsTheConnection) {
   EXPECT_LT(resident_pages() - before, 8'192U * 1'024 / 4'096) << "pages of 4 KiB: no 8 MiB of it";
 }
 
+TEST(Failures, WhatHasArrivedOfAMessageIsHandedOverToWhoTakesIt) {
+  const FakeBroker broker(FakeAnswer::cuts_a_message);
+  auto options = options_for(broker.uri(), "x");
+  options.takes_cut_messages = true;
+  const auto client = connected_client(options);
+  bool is_lost = false;
+  const auto cut = wait_for(*client, [&](const Event& event) {
+    is_lost = is_lost || event.kind == EventKind::disconnected;
+    return event.kind == EventKind::cut_off;
+  });
+  ASSERT_TRUE(cut);
+  EXPECT_FALSE(is_lost) << "it comes before the loss";
+  EXPECT_EQ(cut->message.topic, "t");
+  EXPECT_EQ(as_text(cut->message.payload), std::string(40, 'x'));
+  EXPECT_EQ(cut->bytes, 100U);
+  EXPECT_TRUE(wait_for(*client, EventKind::disconnected));
+}
+
+TEST(Failures, ACutMessageIsNothingToOthers) {
+  const FakeBroker broker(FakeAnswer::cuts_a_message);
+  const auto client = connected_client(options_for(broker.uri(), "x"));
+  const auto next = wait_for(*client, [](const Event& event) { return event.kind != EventKind::connected; });
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->kind, EventKind::disconnected);
+}
+
 TEST(Failures, ARefusedSubscription) {
   const FakeBroker broker(FakeAnswer::refuses_subscription);
   auto options = options_for(broker.uri(), "deaf");

@@ -47,9 +47,10 @@ class PahoC final : public Transport {
 
   // Called by Paho's threads. `context` is the client, or an Asked.
   static PahoC& of(void* context) noexcept { return *static_cast<PahoC*>(context); }
-  static void connected(void* context, char* cause) noexcept;
+  static void connect_succeeded(void* context, MQTTAsync_successData* success) noexcept;
   static void connection_lost(void* context, char* cause) noexcept;
   static void connect_failed(void* context, MQTTAsync_failureData* failure) noexcept;
+  static void subscribe_succeeded(void* context, MQTTAsync_successData* success) noexcept;
   static void subscribe_failed(void* context, MQTTAsync_failureData* failure) noexcept;
   static int message_arrived(void* context, char* topic, int topic_bytes, MQTTAsync_message* message) noexcept;
   void disconnect_ended() noexcept;
@@ -73,7 +74,6 @@ Status PahoC::create() {
                                          MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create);
   if (code == MQTTASYNC_SUCCESS)
     code = MQTTAsync_setCallbacks(client_, this, connection_lost, message_arrived, nullptr);
-  if (code == MQTTASYNC_SUCCESS) code = MQTTAsync_setConnected(client_, this, connected);
   if (code != MQTTASYNC_SUCCESS && client_ != nullptr) MQTTAsync_destroy(&client_);
   return answer(code);
 }
@@ -87,6 +87,7 @@ Status PahoC::connect() {
   connect.connectTimeout = static_cast<int>(options_.connect_timeout_s);
   connect.automaticReconnect = 0;  // Paho's own never retries a first connect that failed
   connect.context = this;
+  connect.onSuccess = connect_succeeded;
   connect.onFailure = connect_failed;
   connect.username = text_or_null(options_.username);
   if (!options_.username.empty()) {
@@ -114,9 +115,8 @@ Status PahoC::connect() {
   return answer(MQTTAsync_connect(client_, &connect));
 }
 
-void PahoC::connected(void* context, char* cause) noexcept {
-  static_cast<void>(cause);
-  of(context).reports().connected();
+void PahoC::connect_succeeded(void* context, MQTTAsync_successData* success) noexcept {
+  of(context).reports().connected(success != nullptr && success->alt.connect.sessionPresent != 0);
 }
 
 void PahoC::connection_lost(void* context, char* cause) noexcept {
@@ -144,6 +144,11 @@ int PahoC::message_arrived(void* context, char* topic, int topic_bytes, MQTTAsyn
   return 1;
 }
 
+void PahoC::subscribe_succeeded(void* context, MQTTAsync_successData* success) noexcept {
+  static_cast<void>(success);
+  static_cast<const Asked*>(context)->client->reports().subscription_granted();
+}
+
 // Paho reports the SUBACK code 0x80 of a single filter as a failure; a code of its own, below zero, says that the
 // connection went before there was an answer, which is reported by itself.
 void PahoC::subscribe_failed(void* context, MQTTAsync_failureData* failure) noexcept {
@@ -165,6 +170,7 @@ Status PahoC::subscribe(const Subscription& subscription) {
   Asked& asked = asked_.try_emplace(subscription.filter, Asked{this, subscription.filter}).first->second;
   MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
   response.context = &asked;
+  response.onSuccess = subscribe_succeeded;
   response.onFailure = subscribe_failed;
   return answer(
       MQTTAsync_subscribe(client_, subscription.filter.c_str(), static_cast<int>(subscription.qos), &response));

@@ -3,6 +3,7 @@
 // holds its lock. So they report and do nothing else.
 #include <mqtt/async_client.h>
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 
@@ -57,15 +58,15 @@ class PahoCpp final : public Transport, private paho::callback, private paho::ia
 
  private:
   // Called by Paho's threads.
-  void connected(const std::string& cause) noexcept override;
   void connection_lost(const std::string& cause) noexcept override;
   void message_arrived(paho::const_message_ptr message) noexcept override;
   // The end of an attempt to connect or of a subscription.
   void on_failure(const paho::token& token) noexcept override;
-  void on_success(const paho::token& token) noexcept override { static_cast<void>(token); }
+  void on_success(const paho::token& token) noexcept override;
 
   const Options options_;
   std::optional<paho::async_client> client_;
+  std::atomic<bool> is_connecting_ = false;  // the outcome has not been reported
 };
 
 Status PahoCpp::create() {
@@ -83,6 +84,7 @@ Status PahoCpp::create() {
 
 // Paho copies what it is given here.
 Status PahoCpp::connect() {
+  is_connecting_ = true;
   return guarded([&] {
     paho::connect_options connect;
     connect.set_mqtt_version(MQTTVERSION_3_1_1);
@@ -110,9 +112,13 @@ Status PahoCpp::connect() {
   });
 }
 
-void PahoCpp::connected(const std::string& cause) noexcept {
-  static_cast<void>(cause);
-  reports().connected();
+// The library says so twice of a connect: when the broker has answered, and when the C library is connected.
+void PahoCpp::on_success(const paho::token& token) noexcept {
+  if (token.get_type() == paho::token::SUBSCRIBE) return reports().subscription_granted();
+  if (token.get_type() != paho::token::CONNECT || !is_connecting_.exchange(false)) return;
+  bool is_lasting = false;
+  static_cast<void>(guarded([&] { is_lasting = token.get_connect_response().is_session_present(); }));
+  reports().connected(is_lasting);
 }
 
 void PahoCpp::connection_lost(const std::string& cause) noexcept {

@@ -45,6 +45,13 @@ void FakeBroker::serve_one(int fd) const {
     for (std::size_t sent = 0; sent < 100'000'000; sent += block.size())
       if (::send(fd, block.data(), block.size(), MSG_NOSIGNAL) < 0) break;
   }
+  if (answer_ == FakeAnswer::cuts_a_message) {
+    answer({0x30, 103, 0, 1, 't'});
+    const std::vector<std::uint8_t> start(40, 'x');
+    static_cast<void>(::send(fd, start.data(), start.size(), MSG_NOSIGNAL));
+    ::close(fd);
+    return;
+  }
   if (answer_ == FakeAnswer::refuses_subscription && ::read(fd, in, sizeof in) > 4)
     answer({0x90, 3, in[2], in[3], 0x80});
   while (has_connect && answer_ != FakeAnswer::hangs_up && ::read(fd, in, sizeof in) > 0) {

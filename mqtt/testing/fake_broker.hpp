@@ -15,6 +15,7 @@ enum class FakeAnswer : std::uint8_t {
   refuses_connect,       // CONNACK with the code given
   refuses_subscription,  // SUBACK 0x80
   sends_too_much,        // CONNACK, then a PUBLISH of 100 MB
+  cuts_a_message,        // CONNACK, then the start of a PUBLISH: topic "t", 40 of 100 bytes; then hangs up
 };
 
 class FakeBroker {

@@ -6,6 +6,7 @@
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
 #include "core/wire/approval.hpp"
+#include "core/wire/cut_piece.hpp"
 #include "core/wire/manifest.hpp"
 #include "core/wire/messages.hpp"
 #include "core/wire/placement.hpp"
@@ -66,6 +67,14 @@ void prefixed(std::string_view text) {
   if (end != std::string_view::npos) topic_again(*topics, text.substr(end + 1));
 }
 
+// Of a message that is longer than what is there: never more than that, and what it says is in what is there.
+void cut_piece(ByteView input) {
+  for (const std::size_t missing : {std::size_t{1}, std::size_t{40}, std::size_t{3'000}}) {
+    const auto piece = wire::decode_cut_piece(input, input.size() + missing);
+    INSTAR_ASSERT(!piece.has_value() || (!piece->data.empty() && piece->data.size() <= input.size()));
+  }
+}
+
 // Whatever a policy says, each device has its place in it: no wave admits less than the one before.
 void policy(ByteView input) {
   const auto manifest = wire::decode_manifest(input);
@@ -110,7 +119,10 @@ void run(ByteView data) {
     case 2: again(input, wire::decode_hello, write); break;
     case 3: again(input, wire::decode_report, write); break;
     case 4: again(input, wire::decode_fetch, write); break;
-    case 5: again(input, wire::decode_chunk_piece, write); break;
+    case 5:
+      again(input, wire::decode_chunk_piece, write);
+      cut_piece(input);
+      break;
     case 6: again(input, wire::decode_ack, write); break;
     case 7: again(input, wire::decode_put, write); break;
     case 8: again(input, wire::decode_stored, write); break;

@@ -76,7 +76,8 @@ void EffectHash::add(const revision::Persist& effect) {
 void EffectHash::add(const revision::Publish& effect) {
   text(effect.topic);
   bytes(effect.payload);
-  number(static_cast<std::uint64_t>(effect.qos) * 2 + (effect.retain == wire::Retain::yes ? 1 : 0));
+  number(static_cast<std::uint64_t>(effect.qos) * 2 + (effect.retain == wire::Retain::yes ? 1 : 0) +
+         (effect.opens ? 8 : 0));
 }
 void EffectHash::add(const revision::OpenStaging& effect) {
   number(effect.revision);

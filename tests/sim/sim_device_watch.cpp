@@ -69,6 +69,7 @@ void SimDevice::note_start() {
 }
 
 void SimDevice::carry(revision::Publish& effect) {
+  if (effect.opens) return;  // a shell that cannot do that
   const auto topic = wire::Topics().parse(effect.topic);
   if (topic && topic->kind == wire::TopicKind::device_fetch) {
     const auto fetch = wire::decode_fetch(effect.payload);

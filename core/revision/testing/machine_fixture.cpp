@@ -173,10 +173,10 @@ void MachineFixture::power_cut() {
   if (machine) connect();
 }
 
-void MachineFixture::connect() {
+void MachineFixture::connect(bool is_opened) {
   if (!machine) return;
   connected = true;
-  give(Connected{});
+  give(Connected{is_opened});
   if (!machine) return;
   for (const auto& filter : machine->subscriptions()) {
     const auto found = retained.find(filter.first);
@@ -278,6 +278,12 @@ void MachineFixture::carry(Resubscribe&) {
 }
 
 void MachineFixture::carry(Publish& effect) {
+  EXPECT_EQ(effect.opens, !connected);
+  if (effect.opens) {
+    const auto fetch = wire::decode_fetch(effect.payload);
+    ASSERT_TRUE(fetch.has_value()) << "nothing else opens a connection";
+    openings.push_back(*fetch);
+  }
   if (!connected) return;
   const auto topic = topics.parse(effect.topic);
   ASSERT_TRUE(topic.has_value());

@@ -80,6 +80,7 @@ class MachineFixture {
   std::vector<wire::Report> sent;     // every report that went out
   std::vector<wire::Hello> hellos;
   std::vector<wire::Fetch> fetches;
+  std::vector<wire::Fetch> openings;  // fetches that a connection is to begin with
   std::vector<std::string> log;
   std::vector<std::string> trace;  // names of the effects, in order
   std::map<std::pair<PackId, std::uint32_t>, int> chunks_sent;
@@ -123,7 +124,8 @@ class MachineFixture {
   // Power off and on: what was not persisted is gone, containers stop.
   void power_cut();
 
-  void connect();
+  // `is_opened`: with the last of `openings`.
+  void connect(bool is_opened = false);
   void disconnect();
   void receive(const std::string& topic, Bytes payload) { give(MessageArrived{topic, std::move(payload)}); }
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "core/artifact/pack_formats.hpp"
+
 namespace instar::artifact {
 namespace {
 
 bool is_usable(const PackOffer& offer, const Holdings& holdings) {
-  if (offer.format != kPackFormat || offer.kind > PackKind::delta) return false;
+  if (offer.kind > PackKind::delta || !is_known_format(offer.kind, offer.format)) return false;
   if (holdings.memory_bytes != 0 && offer.memory_bytes > holdings.memory_bytes) return false;
   if (offer.kind != PackKind::delta) return true;
   return holdings.delta_decoder &&

@@ -161,6 +161,24 @@ inline constexpr std::uint64_t kDeltaFileBytesMax = 0xffffffff;
 inline constexpr std::size_t kDeltaOverlapsMax = 4;
 inline constexpr std::uint32_t kDeltaRecordStepsMax = 4'000'000;
 
+// --- files of blocks in a delta, such as images with a compressed file system ------------------------
+// Bytes of a block, packed or unpacked: the largest of squashfs. A device holds seven of the size that an image has.
+// Past it the image is taken as any file.
+inline constexpr std::uint32_t kBlockBytesMax = 1024 * 1024;
+// Ways in which blocks of one file are compressed: those of contents and those of tables.
+inline constexpr std::size_t kBlockSpecsMax = 4;
+// Blocks of a base, and bytes between them: 16 bytes each on the device. An image of 4 GB has 32,000 of the usual size.
+inline constexpr std::uint32_t kBlockStretchesMax = 256 * 1024;
+// Parts of one file of blocks: files of the image, and its tables. Past it the delta is malformed.
+inline constexpr std::uint32_t kBlockPartsMax = 1024 * 1024;
+// Bytes that a base unpacks to: zeros that it does not have take no room in it. Past it the delta is malformed.
+inline constexpr std::uint64_t kBlockUnpackedBytesMax = std::uint64_t{1} << 40;
+// Bytes that a decoder of xz may take: the dictionary of the largest block, and its own state. Past it the block is
+// damaged.
+inline constexpr std::uint64_t kBlockXzMemoryMax = 4 * 1024 * 1024;
+// Runs of its base that a part is made from: 24 bytes each on the device. The publisher cuts parts with more.
+inline constexpr std::uint32_t kBlockExtentsMax = 2'048;
+
 // --- making delta packs ----------------------------------------------------------------------------
 // Bytes of memory for the files that are being compared for a delta, all threads together; a file that needs more is
 // compared alone.
@@ -185,6 +203,18 @@ inline constexpr std::size_t kDeltaCommonFilesMax = 64;
 // Base files that have a new file's name, whatever their folder and their digits, and are looked at for the best one.
 // Past it the others are passed over.
 inline constexpr std::size_t kDeltaNamesakesMax = 256;
+
+// Bytes of an image's tables, unpacked, and files in it, that the publisher reads of an image: a hundred bytes for each
+// file there may be. Past either the image is taken as any file.
+inline constexpr std::size_t kImageTableBytesMax = 64 * 1024 * 1024;
+inline constexpr std::size_t kImageFilesMax = 400'000;
+// Bytes of content, and steps, up to which parts of an image that did not change are joined: a device that was killed
+// goes on from a part. Past either the next part begins.
+inline constexpr std::uint64_t kImageJoinedBytesMax = 4 * 1024 * 1024;
+inline constexpr std::size_t kImageJoinedStepsMax = 256;
+// Percent of an image's changed blocks, by bytes, that may come out otherwise when they are compressed again. Past it
+// the image is taken as any file.
+inline constexpr std::uint64_t kImageUnlikePercentMax = 25;
 
 // --- gzip files inside a delta -------------------------------------------------------------------
 // Bytes of a gzip file's header that a recipe carries: fixed part, name, comment. Past it the file is sent as it is.

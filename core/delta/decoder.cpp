@@ -4,6 +4,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/delta/block_writer.hpp"
 #include "core/delta/file_control.hpp"
 #include "core/delta/gzip_stream.hpp"
 #include "core/delta/lzma_decoder.hpp"
@@ -13,6 +14,7 @@ namespace instar::delta {
 namespace {
 // Bytes that are handled at once. Twice as many are not faster.
 constexpr std::size_t kBlockBytes = 16 * 1024;
+constexpr std::uint64_t kStepBytes = 64;
 }  // namespace
 
 class Decoder::Impl {
@@ -39,20 +41,71 @@ class Decoder::Impl {
       return std::nullopt;
     }
     ++files_begun_;
-    map_.clear();
-    INSTAR_TRY(control_file_, control_reader_.file());
-    INSTAR_CHECK(control_reader_.operations(map_, header_.operations_max));
-    operation_ = 0;
-    copied_ = inserted_ = 0;
-    produced_ = 0;
+    INSTAR_TRY(control_file_, control_reader_.file(header_.stretches_max, header_.block_bytes_max));
     begun_ = false;
     under_way_ = true;
-    return FileStart{control_file_.base, control_file_.base_path, map_.now_bytes(), control_file_.is_gzip};
+    resume_ = {};
+    if (control_file_.is_blocks) {
+      blocks_.emplace(std::move(control_file_.blocks));
+      return FileStart{control_file_.base, control_file_.base_path, 0, false, true};
+    }
+    INSTAR_CHECK(read_operations());
+    return FileStart{control_file_.base, control_file_.base_path, map_.now_bytes(), control_file_.is_gzip, false};
   }
 
   Result<bool> decode(const Base& base, const WriteOut& out, std::uint64_t bytes_max) {
     INSTAR_ASSERT(under_way_);
+    if (blocks_) return decode_blocks(base, out, bytes_max);
     if (!begun_) INSTAR_CHECK(begin_file(base, out));
+    INSTAR_TRY(const bool ended, decode_some(bytes_max));
+    if (!ended) return false;
+    INSTAR_CHECK(end_file());
+    under_way_ = false;
+    return true;
+  }
+
+  Result<bool> skip(std::uint64_t bytes_max) {
+    INSTAR_ASSERT(under_way_ && !begun_);
+    if (blocks_) return skip_blocks(bytes_max);
+    INSTAR_TRY(const bool ended, skip_some(bytes_max));
+    if (ended) under_way_ = false;
+    return ended;
+  }
+
+  void resume(const BlockProgress& from) noexcept {
+    INSTAR_ASSERT(blocks_ && !blocks_->writer);
+    resume_ = from;
+  }
+
+  BlockProgress progress() const noexcept {
+    INSTAR_ASSERT(under_way_ && blocks_);
+    return blocks_->writer ? blocks_->writer->progress() : resume_;
+  }
+
+ private:
+  // The file of blocks that is under way.
+  struct Blocks {
+    explicit Blocks(BlockHead from) : head(std::move(from)) {}
+    BlockHead head;
+    std::unique_ptr<BlockReader> reader;
+    std::unique_ptr<BlockWriter> writer;
+    std::unique_ptr<ExtentView> view;  // of the part
+    std::uint32_t parts_begun = 0;
+    bool in_part = false;
+    bool passes_over = false;  // the part is not needed
+  };
+
+  Status read_operations() {
+    map_.clear();
+    INSTAR_CHECK(control_reader_.operations(map_, header_.operations_max));
+    operation_ = 0;
+    copied_ = inserted_ = 0;
+    produced_ = 0;
+    return {};
+  }
+
+  // Rebuilds some of the current file or part. Returns true at its end.
+  Result<bool> decode_some(std::uint64_t bytes_max) {
     const std::uint64_t stop = produced_ + bytes_max;
     while (operation_ < map_.size()) {
       if (produced_ >= stop) return false;
@@ -65,12 +118,10 @@ class Decoder::Impl {
         next_operation();
       }
     }
-    INSTAR_CHECK(end_file());
     return true;
   }
 
-  Result<bool> skip(std::uint64_t bytes_max) {
-    INSTAR_ASSERT(under_way_ && !begun_);
+  Result<bool> skip_some(std::uint64_t bytes_max) {
     while (operation_ < map_.size()) {
       if (bytes_max == 0) return false;
       const Operation operation = map_.operation(operation_);
@@ -86,13 +137,110 @@ class Decoder::Impl {
       bytes_max -= insert;
       if (copied_ == operation.copy_bytes && inserted_ == operation.extra_bytes) next_operation();
     }
+    return true;
+  }
+
+  Result<bool> decode_blocks(const Base& base, const WriteOut& out, std::uint64_t bytes_max) {
+    if (!blocks_->writer) {
+      if (!base.read) return fail(Code::malformed, "a file of the delta copies from a base that is not there");
+      blocks_->reader = std::make_unique<BlockReader>(blocks_->head.old, blocks_->head.old_method, base.read,
+                                                      blocks_->head.block_bytes);
+      blocks_->writer = std::make_unique<BlockWriter>(blocks_->head, control_reader_, base.read, out);
+      blocks_->writer->resume(resume_.bytes);
+    }
+    // What a step does counts as a few bytes, so that many of them do not take for ever.
+    for (std::uint64_t spent = 0; spent < bytes_max; spent += kStepBytes) {
+      if (!blocks_->in_part) {
+        if (blocks_->parts_begun == blocks_->head.part_count) return end_blocks();
+        INSTAR_CHECK(begin_part());
+      }
+      const std::uint64_t produced = produced_;
+      const std::uint64_t made = blocks_->writer->progress().bytes;
+      INSTAR_CHECK(go_on_with_part(bytes_max - spent));
+      spent += std::max(blocks_->writer->progress().bytes - made, blocks_->in_part ? produced_ - produced : 0);
+    }
+    return false;
+  }
+
+  Result<bool> end_blocks() {
+    if (blocks_->writer) INSTAR_CHECK(blocks_->writer->finish());
+    blocks_.reset();
     under_way_ = false;
     return true;
   }
 
- private:
+  Status begin_part() {
+    INSTAR_TRY(auto part, control_reader_.part(blocks_->head));
+    INSTAR_CHECK(read_operations());
+    blocks_->in_part = true;
+    blocks_->passes_over = blocks_->parts_begun < resume_.part;
+    begun_ = false;
+    control_file_ = std::move(part.file);
+    blocks_->view.reset();
+    if (!blocks_->writer) {
+      // Of a file that is skipped only the steps are gone through.
+      blocks_->writer = std::make_unique<BlockWriter>(blocks_->head, control_reader_, ReadAt(), WriteOut());
+    }
+    if (control_file_.base != BaseKind::none && blocks_->reader)
+      blocks_->view = std::make_unique<ExtentView>(*blocks_->reader, std::move(part.extents));
+    blocks_->writer->begin_part(blocks_->parts_begun++, part.spec);
+    return {};
+  }
+
+  // Content of the part, or else its next step.
+  Status go_on_with_part(std::uint64_t bytes_max) {
+    Blocks& blocks = *blocks_;
+    if (blocks.passes_over) {
+      INSTAR_TRY(const bool skipped, skip_some(bytes_max));
+      if (!skipped) return {};
+      blocks.in_part = false;
+      return blocks.writer->skip_part();
+    }
+    INSTAR_TRY(const bool advanced, blocks.writer->advance());
+    if (advanced) return {};
+    if (!begun_) {
+      Base base;
+      if (blocks.view) {
+        base.size = blocks.view->size();
+        base.read = [view = blocks.view.get()](std::uint64_t offset, std::span<std::uint8_t> out) {
+          return view->read(offset, out);
+        };
+      }
+      INSTAR_CHECK(begin_file(base, [&blocks](ByteView bytes) { return blocks.writer->take(bytes); }));
+    }
+    INSTAR_TRY(const bool ended, decode_some(std::min<std::uint64_t>(bytes_max, kBlockBytes)));
+    if (!ended) return {};
+    if (!content_ended_) {
+      content_ended_ = true;
+      INSTAR_CHECK(end_file());
+      return {};
+    }
+    blocks.in_part = false;
+    return blocks.writer->end_part();
+  }
+
+  Result<bool> skip_blocks(std::uint64_t bytes_max) {
+    for (std::uint64_t spent = 0; spent < bytes_max; spent += kStepBytes) {
+      if (!blocks_->in_part) {
+        if (blocks_->parts_begun == blocks_->head.part_count) {
+          blocks_->writer.reset();
+          return end_blocks();
+        }
+        INSTAR_CHECK(begin_part());
+      }
+      const std::uint64_t some = std::min<std::uint64_t>(bytes_max - spent, kBlockBytes);
+      spent += some;
+      INSTAR_TRY(const bool skipped, skip_some(some));
+      if (!skipped) continue;
+      blocks_->in_part = false;
+      INSTAR_CHECK(blocks_->writer->skip_part());
+    }
+    return false;
+  }
+
   Status begin_file(const Base& base, const WriteOut& out) {
     begun_ = true;
+    content_ended_ = false;
     base_ = base;
     out_ = out;
     first_.clear();
@@ -111,7 +259,6 @@ class Decoder::Impl {
   }
 
   Status end_file() {
-    under_way_ = false;
     if (gzip_writer_) INSTAR_CHECK(gzip_writer_->finish());
     gzip_writer_.reset();
     gzip_reader_.reset();
@@ -207,7 +354,10 @@ class Decoder::Impl {
   // The current file.
   bool under_way_ = false;
   bool begun_ = false;
+  bool content_ended_ = false;
   FileControl control_file_;
+  std::optional<Blocks> blocks_;
+  BlockProgress resume_;
   CopyMap map_;
   Base base_;
   WriteOut out_;
@@ -242,6 +392,14 @@ Result<std::optional<FileStart>> Decoder::next_file() {
 
 Result<bool> Decoder::decode(const Base& base, const WriteOut& out, std::uint64_t bytes_max) {
   return impl_->decode(base, out, bytes_max);
+}
+
+void Decoder::resume(const BlockProgress& from) noexcept {
+  impl_->resume(from);
+}
+
+BlockProgress Decoder::progress() const noexcept {
+  return impl_->progress();
 }
 
 Result<bool> Decoder::skip(std::uint64_t bytes_max) {

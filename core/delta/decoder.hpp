@@ -29,6 +29,17 @@ struct FileStart {
   // it has been made.
   std::uint64_t size = 0;
   bool is_gzip = false;
+  // It is a file of blocks, such as an image with a compressed file system: `size` says nothing.
+  bool is_blocks = false;
+  // The file has `size` bytes.
+  [[nodiscard]] bool has_size() const noexcept { return !is_gzip && !is_blocks; }
+};
+
+// How far a file of blocks has come. It can be gone on with from here in another process.
+struct BlockProgress {
+  std::uint32_t part = 0;   // the first one that is needed again
+  std::uint64_t bytes = 0;  // of the file
+  friend bool operator==(const BlockProgress&, const BlockProgress&) = default;
 };
 
 // The old bytes of a file: `read` fills `out` from an offset below `size`.
@@ -56,6 +67,11 @@ class Decoder {
   // malformed, corrupt (the base is shorter than it was, is no gzip file any more, or a stream is broken), those of the
   // callbacks. After an error the decoder must not be used any more.
   [[nodiscard]] Result<bool> decode(const Base& base, const WriteOut& out, std::uint64_t bytes_max);
+  // For a file of blocks, before its first decode(): `from` is made already, so `out` gets what comes after those
+  // bytes. Bytes before them are neither decompressed from the base nor compressed, as far as nothing later needs them.
+  void resume(const BlockProgress& from) noexcept;
+  // Of a file of blocks that is under way.
+  [[nodiscard]] BlockProgress progress() const noexcept;
   // Skips some of the current file without a base or output. Returns true when the file has ended. For files that are
   // finished already, and for those whose base is damaged. It only costs the decompression.
   [[nodiscard]] Result<bool> skip(std::uint64_t bytes_max);

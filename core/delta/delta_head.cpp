@@ -4,6 +4,7 @@
 
 #include "core/artifact/varint.hpp"
 #include "core/base/limits.hpp"
+#include "core/delta/block_table.hpp"
 
 namespace instar::delta {
 namespace {
@@ -17,6 +18,25 @@ constexpr std::uint32_t kStreamStateBytes = 36 * 1024;
 constexpr std::uint32_t kWorkBytes = 160 * 1024;
 // GzipReader and GzipWriter (gzip-recipe.md).
 constexpr std::uint32_t kGzipBytes = 457 * 1024;
+constexpr std::uint8_t kVersionWithBlocks = 2;
+// Of a file of blocks: content of a block, content that is held, a block as it is in the file and one as it is in the
+// base, beside those that are kept.
+constexpr std::uint32_t kBlockBuffers = 4;
+constexpr std::uint32_t kStretchBytes = sizeof(BlockTable::Row);
+constexpr std::uint32_t kExtentBytes = 24;
+
+std::uint32_t blocks_memory(const DeltaHeader& header) {
+  if (header.block_bytes_max == 0) return 0;
+  std::uint32_t decoder = 0;
+  std::uint32_t encoder = 0;
+  for (std::uint8_t method = 1; method <= kBlockMethodLast; ++method) {
+    if ((header.block_methods >> method & 1U) == 0) continue;
+    decoder = std::max(decoder, block_decoder_bytes(static_cast<BlockMethod>(method), header.block_bytes_max));
+    encoder = std::max(encoder, block_encoder_bytes(static_cast<BlockMethod>(method), header.block_bytes_max));
+  }
+  return (kBlockBuffers + kept_blocks(header.block_bytes_max)) * header.block_bytes_max + decoder + encoder +
+         header.stretches_max * kStretchBytes + limits::kBlockExtentsMax * kExtentBytes;
+}
 
 std::uint8_t settings_byte(const StreamInfo& info) {
   return static_cast<std::uint8_t>((info.position_bits * 5 + info.literal_position_bits) * 9 +
@@ -36,7 +56,7 @@ std::uint32_t DeltaHeader::body_chunks() const noexcept {
 }
 
 std::uint32_t DeltaHeader::memory_bytes() const noexcept {
-  std::uint32_t bytes = kWorkBytes + operations_max * 16 + (uses_gzip ? kGzipBytes : 0);
+  std::uint32_t bytes = kWorkBytes + operations_max * 16 + (uses_gzip ? kGzipBytes : 0) + blocks_memory(*this);
   for (const StreamInfo& stream : streams) {
     if (stream.decoded_bytes > 0) bytes += stream.window_bytes + kStreamStateBytes;
   }
@@ -45,6 +65,7 @@ std::uint32_t DeltaHeader::memory_bytes() const noexcept {
 
 Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const std::vector<ChunkHash>& body) {
   Bytes out(kDeltaMagic.begin(), kDeltaMagic.end());
+  out.back() = header.format();
   out.push_back(header.uses_gzip ? kUsesGzip : 0);
   for (const StreamInfo& stream : header.streams) {
     artifact::append_varint(out, stream.encoded_bytes);
@@ -56,6 +77,11 @@ Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const s
        {std::uint64_t{header.file_count}, header.file_bytes, header.file_blocks, std::uint64_t{header.entry_count},
         std::uint64_t{header.operations_max}, std::uint64_t{index_delta.size()}}) {
     artifact::append_varint(out, number);
+  }
+  if (header.format() == kVersionWithBlocks) {
+    artifact::append_varint(out, header.block_bytes_max);
+    artifact::append_varint(out, header.stretches_max);
+    out.push_back(header.block_methods);
   }
   out.insert(out.end(), index_delta.begin(), index_delta.end());
   for (const ChunkHash& hash : body) out.insert(out.end(), hash.bytes.begin(), hash.bytes.end());
@@ -80,12 +106,26 @@ StreamInfo read_stream(artifact::ByteCursor& cursor) {
   return info;
 }
 
+void read_block_numbers(artifact::ByteCursor& cursor, DeltaHeader& header) {
+  header.block_bytes_max =
+      static_cast<std::uint32_t>(cursor.varint(limits::kBlockBytesMax, "the size of the largest block"));
+  header.stretches_max =
+      static_cast<std::uint32_t>(cursor.varint(limits::kBlockStretchesMax, "the number of blocks of a base"));
+  header.block_methods = cursor.byte();
+  if (cursor.starved() || cursor.broken()) return;
+  if (header.block_methods >> (kBlockMethodLast + 1) != 0)
+    cursor.break_off(Code::unsupported, "the delta has blocks of a method that this version does not know");
+  if (header.block_bytes_max == 0 || header.block_methods == 0 || (header.block_methods & 1U) != 0)
+    cursor.break_off(Code::malformed, "the head of the delta says nothing of the blocks that it has");
+}
+
 Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
   if (bytes.size() < kDeltaMagic.size() + 1 || !std::equal(kDeltaMagic.begin(), kDeltaMagic.end() - 1, bytes.begin())) {
     return fail(Code::malformed, "this is not the head of a delta");
   }
-  if (bytes[4] != kDeltaMagic[4])
-    return fail(Code::unsupported, "the delta has version " + std::to_string(bytes[4]) + "; this version reads 1");
+  const std::uint8_t version = bytes[4];
+  if (version == 0 || version > kVersionWithBlocks)
+    return fail(Code::unsupported, "the delta has version " + std::to_string(version) + "; this version reads 1 and 2");
   artifact::ByteCursor cursor(bytes.subspan(kDeltaMagic.size()));
   DeltaHeader header;
   const std::uint8_t flags = cursor.byte();
@@ -99,6 +139,7 @@ Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
       static_cast<std::uint32_t>(cursor.varint(limits::kDeltaOperationsMax, "the number of operations"));
   header.index_delta_bytes =
       static_cast<std::uint32_t>(cursor.varint(limits::kIndexBytesMax, "the size of the index delta"));
+  if (version == kVersionWithBlocks) read_block_numbers(cursor, header);
   if (flags > kUsesGzip) cursor.break_off(Code::malformed, "the head of the delta has unknown flags");
   if (cursor.broken()) return fail(cursor.error());
   if (cursor.starved()) return fail(Code::malformed, "the head of the delta ends too early");

@@ -47,8 +47,15 @@ struct DeltaHeader {
   std::uint32_t operations_max = 0;     // of the file that has most: bounds the copy map
   std::uint32_t index_delta_bytes = 0;  // that follow the header
   bool uses_gzip = false;               // some content is re-compressed: zlib's memory is needed
+  // Files of blocks (docs/formats/blocks.md): the largest block, 0 if there are none; the most stretches of one base;
+  // the methods, bit m for method m. With them the pack has format 2.
+  std::uint32_t block_bytes_max = 0;
+  std::uint32_t stretches_max = 0;
+  std::uint8_t block_methods = 0;
   friend bool operator==(const DeltaHeader&, const DeltaHeader&) = default;
 
+  // Of the pack: 2 with files of blocks, which older clients cannot make, else 1.
+  [[nodiscard]] std::uint8_t format() const noexcept { return block_bytes_max > 0 ? 2 : 1; }
   [[nodiscard]] std::uint64_t body_bytes() const noexcept;
   // Wire chunks of the body: all of kDeltaChunkBytes but the last.
   [[nodiscard]] std::uint32_t body_chunks() const noexcept;

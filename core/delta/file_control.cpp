@@ -3,6 +3,7 @@
 #include "core/artifact/varint.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/delta/zigzag.hpp"
 
 namespace instar::delta {
 namespace {
@@ -11,27 +12,54 @@ constexpr std::uint8_t kBaseMask = 0x03;
 constexpr std::uint8_t kPredicts = 0x04;
 constexpr std::uint8_t kBaseIsGzip = 0x08;
 constexpr std::uint8_t kIsGzip = 0x10;
+constexpr std::uint8_t kIsBlocks = 0x20;  // of a file
+constexpr unsigned kSpecShift = 5;        // of a part: two bits
+static_assert(limits::kBlockSpecsMax <= 4);
 
-std::uint64_t zigzag(std::int64_t value) {
-  return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+std::uint8_t flags_of(const FileControl& file) {
+  std::uint8_t flags = static_cast<std::uint8_t>(file.base);
+  if (file.predicts) flags |= kPredicts;
+  if (file.base_is_gzip) flags |= kBaseIsGzip;
+  if (file.is_gzip) flags |= kIsGzip;
+  return flags;
 }
-std::int64_t unzigzag(std::uint64_t value) {
-  return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
+
+void append_recipe(Bytes& out, const FileControl& file) {
+  if (!file.is_gzip) return;
+  Bytes recipe;
+  append_gzip_recipe(recipe, file.recipe);
+  artifact::append_text(out, as_text(recipe));
+}
+
+// Sets what flags say. Errors: malformed.
+Status take_flags(FileControl& file, std::uint8_t flags) {
+  if ((flags & kBaseMask) > static_cast<std::uint8_t>(BaseKind::path))
+    return fail(Code::malformed, "a file of the delta has unknown flags");
+  file.base = static_cast<BaseKind>(flags & kBaseMask);
+  file.predicts = (flags & kPredicts) != 0;
+  file.base_is_gzip = (flags & kBaseIsGzip) != 0;
+  file.is_gzip = (flags & kIsGzip) != 0;
+  const bool has_base = file.base != BaseKind::none;
+  if ((!has_base && (file.predicts || file.base_is_gzip)) || (file.predicts && (file.base_is_gzip || file.is_gzip))) {
+    return fail(Code::malformed, "a file of the delta has flags that contradict each other");
+  }
+  return {};
 }
 
 }  // namespace
 
 void append_file_control(Bytes& out, const FileControl& file) {
-  std::uint8_t flags = static_cast<std::uint8_t>(file.base);
-  if (file.predicts) flags |= kPredicts;
-  if (file.base_is_gzip) flags |= kBaseIsGzip;
-  if (file.is_gzip) flags |= kIsGzip;
-  out.push_back(flags);
+  out.push_back(static_cast<std::uint8_t>(flags_of(file) | (file.is_blocks ? kIsBlocks : 0)));
   if (file.base == BaseKind::path) artifact::append_text(out, file.base_path);
-  if (!file.is_gzip) return;
-  Bytes recipe;
-  append_gzip_recipe(recipe, file.recipe);
-  artifact::append_text(out, as_text(recipe));
+  append_recipe(out, file);
+  if (file.is_blocks) append_block_head(out, file.blocks);
+}
+
+void append_part_control(Bytes& out, const PartControl& part) {
+  INSTAR_ASSERT(part.file.base != BaseKind::path && !part.file.is_blocks);
+  out.push_back(static_cast<std::uint8_t>(flags_of(part.file) | part.spec << kSpecShift));
+  if (part.file.base != BaseKind::none) append_extents(out, part.extents);
+  append_recipe(out, part.file);
 }
 
 void append_operations(Bytes& out, const std::vector<Operation>& operations) {
@@ -59,22 +87,16 @@ Result<std::uint64_t> ControlReader::number(std::uint64_t value_max, const char*
   return fail(Code::malformed, std::string(what) + " of the delta is out of bounds");
 }
 
-Result<FileControl> ControlReader::file() {
+Result<FileControl> ControlReader::file(std::uint32_t blocks_max, std::uint32_t block_bytes_max) {
   std::uint8_t flags = 0;
   INSTAR_CHECK(read_(std::span(&flags, 1)));
   FileControl file;
-  if ((flags & ~(kBaseMask | kPredicts | kBaseIsGzip | kIsGzip)) != 0 ||
-      (flags & kBaseMask) > static_cast<std::uint8_t>(BaseKind::path)) {
-    return fail(Code::malformed, "a file of the delta has unknown flags");
-  }
-  file.base = static_cast<BaseKind>(flags & kBaseMask);
-  file.predicts = (flags & kPredicts) != 0;
-  file.base_is_gzip = (flags & kBaseIsGzip) != 0;
-  file.is_gzip = (flags & kIsGzip) != 0;
-  const bool has_base = file.base != BaseKind::none;
-  if ((!has_base && (file.predicts || file.base_is_gzip)) || (file.predicts && (file.base_is_gzip || file.is_gzip))) {
+  const std::uint8_t known = kBaseMask | kPredicts | kBaseIsGzip | kIsGzip | (block_bytes_max > 0 ? kIsBlocks : 0);
+  if ((flags & ~known) != 0) return fail(Code::malformed, "a file of the delta has unknown flags");
+  INSTAR_CHECK(take_flags(file, flags));
+  file.is_blocks = (flags & kIsBlocks) != 0;
+  if (file.is_blocks && (file.base == BaseKind::none || file.predicts || file.base_is_gzip || file.is_gzip))
     return fail(Code::malformed, "a file of the delta has flags that contradict each other");
-  }
   if (file.base == BaseKind::path) {
     INSTAR_TRY(const std::uint64_t bytes, number(limits::kPathBytesMax, "a path"));
     if (bytes == 0) return fail(Code::malformed, "a file of the delta has an empty path for its base");
@@ -84,7 +106,27 @@ Result<FileControl> ControlReader::file() {
   if (file.is_gzip) {
     INSTAR_TRY(file.recipe, recipe());
   }
+  if (file.is_blocks) {
+    INSTAR_TRY(file.blocks, read_block_head(*this, blocks_max, block_bytes_max));
+  }
   return file;
+}
+
+Result<PartControl> ControlReader::part(const BlockHead& head) {
+  std::uint8_t flags = 0;
+  INSTAR_CHECK(read_(std::span(&flags, 1)));
+  PartControl part;
+  part.spec = static_cast<std::uint8_t>(flags >> kSpecShift);
+  if (part.spec >= head.specs.size() || (flags & kBaseMask) > static_cast<std::uint8_t>(BaseKind::same_path))
+    return fail(Code::malformed, "a part of the delta has unknown flags");
+  INSTAR_CHECK(take_flags(part.file, flags & ~(~0U << kSpecShift)));
+  if (part.file.base != BaseKind::none) {
+    INSTAR_TRY(part.extents, read_extents(*this, head.old));
+  }
+  if (part.file.is_gzip) {
+    INSTAR_TRY(part.file.recipe, recipe());
+  }
+  return part;
 }
 
 Result<GzipRecipe> ControlReader::recipe() {

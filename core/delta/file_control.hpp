@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/delta/block_control.hpp"
 #include "core/delta/copy_map.hpp"
 #include "core/delta/decoder.hpp"
 #include "core/delta/gzip_recipe.hpp"
@@ -18,10 +19,22 @@ struct FileControl {
   bool base_is_gzip = false;  // operations speak of the content of the base's gzip file, and only move forward in it
   bool is_gzip = false;       // what is rebuilt is the content of a gzip file
   GzipRecipe recipe;          // by which that file is made again
+  bool is_blocks = false;     // the file is made of blocks, by parts that follow
+  BlockHead blocks;           // of such a file
+};
+
+// What comes before the operations of a part of a file of blocks. It is like a file; its base is runs of the base's
+// file as it unpacks.
+struct PartControl {
+  FileControl file;  // `base` is none or same_path
+  std::vector<BlockExtent> extents;
+  std::uint8_t spec = 0;  // by which its blocks are compressed
 };
 
 // The file's header; its operations follow, see append_operations().
 void append_file_control(Bytes& out, const FileControl& file);
+// A part's header; its operations follow, then its steps.
+void append_part_control(Bytes& out, const PartControl& part);
 // The count, then all copies, all extras, and all distances from where a copy would go on to where it really is. So
 // numbers of one kind are together.
 void append_operations(Bytes& out, const std::vector<Operation>& operations);
@@ -35,12 +48,16 @@ class ControlReader {
 
   // Errors: malformed (also for numbers above the bounds, of operations that leave a file of 4 GiB), too_large, those
   // of `read`.
-  [[nodiscard]] Result<FileControl> file();
+  // `blocks_max`, `block_bytes_max`: what the header promises of files of blocks.
+  [[nodiscard]] Result<FileControl> file(std::uint32_t blocks_max = 0, std::uint32_t block_bytes_max = 0);
+  [[nodiscard]] Result<PartControl> part(const BlockHead& head);
   // Into an empty map, sealed. `operations_max`: what the header promises.
   [[nodiscard]] Status operations(CopyMap& map, std::uint32_t operations_max);
 
- private:
   [[nodiscard]] Result<std::uint64_t> number(std::uint64_t value_max, const char* what);
+  [[nodiscard]] Status bytes(std::span<std::uint8_t> out) { return read_(out); }
+
+ private:
   [[nodiscard]] Result<GzipRecipe> recipe();
   ReadBytes read_;
 };

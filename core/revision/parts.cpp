@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/artifact/pack_formats.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
 #include "core/revision/age.hpp"
@@ -134,7 +135,8 @@ wire::Description Parts::description() const {
   described.free_bytes = room.free_bytes();
   if (revisions.current()) described.running = revisions.current()->info;
   if (revisions.previous()) described.previous = revisions.previous()->info;
-  described.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta)};
+  described.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta),
+                            artifact::pack_capability(artifact::PackKind::delta, artifact::kDeltaFormatNewest)};
   described.root_version = inbox.root().version;
   described.highest_sequence = history.state().highest_sequence;
   described.time = wall();

@@ -30,7 +30,7 @@ Result<std::unique_ptr<Stage>> ArtifactStage::open(StageSetup setup) {
   std::unique_ptr<ArtifactStage> stage(new ArtifactStage(std::move(setup)));
   INSTAR_CHECK(stage->open_folders());
   // If a delta was given up for this pack, its tree is used further. Its own files only take up space.
-  stage->remove_files({"delta", "decoded", "index.new", "redone"});
+  stage->remove_files({"delta", "decoded", "progress", "index.new", "redone"});
   return stage;
 }
 

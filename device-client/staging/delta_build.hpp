@@ -17,6 +17,7 @@
 #include "core/delta/decoder.hpp"
 #include "core/delta/index_delta.hpp"
 #include "device-client/staging/delta_base.hpp"
+#include "device-client/staging/file_progress.hpp"
 #include "device-client/staging/hashing.hpp"
 #include "device-client/staging/made_log.hpp"
 #include "device-client/staging/stage.hpp"
@@ -34,6 +35,7 @@ class DeltaBuild {
     Entries entries;
     std::unique_ptr<delta::Decoder> decoder;  // null: the pack rebuilds nothing
     MadeLog log;
+    FileProgress progress;
     files::Fd index;  // is written from its start
     std::string index_path;
     artifact::IndexRules rules;
@@ -56,6 +58,7 @@ class DeltaBuild {
     none,
     rehash,  // the log says that the file is finished
     copy,
+    reread,  // the part of a file of blocks that is there already is hashed
     decode,
     skip,        // its part of the streams is skipped, because the file is finished
     skip_lost,   // its part of the streams is skipped, because its base is damaged
@@ -70,10 +73,14 @@ class DeltaBuild {
   // Returns true when the log says that the file is finished, and hashes it then.
   [[nodiscard]] Result<bool> begin_rehash();
   [[nodiscard]] Status begin_making();
+  // Returns true when a part of the file of blocks is there, and begins with what follows it.
+  [[nodiscard]] Result<bool> begin_reread();
   [[nodiscard]] Result<bool> work(std::uint64_t& bytes);
   [[nodiscard]] Result<bool> rehash(std::uint64_t& bytes);
   [[nodiscard]] Result<bool> copy(std::uint64_t& bytes);
+  [[nodiscard]] Result<bool> reread(std::uint64_t& bytes);
   [[nodiscard]] Result<bool> decode(std::uint64_t& bytes);
+  [[nodiscard]] Status note_progress();
   [[nodiscard]] Result<bool> skip(std::uint64_t& bytes);
   [[nodiscard]] Result<bool> hash_source(std::uint64_t& bytes);
   [[nodiscard]] Status write_out(ByteView bytes);
@@ -104,6 +111,7 @@ class DeltaBuild {
   std::uint64_t out_bytes_ = 0;
   trust::Hasher out_hash_;
   std::uint64_t unsynced_ = 0;
+  delta::BlockProgress noted_;  // of a file of blocks: how far it is durable
 
   std::vector<std::uint64_t> lost_;  // digests of paths
   artifact::Missing missing_;

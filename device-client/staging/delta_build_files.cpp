@@ -69,6 +69,11 @@ Status DeltaBuild::begin_making() {
       from_bytes_ = static_cast<std::uint64_t>(status.st_size);
     }
   }
+  noted_ = {};
+  if (made_by_ == Task::decode && start_.is_blocks) {
+    INSTAR_TRY(const bool goes_on, begin_reread());
+    if (goes_on) return {};
+  }
   // No room is taken ahead, because a part of it may be holes. The space was counted before anything was fetched.
   INSTAR_TRY(out_, parts_.tree->replace_file(entry().path, 0));
   out_bytes_ = 0;
@@ -77,10 +82,28 @@ Status DeltaBuild::begin_making() {
   return {};
 }
 
+Result<bool> DeltaBuild::begin_reread() {
+  const auto noted = parts_.progress.find(number_);
+  if (!noted || noted->bytes == 0) return false;
+  auto file = parts_.tree->open_file(entry().path, true);
+  if (!file) return false;
+  const std::string shown = parts_.tree->shown(entry().path);
+  INSTAR_TRY(const auto status, look_at(file->get(), shown));
+  if (status.st_nlink != 1 || static_cast<std::uint64_t>(status.st_size) < noted->bytes) return false;
+  if (::ftruncate(file->get(), static_cast<off_t>(noted->bytes)) != 0) return files::os_error("sizing", shown, errno);
+  out_ = std::move(*file);
+  out_bytes_ = 0;
+  out_hash_ = trust::Hasher();
+  noted_ = *noted;
+  task_ = Task::reread;
+  return true;
+}
+
 Result<bool> DeltaBuild::work(std::uint64_t& bytes) {
   switch (task_) {
     case Task::rehash: return rehash(bytes);
     case Task::copy: return copy(bytes);
+    case Task::reread: return reread(bytes);
     case Task::decode: return decode(bytes);
     case Task::skip:
     case Task::skip_lost: return skip(bytes);
@@ -137,6 +160,33 @@ Result<bool> DeltaBuild::copy(std::uint64_t& bytes) {
   return false;
 }
 
+// If the bytes are not what they were, the hash of the index shows it, and all is made again.
+Result<bool> DeltaBuild::reread(std::uint64_t& bytes) {
+  Bytes buffer(kCopyBytes);
+  while (out_bytes_ < noted_.bytes) {
+    if (bytes == 0) return false;
+    const auto some = std::span(buffer).first(std::min<std::size_t>(kCopyBytes, noted_.bytes - out_bytes_));
+    INSTAR_TRY(const std::size_t got, files::read_at(out_.get(), some, out_bytes_, parts_.tree->shown(entry().path)));
+    if (got != some.size()) return fail(Code::corrupt, parts_.tree->shown(entry().path) + " became shorter");
+    out_hash_.update(some);
+    out_bytes_ += got;
+    bytes -= std::min<std::uint64_t>(bytes, got);
+  }
+  parts_.decoder->resume(noted_);
+  task_ = Task::decode;
+  return true;
+}
+
+// What is noted must be on the disk, but for what is made again all the same.
+Status DeltaBuild::note_progress() {
+  const delta::BlockProgress now = parts_.decoder->progress();
+  if (now.bytes < noted_.bytes + kSyncBytes) return {};
+  INSTAR_CHECK(files::sync_file_system(parts_.tree->path()));
+  INSTAR_CHECK(parts_.progress.note(number_, now));
+  noted_ = now;
+  return {};
+}
+
 Result<bool> DeltaBuild::decode(std::uint64_t& bytes) {
   const std::uint64_t before = out_bytes_;
   delta::Base base;
@@ -151,9 +201,10 @@ Result<bool> DeltaBuild::decode(std::uint64_t& bytes) {
   bytes -= std::min(bytes, out_bytes_ - before);
   if (!ended) {
     bytes = 0;
+    if (start_.is_blocks) INSTAR_CHECK(note_progress());
     return false;
   }
-  if (!start_.is_gzip && out_bytes_ != start_.size) {
+  if (start_.has_size() && out_bytes_ != start_.size) {
     return fail(Code::malformed, "\"" + entry().path + "\" has " + std::to_string(out_bytes_) +
                                      " bytes, the pack promised " + std::to_string(start_.size));
   }
@@ -188,7 +239,7 @@ Result<bool> DeltaBuild::hash_source(std::uint64_t& bytes) {
 }
 
 Status DeltaBuild::write_out(ByteView bytes) {
-  if (made_by_ == Task::decode && !start_.is_gzip && bytes.size() > start_.size - out_bytes_) {
+  if (made_by_ == Task::decode && start_.has_size() && bytes.size() > start_.size - out_bytes_) {
     return fail(Code::malformed, "\"" + entry().path + "\" grows over the " + std::to_string(start_.size) +
                                      " bytes that the pack promised");
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/artifact/pack_formats.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
 #include "files/files.hpp"
@@ -15,7 +16,7 @@
 namespace instar::device {
 
 Result<std::unique_ptr<Stage>> DeltaStage::open(StageSetup setup, std::vector<HeldArtifact> held) {
-  if (setup.pack.kind != artifact::PackKind::delta || setup.pack.format != artifact::kPackFormat) {
+  if (setup.pack.kind != artifact::PackKind::delta || !artifact::is_known_format(setup.pack.kind, setup.pack.format)) {
     return fail(Code::unsupported, "pack " + setup.pack.id.short_hex() +
                                        " is of a kind that this version cannot stage: update the client");
   }
@@ -75,6 +76,10 @@ Status DeltaStage::check_head_numbers() const {
     return fail(Code::malformed, "its head is for a body of " + std::to_string(header.body_bytes()) +
                                      " bytes, the manifest says " + std::to_string(setup_.pack.body_bytes) +
                                      ": publish it again");
+  }
+  if (header.format() != setup_.pack.format) {
+    return fail(Code::malformed, "its head has format " + std::to_string(header.format()) + ", the manifest says " +
+                                     std::to_string(setup_.pack.format) + ": publish it again");
   }
   if (header.entry_count != setup_.artifact.entry_count) {
     return fail(Code::malformed, "its head is for " + std::to_string(header.entry_count) +
@@ -189,6 +194,7 @@ Status DeltaStage::begin_build() {
                  return files::read_at(body_file_.get(), out, offset, file("delta"));
                }));
   }
+  parts.progress = FileProgress(file("progress"), setup_.pack.id);
   INSTAR_TRY(parts.log, MadeLog::open(file("decoded"), held_ ? Hash256(setup_.artifact.id) : Hash256(setup_.pack.id)));
   parts.index_path = file("index.new");
   INSTAR_TRY(parts.index, files::open_file(parts.index_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
@@ -211,7 +217,8 @@ Status DeltaStage::end_build() {
 }
 
 Status DeltaStage::make_again(const Error& error) {
-  if (files::exists(file("redone"))) {
+  // A library of this device that compresses otherwise will do so again.
+  if (error.code == Code::unsupported || files::exists(file("redone"))) {
     give_up(error);
     return {};
   }
@@ -220,7 +227,7 @@ Status DeltaStage::make_again(const Error& error) {
   build_.reset();
   { INSTAR_TRY(const files::Fd marker, files::open_file(file("redone"), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600)); }
   INSTAR_CHECK(files::sync_folder(setup_.folder));
-  remove_files({"decoded", "index.new"});
+  remove_files({"decoded", "progress", "index.new"});
   INSTAR_CHECK(files::remove_tree(file("tree")));
   damaged_ = true;
   return {};
@@ -244,7 +251,7 @@ std::string DeltaStage::describe_damage() const {
 Status DeltaStage::hand_over() {
   body_file_.close();
   if (given_up_) {
-    remove_files({"head", "delta", "bitmap", "decoded", "index.new", "redone"});
+    remove_files({"head", "delta", "bitmap", "decoded", "progress", "index.new", "redone"});
     return files::remove_tree(file("tree"));
   }
   INSTAR_CHECK(files::sync_file_system(setup_.folder));
@@ -258,7 +265,8 @@ void DeltaStage::clean_up() {
   head_file_.close();
   body_file_.close();
   durable_.reset();
-  remove_files({"head", "delta", "bitmap", "decoded", "redone", "index.new", "laid-out", "finishing", "made"});
+  remove_files(
+      {"head", "delta", "bitmap", "decoded", "progress", "redone", "index.new", "laid-out", "finishing", "made"});
 }
 
 }  // namespace instar::device

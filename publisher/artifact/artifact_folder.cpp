@@ -324,6 +324,7 @@ wire::Artifact manifest_artifact(const ArtifactFolder& folder) {
     pack.head_bytes = directory.head_bytes();
     pack.body_bytes = directory.body_bytes();
     pack.memory_bytes = file.memory_bytes();
+    pack.format = format_of(file);
     pack.framing_bytes = framing_bytes(directory);
     artifact.packs.push_back(std::move(pack));
   }

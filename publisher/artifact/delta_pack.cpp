@@ -195,6 +195,12 @@ Result<DeltaContents> read_delta(const PackFile& pack) {
   return DeltaContents{std::move(head), std::move(*parts)};
 }
 
+std::uint8_t format_of(const PackFile& pack) {
+  if (pack.directory().kind != artifact::PackKind::delta) return artifact::kPackFormat;
+  const auto contents = read_delta(pack);
+  return contents ? contents->parts.header.format() : artifact::kPackFormat;
+}
+
 Result<std::vector<Entry>> rebuild_delta(const PackFile& pack, const ReadableTree& base, TreeBuilder* builder,
                                          const Work& work) {
   if (base.id != pack.directory().base) {

@@ -22,9 +22,13 @@ std::vector<ArtifactId> held_by(const wire::Description& device) {
   return held;
 }
 
-std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact) {
+// The device passes over deltas of a format that it does not know.
+std::vector<artifact::PackOffer> offers_of(const wire::Artifact& artifact, const wire::Description& device) {
   std::vector<artifact::PackOffer> offers;
   for (const auto& pack : artifact.packs) {
+    const auto capability = artifact::pack_capability(pack.kind, pack.format);
+    const bool known = std::ranges::find(device.pack_formats, capability) != device.pack_formats.end();
+    if (pack.format > artifact::kPackFormat && !known) continue;
     offers.push_back({pack.kind, pack.id, pack.base, pack.format, pack.head_bytes, pack.body_bytes, pack.memory_bytes,
                       pack.body_count});
   }
@@ -71,7 +75,7 @@ Result<Choice> choose(const wire::Manifest& manifest, const wire::Description& d
       choice.kinds += (choice.kinds.empty() ? "" : "+") + std::string("held");
       continue;
     }
-    const auto offers = offers_of(artifact);
+    const auto offers = offers_of(artifact, device);
     const auto usable = artifact::usable_packs(offers, holdings);
     if (usable.empty())
       return fail(Code::unsupported,

@@ -56,10 +56,10 @@ bool DeltaBases::is_unlike(ByteView one, ByteView other) {
 
 Status DeltaBases::look_at_base() {
   std::unordered_set<Hash256> seen;
-  for (const Entry& entry : base_.entries) {
+  for (const Entry& entry : base_.entries()) {
     if (entry.type != EntryType::file || entry.size == 0 || !seen.insert(entry.content).second) continue;
     INSTAR_CHECK(work_.go_on());
-    INSTAR_TRY(const Bytes content, read_content(base_.tree, entry));
+    INSTAR_TRY(const Bytes content, base_.read(entry));
     const auto at = static_cast<std::uint32_t>(files_.size());
     files_.push_back({&entry, delta::make_sketch(content)});
     for (const std::uint64_t value : files_.back().sketch.values) by_value_[value].push_back(at);

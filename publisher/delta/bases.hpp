@@ -11,8 +11,8 @@
 #include "core/artifact/index.hpp"
 #include "core/base/result.hpp"
 #include "core/delta/make/maker.hpp"
-#include "publisher/artifact/readable_tree.hpp"
 #include "publisher/console/work.hpp"
+#include "publisher/delta/contents.hpp"
 
 namespace instar::publisher {
 
@@ -24,10 +24,10 @@ namespace instar::publisher {
 class DeltaBases {
  public:
   // `base` must outlive this object.
-  DeltaBases(const ReadableTree& base, const Work& work) : base_(base), work_(work) {}
+  DeltaBases(const Contents& base, const Work& work) : base_(base), work_(work) {}
 
   // Up to three files, the most promising first: the two that are most like `content`, and the one whose name is most
-  // like `path`. The answer depends only on the trees, not on earlier calls. Errors: io, corrupt (the base changed),
+  // like `path`. The answer depends only on the contents, not on earlier calls. Errors: io, corrupt (the base changed),
   // unavailable (stopped).
   [[nodiscard]] Result<std::vector<const artifact::Entry*>> find(std::string_view path, ByteView content);
   // Whether two contents have so little in common that another base may serve better than the file of the same path.
@@ -42,7 +42,7 @@ class DeltaBases {
   void add_alike(std::uint64_t size, const delta::Sketch& sketch, std::vector<const artifact::Entry*>& found) const;
   void add_namesake(std::string_view path, std::uint64_t size, std::vector<const artifact::Entry*>& found) const;
 
-  const ReadableTree& base_;
+  const Contents& base_;
   const Work& work_;
   std::once_flag looked_;
   Status status_;

@@ -1,6 +1,7 @@
 #include "publisher/delta/build.hpp"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 #include <utility>
 
@@ -9,6 +10,8 @@
 #include "core/delta/index_delta.hpp"
 #include "core/delta/make/maker.hpp"
 #include "core/trust/digest.hpp"
+#include "files/posix.hpp"
+#include "publisher/delta/image.hpp"
 #include "publisher/delta/match.hpp"
 
 namespace instar::publisher {
@@ -37,6 +40,25 @@ std::vector<DeltaMatcher::Task> tasks_of(const delta::IndexDelta& index, const R
   return tasks;
 }
 
+// Whether both files begin as images whose insides are compared.
+bool are_images(const ReadableTree& base, const ReadableTree& fresh, const DeltaMatcher::Task& task) {
+  if (task.place == nullptr) return false;
+  for (const auto& [tree, entry] : {std::pair{&base, task.place}, std::pair{&fresh, task.fresh}}) {
+    const auto file = tree->tree.open_file(entry->path, false);
+    std::array<std::uint8_t, 4> start{};
+    if (!file || !files::read_at(file->get(), start, 0, entry->path) || !may_be_image(start)) return false;
+  }
+  return true;
+}
+
+// Returns false when the images are to be taken as any files.
+Result<bool> add_images(const ReadableTree& base, const ReadableTree& fresh, const DeltaMatcher::Task& task,
+                        const DeltaOptions& options, delta::DeltaMaker& maker) {
+  INSTAR_TRY(const Bytes old, read_content(base.tree, *task.place));
+  INSTAR_TRY(const Bytes now, read_content(fresh.tree, *task.fresh));
+  return add_image(old, now, options, maker);
+}
+
 // Compares all files and returns the streams of the body.
 Result<delta::DeltaMaker::Made> make_streams(const delta::IndexDelta& index, const ReadableTree& base,
                                              const ReadableTree& fresh, const DeltaOptions& options) {
@@ -44,14 +66,31 @@ Result<delta::DeltaMaker::Made> make_streams(const delta::IndexDelta& index, con
   std::uint64_t all = 0;
   for (const auto& task : tasks) all += task.fresh->size;
   std::uint64_t done = 0;
-  delta::DeltaMaker maker;
-  DeltaMatcher matcher(base, fresh, tasks, options.jobs, options.match_bytes_max, options.work);
+  std::vector<bool> images;
+  std::vector<DeltaMatcher::Task> others;
   for (const auto& task : tasks) {
+    images.push_back(are_images(base, fresh, task));
+    if (!images.back()) others.push_back(task);
+  }
+  delta::DeltaMaker maker;
+  const TreeContents old(base);
+  const TreeContents now(fresh);
+  DeltaMatcher matcher(old, now, others, options.jobs, options.match_bytes_max, options.work);
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const auto& task = tasks[i];
     options.work.tell("comparing", done, all);
-    INSTAR_TRY(const auto matched, matcher.next());
-    INSTAR_CHECK(options.work.go_on());
-    maker.add(matched);
     done += task.fresh->size;
+    INSTAR_CHECK(options.work.go_on());
+    if (!images[i]) {
+      INSTAR_TRY(const auto matched, matcher.next());
+      maker.add(matched);
+      continue;
+    }
+    INSTAR_TRY(const bool added, add_images(base, fresh, task, options, maker));
+    if (added) continue;
+    DeltaMatcher as_file(old, now, {task}, 1, options.match_bytes_max, options.work);
+    INSTAR_TRY(const auto matched, as_file.next());
+    maker.add(matched);
   }
   options.work.tell("comparing", done, all);
   return maker.finish();

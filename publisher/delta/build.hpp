@@ -24,7 +24,8 @@ struct DeltaOptions {
 };
 
 // Compares each file whose content the base does not have with the base's file of the same path. If there is none, or
-// if it is very different, the files that are most like it in content or name are used. Passes on the chunks, body
+// if it is very different, the files that are most like it in content or name are used. Images with a compressed file
+// system are compared by what is in them, if they can be (image.hpp). Passes on the chunks, body
 // first, and returns the directory. The same trees give the same bytes with any number of threads (and with the same
 // releases of zstd and liblzma). Errors: those of make_index_delta and DeltaMaker, corrupt (a tree changed meanwhile),
 // too_large, io; unavailable (stopped).

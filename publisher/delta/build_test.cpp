@@ -184,7 +184,8 @@ TEST_F(DeltaBuild, AMovedFileFindsItsBaseByItsContent) {
   content[5'000] ^= 1;
   write_in(folder_ / "two", "opt/other/name.dat", content);
   const auto base = tree("one");
-  DeltaBases bases(base, {});
+  const TreeContents contents(base);
+  DeltaBases bases(contents, {});
   const auto found = bases.find("opt/other/name.dat", content);
   ASSERT_TRUE(found);
   ASSERT_FALSE(found->empty());
@@ -197,7 +198,8 @@ TEST_F(DeltaBuild, AFileOfTheSameNameIsFoundIfNoContentIsAlike) {
   EXPECT_NE(stem_of("libfoo.so.1"), stem_of("libbar.so.1"));
   write_in(folder_ / "one", "etc/tiny-7", as_bytes("abc"));
   const auto base = tree("one");
-  DeltaBases bases(base, {});
+  const TreeContents contents(base);
+  DeltaBases bases(contents, {});
   const auto found = bases.find("etc/tiny-8", as_bytes("xyz"));
   ASSERT_TRUE(found);
   ASSERT_EQ(found->size(), 1U);

@@ -1,15 +1,11 @@
 #include "publisher/delta/match.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
-#include "files/posix.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -22,29 +18,15 @@ using delta::FileDelta;
 // Both contents come on top.
 constexpr std::uint64_t kOldFactor = 7;
 constexpr std::uint64_t kNewFactor = 4;
-constexpr std::size_t kGzipEndBytes = 4;
 
 std::uint64_t outcome_bytes(const Result<FileDelta>& outcome) {
   if (!outcome) return 0;
   return outcome->difference.size() + outcome->extra.size() + outcome->operations.size() * sizeof(delta::Operation);
 }
 
-// Bytes that a comparison works on. For a gzip file its content counts too, with the size that its trailer gives.
-std::uint64_t bytes_inside(const files::StagingTree& tree, const Entry& file) {
-  if (file.size < 2 * kGzipEndBytes) return file.size;
-  const auto opened = files::open_below(tree.fd(), file.path, O_RDONLY | O_NONBLOCK, tree.path());
-  std::array<std::uint8_t, 2> magic{};
-  std::array<std::uint8_t, kGzipEndBytes> end{};
-  if (!opened || !files::read_at(opened->get(), magic, 0, file.path) || magic[0] != 0x1f || magic[1] != 0x8b)
-    return file.size;
-  if (!files::read_at(opened->get(), end, file.size - end.size(), file.path)) return file.size;
-  const std::uint64_t content = end[0] | end[1] << 8 | end[2] << 16 | static_cast<std::uint64_t>(end[3]) << 24;
-  return file.size + std::min<std::uint64_t>(content, limits::kGzipFindBytesMax);
-}
-
 }  // namespace
 
-DeltaMatcher::DeltaMatcher(const ReadableTree& base, const ReadableTree& fresh, std::vector<Task> tasks, unsigned jobs,
+DeltaMatcher::DeltaMatcher(const Contents& base, const Contents& fresh, std::vector<Task> tasks, unsigned jobs,
                            std::uint64_t bytes_max, const Work& work)
     : base_(base), fresh_(fresh), tasks_(std::move(tasks)), bytes_max_(bytes_max), work_(work), bases_(base, work) {
   for (const Task& task : tasks_) working_bytes_.push_back(working_bytes(task));
@@ -64,8 +46,8 @@ DeltaMatcher::~DeltaMatcher() {
 
 std::uint64_t DeltaMatcher::working_bytes(const Task& task) const {
   const std::uint64_t old_bytes =
-      task.place != nullptr ? bytes_inside(base_.tree, *task.place) : largest_base_in_proportion(task.fresh->size);
-  return kOldFactor * old_bytes + kNewFactor * bytes_inside(fresh_.tree, *task.fresh);
+      task.place != nullptr ? base_.bytes_inside(*task.place) : largest_base_in_proportion(task.fresh->size);
+  return kOldFactor * old_bytes + kNewFactor * fresh_.bytes_inside(*task.fresh);
 }
 
 void DeltaMatcher::run() {
@@ -102,12 +84,12 @@ Result<FileDelta> DeltaMatcher::next() {
 
 Result<FileDelta> DeltaMatcher::match(const Task& task) {
   INSTAR_CHECK(work_.go_on());
-  INSTAR_TRY(const Bytes now, read_content(fresh_.tree, *task.fresh));
+  INSTAR_TRY(const Bytes now, fresh_.read(*task.fresh));
   std::vector<const Entry*> bases;
   bool is_unlike = true;
   Bytes old;
   if (task.place != nullptr && is_base_in_proportion(task.place->size, now.size())) {
-    INSTAR_TRY(old, read_content(base_.tree, *task.place));
+    INSTAR_TRY(old, base_.read(*task.place));
     bases.push_back(task.place);
     is_unlike = DeltaBases::is_unlike(old, now);
   }
@@ -123,7 +105,7 @@ Result<FileDelta> DeltaMatcher::match(const Task& task) {
   for (const Entry* entry : bases) {
     INSTAR_CHECK(work_.go_on());
     if (entry != task.place) {
-      INSTAR_TRY(old, read_content(base_.tree, *entry));
+      INSTAR_TRY(old, base_.read(*entry));
     }
     auto delta = delta::match_file(old, now);
     if (best && delta.cost_estimate >= best->cost_estimate) continue;

@@ -22,8 +22,8 @@ class DeltaMatcher {
     const artifact::Entry* fresh = nullptr;
     const artifact::Entry* place = nullptr;
   };
-  // The trees and `work` must outlive this object. The threads start at once.
-  DeltaMatcher(const ReadableTree& base, const ReadableTree& fresh, std::vector<Task> tasks, unsigned jobs,
+  // The contents and `work` must outlive this object. The threads start at once.
+  DeltaMatcher(const Contents& base, const Contents& fresh, std::vector<Task> tasks, unsigned jobs,
                std::uint64_t bytes_max, const Work& work);
   DeltaMatcher(const DeltaMatcher&) = delete;
   DeltaMatcher& operator=(const DeltaMatcher&) = delete;
@@ -38,8 +38,8 @@ class DeltaMatcher {
   [[nodiscard]] Result<delta::FileDelta> match(const Task& task);
   [[nodiscard]] std::uint64_t working_bytes(const Task& task) const;
 
-  const ReadableTree& base_;
-  const ReadableTree& fresh_;
+  const Contents& base_;
+  const Contents& fresh_;
   const std::vector<Task> tasks_;
   std::vector<std::uint64_t> working_bytes_;  // of each task
   const std::uint64_t bytes_max_;

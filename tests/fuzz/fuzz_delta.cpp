@@ -188,7 +188,7 @@ void decode_all(const DeltaHeader& header, ByteView body, ByteView base) {
                                     {reader_of(base), base.size()},
                                     [&](ByteView bytes) -> Status {
                                       made += bytes.size();
-                                      if (!(*start)->is_gzip && made > size) std::abort();
+                                      if ((*start)->has_size() && made > size) std::abort();
                                       return {};
                                     },
                                     5000);
@@ -197,7 +197,7 @@ void decode_all(const DeltaHeader& header, ByteView body, ByteView base) {
       if (made > left || (skips && left < 4096)) return;
       if (skips) left -= 4096;
     }
-    if (!skips && !(*start)->is_gzip && made != size) std::abort();
+    if (!skips && (*start)->has_size() && made != size) std::abort();
     left -= std::min(left, made);
   }
 }
@@ -219,6 +219,9 @@ void decode_made(const std::array<Compressed, kStreamCount>& streams, ByteView b
   }
   header.file_count = 4;
   header.operations_max = limits::kDeltaOperationsMax;
+  header.block_bytes_max = 4096;
+  header.stretches_max = 64;
+  header.block_methods = 0x1e;
   decode_all(header, body, base);
 }
 

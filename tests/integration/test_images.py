@@ -1,6 +1,8 @@
 """Containers that run from an image: one file with a file system, mounted for the container alone."""
 
+import base64
 import os
+import random
 import signal
 import subprocess
 from pathlib import Path
@@ -90,6 +92,40 @@ def test_images_of_each_kind_are_installed_updated_by_delta_and_taken_back(site)
     site.wait_for_counts(site.publish("7.0"), {"committed": 1})
     assert device.ask("app", "/bin/cat", "/www/version") == "7.0\n"
     wait_for("the image is let go", lambda: not attached_below(device.state_dir))
+
+
+def test_a_killed_device_goes_on_with_the_image_that_it_makes_again(site):
+    device = site.add_device("image")
+    # Text that shrinks by a quarter: what is put before it changes every block, and all are compressed again.
+    data = base64.b64encode(random.Random(1).randbytes(16_000_000))
+
+    def release(version: str) -> dict:
+        tree = site.tree(version)
+        (tree / "data").write_bytes(version.encode() * 50 + data)
+        return publish(site, version, make_image(tree, "squashfs", site.folder / f"images/{version}.squashfs"))
+
+    def noted() -> list[Path]:
+        return list(device.state_dir.glob("revisions/*/artifacts/*/progress"))
+
+    site.wait_for_counts(release("1.0")["rollout"], {"committed": 1})
+    for version in ("2.0", "3.0", "4.0", "5.0", "6.0"):
+        published = release(version)
+        (base,) = published["deltas"]["bases"]
+        assert base["kept"] and base["delta_bytes"] < 60_000 < base["full_bytes"]
+        wait_for("a part is made, or all of it", lambda: noted() or site.counts(published["rollout"]) == {"committed": 1})
+        found = noted()
+        device.kill()
+        inode = (found[0].parent / "tree/image").stat().st_ino if found else 0
+        device.start()
+        site.wait_for_counts(published["rollout"], {"committed": 1})
+        (member,) = members(site, published["rollout"])
+        assert member["pack_kind"] == "delta"
+        assert device.ask("app", "/bin/cat", "/www/version") == f"{version}\n"
+        if found:
+            assert (found[0].parent / "tree/image").stat().st_ino == inode, "it was begun anew"
+            assert not noted()
+            return
+    raise AssertionError("it was always too fast to be killed halfway")
 
 
 def test_no_loop_device_is_left_whatever_is_killed(site):

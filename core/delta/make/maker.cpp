@@ -42,23 +42,36 @@ class DeltaMaker::Impl {
  public:
   void add(const FileDelta& file) {
     append_file_control(control_, file.control);
-    append_operations(control_, file.operations);
-    difference_.insert(difference_.end(), file.difference.begin(), file.difference.end());
-    extra_.insert(extra_.end(), file.extra.begin(), file.extra.end());
-    ++header_.file_count;
-    header_.file_bytes += file.size;
-    header_.file_blocks += file.blocks;
-    header_.operations_max = std::max(header_.operations_max, static_cast<std::uint32_t>(file.operations.size()));
-    header_.uses_gzip = header_.uses_gzip || file.control.is_gzip;
+    add_content(file);
+    count_file(file.size, file.blocks);
+  }
+
+  void begin_blocks(const FileControl& control, std::uint64_t size, std::uint64_t blocks) {
+    append_file_control(control_, control);
+    count_file(size, blocks);
+    header_.block_bytes_max = std::max(header_.block_bytes_max, control.blocks.block_bytes);
+    header_.stretches_max = std::max(header_.stretches_max, static_cast<std::uint32_t>(control.blocks.old.size()));
+    header_.block_methods |= method_bit(control.blocks.old_method);
+    for (const BlockSpec& spec : control.blocks.specs) header_.block_methods |= method_bit(spec.method);
+    copied_ = 0;
+  }
+
+  void add_part(const PartControl& control, const FileDelta& content, const std::vector<BlockStep>& steps) {
+    append_part_control(control_, control);
+    add_content(content);
+    for (const BlockStep& step : steps) append_block_step(control_, step, copied_);
+    append_block_step(control_, {}, copied_);
   }
 
   Made finish() {
     Made made{header_, {}};
+    // Files of blocks take so much memory that the last window is too much beside them.
+    std::vector<std::uint32_t> windows{kWindowBytes, 256 * 1024, limits::kDeltaWindowBytesMax};
+    if (header_.block_bytes_max > 0) windows.pop_back();
     const std::array<Compressed, kStreamCount> streams{
         compress_best(control_, {kWindowBytes}, {{1, 0, 1}, {3, 0, 0}, {0, 0, 0}}),
         compress_best(difference_, {kWindowBytes}, {{3, 0, 0}}),
-        compress_best(extra_, {kWindowBytes, 256 * 1024, limits::kDeltaWindowBytesMax},
-                      {{3, 0, 0}, {0, 0, 0}, {3, 0, 2}}),
+        compress_best(extra_, windows, {{3, 0, 0}, {0, 0, 0}, {3, 0, 2}}),
     };
     for (std::size_t i = 0; i < kStreamCount; ++i) {
       made.header.streams[i] = streams[i].info;
@@ -68,7 +81,26 @@ class DeltaMaker::Impl {
   }
 
  private:
+  static std::uint8_t method_bit(BlockMethod method) {
+    return static_cast<std::uint8_t>(1U << static_cast<unsigned>(method));
+  }
+
+  void add_content(const FileDelta& file) {
+    append_operations(control_, file.operations);
+    difference_.insert(difference_.end(), file.difference.begin(), file.difference.end());
+    extra_.insert(extra_.end(), file.extra.begin(), file.extra.end());
+    header_.operations_max = std::max(header_.operations_max, static_cast<std::uint32_t>(file.operations.size()));
+    header_.uses_gzip = header_.uses_gzip || file.control.is_gzip;
+  }
+
+  void count_file(std::uint64_t size, std::uint64_t blocks) {
+    ++header_.file_count;
+    header_.file_bytes += size;
+    header_.file_blocks += blocks;
+  }
+
   DeltaHeader header_;
+  std::uint32_t copied_ = 0;  // where the last copied block of a file of blocks ended
   Bytes control_;
   Bytes difference_;
   Bytes extra_;
@@ -79,6 +111,14 @@ DeltaMaker::~DeltaMaker() = default;
 
 void DeltaMaker::add(const FileDelta& file) {
   impl_->add(file);
+}
+
+void DeltaMaker::begin_blocks(const FileControl& control, std::uint64_t size, std::uint64_t blocks) {
+  impl_->begin_blocks(control, size, blocks);
+}
+
+void DeltaMaker::add_part(const PartControl& control, const FileDelta& content, const std::vector<BlockStep>& steps) {
+  impl_->add_part(control, content, steps);
 }
 
 DeltaMaker::Made DeltaMaker::finish() {

@@ -52,6 +52,9 @@ class DeltaMaker {
   ~DeltaMaker();
   // Files in index order, control.base set.
   void add(const FileDelta& file);
+  // A file of blocks, with `size` and `blocks` as in FileDelta; then as many parts as control.blocks says.
+  void begin_blocks(const FileControl& control, std::uint64_t size, std::uint64_t blocks);
+  void add_part(const PartControl& control, const FileDelta& content, const std::vector<BlockStep>& steps);
 
   struct Made {
     DeltaHeader header;  // all but entry_count and index_delta_bytes

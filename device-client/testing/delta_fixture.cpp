@@ -7,10 +7,48 @@
 
 #include "core/base/limits.hpp"
 #include "core/delta/index_delta.hpp"
+#include "core/delta/make/image_plan.hpp"
 #include "core/delta/make/maker.hpp"
 #include "core/trust/digest.hpp"
 
 namespace instar::device {
+namespace {
+
+// As the publisher does, but each part is compared with the base's file of its path only.
+void add_image(delta::DeltaMaker& maker, const Bytes& old, const Bytes& now) {
+  const auto old_map = delta::map_squashfs(old);
+  auto now_map = delta::map_squashfs(now);
+  ASSERT_TRUE(old_map && now_map);
+  const auto plan = delta::plan_image(old, *old_map, now, *now_map, [](std::size_t count, const auto& run) {
+    for (std::size_t i = 0; i < count; ++i) run(i);
+  });
+  ASSERT_TRUE(plan);
+  delta::FileControl control;
+  control.base = delta::BaseKind::same_path;
+  control.is_blocks = true;
+  control.blocks = plan->head;
+  maker.begin_blocks(control, now.size(), (now.size() + 4095) / 4096);
+  for (const delta::PlannedPart& part : plan->parts) {
+    delta::PartControl made;
+    made.spec = part.spec;
+    made.extents = part.extents;
+    Bytes base;
+    if (part.is_exact) {
+      base.resize(static_cast<std::size_t>(part.content_bytes));
+    } else if (const auto at = std::ranges::find(old_map->files, part.path, &delta::ImageFile::path);
+               at != old_map->files.end()) {
+      base = delta::unpack_runs(old, *old_map, at->runs).value();
+      made.extents = plan->old_files[static_cast<std::size_t>(at - old_map->files.begin())];
+    }
+    const Bytes content = part.is_exact ? base : delta::unpack_runs(now, *now_map, part.runs).value();
+    const auto matched = delta::match_file(base, content);
+    made.file = matched.control;
+    made.file.base = base.empty() ? delta::BaseKind::none : delta::BaseKind::same_path;
+    maker.add_part(made, matched, part.steps);
+  }
+}
+
+}  // namespace
 
 DeltaFixture make_delta(const TreeFixture& base, const TreeFixture& fresh) {
   const auto index = delta::make_index_delta(base.entries, fresh.entries);
@@ -19,10 +57,36 @@ DeltaFixture make_delta(const TreeFixture& base, const TreeFixture& fresh) {
   for (const auto& next : index->entries) {
     if (next.from != delta::ContentFrom::decode) continue;
     const bool placed = !next.source.empty();
-    auto file = delta::match_file(placed ? base.contents.at(next.source) : Bytes{}, fresh.contents.at(next.entry.path));
+    const Bytes& now = fresh.contents.at(next.entry.path);
+    if (placed && delta::map_squashfs(now)) {
+      add_image(maker, base.contents.at(next.source), now);
+      continue;
+    }
+    auto file = delta::match_file(placed ? base.contents.at(next.source) : Bytes{}, now);
     file.control.base = placed ? delta::BaseKind::same_path : delta::BaseKind::none;
     maker.add(file);
   }
+  auto made = maker.finish();
+  made.header.entry_count = static_cast<std::uint32_t>(fresh.entries.size());
+  made.header.index_delta_bytes = static_cast<std::uint32_t>(index->bytes.size());
+  return {made.header, index->bytes, made.body};
+}
+
+DeltaFixture make_unlike_delta(const TreeFixture& base, const TreeFixture& fresh) {
+  const auto index = delta::make_index_delta(base.entries, fresh.entries);
+  EXPECT_TRUE(index) << index.error().message;
+  const auto old_bytes = static_cast<std::uint32_t>(base.contents.at("image").size());
+  const Bytes content(1'000, 'x');
+  delta::FileControl control;
+  control.base = delta::BaseKind::same_path;
+  control.is_blocks = true;
+  control.blocks.block_bytes = 65'536;
+  control.blocks.specs = {delta::BlockSpec{}};
+  EXPECT_TRUE(control.blocks.old.add({old_bytes, old_bytes}));
+  control.blocks.part_count = 1;
+  delta::DeltaMaker maker;
+  maker.begin_blocks(control, content.size(), 1);
+  maker.add_part({}, delta::match_file({}, content), {{delta::BlockStepKind::block, 500, 1'000, 0}});
   auto made = maker.finish();
   made.header.entry_count = static_cast<std::uint32_t>(fresh.entries.size());
   made.header.index_delta_bytes = static_cast<std::uint32_t>(index->bytes.size());
@@ -68,6 +132,7 @@ void add_delta(ArtifactFixture& published, const ArtifactFixture& base, const De
   pack.head_bytes = directory.head_bytes();
   pack.body_bytes = directory.body_bytes();
   pack.memory_bytes = made.header.memory_bytes();
+  pack.format = made.header.format();
   published.artifact.packs.push_back(pack);
   published.chunks[pack.id] = std::move(encoded);
 }

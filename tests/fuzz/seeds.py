@@ -10,8 +10,10 @@ import json
 import lzma
 import re
 import struct
+import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -50,6 +52,26 @@ def signed_and_keys() -> None:
     # Roles root, release, gate of two documents (threshold and keys), who signs them, and who signs what they are for.
     seed("envelope", "store", 3, bytes([0x11, 0x1e, 0x14, 0x13, 0x1a, 0x14, 0x31, 0x02]))
     seed("envelope", "store-two", 3, bytes([0x23, 0x2e, 0x14, 0x23, 0x2e, 0x14, 0x33, 0x0c]))
+
+
+def images() -> None:
+    """Two images of each compression, of trees that differ a little. They need mksquashfs."""
+    words = [f"word {number * number % 97}" for number in range(900)]
+    with tempfile.TemporaryDirectory() as scratch:
+        for way in ("gzip", "xz", "lz4", "zstd"):
+            images = []
+            for age in ("old", "new"):
+                tree, image = Path(scratch) / way / age, Path(scratch) / f"{way}-{age}"
+                (tree / "folder").mkdir(parents=True)
+                (tree / "long").write_text("\n".join(words[len(images):]))
+                (tree / "folder/short").write_text("short " * 40 + age)
+                (tree / "folder/kept").write_text("kept " * 50)
+                (tree / "holes").write_bytes(bytes(9000) + b"end")
+                subprocess.run(["mksquashfs", tree, image, "-comp", way, "-b", "4096", "-nopad", "-quiet", "-no-progress", "-noappend",
+                                "-all-root", "-mkfs-time", "0", "-all-time", "0"], check=True, stdout=subprocess.DEVNULL)
+                images.append(image.read_bytes())
+            seed("image", way, struct.pack("<H", len(images[0])), images[0] + images[1])
+            seed("image", f"{way}-same", struct.pack("<H", len(images[0])), images[0])
 
 
 def messages() -> None:
@@ -315,8 +337,8 @@ def service() -> None:
 def main() -> int:
     for old in CORPUS.glob("*/seed-*"):
         old.unlink()
-    for make in [signed_and_keys, messages, artifacts, deltas, bundles, operator_files, artifact_folders, archives, device_files, programs, store_records,
-                 service]:
+    for make in [signed_and_keys, messages, artifacts, deltas, images, bundles, operator_files, artifact_folders, archives, device_files, programs,
+                 store_records, service]:
         make()
     return 0
 

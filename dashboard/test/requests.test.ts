@@ -49,6 +49,21 @@ test("after a new connection all that waits is asked again", () => {
   assert.equal(world.sent[0], world.sent[1]);
 });
 
+test("what changes something is never sent a second time, nor while there is no connection", async () => {
+  const { requests, world, answer } = made();
+  await assert.rejects(requests.order("abortRollout", {}, false), /nothing was sent/);
+  assert.equal(world.sent.length, 0);
+  const lost = requests.order("abortRollout", {}, true);
+  world.now = 15_000;
+  requests.turn(true);
+  requests.sendAgain();
+  assert.equal(world.sent.length, 1);
+  await assert.rejects(lost, /see whether it was done/);
+  const done = requests.order<{ state: string }>("pauseRollout", { rollout: "8f" }, true);
+  answer({ correlationData: "me-2", data: { state: "paused" } });
+  assert.equal((await done).state, "paused");
+});
+
 test("a refusal that names no request ends what waits", async () => {
   const { requests, answer, world } = made();
   const asked = requests.ask("getVersion");

@@ -2,6 +2,7 @@
 import type { Action } from "../model/actions.ts";
 import type { DeviceAnswer, DeviceRow, GroupRow, Member, Page, RolloutAnswer, Status, Step, Version } from "../model/types.ts";
 import type { Requests } from "./requests.ts";
+import type { Session } from "./session.ts";
 
 interface ListAnswer {
   totalCount: number;
@@ -53,9 +54,10 @@ export async function groups(requests: Requests, offset: number, count: number):
 }
 
 // The status after the last of its commands. One that is refused ends it.
-export async function act(requests: Requests, id: string, action: Action): Promise<Status> {
+export async function act(session: Session, id: string, action: Action): Promise<Status> {
   let after: Status | null = null;
-  for (const command of action.commands) after = await requests.ask<Status>(command, { rollout: id, ...action.parameters });
+  for (const command of action.commands)
+    after = await session.requests.order<Status>(command, { rollout: id, ...action.parameters }, session.link === "connected");
   if (after === null) throw new Error("nothing to do");
   return after;
 }

@@ -11,6 +11,7 @@ const STRANGER_MS = 1000;
 interface Pending {
   command: string;
   body: string;
+  isOnce: boolean;
   began: number;
   sent: number;
   resolve: (data: unknown) => void;
@@ -34,12 +35,22 @@ export class Requests {
   constructor(private readonly mark: string, private readonly send: Send, private readonly now: () => number = Date.now) {}
 
   ask<Data>(command: string, parameters: Record<string, unknown> = {}): Promise<Data> {
+    return this.begin(command, parameters, false);
+  }
+
+  // What changes something is sent once and at once: nobody wants it done minutes later, when the connection is back.
+  order<Data>(command: string, parameters: Record<string, unknown>, isConnected: boolean): Promise<Data> {
+    if (!isConnected) return Promise.reject(new Error("the connection is lost: nothing was sent"));
+    return this.begin(command, parameters, true);
+  }
+
+  private begin<Data>(command: string, parameters: Record<string, unknown>, isOnce: boolean): Promise<Data> {
     this.number += 1;
     const correlation = `${this.mark}-${this.number}`;
     const body = JSON.stringify({ commands: [{ ...parameters, command, correlationData: correlation }] });
     return new Promise<Data>((resolve, reject) => {
       const now = this.now();
-      this.pending.set(correlation, { command, body, began: now, sent: now, resolve: resolve as (data: unknown) => void, reject });
+      this.pending.set(correlation, { command, body, isOnce, began: now, sent: now, resolve: resolve as (data: unknown) => void, reject });
       this.transmit(correlation);
     });
   }
@@ -71,7 +82,10 @@ export class Requests {
 
   // After a new connection: what was asked may be lost.
   sendAgain(): void {
-    for (const correlation of this.pending.keys()) this.transmit(correlation);
+    for (const [correlation, request] of [...this.pending]) {
+      if (request.isOnce) this.fail(correlation, new Error("the connection was lost before the broker answered: see whether it was done"));
+      else this.transmit(correlation);
+    }
   }
 
   // Every second. True: the broker has been silent for so long that the connection is in doubt.
@@ -87,7 +101,7 @@ export class Requests {
       } else if (isConnected && now - request.sent >= RESEND_MS) {
         isSilent = true;
         request.sent = now;
-        this.transmit(correlation);
+        if (!request.isOnce) this.transmit(correlation);
       }
     }
     return isSilent;

@@ -1,6 +1,7 @@
 // The buttons of a rollout, each with a question first.
 import { useState } from "preact/hooks";
 import * as api from "../broker/api.ts";
+import { Refusal } from "../broker/requests.ts";
 import { useDesk } from "../hooks.ts";
 import { actions, commandByHand, done, type Action } from "../model/actions.ts";
 import type { Status } from "../model/types.ts";
@@ -22,12 +23,12 @@ export function ActionButtons({ status, onDone }: { status: Status; onDone: (aft
     setBusy(true);
     setRefusal("");
     try {
-      const after = await api.act(session.requests, status.rollout, action);
+      const after = await api.act(session, status.rollout, action);
       setSaid(done(action, status, after));
       setOpen(null);
       onDone(after);
     } catch (error) {
-      setRefusal((error as Error).message);
+      setRefusal(error instanceof Refusal ? `The broker refuses it: ${error.message}` : (error as Error).message);
     } finally {
       setBusy(false);
     }
@@ -48,7 +49,7 @@ export function ActionButtons({ status, onDone }: { status: Status; onDone: (aft
         <Dialog title={`${open.label}: ${status.product} ${status.release}?`} yes={open.label} isGrave={open.isGrave} isBusy={isBusy} onYes={() => void act(open)} onNo={() => setOpen(null)}>
           <ul>{open.does.map((line) => <li key={line}>{line}</li>)}</ul>
           <p class="quiet">For {status.groups.join(", ")}. The same as {open.words.map((word, at) => <>{at > 0 && " and "}<code>instar rollout {word} {status.rollout}</code></>)}; your name goes into its history.</p>
-          {refusal !== "" && <p class="note bad" role="alert">The broker refuses it: {refusal}</p>}
+          {refusal !== "" && <p class="note bad" role="alert">{refusal}</p>}
         </Dialog>)}
     </>
   );

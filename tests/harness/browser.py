@@ -29,16 +29,28 @@ class Browser:
     def __init__(self, folder: Path):
         for program in (CHROMIUM, DRIVER):
             assert shutil.which(program), f"{program} is not installed: run deploy/install-deps dashboard"
+        self.folder, self.starts = folder, 0
+        self.driver = wait_for(f"chromium starts; its driver's log is {folder}/chromedriver.log", self._start, interval_s=1)
+        self.driver.set_script_timeout(HANGS_S)
+        self.driver.set_page_load_timeout(HANGS_S)
+        self.size(*DESKTOP)
+
+    def _start(self) -> webdriver.Chrome | None:
+        """None when it took longer than the driver waits: on a busy machine that happens."""
+        self.starts += 1
         options = Options()
         options.binary_location = shutil.which(CHROMIUM)
         for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
                      "--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb",
-                     f"--user-data-dir={folder / 'profile'}", "--lang=en"):
+                     f"--user-data-dir={self.folder / f'profile-{self.starts}'}", "--lang=en"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(service=Service(shutil.which(DRIVER), log_path=str(folder / "chromedriver.log")), options=options)
-        self.driver.set_page_load_timeout(HANGS_S)
-        self.size(*DESKTOP)
+        service = Service(shutil.which(DRIVER), log_path=str(self.folder / "chromedriver.log"))
+        try:
+            return webdriver.Chrome(service=service, options=options)
+        except WebDriverException:
+            service.stop()
+            return None
 
     def __enter__(self) -> "Browser":
         return self

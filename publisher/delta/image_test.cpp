@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 
 #include "core/delta/decoder.hpp"
 #include "core/delta/make/image_map.hpp"
@@ -218,6 +219,35 @@ TEST_F(ImageDeltas, ABrokenImageIsMadeAgainOrRefused) {
     ASSERT_TRUE(*back == broken) << i;
   }
   EXPECT_GT(made_again, 10);
+}
+
+TEST_F(ImageDeltas, AFolderThatHoldsItselfHundredsOfTimesIsReadOnce) {
+  for (int i = 100; i < 400; ++i) std::filesystem::create_directories(folder_ / ("loop/" + std::to_string(i)));
+  Bytes image = this->image("loop", "-comp gzip -noI -noD -noF -noX");
+  const auto number = [&](std::size_t at, unsigned bytes) {
+    std::uint64_t value = 0;
+    for (unsigned i = bytes; i > 0; --i) value = value << 8U | image.at(at + i - 1);
+    return value;
+  };
+  const auto put = [&](std::size_t at, std::uint64_t value, unsigned bytes) {
+    for (unsigned i = 0; i < bytes; ++i) image.at(at + i) = static_cast<std::uint8_t>(value >> 8U * i);
+  };
+  // The root's listing is the only one, and not compressed: rows of a place and a name, behind heads with their number.
+  const std::uint64_t root = number(32, 8);
+  const std::size_t folders = number(72, 8);
+  const std::size_t end = folders + 2 + (number(folders, 2) & 0x7fffU);
+  std::size_t rows = 0;
+  for (std::size_t at = folders + 2; at < end;) {
+    const auto count = number(at, 4) + 1;
+    put(at + 4, root >> 16U, 4);
+    at += 12;
+    for (std::uint64_t i = 0; i < count; ++i, ++rows) {
+      put(at, root & 0xffffU, 2);
+      at += 8 + number(at + 6, 2) + 1;
+    }
+  }
+  ASSERT_EQ(rows, 300U);
+  EXPECT_TRUE(delta::map_squashfs(image)) << "and in a moment: each level has three hundred times more than the last";
 }
 
 }  // namespace

@@ -99,8 +99,9 @@ class Squashfs {
   };
   std::vector<Tail> tails_;
   std::map<std::uint64_t, std::uint32_t> by_place_;
-  std::unordered_map<std::uint64_t, std::size_t> files_;  // place of an inode in the table → file
-  std::unordered_map<std::uint64_t, Folder> folder_inodes_;
+  std::unordered_map<std::uint64_t, std::size_t> files_;     // place of an inode in the table → file
+  std::unordered_map<std::uint64_t, Folder> folder_inodes_;  // of those not named yet
+  std::size_t names_left_ = limits::kImageFilesMax;          // files that have more names than one included
 };
 
 bool Squashfs::read_super() {
@@ -336,7 +337,8 @@ bool Squashfs::read_inodes() {
   return true;
 }
 
-// By the folders from the root on. A file that no folder names keeps its number.
+// By the folders from the root on, each once, whatever a hostile image says that it holds. A file that no
+// folder names keeps its number.
 void Squashfs::name_files() {
   const std::uint64_t root = super_.u64(32);
   const auto block = inodes_.starts.find(root >> 16);
@@ -344,7 +346,8 @@ void Squashfs::name_files() {
   const auto first = folder_inodes_.find(block->second + (root & 0xffff));
   if (first == folder_inodes_.end()) return;
   std::vector<std::pair<Folder, std::string>> open{{first->second, ""}};
-  for (std::size_t looked_at = 0; !open.empty() && looked_at < limits::kImageFilesMax; ++looked_at) {
+  folder_inodes_.erase(first);
+  while (!open.empty()) {
     const auto [folder, path] = std::move(open.back());
     open.pop_back();
     read_folder(folder, path, open);
@@ -359,11 +362,12 @@ void Squashfs::read_folder(const Folder& folder, const std::string& path,
   Numbers rows(folders_.bytes);
   std::uint64_t at = block->second + folder.offset;
   const std::uint64_t end = at + folder.bytes - kNotThere;
-  while (at < end && !rows.ended) {
+  while (at < end && !rows.ended && names_left_ > 0) {
     const std::uint64_t count = std::uint64_t{rows.u32(at)} + 1;
     const auto inode_block = inodes_.starts.find(rows.u32(at + 4));
     at += 12;
-    for (std::uint64_t i = 0; i < count && at < end && !rows.ended; ++i) {
+    for (std::uint64_t i = 0; i < count && at < end && !rows.ended && names_left_ > 0; ++i) {
+      --names_left_;
       const std::uint16_t offset = rows.u16(at);
       const std::uint64_t name_bytes = std::uint64_t{rows.u16(at + 6)} + 1;
       const std::uint64_t name_at = at + 8;
@@ -376,8 +380,8 @@ void Squashfs::read_folder(const Folder& folder, const std::string& path,
       if (full.size() > limits::kPathBytesMax) continue;
       if (const auto file = files_.find(inode); file != files_.end()) {
         map_.files[file->second].path = std::move(full);
-      } else if (const auto below = folder_inodes_.find(inode); below != folder_inodes_.end()) {
-        open.emplace_back(below->second, std::move(full));
+      } else if (const auto below = folder_inodes_.extract(inode)) {
+        open.emplace_back(below.mapped(), std::move(full));
       }
     }
   }

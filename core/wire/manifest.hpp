@@ -159,12 +159,12 @@ struct Manifest {
 // Of what a device comes to run by it: two manifests with the same one differ only in how, when and to whom they go
 // out.
 [[nodiscard]] Hash256 content_hash(const Manifest& manifest);
-// Takes what either of the two gives. Errors: malformed, too_large, unsupported (a format or an enum value of a later version; the message says which).
-// Checks what can be checked with the manifest alone: bounds, names, at least one group, artifact and container,
-// sequence not 0, every container's artifact present, every artifact with a `full` pack, images with a format and the
-// index of an image, head sizes that add up, container names unique, paths of volumes absolute and clean, texts clean
-// (settings on one line), no wave that admits nobody. The device decides whether a setting is safe, and the broker
-// whether the policy can be carried out.
+// Takes what encode_manifest() and manifest_payload() give. Errors: malformed, too_large, unsupported (a format or an
+// enum value of a later version; the message says which). Checks what can be checked with the manifest alone: bounds,
+// names, at least one group, artifact and container, sequence not 0, every container's artifact present, every artifact
+// with a `full` pack, images with a format and the index of an image, head sizes that add up, container names unique,
+// paths of volumes absolute and clean, texts clean (settings on one line), no wave that admits nobody. The device
+// decides whether a setting is safe, and the broker whether the policy can be carried out.
 [[nodiscard]] Result<Manifest> decode_manifest(ByteView payload);
 
 }  // namespace instar::wire

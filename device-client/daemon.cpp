@@ -70,7 +70,7 @@ Status point(const std::string& link, std::uint32_t revision) {
 Daemon::Daemon(DaemonParts parts)
     : parts_(std::move(parts)),
       supervisor_({parts_.config, parts_.host, parts_.helper, &parts_.log, [this] { return is_disk_full(); },
-                   [this] { make_start_room(); }}),
+                   [this] { return make_start_room(); }}),
       clients_(parts_.config.state_dir),
       now_(parts_.clocks()),
       link_words_(parts_.config.state_dir) {

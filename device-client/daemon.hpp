@@ -107,7 +107,8 @@ class Daemon {
   [[nodiscard]] bool is_disk_full() const;
   // Writes some of what is staged.
   void stage();
-  void make_start_room();
+  // A part of the reserve, for LXC and the file system of a container. False: it is spent.
+  [[nodiscard]] bool make_start_room();
   // Something on the disk can still make way for a release.
   [[nodiscard]] bool has_more_to_give() const;
   void clear_dead_layers(const files::Space& space);

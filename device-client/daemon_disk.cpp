@@ -53,11 +53,12 @@ bool Daemon::is_disk_full() const {
   return space && is_full(*space);
 }
 
-void Daemon::make_start_room() {
-  if (!parts_.reserve) return;
-  static_cast<void>(parts_.reserve->release(parts_.reserve->bytes_whole() / kStartPart));
+bool Daemon::make_start_room() {
+  if (!parts_.reserve) return false;
+  const bool is_made = parts_.reserve->release(parts_.reserve->bytes_whole() / kStartPart);
   parts_.reserve->release_inodes(kStartInodes);
   disk_look_at_ = now_.monotonic;
+  return is_made;
 }
 
 bool Daemon::has_more_to_give() const {

@@ -22,6 +22,7 @@
 #include "core/base/text.hpp"
 #include "core/revision/requirements.hpp"
 #include "core/trust/root.hpp"
+#include "device-client/disk_watch.hpp"
 #include "device-client/host.hpp"
 #include "device-client/process/helper_process.hpp"
 #include "files/files.hpp"
@@ -147,6 +148,12 @@ bool is_of_the_machine(int error_number) {
          error_number == EROFS || error_number == EOPNOTSUPP;
 }
 
+// On a full disk an overlay can only be read, for want of its work folder.
+bool has_room(const std::string& folder) {
+  const auto space = files::free_space(folder);
+  return space && !is_full(*space);
+}
+
 // What a check that was killed has left.
 void remove_stale(const std::string& folder) {
   constexpr std::time_t kStaleS = 60;
@@ -166,7 +173,7 @@ void remove_stale(const std::string& folder) {
 void try_folder(Findings& out, const Config& config, const std::string& folder) {
   for (const char* name : {"/lower", "/upper", "/work", "/merged"})
     if (::mkdir((folder + name).c_str(), 0700) != 0) return;  // a full disk says nothing of the machine
-  if (const int failed = try_overlay(folder); is_of_the_machine(failed))
+  if (const int failed = try_overlay(folder); is_of_the_machine(failed) && (failed != EROFS || has_room(folder)))
     out.push_back({Kind::machine, overlay_cure(config, failed)});
   const auto file = folder + "/file";
   const files::Fd made(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

@@ -85,6 +85,7 @@ Status ContainerFolders::prepare(const ContainerPlan& plan) const {
 Status ContainerFolders::make_upper(const ContainerPlan& plan) const {
   const std::string upper = plan.writable + "/upper";
   INSTAR_CHECK(files::make_folders(upper));
+  INSTAR_CHECK(files::make_folders(plan.writable + "/work"));  // or LXC would, which has no reserve
   struct stat root {};
   if (plan.image.empty() &&
       (::stat(plan.tree.c_str(), &root) != 0 || ::chmod(upper.c_str(), root.st_mode & 07777U) != 0 ||

@@ -29,7 +29,7 @@ ContainerState running(const std::string& name, std::uint8_t fingerprint, std::u
 }
 
 ContainerChange change(const std::string& name, bool ran, std::int64_t at_ms, std::int64_t took_ms) {
-  return {name, std::nullopt, ran, 7, at_ms, took_ms, 0};
+  return {name, std::nullopt, false, ran, 7, at_ms, took_ms, 0};
 }
 
 std::vector<std::string> starts(const ContainerSwitch& of) {

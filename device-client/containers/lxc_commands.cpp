@@ -63,6 +63,7 @@ std::vector<ContainerState> LxcCommands::read_states(const std::vector<JsonField
 ContainerChange LxcCommands::read_change(const JsonFields& line) {
   return {line.text("name").value_or(""),
           line.text("failed"),
+          line.flag("no_room"),
           line.flag("ran"),
           static_cast<pid_t>(line.integer("pid").value_or(-1)),
           line.integer("at_ms").value_or(0),

@@ -27,7 +27,8 @@ struct ContainerState {
 struct ContainerChange {
   std::string name;  // LXC name
   std::optional<std::string> failed;
-  bool ran = false;  // before it was stopped
+  bool no_room = false;  // that was why
+  bool ran = false;      // before it was stopped
   pid_t pid = -1;
   std::int64_t at_ms = 0;  // by the helper's clock, when it began with it
   std::int64_t took_ms = 0;

@@ -51,7 +51,10 @@ TEST(LxcCommands, ReadsWhatTheHelperPrints) {
   EXPECT_EQ(stopped.took_ms, 3);
   EXPECT_EQ(stopped.orphans, 2);
   EXPECT_FALSE(stopped.failed);
-  EXPECT_EQ(LxcCommands::read_change(fields(R"({"name":"d.a","failed":"no"})")).failed, "no");
+  const auto failed = LxcCommands::read_change(fields(R"({"name":"d.a","failed":"no"})"));
+  EXPECT_EQ(failed.failed, "no");
+  EXPECT_FALSE(failed.no_room);
+  EXPECT_TRUE(LxcCommands::read_change(fields(R"({"name":"d.a","failed":"no","no_room":true})")).no_room);
 }
 
 TEST(LxcCommands, AStopIsDescribedByHowTheProgramEnded) {

@@ -168,7 +168,8 @@ void Supervisor::change_containers(MonotonicMs now) {
   const bool is_full = !starts.empty() && options_.is_full();
   if (!containers.stops().empty() && (is_full || !cleared_.empty()))
     return run_lxc(lxc_.change(containers.stops(), {}), now);
-  if (is_full) options_.make_room();
+  // What ran before has its folders: room for it is made only when it is missed.
+  if (is_full && job_->outcome.goal() != JobGoal::ensure) static_cast<void>(options_.make_room());
   run_lxc(lxc_.change(containers.stops(), starts), now);
 }
 
@@ -204,7 +205,11 @@ void Supervisor::clear_layer(const std::string& lxc_name) {
 
 void Supervisor::take_change(const ContainerChange& change, MonotonicMs now) {
   auto& containers = job_->containers;
-  if (change.failed) return containers_failed(containers.failed({Code::io, *change.failed}));
+  if (change.failed) {
+    // The same is tried again, until there is no more room to make.
+    if (change.no_room && options_.make_room()) return options_.log->info("room is made: " + *change.failed);
+    return containers_failed(containers.failed({change.no_room ? Code::no_space : Code::io, *change.failed}));
+  }
   const auto [stopped, started] = containers.take_change(change);
   const auto took = std::to_string(change.took_ms) + " ms";
   if (stopped) {

@@ -48,9 +48,10 @@ struct SupervisorOptions {
   std::string helper;  // path of instar-lxc
   Log* log = nullptr;
   // The disk is full: containers that change are stopped first, as one of them may be what fills it, and then room is
-  // made for the start of the others.
+  // made for the start of the others: before it where it is their first, and each time that one fails for want of room.
+  // make_room: false: there is no more to make.
   std::function<bool()> is_full = [] { return false; };
-  std::function<void()> make_room = [] {};
+  std::function<bool()> make_room = [] { return false; };
 };
 
 // What one container has written.

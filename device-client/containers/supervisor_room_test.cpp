@@ -52,8 +52,15 @@ TEST_F(SupervisorRoomTest, KnowsTheLayersOfWhatRuns) {
 TEST_F(SupervisorRoomTest, OnAFullDiskRoomIsMadeWhenTheOldContainersHaveStopped) {
   std::vector<std::string> before_room;
   bool is_full = false;
-  supervisor = std::make_unique<Supervisor>(SupervisorOptions{
-      config, {}, helper.path(), &log, [&] { return is_full; }, [&] { before_room = helper.take_calls(); }});
+  supervisor = std::make_unique<Supervisor>(SupervisorOptions{config,
+                                                              {},
+                                                              helper.path(),
+                                                              &log,
+                                                              [&] { return is_full; },
+                                                              [&] {
+                                                                before_room = helper.take_calls();
+                                                                return true;
+                                                              }});
   supervisor->start_try({0, 1, staged(1, manifest({container("a", 1)}))});
   work();
   EXPECT_THAT(before_room, IsEmpty()) << "there is room";
@@ -64,6 +71,68 @@ TEST_F(SupervisorRoomTest, OnAFullDiskRoomIsMadeWhenTheOldContainersHaveStopped)
   EXPECT_THAT(before_room, ElementsAre("state d.a", "stop d.a"));
   EXPECT_THAT(helper.take_calls(), ElementsAre("start d.a -- /bin/a an argument"));
   EXPECT_EQ(read_run_record(folder / "lxc/d.a")->revision, 2U);
+}
+
+class SupervisorReserveTest : public SupervisorRoomTest {
+ protected:
+  // Each start fails for want of room until that many parts of the reserve are freed.
+  void needs(int parts) {
+    supervisor = std::make_unique<Supervisor>(SupervisorOptions{config,
+                                                                {},
+                                                                helper.path(),
+                                                                &log,
+                                                                [] { return true; },
+                                                                [this, parts] {
+                                                                  if (reserve == 0) return false;
+                                                                  --reserve;
+                                                                  if (++freed == parts) helper.heal("start", "d.a");
+                                                                  return true;
+                                                                }});
+    helper.fail("start", "d.a", "No space left on device - Failed to create directory");
+  }
+  int reserve = 8;
+  int freed = 0;
+};
+
+TEST_F(SupervisorReserveTest, AStartThatFindsNoRoomIsTriedAgainWithMore) {
+  needs(3);
+  supervisor->start_try({0, 1, staged(1, manifest({container("a", 1)}))});
+  only<revision::TryStarted>(work());
+  EXPECT_TRUE(helper.runs("d.a"));
+  EXPECT_EQ(freed, 3);
+}
+
+TEST_F(SupervisorReserveTest, WhatRanBeforeTakesRoomOnlyWhenItMissesSome) {
+  const auto first = staged(1, manifest({container("a", 1)}));
+  needs(1);
+  helper.heal("start", "d.a");
+  supervisor->ensure_running({1, first});
+  work(0);
+  EXPECT_TRUE(helper.runs("d.a"));
+  EXPECT_EQ(freed, 0);
+  helper.kill_container("d.a");
+  work();
+  helper.fail("start", "d.a", "No space left on device");
+  supervisor->ensure_running({1, first});
+  work(0);
+  EXPECT_TRUE(helper.runs("d.a"));
+  EXPECT_EQ(freed, 1);
+}
+
+TEST_F(SupervisorReserveTest, AStartThatFindsNoRoomWhenNoneIsLeftFailsForThat) {
+  needs(100);
+  supervisor->start_try({0, 1, staged(1, manifest({container("a", 1)}))});
+  const auto failed = only<revision::TryFailed>(work());
+  EXPECT_EQ(failed.error.code, Code::no_space);
+  EXPECT_EQ(reserve, 0);
+}
+
+TEST_F(SupervisorReserveTest, AStartThatFailsForAnotherReasonTakesNoRoom) {
+  needs(100);
+  helper.fail("start", "d.a", "no such program");
+  supervisor->start_try({0, 1, staged(1, manifest({container("a", 1)}))});
+  EXPECT_EQ(only<revision::TryFailed>(work()).error.code, Code::io);
+  EXPECT_EQ(freed, 1) << "what a first start gets before";
 }
 
 TEST_F(SupervisorRoomTest, WhatIsInPlaceIsNotWrittenAgain) {

@@ -56,6 +56,7 @@
 #include "device-client/lxc/cgroup_orphans.hpp"
 #include "device-client/lxc/image_mount.hpp"
 #include "device-client/lxc/provided_files.hpp"
+#include "device-client/lxc/start_room.hpp"
 #include "device-client/lxc/volume_mounts.hpp"
 #include "device-client/process/container_files.hpp"
 #include "device-client/process/container_volumes.hpp"
@@ -171,6 +172,14 @@ std::string shell_word(const std::string& word) {
   return out + "'";
 }
 
+// Not where the release wants it so.
+bool has_lost_its_overlay(lxc_container* c) {
+  char options[256] = "";
+  const int size = c->get_config_item(c, "lxc.rootfs.options", options, sizeof options);
+  const std::string wanted = "," + std::string(size > 0 ? options : "") + ",";
+  return wanted.find(",ro,") == std::string::npos && is_read_only_overlay(c->init_pid(c), c->get_config_path(c));
+}
+
 // A container that is to be started.
 struct Next {
   std::string name;
@@ -263,6 +272,11 @@ Status Next::start(const std::string& lxcpath) {
     const std::string mount_error = read_note(folder + kMountError);
     return fail(Code::io, mount_error.empty() ? first_error(folder + "/log") : mount_error);
   }
+  if (has_lost_its_overlay(c)) {
+    c->stop(c);
+    return fail(Code::io,
+                std::string(std::strerror(ENOSPC)) + " - its overlay has no work folder and can only be read");
+  }
   static_cast<void>(answer(line.add("pid", std::int64_t{c->init_pid(c)})
                                .add("ms", now_ms() - at_ms)
                                .add("note", read_note(folder + kFilesNote))
@@ -308,8 +322,11 @@ Status stop(lxc_container* c, const std::string& name, const Arguments& argument
   return {};
 }
 
-int answer_failed(const std::string& name, const Error& error) {
-  return answer(JsonLine().add("name", name).add("failed", error.message));
+int answer_failed(const std::string& lxcpath, const std::string& name, const Error& error) {
+  return answer(JsonLine()
+                    .add("name", name)
+                    .add("failed", error.message)
+                    .add("no_room", is_for_want_of_room(error.message, lxcpath + "/" + name)));
 }
 
 // The child prints the line with the outcome.
@@ -317,7 +334,7 @@ bool start_in_child(Next& next, const std::string& lxcpath) {
   const pid_t child = ::fork();
   if (child == 0) {
     const auto started = next.start(lxcpath);
-    if (!started) static_cast<void>(answer_failed(next.name, started.error()));
+    if (!started) static_cast<void>(answer_failed(lxcpath, next.name, started.error()));
     ::_exit(started ? 0 : 1);
   }
   int status = 0;
@@ -325,7 +342,7 @@ bool start_in_child(Next& next, const std::string& lxcpath) {
   }
   if (child > 0 && WIFEXITED(status)) return WEXITSTATUS(status) == 0;
   static_cast<void>(answer_failed(
-      next.name, {Code::io, child < 0 ? "no process to start it in" : "the process that starts it died"}));
+      lxcpath, next.name, {Code::io, child < 0 ? "no process to start it in" : "the process that starts it died"}));
   return false;
 }
 
@@ -338,22 +355,25 @@ int switch_over(const Arguments& arguments) {
   for (const auto& name : names) {
     locks.push_back(std::make_unique<Lock>(folder_of(name) + "/lock"));
     if (!locks.back()->held())
-      return answer_failed(name, {Code::io, "cannot lock " + folder_of(name) + ": " + std::strerror(errno)});
+      return answer_failed(arguments.lxcpath, name,
+                           {Code::io, "cannot lock " + folder_of(name) + ": " + std::strerror(errno)});
   }
   std::vector<std::pair<std::string, Container>> stops;
   for (const auto& name : arguments.stops) {
     stops.emplace_back(name, Container(lxc_container_new(name.c_str(), arguments.lxcpath.c_str())));
-    if (!stops.back().second) return answer_failed(name, {Code::io, "cannot look at " + folder_of(name)});
+    if (!stops.back().second)
+      return answer_failed(arguments.lxcpath, name, {Code::io, "cannot look at " + folder_of(name)});
   }
   std::vector<Next> starts;
   for (const auto& name : arguments.starts) {
     Next next{name, folder_of(name), nullptr, {}};
-    if (const auto loaded = next.load(arguments.lxcpath); !loaded) return answer_failed(name, loaded.error());
+    if (const auto loaded = next.load(arguments.lxcpath); !loaded)
+      return answer_failed(arguments.lxcpath, name, loaded.error());
     starts.push_back(std::move(next));
   }
   for (const auto& [name, container] : stops) {
     if (const auto stopped = stop(container.get(), name, arguments); !stopped)
-      return answer_failed(name, stopped.error());
+      return answer_failed(arguments.lxcpath, name, stopped.error());
   }
   for (auto& next : starts) {
     if (!start_in_child(next, arguments.lxcpath)) return 0;

@@ -21,7 +21,12 @@ done
 shift
 pid_of() { cat "$here/run.$1" 2>/dev/null; }
 alive() { [ -n "$(pid_of "$1")" ] && grep -q '^State:.[^Z]' "/proc/$(pid_of "$1")/status" 2>/dev/null; }
-fails() { [ -e "$here/fail.$1.$2" ] && echo "{\"name\":\"$2\",\"failed\":\"$(cat "$here/fail.$1.$2")\"}"; }
+fails() {
+  [ -e "$here/fail.$1.$2" ] || return 1
+  why=$(cat "$here/fail.$1.$2") no_room=false
+  case $why in *"No space left"*) no_room=true;; esac
+  echo "{\"name\":\"$2\",\"failed\":\"$why\",\"no_room\":$no_room}"
+}
 now() { date +%s%3N; }
 [ $command = switch ] || echo "$command ${names[*]}${1:+ -- $*}" >> "$here/calls"
 [ -e "$here/hang.$command" ] && sleep 1000

@@ -128,6 +128,24 @@ def test_an_application_that_fills_the_disk_keeps_no_mend_away(tmp_path, keys, k
         site.wait_for_counts(site.publish("3.0", changed_bytes=1_000_000), {"committed": 1})
 
 
+def test_a_full_disk_says_nothing_of_the_machine(tmp_path, keys):
+    """The kernel lets an overlay that finds no inode for its work folder be read only, which is no fault of the machine."""
+    with disk(tmp_path, "tmpfs") as place, Site(tmp_path, keys) as site:
+        device = site.add_device("full", state_dir=place / "state")
+        device.clean_up()
+        said = {}
+        for left in range(12):
+            number = os.statvfs(place).f_favail
+            for filler in range(number - left):
+                (place / f"filler-{left}-{filler}").touch()
+            assert os.statvfs(place).f_favail == left
+            checked = subprocess.run([str(DEVICE), "check-config", str(device.config)], capture_output=True, text=True)
+            said[left] = checked.stdout + checked.stderr
+            for filler in place.glob("filler-*"):
+                filler.unlink()
+        assert not [text for text in said.values() if "read-only" in text or "file system" in text], said
+
+
 def test_a_disk_that_fills_again_and_again_keeps_its_state(tmp_path, keys):
     """What the client must write on a full disk goes over what it has written before: it lasts for ever."""
     with filled(tmp_path, keys, "tmpfs", "bytes") as (site, device, place):

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 #include "device-client/host.hpp"
 #include "device-client/process/helper_process.hpp"
 #include "device-client/process/switch_files.hpp"
+#include "files/posix.hpp"
 #include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
@@ -184,6 +187,62 @@ TEST_F(LxcTest, AnImageThatCannotBeMountedFailsWithItsReasonAndIsReleased) {
   fs::remove(tree_of(1) / "image");
   supervisor->start_try({0, 1, manifest});
   EXPECT_THAT(only<revision::TryFailed>(work(1)).error.message, HasSubstr("cannot open the image"));
+}
+
+// A file system with few inodes at that folder, while this lives.
+class SmallDisk {
+ public:
+  explicit SmallDisk(fs::path at) : at_(std::move(at)) {
+    EXPECT_EQ(::mount("tmpfs", at_.c_str(), "tmpfs", 0, "size=16m,nr_inodes=400,mode=755"), 0);
+  }
+  ~SmallDisk() {
+    files::set_room_maker({});
+    EXPECT_EQ(::umount2(at_.c_str(), MNT_DETACH), 0);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+ private:
+  fs::path at_;
+};
+
+// However many inodes are left. The kernel mounts an overlay that finds none for its work folder all the same, and it
+// can only be read.
+TEST_F(LxcTest, AStartOnAFullDiskIsTriedAgainWithMoreRoomUntilItsRootCanBeWritten) {
+  const fs::path state = config.state_dir;
+  const SmallDisk disk(state);
+  ASSERT_TRUE(prepare_state_dir(config).has_value());
+  std::vector<fs::path> fillers;
+  const auto fill = [&] {
+    for (bool is_made = true; is_made;) {
+      fillers.push_back(state / ("filler-" + std::to_string(fillers.size())));
+      is_made = std::ofstream(fillers.back()).is_open();
+    }
+    fillers.pop_back();
+  };
+  int tries = 0;
+  const auto make_room = [&] {
+    fs::remove(fillers.back());
+    fillers.pop_back();
+    return ++tries > 0;
+  };
+  files::set_room_maker([&](std::uint64_t) { return make_room(); });
+  supervisor = std::make_unique<Supervisor>(
+      SupervisorOptions{config, read_host(), INSTAR_LXC_HELPER, &log, [] { return false; }, make_room});
+  for (std::uint32_t left = 0; left < 12; ++left) {
+    const std::uint32_t revision = left + 1;
+    const auto next = staged(revision, {"/bin/payload", "serve"});
+    fill();
+    for (std::uint32_t free = 0; free < left; ++free) make_room();
+    start(next, revision);
+    struct statvfs root {};
+    ASSERT_EQ(::statvfs(("/proc/" + std::to_string(init_pid()) + "/root").c_str(), &root), 0);
+    EXPECT_EQ(root.f_flag & ST_RDONLY, 0U) << left << " were left";
+    while (!fillers.empty()) make_room();
+  }
+  supervisor->switch_back({1, 0, std::nullopt});
+  work(1);
+  supervisor.reset();
 }
 
 TEST_F(LxcTest, AProbePassesArgumentsExitCodeAndLastLine) {

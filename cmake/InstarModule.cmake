@@ -2,31 +2,44 @@
 # their unnamed namespaces must differ therefore, which also shows what was written twice. The presets `dev` and `fuzz` compile each
 # source by itself and so find an include that was forgotten.
 option(INSTAR_TOGETHER "Compile the sources of a folder together" ON)
-set(INSTAR_TOGETHER_COUNT 8)
+# At most so many at a time, in groups of the same size. Smaller groups cost more: what the sources share is most of the work.
+set(INSTAR_TOGETHER_COUNT 20)
+# Of tests fewer: each brings names and scenes of its own.
+set(INSTAR_TESTS_TOGETHER_COUNT 8)
 
+# instar_compile_together(TARGET [SIZE])
 function(instar_compile_together target)
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ${INSTAR_TOGETHER} UNITY_BUILD_BATCH_SIZE ${INSTAR_TOGETHER_COUNT})
+  set(size ${ARGN})
+  if(NOT size)
+    get_target_property(sources ${target} SOURCES)
+    list(LENGTH sources count)
+    math(EXPR groups "(${count} + ${INSTAR_TOGETHER_COUNT} - 1) / ${INSTAR_TOGETHER_COUNT}")
+    math(EXPR size "(${count} + ${groups} - 1) / ${groups}")
+  endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${INSTAR_TOGETHER} UNITY_BUILD_BATCH_SIZE ${size})
 endfunction()
 
-# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [JSON] [SMALL] [APART] [TESTS_APART])
+# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [APART SOURCE ...] [JSON] [SMALL] [TESTS_APART])
 #
 # A folder becomes one static library `instar_NAME`, with its sources listed. Every *_test.cpp beside the sources becomes part of
 # `instar_NAME_test`: tests are found by pattern, so that none can be left out by forgetting to list it.
 #   JSON   its sources read or write JSON
-#   APART  its sources are compiled one by one: instar-lxc needs some of them, and would link what the others need
+#   APART  sources that are compiled one by one: instar-lxc needs them, and would link what others need
 #   TESTS_APART  its tests are compiled one by one, since each sets a scene of its own by the same names
 #   SMALL  devices run it: `instar_NAME_small` is the same sources built for size, for programs in one file (instar-device-static)
 function(instar_module name)
-  cmake_parse_arguments(ARG "JSON;SMALL;APART;TESTS_APART" "" "SOURCES;LIBS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "JSON;SMALL;TESTS_APART" "" "SOURCES;APART;LIBS;TEST_LIBS" ${ARGN})
+  list(APPEND ARG_SOURCES ${ARG_APART})
   add_library(instar_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(instar_${name} PUBLIC ${ARG_LIBS} PRIVATE instar_flags)
   target_include_directories(instar_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
   if(ARG_JSON)
     target_link_libraries(instar_${name} PUBLIC nlohmann_json::nlohmann_json)
   endif()
-  if(NOT ARG_APART)
-    instar_compile_together(instar_${name})
+  if(ARG_APART)
+    set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
+  instar_compile_together(instar_${name})
   if(ARG_SMALL)
     instar_small_twin(${name} SOURCES ${ARG_SOURCES} LIBS ${ARG_LIBS})
   endif()
@@ -66,7 +79,7 @@ function(instar_tests name)
     target_compile_definitions(instar_${name}_test PRIVATE INSTAR_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     instar_cheap_to_compile(instar_${name}_test)
     instar_use_test_headers(instar_${name}_test)
-    instar_compile_together(instar_${name}_test)
+    instar_compile_together(instar_${name}_test ${INSTAR_TESTS_TOGETHER_COUNT})
     add_test(NAME unit.${name} COMMAND instar_${name}_test)
     set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT ${INSTAR_TEST_TIMEOUT_S})
   endif()

@@ -2,9 +2,11 @@
 
 #include <csignal>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "publisher/broker/session.hpp"
-#include "publisher/commands/commands.hpp"
+#include "publisher/commands/app.hpp"
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);

@@ -12,12 +12,12 @@
 namespace instar::delta {
 namespace {
 
-constexpr std::size_t kReadBytes = 8 * 1024;
-constexpr std::size_t kSkipBytes = 4 * 1024;
+constexpr std::size_t kGzipReadBytes = 8 * 1024;
+constexpr std::size_t kGzipSkipBytes = 4 * 1024;
 constexpr std::size_t kOutputBytes = 8 * 1024;
 // Part of the format: zlib gets its input up to the next multiple of this, or the next cut. How much input zlib gets
 // decides when its window moves, and at the edge of the window that decides which matches it finds.
-constexpr std::size_t kInputBytes = 8 * 1024;
+constexpr std::size_t kGzipInputBytes = 8 * 1024;
 constexpr int kGzipWrapped = 15 + 16;  // any window, header and trailer checked by zlib
 
 tl::unexpected<Error> no_memory() {
@@ -39,8 +39,8 @@ struct GzipReader::State {
   std::uint64_t base_offset = 0;
   std::uint64_t content_offset = 0;
   bool ended = false;
-  std::array<std::uint8_t, kReadBytes> input;
-  std::array<std::uint8_t, kSkipBytes> skipped;
+  std::array<std::uint8_t, kGzipReadBytes> input;
+  std::array<std::uint8_t, kGzipSkipBytes> skipped;
 
   ~State() { inflateEnd(&stream); }  // takes a stream that was never set up
 
@@ -107,7 +107,7 @@ Result<std::size_t> GzipReader::read_at(std::uint64_t offset, std::span<std::uin
                                      std::to_string(state_->content_offset));
   }
   while (state_->content_offset < offset) {
-    const auto gap = static_cast<std::size_t>(std::min<std::uint64_t>(offset - state_->content_offset, kSkipBytes));
+    const auto gap = static_cast<std::size_t>(std::min<std::uint64_t>(offset - state_->content_offset, kGzipSkipBytes));
     INSTAR_TRY(const std::size_t got, state_->inflate_some(read_base_, std::span(state_->skipped).first(gap)));
     if (got == 0) return std::size_t{0};
   }
@@ -130,7 +130,7 @@ struct GzipWriter::State {
   std::uint64_t next_cut = 0;  // offset in the content; 0 when there is none left
   uLong checksum = crc32(0, nullptr, 0);
   std::size_t input_bytes = 0;  // waiting in `input`
-  std::array<std::uint8_t, kInputBytes> input;
+  std::array<std::uint8_t, kGzipInputBytes> input;
   std::array<std::uint8_t, kOutputBytes> output;
 
   ~State() { deflateEnd(&stream); }
@@ -156,7 +156,7 @@ Status GzipWriter::State::start() {
 // Bytes that may still be gathered before zlib gets them.
 std::size_t GzipWriter::State::room() const {
   const std::uint64_t start = content_bytes;
-  std::uint64_t end = start - start % kInputBytes + kInputBytes;
+  std::uint64_t end = start - start % kGzipInputBytes + kGzipInputBytes;
   if (next_cut != 0) end = std::min(end, next_cut);
   INSTAR_ASSERT(end > start && input_bytes < end - start);
   return static_cast<std::size_t>(end - start) - input_bytes;

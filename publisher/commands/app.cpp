@@ -1,4 +1,6 @@
 // The command line as a whole: which subcommands there are, and how errors in it end.
+#include "publisher/commands/app.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>

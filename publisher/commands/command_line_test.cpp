@@ -7,7 +7,7 @@
 
 #include <sstream>
 
-#include "publisher/commands/commands.hpp"
+#include "publisher/commands/app.hpp"
 
 namespace instar::publisher {
 namespace {

@@ -104,7 +104,4 @@ void add_connection(CLI::App& command, ConnectionOptions& options);
 // The text of `instar help TOPIC`; empty if there is no such topic.
 [[nodiscard]] std::string help_topic(const std::string& topic);
 
-// Parses the arguments, runs the command and returns the exit code. Used by main() and by tests.
-[[nodiscard]] int run_instar(const std::vector<std::string>& arguments, Console console);
-
 }  // namespace instar::publisher

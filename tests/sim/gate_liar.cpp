@@ -14,7 +14,7 @@ namespace {
 // More than the differences between clocks that are allowed for.
 constexpr std::int64_t kBeyondMs = 15 * 60 * 1'000;
 // By then what is retained has come over the slowest link.
-constexpr std::int64_t kSettledMs = 30'000;
+constexpr std::int64_t kGatesSettledMs = 30'000;
 
 }  // namespace
 
@@ -106,7 +106,7 @@ void GateLiar::flood(const Release& release) {
     gate.group = release.manifest.groups.front();
     gate.wave = 0;
     gate.wave_opened = {world_.wall()};
-    send_sealed(wire::Topics().gate(gate.group, gate.product), gate, kSettledMs);
+    send_sealed(wire::Topics().gate(gate.group, gate.product), gate, kGatesSettledMs);
   }
 }
 
@@ -118,7 +118,7 @@ void GateLiar::replay(const Release& release) {
   world_.note("an old gate of " + release.manifest.release + " is sent again");
   if (!canaries_.raised_issue) {
     flood(release);
-    return broker_.inject(old->topic, old->payload, kSettledMs);
+    return broker_.inject(old->topic, old->payload, kGatesSettledMs);
   }
   auto gate = old->gate;
   gate.issue = kept.back().gate.issue + 1;

@@ -19,16 +19,15 @@ function(instar_compile_together target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${INSTAR_TOGETHER} UNITY_BUILD_BATCH_SIZE ${size})
 endfunction()
 
-# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [APART SOURCE ...] [JSON] [SMALL] [TESTS_APART])
+# instar_module(NAME SOURCES ... LIBS ... [TEST_LIBS ...] [APART SOURCE ...] [JSON] [SMALL])
 #
 # A folder becomes one static library `instar_NAME`, with its sources listed. Every *_test.cpp beside the sources becomes part of
 # `instar_NAME_test`: tests are found by pattern, so that none can be left out by forgetting to list it.
 #   JSON   its sources read or write JSON
 #   APART  sources that are compiled one by one: instar-lxc needs them, and would link what others need
-#   TESTS_APART  its tests are compiled one by one, since each sets a scene of its own by the same names
 #   SMALL  devices run it: `instar_NAME_small` is the same sources built for size, for programs in one file (instar-device-static)
 function(instar_module name)
-  cmake_parse_arguments(ARG "JSON;SMALL;TESTS_APART" "" "SOURCES;APART;LIBS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "JSON;SMALL" "" "SOURCES;APART;LIBS;TEST_LIBS" ${ARGN})
   list(APPEND ARG_SOURCES ${ARG_APART})
   add_library(instar_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(instar_${name} PUBLIC ${ARG_LIBS} PRIVATE instar_flags)
@@ -44,9 +43,6 @@ function(instar_module name)
     instar_small_twin(${name} SOURCES ${ARG_SOURCES} LIBS ${ARG_LIBS})
   endif()
   instar_tests(${name} LIBS instar_${name} ${ARG_TEST_LIBS})
-  if(ARG_TESTS_APART)
-    set_target_properties(instar_${name}_test PROPERTIES UNITY_BUILD OFF)
-  endif()
 endfunction()
 
 # Not built by itself: only for what links it. Libraries of others come from their archives (InstarDependencies.cmake).

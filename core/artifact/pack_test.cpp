@@ -11,7 +11,7 @@
 namespace instar::artifact {
 namespace {
 
-Bytes noise(std::size_t size, std::uint64_t seed) {
+Bytes soft_noise(std::size_t size, std::uint64_t seed) {
   Bytes bytes(size);
   std::uint64_t state = seed;
   for (auto& byte : bytes) {
@@ -67,15 +67,15 @@ struct Tree : ContentSource, PackSink {
   }
 };
 
-std::unique_ptr<Tree> example_tree() {
+std::unique_ptr<Tree> packed_tree() {
   auto tree = std::make_unique<Tree>();
   tree->add_folder("");
   tree->add_folder("bin");
-  tree->add_file("bin/a", noise(700'000, 1));
-  tree->add_file("bin/b", noise(10, 2));
-  tree->add_file("bin/c", noise(700'000, 1));  // the same content as bin/a
+  tree->add_file("bin/a", soft_noise(700'000, 1));
+  tree->add_file("bin/b", soft_noise(10, 2));
+  tree->add_file("bin/c", soft_noise(700'000, 1));  // the same content as bin/a
   tree->add_file("bin/d", {});
-  tree->add_file("e", noise(90'000, 3));
+  tree->add_file("e", soft_noise(90'000, 3));
   tree->close();
   return tree;
 }
@@ -94,7 +94,7 @@ Bytes decode_all(const PackDirectory& directory, std::size_t first, std::size_t 
 class PackKinds : public testing::TestWithParam<PackKind> {};
 
 TEST_P(PackKinds, CarryIndexAndContentStream) {
-  auto tree = example_tree();
+  auto tree = packed_tree();
   const auto directory =
       make_pack(tree->index, tree->entries, *tree, *tree, {.kind = GetParam(), .level = 3, .progress = {}});
   ASSERT_TRUE(directory) << directory.error().message;
@@ -130,8 +130,8 @@ TEST_P(PackKinds, CarryIndexAndContentStream) {
 }
 
 TEST_P(PackKinds, AreTheSameBytesEachTime) {
-  auto one = example_tree();
-  auto two = example_tree();
+  auto one = packed_tree();
+  auto two = packed_tree();
   const auto first = make_pack(one->index, one->entries, *one, *one, {.kind = GetParam(), .level = 3, .progress = {}});
   const auto second = make_pack(two->index, two->entries, *two, *two, {.kind = GetParam(), .level = 3, .progress = {}});
   EXPECT_EQ(encode_directory(*first), encode_directory(*second));
@@ -153,7 +153,7 @@ TEST(Pack, OfAnEmptyTreeHasAHeadAndNoBody) {
 }
 
 TEST(Pack, ReportsProgressUpToTheEnd) {
-  auto tree = example_tree();
+  auto tree = packed_tree();
   std::uint64_t last = 0;
   std::uint64_t total = 0;
   PackOptions options{.kind = PackKind::full, .level = 1, .progress = [&](std::uint64_t done, std::uint64_t all) {
@@ -167,10 +167,10 @@ TEST(Pack, ReportsProgressUpToTheEnd) {
 }
 
 TEST(Pack, RefusesAFileThatChangedSinceItWasHashed) {
-  auto tree = example_tree();
+  auto tree = packed_tree();
   tree->contents["e"][5] ^= 1;
   EXPECT_EQ(make_pack(tree->index, tree->entries, *tree, *tree, {}).error().code, Code::corrupt);
-  tree = example_tree();
+  tree = packed_tree();
   tree->contents["e"].pop_back();
   EXPECT_EQ(make_pack(tree->index, tree->entries, *tree, *tree, {}).error().code, Code::corrupt);
 }
@@ -179,18 +179,18 @@ TEST(Pack, ReturnsTheErrorsOfSourceAndSink) {
   struct Full : PackSink {
     Status put(bool, std::uint32_t, const ChunkRef&, ByteView) override { return fail(Code::io, "disk full"); }
   } full;
-  auto tree = example_tree();
+  auto tree = packed_tree();
   EXPECT_EQ(make_pack(tree->index, tree->entries, *tree, full, {}).error().message, "disk full");
 }
 
 TEST(Pack, DoesNotMakeDeltas) {
-  auto tree = example_tree();
+  auto tree = packed_tree();
   EXPECT_EQ(make_pack(tree->index, tree->entries, *tree, *tree, {.kind = PackKind::delta, .progress = {}}).error().code,
             Code::unsupported);
 }
 
 TEST(Pack, StreamNamesEachContentOnce) {
-  const auto files = stream_files(example_tree()->entries);
+  const auto files = stream_files(packed_tree()->entries);
   ASSERT_EQ(files.size(), 3U);
   EXPECT_EQ(files[0].path, "bin/a");
   EXPECT_EQ(files[1].path, "bin/b");

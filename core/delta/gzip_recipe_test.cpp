@@ -2,27 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <fstream>
-#include <sstream>
-
 #include "core/base/limits.hpp"
 #include "core/delta/gzip_stream.hpp"
+#include "core/delta/testing/read_fixture.hpp"
 
 namespace instar::delta {
 namespace {
-
-Bytes read_fixture(const std::string& name) {
-  std::ifstream in(std::string(INSTAR_SOURCE_DIR) + "/tests/fixtures/" + name);
-  std::string line;
-  std::string hex;
-  while (std::getline(in, line)) {
-    std::copy_if(line.begin(), line.end(), std::back_inserter(hex), [](char c) { return c != ' '; });
-  }
-  Bytes bytes;
-  EXPECT_TRUE(from_hex(hex, bytes));
-  return bytes;
-}
 
 Bytes encoded(const GzipRecipe& recipe) {
   Bytes bytes;

@@ -2,28 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "core/delta/testing/delta_fixture.hpp"
+#include "core/delta/testing/read_fixture.hpp"
 
 namespace instar::delta {
 namespace {
 
 using namespace fixture;
-
-Bytes read_fixture(const std::string& name) {
-  std::ifstream in(std::string(INSTAR_SOURCE_DIR) + "/tests/fixtures/" + name);
-  std::stringstream text;
-  text << in.rdbuf();
-  std::string hex;
-  for (const char c : text.str()) {
-    if (c != ' ' && c != '\n') hex.push_back(c);
-  }
-  Bytes bytes;
-  EXPECT_TRUE(from_hex(hex, bytes));
-  return bytes;
-}
 
 // The tree of docs/formats/index.md.
 Entries example_base() {

@@ -5,13 +5,10 @@
 #include <algorithm>
 
 #include "core/base/limits.hpp"
+#include "core/trust/testing/test_keys.hpp"
 
 namespace instar::trust {
 namespace {
-
-SecretKey key_of(std::uint8_t fill) {
-  return SecretKey::from_seed(Bytes(32, fill)).value();
-}
 
 AuthorizedKey allow(const SecretKey& key) {
   return {key.public_key().id(), key.public_key()};
@@ -27,10 +24,6 @@ Bytes seal_by(std::initializer_list<std::uint8_t> fills, Kind kind = Kind::manif
   std::vector<SecretKey> keys;
   for (const auto fill : fills) keys.push_back(key_of(fill));
   return seal(kind, as_bytes("payload"), keys);
-}
-
-Code code_of(const Status& status) {
-  return status.has_value() ? Code::ok : status.error().code;
 }
 
 Code threshold_code(const Bytes& bytes, std::initializer_list<std::uint8_t> keys, std::uint32_t threshold,

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/trust/testing/test_keys.hpp"
+
 namespace instar::trust {
 namespace {
 
@@ -9,10 +11,6 @@ Bytes unhex(std::string_view hex) {
   Bytes out;
   EXPECT_TRUE(from_hex(hex, out));
   return out;
-}
-
-SecretKey key_of(std::uint8_t fill) {
-  return SecretKey::from_seed(Bytes(32, fill)).value();
 }
 
 // RFC 8032, section 7.1, test 2.

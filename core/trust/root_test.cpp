@@ -12,14 +12,11 @@
 #include "core/base/limits.hpp"
 #include "core/trust/digest.hpp"
 #include "core/trust/flat.hpp"
+#include "core/trust/testing/test_keys.hpp"
 #include "schemas/root_generated.h"
 
 namespace instar::trust {
 namespace {
-
-SecretKey key_of(int fill) {
-  return SecretKey::from_seed(Bytes(32, static_cast<std::uint8_t>(fill))).value();
-}
 
 std::vector<SecretKey> keys_of(std::initializer_list<int> fills) {
   std::vector<SecretKey> keys;
@@ -70,10 +67,6 @@ RootDocument successor(const RootDocument& before, std::initializer_list<int> fi
 
 TrustStore pinned() {
   return TrustStore::from_pinned(seal_root(document(), {1, 2})).value();
-}
-
-Code code_of(const Status& status) {
-  return status.has_value() ? Code::ok : status.error().code;
 }
 
 TEST(RootDocument, IsDecodedToWhatWasEncodedAndHasOneEncoding) {

@@ -2,6 +2,7 @@
 
 #include "core/base/limits.hpp"
 #include "core/wire/fields.hpp"
+#include "core/wire/testing/codes.hpp"
 #include "core/wire/testing/examples.hpp"
 #include "schemas/manifest_generated.h"
 
@@ -36,10 +37,6 @@ TEST_P(ManifestBroken, IsRefusedWithThePlace) {
 std::string case_name(const testing::TestParamInfo<BrokenManifest>& tested) {
   return tested.param.name;
 }
-
-constexpr Code kBad = Code::malformed;
-constexpr Code kLarge = Code::too_large;
-constexpr Code kNewer = Code::unsupported;
 
 INSTANTIATE_TEST_SUITE_P(
     Header, ManifestBroken,

@@ -4,6 +4,7 @@
 
 #include "core/base/limits.hpp"
 #include "core/wire/fields.hpp"
+#include "core/wire/testing/codes.hpp"
 #include "core/wire/testing/examples.hpp"
 #include "schemas/gate_generated.h"
 #include "schemas/hello_generated.h"
@@ -12,10 +13,6 @@
 
 namespace instar::wire {
 namespace {
-
-constexpr Code kBad = Code::malformed;
-constexpr Code kLarge = Code::too_large;
-constexpr Code kNewer = Code::unsupported;
 
 template <typename T>
 std::string verdict(const Result<T>& decoded, Code code, std::string_view says) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "device-client/testing/filled.hpp"
 #include "device-client/testing/killed_at_call.hpp"
 #include "files/testing/temporary_folder.hpp"
 
@@ -15,12 +16,6 @@ namespace instar::device {
 namespace {
 
 using ::testing::HasSubstr;
-
-ArtifactId hash(std::uint8_t fill) {
-  ArtifactId made;
-  made.bytes.fill(fill);
-  return made;
-}
 
 class ClientSlotsTest : public ::testing::Test {
  protected:
@@ -34,7 +29,7 @@ class ClientSlotsTest : public ::testing::Test {
     return folder / name;
   }
   void put(std::uint8_t artifact) {
-    ASSERT_TRUE(slots.put(tree("tree" + std::to_string(artifact)), hash(artifact)).has_value());
+    ASSERT_TRUE(slots.put(tree("tree" + std::to_string(artifact)), filled<ArtifactId>(artifact)).has_value());
   }
 
   files::TemporaryFolder folder;
@@ -50,45 +45,45 @@ TEST_F(ClientSlotsTest, WithoutAReleaseOfItsOwnTheSystemsRuns) {
 
 TEST_F(ClientSlotsTest, ATrialIsStartedThreeTimesUnlessItLasts) {
   put(1);
-  ASSERT_TRUE(slots.try_out(hash(1)).has_value());
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(slots.choose().artifact, hash(1));
+  ASSERT_TRUE(slots.try_out(filled<ArtifactId>(1)).has_value());
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(slots.choose().artifact, filled<ArtifactId>(1));
   slots.lasted();
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(slots.choose().artifact, hash(1));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(slots.choose().artifact, filled<ArtifactId>(1));
   const auto choice = slots.choose();
   EXPECT_FALSE(choice.artifact.has_value());
   EXPECT_THAT(choice.given_up, HasSubstr("was started 3 times in a row and did not last"));
-  EXPECT_EQ(slots.trying(), hash(1)) << "until the release is taken back";
+  EXPECT_EQ(slots.trying(), filled<ArtifactId>(1)) << "until the release is taken back";
 }
 
 TEST_F(ClientSlotsTest, AfterATrialTheOneBeforeRuns) {
   put(1);
-  ASSERT_TRUE(slots.keep(hash(1)).has_value());
+  ASSERT_TRUE(slots.keep(filled<ArtifactId>(1)).has_value());
   put(2);
-  ASSERT_TRUE(slots.try_out(hash(2)).has_value());
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(slots.choose().artifact, hash(2));
-  for (int i = 0; i < 9; ++i) EXPECT_EQ(slots.choose().artifact, hash(1)) << "that one is not on trial";
+  ASSERT_TRUE(slots.try_out(filled<ArtifactId>(2)).has_value());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(slots.choose().artifact, filled<ArtifactId>(2));
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(slots.choose().artifact, filled<ArtifactId>(1)) << "that one is not on trial";
   ASSERT_TRUE(slots.end_trial().has_value());
   EXPECT_EQ(slots.choose().given_up, "");
 }
 
 TEST_F(ClientSlotsTest, ACommittedOneThatDoesNotLastMakesWayForTheSystems) {
   put(1);
-  ASSERT_TRUE(slots.keep(hash(1)).has_value());
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(slots.choose().artifact, hash(1));
+  ASSERT_TRUE(slots.keep(filled<ArtifactId>(1)).has_value());
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(slots.choose().artifact, filled<ArtifactId>(1));
   EXPECT_FALSE(slots.choose().artifact.has_value());
   EXPECT_THAT(slots.choose().given_up, HasSubstr("5 times in a row"));
   slots.lasted();
-  EXPECT_EQ(slots.choose().artifact, hash(1));
+  EXPECT_EQ(slots.choose().artifact, filled<ArtifactId>(1));
 }
 
 TEST_F(ClientSlotsTest, WhatIsKeptOutlivesItsTreeAndTheOthersGo) {
   put(1);
   put(2);
-  ASSERT_TRUE(slots.keep(hash(2)).has_value());
+  ASSERT_TRUE(slots.keep(filled<ArtifactId>(2)).has_value());
   std::filesystem::remove_all(folder / "tree2");
-  EXPECT_EQ(slots.choose().artifact, hash(2));
-  EXPECT_TRUE(std::filesystem::exists(folder / ("client/" + hash(2).hex() + "/instar-lxc")));
-  EXPECT_FALSE(std::filesystem::exists(folder / ("client/" + hash(1).hex())));
+  EXPECT_EQ(slots.choose().artifact, filled<ArtifactId>(2));
+  EXPECT_TRUE(std::filesystem::exists(folder / ("client/" + filled<ArtifactId>(2).hex() + "/instar-lxc")));
+  EXPECT_FALSE(std::filesystem::exists(folder / ("client/" + filled<ArtifactId>(1).hex())));
   ASSERT_TRUE(slots.keep(std::nullopt).has_value());
   EXPECT_FALSE(slots.choose().artifact.has_value());
   EXPECT_FALSE(slots.current().has_value());
@@ -96,18 +91,19 @@ TEST_F(ClientSlotsTest, WhatIsKeptOutlivesItsTreeAndTheOthersGo) {
 
 TEST_F(ClientSlotsTest, ATrialThatEndsLeavesNothing) {
   put(1);
-  ASSERT_TRUE(slots.try_out(hash(1)).has_value());
+  ASSERT_TRUE(slots.try_out(filled<ArtifactId>(1)).has_value());
   ASSERT_TRUE(slots.end_trial().has_value());
-  EXPECT_FALSE(std::filesystem::exists(slots.program(hash(1))));
+  EXPECT_FALSE(std::filesystem::exists(slots.program(filled<ArtifactId>(1))));
   put(2);
   ASSERT_TRUE(slots.end_trial().has_value());
-  EXPECT_FALSE(std::filesystem::exists(slots.program(hash(2)))) << "one that was cut off before its trial";
+  EXPECT_FALSE(std::filesystem::exists(slots.program(filled<ArtifactId>(2))))
+      << "one that was cut off before its trial";
 }
 
 TEST_F(ClientSlotsTest, AProgramThatIsGoneIsNotRun) {
   put(1);
-  ASSERT_TRUE(slots.keep(hash(1)).has_value());
-  std::filesystem::remove(slots.program(hash(1)));
+  ASSERT_TRUE(slots.keep(filled<ArtifactId>(1)).has_value());
+  std::filesystem::remove(slots.program(filled<ArtifactId>(1)));
   const auto choice = slots.choose();
   EXPECT_FALSE(choice.artifact.has_value());
   EXPECT_THAT(choice.given_up, HasSubstr("cannot be run"));
@@ -115,7 +111,7 @@ TEST_F(ClientSlotsTest, AProgramThatIsGoneIsNotRun) {
 
 TEST_F(ClientSlotsTest, ATreeWithoutAClientIsNone) {
   std::filesystem::create_directories(folder / "empty");
-  const auto put = slots.put(folder / "empty", hash(1));
+  const auto put = slots.put(folder / "empty", filled<ArtifactId>(1));
   ASSERT_FALSE(put.has_value());
   EXPECT_THAT(put.error().message, HasSubstr("no program instar-device at the top of its tree"));
 }
@@ -135,18 +131,19 @@ class KilledClientSlots : public ClientSlotsTest {
       SCOPED_TRACE("killed at call " + std::to_string(call));
       ASSERT_LT(call, 500);
       std::filesystem::remove_all(folder / "client");
-      ASSERT_TRUE(slots.put(first, hash(1)) && slots.keep(hash(1)));
+      ASSERT_TRUE(slots.put(first, filled<ArtifactId>(1)) && slots.keep(filled<ArtifactId>(1)));
       prepare();
       ended = ends_before_call(call, work);
       const auto choice = slots.choose();
-      ASSERT_TRUE(choice.artifact == hash(1) || choice.artifact == hash(2)) << choice.given_up;
+      ASSERT_TRUE(choice.artifact == filled<ArtifactId>(1) || choice.artifact == filled<ArtifactId>(2))
+          << choice.given_up;
       EXPECT_EQ(::access(choice.program.c_str(), X_OK), 0);
       work();
-      EXPECT_EQ(slots.current(), hash(after));
+      EXPECT_EQ(slots.current(), filled<ArtifactId>(after));
       EXPECT_FALSE(slots.trying().has_value());
-      EXPECT_EQ(slots.choose().artifact, hash(after));
+      EXPECT_EQ(slots.choose().artifact, filled<ArtifactId>(after));
       for (const auto one : {std::uint8_t{1}, std::uint8_t{2}})
-        EXPECT_EQ(std::filesystem::exists(slots.program(hash(one))), one == after);
+        EXPECT_EQ(std::filesystem::exists(slots.program(filled<ArtifactId>(one))), one == after);
     }
     EXPECT_GT(call, 20) << "calls were counted";
   }
@@ -156,10 +153,10 @@ TEST_F(KilledClientSlots, AnotherClientIsTriedAndKept) {
   expect_whole(
       2, [] {},
       [this] {
-        static_cast<void>(slots.put(folder / "tree2", hash(2)));
-        static_cast<void>(slots.try_out(hash(2)));
+        static_cast<void>(slots.put(folder / "tree2", filled<ArtifactId>(2)));
+        static_cast<void>(slots.try_out(filled<ArtifactId>(2)));
         static_cast<void>(slots.choose());
-        static_cast<void>(slots.keep(hash(2)));
+        static_cast<void>(slots.keep(filled<ArtifactId>(2)));
       });
 }
 
@@ -167,8 +164,8 @@ TEST_F(KilledClientSlots, AnotherClientIsTakenBack) {
   expect_whole(
       1,
       [this] {
-        ASSERT_TRUE(slots.put(folder / "tree2", hash(2)));
-        ASSERT_TRUE(slots.try_out(hash(2)));
+        ASSERT_TRUE(slots.put(folder / "tree2", filled<ArtifactId>(2)));
+        ASSERT_TRUE(slots.try_out(filled<ArtifactId>(2)));
       },
       [this] { static_cast<void>(slots.end_trial()); });
 }

@@ -3,29 +3,25 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "device-client/testing/filled.hpp"
+
 namespace instar::device {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-Hash256 hash(std::uint8_t fill) {
-  Hash256 made;
-  made.bytes.fill(fill);
-  return made;
-}
-
 // Of container "a", which is "d.a" for LXC.
 ContainerPlan plan(const std::string& container, std::uint8_t fingerprint) {
   ContainerPlan made;
   made.container = container;
   made.lxc_name = "d." + container;
-  made.fingerprint = hash(fingerprint);
+  made.fingerprint = filled<Hash256>(fingerprint);
   return made;
 }
 
 ContainerState running(const std::string& name, std::uint8_t fingerprint, std::uint32_t order) {
-  return {name, true, false, 7, RunRecord{1, order, name.substr(2), hash(fingerprint)}};
+  return {name, true, false, 7, RunRecord{1, order, name.substr(2), filled<Hash256>(fingerprint)}};
 }
 
 ContainerChange change(const std::string& name, bool ran, std::int64_t at_ms, std::int64_t took_ms) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "device-client/testing/filled.hpp"
 #include "files/testing/temporary_folder.hpp"
 
 namespace instar::device {
@@ -15,18 +16,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-ArtifactId hash(std::uint8_t fill) {
-  ArtifactId made;
-  made.bytes.fill(fill);
-  return made;
-}
-
-PayloadPlan plan(const std::string& name, std::uint8_t artifact, const std::string& kind = "kernel") {
-  return {name, kind, 1, hash(artifact), "/tree", 0};
+PayloadPlan payload_plan(const std::string& name, std::uint8_t artifact, const std::string& kind = "kernel") {
+  return {name, kind, 1, filled<ArtifactId>(artifact), "/tree", 0};
 }
 
 PayloadRecord record(const std::string& name, std::uint8_t artifact, PayloadState state) {
-  return {name, "kernel", hash(artifact), 5, state};
+  return {name, "kernel", filled<ArtifactId>(artifact), 5, state};
 }
 
 // "install boot", …
@@ -42,23 +37,28 @@ constexpr auto kInstalled = PayloadState::installed;
 constexpr auto kCommitted = PayloadState::committed;
 
 TEST(HostPayload, WhatIsNewIsInstalled) {
-  EXPECT_THAT(names(steps_to_try({}, {plan("boot", 1)})), ElementsAre("install boot"));
-  EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {plan("boot", 1)})), IsEmpty());
-  EXPECT_THAT(names(steps_to_try({record("boot", 1, kInstalled)}, {plan("boot", 1)})), IsEmpty())
+  EXPECT_THAT(names(steps_to_try({}, {payload_plan("boot", 1)})), ElementsAre("install boot"));
+  EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {payload_plan("boot", 1)})), IsEmpty());
+  EXPECT_THAT(names(steps_to_try({record("boot", 1, kInstalled)}, {payload_plan("boot", 1)})), IsEmpty())
       << "done before the client was killed";
-  EXPECT_THAT(names(steps_to_try({record("boot", 1, kInstalling)}, {plan("boot", 1)})), ElementsAre("install boot"))
+  EXPECT_THAT(names(steps_to_try({record("boot", 1, kInstalling)}, {payload_plan("boot", 1)})),
+              ElementsAre("install boot"))
       << "not known to be done";
-  EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {plan("boot", 2)})), ElementsAre("install boot"));
-  EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {plan("boot", 1, "other")})),
+  EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {payload_plan("boot", 2)})),
+              ElementsAre("install boot"));
+  EXPECT_THAT(names(steps_to_try({record("boot", 1, kCommitted)}, {payload_plan("boot", 1, "other")})),
               ElementsAre("install boot"));
 }
 
 TEST(HostPayload, WhatDiffersIsTakenBack) {
-  EXPECT_THAT(names(steps_back({record("boot", 2, kInstalled)}, {plan("boot", 1)}, 4)), ElementsAre("rollback boot"));
-  EXPECT_THAT(names(steps_back({record("boot", 2, kInstalling)}, {plan("boot", 1)}, 4)), ElementsAre("rollback boot"));
-  EXPECT_THAT(names(steps_back({record("boot", 2, kCommitted)}, {plan("boot", 1)}, 4)), ElementsAre("rollback boot"))
+  EXPECT_THAT(names(steps_back({record("boot", 2, kInstalled)}, {payload_plan("boot", 1)}, 4)),
+              ElementsAre("rollback boot"));
+  EXPECT_THAT(names(steps_back({record("boot", 2, kInstalling)}, {payload_plan("boot", 1)}, 4)),
+              ElementsAre("rollback boot"));
+  EXPECT_THAT(names(steps_back({record("boot", 2, kCommitted)}, {payload_plan("boot", 1)}, 4)),
+              ElementsAre("rollback boot"))
       << "a release taken back later";
-  EXPECT_THAT(names(steps_back({record("boot", 1, kCommitted)}, {plan("boot", 1)}, 4)), IsEmpty());
+  EXPECT_THAT(names(steps_back({record("boot", 1, kCommitted)}, {payload_plan("boot", 1)}, 4)), IsEmpty());
   EXPECT_THAT(names(steps_back({record("boot", 2, kInstalling)}, {}, 4)), ElementsAre("rollback boot to nothing"));
   EXPECT_THAT(names(steps_back({record("boot", 1, kCommitted)}, {}, 4)), ElementsAre("rollback boot to nothing"))
       << "brought by a later revision";
@@ -66,10 +66,11 @@ TEST(HostPayload, WhatDiffersIsTakenBack) {
 }
 
 TEST(HostPayload, WhatWasTriedIsKeptAndWhatIsNotThereIsInstalled) {
-  EXPECT_THAT(names(steps_to_keep({record("boot", 1, kInstalled)}, {plan("boot", 1)})), ElementsAre("commit boot"));
-  EXPECT_THAT(names(steps_to_keep({record("boot", 1, kCommitted)}, {plan("boot", 1)})), IsEmpty());
-  EXPECT_THAT(names(steps_to_keep({}, {plan("boot", 1)})), ElementsAre("install boot", "commit boot"));
-  EXPECT_THAT(names(steps_to_keep({record("boot", 2, kCommitted)}, {plan("boot", 1)})),
+  EXPECT_THAT(names(steps_to_keep({record("boot", 1, kInstalled)}, {payload_plan("boot", 1)})),
+              ElementsAre("commit boot"));
+  EXPECT_THAT(names(steps_to_keep({record("boot", 1, kCommitted)}, {payload_plan("boot", 1)})), IsEmpty());
+  EXPECT_THAT(names(steps_to_keep({}, {payload_plan("boot", 1)})), ElementsAre("install boot", "commit boot"));
+  EXPECT_THAT(names(steps_to_keep({record("boot", 2, kCommitted)}, {payload_plan("boot", 1)})),
               ElementsAre("install boot", "commit boot"));
 }
 
@@ -83,7 +84,7 @@ TEST(HostPayload, RecordsComeBackAsTheyWereWritten) {
   ASSERT_EQ(records.size(), 2U);
   EXPECT_EQ(records[0].name, "boot");
   EXPECT_EQ(records[0].state, kCommitted);
-  EXPECT_EQ(records[1].artifact, hash(3));
+  EXPECT_EQ(records[1].artifact, filled<ArtifactId>(3));
   std::ofstream(folder / "handlers/boot/record") << "{\"kind\":\"ker";
   EXPECT_EQ(read_payload_records(folder.path()).size(), 1U) << "what cannot be read is not known";
   ASSERT_TRUE(remove_payload_record(folder.path(), "modem").has_value());

@@ -12,7 +12,7 @@
 #include "files/files.hpp"
 #include "files/testing/temporary_folder.hpp"
 
-namespace instar::device {
+namespace instar::device::delta_resumed {
 namespace {
 
 using artifact::PackKind;
@@ -269,4 +269,4 @@ TEST_F(StagerDeltaHalfway, ANewerReleaseOfOtherContentIsNotDisturbed) {
 }
 
 }  // namespace
-}  // namespace instar::device
+}  // namespace instar::device::delta_resumed

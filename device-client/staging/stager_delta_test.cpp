@@ -12,7 +12,7 @@
 #include "files/files.hpp"
 #include "files/testing/temporary_folder.hpp"
 
-namespace instar::device {
+namespace instar::device::delta_staged {
 namespace {
 
 using artifact::PackKind;
@@ -275,4 +275,4 @@ TEST_F(StagerDelta, ATreeThatIsCalledAnImageIsRefused) {
 }
 
 }  // namespace
-}  // namespace instar::device
+}  // namespace instar::device::delta_staged

@@ -10,7 +10,7 @@
 #include "files/files.hpp"
 #include "files/testing/temporary_folder.hpp"
 
-namespace instar::device {
+namespace instar::device::resumed {
 namespace {
 
 using artifact::PackKind;
@@ -269,4 +269,4 @@ TEST_F(StagerResume, ABrokenChunkCacheIsMadeAgain) {
 }
 
 }  // namespace
-}  // namespace instar::device
+}  // namespace instar::device::resumed

@@ -14,8 +14,11 @@ class ControlReader;
 
 struct BlockHead {
   BlockMethod old_method = BlockMethod::zlib;  // of the base's blocks
-  std::uint32_t block_bytes = 0;               // no block is larger, packed or unpacked, in the base and in the file
-  std::vector<BlockSpec> specs;                // how blocks of the file are compressed; 1 … kBlockSpecsMax
+  std::uint32_t old_dictionary_bytes = 0;      // of the base's blocks, if they are of lzma2
+  // No block is larger, packed or unpacked, in the base and in the file. Streams may be: in the base those are read in
+  // order.
+  std::uint32_t block_bytes = 0;
+  std::vector<BlockSpec> specs;  // how blocks of the file are compressed; 1 … kBlockSpecsMax
   BlockTable old;
   std::uint32_t part_count = 0;
 };
@@ -45,9 +48,9 @@ void append_block_step(Bytes& out, const BlockStep& step, std::uint32_t& copied)
 void append_extents(Bytes& out, const std::vector<BlockExtent>& extents);
 
 // Errors of all three: malformed, too_large, those of the reader.
-[[nodiscard]] Result<BlockHead> read_block_head(ControlReader& reader, std::uint32_t stretches_max,
-                                                std::uint32_t block_bytes_max);
-[[nodiscard]] Result<BlockStep> read_block_step(ControlReader& reader, std::uint32_t block_bytes,
+[[nodiscard]] Result<BlockHead> read_block_head(ControlReader& reader, const BlockPromise& promise);
+// `method`: of the blocks that the part makes.
+[[nodiscard]] Result<BlockStep> read_block_step(ControlReader& reader, std::uint32_t block_bytes, BlockMethod method,
                                                 std::uint32_t& copied);
 [[nodiscard]] Result<std::vector<BlockExtent>> read_extents(ControlReader& reader, const BlockTable& old);
 

@@ -24,8 +24,16 @@ std::size_t BlockTable::find(std::uint64_t unpacked) const noexcept {
   return static_cast<std::size_t>(after - rows_.begin()) - 1;
 }
 
-BlockReader::BlockReader(const BlockTable& table, BlockMethod method, ReadAt read, std::uint32_t block_bytes)
-    : table_(table), read_(std::move(read)), decoder_(BlockDecoder::make(method)), kept_(kept_blocks(block_bytes)) {}
+BlockReader::BlockReader(const BlockTable& table, BlockMethod method, ReadAt read, std::uint32_t block_bytes,
+                         std::uint32_t dictionary_bytes)
+    : table_(table), read_(std::move(read)), block_bytes_(block_bytes), kept_(kept_blocks(block_bytes)) {
+  if (!is_stream(method)) {
+    decoder_ = BlockDecoder::make(method);
+    return;
+  }
+  streams_ = std::make_unique<BlockStreamReader>(method, dictionary_bytes, read_);
+  large_ = std::make_unique<BlockStreamReader>(method, dictionary_bytes, read_);
+}
 
 Status BlockReader::read_plain(std::uint64_t place, std::span<std::uint8_t> out) {
   INSTAR_TRY(const std::size_t got, read_(place, out));
@@ -42,16 +50,23 @@ Result<const Bytes*> BlockReader::unpack(std::size_t row) {
     }
     if (kept.used < oldest->used) oldest = &kept;
   }
-  const BlockStretch stretch = table_.stretch(row);
   oldest->used = 0;
-  oldest->bytes.resize(stretch.unpacked_bytes);
-  packed_.resize(stretch.bytes);
-  INSTAR_CHECK(read_plain(table_.row(row).place, packed_));
-  INSTAR_TRY(const std::size_t got, decoder_->decode(packed_, oldest->bytes));
-  if (got != oldest->bytes.size()) return fail(Code::corrupt, "a block of the base has another size than it had");
+  INSTAR_CHECK(unpack_to(row, oldest->bytes));
   oldest->row = row;
   oldest->used = ++clock_;
   return &oldest->bytes;
+}
+
+Status BlockReader::unpack_to(std::size_t row, Bytes& out) {
+  const BlockStretch stretch = table_.stretch(row);
+  const std::uint64_t place = table_.row(row).place;
+  out.resize(stretch.unpacked_bytes);
+  if (streams_) return streams_->read({place, stretch.bytes}, 0, out);
+  packed_.resize(stretch.bytes);
+  INSTAR_CHECK(read_plain(place, packed_));
+  INSTAR_TRY(const std::size_t got, decoder_->decode(packed_, out));
+  if (got != out.size()) return fail(Code::corrupt, "a block of the base has another size than it had");
+  return {};
 }
 
 Status BlockReader::read(std::uint64_t unpacked, std::span<std::uint8_t> out) {
@@ -66,6 +81,9 @@ Status BlockReader::read(std::uint64_t unpacked, std::span<std::uint8_t> out) {
       std::ranges::fill(part, std::uint8_t{0});
     } else if (stretch.bytes == stretch.unpacked_bytes) {
       INSTAR_CHECK(read_plain(std::uint64_t{table_.row(row).place} + from, part));
+    } else if (stretch.unpacked_bytes > block_bytes_) {
+      INSTAR_ASSERT(large_ != nullptr);
+      INSTAR_CHECK(large_->read({table_.row(row).place, stretch.bytes}, from, part));
     } else {
       INSTAR_TRY(const Bytes* const bytes, unpack(row));
       std::copy_n(bytes->begin() + static_cast<std::ptrdiff_t>(from), part.size(), part.begin());

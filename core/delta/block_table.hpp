@@ -10,7 +10,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/result.hpp"
-#include "core/delta/block_codec.hpp"
+#include "core/delta/block_stream.hpp"
 #include "core/delta/delta_head.hpp"
 
 namespace instar::delta {
@@ -60,11 +60,15 @@ class BlockTable {
 }
 
 // Reads unpacked bytes of a file at any place. A block is decompressed as a whole; the last few are kept, so reading on
-// costs each block once. Memory: kept_blocks() of them, one block as it is in the file, and the decoder.
+// costs each block once. Memory: kept_blocks() of them, one block as it is in the file, and the decoder. A block that
+// unpacks to more than block_bytes, as streams may, is read in order, and from its start again for a place before. Of
+// streams: two decoders, and none as it is in the file.
 class BlockReader {
  public:
-  // `table` must outlive the reader. No block of it is larger than `block_bytes`, packed or unpacked.
-  BlockReader(const BlockTable& table, BlockMethod method, ReadAt read, std::uint32_t block_bytes);
+  // `table` must outlive the reader. No block of it is larger than `block_bytes`, packed or unpacked, unless it is a
+  // stream. `dictionary_bytes`: of lzma2.
+  BlockReader(const BlockTable& table, BlockMethod method, ReadAt read, std::uint32_t block_bytes,
+              std::uint32_t dictionary_bytes = 0);
 
   // Fills `out`. Errors: corrupt (not all of it is in the table, a broken block, a file that is too short), those of
   // `read`.
@@ -78,10 +82,14 @@ class BlockReader {
   };
   [[nodiscard]] Status read_plain(std::uint64_t place, std::span<std::uint8_t> out);
   [[nodiscard]] Result<const Bytes*> unpack(std::size_t row);
+  [[nodiscard]] Status unpack_to(std::size_t row, Bytes& out);
 
   const BlockTable& table_;
   ReadAt read_;
-  std::unique_ptr<BlockDecoder> decoder_;
+  std::uint32_t block_bytes_;
+  std::unique_ptr<BlockDecoder> decoder_;       // unless they are streams
+  std::unique_ptr<BlockStreamReader> streams_;  // of those that are kept
+  std::unique_ptr<BlockStreamReader> large_;    // of those that are not
   std::vector<Kept> kept_;
   Bytes packed_;
   std::uint64_t clock_ = 0;

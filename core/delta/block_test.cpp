@@ -90,7 +90,7 @@ TEST(Blocks, TheExampleOfThePageIsReadAndMade) {
   ASSERT_EQ(block.size(), 12U);
   scene.base = to_bytes("abc");
   scene.base.insert(scene.base.end(), block.begin(), block.end());
-  const auto file = scene.reader.file(2, kBlock);
+  const auto file = scene.reader.file({2, kBlock, 4096, 0xff});
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_TRUE(file->is_blocks);
   EXPECT_EQ(file->blocks.old.bytes(), scene.base.size());
@@ -167,12 +167,126 @@ TEST(Blocks, StepsThatDoNotFitTheContentAreRefused) {
   EXPECT_EQ(code({{BlockStepKind::store, 3, 0, 0}}, "abc"), Code::corrupt) << "no end";
 }
 
+BlockHead head_of_streams(BlockMethod method) {
+  BlockHead head = head_of_one_spec();
+  head.specs = {{method, 6, 15, method == BlockMethod::lzma2 ? 4096U : 0U}};
+  return head;
+}
+
+Bytes streamed(ByteView content, const BlockSpec& spec) {
+  Bytes out;
+  const auto encoder = BlockStreamEncoder::make(spec, [&](ByteView made) -> Status {
+    out.insert(out.end(), made.begin(), made.end());
+    return {};
+  });
+  EXPECT_TRUE(encoder->write(content) && encoder->finish());
+  return out;
+}
+
+Bytes ramp(std::size_t count) {
+  Bytes bytes(count);
+  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::uint8_t>(i / 5 * (i / 90 + 3));
+  return bytes;
+}
+
+TEST(Blocks, StreamsAreLargerThanABlockAndGoOnFromEachPlace) {
+  for (const BlockMethod method : {BlockMethod::deflate, BlockMethod::lzma2}) {
+    const BlockHead head = head_of_streams(method);
+    const Bytes first = ramp(40 * kBlock);
+    const Bytes second = ramp(kBlock);
+    const Bytes one = streamed(first, head.specs[0]);
+    const Bytes two = streamed(second, head.specs[0]);
+    Scene scene;
+    scene.control = steps({{BlockStepKind::store, 5, 0, 0},
+                           {BlockStepKind::block, static_cast<std::uint32_t>(one.size()), 40 * kBlock, 0},
+                           {BlockStepKind::full, static_cast<std::uint32_t>(two.size()), kBlock, 0},
+                           {}});
+    Bytes content = to_bytes("plain");
+    content.insert(content.end(), first.begin(), first.end());
+    content.insert(content.end(), second.begin(), second.end());
+    Bytes wanted = to_bytes("plain");
+    wanted.insert(wanted.end(), one.begin(), one.end());
+    wanted.insert(wanted.end(), two.begin(), two.end());
+    for (std::size_t there = 0; there <= wanted.size(); ++there) {
+      scene.at = 0;
+      scene.made.clear();
+      ASSERT_TRUE(scene.write(head, content, there));
+      ASSERT_EQ(to_hex(scene.made), to_hex(ByteView(wanted).subspan(there))) << there;
+    }
+  }
+}
+
+TEST(Blocks, AStreamThatComesOutOtherwiseIsToldFromAnother) {
+  const BlockHead head = head_of_streams(BlockMethod::deflate);
+  const Bytes content = ramp(1000);
+  const auto bytes = static_cast<std::uint32_t>(streamed(content, head.specs[0]).size());
+  const auto code = [&](std::uint32_t wanted) {
+    Scene scene;
+    scene.control = steps({{BlockStepKind::block, wanted, 1000, 0}, {}});
+    return code_of(scene.write(head, content));
+  };
+  EXPECT_EQ(code(bytes), Code::ok);
+  EXPECT_EQ(code(bytes - 1), Code::unsupported);
+  EXPECT_EQ(code(bytes + 1), Code::unsupported);
+  Scene held;
+  held.control = steps({{BlockStepKind::hold, 10, 0, 0}, {BlockStepKind::held, 12, 0, 0}, {}});
+  EXPECT_EQ(code_of(held.write(head, as_bytes("0123456789"))), Code::malformed) << "no stream is made of what is held";
+}
+
+TEST(Blocks, StreamsOfABaseAreReadAtAnyPlace) {
+  for (const BlockMethod method : {BlockMethod::deflate, BlockMethod::lzma2}) {
+    const BlockSpec spec = head_of_streams(method).specs[0];
+    Scene scene;
+    Bytes unpacked;
+    BlockTable table;
+    for (const Bytes& content : {ramp(300), ramp(50), ramp(700), to_bytes("plain")}) {
+      const Bytes packed = content.size() == 5 ? content : streamed(content, spec);
+      scene.base.insert(scene.base.end(), packed.begin(), packed.end());
+      unpacked.insert(unpacked.end(), content.begin(), content.end());
+      ASSERT_TRUE(table.add({static_cast<std::uint32_t>(packed.size()), static_cast<std::uint32_t>(content.size())}));
+    }
+    // Those of 300 and 700 bytes are not kept.
+    BlockReader reader(table, method, scene.read_base, kBlock, spec.dictionary_bytes);
+    for (std::size_t i = 0; i < 2000; ++i) {
+      const std::size_t from = i * 7919 % unpacked.size();
+      Bytes out(std::min<std::size_t>(i % 130, unpacked.size() - from));
+      ASSERT_TRUE(reader.read(from, out));
+      ASSERT_TRUE(std::ranges::equal(out, ByteView(unpacked).subspan(from, out.size()))) << from;
+    }
+    scene.base[20] ^= 0x55;
+    scene.base.resize(scene.base.size() - 300);
+    BlockReader damaged(table, method, scene.read_base, kBlock, spec.dictionary_bytes);
+    Bytes out(700);
+    EXPECT_EQ(code_of(damaged.read(350, out)), Code::corrupt) << "the base is shorter";
+  }
+}
+
+TEST(Blocks, StreamsAreRefusedThatTheHeadDoesNotName) {
+  const auto code = [](std::string_view digits, const BlockPromise& promise) {
+    Scene scene;
+    scene.control = hex(digits);
+    const auto read = scene.reader.file(promise);
+    return read ? Code::ok : read.error().code;
+  };
+  const BlockPromise deflate{2, kBlock, 0, method_bit(BlockMethod::deflate)};
+  const BlockPromise lzma2{2, kBlock, 4096, method_bit(BlockMethod::lzma2)};
+  // Stretches: 65 bytes that unpack to 200.
+  EXPECT_EQ(code("21 05 40 01 05 f6 00 01 8201 c801 01", deflate), Code::ok);
+  EXPECT_EQ(code("21 05 40 01 05 f6 00 01 8201 c801 01", lzma2), Code::malformed);
+  EXPECT_EQ(code("21 05 40 01 05 f0 00 01 8201 c801 01", deflate), Code::malformed) << "level 0";
+  EXPECT_EQ(code("21 06 8020 40 01 06 f6 8020 01 8201 c801 01", lzma2), Code::ok);
+  EXPECT_EQ(code("21 06 8020 40 01 06 f6 8020 01 8201 c801 01", deflate), Code::malformed);
+  EXPECT_EQ(code("21 06 8040 40 01 06 f6 8020 01 8201 c801 01", lzma2), Code::malformed) << "a larger dictionary";
+  EXPECT_EQ(code("21 06 8020 40 01 06 f6 8040 01 8201 c801 01", lzma2), Code::malformed) << "a larger dictionary";
+  EXPECT_EQ(code("21 06 00 40 01 06 f6 8020 01 8201 c801 01", lzma2), Code::malformed) << "no dictionary";
+}
+
 TEST(Blocks, NumbersOutOfBoundsAreRefused) {
   const auto step = [](std::string_view digits) {
     Scene scene;
     scene.control = hex(digits);
     std::uint32_t copied = 0;
-    const auto read = read_block_step(scene.reader, kBlock, copied);
+    const auto read = read_block_step(scene.reader, kBlock, BlockMethod::zlib, copied);
     return read ? Code::ok : read.error().code;
   };
   EXPECT_EQ(step("65"), Code::ok);
@@ -187,7 +301,7 @@ TEST(Blocks, NumbersOutOfBoundsAreRefused) {
   const auto file = [](std::string_view digits) {
     Scene scene;
     scene.control = hex(digits);
-    const auto read = scene.reader.file(2, kBlock);
+    const auto read = scene.reader.file({2, kBlock, 4096, 0xff});
     return read ? Code::ok : read.error().code;
   };
   EXPECT_EQ(file("21 01 40 01 01 f9 00 02 06 03 19 01"), Code::ok);

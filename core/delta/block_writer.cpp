@@ -15,6 +15,12 @@ tl::unexpected<Error> wrong_steps(const char* what) {
   return fail(Code::malformed, std::string("a part of the delta ") + what);
 }
 
+tl::unexpected<Error> another_library() {
+  return fail(Code::unsupported,
+              "this device compresses a block of the file otherwise than the publisher did: its library for that "
+              "differs; another pack is taken");
+}
+
 }  // namespace
 
 BlockWriter::BlockWriter(const BlockHead& head, ControlReader& control, ReadAt old, WriteOut out)
@@ -28,7 +34,7 @@ void BlockWriter::begin_part(std::uint32_t part, std::uint8_t spec) noexcept {
 
 Status BlockWriter::load() {
   if (step_) return {};
-  INSTAR_TRY(step_, read_block_step(control_, head_.block_bytes, copied_));
+  INSTAR_TRY(step_, read_block_step(control_, head_.block_bytes, head_.specs[spec_].method, copied_));
   switch (step_->kind) {
     case BlockStepKind::store:
     case BlockStepKind::hold:
@@ -86,6 +92,7 @@ Status BlockWriter::take_some(ByteView content) {
       return {};
     case BlockStepKind::full:
     case BlockStepKind::block:
+      if (makes_streams()) return take_of_stream(content);
       block_.reserve(head_.block_bytes);
       block_.insert(block_.end(), content.begin(), content.end());
       return {};
@@ -104,6 +111,7 @@ Status BlockWriter::end_step() {
     case BlockStepKind::held: return put_held(step.value);
     case BlockStepKind::full:
     case BlockStepKind::block: {
+      if (makes_streams()) return end_stream();
       INSTAR_CHECK(put_block(block_, step.value));
       block_.clear();
       return {};
@@ -190,12 +198,29 @@ Status BlockWriter::put_block(ByteView content, std::uint32_t bytes) {
   // As much room as the publisher gave it: some encoders give up before all of it is full.
   packed_.resize(head_.block_bytes);
   INSTAR_TRY(const std::size_t made, encoder_->encode(content, packed_));
-  if (made != bytes) {
-    return fail(Code::unsupported,
-                "this device compresses a block of the file otherwise than the publisher did: its library for that "
-                "differs; another pack is taken");
-  }
+  if (made != bytes) return another_library();
   return put(ByteView(packed_).first(bytes));
+}
+
+// Nothing is made of a stream that is there already.
+Status BlockWriter::take_of_stream(ByteView content) {
+  if (left_ == step_->content) {
+    stream_end_ = made_ + step_->value;
+    if (stream_end_ > there_) {
+      stream_ = BlockStreamEncoder::make(head_.specs[spec_], [this](ByteView bytes) -> Status {
+        if (bytes.size() > stream_end_ - made_) return another_library();
+        return put(bytes);
+      });
+    }
+  }
+  return stream_ ? stream_->write(content) : Status{};
+}
+
+Status BlockWriter::end_stream() {
+  if (!stream_) return move_on(stream_end_ - made_);
+  INSTAR_CHECK(stream_->finish());
+  stream_.reset();
+  return made_ == stream_end_ ? Status{} : another_library();
 }
 
 Status BlockWriter::put(ByteView bytes) {

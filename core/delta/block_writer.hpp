@@ -11,7 +11,7 @@
 
 namespace instar::delta {
 
-// Memory: two blocks of content, one as it is in the file, and an encoder.
+// Memory: two blocks of content, one as it is in the file, and an encoder; of streams the encoder alone.
 class BlockWriter {
  public:
   // All must outlive the writer. `old` reads the base's file as it is. `out` gets the file's bytes in order.
@@ -38,6 +38,9 @@ class BlockWriter {
 
  private:
   [[nodiscard]] Status load();
+  [[nodiscard]] bool makes_streams() const noexcept { return is_stream(head_.specs[spec_].method); }
+  [[nodiscard]] Status take_of_stream(ByteView content);
+  [[nodiscard]] Status end_stream();
   [[nodiscard]] bool needs_content() const noexcept;
   [[nodiscard]] Status take_some(ByteView content);
   [[nodiscard]] Status end_step();
@@ -58,6 +61,8 @@ class BlockWriter {
   std::uint8_t spec_ = 0;
   std::optional<std::uint8_t> encoder_spec_;
   std::unique_ptr<BlockEncoder> encoder_;
+  std::unique_ptr<BlockStreamEncoder> stream_;  // while a stream is made
+  std::uint64_t stream_end_ = 0;                // where it must end in the file
   std::optional<BlockStep> step_;
   std::uint32_t left_ = 0;    // content that the step still takes
   std::uint32_t copied_ = 0;  // where the last copy ended

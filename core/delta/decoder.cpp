@@ -41,7 +41,7 @@ class Decoder::Impl {
       return std::nullopt;
     }
     ++files_begun_;
-    INSTAR_TRY(control_file_, control_reader_.file(header_.stretches_max, header_.block_bytes_max));
+    INSTAR_TRY(control_file_, control_reader_.file(header_.promise()));
     begun_ = false;
     under_way_ = true;
     resume_ = {};
@@ -143,8 +143,9 @@ class Decoder::Impl {
   Result<bool> decode_blocks(const Base& base, const WriteOut& out, std::uint64_t bytes_max) {
     if (!blocks_->writer) {
       if (!base.read) return fail(Code::malformed, "a file of the delta copies from a base that is not there");
-      blocks_->reader = std::make_unique<BlockReader>(blocks_->head.old, blocks_->head.old_method, base.read,
-                                                      blocks_->head.block_bytes);
+      const BlockHead& head = blocks_->head;
+      blocks_->reader = std::make_unique<BlockReader>(head.old, head.old_method, base.read, head.block_bytes,
+                                                      head.old_dictionary_bytes);
       blocks_->writer = std::make_unique<BlockWriter>(blocks_->head, control_reader_, base.read, out);
       blocks_->writer->resume(resume_.bytes);
     }

@@ -107,7 +107,7 @@ TEST(DeltaHeadBroken, SaysWhatIsWrong) {
   const Bytes example = read_example();
   const Bytes head(example.begin(), example.begin() + kHeadBytes);
   Bytes later = head;
-  later[4] = 3;
+  later[4] = 4;
   EXPECT_EQ(code_of_head(later), Code::unsupported);
   Bytes other = head;
   other[0] = 'X';

@@ -19,9 +19,11 @@ constexpr std::uint32_t kWorkBytes = 160 * 1024;
 // GzipReader and GzipWriter (gzip-recipe.md).
 constexpr std::uint32_t kGzipBytes = 457 * 1024;
 constexpr std::uint8_t kVersionWithBlocks = 2;
+constexpr std::uint8_t kVersionWithStreams = 3;
 // Of a file of blocks: content of a block, content that is held, a block as it is in the file and one as it is in the
-// base, beside those that are kept.
+// base, beside those that are kept. Streams need none of them, but two decoders: one for those that are kept.
 constexpr std::uint32_t kBlockBuffers = 4;
+constexpr std::uint32_t kStreamDecoders = 2;
 constexpr std::uint32_t kStretchBytes = sizeof(BlockTable::Row);
 constexpr std::uint32_t kExtentBytes = 24;
 
@@ -31,10 +33,13 @@ std::uint32_t blocks_memory(const DeltaHeader& header) {
   std::uint32_t encoder = 0;
   for (std::uint8_t method = 1; method <= kBlockMethodLast; ++method) {
     if ((header.block_methods >> method & 1U) == 0) continue;
-    decoder = std::max(decoder, block_decoder_bytes(static_cast<BlockMethod>(method), header.block_bytes_max));
-    encoder = std::max(encoder, block_encoder_bytes(static_cast<BlockMethod>(method), header.block_bytes_max));
+    const auto which = static_cast<BlockMethod>(method);
+    const std::uint32_t bytes = is_stream(which) ? header.dictionary_bytes_max : header.block_bytes_max;
+    decoder = std::max(decoder, block_decoder_bytes(which, bytes) * (is_stream(which) ? kStreamDecoders : 1));
+    encoder = std::max(encoder, block_encoder_bytes(which, bytes));
   }
-  return (kBlockBuffers + kept_blocks(header.block_bytes_max)) * header.block_bytes_max + decoder + encoder +
+  const std::uint32_t buffers = (header.block_methods & ~kStreamMethods) != 0 ? kBlockBuffers : 0;
+  return (buffers + kept_blocks(header.block_bytes_max)) * header.block_bytes_max + decoder + encoder +
          header.stretches_max * kStretchBytes + limits::kBlockExtentsMax * kExtentBytes;
 }
 
@@ -44,6 +49,11 @@ std::uint8_t settings_byte(const StreamInfo& info) {
 }
 
 }  // namespace
+
+std::uint8_t DeltaHeader::format() const noexcept {
+  if (block_bytes_max == 0) return kDeltaMagic.back();
+  return (block_methods & kStreamMethods) != 0 ? kVersionWithStreams : kVersionWithBlocks;
+}
 
 std::uint64_t DeltaHeader::body_bytes() const noexcept {
   std::uint64_t bytes = 0;
@@ -78,11 +88,12 @@ Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const s
         std::uint64_t{header.operations_max}, std::uint64_t{index_delta.size()}}) {
     artifact::append_varint(out, number);
   }
-  if (header.format() == kVersionWithBlocks) {
+  if (header.format() >= kVersionWithBlocks) {
     artifact::append_varint(out, header.block_bytes_max);
     artifact::append_varint(out, header.stretches_max);
     out.push_back(header.block_methods);
   }
+  if (header.format() == kVersionWithStreams) artifact::append_varint(out, header.dictionary_bytes_max);
   out.insert(out.end(), index_delta.begin(), index_delta.end());
   for (const ChunkHash& hash : body) out.insert(out.end(), hash.bytes.begin(), hash.bytes.end());
   return out;
@@ -106,16 +117,21 @@ StreamInfo read_stream(artifact::ByteCursor& cursor) {
   return info;
 }
 
-void read_block_numbers(artifact::ByteCursor& cursor, DeltaHeader& header) {
+void read_block_numbers(artifact::ByteCursor& cursor, DeltaHeader& header, std::uint8_t version) {
   header.block_bytes_max =
       static_cast<std::uint32_t>(cursor.varint(limits::kBlockBytesMax, "the size of the largest block"));
   header.stretches_max =
       static_cast<std::uint32_t>(cursor.varint(limits::kBlockStretchesMax, "the number of blocks of a base"));
   header.block_methods = cursor.byte();
+  if (version == kVersionWithStreams) {
+    header.dictionary_bytes_max =
+        static_cast<std::uint32_t>(cursor.varint(limits::kBlockBytesMax, "the largest dictionary"));
+  }
   if (cursor.starved() || cursor.broken()) return;
   if (header.block_methods >> (kBlockMethodLast + 1) != 0)
     cursor.break_off(Code::unsupported, "the delta has blocks of a method that this version does not know");
-  if (header.block_bytes_max == 0 || header.block_methods == 0 || (header.block_methods & 1U) != 0)
+  if (header.block_bytes_max == 0 || header.block_methods == 0 || (header.block_methods & 1U) != 0 ||
+      header.format() != version)
     cursor.break_off(Code::malformed, "the head of the delta says nothing of the blocks that it has");
 }
 
@@ -124,8 +140,8 @@ Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
     return fail(Code::malformed, "this is not the head of a delta");
   }
   const std::uint8_t version = bytes[4];
-  if (version == 0 || version > kVersionWithBlocks)
-    return fail(Code::unsupported, "the delta has version " + std::to_string(version) + "; this version reads 1 and 2");
+  if (version == 0 || version > kVersionWithStreams)
+    return fail(Code::unsupported, "the delta has version " + std::to_string(version) + "; this version reads 1 to 3");
   artifact::ByteCursor cursor(bytes.subspan(kDeltaMagic.size()));
   DeltaHeader header;
   const std::uint8_t flags = cursor.byte();
@@ -139,7 +155,7 @@ Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
       static_cast<std::uint32_t>(cursor.varint(limits::kDeltaOperationsMax, "the number of operations"));
   header.index_delta_bytes =
       static_cast<std::uint32_t>(cursor.varint(limits::kIndexBytesMax, "the size of the index delta"));
-  if (version == kVersionWithBlocks) read_block_numbers(cursor, header);
+  if (version >= kVersionWithBlocks) read_block_numbers(cursor, header, version);
   if (flags > kUsesGzip) cursor.break_off(Code::malformed, "the head of the delta has unknown flags");
   if (cursor.broken()) return fail(cursor.error());
   if (cursor.starved()) return fail(Code::malformed, "the head of the delta ends too early");

@@ -38,6 +38,14 @@ struct StreamInfo {
   friend bool operator==(const StreamInfo&, const StreamInfo&) = default;
 };
 
+// What the head of a delta promises of all its files of blocks.
+struct BlockPromise {
+  std::uint32_t stretches_max = 0;
+  std::uint32_t block_bytes_max = 0;  // 0: there are none
+  std::uint32_t dictionary_bytes_max = 0;
+  std::uint8_t methods = 0;  // bit m for method m
+};
+
 struct DeltaHeader {
   std::array<StreamInfo, kStreamCount> streams;
   std::uint32_t file_count = 0;         // contents that the streams rebuild
@@ -48,14 +56,18 @@ struct DeltaHeader {
   std::uint32_t index_delta_bytes = 0;  // that follow the header
   bool uses_gzip = false;               // some content is re-compressed: zlib's memory is needed
   // Files of blocks (docs/formats/blocks.md): the largest block, 0 if there are none; the most stretches of one base;
-  // the methods, bit m for method m. With them the pack has format 2.
+  // the methods, bit m for method m. With them the pack has format 2, with streams (such as in jars) format 3.
   std::uint32_t block_bytes_max = 0;
   std::uint32_t stretches_max = 0;
   std::uint8_t block_methods = 0;
+  std::uint32_t dictionary_bytes_max = 0;  // of streams of lzma2
   friend bool operator==(const DeltaHeader&, const DeltaHeader&) = default;
 
-  // Of the pack: 2 with files of blocks, which older clients cannot make, else 1.
-  [[nodiscard]] std::uint8_t format() const noexcept { return block_bytes_max > 0 ? 2 : 1; }
+  // Of the pack: 2 with files of blocks, 3 with streams in them, which older clients cannot make; else 1.
+  [[nodiscard]] std::uint8_t format() const noexcept;
+  [[nodiscard]] BlockPromise promise() const noexcept {
+    return {stretches_max, block_bytes_max, dictionary_bytes_max, block_methods};
+  }
   [[nodiscard]] std::uint64_t body_bytes() const noexcept;
   // Wire chunks of the body: all of kDeltaChunkBytes but the last.
   [[nodiscard]] std::uint32_t body_chunks() const noexcept;

@@ -87,11 +87,12 @@ Result<std::uint64_t> ControlReader::number(std::uint64_t value_max, const char*
   return fail(Code::malformed, std::string(what) + " of the delta is out of bounds");
 }
 
-Result<FileControl> ControlReader::file(std::uint32_t blocks_max, std::uint32_t block_bytes_max) {
+Result<FileControl> ControlReader::file(const BlockPromise& promise) {
   std::uint8_t flags = 0;
   INSTAR_CHECK(read_(std::span(&flags, 1)));
   FileControl file;
-  const std::uint8_t known = kBaseMask | kPredicts | kBaseIsGzip | kIsGzip | (block_bytes_max > 0 ? kIsBlocks : 0);
+  const std::uint8_t known =
+      kBaseMask | kPredicts | kBaseIsGzip | kIsGzip | (promise.block_bytes_max > 0 ? kIsBlocks : 0);
   if ((flags & ~known) != 0) return fail(Code::malformed, "a file of the delta has unknown flags");
   INSTAR_CHECK(take_flags(file, flags));
   file.is_blocks = (flags & kIsBlocks) != 0;
@@ -107,7 +108,7 @@ Result<FileControl> ControlReader::file(std::uint32_t blocks_max, std::uint32_t 
     INSTAR_TRY(file.recipe, recipe());
   }
   if (file.is_blocks) {
-    INSTAR_TRY(file.blocks, read_block_head(*this, blocks_max, block_bytes_max));
+    INSTAR_TRY(file.blocks, read_block_head(*this, promise));
   }
   return file;
 }

@@ -48,8 +48,8 @@ class ControlReader {
 
   // Errors: malformed (also for numbers above the bounds, of operations that leave a file of 4 GiB), too_large, those
   // of `read`.
-  // `blocks_max`, `block_bytes_max`: what the header promises of files of blocks.
-  [[nodiscard]] Result<FileControl> file(std::uint32_t blocks_max = 0, std::uint32_t block_bytes_max = 0);
+  // `promise`: what the header promises of files of blocks.
+  [[nodiscard]] Result<FileControl> file(const BlockPromise& promise = {});
   [[nodiscard]] Result<PartControl> part(const BlockHead& head);
   // Into an empty map, sealed. `operations_max`: what the header promises.
   [[nodiscard]] Status operations(CopyMap& map, std::uint32_t operations_max);

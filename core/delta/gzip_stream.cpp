@@ -150,7 +150,7 @@ Status GzipWriter::State::start() {
     return no_memory();
   }
   find_next_cut();
-  return sink(recipe.header);
+  return recipe.header.empty() ? Status{} : sink(recipe.header);
 }
 
 // Bytes that may still be gathered before zlib gets them.
@@ -217,6 +217,7 @@ Status GzipWriter::finish() {
   INSTAR_CHECK(state_->start());
   if (state_->next_cut != 0) return fail(Code::malformed, "a gzip recipe has a cut past the end of the content");
   INSTAR_CHECK(state_->deflate_input(Z_FINISH));
+  if (state_->recipe.header.empty()) return {};
   std::array<std::uint8_t, 8> trailer;
   for (unsigned i = 0; i < 4; ++i) {
     trailer[i] = static_cast<std::uint8_t>(state_->checksum >> (8 * i));

@@ -38,9 +38,9 @@ class GzipReader {
   std::unique_ptr<State> state_;
 };
 
-// Makes a gzip file. Memory: 2^(window_bits + 2) + 2^(memory_level + 9) bytes and 22 KiB (6 of zlib, 16 of buffers),
-// which is 278 KiB at memory level 8 and 406 KiB at 9, and the recipe. After an error the only use left is to destroy
-// it.
+// Makes a gzip file, or, by a recipe without a header, a raw deflate stream. Memory: 2^(window_bits + 2) +
+// 2^(memory_level + 9) bytes and 22 KiB (6 of zlib, 16 of buffers), which is 278 KiB at memory level 8 and 406 KiB at
+// 9, and the recipe. After an error the only use left is to destroy it.
 class GzipWriter {
  public:
   using Sink = std::function<Status(ByteView)>;  // what it is given is valid during the call

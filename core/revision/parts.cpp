@@ -135,8 +135,9 @@ wire::Description Parts::description() const {
   described.free_bytes = room.free_bytes();
   if (revisions.current()) described.running = revisions.current()->info;
   if (revisions.previous()) described.previous = revisions.previous()->info;
-  described.pack_formats = {artifact::kPackFormat, artifact::pack_capability(artifact::PackKind::delta),
-                            artifact::pack_capability(artifact::PackKind::delta, artifact::kDeltaFormatNewest)};
+  described.pack_formats = {artifact::kPackFormat};
+  for (std::uint8_t format = 1; format <= artifact::kDeltaFormatNewest; ++format)
+    described.pack_formats.push_back(artifact::pack_capability(artifact::PackKind::delta, format));
   described.root_version = inbox.root().version;
   described.highest_sequence = history.state().highest_sequence;
   described.time = wall();

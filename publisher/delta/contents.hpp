@@ -19,7 +19,7 @@ class Contents {
   // The whole content of one of the files. Errors: io, corrupt (it is not what it was).
   [[nodiscard]] virtual Result<Bytes> read(const artifact::Entry& file) const = 0;
   // Bytes that a comparison of the file works on. For a gzip file its content counts too, with the size that its
-  // trailer gives.
+  // trailer gives; for an archive, a usual share of what is in it.
   [[nodiscard]] virtual std::uint64_t bytes_inside(const artifact::Entry& file) const { return file.size; }
 };
 

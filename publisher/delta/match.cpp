@@ -6,6 +6,7 @@
 
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/delta/make/archive_map.hpp"
 
 namespace instar::publisher {
 namespace {
@@ -19,9 +20,18 @@ using delta::FileDelta;
 constexpr std::uint64_t kOldFactor = 7;
 constexpr std::uint64_t kNewFactor = 4;
 
+// A base of which an archive takes so much that others are not tried.
+constexpr std::uint64_t kGoodBase = 4;
+
 std::uint64_t outcome_bytes(const Result<FileDelta>& outcome) {
   if (!outcome) return 0;
-  return outcome->difference.size() + outcome->extra.size() + outcome->operations.size() * sizeof(delta::Operation);
+  const auto bytes_of = [](const FileDelta& file) {
+    return file.difference.size() + file.extra.size() + file.operations.size() * sizeof(delta::Operation);
+  };
+  std::uint64_t bytes = bytes_of(*outcome);
+  for (const delta::PartDelta& part : outcome->parts)
+    bytes += bytes_of(part.content) + part.steps.size() * sizeof(delta::BlockStep);
+  return bytes;
 }
 
 }  // namespace
@@ -85,13 +95,15 @@ Result<FileDelta> DeltaMatcher::next() {
 Result<FileDelta> DeltaMatcher::match(const Task& task) {
   INSTAR_CHECK(work_.go_on());
   INSTAR_TRY(const Bytes now, fresh_.read(*task.fresh));
+  const bool is_archive = delta::may_be_archive(now);
   std::vector<const Entry*> bases;
   bool is_unlike = true;
   Bytes old;
   if (task.place != nullptr && is_base_in_proportion(task.place->size, now.size())) {
     INSTAR_TRY(old, base_.read(*task.place));
     bases.push_back(task.place);
-    is_unlike = DeltaBases::is_unlike(old, now);
+    // What is compressed looks unlike whatever it holds.
+    is_unlike = !is_archive && DeltaBases::is_unlike(old, now);
   }
   if (is_unlike) {
     INSTAR_TRY(const auto found, bases_.find(task.fresh->path, now));
@@ -99,6 +111,8 @@ Result<FileDelta> DeltaMatcher::match(const Task& task) {
       if (entry != task.place) bases.push_back(entry);
     }
   }
+  // Of archives the name says more than how they look.
+  if (is_archive && task.place == nullptr && !bases.empty()) std::swap(bases.front(), bases.back());
   if (bases.empty()) return delta::match_file({}, now);
   if (now.size() > limits::kDeltaManyBasesBytesMax) bases.resize(1);
   std::optional<FileDelta> best;
@@ -112,6 +126,7 @@ Result<FileDelta> DeltaMatcher::match(const Task& task) {
     delta.control.base = entry == task.place ? BaseKind::same_path : BaseKind::path;
     if (entry != task.place) delta.control.base_path = entry->path;
     best = std::move(delta);
+    if (is_archive && best->cost_estimate < now.size() / kGoodBase) break;
   }
   // If a base has nothing in common, the few matches that are found by chance cost more than they save.
   if (best->cost_estimate < now.size() / 2) return std::move(*best);

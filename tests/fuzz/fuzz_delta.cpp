@@ -221,7 +221,8 @@ void decode_made(const std::array<Compressed, kStreamCount>& streams, ByteView b
   header.operations_max = limits::kDeltaOperationsMax;
   header.block_bytes_max = 4096;
   header.stretches_max = 64;
-  header.block_methods = 0x1e;
+  header.block_methods = 0x7e;
+  header.dictionary_bytes_max = 4096;
   decode_all(header, body, base);
 }
 

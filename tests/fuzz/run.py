@@ -35,7 +35,7 @@ PARSERS = {
                      "device-client/process/container_volumes.cpp", "device-client/containers/run_record.cpp", "core/base/server_uri.cpp"],
     "envelope": ["core/trust/envelope.cpp", "core/trust/root.cpp", "core/trust/keys.cpp", "core/trust/trust_store.cpp"],
     "gzip": ["core/delta/gzip_recipe.cpp", "core/delta/gzip_stream.cpp", "core/delta/make/gzip_*.cpp"],
-    "image": ["core/delta/make/squashfs.cpp", "core/delta/make/image_*.cpp", "core/delta/block_*.cpp"],
+    "image": ["core/delta/make/squashfs.cpp", "core/delta/make/image_*.cpp", "core/delta/make/archive_*.cpp", "core/delta/block_*.cpp"],
     "index": ["core/artifact/index.cpp", "core/artifact/index_checker.cpp", "core/artifact/entry_fields.cpp", "core/artifact/pack.cpp",
               "core/artifact/codec.cpp", "core/artifact/varint.cpp"],
     "index_delta": ["core/delta/index_delta_*.cpp", "core/delta/path_edits.cpp", "core/delta/tree_alignment.cpp"],

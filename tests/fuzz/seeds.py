@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -72,6 +73,25 @@ def images() -> None:
                 images.append(image.read_bytes())
             seed("image", way, struct.pack("<H", len(images[0])), images[0] + images[1])
             seed("image", f"{way}-same", struct.pack("<H", len(images[0])), images[0])
+    for kind, old, new in [("zip", zip_of(words, "old"), zip_of(words[1:], "new")), ("xz", xz_of(words), xz_of(words[1:]))]:
+        seed("image", f"archive-{kind}", struct.pack("<H", len(old)), old + new)
+        seed("image", f"archive-{kind}-same", struct.pack("<H", len(old)), old)
+
+
+def zip_of(words: list[str], age: str) -> bytes:
+    """Compressed, stored, and with an archive inside."""
+    inner, outer = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("deep"), "\n".join(words[:99]), zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("folder/long"), "\n".join(words), zipfile.ZIP_DEFLATED)
+        archive.writestr(zipfile.ZipInfo(f"short-{age}"), "short " * 40 + age, zipfile.ZIP_DEFLATED)
+        archive.writestr(zipfile.ZipInfo("inner.jar"), inner.getvalue(), zipfile.ZIP_STORED)
+    return outer.getvalue()
+
+
+def xz_of(words: list[str]) -> bytes:
+    return lzma.compress("\n".join(words).encode(), check=lzma.CHECK_CRC32, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 4096}])
 
 
 def messages() -> None:

@@ -1,7 +1,9 @@
 """Release 2 as a delta of release 1: it moves little, survives kill -9, and a base that was written to costs its own files alone."""
 
+import lzma
 import random
 import time
+import zipfile
 
 import pytest
 from harness.operator import run
@@ -126,6 +128,42 @@ def test_killed_while_a_delta_is_fetched_and_made(site):
     check_tree(device, two)
     sent = sum(transfer.bytes for transfer in site.broker.transfers()[before:])
     assert sent <= 1_560_000 + kills * 64 * 1024, f"{sent} bytes with {kills} kills"
+
+
+def text_of(name, size):
+    return "".join(f"{byte * 7 % 200} " for byte in noise(name, size // 3)).encode()
+
+
+def archives_of(site, release):
+    """A jar and a kernel module as .xz, in which little changes from release to release."""
+    tree = site.tree(release)
+    lines = [text_of(f"class {number}", 20_000 + 500 * number) for number in range(30)]
+    module = text_of("module", 400_000)
+    if release != "1.0":
+        lines = [line[:5000] + f"of {release} ".encode() + line[5000:] for line in lines]
+        module = module[:100_000] + f"of {release} ".encode() + module[100_000:]
+    (tree / "usr/share").mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(tree / "usr/share/some.jar", "w", zipfile.ZIP_DEFLATED) as jar:
+        for number, line in enumerate(lines):
+            jar.writestr(f"org/some/Class{number}.class", line)
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20}]
+    (tree / "usr/share/some.ko.xz").write_bytes(lzma.compress(module, check=lzma.CHECK_CRC32, filters=filters))
+    return tree
+
+
+def test_archives_are_compared_by_what_is_in_them(site):
+    device = site.add_device("d0")
+    site.wait_for_counts(publish(site, "1.0", archives_of(site, "1.0")), {"committed": 1})
+    before = len(site.broker.transfers())
+    two = archives_of(site, "2.0")
+    compressed = sum((two / f"usr/share/{name}").stat().st_size for name in ("some.jar", "some.ko.xz"))
+    assert compressed > 200_000
+    rollout = publish(site, "2.0", two, "1.0")
+    site.wait_for_counts(rollout, {"committed": 1})
+    check_tree(device, two)
+    assert member(site, rollout, device)["pack_kind"] == "delta"
+    sent = sum(transfer.bytes for transfer in site.broker.transfers()[before:])
+    assert sent < compressed / 20, f"{sent} bytes for 31 changes in {compressed}"
 
 
 def test_a_damaged_base_file_is_made_good_from_another_pack_and_reported(site):

@@ -41,6 +41,11 @@ Compressed compress_best(ByteView raw, const std::vector<std::uint32_t>& windows
 class DeltaMaker::Impl {
  public:
   void add(const FileDelta& file) {
+    if (file.control.is_blocks) {
+      begin_blocks(file.control, file.size, file.blocks);
+      for (const PartDelta& part : file.parts) add_part(part.control, part.content, part.steps);
+      return;
+    }
     append_file_control(control_, file.control);
     add_content(file);
     count_file(file.size, file.blocks);
@@ -52,7 +57,12 @@ class DeltaMaker::Impl {
     header_.block_bytes_max = std::max(header_.block_bytes_max, control.blocks.block_bytes);
     header_.stretches_max = std::max(header_.stretches_max, static_cast<std::uint32_t>(control.blocks.old.size()));
     header_.block_methods |= method_bit(control.blocks.old_method);
-    for (const BlockSpec& spec : control.blocks.specs) header_.block_methods |= method_bit(spec.method);
+    for (const BlockSpec& spec : control.blocks.specs) {
+      header_.block_methods |= method_bit(spec.method);
+      if (spec.method == BlockMethod::lzma2)
+        header_.dictionary_bytes_max = std::max(header_.dictionary_bytes_max, spec.dictionary_bytes);
+    }
+    header_.dictionary_bytes_max = std::max(header_.dictionary_bytes_max, control.blocks.old_dictionary_bytes);
     copied_ = 0;
   }
 
@@ -65,9 +75,9 @@ class DeltaMaker::Impl {
 
   Made finish() {
     Made made{header_, {}};
-    // Files of blocks take so much memory that the last window is too much beside them.
+    // Blocks of images take so much memory that the last window is too much beside them.
     std::vector<std::uint32_t> windows{kWindowBytes, 256 * 1024, limits::kDeltaWindowBytesMax};
-    if (header_.block_bytes_max > 0) windows.pop_back();
+    if ((header_.block_methods & ~kStreamMethods) != 0) windows.pop_back();
     const std::array<Compressed, kStreamCount> streams{
         compress_best(control_, {kWindowBytes}, {{1, 0, 1}, {3, 0, 0}, {0, 0, 0}}),
         compress_best(difference_, {kWindowBytes}, {{3, 0, 0}}),
@@ -81,10 +91,6 @@ class DeltaMaker::Impl {
   }
 
  private:
-  static std::uint8_t method_bit(BlockMethod method) {
-    return static_cast<std::uint8_t>(1U << static_cast<unsigned>(method));
-  }
-
   void add_content(const FileDelta& file) {
     append_operations(control_, file.operations);
     difference_.insert(difference_.end(), file.difference.begin(), file.difference.end());

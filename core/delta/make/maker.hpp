@@ -13,6 +13,8 @@
 
 namespace instar::delta {
 
+struct PartDelta;
+
 // One file, matched against its base: everything that goes into the streams.
 struct FileDelta {
   FileControl control;
@@ -23,11 +25,21 @@ struct FileDelta {
   std::uint64_t blocks = 0;  // of 4096 bytes that it takes up, without holes
   // A rough guess of its share of the compressed pack, in bytes; for choosing among bases.
   std::uint64_t cost_estimate = 0;
+  std::vector<PartDelta> parts;  // of a file of blocks, which has no operations
+};
+
+// A part of a file of blocks, its content matched.
+struct PartDelta {
+  PartControl control;
+  FileDelta content;
+  std::vector<BlockStep> steps;
 };
 
 struct MatchOptions {
   bool references = true;  // reference prediction where it pays
   bool gzip = true;        // look inside gzip files that can be made again
+  bool archives = true;    // look inside archives (match_archive.hpp)
+  bool forward = false;    // copies follow each other in `old`, which a device reads in order only
 };
 
 // Matches `now` against `old`; without a base, `old` is empty and has_base false. The caller sets control.base and

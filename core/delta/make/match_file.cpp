@@ -10,6 +10,7 @@
 #include "core/delta/make/maker.hpp"
 #include "core/delta/make/mask.hpp"
 #include "core/delta/make/match.hpp"
+#include "core/delta/make/match_archive.hpp"
 #include "core/delta/references.hpp"
 
 namespace instar::delta {
@@ -52,14 +53,41 @@ void bound_operations(std::vector<Operation>& operations) {
   drop_copies(operations, [&](const Operation& operation) { return operation.copy_bytes <= shortest; });
 }
 
-// The content of a gzip base can only be read in order.
+// Some bases can only be read in order. Of all ways to follow each other, those copies stay that have most bytes.
 void make_forward(std::vector<Operation>& operations) {
-  std::uint32_t reached = 0;
-  drop_copies(operations, [&](const Operation& operation) {
-    if (operation.old_start < reached) return true;
-    reached = operation.old_start + operation.copy_bytes;
-    return false;
-  });
+  struct Chain {
+    std::uint64_t bytes = 0;
+    std::size_t last = 0;  // the number of the operation plus 1
+  };
+  const auto end_of = [](const Operation& operation) { return operation.old_start + operation.copy_bytes; };
+  std::vector<std::uint32_t> ends;
+  for (const Operation& operation : operations) ends.push_back(end_of(operation));
+  std::ranges::sort(ends);
+  // The best chain whose last copy ends at one of the first ends: a tree of maxima (P. Fenwick, 1994).
+  std::vector<Chain> best(ends.size() + 1);
+  const auto rank = [&](std::uint32_t place) {
+    return static_cast<std::size_t>(std::ranges::upper_bound(ends, place) - ends.begin());
+  };
+  std::vector<std::size_t> before(operations.size());
+  Chain longest;
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    if (operations[i].copy_bytes == 0) continue;
+    Chain chain;
+    for (std::size_t at = rank(operations[i].old_start); at > 0; at &= at - 1) {
+      if (best[at].bytes > chain.bytes) chain = best[at];
+    }
+    before[i] = chain.last;
+    chain = {chain.bytes + operations[i].copy_bytes, i + 1};
+    if (chain.bytes > longest.bytes) longest = chain;
+    for (std::size_t at = rank(end_of(operations[i])); at < best.size(); at += at & (~at + 1)) {
+      if (chain.bytes > best[at].bytes) best[at] = chain;
+    }
+  }
+  std::vector<bool> stays(operations.size());
+  for (std::size_t i = longest.last; i > 0; i = before[i - 1]) stays[i - 1] = true;
+  const Operation* const first = operations.data();
+  drop_copies(operations,
+              [&](const Operation& operation) { return !stays[static_cast<std::size_t>(&operation - first)]; });
 }
 
 std::size_t count_nonzero(ByteView bytes) {
@@ -114,11 +142,12 @@ void take_extras(FileDelta& made, ByteView now) {
 }
 
 void match_content(FileDelta& made, ByteView old, ByteView now, const MatchOptions& options) {
-  const bool may_predict = options.references && !made.control.base_is_gzip && !made.control.is_gzip;
+  const bool is_forward = options.forward || made.control.base_is_gzip;
+  const bool may_predict = options.references && !is_forward && !made.control.is_gzip;
   const auto masked_old = may_predict ? mask_references(old) : std::nullopt;
   const auto masked_now = masked_old ? mask_references(now) : std::nullopt;
   made.operations = masked_now ? match(*masked_old, *masked_now) : match(old, now);
-  if (made.control.base_is_gzip) make_forward(made.operations);
+  if (is_forward) make_forward(made.operations);
   bound_operations(made.operations);
   made.difference = plain_difference(old, now, made.operations);
   std::size_t left = count_nonzero(made.difference);
@@ -139,6 +168,9 @@ void match_content(FileDelta& made, ByteView old, ByteView now, const MatchOptio
 }  // namespace
 
 FileDelta match_file(ByteView old, ByteView now, const MatchOptions& options) {
+  if (options.archives && may_be_archive(now)) {
+    if (auto made = match_archive(old, now)) return std::move(*made);
+  }
   FileDelta made;
   made.size = now.size();
   made.blocks = artifact::blocks_without_holes(now);

@@ -143,6 +143,8 @@ bool Squashfs::read_options() {
       spec.level = has_options && (image.u32(kOptionsAt + 4) & 1U) != 0 ? 12 : 0;
       break;
     case BlockMethod::zstd: spec.level = has_options ? level : 15; break;
+    case BlockMethod::deflate:
+    case BlockMethod::lzma2: return false;  // no file system has them
   }
   map_.tables_spec = spec;
   if (map_.method == BlockMethod::xz) map_.tables_spec.dictionary_bytes = kTableBlockBytes;

@@ -15,6 +15,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -137,6 +138,16 @@ def deltas() -> None:
     seed("delta", "gzip-base", bytes([2, 4]), gzip_base * 2)
     gzip_made = bytes([0x11, 2]) + fixture("gzip-recipe")[:2] + bytes([1, 100, 20, 0])
     seed("delta", "gzip-made", bytes([2, 0]), gzip_made)
+    # The content of the gzip base as a stream: copied, and compressed again.
+    deflater = zlib.compressobj(1, zlib.DEFLATED, -15, 8)
+    packed = len(deflater.compress(bytes(i // 3 % 256 for i in range(8192))) + deflater.flush())
+    numbers = [0x21, 5, 4096, 1, 5, "f1", 0, 3, 20, 10, packed * 2, 8192, 16, 8, 1, 1, 1, 20, 8192, 1, 8192, 0, 0, packed * 8 + 6, 8192, 0]
+    seed("delta", "stream", bytes([2, 4]), b"".join(bytes.fromhex(n) if isinstance(n, str) else varint(n) for n in numbers))
+
+
+def varint(value: int) -> bytes:
+    more = value >> 7
+    return bytes([value & 0x7f | (0x80 if more else 0)]) + (varint(more) if more else b"")
 
 
 def bundle(parts: list[tuple[int, bytes]]) -> bytes:

@@ -98,11 +98,8 @@ class GoodDevice:
         self.next = 0
 
     def prepare(self, manifest: bytes, count: int) -> None:
-        made = forge.flat("report", {"device": self.paper.id, "sequence": 0x7A5B3C0102030405, "rollout": forge.hash_value(manifest),
-                                     "attempt": 1, "step": "fetching"})
-        mark = struct.pack("<Q", 0x7A5B3C0102030405)
-        assert made.count(mark) == 1
-        self.reports = [forge.seal(forge.REPORT, made.replace(mark, struct.pack("<Q", number)), self.paper.key)
+        says = {"device": self.paper.id, "rollout": forge.hash_value(manifest), "attempt": 1, "step": "fetching"}
+        self.reports = [forge.seal(forge.REPORT, forge.flat("report", says | {"sequence": number}), self.paper.key)
                         for number in range(1, count + 1)]
 
     def report(self, stopping: threading.Event) -> None:

@@ -34,9 +34,12 @@ void Outbox::publish(wire::TopicKind kind, Bytes payload, wire::Qos qos) {
 
 void Outbox::report(wire::Report report) {
   report.device_time = now_.wall;
-  // Only these change it. Before them the broker knows it from the hello.
+  // Only these change it, and not each way back does: one out of a trial leads to what ran before.
   const bool may_differ = report.step == wire::Step::committed || report.step == wire::Step::rolled_back;
-  if (may_differ && revisions_.current()) report.running = revisions_.current()->info;
+  if (const auto& current = revisions_.current(); may_differ && current && said_running_ != current->info) {
+    report.running = current->info;
+    said_running_ = current->info;
+  }
   const auto& envelope = reporter_.add(std::move(report), now_.monotonic);
   persist();
   if (connected_) publish(wire::TopicKind::device_report, envelope, wire::Qos::at_least_once);
@@ -62,6 +65,7 @@ std::optional<MonotonicMs> Outbox::next_deadline() const {
 void Outbox::send_hello(const wire::Hello& hello) {
   hello_at_ = now_.monotonic;
   hello_due_.reset();
+  said_running_ = hello.description.running;
   publish(wire::TopicKind::device_hello, trust::seal(trust::Kind::hello, wire::encode(hello), key_),
           wire::Qos::at_least_once);
 }

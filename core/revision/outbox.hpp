@@ -50,7 +50,8 @@ class Outbox {
   // --- messages
   // Without a connection, for the next one to open with.
   void publish(wire::TopicKind kind, Bytes payload, wire::Qos qos);
-  // Numbers the report, signs it and keeps it until it is acked; it goes out at once while connected.
+  // Numbers the report, signs it and keeps it until it is acked; it goes out at once while connected. It says what runs
+  // where this start of the client has not said that yet, in a hello or a report.
   void report(wire::Report report);
   // Reports that are due (again).
   void send_due_reports();
@@ -75,6 +76,7 @@ class Outbox {
   const wire::Topics& topics_;
   const Revisions& revisions_;
   Reporter reporter_;
+  std::optional<wire::RevisionInfo> said_running_;
   Now now_;
   Effects effects_;
   bool persist_ = false;

@@ -28,6 +28,26 @@ TEST(Outbox, ReportsSayWhatRunsWhereThatMayHaveChanged) {
   }
 }
 
+TEST(Outbox, ReportsDoNotSayAgainWhatRuns) {
+  const auto first = OutboxFixture::release(1);
+  OutboxFixture box(OutboxFixture::running(1, first));
+  wire::Hello hello;
+  hello.description.running = OutboxFixture::record_of(1, first).info;
+  box.out.send_hello(hello);
+  wire::Report back;
+  back.rollout = OutboxFixture::hash_of(OutboxFixture::release(2));
+  back.step = wire::Step::rolled_back;
+  box.out.report(back);
+  EXPECT_FALSE(OutboxFixture::reports(box.take()).at(0).running.has_value()) << "the hello said it";
+  hello.description.running = OutboxFixture::record_of(2, OutboxFixture::release(2)).info;
+  box.out.send_hello(hello);
+  box.out.report(back);
+  box.out.report(back);
+  const auto sent = OutboxFixture::reports(box.take());
+  EXPECT_TRUE(sent.at(0).running.has_value()) << "another one runs than was said last";
+  EXPECT_FALSE(sent.at(1).running.has_value()) << "the report before said it";
+}
+
 TEST(Outbox, OtherReportsAreSmall) {
   for (const auto step : {wire::Step::waiting, wire::Step::fetching, wire::Step::staging, wire::Step::trying,
                           wire::Step::refused, wire::Step::failed})

@@ -27,7 +27,10 @@ Status check_format(std::uint8_t format) {
 }
 
 Result<std::string> read_name(const flatbuffers::String* text, std::string_view field) {
-  const auto name = flat::view(text);
+  return read_name(flat::view(text), field);
+}
+
+Result<std::string> read_name(std::string_view name, std::string_view field) {
   if (name.size() > limits::kNameBytesMax)
     INSTAR_CHECK(check_range(name.size(), 1, limits::kNameBytesMax, std::string(field) + " (bytes)"));
   if (!is_name(name)) return bad_field(field, "must be 1 to 64 of A-Z a-z 0-9 _ - . and not start with '.'");
@@ -35,7 +38,10 @@ Result<std::string> read_name(const flatbuffers::String* text, std::string_view 
 }
 
 Result<std::string> read_product(const flatbuffers::String* text) {
-  const auto product = flat::view(text);
+  return read_product(flat::view(text));
+}
+
+Result<std::string> read_product(std::string_view product) {
   if (product.size() > limits::kNameBytesMax)
     INSTAR_CHECK(check_range(product.size(), 1, limits::kNameBytesMax, "product (bytes)"));
   if (!is_product(product)) return bad_field("product", kProductRule);
@@ -43,10 +49,13 @@ Result<std::string> read_product(const flatbuffers::String* text) {
 }
 
 Result<std::string> read_text(const flatbuffers::String* text, std::string_view field, std::size_t bytes_max) {
-  const auto found = flat::view(text);
-  if (found.size() > bytes_max) INSTAR_CHECK(check_range(found.size(), 0, bytes_max, std::string(field) + " (bytes)"));
-  if (!is_clean_text(found)) return bad_field(field, "is not clean text (UTF-8 without control or hidden characters)");
-  return std::string(found);
+  return read_text(flat::view(text), field, bytes_max);
+}
+
+Result<std::string> read_text(std::string_view text, std::string_view field, std::size_t bytes_max) {
+  if (text.size() > bytes_max) INSTAR_CHECK(check_range(text.size(), 0, bytes_max, std::string(field) + " (bytes)"));
+  if (!is_clean_text(text)) return bad_field(field, "is not clean text (UTF-8 without control or hidden characters)");
+  return std::string(text);
 }
 
 Result<std::string> read_line(const flatbuffers::String* text, std::string_view field, std::size_t bytes_max) {
@@ -56,7 +65,11 @@ Result<std::string> read_line(const flatbuffers::String* text, std::string_view 
 }
 
 Result<DeviceId> read_device(const flatbuffers::String* text, std::string_view field) {
-  auto device = DeviceId::parse(flat::view(text));
+  return read_device(flat::view(text), field);
+}
+
+Result<DeviceId> read_device(std::string_view text, std::string_view field) {
+  auto device = DeviceId::parse(text);
   if (!device) return bad_field(field, "must be 1 to 64 of A-Z a-z 0-9 _ -");
   return device;
 }

@@ -26,16 +26,21 @@ using FlatStrings = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>
 [[nodiscard]] Status check_range(std::uint64_t value, std::uint64_t least, std::uint64_t most, std::string_view field);
 [[nodiscard]] Status check_format(std::uint8_t format);
 
+// Texts: of a table (absent reads as empty), or as they stand in a message that is none.
 // is_name() text.
+[[nodiscard]] Result<std::string> read_name(std::string_view name, std::string_view field);
 [[nodiscard]] Result<std::string> read_name(const flatbuffers::String* text, std::string_view field);
 // is_product() text.
+[[nodiscard]] Result<std::string> read_product(std::string_view product);
 [[nodiscard]] Result<std::string> read_product(const flatbuffers::String* text);
-// Clean text of at most `bytes_max` bytes; absent reads as empty.
+// Clean text of at most `bytes_max` bytes.
+[[nodiscard]] Result<std::string> read_text(std::string_view text, std::string_view field, std::size_t bytes_max);
 [[nodiscard]] Result<std::string> read_text(const flatbuffers::String* text, std::string_view field,
                                             std::size_t bytes_max);
 // The same without line feeds and tabs.
 [[nodiscard]] Result<std::string> read_line(const flatbuffers::String* text, std::string_view field,
                                             std::size_t bytes_max);
+[[nodiscard]] Result<DeviceId> read_device(std::string_view text, std::string_view field);
 [[nodiscard]] Result<DeviceId> read_device(const flatbuffers::String* text, std::string_view field);
 // All are different; at least `least`, at most kGroupsMax.
 [[nodiscard]] Result<std::vector<GroupPath>> read_groups(const FlatStrings* texts, std::string_view field,

@@ -9,7 +9,6 @@
 #include "schemas/gate_generated.h"
 #include "schemas/hello_generated.h"
 #include "schemas/put_generated.h"
-#include "schemas/report_generated.h"
 
 namespace instar::wire {
 namespace {
@@ -64,38 +63,6 @@ TEST(HelloBroken, IsRefused) {
   EXPECT_BROKEN(hello, decode_hello, m.description.pack_formats.resize(17), kLarge, "hello: pack_formats");
   EXPECT_BROKEN(hello, decode_hello, m.description.image_formats.resize(17), kLarge, "hello: image_formats");
   EXPECT_BROKEN(hello, decode_hello, m.description.handlers[0] = "a b", kBad, "hello: handlers[0]");
-}
-
-TEST(ReportBroken, IsRefused) {
-  EXPECT_BROKEN(report, decode_report, m.device = DeviceId{}, kBad, "report: device");
-  EXPECT_BROKEN(report, decode_report, m.sequence = 0, kBad, "report: sequence");
-  EXPECT_BROKEN(report, decode_report, m.step = static_cast<Step>(255), kNewer, "report: step is 255");
-  EXPECT_BROKEN(report, decode_report, m.pack_kind = static_cast<artifact::PackKind>(3), kNewer,
-                "report: pack_kind is 3");
-  EXPECT_BROKEN(report, decode_report, m.running->release = "a/b", kBad, "report: running: release");
-}
-
-// The broker adds them up. Our own encoder keeps to the bound, so these are written without it.
-TEST(ReportBroken, NumbersOfBytesHaveABound) {
-  const auto report = [](std::uint64_t planned, std::uint64_t fetched, std::uint64_t full) {
-    FlatBuilder builder(512);
-    const auto device = builder.CreateString("gw-01");
-    const auto hash = flat_hash(examples::hash("manifest 42"));
-    const auto table =
-        fb::CreateReport(builder, 1, device, 1, &hash, 1, fb::Step::fetching, 0, 0, planned, fetched, full);
-    builder.Finish(table, fb::ReportIdentifier());
-    return flat::take(builder);
-  };
-  constexpr auto kMost = limits::kReportedBytesMax;
-  EXPECT_TRUE(decode_report(report(kMost, kMost, kMost)).has_value());
-  for (const std::uint64_t bytes : {kMost + 1, std::uint64_t{1} << 63, UINT64_MAX}) {
-    EXPECT_EQ(verdict(decode_report(report(bytes, 0, 0)), kLarge, "report: bytes_planned"), "") << bytes;
-    EXPECT_EQ(verdict(decode_report(report(0, bytes, 0)), kLarge, "report: bytes_fetched"), "") << bytes;
-    EXPECT_EQ(verdict(decode_report(report(0, 0, bytes)), kLarge, "report: bytes_full"), "") << bytes;
-  }
-  auto own = examples::report();
-  own.bytes_planned = own.bytes_fetched = own.bytes_full = UINT64_MAX;
-  EXPECT_EQ(decode_report(encode(own)).value().bytes_full, kMost);
 }
 
 TEST(FetchBroken, ACountOfBytesMayBeAnyNumber) {
@@ -269,12 +236,6 @@ TEST(LaterFormats, AskForAnUpdate) {
     const auto groups = write_groups(builder, {});
     return finish(builder, fb::CreateHello(builder, format, text, key, text, groups), fb::HelloIdentifier());
   };
-  const auto report = [](std::uint8_t format) {
-    FlatBuilder builder;
-    const auto text = builder.CreateString("d");
-    const auto hash = flat_hash(examples::hash("m"));
-    return finish(builder, fb::CreateReport(builder, format, text, 1, &hash), fb::ReportIdentifier());
-  };
   constexpr auto kUpdate = "format is 2: made by a newer version; update";
   EXPECT_TRUE(decode_gate(gate(1)).has_value());
   EXPECT_EQ(verdict(decode_gate(gate(2)), kNewer, kUpdate), "");
@@ -282,26 +243,6 @@ TEST(LaterFormats, AskForAnUpdate) {
   EXPECT_TRUE(decode_hello(hello(1)).has_value());
   EXPECT_EQ(verdict(decode_hello(hello(2)), kNewer, kUpdate), "");
   EXPECT_EQ(verdict(decode_hello(hello(0)), kBad, "format"), "");
-  EXPECT_TRUE(decode_report(report(1)).has_value());
-  EXPECT_EQ(verdict(decode_report(report(2)), kNewer, kUpdate), "");
-  EXPECT_EQ(verdict(decode_report(report(0)), kBad, "format"), "");
-}
-
-TEST(Hostile, TextsAndTimesAreCheckedAtTheReceiverToo) {
-  const auto report = [](const std::string& reason, std::uint64_t device_ms) {
-    FlatBuilder builder;
-    const auto device = builder.CreateString("d");
-    const auto text = builder.CreateString(reason);
-    const auto hash = flat_hash(examples::hash("m"));
-    const auto table =
-        fb::CreateReport(builder, 1, device, 1, &hash, 0, fb::Step::idle, 0, text, 0, 0, 0, 0, 0, 0, device_ms);
-    return finish(builder, table, fb::ReportIdentifier());
-  };
-  EXPECT_TRUE(decode_report(report("fine", 1)).has_value());
-  EXPECT_EQ(verdict(decode_report(report("\x1b[2J", 1)), kBad, "report: reason"), "");
-  EXPECT_EQ(verdict(decode_report(report("\xc0\xaf", 1)), kBad, "report: reason"), "");
-  EXPECT_EQ(verdict(decode_report(report(std::string(1'025, 'x'), 1)), kLarge, "report: reason (bytes)"), "");
-  EXPECT_EQ(verdict(decode_report(report("fine", UINT64_MAX)), kBad, "report: device_ms"), "");
 }
 
 TEST(Hostile, AKeyOfAnotherSizeIsRefused) {

@@ -1,4 +1,4 @@
-// Internal to core/wire, for .cpp files only: the part that descriptions and reports have in common.
+// Internal to core/wire, for .cpp files only: a revision, as a description has it.
 #pragma once
 
 #include "core/wire/description.hpp"

@@ -42,9 +42,6 @@ TEST(RoundTrip, Gate) {
 TEST(RoundTrip, Hello) {
   expect_round_trip(examples::hello(), kEncode, decode_hello);
 }
-TEST(RoundTrip, Report) {
-  expect_round_trip(examples::report(), kEncode, decode_report);
-}
 TEST(RoundTrip, Assignment) {
   expect_round_trip(examples::assignment(), kEncode, decode_assignment);
 }
@@ -122,11 +119,6 @@ TEST(RoundTrip, LeastOfTheOthers) {
   EXPECT_EQ(decode_hello(encode(hello)).value().token, to_bytes("secret"));
   hello.token.assign(limits::kTokenBytesMax + 1, 1);
   EXPECT_EQ(decode_hello(encode(hello)).error().code, Code::too_large);
-  Report report;
-  report.device = examples::device();
-  report.sequence = 1;
-  expect_round_trip(report, kEncode, decode_report);
-  EXPECT_TRUE(decode_report(encode(report)).value().rollout.is_zero());
   Fetch fetch;
   fetch.piece_bytes_max = 512;
   expect_round_trip(fetch, kEncode, decode_fetch);

@@ -66,8 +66,97 @@ def payload_of(envelope: bytes) -> bytes:
     return envelope[12 + 72 * envelope[6]:]
 
 
+# --- numbers and texts of what is packed by hand ---------------------------------------------------
+def varint(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def text(raw: bytes) -> bytes:
+    return varint(len(raw)) + raw
+
+
+class Cursor:
+    """Reads what varint() and text() wrote, one after the other."""
+
+    def __init__(self, data: bytes):
+        self.data, self.at = data, 0
+
+    def take(self, size: int) -> bytes:
+        assert size <= len(self.data) - self.at, "cut off"
+        self.at += size
+        return self.data[self.at - size:self.at]
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def varint(self) -> int:
+        value, shift = 0, 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def text(self) -> str:
+        return self.take(self.varint()).decode(errors="replace")
+
+
+# --- reports -------------------------------------------------------------------------------------
+STEPS = ["idle", "waiting", "fetching", "staging", "trying", "committed", "rolled_back", "refused", "failed"]
+BYTES_OF = ["bytes_planned", "bytes_fetched", "bytes_full"]
+TIMES_OF = ["downtime_ms", "switch_ms", "device_ms"]
+REPORT_FIELDS = {"format", "sequence", "device", "step", "again", "asks_start", "rollout", "attempt", "code", "reason", "pack_kind", *BYTES_OF,
+                 *TIMES_OF, "running"}
+AGAIN, ASKS_START, RUNS, RUNS_ROLLOUT = 1, 2, 4, 8
+
+
+def hash_bytes(value: dict | None) -> bytes:
+    return bytes(value["bytes"]) if value else bytes(32)
+
+
+def packed_report(value: dict) -> bytes:
+    """`value`: the fields of docs/formats/report.md, as flatc would take them. What is left out is zero or empty."""
+    assert value.keys() <= REPORT_FIELDS, value.keys() - REPORT_FIELDS
+    step, running = value.get("step", 0), value.get("running")
+    same = running is not None and hash_bytes(running.get("manifest")) == hash_bytes(value.get("rollout"))
+    flags = (AGAIN * bool(value.get("again")) | ASKS_START * bool(value.get("asks_start")) | RUNS * (running is not None) | RUNS_ROLLOUT * same)
+    out = bytes([value.get("format", 1)]) + varint(value.get("sequence", 0)) + text(value.get("device", "").encode())
+    out += bytes([STEPS.index(step) if isinstance(step, str) else step, flags]) + hash_bytes(value.get("rollout"))
+    out += varint(value.get("attempt", 0)) + varint(value.get("code", 0)) + text(value.get("reason", "").encode())
+    out += bytes([value.get("pack_kind", 0)]) + b"".join(varint(value.get(name, 0)) for name in BYTES_OF + TIMES_OF)
+    if running is not None:
+        artifacts = running.get("artifacts", [])
+        out += text(running.get("product", "").encode()) + text(running.get("release", "").encode()) + varint(running.get("sequence", 0))
+        out += (b"" if same else hash_bytes(running.get("manifest"))) + varint(len(artifacts)) + b"".join(map(hash_bytes, artifacts))
+    return out
+
+
+def unpacked_report(data: bytes) -> dict:
+    cursor = Cursor(data)
+    value: dict = {"format": cursor.byte(), "sequence": cursor.varint(), "device": cursor.text()}
+    step, flags = cursor.byte(), cursor.byte()
+    value |= {"step": STEPS[step] if step < len(STEPS) else step, "again": bool(flags & AGAIN), "asks_start": bool(flags & ASKS_START)}
+    value |= {"rollout": hash_value(cursor.take(32)), "attempt": cursor.varint(), "code": cursor.varint()}
+    reason = cursor.text()
+    value |= {"reason": reason} if reason else {}
+    value |= {"pack_kind": cursor.byte()} | {name: cursor.varint() for name in BYTES_OF + TIMES_OF}
+    if flags & RUNS:
+        running: dict = {"product": cursor.text(), "release": cursor.text(), "sequence": cursor.varint()}
+        running["manifest"] = value["rollout"] if flags & RUNS_ROLLOUT else hash_value(cursor.take(32))
+        value["running"] = running | {"artifacts": [hash_value(cursor.take(32)) for _ in range(cursor.varint())]}
+    return value
+
+
 # --- FlatBuffers ---------------------------------------------------------------------------------
 def flat(schema: str, value: dict) -> bytes:
+    """A message of these fields: by flatc, but for a report, which is packed by hand."""
+    if schema == "report":
+        return packed_report(value)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "x.json")
         source.write_text(json.dumps(value))
@@ -87,6 +176,8 @@ def unpacked(payload: bytes) -> bytes:
 
 
 def unflat(schema: str, data: bytes) -> dict:
+    if schema == "report":
+        return unpacked_report(data)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "x.bin")
         source.write_bytes(unpacked(data))
@@ -100,18 +191,6 @@ def hash_value(raw: bytes) -> dict:
 
 
 # --- indexes -------------------------------------------------------------------------------------
-def varint(value: int) -> bytes:
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
-def text(raw: bytes) -> bytes:
-    return varint(len(raw)) + raw
-
-
 @dataclass
 class Entry:
     path: str

@@ -135,7 +135,7 @@ def text_of(name, size):
 
 
 def archives_of(site, release):
-    """A jar and a kernel module as .xz, in which little changes from release to release."""
+    """A jar with its version in its name, and a kernel module as .xz: little in them changes from release to release."""
     tree = site.tree(release)
     lines = [text_of(f"class {number}", 20_000 + 500 * number) for number in range(30)]
     module = text_of("module", 400_000)
@@ -143,7 +143,7 @@ def archives_of(site, release):
         lines = [line[:5000] + f"of {release} ".encode() + line[5000:] for line in lines]
         module = module[:100_000] + f"of {release} ".encode() + module[100_000:]
     (tree / "usr/share").mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(tree / "usr/share/some.jar", "w", zipfile.ZIP_DEFLATED) as jar:
+    with zipfile.ZipFile(tree / f"usr/share/some-{release}.jar", "w", zipfile.ZIP_DEFLATED) as jar:
         for number, line in enumerate(lines):
             jar.writestr(f"org/some/Class{number}.class", line)
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 20}]
@@ -156,7 +156,7 @@ def test_archives_are_compared_by_what_is_in_them(site):
     site.wait_for_counts(publish(site, "1.0", archives_of(site, "1.0")), {"committed": 1})
     before = len(site.broker.transfers())
     two = archives_of(site, "2.0")
-    compressed = sum((two / f"usr/share/{name}").stat().st_size for name in ("some.jar", "some.ko.xz"))
+    compressed = sum((two / f"usr/share/{name}").stat().st_size for name in ("some-2.0.jar", "some.ko.xz"))
     assert compressed > 200_000
     rollout = publish(site, "2.0", two, "1.0")
     site.wait_for_counts(rollout, {"committed": 1})

@@ -52,6 +52,15 @@ TEST(Plan, DropsDeltasWithoutDecoderOrBase) {
   EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{1, 0}));
 }
 
+TEST(Plan, TakesDeltasOfKnownFormatsOnly) {
+  std::vector<PackOffer> offers;
+  for (std::uint8_t format = 1; format <= 5; ++format) {
+    offers.push_back(offer(PackKind::delta, 1, 10));
+    offers.back().format = format;
+  }
+  EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{0, 1, 3}));
+}
+
 TEST(Plan, DropsOtherFormatsAndKinds) {
   PackOffer later = offer(PackKind::full, 1, 1);
   later.format = 2;

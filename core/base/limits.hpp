@@ -150,6 +150,9 @@ inline constexpr std::uint32_t kDeltaOperationsMax = 16 * 1024;
 // to 40.
 inline constexpr std::size_t kDeltaSegmentsMax = 16;
 inline constexpr std::size_t kDeltaSectionsMax = 64;
+// Places where the code of a program for 32-bit Arm changes between A32 and Thumb, 4 bytes each on the device. A
+// cryptographic library with routines in assembly has some tens. Past it the delta is malformed.
+inline constexpr std::uint32_t kDeltaArmSwitchesMax = 1'024;
 // Files of a delta's base that may be other than they should before the base is of no use: each takes 24 bytes on the
 // device.
 inline constexpr std::size_t kDeltaDamagedMax = 1'024;

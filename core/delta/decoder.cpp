@@ -20,7 +20,8 @@ constexpr std::uint64_t kStepBytes = 64;
 class Decoder::Impl {
  public:
   explicit Impl(const DeltaHeader& header)
-      : header_(header), control_reader_([this](std::span<std::uint8_t> out) { return control_->read(out); }) {}
+      : header_(header),
+        control_reader_([this](std::span<std::uint8_t> out) { return control_->read(out); }, header.uses_arm) {}
 
   Status begin(ReadAt body) {
     std::uint64_t offset = 0;
@@ -254,7 +255,9 @@ class Decoder::Impl {
     if (control_file_.base_is_gzip) gzip_reader_ = std::make_unique<GzipReader>(base_.read);
     if (control_file_.predicts) {
       elf_ = ElfImage::read(base_.read, base_.size);
-      if (elf_) references_.emplace(*elf_, base_.read, map_);
+      // Before format 4 there was no prediction for 32-bit Arm.
+      if (elf_ && (elf_->machine() == Machine::arm) == control_file_.arm_modes.has_value())
+        references_.emplace(*elf_, base_.read, map_, control_file_.arm_modes.value_or(ArmModes()));
     }
     return {};
   }

@@ -107,7 +107,7 @@ TEST(DeltaHeadBroken, SaysWhatIsWrong) {
   const Bytes example = read_example();
   const Bytes head(example.begin(), example.begin() + kHeadBytes);
   Bytes later = head;
-  later[4] = 4;
+  later[4] = 5;
   EXPECT_EQ(code_of_head(later), Code::unsupported);
   Bytes other = head;
   other[0] = 'X';
@@ -123,19 +123,42 @@ TEST(DeltaHeadBroken, SaysWhatIsWrong) {
   EXPECT_EQ(code_of_head(longer), Code::malformed);
 }
 
+TEST(DeltaHead, SaysThatReferencesOf32BitArmArePredicted) {
+  DeltaHeader header;
+  header.uses_arm = true;
+  for (const bool has_blocks : {false, true}) {
+    header.uses_gzip = has_blocks;
+    header.block_bytes_max = has_blocks ? 65536 : 0;
+    header.stretches_max = has_blocks ? 5 : 0;
+    header.block_methods = has_blocks ? 2 : 0;
+    EXPECT_EQ(header.format(), 4);
+    const Bytes head = encode_delta_head(header, {}, {});
+    const auto read = read_delta_head(reader_of(head), head.size());
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->header, header);
+    // Its methods without blocks, and flags that there are not.
+    for (const auto& [at, value] : {std::pair<std::size_t, int>{head.size() - 1, 1}, {5, 7}, {5, 1}}) {
+      Bytes broken = head;
+      broken[at] = static_cast<std::uint8_t>(value);
+      EXPECT_EQ(code_of_head(broken), Code::malformed) << at;
+    }
+  }
+}
+
 // --- control streams --------------------------------------------------------------------------------
-Code code_of_control(const Bytes& control, std::uint32_t operations_max = 100) {
+Code code_of_control(const Bytes& control, bool takes_arm = false) {
   std::size_t at = 0;
-  ControlReader reader([&](std::span<std::uint8_t> out) -> Status {
+  const auto next = [&](std::span<std::uint8_t> out) -> Status {
     if (out.size() > control.size() - at) return fail(Code::corrupt, "short");
     std::copy_n(control.begin() + static_cast<std::ptrdiff_t>(at), out.size(), out.begin());
     at += out.size();
     return {};
-  });
+  };
+  ControlReader reader(next, takes_arm);
   const auto file = reader.file();
   if (!file) return file.error().code;
   CopyMap map;
-  const auto operations = reader.operations(map, operations_max);
+  const auto operations = reader.operations(map, 100);
   return operations ? Code::ok : operations.error().code;
 }
 
@@ -152,6 +175,16 @@ TEST(DeltaControl, RefusesWhatContradictsItself) {
   EXPECT_EQ(code_of_control({0x01, 1, 5}), Code::corrupt);             // cut off
   EXPECT_EQ(code_of_control({0x00, 101}), Code::malformed);            // more operations than promised
   EXPECT_EQ(code_of_control({0x01, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0, 0}), Code::malformed);  // 4 GiB and more
+}
+
+TEST(DeltaControl, TakesModesOf32BitArmWhereTheHeadSaysSo) {
+  const Bytes file{0x85, 2, 0x10, 0x20, 1, 0, 5};
+  EXPECT_EQ(code_of_control(file, true), Code::ok);
+  EXPECT_EQ(code_of_control(file, false), Code::malformed);
+  EXPECT_EQ(code_of_control({0x85, 0, 1, 0, 5}, true), Code::ok);
+  EXPECT_EQ(code_of_control({0x81, 0, 1, 0, 5}, true), Code::malformed);  // modes, but nothing is predicted
+  EXPECT_EQ(code_of_control({0x85, 0x81, 8}, true), Code::malformed);     // 1,025 switches
+  EXPECT_EQ(code_of_control({0x85, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1, 0, 5}, true), Code::malformed);  // past 4 GiB
 }
 
 TEST(CopyMap, FindsTheLongestCopyThatCovers) {

@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::array<std::uint8_t, 5> kDeltaMagic{'I', 'N', 'D', 'L', 1};
 constexpr std::uint64_t kFirstReadBytes = 128;  // the header at its largest is within it
-constexpr std::uint8_t kUsesGzip = 1;
+constexpr std::uint8_t kUsesGzip = 1;           // flags
+constexpr std::uint8_t kUsesArm = 2;            // from version 4 on
 // liblzma's decoder with its literal coders, and our buffers before it.
 constexpr std::uint32_t kStreamStateBytes = 36 * 1024;
 // Copied bytes, differences, new bytes, and the table of targets.
@@ -20,6 +21,7 @@ constexpr std::uint32_t kWorkBytes = 160 * 1024;
 constexpr std::uint32_t kGzipBytes = 457 * 1024;
 constexpr std::uint8_t kVersionWithBlocks = 2;
 constexpr std::uint8_t kVersionWithStreams = 3;
+constexpr std::uint8_t kVersionWithArm = 4;  // with blocks and streams, or without
 // Of a file of blocks: content of a block, content that is held, a block as it is in the file and one as it is in the
 // base, beside those that are kept. Streams need none of them, but two decoders: one for those that are kept.
 constexpr std::uint32_t kBlockBuffers = 4;
@@ -51,6 +53,7 @@ std::uint8_t settings_byte(const StreamInfo& info) {
 }  // namespace
 
 std::uint8_t DeltaHeader::format() const noexcept {
+  if (uses_arm) return kVersionWithArm;
   if (block_bytes_max == 0) return kDeltaMagic.back();
   return (block_methods & kStreamMethods) != 0 ? kVersionWithStreams : kVersionWithBlocks;
 }
@@ -76,7 +79,7 @@ std::uint32_t DeltaHeader::memory_bytes() const noexcept {
 Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const std::vector<ChunkHash>& body) {
   Bytes out(kDeltaMagic.begin(), kDeltaMagic.end());
   out.back() = header.format();
-  out.push_back(header.uses_gzip ? kUsesGzip : 0);
+  out.push_back(static_cast<std::uint8_t>((header.uses_gzip ? kUsesGzip : 0) | (header.uses_arm ? kUsesArm : 0)));
   for (const StreamInfo& stream : header.streams) {
     artifact::append_varint(out, stream.encoded_bytes);
     artifact::append_varint(out, stream.decoded_bytes);
@@ -93,7 +96,7 @@ Bytes encode_delta_head(const DeltaHeader& header, ByteView index_delta, const s
     artifact::append_varint(out, header.stretches_max);
     out.push_back(header.block_methods);
   }
-  if (header.format() == kVersionWithStreams) artifact::append_varint(out, header.dictionary_bytes_max);
+  if (header.format() >= kVersionWithStreams) artifact::append_varint(out, header.dictionary_bytes_max);
   out.insert(out.end(), index_delta.begin(), index_delta.end());
   for (const ChunkHash& hash : body) out.insert(out.end(), hash.bytes.begin(), hash.bytes.end());
   return out;
@@ -117,19 +120,23 @@ StreamInfo read_stream(artifact::ByteCursor& cursor) {
   return info;
 }
 
+// In version 4 there may be no files of blocks, and all numbers zero.
 void read_block_numbers(artifact::ByteCursor& cursor, DeltaHeader& header, std::uint8_t version) {
   header.block_bytes_max =
       static_cast<std::uint32_t>(cursor.varint(limits::kBlockBytesMax, "the size of the largest block"));
   header.stretches_max =
       static_cast<std::uint32_t>(cursor.varint(limits::kBlockStretchesMax, "the number of blocks of a base"));
   header.block_methods = cursor.byte();
-  if (version == kVersionWithStreams) {
+  if (version >= kVersionWithStreams) {
     header.dictionary_bytes_max =
         static_cast<std::uint32_t>(cursor.varint(limits::kBlockBytesMax, "the largest dictionary"));
   }
   if (cursor.starved() || cursor.broken()) return;
   if (header.block_methods >> (kBlockMethodLast + 1) != 0)
     cursor.break_off(Code::unsupported, "the delta has blocks of a method that this version does not know");
+  const bool has_none = header.block_bytes_max == 0 && header.stretches_max == 0 && header.block_methods == 0 &&
+                        header.dictionary_bytes_max == 0;
+  if (header.uses_arm && has_none) return;
   if (header.block_bytes_max == 0 || header.block_methods == 0 || (header.block_methods & 1U) != 0 ||
       header.format() != version)
     cursor.break_off(Code::malformed, "the head of the delta says nothing of the blocks that it has");
@@ -140,12 +147,13 @@ Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
     return fail(Code::malformed, "this is not the head of a delta");
   }
   const std::uint8_t version = bytes[4];
-  if (version == 0 || version > kVersionWithStreams)
-    return fail(Code::unsupported, "the delta has version " + std::to_string(version) + "; this version reads 1 to 3");
+  if (version == 0 || version > kVersionWithArm)
+    return fail(Code::unsupported, "the delta has version " + std::to_string(version) + "; this version reads 1 to 4");
   artifact::ByteCursor cursor(bytes.subspan(kDeltaMagic.size()));
   DeltaHeader header;
   const std::uint8_t flags = cursor.byte();
-  header.uses_gzip = flags == kUsesGzip;
+  header.uses_gzip = (flags & kUsesGzip) != 0;
+  header.uses_arm = version == kVersionWithArm;
   for (StreamInfo& stream : header.streams) stream = read_stream(cursor);
   header.file_count = static_cast<std::uint32_t>(cursor.varint(limits::kEntriesMax, "the number of files"));
   header.file_bytes = cursor.varint(limits::kContentBytesMax, "the size of the files");
@@ -156,7 +164,8 @@ Result<DeltaHeader> read_header(ByteView bytes, std::size_t& header_bytes) {
   header.index_delta_bytes =
       static_cast<std::uint32_t>(cursor.varint(limits::kIndexBytesMax, "the size of the index delta"));
   if (version >= kVersionWithBlocks) read_block_numbers(cursor, header, version);
-  if (flags > kUsesGzip) cursor.break_off(Code::malformed, "the head of the delta has unknown flags");
+  if ((flags & ~kUsesGzip) != (header.uses_arm ? kUsesArm : 0))
+    cursor.break_off(Code::malformed, "the head of the delta has unknown flags");
   if (cursor.broken()) return fail(cursor.error());
   if (cursor.starved()) return fail(Code::malformed, "the head of the delta ends too early");
   header_bytes = kDeltaMagic.size() + cursor.position();

@@ -61,9 +61,11 @@ struct DeltaHeader {
   std::uint32_t stretches_max = 0;
   std::uint8_t block_methods = 0;
   std::uint32_t dictionary_bytes_max = 0;  // of streams of lzma2
+  bool uses_arm = false;                   // references of 32-bit Arm are predicted in some file
   friend bool operator==(const DeltaHeader&, const DeltaHeader&) = default;
 
-  // Of the pack: 2 with files of blocks, 3 with streams in them, which older clients cannot make; else 1.
+  // Of the pack: 1, or what older clients cannot make: 2 with files of blocks, 3 with streams in them, 4 with
+  // references of 32-bit Arm.
   [[nodiscard]] std::uint8_t format() const noexcept;
   [[nodiscard]] BlockPromise promise() const noexcept {
     return {stretches_max, block_bytes_max, dictionary_bytes_max, block_methods};

@@ -1,5 +1,5 @@
 // What reference prediction needs to know of an ELF file: which bytes are loaded where, and which sections have
-// references. System V ABI, ELF-64 object file format; little-endian, x86-64 and AArch64.
+// references. System V ABI, object file format; little-endian, ELF-64 for x86-64 and AArch64, ELF-32 for Arm.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace instar::delta {
 
-enum class Machine : std::uint8_t { none, x86_64, aarch64 };
+enum class Machine : std::uint8_t { none, x86_64, aarch64, arm };
 
 // Loaded at `address`, relative to the lowest address of the image.
 struct Segment {
@@ -22,7 +22,17 @@ struct Segment {
   bool is_code = false;
 };
 
-enum class SectionKind : std::uint8_t { code, words, frames, frame_table, relocations, symbols };
+enum class SectionKind : std::uint8_t {
+  code,
+  words,
+  frames,
+  frame_table,
+  relocations,
+  symbols,
+  // Of 32-bit Arm: .ARM.exidx, pairs of a function and how it is unwound; .ARM.extab, the words that they lead to.
+  unwind_index,
+  unwind_table,
+};
 
 struct Section {
   SectionKind kind = SectionKind::words;
@@ -47,6 +57,10 @@ class ElfImage {
   [[nodiscard]] std::uint64_t origin() const noexcept { return origin_; }
   [[nodiscard]] const std::vector<Segment>& segments() const noexcept { return segments_; }
   [[nodiscard]] const std::vector<Section>& sections() const noexcept { return sections_; }
+  // Linked to a fixed address: its words may be addresses without any relocation.
+  [[nodiscard]] bool is_fixed() const noexcept { return is_fixed_; }
+  // Of 32-bit Arm: the global offset table, from whose start code counts. No bytes: there is none.
+  [[nodiscard]] const Section& offset_table() const noexcept { return offset_table_; }
 
   [[nodiscard]] std::optional<std::uint32_t> address_of(std::uint32_t offset) const noexcept;
   [[nodiscard]] const Segment* segment_at(std::uint32_t address) const noexcept;
@@ -58,9 +72,11 @@ class ElfImage {
   void read_sections(const ReadAt& read, std::uint64_t file_bytes);
 
   Machine machine_ = Machine::none;
+  bool is_fixed_ = false;
   std::uint64_t origin_ = 0;
   std::uint64_t section_headers_ = 0;
   std::uint32_t section_count_ = 0;
+  Section offset_table_;
   std::vector<Segment> segments_;  // by address
   std::vector<Section> sections_;  // by offset, not overlapping
 };

@@ -14,6 +14,8 @@ constexpr std::uint8_t kBaseIsGzip = 0x08;
 constexpr std::uint8_t kIsGzip = 0x10;
 constexpr std::uint8_t kIsBlocks = 0x20;  // of a file
 constexpr unsigned kSpecShift = 5;        // of a part: two bits
+constexpr std::uint8_t kSpecMask = 0x60;
+constexpr std::uint8_t kIsArm = 0x80;  // with kPredicts: for 32-bit Arm
 static_assert(limits::kBlockSpecsMax <= 4);
 
 std::uint8_t flags_of(const FileControl& file) {
@@ -21,7 +23,19 @@ std::uint8_t flags_of(const FileControl& file) {
   if (file.predicts) flags |= kPredicts;
   if (file.base_is_gzip) flags |= kBaseIsGzip;
   if (file.is_gzip) flags |= kIsGzip;
+  if (file.arm_modes) flags |= kIsArm;
   return flags;
+}
+
+void append_arm_modes(Bytes& out, const FileControl& file) {
+  if (!file.arm_modes) return;
+  INSTAR_ASSERT(file.predicts && file.arm_modes->switches().size() <= limits::kDeltaArmSwitchesMax);
+  artifact::append_varint(out, file.arm_modes->switches().size());
+  std::uint32_t reached = 0;
+  for (const std::uint32_t at : file.arm_modes->switches()) {
+    artifact::append_varint(out, at - reached);
+    reached = at;
+  }
 }
 
 void append_recipe(Bytes& out, const FileControl& file) {
@@ -40,7 +54,8 @@ Status take_flags(FileControl& file, std::uint8_t flags) {
   file.base_is_gzip = (flags & kBaseIsGzip) != 0;
   file.is_gzip = (flags & kIsGzip) != 0;
   const bool has_base = file.base != BaseKind::none;
-  if ((!has_base && (file.predicts || file.base_is_gzip)) || (file.predicts && (file.base_is_gzip || file.is_gzip))) {
+  if ((!has_base && (file.predicts || file.base_is_gzip)) || (file.predicts && (file.base_is_gzip || file.is_gzip)) ||
+      ((flags & kIsArm) != 0 && !file.predicts)) {
     return fail(Code::malformed, "a file of the delta has flags that contradict each other");
   }
   return {};
@@ -52,6 +67,7 @@ void append_file_control(Bytes& out, const FileControl& file) {
   out.push_back(static_cast<std::uint8_t>(flags_of(file) | (file.is_blocks ? kIsBlocks : 0)));
   if (file.base == BaseKind::path) artifact::append_text(out, file.base_path);
   append_recipe(out, file);
+  append_arm_modes(out, file);
   if (file.is_blocks) append_block_head(out, file.blocks);
 }
 
@@ -60,6 +76,7 @@ void append_part_control(Bytes& out, const PartControl& part) {
   out.push_back(static_cast<std::uint8_t>(flags_of(part.file) | part.spec << kSpecShift));
   if (part.file.base != BaseKind::none) append_extents(out, part.extents);
   append_recipe(out, part.file);
+  append_arm_modes(out, part.file);
 }
 
 void append_operations(Bytes& out, const std::vector<Operation>& operations) {
@@ -91,8 +108,8 @@ Result<FileControl> ControlReader::file(const BlockPromise& promise) {
   std::uint8_t flags = 0;
   INSTAR_CHECK(read_(std::span(&flags, 1)));
   FileControl file;
-  const std::uint8_t known =
-      kBaseMask | kPredicts | kBaseIsGzip | kIsGzip | (promise.block_bytes_max > 0 ? kIsBlocks : 0);
+  const std::uint8_t known = kBaseMask | kPredicts | kBaseIsGzip | kIsGzip |
+                             (promise.block_bytes_max > 0 ? kIsBlocks : 0) | (takes_arm_ ? kIsArm : 0);
   if ((flags & ~known) != 0) return fail(Code::malformed, "a file of the delta has unknown flags");
   INSTAR_CHECK(take_flags(file, flags));
   file.is_blocks = (flags & kIsBlocks) != 0;
@@ -107,6 +124,9 @@ Result<FileControl> ControlReader::file(const BlockPromise& promise) {
   if (file.is_gzip) {
     INSTAR_TRY(file.recipe, recipe());
   }
+  if ((flags & kIsArm) != 0) {
+    INSTAR_TRY(file.arm_modes, arm_modes());
+  }
   if (file.is_blocks) {
     INSTAR_TRY(file.blocks, read_block_head(*this, promise));
   }
@@ -117,15 +137,19 @@ Result<PartControl> ControlReader::part(const BlockHead& head) {
   std::uint8_t flags = 0;
   INSTAR_CHECK(read_(std::span(&flags, 1)));
   PartControl part;
-  part.spec = static_cast<std::uint8_t>(flags >> kSpecShift);
-  if (part.spec >= head.specs.size() || (flags & kBaseMask) > static_cast<std::uint8_t>(BaseKind::same_path))
+  part.spec = static_cast<std::uint8_t>((flags & kSpecMask) >> kSpecShift);
+  if (part.spec >= head.specs.size() || (!takes_arm_ && (flags & kIsArm) != 0) ||
+      (flags & kBaseMask) > static_cast<std::uint8_t>(BaseKind::same_path))
     return fail(Code::malformed, "a part of the delta has unknown flags");
-  INSTAR_CHECK(take_flags(part.file, flags & ~(~0U << kSpecShift)));
+  INSTAR_CHECK(take_flags(part.file, static_cast<std::uint8_t>(flags & ~kSpecMask)));
   if (part.file.base != BaseKind::none) {
     INSTAR_TRY(part.extents, read_extents(*this, head.old));
   }
   if (part.file.is_gzip) {
     INSTAR_TRY(part.file.recipe, recipe());
+  }
+  if ((flags & kIsArm) != 0) {
+    INSTAR_TRY(part.file.arm_modes, arm_modes());
   }
   return part;
 }
@@ -136,6 +160,19 @@ Result<GzipRecipe> ControlReader::recipe() {
   Bytes encoded(static_cast<std::size_t>(bytes));
   INSTAR_CHECK(read_(encoded));
   return decode_gzip_recipe(encoded);
+}
+
+Result<ArmModes> ControlReader::arm_modes() {
+  INSTAR_TRY(const std::uint64_t count, number(limits::kDeltaArmSwitchesMax, "a number of switches of A32 and Thumb"));
+  std::vector<std::uint32_t> switches;
+  switches.reserve(static_cast<std::size_t>(count));
+  std::uint64_t reached = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    INSTAR_TRY(const std::uint64_t gap, number(limits::kDeltaFileBytesMax - reached, "a switch of A32 and Thumb"));
+    reached += gap;
+    switches.push_back(static_cast<std::uint32_t>(reached));
+  }
+  return ArmModes(std::move(switches));
 }
 
 Status ControlReader::operations(CopyMap& map, std::uint32_t operations_max) {

@@ -2,9 +2,11 @@
 // (docs/formats/delta.md).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/delta/arm_modes.hpp"
 #include "core/delta/block_control.hpp"
 #include "core/delta/copy_map.hpp"
 #include "core/delta/decoder.hpp"
@@ -15,7 +17,9 @@ namespace instar::delta {
 struct FileControl {
   BaseKind base = BaseKind::none;
   std::string base_path;
-  bool predicts = false;      // references are predicted
+  bool predicts = false;  // references are predicted
+  // Of a program for 32-bit Arm whose references are predicted.
+  std::optional<ArmModes> arm_modes;
   bool base_is_gzip = false;  // operations speak of the content of the base's gzip file, and only move forward in it
   bool is_gzip = false;       // what is rebuilt is the content of a gzip file
   GzipRecipe recipe;          // by which that file is made again
@@ -44,7 +48,8 @@ void append_operations(Bytes& out, const std::vector<Operation>& operations);
 class ControlReader {
  public:
   using ReadBytes = std::function<Status(std::span<std::uint8_t>)>;
-  explicit ControlReader(ReadBytes read) : read_(std::move(read)) {}
+  // `takes_arm`: the header says that references of 32-bit Arm may be predicted.
+  explicit ControlReader(ReadBytes read, bool takes_arm = false) : read_(std::move(read)), takes_arm_(takes_arm) {}
 
   // Errors: malformed (also for numbers above the bounds, of operations that leave a file of 4 GiB), too_large, those
   // of `read`.
@@ -59,7 +64,9 @@ class ControlReader {
 
  private:
   [[nodiscard]] Result<GzipRecipe> recipe();
+  [[nodiscard]] Result<ArmModes> arm_modes();
   ReadBytes read_;
+  bool takes_arm_ = false;
 };
 
 }  // namespace instar::delta

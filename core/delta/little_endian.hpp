@@ -14,6 +14,10 @@ namespace instar::delta {
 [[nodiscard]] inline std::uint64_t load64(const std::uint8_t* at) noexcept {
   return std::uint64_t{load32(at)} | std::uint64_t{load32(at + 4)} << 32;
 }
+inline void store16(std::uint8_t* at, std::uint16_t value) noexcept {
+  at[0] = static_cast<std::uint8_t>(value);
+  at[1] = static_cast<std::uint8_t>(value >> 8);
+}
 inline void store32(std::uint8_t* at, std::uint32_t value) noexcept {
   for (int i = 0; i < 4; ++i) at[i] = static_cast<std::uint8_t>(value >> (8 * i));
 }

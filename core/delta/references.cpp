@@ -19,12 +19,15 @@ std::size_t slot_of(std::uint32_t address) noexcept {
 
 }  // namespace
 
-References::References(const ElfImage& old, ReadAt read, const CopyMap& map)
+References::References(const ElfImage& old, ReadAt read, const CopyMap& map, ArmModes modes)
     : old_(old),
       read_(std::move(read)),
       map_(map),
       targets_(kTargets),
-      record_steps_left_(limits::kDeltaRecordStepsMax) {}
+      modes_(std::move(modes)),
+      record_steps_left_(limits::kDeltaRecordStepsMax) {
+  if (old_.machine() == Machine::arm) arm_code_.emplace(old_);
+}
 
 void References::set_layout(const std::optional<ElfImage>& now) {
   now_ = now;
@@ -101,6 +104,7 @@ std::size_t References::run(Exchange exchange) {
 
 // One instruction, entry or byte; at most kLookahead bytes, and never more than `left`.
 std::size_t References::step(Exchange& exchange, std::size_t at, const Section& section, std::size_t left) {
+  if (arm_code_) return step32(exchange, at, section, left);
   switch (section.kind) {
     case SectionKind::code:
       return old_.machine() == Machine::x86_64 ? step_x86(exchange, at, left) : step_arm(exchange, at, left);
@@ -109,6 +113,8 @@ std::size_t References::step(Exchange& exchange, std::size_t at, const Section& 
     case SectionKind::frame_table: return step_frame_table(exchange, at, section, left);
     case SectionKind::relocations: return step_relocations(exchange, at, section, left);
     case SectionKind::symbols: return step_symbols(exchange, at, section, left);
+    case SectionKind::unwind_index:
+    case SectionKind::unwind_table: break;
   }
   plain(exchange, at, 1);
   return 1;
@@ -195,16 +201,18 @@ void References::address64(Exchange& exchange, std::size_t at) {
 }
 
 void References::offset32(Exchange& exchange, std::size_t at, std::uint32_t table, std::uint32_t unit) {
-  const std::uint32_t value = load32(exchange.old + at);
-  if (value != 0 && table != 0 && value <= (0xffffffff - table) / unit) {
-    const auto now_table = map_.find(table);
-    const auto now_entry = map_.find(table + value * unit);
-    if (now_table && now_entry && *now_entry >= *now_table) {
-      static_cast<void>(exchange32(exchange, at, static_cast<std::uint32_t>((*now_entry - *now_table) / unit)));
-      return;
-    }
-  }
-  plain(exchange, at, 4);
+  const auto now = offset_now(load32(exchange.old + at), table, unit);
+  if (!now) return plain(exchange, at, 4);
+  static_cast<void>(exchange32(exchange, at, *now));
+}
+
+std::optional<std::uint32_t> References::offset_now(std::uint32_t offset, std::uint32_t table,
+                                                    std::uint32_t unit) const {
+  if (offset == 0 || table == 0 || offset > (0xffffffff - table) / unit) return std::nullopt;
+  const auto now_table = map_.find(table);
+  const auto now_entry = map_.find(table + offset * unit);
+  if (!now_table || !now_entry || *now_entry < *now_table) return std::nullopt;
+  return static_cast<std::uint32_t>((*now_entry - *now_table) / unit);
 }
 
 // --- code ----------------------------------------------------------------------------------------------

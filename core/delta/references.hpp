@@ -15,6 +15,8 @@
 #include <optional>
 #include <vector>
 
+#include "core/delta/arm_code.hpp"
+#include "core/delta/arm_modes.hpp"
 #include "core/delta/copy_map.hpp"
 #include "core/delta/elf_image.hpp"
 #include "core/delta/instructions.hpp"
@@ -23,9 +25,9 @@ namespace instar::delta {
 
 class References {
  public:
-  // One file. `old` is its base, read in place through `read` too; both and `map` must outlive it. Memory: the table of
-  // targets, 64 KiB.
-  References(const ElfImage& old, ReadAt read, const CopyMap& map);
+  // One file. `old` is its base, read in place through `read` too; both and `map` must outlive it. `modes`: of a
+  // program for 32-bit Arm. Memory: the table of targets, 64 KiB; for 32-bit Arm 16 KiB more.
+  References(const ElfImage& old, ReadAt read, const CopyMap& map, ArmModes modes = ArmModes());
 
   // Sets the layout of the new file, read from its first bytes. Nothing is predicted before that. It must be set before
   // the stretch goes past ElfImage::kLayoutBytes of the new file.
@@ -77,6 +79,25 @@ class References {
   [[nodiscard]] std::size_t step_frame_table(Exchange& exchange, std::size_t at, const Section& section,
                                              std::size_t left);
 
+  // 32-bit Arm (references_arm.cpp).
+  [[nodiscard]] std::size_t step32(Exchange& exchange, std::size_t at, const Section& section, std::size_t left);
+  [[nodiscard]] std::size_t step_arm32(Exchange& exchange, std::size_t at, std::size_t left);
+  [[nodiscard]] bool exchange_reference(Exchange& exchange, std::size_t at, const ArmReference& reference);
+  [[nodiscard]] std::optional<std::uint32_t> base_now(const ArmReference& reference, std::uint32_t here);
+  void learn_half(const ArmReference& reference, std::uint32_t now_word, std::uint32_t base);
+  void exchange_linkage(Exchange& exchange, std::size_t at, std::uint32_t target, std::uint32_t base,
+                        std::uint32_t predicted);
+  void step_unwind_pair(Exchange& exchange, std::size_t at);
+  void relocation32(Exchange& exchange, std::size_t at, std::uint32_t symbols);
+  void address32(Exchange& exchange, std::size_t at);
+  // The distance of 31 bits of the tables that unwind; false when it is none.
+  [[nodiscard]] bool distance31(Exchange& exchange, std::size_t at);
+  // An address of code may have the bit that says Thumb.
+  [[nodiscard]] std::optional<std::uint32_t> predict_marked(std::uint32_t old_address) noexcept;
+  void learn_marked(std::uint32_t old_address, std::uint32_t now_address) noexcept;
+  [[nodiscard]] std::uint32_t mark_of(std::uint32_t old_address) const noexcept;
+  static std::uint16_t exchange16(Exchange& exchange, std::size_t at, std::uint32_t predicted) noexcept;
+
   static void plain(Exchange& exchange, std::size_t at, std::size_t bytes) noexcept;
   static std::uint32_t exchange32(Exchange& exchange, std::size_t at, std::uint32_t predicted) noexcept;
   // A 32-bit distance from `from_old` to a target; false when it is none.
@@ -87,6 +108,8 @@ class References {
   void address64(Exchange& exchange, std::size_t at);
   // A 32-bit offset in the section at `table`, in units of `unit` bytes.
   void offset32(Exchange& exchange, std::size_t at, std::uint32_t table, std::uint32_t unit);
+  [[nodiscard]] std::optional<std::uint32_t> offset_now(std::uint32_t offset, std::uint32_t table,
+                                                        std::uint32_t unit) const;
 
   [[nodiscard]] std::optional<std::uint32_t> predict(std::uint32_t old_address) noexcept;
   void learn(std::uint32_t old_address, std::uint32_t now_address) noexcept;
@@ -109,6 +132,10 @@ class References {
   std::uint32_t done_ = 0;              // of the stretch, before the present call
   std::optional<std::uint8_t> before_;  // x86: the old byte before the one looked at
   std::array<Page, 32> pages_;
+  // 32-bit Arm.
+  ArmModes modes_;
+  std::optional<ArmCode> arm_code_;
+  std::array<std::uint32_t, 16> low_halves_{};  // of each register, as the last instruction set it in the new file
   // .eh_frame: an offset at which a record begins, and how many records may still be passed over to find one.
   std::uint32_t record_ = 0;
   std::uint32_t record_steps_left_ = 0;

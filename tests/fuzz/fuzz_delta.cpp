@@ -40,10 +40,45 @@ void put(Bytes& out, std::size_t at, std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out[at + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(value >> (8 * i));
 }
 
+// The same for 32-bit Arm.
+Bytes make_arm_base(Bytes base, std::uint8_t kinds) {
+  constexpr std::array<std::uint8_t, 16> kIdent{0x7f, 'E', 'L', 'F', 1, 1, 1};
+  std::copy(kIdent.begin(), kIdent.end(), base.begin());
+  const std::size_t headers = kBaseBytes - 9 * 40;
+  const std::uint64_t origin = (kinds & 2) * 0x1000;
+  put(base, 16, (kinds & 1) != 0 ? 2 : 3, 2);
+  put(base, 18, 40, 2);
+  put(base, 28, 52, 4);
+  put(base, 32, headers, 4);
+  constexpr std::array<std::uint16_t, 5> kSizes{32, 2, 40, 9, 8};
+  for (std::size_t i = 0; i < kSizes.size(); ++i) put(base, 42 + i * 2, kSizes[i], 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::array<std::uint64_t, 7> numbers{1,         i * 10 * 1024,        i * 10 * 1024 + origin, 0,
+                                               10 * 1024, 10 * 1024 + i * 4096, i == 0 ? 5U : 6U};
+    for (std::size_t n = 0; n < numbers.size(); ++n) put(base, 52 + i * 32 + n * 4, numbers[n], 4);
+  }
+  constexpr std::array<std::uint32_t, 8> kTypes{1, 9, 11, 0x70000001, 1, 1, 14, 1};
+  constexpr std::array<std::uint32_t, 8> kFlags{6, 2, 2, 2, 2, 3, 3, 6};
+  const std::string_view names(".ARM.extab\0.got\0.rodata\0", 25);
+  constexpr std::array<std::uint32_t, 8> kNames{16, 16, 16, 16, 0, 11, 16, 16};
+  std::copy(names.begin(), names.end(), base.begin() + 200);
+  for (std::size_t i = 0; i < 8; ++i) {
+    const std::uint64_t offset = 4096 + i * 1536;
+    const std::array<std::uint64_t, 7> numbers{kNames[i], kTypes[i], kFlags[i],  offset + origin,
+                                               offset,    1536,      (i + 1) % 8};
+    for (std::size_t n = 0; n < numbers.size(); ++n) put(base, headers + i * 40 + n * 4, numbers[n], 4);
+  }
+  put(base, headers + 8 * 40 + 4, 3, 4);
+  put(base, headers + 8 * 40 + 16, 200, 4);
+  put(base, headers + 8 * 40 + 20, 100, 4);
+  return base;
+}
+
 // An ELF file of two segments and eight sections, filled with the input.
 Bytes make_base(ByteView fill, std::uint8_t kinds) {
   Bytes base(kBaseBytes);
   for (std::size_t i = 0; i < base.size() && !fill.empty(); ++i) base[i] = fill[i % fill.size()];
+  if ((kinds & 4) != 0) return make_arm_base(std::move(base), kinds);
   constexpr std::array<std::uint8_t, 16> kIdent{0x7f, 'E', 'L', 'F', 2, 1, 1};
   std::copy(kIdent.begin(), kIdent.end(), base.begin());
   const std::size_t headers = kBaseBytes - 9 * 64;
@@ -223,6 +258,7 @@ void decode_made(const std::array<Compressed, kStreamCount>& streams, ByteView b
   header.stretches_max = 64;
   header.block_methods = 0x7e;
   header.dictionary_bytes_max = 4096;
+  header.uses_arm = true;
   decode_all(header, body, base);
 }
 
@@ -231,6 +267,14 @@ constexpr std::array<std::uint8_t, 57> kCode{
     0xe8, 0x00, 0x01, 0x00, 0x00, 0x48, 0x8d, 0x05, 0xf0, 0x00, 0x00, 0x00, 0xe9, 0x10, 0x00, 0x00, 0x00, 0x0f, 0x84,
     0x10, 0x00, 0x00, 0x00, 0x90, 0x00, 0x01, 0x00, 0x94, 0x00, 0x00, 0x00, 0x90, 0x00, 0x00, 0x00, 0x91, 0x00, 0x00,
     0x40, 0x9e, 0x14, 0x00, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00, 0x00, 0x00};
+
+// 32-bit Arm: calls, a load of a word and what adds the counter, a pair of halves, an entry of the linkage table, in
+// A32; then such in Thumb.
+constexpr std::array<std::uint8_t, 76> kArmCode{
+    0xfe, 0xff, 0xff, 0xeb, 0x08, 0x30, 0x9f, 0xe5, 0x03, 0x30, 0x8f, 0xe0, 0x00, 0x10, 0x00, 0xe3, 0x00, 0x10, 0x40,
+    0xe3, 0x01, 0x10, 0x8f, 0xe0, 0x00, 0xc6, 0x8f, 0xe2, 0x02, 0xca, 0x8c, 0xe2, 0x56, 0xf4, 0xbc, 0xe5, 0x00, 0xf0,
+    0x10, 0xf8, 0x01, 0x4b, 0x7b, 0x44, 0x40, 0xf2, 0x10, 0x01, 0xc0, 0xf2, 0x00, 0x01, 0x79, 0x44, 0x00, 0xbf, 0xfe,
+    0xe7, 0x02, 0xd0, 0x00, 0xf0, 0x00, 0x80, 0xdf, 0xf8, 0x08, 0x30, 0x20, 0x00, 0x00, 0x7f, 0x00, 0x01, 0x00, 0x00};
 
 Bytes make_gzip(ByteView content) {
   GzipRecipe recipe;
@@ -256,6 +300,7 @@ struct Lasting {
     const Bytes ramp = pattern([](std::size_t i) { return i / 3; });
     bases.push_back(make_gzip(ByteView(ramp).first(8192)));
     bases.push_back(to_bytes(as_bytes("no program, and short")));
+    for (std::uint8_t kinds = 4; kinds < 6; ++kinds) bases.push_back(make_base(kArmCode, kinds));
     differences.push_back(compress(Bytes(kBaseBytes * 2)));
     differences.push_back(compress(pattern([](std::size_t i) { return i % 61 == 0 ? i : 0; })));
     differences.push_back(compress(pattern([](std::size_t i) { return i * 2'654'435'761U >> 13; })));

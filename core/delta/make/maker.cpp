@@ -97,6 +97,7 @@ class DeltaMaker::Impl {
     extra_.insert(extra_.end(), file.extra.begin(), file.extra.end());
     header_.operations_max = std::max(header_.operations_max, static_cast<std::uint32_t>(file.operations.size()));
     header_.uses_gzip = header_.uses_gzip || file.control.is_gzip;
+    header_.uses_arm = header_.uses_arm || file.control.arm_modes.has_value();
   }
 
   void count_file(std::uint64_t size, std::uint64_t blocks) {

@@ -5,23 +5,22 @@
 #include "core/delta/elf_image.hpp"
 #include "core/delta/instructions.hpp"
 #include "core/delta/little_endian.hpp"
+#include "core/delta/make/arm_mode_finder.hpp"
+#include "core/delta/make/mask_arm.hpp"
+#include "core/delta/make/target_names.hpp"
 
 namespace instar::delta {
 namespace {
 
-// Bytes at a reference's target that identify the target: about the start of a function or the first words of a text.
-constexpr std::uint32_t kTargetBytes = 20;
-
 class Masker {
  public:
-  Masker(const ElfImage& image, ByteView file) : image_(image), file_(file), masked_(to_bytes(file)) {}
+  Masker(const ElfImage& image, ByteView file) : image_(image), file_(file), masked_(to_bytes(file)), names_(image) {}
 
   Bytes run() {
     // First all references are blanked, so that their targets look the same in any place. Then each reference is
     // replaced by a hash of its target.
     for (const bool naming : {false, true}) {
-      naming_ = naming;
-      if (naming) blank_ = masked_;
+      if (naming) names_.set_blank(masked_);
       for (const Section& section : image_.sections()) mask_section(section);
     }
     return std::move(masked_);
@@ -36,6 +35,8 @@ class Masker {
       case SectionKind::symbols: return mask_symbols(section);
       case SectionKind::frames: return mask_frames(section);
       case SectionKind::frame_table: return mask_frame_table(section);
+      case SectionKind::unwind_index:
+      case SectionKind::unwind_table: return;  // of 32-bit Arm only
     }
   }
 
@@ -44,19 +45,7 @@ class Masker {
     return segment != nullptr && segment->is_code;
   }
 
-  // What the target looks like; 0 while references are being blanked, and for memory without content.
-  [[nodiscard]] std::uint32_t name_of_offset(std::uint64_t offset) const {
-    if (!naming_ || offset >= blank_.size()) return 0;
-    const std::uint64_t end = std::min<std::uint64_t>(offset + kTargetBytes, blank_.size());
-    std::uint32_t hash = 2166136261U;  // FNV-1a
-    for (std::uint64_t i = offset; i < end; ++i) hash = (hash ^ blank_[static_cast<std::size_t>(i)]) * 16777619U;
-    return hash;
-  }
-  [[nodiscard]] std::uint32_t name_of(std::uint32_t address) const {
-    const Segment* segment = image_.segment_at(address);
-    if (segment == nullptr || address - segment->address >= segment->file_bytes) return 0;
-    return name_of_offset(std::uint64_t{segment->offset} + (address - segment->address));
-  }
+  [[nodiscard]] std::uint32_t name_of(std::uint32_t address) const { return names_.of_address(address); }
   void put32(std::uint32_t at, std::uint32_t value) { store32(masked_.data() + at, value); }
   [[nodiscard]] std::uint32_t old32(std::uint32_t at) const { return load32(file_.data() + at); }
 
@@ -115,27 +104,16 @@ class Masker {
       mask_address(at);
       const std::uint32_t symbol = old32(at + 12);
       if (symbol != 0 && section.linked_offset != 0)
-        put32(at + 12, name_of_symbol(std::uint64_t{section.linked_offset} + std::uint64_t{symbol} * 24));
+        put32(at + 12, names_.of_symbol(std::uint64_t{section.linked_offset} + std::uint64_t{symbol} * 24, 24, file_));
       mask_address(at + 16);
     }
-  }
-
-  // The blanked symbol has no name left: its text is looked up.
-  [[nodiscard]] std::uint32_t name_of_symbol(std::uint64_t symbol) const {
-    for (const Section& section : image_.sections()) {
-      if (section.kind == SectionKind::symbols && symbol >= section.offset &&
-          symbol + 24 <= std::uint64_t{section.offset} + section.bytes) {
-        return name_of_offset(std::uint64_t{section.linked_offset} + old32(static_cast<std::uint32_t>(symbol)));
-      }
-    }
-    return 0;
   }
 
   void mask_symbols(const Section& section) {
     const std::uint32_t end = section.offset + section.bytes;
     for (std::uint32_t at = section.offset; at + 24 <= end; at += 24) {
       if (old32(at) != 0 && section.linked_offset != 0)
-        put32(at, name_of_offset(std::uint64_t{section.linked_offset} + old32(at)));
+        put32(at, names_.of_offset(std::uint64_t{section.linked_offset} + old32(at)));
       mask_address(at + 8);
     }
   }
@@ -164,8 +142,7 @@ class Masker {
   const ElfImage& image_;
   ByteView file_;
   Bytes masked_;
-  Bytes blank_;
-  bool naming_ = false;
+  TargetNames names_;
 };
 
 }  // namespace
@@ -180,6 +157,7 @@ std::optional<Bytes> mask_references(ByteView file) {
       },
       file.size());
   if (!image) return std::nullopt;
+  if (image->machine() == Machine::arm) return mask_arm_references(*image, file, find_arm_modes(*image, file));
   return Masker(*image, file).run();
 }
 

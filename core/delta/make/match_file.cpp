@@ -5,8 +5,10 @@
 #include "core/artifact/holes.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/limits.hpp"
+#include "core/delta/make/arm_mode_finder.hpp"
 #include "core/delta/make/gzip_finder.hpp"
 #include "core/delta/make/gzip_unpack.hpp"
+#include "core/delta/make/lzma_encoder.hpp"
 #include "core/delta/make/maker.hpp"
 #include "core/delta/make/mask.hpp"
 #include "core/delta/make/match.hpp"
@@ -15,6 +17,9 @@
 
 namespace instar::delta {
 namespace {
+
+// A prediction that older clients cannot make must save this part of a file's bytes.
+constexpr std::size_t kGainShare = 50;
 
 ReadAt reader_of(ByteView bytes) {
   return [bytes](std::uint64_t offset, std::span<std::uint8_t> out) -> Result<std::size_t> {
@@ -107,13 +112,14 @@ Bytes plain_difference(ByteView old, ByteView now, const std::vector<Operation>&
 }
 
 // The difference that is left when references are predicted. nullopt when there is nothing to predict.
-std::optional<Bytes> predicted_difference(ByteView old, ByteView now, const std::vector<Operation>& operations) {
+std::optional<Bytes> predicted_difference(ByteView old, ByteView now, const std::vector<Operation>& operations,
+                                          const std::optional<ArmModes>& modes) {
   const auto elf = ElfImage::read(reader_of(old), old.size());
   if (!elf) return std::nullopt;
   CopyMap map;
   for (const Operation& operation : operations) map.add(operation);
   map.seal();
-  References references(*elf, reader_of(old), map);
+  References references(*elf, reader_of(old), map, modes.value_or(ArmModes()));
   references.set_layout(
       ElfImage::read_layout(now.first(std::min<std::size_t>(now.size(), ElfImage::kLayoutBytes)), now.size()));
   Bytes difference;
@@ -141,6 +147,23 @@ void take_extras(FileDelta& made, ByteView now) {
   INSTAR_ASSERT(at == now.size());
 }
 
+std::optional<ArmModes> arm_modes_of(ByteView file) {
+  const auto image = ElfImage::read(reader_of(file), file.size());
+  return image && image->machine() == Machine::arm ? std::optional(find_arm_modes(*image, file)) : std::nullopt;
+}
+
+// Without the other files of the delta, with which it is compressed in the end.
+std::size_t compressed_bytes(const FileDelta& made) {
+  Bytes control;
+  append_file_control(control, made.control);
+  append_operations(control, made.operations);
+  const StreamInfo options{.window_bytes = 64 * 1024};
+  std::size_t bytes = 0;
+  for (const ByteView stream : {ByteView(control), ByteView(made.difference), ByteView(made.extra)})
+    bytes += compress(stream, options).bytes.size();
+  return bytes;
+}
+
 void match_content(FileDelta& made, ByteView old, ByteView now, const MatchOptions& options) {
   const bool is_forward = options.forward || made.control.base_is_gzip;
   const bool may_predict = options.references && !is_forward && !made.control.is_gzip;
@@ -152,7 +175,7 @@ void match_content(FileDelta& made, ByteView old, ByteView now, const MatchOptio
   made.difference = plain_difference(old, now, made.operations);
   std::size_t left = count_nonzero(made.difference);
   if (may_predict) {
-    auto predicted = predicted_difference(old, now, made.operations);
+    auto predicted = predicted_difference(old, now, made.operations, made.control.arm_modes);
     const std::size_t predicted_left = predicted ? count_nonzero(*predicted) : 0;
     if (predicted && predicted_left < left) {
       made.difference = std::move(*predicted);
@@ -160,9 +183,26 @@ void match_content(FileDelta& made, ByteView old, ByteView now, const MatchOptio
       left = predicted_left;
     }
   }
+  if (!made.control.predicts) made.control.arm_modes.reset();
   take_extras(made, now);
   // Of ordinary executables: an operation 3 bytes, a byte that differs 1, new bytes half of themselves.
   made.cost_estimate = made.operations.size() * 3 + left + made.extra.size() / 2;
+}
+
+// Of a program for 32-bit Arm: with and without prediction, and then the smaller one. What it looks like to predict is
+// a guess more often than for other programs, and only newer clients can decode it, so it must be worth it.
+void match_arm(FileDelta& made, ByteView old, ByteView now, ArmModes modes) {
+  FileDelta plain = made;
+  match_content(plain, old, now, {.references = false});
+  made.control.arm_modes = std::move(modes);
+  match_content(made, old, now, {});
+  if (!made.control.predicts) {
+    made = std::move(plain);
+    return;
+  }
+  if (made.cost_estimate < plain.cost_estimate / 2) return;  // clear without the time that compression takes
+  const std::size_t without = compressed_bytes(plain);
+  if (compressed_bytes(made) + without / kGainShare >= without) made = std::move(plain);
 }
 
 }  // namespace
@@ -184,7 +224,12 @@ FileDelta match_file(ByteView old, ByteView now, const MatchOptions& options) {
       return made;
     }
   }
-  match_content(made, old, now, options);
+  auto modes = options.references ? arm_modes_of(old) : std::nullopt;
+  if (modes) {
+    match_arm(made, old, now, std::move(*modes));
+  } else {
+    match_content(made, old, now, options);
+  }
   return made;
 }
 

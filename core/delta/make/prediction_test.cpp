@@ -197,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(Machines, ReferencesOf, testing::Values(std::uint16_t{6
 
 TEST(References, FilesThatAreNoProgramsAreLeftAlone) {
   EXPECT_FALSE(mask_references(Bytes(1000)).has_value());
-  Bytes other = link(40, kFunctions, 0);  // 32-bit Arm: not modelled
+  Bytes other = link(40, kFunctions, 0);  // a 32-bit machine, in a file of 64
   EXPECT_FALSE(mask_references(other).has_value());
   EXPECT_FALSE(match_file(other, link(40, 3, 40)).control.predicts);
   Bytes cut = link(62, kFunctions, 0);

@@ -137,7 +137,7 @@ TEST(DeltaHead, SaysThatReferencesOf32BitArmArePredicted) {
     ASSERT_TRUE(read) << read.error().message;
     EXPECT_EQ(read->header, header);
     // Its methods without blocks, and flags that there are not.
-    for (const auto& [at, value] : {std::pair<std::size_t, int>{head.size() - 1, 1}, {5, 7}, {5, 1}}) {
+    for (const auto& [at, value] : {std::pair<std::size_t, int>{head.size() - 2, 1}, {5, 7}, {5, 1}}) {
       Bytes broken = head;
       broken[at] = static_cast<std::uint8_t>(value);
       EXPECT_EQ(code_of_head(broken), Code::malformed) << at;

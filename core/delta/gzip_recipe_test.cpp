@@ -2,12 +2,22 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "core/base/limits.hpp"
 #include "core/delta/gzip_stream.hpp"
-#include "core/delta/testing/read_fixture.hpp"
 
 namespace instar::delta {
 namespace {
+
+Bytes read_fixture(const std::string& name) {
+  std::ifstream in(std::string(INSTAR_SOURCE_DIR) + "/tests/fixtures/" + name);
+  std::string hex;
+  for (std::string digits; in >> digits;) hex += digits;
+  Bytes bytes;
+  EXPECT_TRUE(from_hex(hex, bytes));
+  return bytes;
+}
 
 Bytes encoded(const GzipRecipe& recipe) {
   Bytes bytes;

@@ -2,17 +2,27 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "core/delta/testing/delta_fixture.hpp"
-#include "core/delta/testing/read_fixture.hpp"
 
 namespace instar::delta {
 namespace {
+
+Bytes read_index_fixture(const std::string& name) {
+  std::ifstream in(std::string(INSTAR_SOURCE_DIR) + "/tests/fixtures/" + name);
+  std::string hex;
+  for (std::string digits; in >> digits;) hex += digits;
+  Bytes bytes;
+  EXPECT_TRUE(from_hex(hex, bytes));
+  return bytes;
+}
 
 using namespace fixture;
 
 // The tree of docs/formats/index.md.
 Entries example_base() {
-  return artifact::read_index(read_fixture("index.hex")).value();
+  return artifact::read_index(read_index_fixture("index.hex")).value();
 }
 
 // The tree of docs/formats/index-delta.md.
@@ -55,7 +65,7 @@ IndexDelta delta_of(const Entries& base, const Entries& fresh) {
 
 TEST(IndexDelta, MatchesTheDocumentedExample) {
   const IndexDelta delta = delta_of(example_base(), example_tree());
-  EXPECT_EQ(to_hex(delta.bytes), to_hex(read_fixture("index-delta.hex")));
+  EXPECT_EQ(to_hex(delta.bytes), to_hex(read_index_fixture("index-delta.hex")));
 }
 
 TEST(IndexDelta, ReadsTheSameFromAnyCutOfItsBytes) {

@@ -12,6 +12,7 @@ namespace {
 
 // How many names a message shows.
 constexpr std::size_t kKnownNamesShown = 8;
+constexpr std::size_t kUnfitDevicesNamed = 3;
 
 std::vector<KnownFleet::Named> read_rows(const Json& rows, std::string_view key) {
   std::vector<KnownFleet::Named> out;
@@ -75,6 +76,18 @@ ReleaseDoubt check_groups(const KnownFleet& fleet, const std::string& product) {
   text += "; groups with " + product + ": " + named_text(fleet.groups);
   if (empty.size() == 1) text += meant_text(empty.front(), fleet.groups);
   return {ReleaseDoubt::Kind::question, std::move(text)};
+}
+
+std::string unfit_text(const UnfitDevices& unfit) {
+  std::string text;
+  for (const auto& [machine, names] : unfit.by_machine) {
+    const auto named = std::min(names.size(), kUnfitDevicesNamed);
+    const std::vector<std::string> some(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(named));
+    text += (text.empty() ? "" : ", ") + std::string(unfit.is_part ? "at least " : "") +
+            count_of(names.size(), "device") + (names.size() == 1 ? " is " : " are ") + machine + " (" +
+            joined(some, ", ") + (named < names.size() ? ", …" : "") + ")";
+  }
+  return text;
 }
 
 }  // namespace instar::publisher

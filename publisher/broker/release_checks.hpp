@@ -1,7 +1,9 @@
-// What a release is held against before it goes out: names that were used before, and groups that nobody is in.
+// What a release is held against before it goes out: names that were used before, groups that nobody is in, and the
+// machines of its devices.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -40,5 +42,13 @@ struct ReleaseDoubt {
 // One of the release's groups has no device of the product. While none of the product is known at all, a first release
 // may well come before the devices, and it is a notice.
 [[nodiscard]] ReleaseDoubt check_groups(const KnownFleet& fleet, const std::string& product);
+
+// Devices that cannot run a program of the release: machine → their names.
+struct UnfitDevices {
+  std::map<std::string, std::vector<std::string>> by_machine;
+  bool is_part = false;  // there are more devices than were looked at
+};
+// "12 devices are armv7l (gw-01, gw-02, gw-03, …)"; "at least 12 devices" of a part.
+[[nodiscard]] std::string unfit_text(const UnfitDevices& unfit);
 
 }  // namespace instar::publisher

@@ -73,6 +73,13 @@ TEST_F(GroupsOfARelease, BeforeTheFirstDeviceOfTheProductAreNoQuestion) {
   EXPECT_THAT(typo.text, HasSubstr("gateway (226); did you mean gateway?"));
 }
 
+TEST(DevicesThatCannotRunIt, AreCountedAsFarAsTheyWereLookedAt) {
+  UnfitDevices unfit{{{"armv7l", {"a", "b", "c", "d"}}, {"mips", {"e"}}}, false};
+  EXPECT_EQ(unfit_text(unfit), "4 devices are armv7l (a, b, c, …), 1 device is mips (e)");
+  unfit.is_part = true;
+  EXPECT_EQ(unfit_text(unfit), "at least 4 devices are armv7l (a, b, c, …), at least 1 device is mips (e)");
+}
+
 TEST(KnownFleets, AreReadFromAnyAnswer) {
   EXPECT_TRUE(read_known_fleet(Json::object()).by_group.empty());
   const auto fleet = read_known_fleet({{"by_group", {{{"group", "plant-7"}, {"devices", 3}}, 7}}});

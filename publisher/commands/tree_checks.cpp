@@ -1,21 +1,20 @@
 // What `pack` and `publish` say of trees that cannot run, and what they ask.
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
-#include <map>
 #include <utility>
 
 #include "core/base/limits.hpp"
 #include "publisher/broker/device_view.hpp"
 #include "publisher/broker/pages.hpp"
+#include "publisher/broker/release_checks.hpp"
 #include "publisher/check/root_shape.hpp"
 #include "publisher/commands/commands.hpp"
-#include "publisher/console/text.hpp"
+#include "publisher/console/json_fields.hpp"
 
 namespace instar::publisher {
 namespace {
-
-constexpr std::size_t kDevicesNamed = 3;
 
 // A yes of the person at the terminal. False when nobody can be asked.
 bool agreed(const Console& console, const std::string& question) {
@@ -24,19 +23,6 @@ bool agreed(const Console& console, const std::string& question) {
   std::string answer;
   std::getline(std::cin, answer);
   return answer.starts_with('y') || answer.starts_with('Y');
-}
-
-// Devices that cannot run a program: machine → their names.
-using UnfitDevices = std::map<std::string, std::vector<std::string>>;
-
-std::string unfit_text(const UnfitDevices& devices) {
-  std::string text;
-  for (const auto& [machine, names] : devices) {
-    std::vector<std::string> some(names.begin(), names.begin() + std::min(names.size(), kDevicesNamed));
-    text += (text.empty() ? "" : ", ") + count_of(names.size(), "device") + (names.size() == 1 ? " is " : " are ") +
-            machine + " (" + joined(some, ", ") + (some.size() < names.size() ? ", …" : "") + ")";
-  }
-  return text;
 }
 
 }  // namespace
@@ -69,19 +55,21 @@ Outcome<void> check_machines_of_devices(Session& session, const ReleaseSpec& spe
   UnfitDevices unfit;
   for (const auto& group : spec.groups) {
     const Json parameters{{"group", group.str()}, {"verbose", true}, {"count", kPageRows}};
-    INSTAR_CHECK(for_each_row(
-        session, "listDevices", "devices", parameters,
-        [&](const Json& row) {
-          const auto device = read_device(row);
-          const auto& description = device.description;
-          if (description.product != spec.product || description.architecture.empty()) return;
-          if (may_run_on(program.machine, description.architecture)) return;
-          auto& names = unfit[description.architecture];
-          if (std::ranges::find(names, device.device) == names.end()) names.push_back(device.device);
-        },
-        limits::kMachinesComparedMax));
+    std::uint64_t rows = 0;
+    const auto look_at = [&](const Json& row) {
+      ++rows;
+      const auto device = read_device(row);
+      const auto& description = device.description;
+      if (description.product != spec.product || description.architecture.empty()) return;
+      if (may_run_on(program.machine, description.architecture)) return;
+      auto& names = unfit.by_machine[description.architecture];
+      if (std::ranges::find(names, device.device) == names.end()) names.push_back(device.device);
+    };
+    INSTAR_TRY(const auto answer,
+               for_each_row(session, "listDevices", "devices", parameters, look_at, limits::kMachinesComparedMax));
+    unfit.is_part = unfit.is_part || get_number(answer, "totalCount") > rows;
   }
-  if (unfit.empty()) return {};
+  if (unfit.by_machine.empty()) return {};
   return fail(Failure(
       refuse_if_wrong({unfit_text(unfit) + ", and " + program.program + " is for " + machine_name(program.machine) +
                        ": pack a tree for them, or say whom it is for by --requires-arch"})

@@ -31,7 +31,7 @@ CTEST   := ctest --test-dir $(BUILD) --output-on-failure
 # Containers are started by LXC as root; packages are installed as root. Nothing else needs it.
 ROOT    := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
 
-.PHONY: help deps configure build demo test test-loaded check bench bench-bytes bench-fleet bench-floods bench-link sim packages clean device test-powercut \
+.PHONY: help deps configure web build demo test test-loaded check bench bench-bytes bench-fleet bench-floods bench-link sim packages clean device test-powercut \
         test-powercut-fs test-faults brokers fuzz bench-device pictures
 .DEFAULT_GOAL := help
 
@@ -44,7 +44,11 @@ deps:
 configure: deps
 	@[ -f $(BUILD)/build.ninja ] || cmake --preset $(PRESET) -Wno-dev > /dev/null
 
-build: configure
+# What `instar dashboard` is built with: a build without it has all else.
+web: deps
+	@deploy/install-deps web || echo "build: without libwebsockets-dev \`instar dashboard\` is left out"
+
+build: web configure
 	@deploy/install-deps dashboard
 	@cmake/build $(BUILD) $(JOBS) 14
 

@@ -18,6 +18,8 @@ pkg_check_modules(LZMA REQUIRED IMPORTED_TARGET liblzma)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(DIVSUFSORT REQUIRED IMPORTED_TARGET libdivsufsort)
+# Only for `instar dashboard` (deploy/install-deps web): a build without it has all else.
+pkg_check_modules(WEBSOCKETS IMPORTED_TARGET libwebsockets)
 
 # Archives of the libraries that programs in one file contain (instar_small_externals), without their tables for unwinding: no exception
 # passes through libraries in C, and the tables are a tenth of such a program. Sanitizers have no static runtime.

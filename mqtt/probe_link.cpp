@@ -22,6 +22,7 @@ namespace instar::mqtt {
 namespace {
 
 constexpr int kLookMs = 100;  // between two looks at whether it was stopped
+constexpr std::size_t kCarriedBytes = 16 * 1024;
 
 std::string openssl_text(unsigned long code) {
   const char* const reason = ERR_reason_error_string(code);
@@ -340,6 +341,34 @@ ProbeLink::Heard ProbeLink::receive(Bytes& bytes, const Patience& patience) {
     return Heard::bytes;
   }
   return Heard::nothing;
+}
+
+ProbeLink::Next ProbeLink::after(int result, Next wanted) const {
+  if (result > 0) return Next::goes_on;
+  if (!tls_) return result < 0 && (errno == EAGAIN || errno == EINTR) ? wanted : Next::ended;
+  const int error = SSL_get_error(tls_->connection, result);
+  if (error == SSL_ERROR_WANT_READ) return Next::wants_read;
+  return error == SSL_ERROR_WANT_WRITE ? Next::wants_write : Next::ended;
+}
+
+ProbeLink::Next ProbeLink::try_read(Bytes& bytes) {
+  std::array<std::uint8_t, kCarriedBytes> block{};
+  ERR_clear_error();
+  const int got = tls_ ? SSL_read(tls_->connection, block.data(), static_cast<int>(block.size()))
+                       : static_cast<int>(::recv(fd_, block.data(), block.size(), 0));
+  const auto next = after(got, Next::wants_read);
+  if (tls_ && next == Next::ended) ended_by_ = tls_reason(*options_);
+  if (got > 0) bytes.assign(block.begin(), block.begin() + got);
+  return next;
+}
+
+ProbeLink::Next ProbeLink::try_write(Bytes& bytes) {
+  ERR_clear_error();
+  const int sent = tls_ ? SSL_write(tls_->connection, bytes.data(), static_cast<int>(bytes.size()))
+                        : static_cast<int>(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+  const auto next = after(sent, Next::wants_write);
+  if (sent > 0) bytes.erase(bytes.begin(), bytes.begin() + sent);
+  return next;
 }
 
 }  // namespace instar::mqtt

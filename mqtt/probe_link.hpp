@@ -1,5 +1,5 @@
-// One connection to a broker that is made to find out why another one failed: TCP, and TLS with all that OpenSSL knows.
-// The only file that includes OpenSSL is its source.
+// One connection to a broker, made to find out why another one failed, or for bytes of others: TCP, and TLS with all
+// that OpenSSL knows. The only file that includes OpenSSL is its source.
 #pragma once
 
 #include <atomic>
@@ -55,6 +55,14 @@ class ProbeLink {
   [[nodiscard]] bool send(ByteView bytes, const Patience& patience);
   // Waits for bytes and appends them.
   [[nodiscard]] Heard receive(Bytes& bytes, const Patience& patience);
+  // One try, without waiting, and what it takes for the next one.
+  enum class Next : std::uint8_t { goes_on, wants_read, wants_write, ended };
+  // Into `bytes`, which is empty.
+  [[nodiscard]] Next try_read(Bytes& bytes);
+  // What went is taken from `bytes`. After a try that wants more, the same bytes must be tried next.
+  [[nodiscard]] Next try_write(Bytes& bytes);
+  // To wait for; -1: there is none.
+  [[nodiscard]] int fd() const noexcept { return fd_; }
   // Why TLS ended the connection that stood: a client certificate that was missing or refused. `unknown`: it did not.
   [[nodiscard]] Finding ended_by() const { return ended_by_; }
   // The broker asked for a client certificate, and there was none to give.
@@ -64,6 +72,7 @@ class ProbeLink {
   struct Tls;
   // Bytes can be sent and received: over TLS not before its handshake has begun.
   [[nodiscard]] bool is_usable() const noexcept;
+  [[nodiscard]] Next after(int result, Next wanted) const;
   [[nodiscard]] Finding resolve_and_connect(const Patience& patience);
   [[nodiscard]] int connect_to(const void* address, const Patience& patience) const;
   [[nodiscard]] Finding start_tls(const Options& options, Encryption encryption, const Patience& patience);

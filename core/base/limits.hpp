@@ -582,6 +582,14 @@ inline constexpr std::size_t kArtifactFoldersMax = 10'000;
 inline constexpr std::size_t kFleetArtifactsMax = 1000;
 // Messages of the broker that came before the one that is awaited. Past it they are lost.
 inline constexpr std::size_t kWaitingEventsMax = 4096;
+// Bytes of the page that `instar dashboard` serves. A larger file is refused.
+inline constexpr std::size_t kPageBytesMax = 8 * 1024 * 1024;
+// Pages that it connects to the broker at a time; a page reconnects by itself. Past it a page's connection is ended.
+inline constexpr std::size_t kPageChannelsMax = 16;
+// Its sockets: two for each of those, and the browser's for the page itself. Past it a connection is not accepted.
+inline constexpr unsigned kPageConnectionsMax = 128;
+// Bytes on their way to one side of such a connection. Past it the other side is not read.
+inline constexpr std::size_t kPageWaitingBytesMax = 64 * 1024;
 // Encoded bytes sent and not yet durable: four of the largest chunks. Bounds what the broker holds in memory for an
 // upload, and what is sent again after a lost connection. Past it the upload waits for the broker.
 inline constexpr std::size_t kUploadInFlightBytesMax = 4 * kChunkEncodedBytesMax;

@@ -94,12 +94,10 @@ Result<ServerUri> server_of(std::string_view broker) {
   return server;
 }
 
-Status check_secrets(const Connection& connection, const ServerUri& server, std::string_view allow_plain) {
-  if (!connection.key_file.empty()) INSTAR_CHECK(files::check_private_key_file(connection.key_file));
-  if (allow_plain == "yes") return {};
-  if (allow_plain != "no") return fail(Code::invalid_argument, "allow-plain must be yes or no");
-  const auto checked = check_plain(server, {.password = !connection.password.empty(),
-                                            .tls_files = !connection.ca.empty() || !connection.certificate.empty()});
+Status check_secrets(const Connection& connection, ConnectionSecrets secrets) {
+  if (connection.allows_plain) return {};
+  INSTAR_TRY(const auto server, server_of(connection.broker));
+  const auto checked = check_plain(server, secrets);
   if (checked) return {};
   return fail(checked.error().code, checked.error().message +
                                         ": write the broker as mqtts://HOST[:PORT], or give "
@@ -173,11 +171,20 @@ Result<Connection> settle(const ConnectionOptions& flags) {
   if (connection.certificate.empty() != connection.key_file.empty()) {
     return fail(Code::invalid_argument, "a client certificate needs both --cert and --key-file");
   }
-  INSTAR_CHECK(check_secrets(connection, server, options.allow_plain.value_or("no")));
+  if (!connection.key_file.empty()) INSTAR_CHECK(files::check_private_key_file(connection.key_file));
+  const auto allow_plain = options.allow_plain.value_or("no");
+  if (allow_plain != "yes" && allow_plain != "no") return fail(Code::invalid_argument, "allow-plain must be yes or no");
+  connection.allows_plain = allow_plain == "yes";
+  INSTAR_CHECK(check_secrets(connection, {.password = !connection.password.empty(),
+                                          .tls_files = !connection.ca.empty() || !connection.certificate.empty()}));
   connection.prefix = options.prefix.value_or(std::string(kDefaultPrefix));
   INSTAR_TRY(connection.timeout_ms, parse_duration_ms(options.timeout.value_or(std::string(kDefaultTimeout))));
   if (connection.timeout_ms < 1) return fail(Code::invalid_argument, "--timeout must be longer than nothing");
   return connection;
+}
+
+Status check_password_of_others(const Connection& connection) {
+  return check_secrets(connection, {.password = true});
 }
 
 mqtt::Options mqtt_options(const Connection& connection, const std::string& client_id) {

@@ -50,7 +50,8 @@ struct Connection {
   std::string key_file;
   std::string prefix;
   std::int64_t timeout_ms = 0;
-  std::string warning;  // not empty: what the operator should put right
+  bool allows_plain = false;  // secrets may go unencrypted to another machine
+  std::string warning;        // not empty: what the operator should put right
 };
 
 // Parses "key = value" lines and '#' comments. A key is a long option without the dashes in front; `key` and `group`
@@ -65,6 +66,8 @@ struct Connection {
 // Errors besides those of a bad value: refused, when others may write a password's file or read a key's, or a password
 // would go unencrypted to another machine.
 [[nodiscard]] Result<Connection> settle(const ConnectionOptions& flags);
+// For a password that is not in the options and goes over this connection all the same. Errors: refused, as above.
+[[nodiscard]] Status check_password_of_others(const Connection& connection);
 [[nodiscard]] mqtt::Options mqtt_options(const Connection& connection, const std::string& client_id);
 
 }  // namespace instar::publisher

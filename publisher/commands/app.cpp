@@ -198,6 +198,7 @@ int run_instar(const std::vector<std::string>& arguments, Console given) {
   devices_command::add(app, context);
   groups_command::add(app, context);
   packs_command::add(app, context);
+  dashboard_command::add(app, context);
   inspect_command::add(app, context);
   root_command::add(app, context);
   add_help(app, context);

@@ -59,6 +59,9 @@ void add(CLI::App& app, Context& context);
 namespace packs_command {
 void add(CLI::App& app, Context& context);
 }
+namespace dashboard_command {
+void add(CLI::App& app, Context& context);
+}
 void add_help(CLI::App& app, Context& context);
 // `completion`, and the hidden `complete` that its scripts call.
 void add_completion(CLI::App& app, Context& context);

@@ -72,22 +72,15 @@ class Closed(Exception):
 
 
 class Mqtt:
-    """Connects at once. One thread may send while another one receives."""
+    """Connects at once. One thread may send while another one receives. `stream`: a connection that stands, in place of one of its own."""
 
     def __init__(self, port: int, client_id: str, *, username: str | None = None, password: str | None = None, clean: bool = True,
                  keepalive_s: int = 0, will: tuple[str, bytes] | None = None, receive_buffer: int | None = None, host: str = "127.0.0.1",
-                 version: int = 4, will_retain: bool = False, tls: ssl.SSLContext | None = None):
+                 version: int = 4, will_retain: bool = False, tls: ssl.SSLContext | None = None, stream=None):
         self.version = version
         self.properties = b"\x00" if version == 5 else b""
-        self.socket = socket.socket()
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(HANGS_S)
         self.sending = threading.Lock()
-        self.socket.connect((host, port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls is not None:
-            self.socket = tls.wrap_socket(self.socket, server_hostname=host)
+        self.socket = stream or self._connected(host, port, receive_buffer, tls)
         self.buffer = b""
         self.next_id = 1
         self.messages: list[Packet] = []
@@ -102,6 +95,16 @@ class Mqtt:
         if answer is None or answer.kind != 2:
             raise Closed("no CONNACK")
         self.session_present, self.connect_code = bool(answer.body[0] & 1), answer.body[1]
+
+    @staticmethod
+    def _connected(host: str, port: int, receive_buffer: int | None, tls: ssl.SSLContext | None) -> socket.socket:
+        made = socket.socket()
+        if receive_buffer:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        made.settimeout(HANGS_S)
+        made.connect((host, port))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made if tls is None else tls.wrap_socket(made, server_hostname=host)
 
     def __enter__(self) -> "Mqtt":
         return self

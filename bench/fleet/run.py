@@ -2,7 +2,8 @@
 """What a fleet costs its broker: 10,000 devices take a delta of about 1 MB over real connections, 5 % fail, 20 % are away at a time.
 
 Beside it: the same broker without the plugin under the same connections, reports a second made durable against what the bare broker routes, the
-latency of an unrelated topic with and without the plugin and with a slow disk, and how many messages start a wave for 10 and for 10,000 devices.
+latency of an unrelated topic with and without the plugin and with a slow disk, how many messages start a wave for 10 and for 10,000 devices, and
+what the flags that harden the plugin cost of a report.
 Only ratios within one run are worth reading. Writes build/report/fleet.json.
 """
 
@@ -19,6 +20,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
+import report_path  # noqa: E402
 from harness.broker import Broker  # noqa: E402
 from harness.fleet import FLEET, Fleet, FleetRelease  # noqa: E402
 from harness.operator import Keys  # noqa: E402
@@ -213,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--changed-bytes", type=int, default=1_000_000)
-    parser.add_argument("--only", default="throughput,slow_disk,gates,memory,rollout")
+    parser.add_argument("--only", default="throughput,hardening,slow_disk,gates,memory,rollout")
     options = parser.parse_args()
     report = SOURCE / "build/report/fleet.json"
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -223,6 +225,7 @@ def main() -> None:
         keys = Keys(folder / "keys")
         steps = {
             "throughput": lambda at: throughput(at, keys, 200, 300, 5),
+            "hardening": lambda at: report_path.measure(at, 15),
             "slow_disk": lambda at: slow_disk(at, keys, 200, 5),
             "gates": lambda at: {str(count): gates_to_start(at / str(count), keys, count) for count in (10, 100, min(options.devices, 10_000))},
             "memory": lambda at: memory(at, keys, options.devices),

@@ -58,7 +58,7 @@ TEST(Plan, TakesDeltasOfKnownFormatsOnly) {
     offers.push_back(offer(PackKind::delta, 1, 10));
     offers.back().format = format;
   }
-  EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{0, 1, 3}));
+  EXPECT_EQ(order(offers, {.artifacts = {kBase}, .delta_decoder = true}), (std::vector<std::size_t>{0, 1, 2, 3}));
 }
 
 TEST(Plan, DropsOtherFormatsAndKinds) {

@@ -31,9 +31,6 @@ class ArmMasker {
         mask_table(section);
       }
     }
-    for (const Section& section : image_.sections()) {
-      if (section.kind == SectionKind::relocations) name_slots(section);
-    }
   }
 
   void put32(std::uint32_t at, std::uint32_t value) { store32(masked_.data() + at, value); }
@@ -135,19 +132,6 @@ class ArmMasker {
     if (info >> 8 == 0 || section.linked_offset == 0) return;
     const std::uint64_t symbol = std::uint64_t{section.linked_offset} + std::uint64_t{info >> 8} * 16;
     put32(at + 4, names_.of_symbol(symbol, 16, file_) << 8 | (info & 0xff));
-  }
-
-  // Words that are filled with the addresses of symbols look all alike in the file. They get the symbols' names.
-  void name_slots(const Section& section) {
-    const std::uint32_t end = section.offset + section.bytes;
-    for (std::uint32_t at = section.offset; at + 8 <= end; at += 8) {
-      const std::uint32_t slot = old32(at) - static_cast<std::uint32_t>(image_.origin());
-      const std::uint32_t index = old32(at + 4) >> 8;
-      const Segment* segment = index != 0 && section.linked_offset != 0 ? image_.segment_at(slot) : nullptr;
-      if (segment == nullptr || slot - segment->address + 4 > segment->file_bytes) continue;
-      const std::uint64_t symbol = std::uint64_t{section.linked_offset} + std::uint64_t{index} * 16;
-      put32(segment->offset + (slot - segment->address), names_.of_symbol(symbol, 16, file_));
-    }
   }
 
   const ElfImage& image_;
